@@ -1,0 +1,41 @@
+PYTHON ?= python3
+INSTALLED := .venv/.installed
+
+.PHONY: demo test lint bench test-long lock clean
+
+demo: $(INSTALLED)
+	.venv/bin/healthplus demo
+
+test: lint
+	.venv/bin/pytest
+
+lint: $(INSTALLED)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(INSTALLED)
+	.venv/bin/healthplus bench holds --json
+	.venv/bin/healthplus bench surge --json
+
+test-long: $(INSTALLED)
+	.venv/bin/pytest -m long
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# --universal: one lock for every Python from 3.11 on, with the hashes of all the wheels of a release.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links --extra dev --extra build --upgrade \
+	    --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .venv-lock dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

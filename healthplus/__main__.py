@@ -1,0 +1,3 @@
+from healthplus.cli import main
+
+main()

@@ -1,0 +1,222 @@
+-- What is obtainable. Hold, queue, chart and search all ask here.
+
+-- Whether a lapsed hold that nobody has settled yet is still spoken for: some live ticket may want what it frees.
+CREATE FUNCTION booking.is_wanted(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at > p_now
+            AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND wanted && p_during)
+$$;
+
+-- The free stretches of every seat within the openings that overlap [p_from, p_to).
+-- p_booked_only: only what is booked counts as taken, so that what others merely hold shows as obtainable.
+-- p_before: tickets from this number on withhold nothing. p_except: this booking counts as not there.
+CREATE FUNCTION booking.gaps(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
+    p_booked_only boolean, p_before bigint, p_except uuid
+) RETURNS TABLE (
+    clinic_id bigint, seat integer, opens_at timestamptz, slot interval, slots_max integer,
+    starts_after timestamptz, starts_before timestamptz, gap tstzrange
+) LANGUAGE sql STABLE AS $$
+    SELECT opening.clinic_id, seat, lower(opening.during), opening.slot, opening.slots_max,
+        opening.starts_after, opening.starts_before, gap
+    FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
+    CROSS JOIN LATERAL generate_series(1, opening.seats) AS seat
+    CROSS JOIN LATERAL (
+        SELECT range_agg(taken.during) AS during
+        FROM (
+            SELECT booking.during
+            FROM booking.booking
+            WHERE booking.provider_id = p_provider_id AND booking.seat = seat.seat::smallint
+                AND booking.occupies AND booking.during && opening.during
+                AND (p_except IS NULL OR booking.booking_id <> p_except)
+                AND CASE WHEN booking.state <> 'reserved' THEN true
+                    WHEN p_booked_only THEN false
+                    ELSE booking.deadline > p_now
+                        OR booking.is_wanted(p_provider_id, booking.clinic_id, booking.during, p_now) END
+            UNION ALL
+            SELECT leave.during
+            FROM schedule.leave
+            WHERE leave.provider_id = p_provider_id AND leave.during && opening.during
+                AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id)
+            UNION ALL
+            SELECT ticket.withheld_during
+            FROM booking.ticket
+            WHERE NOT p_booked_only AND ticket.provider_id = p_provider_id AND ticket.state = 'waiting'
+                AND ticket.withheld_seat = seat.seat::smallint AND ticket.withheld_during && opening.during
+                AND (p_before IS NULL OR ticket.number < p_before)
+        ) AS taken
+    ) AS taken
+    CROSS JOIN LATERAL unnest(tstzmultirange(opening.during) - coalesce(taken.during, '{}')) AS gap
+$$;
+
+-- The runs of p_slots consecutive slots, each in one seat, that lie in [p_from, p_to) and can be had now.
+CREATE FUNCTION booking.runs(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_slots integer, p_now timestamptz,
+    p_booked_only boolean DEFAULT false, p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+) RETURNS TABLE (clinic_id bigint, seat integer, starts_at timestamptz, ends_at timestamptz, slot interval, gap_length interval)
+LANGUAGE sql STABLE AS $$
+    SELECT gap.clinic_id, gap.seat, starts_at, starts_at + gap.slot * p_slots, gap.slot, upper(gap.gap) - lower(gap.gap)
+    FROM booking.gaps(p_provider_id, p_clinic_id, p_from, p_to, p_now, p_booked_only, p_before, p_except) AS gap
+    CROSS JOIN LATERAL (
+        -- first and last start on the shift's grid that keep the run inside the gap and the window
+        SELECT
+            gap.opens_at + gap.slot * ceil(
+                extract(epoch FROM greatest(lower(gap.gap), p_from) - gap.opens_at) / extract(epoch FROM gap.slot))::integer AS first,
+            least(upper(gap.gap), p_to) - gap.slot * p_slots AS last
+    ) AS start
+    CROSS JOIN LATERAL generate_series(start.first, start.last, gap.slot) AS starts_at
+    WHERE p_slots BETWEEN 1 AND gap.slots_max AND starts_at > gap.starts_after AND starts_at < gap.starts_before
+$$;
+
+-- The seat for a run that starts exactly at p_start, in the tightest gap that takes it; no row when it cannot be had.
+CREATE FUNCTION booking.seat_for(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz,
+    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+) RETURNS TABLE (seat integer, during tstzrange) LANGUAGE sql STABLE AS $$
+    SELECT gap.seat, run
+    FROM booking.gaps(
+        p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, false, p_before, p_except) AS gap
+    CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * p_slots) AS run
+    WHERE p_slots BETWEEN 1 AND gap.slots_max AND run <@ gap.gap
+        AND mod(extract(epoch FROM p_start - gap.opens_at), extract(epoch FROM gap.slot)) = 0
+        AND p_start > gap.starts_after AND p_start < gap.starts_before
+    ORDER BY upper(gap.gap) - lower(gap.gap), gap.seat
+    LIMIT 1
+$$;
+
+-- Why a run that cannot be had cannot be had: 'booked', 'held', or the reason it is no slot at all.
+CREATE FUNCTION booking.why_not(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz,
+    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    opening record;
+    run tstzrange;
+BEGIN
+    IF NOT EXISTS (SELECT FROM directory.provider WHERE provider_id = p_provider_id) THEN
+        RETURN 'no_such_provider';
+    ELSIF NOT EXISTS (SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id) THEN
+        RETURN 'no_such_clinic';
+    ELSIF p_start <= p_now THEN
+        RETURN 'past';
+    END IF;
+    SELECT * INTO opening
+    FROM schedule.openings(p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now) AS o
+    WHERE o.during @> p_start;
+    IF NOT FOUND THEN
+        -- A time the provider never works is worth telling from one so far ahead that nobody can say.
+        RETURN CASE WHEN p_start > p_now + interval '367 days' THEN 'beyond_horizon' ELSE 'closed' END;
+    ELSIF p_start >= opening.starts_before THEN
+        RETURN 'beyond_horizon';
+    ELSIF mod(extract(epoch FROM p_start - lower(opening.during)), extract(epoch FROM opening.slot)) <> 0 THEN
+        RETURN 'off_grid';
+    ELSIF p_start <= opening.starts_after THEN
+        RETURN 'too_late';
+    ELSIF p_slots NOT BETWEEN 1 AND opening.slots_max THEN
+        RETURN 'slots_needed';
+    END IF;
+    run := tstzrange(p_start, p_start + opening.slot * p_slots);
+    IF upper(run) > upper(opening.during) THEN
+        RETURN 'closed';
+    ELSIF EXISTS (
+        SELECT FROM schedule.leave
+        WHERE provider_id = p_provider_id AND during && run AND (clinic_id IS NULL OR clinic_id = p_clinic_id)
+    ) THEN
+        RETURN 'on_leave';
+    ELSIF EXISTS (
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, p_start, upper(run), p_slots, p_now, true, p_before, p_except)
+    ) THEN
+        RETURN 'held';
+    END IF;
+    RETURN 'booked';
+END $$;
+
+-- Up to three free starts nearest to p_start on its day; if there is none, the provider's next free one, if it is at this
+-- clinic.
+CREATE FUNCTION booking.alternatives(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
+) RETURNS timestamptz[] LANGUAGE sql STABLE AS $$
+    WITH day AS (
+        SELECT tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone) AS during
+        FROM directory.clinic JOIN directory.city USING (city_id)
+        CROSS JOIN LATERAL CAST(p_start AT TIME ZONE time_zone AS date) AS day
+        WHERE clinic_id = p_clinic_id
+    ), near AS (
+        SELECT DISTINCT starts_at
+        FROM day, booking.runs(p_provider_id, p_clinic_id, lower(day.during), upper(day.during), p_slots, p_now)
+    ), nearest AS (
+        SELECT starts_at FROM near ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at LIMIT 3
+    )
+    SELECT coalesce(
+        (SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) FROM nearest),
+        (SELECT array[next_free_at] FROM booking.book
+         WHERE provider_id = p_provider_id
+            AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, next_free_at, p_slots, p_now))),
+        '{}')
+$$;
+
+-- The earliest start that anyone could hold, at any clinic; NULL when there is none as far ahead as can be booked.
+-- Looks in growing steps, as it is nearly always found in the first.
+CREATE FUNCTION booking.next_free(p_provider_id bigint, p_now timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found_at timestamptz;
+    steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
+BEGIN
+    FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
+        SELECT min(starts_at) INTO found_at
+        -- a run that straddles two steps is found in the second, which begins a slot's greatest length earlier
+        FROM booking.runs(p_provider_id, NULL, p_now + steps[i] - interval '8 hours', p_now + steps[i + 1], 1, p_now);
+        EXIT WHEN found_at IS NOT NULL;
+    END LOOP;
+    RETURN found_at;
+END $$;
+
+-- A provider's slots within [p_from, p_to) that can still be had or are taken, for a patient (NULL: anyone) to see.
+-- `state`: free, held (by others, or promised to those who wait), booked, mine. `held_until`: when the first such hold
+-- can lapse. `fits`: a run of p_slots can start here.
+CREATE FUNCTION booking.chart(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_slots integer, p_patient_id bigint,
+    p_now timestamptz
+) RETURNS TABLE (
+    clinic_id bigint, starts_at timestamptz, ends_at timestamptz, state text, held_until timestamptz, fits boolean
+) LANGUAGE sql STABLE AS $$
+    WITH slot AS MATERIALIZED (
+        SELECT opening.clinic_id, tstzrange(starts_at, starts_at + opening.slot) AS during
+        FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
+        CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
+        WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before
+            AND starts_at >= p_from AND starts_at < p_to
+            AND NOT EXISTS (
+                SELECT FROM schedule.leave
+                WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)
+                    AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
+    ), free AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now) AS run
+    ), fitting AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '1 day', p_slots, p_now) AS run
+    ), obtainable AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now, true) AS run
+    )
+    SELECT slot.clinic_id, lower(slot.during), upper(slot.during),
+        CASE WHEN here.mine THEN 'mine' WHEN free.starts_at IS NOT NULL THEN 'free'
+            WHEN obtainable.starts_at IS NOT NULL THEN 'held' ELSE 'booked' END,
+        CASE WHEN NOT coalesce(here.mine, false) AND free.starts_at IS NULL AND obtainable.starts_at IS NOT NULL
+            THEN here.held_until END,
+        fitting.starts_at IS NOT NULL
+    FROM slot
+    LEFT JOIN free ON free.clinic_id = slot.clinic_id AND free.starts_at = lower(slot.during)
+    LEFT JOIN fitting ON fitting.clinic_id = slot.clinic_id AND fitting.starts_at = lower(slot.during)
+    LEFT JOIN obtainable ON obtainable.clinic_id = slot.clinic_id AND obtainable.starts_at = lower(slot.during)
+    CROSS JOIN LATERAL (
+        SELECT bool_or(patient_id = p_patient_id AND (booking.state <> 'reserved' OR deadline > p_now)) AS mine,
+            min(deadline) FILTER (WHERE booking.state = 'reserved' AND deadline > p_now) AS held_until
+        FROM booking.booking
+        WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && slot.during
+    ) AS here
+    ORDER BY slot.during, slot.clinic_id
+$$;

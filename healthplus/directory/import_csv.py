@@ -1,0 +1,225 @@
+"""Import of a CSV file into the directory: all of its good rows in one transaction, or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+from zoneinfo import available_timezones
+
+from healthplus.database import Database, PostgresError, Transaction, load
+from healthplus.directory import import_places, import_rows
+from healthplus.directory.csv_records import CsvFile
+from healthplus.directory.import_rows import Clinic, Entry, Format, Provider
+from healthplus.directory.shift_text import Shift, first_overlap
+from healthplus.errors import BadInput, Conflict
+
+_queries = load(Path(__file__).with_name("import.sql"))
+
+_ROWS_A_STEP = 1000
+
+_Row: TypeAlias = dict[str, object]
+_Step: TypeAlias = tuple[str, list[_Row]]
+_Progress: TypeAlias = Callable[[Sequence[_Step]], Iterable[_Step]]
+
+
+class Remark(NamedTuple):
+    """Something to say about the row that starts on this line of the file."""
+
+    line: int
+    text: str
+
+
+@dataclass
+class Summary:
+    """What an import did, or would do: `stored` tells.
+
+    Each of the `rows` is accepted, or among `duplicates`, or among `rejected`. `gaps` are faults of accepted rows that
+    were tolerated. `added`, `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic),
+    specialities, provider_specialities and shifts.
+    """
+
+    format: str
+    encoding: str
+    rows: int = 0
+    accepted: int = 0
+    stored: bool = False
+    duplicates: list[Remark] = field(default_factory=list)
+    rejected: list[Remark] = field(default_factory=list)
+    gaps: list[Remark] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+    added: Counter[str] = field(default_factory=Counter)
+    updated: Counter[str] = field(default_factory=Counter)
+    unchanged: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`dry_run` does everything and takes it back; `strict` stores nothing when any row is rejected.
+
+    `time_zone` is that of cities not known yet.
+    """
+
+    dry_run: bool = False
+    strict: bool = False
+    time_zone: str = "Asia/Kolkata"
+
+
+class _TakeBackError(Exception):
+    pass
+
+
+async def import_csv(db: Database, path: Path, options: Options = Options(), progress: _Progress = iter) -> Summary:  # noqa: B008 - frozen
+    """Store the good rows of a file, described in docs/import.md; importing it again changes nothing.
+
+    `progress` may wrap the steps to watch them. Raises BadInput when the file as a whole cannot be used, Conflict when
+    schedules were changed meanwhile.
+    """
+    if options.time_zone not in available_timezones():
+        raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
+    entries, summary = read_entries(path)
+    try:
+        async with db.transaction() as tx:
+            await tx.execute(_queries.one_import_at_a_time)
+            entries, gaining = await _fit_shifts(tx, entries, summary)
+            summary.accepted = len(entries)
+            summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(gaining)
+            summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
+            summary.rejected.sort()
+            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.cities)}
+            tables = import_places.tables(entries, gaining, taken, options.time_zone)
+            await _store(tx, progress(list(_steps(tables, gaining))), summary)
+            _take_back(options.dry_run or (options.strict and bool(summary.rejected)))
+            summary.stored = True
+    except _TakeBackError:
+        summary.stored = False
+    except PostgresError as error:
+        if error.sqlstate == "23P01":  # exclusion_violation
+            raise Conflict("schedules were changed during the import; nothing was stored, run it again") from error
+        raise
+    return summary
+
+
+def _shift_count(entries: Iterable[Entry]) -> int:
+    return sum(len(entry.shifts) for entry in entries)
+
+
+def _take_back(wanted: bool) -> None:
+    if wanted:
+        raise _TakeBackError
+
+
+def read_entries(path: Path) -> tuple[list[Entry], Summary]:
+    """Read a file without looking at the database; raises BadInput when it cannot be used as a whole."""
+    file = CsvFile(path)
+    kind = import_rows.recognise(file.columns)
+    known = kind.row.__struct_fields__
+    summary = Summary(kind.name, file.encoding, ignored_columns=[c for c in file.columns if c not in known])
+    seen = _Seen(kind)
+    entries = []
+    for record in file.records():
+        summary.rows += 1
+        try:
+            entry = import_rows.read_row(kind, record)
+            if first := seen.add(entry):
+                summary.duplicates.append(Remark(record.line, f"the same as line {first}"))
+            else:
+                entries.append(entry)
+        except BadInput as problem:
+            summary.rejected.append(Remark(record.line, str(problem)))
+    return (entries if kind.has_identifiers else import_places.without_far_coordinates(entries)), summary
+
+
+class _Seen:
+    """The rows accepted so far, to tell duplicates and contradictions."""
+
+    def __init__(self, kind: Format) -> None:
+        self._kind = kind
+        self._posts: dict[tuple[str, str], Entry] = {}
+        self._facts: dict[tuple[type, str], tuple[int, Provider | Clinic]] = {}
+        self._shifts: dict[str, list[Shift]] = defaultdict(list)
+
+    def add(self, entry: Entry) -> int | None:
+        """Remember the row, or give the line of the one it duplicates; raises BadInput when it contradicts one."""
+        post = (entry.provider.identifier, entry.clinic.identifier)
+        if same := self._posts.get(post):
+            if not self._kind.has_identifiers or _content(same) == _content(entry):
+                return same.line
+            raise BadInput(f"line {same.line} already says otherwise about this provider at this clinic")
+        for facts in (entry.provider, entry.clinic):
+            line, known = self._facts.get((type(facts), facts.identifier), (0, facts))
+            if known != facts:
+                different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
+                raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
+        shifts = self._shifts[entry.provider.identifier]
+        if clash := first_overlap([*shifts, *entry.shifts]):
+            raise BadInput(f"shifts: {clash[0]} and {clash[1]} of this provider overlap")
+        shifts += entry.shifts
+        self._posts[post] = entry
+        for facts in (entry.provider, entry.clinic):
+            self._facts.setdefault((type(facts), facts.identifier), (entry.line, facts))
+        return None
+
+
+def _content(entry: Entry) -> tuple[object, ...]:
+    return entry.clinic, entry.provider, entry.fee_paise, entry.funding, entry.specialities, entry.shifts
+
+
+async def _fit_shifts(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:
+    """Reject rows whose shifts do not fit those stored; give the rest, and of these the rows that bring new shifts."""
+    providers = list({entry.provider.identifier for entry in entries if entry.shifts})
+    stored: dict[str, dict[str, set[Shift | None]]] = defaultdict(lambda: defaultdict(set))
+    for row in await tx.fetch(_queries.stored_shifts, providers) if providers else ():
+        shift = Shift(row["weekday"], row["starts"], row["ends"], row["slot_minutes"], row["seats"], row["slots_max"])
+        # None stands for validity in part, which no file can state: such shifts equal no file's.
+        stored[row["provider"]][row["clinic"]] |= {shift} if row["always"] else {shift, None}
+    fitting, gaining = [], []
+    for entry in entries:
+        at = stored[entry.provider.identifier]
+        here = at.get(entry.clinic.identifier, set())
+        elsewhere = [s for clinic, shifts in at.items() if clinic != entry.clinic.identifier for s in shifts if s]
+        if not entry.shifts or here == set(entry.shifts):
+            fitting.append(entry)
+        elif here:
+            reason = "differ from the stored ones; an import only adds first shifts, change them in the schedule"
+            summary.rejected.append(Remark(entry.line, f"shifts: {reason}"))
+        elif clash := _first_clash(entry.shifts, elsewhere):
+            reason = f"{clash[0]} overlaps {clash[1]}, which this provider has at another clinic"
+            summary.rejected.append(Remark(entry.line, f"shifts: {reason}"))
+        else:
+            fitting.append(entry)
+            gaining.append(entry)
+    return fitting, gaining
+
+
+def _first_clash(new: Iterable[Shift], stored: Sequence[Shift]) -> tuple[Shift, Shift] | None:
+    # Stored shifts may overlap one another, each valid at another time, so a sweep over all of them would not do.
+    return next(((shift, other) for shift in new for other in stored if first_overlap((shift, other))), None)
+
+
+async def _store(tx: Transaction, steps: Iterable[_Step], summary: Summary) -> None:
+    for table, rows in steps:
+        if table in ("lock_books", "reopen_books"):
+            await tx.execute(_queries[table], [row["provider"] for row in rows])
+            continue
+        counts = await tx.fetch_row(_queries[f"put_{table}"], rows)
+        assert counts is not None  # noqa: S101 - an aggregate always gives a row
+        summary.added[table] += counts["added"]
+        summary.updated[table] += counts["updated"]
+        summary.unchanged[table] += len(rows) - counts["added"] - counts["updated"]
+
+
+def _steps(tables: dict[str, list[_Row]], gaining: list[Entry]) -> Iterator[_Step]:
+    books: list[_Row] = [{"provider": identifier} for identifier in sorted({e.provider.identifier for e in gaining})]
+    for table, rows in tables.items():
+        if table == "shifts":
+            yield from _batches("lock_books", books)
+        yield from _batches(table, rows)
+    yield from _batches("reopen_books", books)
+
+
+def _batches(table: str, rows: list[_Row]) -> Iterator[_Step]:
+    for start in range(0, len(rows), _ROWS_A_STEP):
+        yield table, rows[start : start + _ROWS_A_STEP]

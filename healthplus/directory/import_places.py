@@ -1,0 +1,129 @@
+"""From checked rows to the rows of each table, and the cities they lie in."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import cos, hypot, radians
+from statistics import median
+
+import msgspec
+
+from healthplus.directory.import_rows import Clinic, Entry, slug
+
+# No district is wider: Kachchh, the widest, ends 170 km from its middle.
+_FAR_KM = 200
+_LOCATED_MIN = 5  # fewer places have no middle worth trusting
+
+_City = tuple[str, str]
+
+
+def tables(
+    entries: Sequence[Entry], gaining: Iterable[Entry], taken: Mapping[str, str], time_zone: str
+) -> dict[str, list[dict[str, object]]]:
+    """Give the rows to store by table, in an order in which references resolve.
+
+    `gaining` are the entries whose shifts are new; `taken` maps the slugs of stored cities to their states.
+    """
+    clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
+    providers = {entry.provider.identifier: entry.provider for entry in entries}
+    slugs = city_slugs({_city(clinic) for clinic in clinics}, taken)
+    specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
+    has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
+    return {
+        "cities": _cities(clinics, slugs, time_zone),
+        "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
+        "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
+        "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
+        "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
+        "posts": [{**_post(entry), "fee_paise": entry.fee_paise, "funding": entry.funding} for entry in entries],
+        "shifts": [
+            {**_post(entry), **msgspec.structs.asdict(shift), "starts": _time(shift.starts), "ends": _time(shift.ends)}
+            for entry in gaining
+            for shift in entry.shifts
+        ],
+    }
+
+
+def city_slugs(cities: Iterable[_City], taken: Mapping[str, str]) -> dict[_City, str]:
+    """Give each city, a pair of slugs of its name and state, its address: the name, with the state if there are two.
+
+    A city that is stored keeps the address it has.
+    """
+    cities = sorted(set(cities))
+    shared = Counter(name for name, _ in cities)
+    chosen = {}
+    for name, state in cities:
+        long = f"{name}-{state}"
+        if long in taken:
+            chosen[name, state] = long
+        elif name in taken and slug(taken[name]) == state:
+            chosen[name, state] = name
+        else:
+            chosen[name, state] = long if shared[name] > 1 or name in taken else name
+    return chosen
+
+
+def without_far_coordinates(entries: Sequence[Entry]) -> list[Entry]:
+    """Drop coordinates far from most others of the same city: a search near by must not find the place there."""
+    located = defaultdict(list)
+    for entry in entries:
+        if (at := _position(entry.clinic)) is not None:
+            located[_city(entry.clinic)].append(at)
+    middles = {city: _middle(at) for city, at in located.items() if len(at) >= _LOCATED_MIN}
+    result = []
+    for entry in entries:
+        at, middle = _position(entry.clinic), middles.get(_city(entry.clinic))
+        if at and middle and _distance_km(at, middle) > _FAR_KM:
+            clinic = msgspec.structs.replace(entry.clinic, latitude=None, longitude=None)
+            gap = f"coordinates more than {_FAR_KM} km from the rest of the district"
+            entry = msgspec.structs.replace(entry, clinic=clinic, gaps=(*entry.gaps, gap))  # noqa: PLW2901
+        result.append(entry)
+    return result
+
+
+def _cities(clinics: Iterable[Clinic], slugs: Mapping[_City, str], time_zone: str) -> list[dict[str, object]]:
+    members = defaultdict(list)
+    for clinic in clinics:
+        members[_city(clinic)].append(clinic)
+    rows: list[dict[str, object]] = []
+    for city, inside in sorted(members.items()):
+        middle = _middle([at for clinic in inside if (at := _position(clinic))])
+        # Of several spellings, the one that most rows use.
+        (name, state), _ = Counter((clinic.city, clinic.state) for clinic in inside).most_common(1)[0]
+        rows.append(
+            {
+                "slug": slugs[city],
+                "name": name.title() if name.islower() else name,
+                "state": state,
+                "time_zone": time_zone,
+                "latitude": middle and middle[0],
+                "longitude": middle and middle[1],
+            }
+        )
+    return rows
+
+
+def _city(clinic: Clinic) -> _City:
+    return slug(clinic.city), slug(clinic.state)
+
+
+def _post(entry: Entry) -> dict[str, object]:
+    return {"provider": entry.provider.identifier, "clinic": entry.clinic.identifier}
+
+
+def _time(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _position(clinic: Clinic) -> tuple[float, float] | None:
+    return None if clinic.latitude is None or clinic.longitude is None else (clinic.latitude, clinic.longitude)
+
+
+def _middle(positions: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    # Medians: unlike a mean, they stay put when every tenth place lies in the wrong state.
+    return (median(p[0] for p in positions), median(p[1] for p in positions)) if positions else None
+
+
+def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return 111.2 * hypot(a[0] - b[0], (a[1] - b[1]) * cos(radians(a[0])))

@@ -1,0 +1,220 @@
+"""The two kinds of file that can be imported, and what one row of each says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from healthplus.directory.csv_records import Record
+from healthplus.directory.shift_text import Shift, parse_shifts
+from healthplus.errors import BadInput
+
+_Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+_Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
+_Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+_Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+
+
+class Clinic(msgspec.Struct, frozen=True):
+    """A place. None says nothing: what is stored stays."""
+
+    identifier: str
+    city: str
+    state: str
+    name: str
+    address: str | None
+    postal_code: str | None
+    latitude: float | None
+    longitude: float | None
+    phone: str | None = None
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Who or what can be booked. None says nothing: what is stored stays."""
+
+    identifier: str
+    type: str
+    name: str
+    salutation: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    gender: str | None = None
+    bio: str | None = None
+    image_url: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    languages: tuple[str, ...] | None = None
+    practising_since: int | None = None
+    rating: float | None = None
+    rating_count: int | None = None
+    accepts_new_patients: bool | None = None
+    max_booking_days: int | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What one row says: this provider works at this clinic. `gaps` are faults that were tolerated."""
+
+    line: int
+    clinic: Clinic
+    provider: Provider
+    fee_paise: int | None = None
+    funding: str | None = None
+    specialities: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+
+class Format(NamedTuple):
+    """A kind of file. Where rows carry no identifier, rows of one place are duplicates however they are spelt."""
+
+    name: str
+    row: type[_HospitalRow] | type[_ProviderRow]
+    entry: Callable[[int, Any], Entry]
+    has_identifiers: bool
+
+
+class _HospitalRow(msgspec.Struct):
+    name: _Word
+    address: _Line
+    state: _Word
+    district: _Word
+    pincode: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")] | None = None
+    # India's mainland and islands; what lies outside was not located but mistyped.
+    latitude: Annotated[float, msgspec.Meta(ge=6, le=38)] | None = None
+    longitude: Annotated[float, msgspec.Meta(ge=68, le=98)] | None = None
+
+
+class _ProviderRow(msgspec.Struct, kw_only=True):
+    provider_identifier: _Word
+    type: Literal["doctor", "hospital", "clinic", "lab"]
+    name: _Word
+    salutation: _Word | None = None
+    given_name: _Word | None = None
+    family_name: _Word | None = None
+    gender: Literal["female", "male", "other"] | None = None
+    bio: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
+    image_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=500)] | None = None
+    email: Annotated[str, msgspec.Meta(pattern="^[^@ ]+@[^@ ]+$", max_length=254)] | None = None
+    phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    languages: _Line | None = None
+    practising_since: Annotated[int, msgspec.Meta(ge=1900, le=2200)] | None = None
+    rating: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
+    rating_count: Annotated[int, msgspec.Meta(ge=0, le=2_000_000_000)] | None = None
+    accepts_new_patients: bool | None = None
+    max_booking_days: Annotated[int, msgspec.Meta(ge=0, le=366)] | None = None
+    specialities: _Line = ""
+    clinic_identifier: _Word
+    clinic_name: _Word
+    clinic_address: _Line | None = None
+    clinic_phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    city: _Word
+    state: _Word
+    postal_code: Annotated[str, msgspec.Meta(max_length=20)] | None = None
+    latitude: _Latitude | None = None
+    longitude: _Longitude | None = None
+    fee_rupees: Decimal | None = None
+    funding: Literal["online", "clinic", "free"] | None = None
+    shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
+
+
+def recognise(columns: Sequence[str]) -> Format:
+    """Tell from the header which kind of file it is; raises BadInput, naming the columns that are missing."""
+    fitting = PROVIDERS if any(column.startswith(("provider_", "clinic_")) for column in columns) else HOSPITALS
+    # Columns of the hospital directory may hold nothing, but a file without them is some other file.
+    fields = msgspec.structs.fields(fitting.row)
+    missing = [f.name for f in fields if (f.required or fitting is HOSPITALS) and f.name not in columns]
+    if missing:
+        raise BadInput(
+            f"this looks like the {fitting.name}, but these columns are missing: {', '.join(missing)} "
+            f"(found: {', '.join(columns)})"
+        )
+    return fitting
+
+
+def read_row(kind: Format, record: Record) -> Entry:
+    """Check a row and give what it says; raises BadInput with the reason when it is to be rejected."""
+    if record.problem:
+        raise BadInput(record.problem)
+    try:
+        row = msgspec.convert(record.cells, kind.row, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadInput(_reason(str(error), record.cells)) from error
+    if (row.latitude is None) != (row.longitude is None):
+        raise BadInput("latitude and longitude come together or not at all")
+    return kind.entry(record.line, row)
+
+
+def slug(text: str) -> str:
+    """Give the ASCII name used in addresses; where nothing of it is Latin, a digest."""
+    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", latin).strip("-") or hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _reason(error: str, cells: dict[str, str]) -> str:
+    if missing := re.search(r"missing required field `(\w+)`", error):
+        return f"{missing[1]} is missing"
+    if at := re.fullmatch(r"(.*) - at `\$\.(\w+)`", error):
+        return f"{at[2]} {cells[at[2]][:60]!r}: {at[1][0].lower()}{at[1][1:]}"
+    return error
+
+
+def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
+    # Without PIN code and coordinates: those get corrected, and the place is still the same.
+    content = "|".join(_normalised(text) for text in (row.name, row.address, row.district, row.state))
+    identifier = f"nhd:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
+    clinic = Clinic(
+        identifier, row.district, row.state, row.name, row.address, row.pincode, row.latitude, row.longitude
+    )
+    gaps = tuple(
+        f"no {what}" for what, value in (("pincode", row.pincode), ("coordinates", row.latitude)) if value is None
+    )
+    return Entry(line, clinic, Provider(identifier=identifier, type="hospital", name=row.name), gaps=gaps)
+
+
+def _provider_entry(line: int, row: _ProviderRow) -> Entry:
+    clinic = Clinic(
+        row.clinic_identifier,
+        row.city,
+        row.state,
+        row.clinic_name,
+        row.clinic_address,
+        row.postal_code,
+        row.latitude,
+        row.longitude,
+        row.clinic_phone,
+    )
+    same = {name: getattr(row, name) for name in Provider.__struct_fields__ if name not in ("identifier", "languages")}
+    languages = _list(row.languages or "") or None
+    provider = Provider(identifier=row.provider_identifier, languages=languages, **same)
+    fee_paise, funding = _price(row.fee_rupees, row.funding)
+    return Entry(line, clinic, provider, fee_paise, funding, _list(row.specialities), parse_shifts(row.shifts))
+
+
+def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None, str | None]:
+    if fee_rupees is None and funding is None:
+        return None, None
+    fee_paise = (fee_rupees or Decimal(0)) * 100
+    if not (fee_paise.is_finite() and 0 <= fee_paise <= 100_000_000) or fee_paise % 1:
+        raise BadInput(f"fee_rupees '{fee_rupees}': between 0 and 1000000, with at most two decimals")
+    funding = funding or ("online" if fee_paise else "free")
+    if (funding == "free") != (fee_paise == 0):
+        raise BadInput(f"a fee of {fee_rupees or 0} rupees does not go with funding {funding!r}")
+    return int(fee_paise), funding
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for part in text.split(";") if (item := part.strip())))
+
+
+def _normalised(text: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+HOSPITALS = Format("hospital directory", _HospitalRow, _hospital_entry, has_identifiers=False)
+PROVIDERS = Format("provider list", _ProviderRow, _provider_entry, has_identifiers=True)

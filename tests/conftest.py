@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from healthplus.database import Database, EmbeddedServer, migrate
+
+# Tests lose nothing in a power cut.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+_serial = itertools.count(1)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """An empty folder for an embedded server; pytest's own tmp_path cannot be entered by the server's account."""
+    folder = Path(tempfile.mkdtemp(prefix="healthplus-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The DSN of the session's server, whose database `healthplus` is empty unless `template` was asked for."""
+    folder = Path(tempfile.mkdtemp(prefix="healthplus-tests-"))
+    folder.chmod(0o755)
+    with EmbeddedServer(folder, FAST) as dsn:
+        yield dsn
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The server's DSN, with its database `healthplus` migrated: the template of every test's own."""
+    asyncio.run(migrate(server))
+    return server
+
+
+async def _administer(server: str, sql: str) -> None:
+    connection = await asyncpg.connect(server, database="postgres")
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def blank_dsn(server: str) -> AsyncIterator[str]:
+    """The DSN of an empty database of this test's own."""
+    name = f"blank_{next(_serial)}"
+    await _administer(server, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield server.replace("/healthplus?", f"/{name}?")
+    await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def dsn(template: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of a migrated database of this test's own; what is left in it must pass `healthplus check`."""
+    name = f"test_{next(_serial)}"
+    await _administer(template, f"CREATE DATABASE {name} TEMPLATE healthplus STRATEGY file_copy")
+    own = template.replace("/healthplus?", f"/{name}?")
+    yield own
+    try:
+        if request.node.get_closest_marker("breaks_invariants") is None:
+            await _check_invariants(own)
+    finally:
+        await _administer(template, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(dsn: str) -> AsyncIterator[Database]:
+    """A pool on this test's own migrated database; commits are real."""
+    async with await Database.connect(dsn, min_size=1, max_size=10) as database:
+        yield database
+
+
+async def _check_invariants(dsn: str) -> None:
+    # The check is a later layer: tests of the database alone run without it.
+    if importlib.util.find_spec("healthplus.ops") and importlib.util.find_spec("healthplus.ops.check"):
+        check = importlib.import_module("healthplus.ops.check")
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            assert await check.violations(database) == []
