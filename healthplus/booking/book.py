@@ -62,7 +62,10 @@ class Shift(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """The verbs. `patient_id` must own what is touched; None is staff or the system. `actor` owns the idempotency `key`."""
+    """The verbs.
+
+    `patient_id` must own what is touched; None is staff or the system. `actor` owns the idempotency `key`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -132,7 +135,7 @@ class Book:
         actor: str,
         key: str | None = None,
     ) -> Outcome:
-        """waiting | offered | slot_full | no_such_slot | claimed | key_reused; `clinic_id` None: any of the provider's"""
+        """waiting | offered | slot_full | no_such_slot | claimed | key_reused; `clinic_id` None: at any clinic"""
         wanted = Range(wanted_from, wanted_to)
         return await self._call("join_queue", provider_id, clinic_id, wanted, slots_needed, patient_id, actor, key)
 
@@ -146,7 +149,7 @@ class Book:
         clinic_id: int | None = None,
         start: datetime | None = None,
     ) -> Outcome:
-        """accepted | offer_over | wrong_state | not_found | key_reused; with another `start`, also what hold refuses with"""
+        """accepted | offer_over | wrong_state | not_found | key_reused; for another `start`, also hold's refusals"""
         return await self._call("accept", provider_id, ticket_id, patient_id, clinic_id, start, actor, key)
 
     async def leave_queue(

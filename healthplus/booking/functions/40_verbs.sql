@@ -31,8 +31,8 @@ BEGIN
     RETURN answer;
 END $$;
 
--- A booking as it now stands, with what happened to it.
-CREATE FUNCTION booking.describe(p_code text, p_booking booking.booking) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
+-- A booking as it now stands, with what happened to it. p_version: the book's, where the caller knows it.
+CREATE FUNCTION booking.describe(p_code text, p_booking booking.booking, p_version bigint DEFAULT NULL) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
@@ -46,7 +46,10 @@ BEGIN
     answer.deadline := CASE WHEN p_booking.state = 'reserved' THEN p_booking.deadline END;
     answer.fee_paise := p_booking.fee_paise;
     answer.funding := p_booking.funding;
-    SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_booking.provider_id;
+    answer.version := p_version;
+    IF p_version IS NULL THEN
+        SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_booking.provider_id;
+    END IF;
     RETURN answer;
 END $$;
 
@@ -104,9 +107,9 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'booking_overlap fired under the lock of provider %', p_provider_id;
     END IF;
-    PERFORM booking.record(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor);
+    answer := booking.describe(
+        'reserved', held, booking.record(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor));
     PERFORM booking.summarise(p_provider_id, now_at, held.during);
-    answer := booking.describe('reserved', held);
     PERFORM booking.remember(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
@@ -152,9 +155,9 @@ BEGIN
     END IF;
     UPDATE booking.booking SET state = 'booked'
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
-    PERFORM booking.record(p_provider_id, now_at, 'booked', p_booking_id, held.ticket_id, p_actor);
-    PERFORM booking.settle_book(p_provider_id, now_at);
-    answer := booking.describe('booked', held);
+    answer := booking.describe(
+        'booked', held, booking.record(p_provider_id, now_at, 'booked', p_booking_id, held.ticket_id, p_actor));
+    PERFORM booking.serve_queue(p_provider_id, now_at);  -- nothing was freed, but waits may have become hopeless
     PERFORM booking.remember(p_provider_id, p_actor, 'confirm', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;

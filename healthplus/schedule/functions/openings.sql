@@ -8,26 +8,30 @@ CREATE FUNCTION schedule.openings(
     starts_after timestamptz, starts_before timestamptz
 ) LANGUAGE sql STABLE AS $$
     SELECT shift.shift_id, shift.clinic_id, opening.during, make_interval(mins => shift.slot_minutes),
-        shift.seats::integer, shift.slots_max::integer,
-        p_now + make_interval(mins => clinic.lead_minutes),
-        ((p_now AT TIME ZONE city.time_zone)::date + provider.max_booking_days + 1)::timestamp AT TIME ZONE city.time_zone
-    FROM schedule.shift
-    JOIN directory.provider USING (provider_id)
-    JOIN directory.clinic USING (clinic_id)
-    JOIN directory.city USING (city_id)
-    CROSS JOIN LATERAL (
-        SELECT (p_from AT TIME ZONE city.time_zone)::date AS first_day, (p_to AT TIME ZONE city.time_zone)::date AS last_day
-    ) AS span
+        shift.seats::integer, shift.slots_max::integer, place.starts_after, place.starts_before
+    FROM (
+        SELECT clinic_id, time_zone,
+            p_now + make_interval(mins => lead_minutes) AS starts_after,
+            ((p_now AT TIME ZONE time_zone)::date + max_booking_days + 1)::timestamp AT TIME ZONE time_zone AS starts_before,
+            (p_from AT TIME ZONE time_zone)::date AS first_day,
+            (p_to AT TIME ZONE time_zone)::date AS last_day
+        FROM directory.provider_clinic
+        JOIN directory.provider USING (provider_id)
+        JOIN directory.clinic USING (clinic_id)
+        JOIN directory.city USING (city_id)
+        WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
+        OFFSET 0  -- worked out once a clinic, before the shifts are looked at
+    ) AS place
+    JOIN schedule.shift ON shift.provider_id = p_provider_id AND shift.clinic_id = place.clinic_id
     CROSS JOIN LATERAL generate_series(
-        (shift.weekday - extract(isodow FROM span.first_day)::integer + 7) % 7, span.last_day - span.first_day, 7
+        (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7, place.last_day - place.first_day, 7
     ) AS days
     CROSS JOIN LATERAL (
         SELECT tstzrange(
-            (span.first_day + days + shift.starts) AT TIME ZONE city.time_zone,
-            (span.first_day + days + shift.ends) AT TIME ZONE city.time_zone) AS during
+            (place.first_day + days + shift.starts) AT TIME ZONE place.time_zone,
+            (place.first_day + days + shift.ends) AT TIME ZONE place.time_zone) AS during
     ) AS opening
-    WHERE shift.provider_id = p_provider_id
-        AND (p_clinic_id IS NULL OR shift.clinic_id = p_clinic_id)
-        AND shift.valid @> (span.first_day + days)
+    WHERE (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7 <= place.last_day - place.first_day
+        AND shift.valid @> (place.first_day + days)
         AND opening.during && tstzrange(p_from, p_to)
 $$;

@@ -1,0 +1,61 @@
+"""ActiveReservations: frees what is held past its time, promptly, in every app process.
+
+Expiry is a fact of the row, so this only makes it prompt: if every process died, nothing would be wrong, only late. No
+process leads: `settle` may be run by any of them at any time, and is skipped where another has the book locked, since
+every verb settles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from healthplus.booking.book import Book, queries
+from healthplus.database import Database, PostgresError
+from healthplus.errors import HealthPlusError
+
+logger = logging.getLogger(__name__)
+
+SLEEP_SECONDS_MAX = 1.0
+SLEEP_SECONDS_MIN = 0.02
+"""So that a head that cannot be settled at once (its book is locked) is not asked for in a tight loop."""
+QUEUES_EVERY_SECONDS = 5.0
+KEYS_EVERY_SECONDS = 3600.0
+
+
+class ActiveReservations:
+    """Settles the providers whose oldest hold, offer or ticket is due."""
+
+    def __init__(self, database: Database, book: Book) -> None:
+        self._database = database
+        self._book = book
+        self._queues_due = 0.0
+        self._keys_due = time.monotonic() + KEYS_EVERY_SECONDS
+
+    async def run(self) -> None:
+        """Run until cancelled. A lost database is waited for."""
+        while True:
+            try:
+                sleep_seconds = await self.sweep()
+            except (HealthPlusError, PostgresError):
+                logger.exception("ActiveReservations could not settle; trying again")
+                sleep_seconds = SLEEP_SECONDS_MAX
+            await asyncio.sleep(sleep_seconds)
+
+    async def sweep(self) -> float:
+        """Settle everything that is due; give the seconds until the next look."""
+        for row in await self._database.fetch(queries.due_providers):
+            await self._book.settle(row["provider_id"], unless_busy=True)
+        now = time.monotonic()
+        if now >= self._queues_due:
+            self._queues_due = now + QUEUES_EVERY_SECONDS
+            for row in await self._database.fetch(queries.waiting_providers):
+                await self._book.settle(row["provider_id"], unless_busy=True)
+        if now >= self._keys_due:
+            self._keys_due = now + KEYS_EVERY_SECONDS
+            await self._database.execute(queries.forget_old_keys)
+        head_seconds: float | None = await self._database.fetch_value(queries.head_deadline)
+        if head_seconds is None:
+            return SLEEP_SECONDS_MAX
+        return min(max(head_seconds, SLEEP_SECONDS_MIN), SLEEP_SECONDS_MAX)

@@ -1,0 +1,159 @@
+-- name: no_overlap
+-- No two bookings that occupy a provider's seat overlap, whatever the constraint says.
+SELECT a.provider_id, a.booking_id, b.booking_id AS other_booking_id, a.seat, a.during
+FROM booking.booking AS a
+JOIN booking.booking AS b ON b.provider_id = a.provider_id AND b.seat = a.seat AND b.during && a.during AND b.booking_id > a.booking_id
+WHERE a.occupies AND b.occupies
+
+-- name: overlap_constraint_present
+-- The constraint that forbids a double booking is there and enforced.
+SELECT 'booking_overlap' AS missing
+WHERE NOT EXISTS (
+    SELECT FROM pg_constraint
+    WHERE conname = 'booking_overlap' AND conrelid = 'booking.booking'::regclass AND contype = 'x' AND convalidated)
+
+-- name: events_without_gaps
+-- A book's events are numbered from 1 to its version, none missing.
+SELECT provider_id, book.version, count(event.seq) AS events, max(event.seq) AS last_seq
+FROM booking.book FULL JOIN booking.event USING (provider_id)
+GROUP BY provider_id, book.version
+HAVING count(event.seq) IS DISTINCT FROM book.version OR coalesce(max(event.seq), 0) IS DISTINCT FROM book.version
+
+-- name: bookings_match_events
+-- Every booking was reserved first, changed only as its states allow, and is in the state its last event says.
+WITH step AS (
+    SELECT provider_id, booking_id, kind, lag(kind) OVER turn AS before, lead(kind) OVER turn AS after
+    FROM booking.event
+    WHERE booking_id IS NOT NULL
+        AND kind IN ('reserved', 'booked', 'expired', 'released', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+    WINDOW turn AS (PARTITION BY provider_id, booking_id ORDER BY seq)
+)
+SELECT provider_id, booking_id, booking.state::text, step.before, step.kind
+FROM booking.booking FULL JOIN step USING (provider_id, booking_id)
+WHERE step.kind IS NULL OR booking.state IS NULL
+    OR (step.after IS NULL AND step.kind <> booking.state::text)
+    OR (coalesce(step.before, ''), step.kind) NOT IN (
+        ('', 'reserved'), ('reserved', 'booked'), ('reserved', 'expired'), ('reserved', 'released'), ('booked', 'cancelled'),
+        ('booked', 'arrived'), ('booked', 'no_show'), ('arrived', 'fulfilled'))
+
+-- name: tickets_match_events
+-- Every ticket changed only as its states allow, and is in the state its last event says.
+WITH step AS (
+    SELECT provider_id, ticket_id, kind, lag(kind) OVER turn AS before, lead(kind) OVER turn AS after
+    FROM booking.event
+    WHERE ticket_id IS NOT NULL AND kind IN ('waiting', 'offered', 'accepted', 'lapsed', 'left', 'timed_out', 'full')
+    WINDOW turn AS (PARTITION BY provider_id, ticket_id ORDER BY seq)
+)
+SELECT provider_id, ticket_id, ticket.state::text, step.before, step.kind
+FROM booking.ticket FULL JOIN step USING (provider_id, ticket_id)
+WHERE step.kind IS NULL OR ticket.state IS NULL
+    OR (step.after IS NULL AND step.kind <> ticket.state::text)
+    OR (coalesce(step.before, ''), step.kind) NOT IN (
+        ('', 'waiting'), ('waiting', 'offered'), ('waiting', 'left'), ('waiting', 'timed_out'), ('waiting', 'full'),
+        ('offered', 'accepted'), ('offered', 'lapsed'), ('offered', 'waiting'), ('offered', 'left'))
+
+-- name: tickets_numbered_once
+-- Ticket numbers run from 1 to the book's counter, and were given in the order of the events that record the joins.
+SELECT provider_id, number, place, last_ticket_number
+FROM (
+    SELECT ticket.provider_id, ticket.number, book.last_ticket_number,
+        row_number() OVER (PARTITION BY ticket.provider_id ORDER BY joined.seq) AS place,
+        count(*) OVER (PARTITION BY ticket.provider_id) AS tickets
+    FROM booking.ticket
+    LEFT JOIN booking.book USING (provider_id)
+    LEFT JOIN LATERAL (
+        SELECT min(seq) AS seq FROM booking.event
+        WHERE event.provider_id = ticket.provider_id AND event.ticket_id = ticket.ticket_id AND kind = 'waiting') AS joined ON true
+) AS numbered
+WHERE number <> place OR last_ticket_number IS DISTINCT FROM tickets
+
+-- name: no_offer_after_the_hour
+-- No ticket was made an offer after its hour was over.
+SELECT ticket.provider_id, ticket.ticket_id, ticket.expires_at, event.at
+FROM booking.ticket JOIN booking.event USING (provider_id, ticket_id)
+WHERE event.kind = 'offered' AND event.at >= ticket.expires_at
+
+-- name: offers_belong_to_tickets
+-- An offer in force is the one its ticket names, and the ticket is offered; an offered ticket has one.
+SELECT provider_id, booking.booking_id, ticket.ticket_id, ticket.state::text
+FROM (SELECT * FROM booking.booking WHERE offer AND state = 'reserved') AS booking
+FULL JOIN (SELECT * FROM booking.ticket WHERE state = 'offered') AS ticket USING (provider_id, ticket_id)
+WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
+
+-- name: nobody_overtaken
+-- Of the tickets of one provider that wanted the same, the earlier was offered first, unless it had ended or been passed
+-- over before the later was. (Rules 5 and 6.)
+WITH turn AS (
+    SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, wanted, slots_needed,
+        min(event.seq) FILTER (WHERE kind = 'waiting') AS joined,
+        min(event.seq) FILTER (WHERE kind = 'offered') AS offered,
+        min(event.seq) FILTER (WHERE kind IN ('passed_over', 'left', 'timed_out', 'full', 'expired')) AS excused
+    FROM booking.ticket JOIN booking.event USING (provider_id, ticket_id)
+    GROUP BY ticket.provider_id, ticket.ticket_id
+)
+SELECT provider_id, earlier.number, later.number AS overtaken_by
+FROM turn AS earlier JOIN turn AS later USING (provider_id, wanted, slots_needed)
+WHERE earlier.number < later.number AND earlier.clinic_id IS NOT DISTINCT FROM later.clinic_id
+    AND later.offered < coalesce(earlier.offered, 9223372036854775807)
+    AND later.offered < coalesce(earlier.excused, 9223372036854775807)
+
+-- name: one_live_claim
+-- A patient has at most one live hold or ticket, and what is live is what the claim names.
+WITH live AS (
+    SELECT patient_id, provider_id, booking_id, NULL::uuid AS ticket_id FROM booking.booking
+    WHERE state = 'reserved' AND NOT offer AND deadline > (SELECT public.app_now())
+    UNION ALL
+    SELECT patient_id, provider_id, NULL, ticket_id FROM booking.ticket
+    WHERE state = 'offered' OR (state = 'waiting' AND expires_at > (SELECT public.app_now()))
+)
+SELECT live.*, count(*) OVER (PARTITION BY live.patient_id) AS live_claims
+FROM live LEFT JOIN booking.claim ON claim.patient_id = live.patient_id
+WHERE (claim.provider_id, claim.booking_id, claim.ticket_id) IS DISTINCT FROM (live.provider_id, live.booking_id, live.ticket_id)
+
+-- name: withheld_only_for_runs
+-- Only tickets that need several slots withhold any.
+SELECT provider_id, ticket_id FROM booking.ticket WHERE withheld_seat IS NOT NULL AND slots_needed = 1
+
+-- name: search_summaries
+-- A provider's next free time, while it lies ahead and no hold has lapsed unsettled, is what the book says. That none was
+-- found holds for as far ahead as could be booked when it was looked for.
+SELECT book.provider_id, book.next_free_at, actual.next_free_at AS actual_next_free_at
+FROM (SELECT public.app_now() AS now_at) AS clock
+CROSS JOIN booking.book
+JOIN directory.provider USING (provider_id)
+CROSS JOIN LATERAL (SELECT booking.next_free(book.provider_id, now_at) AS next_free_at) AS actual
+WHERE isfinite(book.touched_at)
+    AND NOT EXISTS (
+        SELECT FROM booking.booking
+        WHERE booking.provider_id = book.provider_id AND state = 'reserved' AND deadline <= now_at)
+    AND CASE WHEN book.next_free_at IS NULL
+        THEN actual.next_free_at < book.touched_at + make_interval(days => provider.max_booking_days)
+        -- within a day of leads, a time may have passed by for one clinic and not for another
+        ELSE book.next_free_at > now_at + interval '1 day' AND actual.next_free_at IS DISTINCT FROM book.next_free_at END
+
+-- name: no_payment_without_booking
+-- Money is captured, or due to be, only for what was booked; for what was given back it is due to go back.
+SELECT payment.provider_id, payment.booking_id, payment.state::text, payment.due::text, booking.state::text AS booking_state
+FROM payments.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
+WHERE CASE WHEN booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
+    THEN payment.state NOT IN ('authorised', 'captured') OR payment.due IN ('void', 'refund')
+    ELSE (payment.state = 'captured' AND payment.due IS DISTINCT FROM 'refund')
+        OR (payment.state = 'authorised' AND payment.due IS DISTINCT FROM 'void') END
+    OR booking.fee_paise IS DISTINCT FROM payment.amount_paise
+
+-- name: no_booking_without_payment
+-- What was booked and is funded online has its money set aside or taken.
+SELECT booking.provider_id, booking.booking_id
+FROM booking.booking LEFT JOIN payments.payment USING (provider_id, booking_id)
+WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
+    AND payment.booking_id IS NULL
+
+-- name: references_exist
+-- What the book points at exists: it has no foreign keys, since checking one locks what many providers share.
+SELECT provider_id, booking_id, patient_id, clinic_id
+FROM booking.booking
+WHERE NOT EXISTS (SELECT FROM people.patient WHERE patient.patient_id = booking.patient_id)
+    OR NOT EXISTS (
+        SELECT FROM directory.provider_clinic
+        WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)
+    OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
