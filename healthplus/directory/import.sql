@@ -2,7 +2,7 @@
 -- Two imports must not both find a city, clinic or provider missing; readers and booking verbs are not stopped.
 LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 
--- name: cities
+-- name: city_addresses
 -- Which addresses of cities are taken, and by which state.
 SELECT slug, state FROM directory.city
 
@@ -121,9 +121,15 @@ WITH given AS (
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (
-    INSERT INTO booking.book (provider_id) SELECT provider_id FROM added
+    INSERT INTO booking.book (provider_id)
+    SELECT provider_id FROM added UNION ALL SELECT provider_id FROM given WHERE provider_id IS NOT NULL
+    ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
+-- name: analyze_who
+-- Statistics may date from a moment when the tables were empty, after a dry run say: joins would then take minutes.
+ANALYZE directory.city, directory.clinic, directory.provider, directory.speciality
 
 -- name: put_provider_specialities
 -- Only adds: the file need not name every speciality of a provider.
@@ -145,7 +151,7 @@ SELECT count(*) AS added, 0::bigint AS updated FROM added
 WITH given AS (
     SELECT provider_id, clinic_id, known.provider_id IS NOT NULL AS is_known,
         coalesce(given.fee_paise, known.fee_paise, 0) AS fee_paise,
-        coalesce(given.funding, known.funding, 'free') AS funding
+        coalesce(given.funding, known.funding, 'clinic') AS funding
     FROM jsonb_to_recordset($1) AS given(provider text, clinic text, fee_paise integer, funding directory.funding)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.clinic ON clinic.identifier = given.clinic
@@ -165,9 +171,15 @@ WITH given AS (
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
 -- name: lock_books
--- As every verb does before it changes a schedule; in one order, although no verb ever holds two.
-SELECT count(booking.lock_book(provider_id))
-FROM (SELECT provider_id FROM directory.provider WHERE identifier = ANY($1::text[]) ORDER BY provider_id) AS gaining
+-- As every verb does before it changes a schedule; in one order, although no verb ever holds two. Only the rows: they exclude,
+-- while the verbs' advisory lock keeps arrivals in order, and thousands of those would fill the server's lock table.
+SELECT count(*)
+FROM (
+    SELECT FROM booking.book JOIN directory.provider USING (provider_id)
+    WHERE identifier = ANY($1::text[])
+    ORDER BY provider_id
+    FOR UPDATE OF book
+) AS locked
 
 -- name: put_shifts
 -- The caller has seen to it that the provider has none at this clinic yet.
@@ -182,6 +194,10 @@ WITH added AS (
     RETURNING 1
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: analyze_when
+-- As above, for the functions that look for free times.
+ANALYZE directory.provider_clinic, schedule.shift, booking.book
 
 -- name: reopen_books
 -- New shifts are new times: they are recorded, whoever waits is served first, and searches see them.

@@ -21,7 +21,7 @@ _queries = load(Path(__file__).with_name("import.sql"))
 _ROWS_A_STEP = 1000
 
 _Row: TypeAlias = dict[str, object]
-_Step: TypeAlias = tuple[str, list[_Row]]
+_Step: TypeAlias = tuple[str, list[_Row]]  # a table to put rows into, or a query to run for them
 _Progress: TypeAlias = Callable[[Sequence[_Step]], Iterable[_Step]]
 
 
@@ -71,7 +71,7 @@ class _TakeBackError(Exception):
     pass
 
 
-async def import_csv(db: Database, path: Path, options: Options = Options(), progress: _Progress = iter) -> Summary:  # noqa: B008 - frozen
+async def import_csv(db: Database, path: Path, options: Options = Options(), progress: _Progress = iter) -> Summary:
     """Store the good rows of a file, described in docs/import.md; importing it again changes nothing.
 
     `progress` may wrap the steps to watch them. Raises BadInput when the file as a whole cannot be used, Conflict when
@@ -88,7 +88,7 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(gaining)
             summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
             summary.rejected.sort()
-            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.cities)}
+            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_addresses)}
             tables = import_places.tables(entries, gaining, taken, options.time_zone)
             await _store(tx, progress(list(_steps(tables, gaining))), summary)
             _take_back(options.dry_run or (options.strict and bool(summary.rejected)))
@@ -201,11 +201,11 @@ def _first_clash(new: Iterable[Shift], stored: Sequence[Shift]) -> tuple[Shift, 
 
 async def _store(tx: Transaction, steps: Iterable[_Step], summary: Summary) -> None:
     for table, rows in steps:
-        if table in ("lock_books", "reopen_books"):
-            await tx.execute(_queries[table], [row["provider"] for row in rows])
+        if table in _queries:
+            await tx.execute(_queries[table], *([[row["provider"] for row in rows]] if rows else []))
             continue
         counts = await tx.fetch_row(_queries[f"put_{table}"], rows)
-        assert counts is not None  # noqa: S101 - an aggregate always gives a row
+        assert counts is not None
         summary.added[table] += counts["added"]
         summary.updated[table] += counts["updated"]
         summary.unchanged[table] += len(rows) - counts["added"] - counts["updated"]
@@ -217,6 +217,9 @@ def _steps(tables: dict[str, list[_Row]], gaining: list[Entry]) -> Iterator[_Ste
         if table == "shifts":
             yield from _batches("lock_books", books)
         yield from _batches(table, rows)
+        if table == "providers":
+            yield "analyze_who", []
+    yield "analyze_when", []
     yield from _batches("reopen_books", books)
 
 

@@ -21,6 +21,14 @@ _Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 
 
+# In words what a pattern says.
+_EXPECTED = {
+    "pincode": "expected six digits, the first not 0",
+    "email": "expected something like name@example.com",
+    "image_url": "expected an address that starts with https:// or http://",
+}
+
+
 class Clinic(msgspec.Struct, frozen=True):
     """A place. None says nothing: what is stored stays."""
 
@@ -160,7 +168,8 @@ def _reason(error: str, cells: dict[str, str]) -> str:
     if missing := re.search(r"missing required field `(\w+)`", error):
         return f"{missing[1]} is missing"
     if at := re.fullmatch(r"(.*) - at `\$\.(\w+)`", error):
-        return f"{at[2]} {cells[at[2]][:60]!r}: {at[1][0].lower()}{at[1][1:]}"
+        expected = _EXPECTED.get(at[2]) if "regex" in at[1] else None
+        return f"{at[2]} {cells[at[2]][:60]!r}: {expected or at[1][0].lower() + at[1][1:]}"
     return error
 
 
@@ -203,7 +212,7 @@ def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None,
     if not (fee_paise.is_finite() and 0 <= fee_paise <= 100_000_000) or fee_paise % 1:
         raise BadInput(f"fee_rupees '{fee_rupees}': between 0 and 1000000, with at most two decimals")
     funding = funding or ("online" if fee_paise else "free")
-    if (funding == "free") != (fee_paise == 0):
+    if (funding == "free" and fee_paise) or (funding == "online" and not fee_paise):
         raise BadInput(f"a fee of {fee_rupees or 0} rupees does not go with funding {funding!r}")
     return int(fee_paise), funding
 

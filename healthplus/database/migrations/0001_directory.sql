@@ -88,6 +88,7 @@ CREATE TABLE directory.provider_clinic (
     fee_paise integer NOT NULL DEFAULT 0 CHECK (fee_paise BETWEEN 0 AND 100000000),
     funding directory.funding NOT NULL DEFAULT 'online',
     PRIMARY KEY (provider_id, clinic_id),
-    CHECK ((funding = 'free') = (fee_paise = 0))  -- this prevents an online payment of nothing
+    CHECK (funding <> 'online' OR fee_paise > 0),  -- this prevents an online payment of nothing
+    CHECK (funding <> 'free' OR fee_paise = 0)  -- at the clinic, 0 means that the clinic says what it costs
 );
 CREATE INDEX provider_clinic_clinic_id ON directory.provider_clinic (clinic_id);

@@ -1,0 +1,56 @@
+"""Commands that look into the directory, and set what a visit costs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from healthplus.database import Database, Record, load, running_database
+from healthplus.errors import BadInput, NotFound
+from healthplus.settings import Settings
+
+queries = load(Path(__file__).with_name("directory.sql"))
+
+
+@click.command("find")
+@click.argument("name")
+@click.pass_obj
+def find_command(settings: Settings, name: str) -> None:
+    """List providers by a part of their name, with the ids that other commands take."""
+
+    async def find(dsn: str) -> list[Record]:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            return await database.fetch(queries.providers_named, name)
+
+    with running_database(settings) as dsn:
+        rows = asyncio.run(find(dsn))
+    if not rows:
+        raise NotFound(f"No provider's name contains {name!r}.")
+    for row in rows:
+        click.echo(
+            f"provider {row['provider_id']}, clinic {row['clinic_id']}: {row['name']} ({row['type']}), "
+            f"{row['clinic']}, {row['city']}; {row['funding']}, {row['fee_paise'] / 100:.2f} rupees"
+        )
+
+
+@click.command("fee")
+@click.argument("provider_id", type=int)
+@click.argument("clinic_id", type=int)
+@click.argument("fee_rupees", type=click.IntRange(0, 1_000_000))
+@click.option("--funding", type=click.Choice(["online", "clinic", "free"]), default="online", show_default=True)
+@click.pass_obj
+def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee_rupees: int, funding: str) -> None:
+    """Set what a visit costs, and how it is paid."""
+    if (funding == "free" and fee_rupees) or (funding == "online" and not fee_rupees):
+        raise BadInput(f"A fee of {fee_rupees} rupees does not go with funding {funding!r}.")
+
+    async def set_fee(dsn: str) -> str:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            return await database.execute(queries.set_fee, provider_id, clinic_id, fee_rupees * 100, funding)
+
+    with running_database(settings) as dsn:
+        if asyncio.run(set_fee(dsn)) == "UPDATE 0":
+            raise NotFound("There is no such provider at that clinic; `healthplus find NAME` shows the ids.")
+    click.echo("The fee is set.")

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from healthplus.database import Database
+from healthplus.directory.import_csv import Options, Remark, Summary, import_csv, read_entries
+from healthplus.errors import BadInput
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"
+HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
+PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
+
+# Every row an import may write, with the transaction that last did.
+TRACES = """
+    SELECT 'city' AS kind, xmin::text, city_id::text AS id FROM directory.city
+    UNION ALL SELECT 'clinic', xmin::text, clinic_id::text FROM directory.clinic
+    UNION ALL SELECT 'provider', xmin::text, provider_id::text FROM directory.provider
+    UNION ALL SELECT 'post', xmin::text, format('%s %s', provider_id, clinic_id) FROM directory.provider_clinic
+    UNION ALL SELECT 'speciality', xmin::text, speciality_id::text FROM directory.speciality
+    UNION ALL SELECT 'has', xmin::text, format('%s %s', provider_id, speciality_id) FROM directory.provider_speciality
+    UNION ALL SELECT 'shift', xmin::text, shift_id::text FROM schedule.shift
+    UNION ALL SELECT 'book', xmin::text, provider_id::text FROM booking.book
+    UNION ALL SELECT 'event', xmin::text, format('%s %s', provider_id, seq) FROM booking.event
+    ORDER BY 1, 3"""
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    found = re.search(r"```csv\n(.*?)```", (ROOT / "docs" / "import.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    return write(tmp_path, found[1])
+
+
+def write(folder: Path, content: str | bytes) -> Path:
+    path = folder / "file.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+async def traces(db: Database) -> list[tuple[str, ...]]:
+    return [tuple(row) for row in await db.fetch(TRACES)]
+
+
+def all_accounted_for(summary: Summary) -> bool:
+    lines = [remark.line for remark in (*summary.duplicates, *summary.rejected)]
+    explained = all(remark.text for remark in (*summary.duplicates, *summary.rejected))
+    return explained and len(set(lines)) == len(lines) == summary.rows - summary.accepted
+
+
+async def test_the_documented_example(db: Database, example: Path) -> None:
+    summary = await import_csv(db, example)
+    assert (summary.accepted, summary.rejected, summary.duplicates) == (3, [], [])
+    assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
+    assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
+    prices = await db.fetch("SELECT fee_paise, funding::text FROM directory.provider_clinic ORDER BY fee_paise")
+    assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
+    doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
+    assert doctor is not None
+    assert (doctor["languages"], float(doctor["rating"]), doctor["max_booking_days"]) == (
+        ["Marathi", "English"],
+        4.6,
+        60,
+    )
+    # A new provider can be found and booked at once.
+    assert await db.fetch_value("SELECT count(next_free_at) FROM booking.book WHERE version = 1") == 2
+
+
+async def test_statistics_left_by_a_dry_run_are_brought_up_to_date(db: Database, example: Path) -> None:
+    """Else every look for free times reads all shifts: thirty seconds where one will do."""
+    await import_csv(db, example, Options(dry_run=True))
+    await db.execute("ANALYZE schedule.shift")  # as autovacuum does when it finds the rows of the dry run dead
+    await import_csv(db, example)
+    assert await db.fetch_value("SELECT reltuples FROM pg_class WHERE oid = 'schedule.shift'::regclass") == 10
+
+
+async def test_again_changes_nothing(db: Database, example: Path) -> None:
+    await import_csv(db, example)
+    before = await traces(db)
+    again = await import_csv(db, example)
+    assert (again.added.total(), again.updated.total(), again.unchanged["shifts"]) == (0, 0, 10)
+    assert await traces(db) == before
+
+
+async def test_dry_run_says_the_same_and_stores_nothing(db: Database, example: Path) -> None:
+    dry = await import_csv(db, example, Options(dry_run=True))
+    assert await traces(db) == []
+    wet = await import_csv(db, example)
+    assert (dry.stored, wet.stored, dry.added) == (False, True, wet.added)
+
+
+async def test_strict_stores_nothing_when_a_row_is_rejected(db: Database, tmp_path: Path) -> None:
+    path = write(tmp_path, HOSPITALS + "A,Road,Goa,North Goa,,,\n,Road,Goa,North Goa,,,\n")
+    summary = await import_csv(db, path, Options(strict=True))
+    assert (summary.stored, summary.rejected) == (False, [Remark(3, "name is missing")])
+    assert await traces(db) == []
+    assert (await import_csv(db, path)).stored
+
+
+async def test_what_the_file_leaves_empty_stays(db: Database, tmp_path: Path) -> None:
+    await import_csv(db, write(tmp_path, HOSPITALS + "A,Road,Goa,North Goa,403001,15.5,73.8\n"))
+    summary = await import_csv(db, write(tmp_path, HOSPITALS + "a,ROAD.,Goa,North Goa,,,\n"))
+    assert summary.updated == {"cities": 0, "clinics": 1, "providers": 1, "posts": 0}
+    row = await db.fetch_row("SELECT name, postal_code, latitude FROM directory.clinic")
+    assert tuple(row or ()) == ("a", "403001", 15.5)
+
+
+async def test_cities_of_one_name_get_their_own_address(db: Database, tmp_path: Path) -> None:
+    await import_csv(db, write(tmp_path, HOSPITALS + "A,Road,Bihar,Aurangabad,,,\nB,Road,Jharkhand,khunti,,,\n"))
+    path = write(tmp_path, HOSPITALS + "A,Road,Bihar,Aurangabad,,,\nC,Road,Maharashtra,Aurangabad,,,\n")
+    for _ in range(2):
+        await import_csv(db, path, Options(time_zone="Asia/Dubai"))
+        cities = await db.fetch("SELECT slug, name, time_zone FROM directory.city ORDER BY slug")
+        assert [tuple(row) for row in cities] == [
+            ("aurangabad", "Aurangabad", "Asia/Kolkata"),
+            ("aurangabad-maharashtra", "Aurangabad", "Asia/Dubai"),
+            ("khunti", "Khunti", "Asia/Kolkata"),
+        ]
+
+
+async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path: Path) -> None:
+    first = PROVIDERS + "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-12:00/10\n"
+    await import_csv(db, write(tmp_path, first))
+    second = (
+        "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-13:00/10\n"
+        "d,doctor,Dr A,c2,Two,Pune,MH,Mon 11:00-13:00/10\n"
+        "d,doctor,Dr A,c3,Three,Pune,MH,Mon 13:00-14:00/10\n"
+        "d,doctor,Dr A,c4,Four,Pune,MH,\n"
+    )
+    # In the file itself the first two rows overlap: each is tried alone.
+    head, *rows = (PROVIDERS + second).splitlines(keepends=True)
+    reasons = []
+    for row in rows:
+        summary = await import_csv(db, write(tmp_path, head + row))
+        reasons += [text for _, text in summary.rejected] or [str(summary.added["shifts"])]
+    assert "differ from the stored ones" in reasons[0]
+    assert "overlaps Mon 09:00-12:00, which this provider has at another clinic" in reasons[1]
+    assert reasons[2:] == ["1", "0"]
+    # The new shift is in the record, as any change of schedule.
+    kinds = await db.fetch("SELECT seq, kind, actor FROM booking.event ORDER BY seq")
+    assert [tuple(row) for row in kinds] == [(1, "shift_changed", "import"), (2, "shift_changed", "import")]
+
+
+async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_path: Path) -> None:
+    summary = await import_csv(
+        db,
+        write(
+            tmp_path,
+            PROVIDERS
+            + "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-12:00/10\n"
+            + "d,doctor,Dr A,c2,Two,Pune,MH,Mon 11:00-13:00/10\n"
+            + "d,doctor,Dr B,c2,Two,Pune,MH,\n"
+            + "e,doctor,Dr E,c1,Uno,Pune,MH,\n"
+            + "d,doctor,Dr A,c1,One,Pune,MH,Mon 09:00-12:00/10\n"
+            + "d,doctor,Dr A,c1,One,Pune,MH,Tue 09:00-12:00/10\n"
+            + "f,surgeon,Dr F,c1,One,Pune,MH,\n"
+            + "g,doctor\n",
+        ),
+    )
+    assert summary.duplicates == [Remark(6, "the same as line 2")]
+    assert [remark.line for remark in summary.rejected] == [3, 4, 5, 7, 8, 9]
+    reasons = " | ".join(text for _, text in summary.rejected)
+    for words in ("overlap", "about 'd': name", "about 'c1': name", "line 2 already", "type 'surgeon'", "2 fields"):
+        assert words in reasons
+    assert all_accounted_for(summary)
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ("A,Road,Goa,,,,", "district is missing"),
+        ("A,Road,Goa,North Goa,40300,,", "pincode '40300'"),
+        ("A,Road,Goa,North Goa,,15.5,", "come together"),
+        ("A,Road,Goa,North Goa,,48.8,2.3", "latitude '48.8'"),
+        ("A,Road,Goa,North Goa,,nan,73", "latitude 'nan'"),
+        ("A,Road,Goa,North Goa,,here,73", "latitude 'here'"),
+        (f"{'A' * 201},Road,Goa,North Goa,,,", "length <= 200"),
+        (f"A,{'x' * 140_000},Goa,North Goa,,,", "field larger than"),
+        ('A,Road,Goa,North Goa,,,"never closed', "not readable as CSV"),
+        ('"A" B,Road,Goa,North Goa,,,', "not readable as CSV"),
+    ],
+)
+def test_rejected_rows(tmp_path: Path, cells: str, reason: str) -> None:
+    entries, summary = read_entries(write(tmp_path, HOSPITALS + cells + "\n"))
+    assert entries == []
+    (remark,) = summary.rejected
+    assert remark.line == 2
+    assert reason in remark.text
+
+
+def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, HOSPITALS + '"A\nhospital",Road,Goa,North Goa,,,\n\n,Road,Goa,North Goa,,,\n')
+    entries, summary = read_entries(path)
+    assert [entry.clinic.name for entry in entries] == ["A hospital"]
+    assert summary.rejected == [Remark(5, "name is missing")]
+
+
+def test_far_coordinates_are_left_out(tmp_path: Path) -> None:
+    rows = [f"H{n},Road,Goa,North Goa,,15.5,73.{n}\n" for n in range(5)] + ["Lost,Road,Goa,North Goa,,28.6,77.2\n"]
+    entries, _ = read_entries(write(tmp_path, HOSPITALS + "".join(rows)))
+    assert [entry.clinic.latitude for entry in entries] == [15.5] * 5 + [None]
+    assert entries[-1].gaps == ("no pincode", "coordinates more than 200 km from the rest of the district")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "encoding"),
+    [
+        ("\ufeff" + HOSPITALS + "Café,R,Goa,G,,,\n", "Café", "utf-8-sig"),
+        ((HOSPITALS + "Café,R,Goa,G,,,\n").encode("cp1252"), "Café", "cp1252"),
+        ((HOSPITALS + "अस्पताल,R,Goa,गोवा,,,\n"), "अस्पताल", "utf-8-sig"),
+        (HOSPITALS.upper() + "  D Rana`S\\n  Hospital\t,R,Goa,G,,,\n", "D Rana'S Hospital", "utf-8-sig"),
+    ],
+)
+async def test_text_as_people_send_it(
+    db: Database, tmp_path: Path, content: str | bytes, name: str, encoding: str
+) -> None:
+    summary = await import_csv(db, write(tmp_path, content))
+    assert summary.encoding == encoding
+    assert await db.fetch_value("SELECT name FROM directory.provider") == name
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        (b"name,address,state\n", "missing: district, pincode, latitude, longitude"),
+        (
+            b"provider_identifier,name,clinic_name\n",
+            "provider list, but .* missing: type, clinic_identifier, city, state",
+        ),
+        (b"name,name\n", "twice"),
+        (HOSPITALS.encode("utf-16"), "neither UTF-8"),
+        (b"\x81\x8d\xff", "neither UTF-8"),
+    ],
+)
+def test_files_of_no_use(tmp_path: Path, content: bytes, reason: str) -> None:
+    with pytest.raises(BadInput, match=reason):
+        read_entries(write(tmp_path, content))
+
+
+async def test_header_alone_is_no_error(db: Database, tmp_path: Path) -> None:
+    summary = await import_csv(db, write(tmp_path, HOSPITALS.strip()))
+    assert (summary.rows, summary.stored) == (0, True)
+
+
+async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no time zone"):
+        await import_csv(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real directory is not part of this repository")
+async def test_the_real_directory(db: Database) -> None:
+    summary = await import_csv(db, REAL)
+    assert summary.rows == 10_127
+    assert all_accounted_for(summary)
+    assert len(summary.duplicates) == 19
+    assert summary.added["clinics"] == summary.added["providers"] == summary.accepted == 10_108
+    # 293 districts, of which Khunti is spelt in two ways.
+    assert summary.added["cities"] == await db.fetch_value("SELECT count(DISTINCT slug) FROM directory.city") == 292
+    before = await traces(db)
+    again = await import_csv(db, REAL)
+    assert (again.added.total(), again.updated.total(), again.unchanged["clinics"]) == (0, 0, 10_108)
+    assert await traces(db) == before
