@@ -46,7 +46,10 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Shift(msgspec.Struct, frozen=True):
-    """A weekly template, in the clinic's city's time; `weekday` is ISO 8601's, `shift_id` None for a new one."""
+    """A weekly template, in the clinic's city's time.
+
+    `weekday` is ISO 8601's; `shift_id` None means a new one; `ends` at midnight means the end of the day.
+    """
 
     provider_id: int
     shift_id: int | None
@@ -174,9 +177,22 @@ class Book:
         self, shift: Shift, actor: str, *, remove: bool = False, flag_for_rebooking: bool = False
     ) -> Outcome:
         """changed | conflict, with the bookings in the way | shift_overlap | not_found"""
-        valid = Range(shift.valid_from, shift.valid_to)
-        fields = (*msgspec.structs.astuple(shift)[:9], valid)
-        return await self._call("change_shift", *fields, remove, flag_for_rebooking, actor)
+        return await self._call(
+            "change_shift",
+            shift.provider_id,
+            shift.shift_id,
+            shift.clinic_id,
+            shift.weekday,
+            shift.starts,
+            f"{shift.ends:%H:%M}" if shift.ends != time() else "24:00",
+            shift.slot_minutes,
+            shift.seats,
+            shift.slots_max,
+            Range(shift.valid_from, shift.valid_to),
+            remove,
+            flag_for_rebooking,
+            actor,
+        )
 
     async def add_leave(
         self,

@@ -45,7 +45,7 @@ SELECT * FROM booking.attend($1, $2, $3, $4)
 -- name: change_shift
 -- Add, change or end a shift.
 SELECT * FROM booking.change_shift(
-    ROW($1::bigint, $2::bigint, $3::bigint, $4::smallint, $5::time, $6::time, $7::smallint, $8::smallint, $9::smallint,
+    ROW($1::bigint, $2::bigint, $3::bigint, $4::smallint, $5::time, $6::text::time, $7::smallint, $8::smallint, $9::smallint,
         $10::daterange)::schedule.shift, $11, $12, $13)
 
 -- name: change_leave

@@ -239,10 +239,12 @@ END $$;
 -- anyone present.
 CREATE FUNCTION booking.settle_book(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    any_lapsed boolean := booking.lapse(p_provider_id, p_now);
-    any_served boolean := booking.serve_queue(p_provider_id, p_now);
+    old_version bigint := (SELECT version FROM booking.book WHERE provider_id = p_provider_id);
 BEGIN
-    IF any_lapsed OR any_served THEN
+    PERFORM booking.lapse(p_provider_id, p_now);
+    PERFORM booking.serve_queue(p_provider_id, p_now);
+    -- Every change has its event; a run that begins or ceases to be withheld changes what is free for all, too.
+    IF (SELECT version FROM booking.book WHERE provider_id = p_provider_id) > old_version THEN
         PERFORM booking.summarise(p_provider_id, p_now);
     END IF;
 END $$;

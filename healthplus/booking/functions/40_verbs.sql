@@ -157,7 +157,7 @@ BEGIN
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
     answer := booking.describe(
         'booked', held, booking.record(p_provider_id, now_at, 'booked', p_booking_id, held.ticket_id, p_actor));
-    PERFORM booking.serve_queue(p_provider_id, now_at);  -- nothing was freed, but waits may have become hopeless
+    PERFORM booking.settle_book(p_provider_id, now_at);  -- nothing was freed, but waits may have become hopeless
     PERFORM booking.remember(p_provider_id, p_actor, 'confirm', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
@@ -345,7 +345,7 @@ BEGIN
     RETURNING * INTO waiter;
     PERFORM booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
     -- What is free now, after settling, is what no earlier ticket can use.
-    IF booking.serve(waiter, now_at) THEN
+    IF booking.serve(waiter, now_at) OR p_slots > 1 THEN  -- served, or something may be withheld for it
         PERFORM booking.summarise(p_provider_id, now_at);
     END IF;
     answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);

@@ -27,10 +27,11 @@ CREATE FUNCTION schedule.openings(
         (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7, place.last_day - place.first_day, 7
     ) AS days
     CROSS JOIN LATERAL (
-        SELECT tstzrange(
-            (place.first_day + days + shift.starts) AT TIME ZONE place.time_zone,
-            (place.first_day + days + shift.ends) AT TIME ZONE place.time_zone) AS during
-    ) AS opening
+        SELECT (place.first_day + days + shift.starts) AT TIME ZONE place.time_zone AS opens_at,
+            (place.first_day + days + shift.ends) AT TIME ZONE place.time_zone AS closes_at
+    ) AS ends
+    -- a shift that begins in the hour that a spring night skips can begin after it ends: it is then empty
+    CROSS JOIN LATERAL (SELECT tstzrange(opens_at, greatest(opens_at, closes_at)) AS during) AS opening
     WHERE (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7 <= place.last_day - place.first_day
         AND shift.valid @> (place.first_day + days)
         AND opening.during && tstzrange(p_from, p_to)

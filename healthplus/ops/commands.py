@@ -1,0 +1,29 @@
+"""Commands for those who operate the product."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from healthplus.database import Database, running_database
+from healthplus.ops.check import Violation, violations
+from healthplus.settings import Settings
+
+
+@click.command("check")
+@click.pass_obj
+def check_command(settings: Settings) -> None:
+    """Check every invariant of the book; print the rows that break one, and exit with 1 if any does."""
+
+    async def run(dsn: str) -> list[Violation]:
+        async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+            return await violations(database)
+
+    with running_database(settings) as dsn:
+        found = asyncio.run(run(dsn))
+    for violation in found:
+        click.echo(f"{violation.invariant}: " + ", ".join(f"{key}={value}" for key, value in violation.row.items()))
+    if found:
+        raise SystemExit(1)
+    click.echo("Every invariant holds.")

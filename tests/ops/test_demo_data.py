@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from healthplus.database import Database, migrate
+from healthplus.ops.demo_data import Scale, create_demo_data
+
+SMALL = Scale(cities=2, providers_per_city=40, patients=80)
+
+DIRECTORY = """
+    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, rating, fee_paise, funding::text,
+        clinic.name AS clinic, clinic.latitude, array_agg(starts::text ORDER BY shift_id) AS shifts
+    FROM directory.provider JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
+    JOIN schedule.shift USING (provider_id, clinic_id)
+    GROUP BY provider.provider_id, provider_clinic.provider_id, provider_clinic.clinic_id, clinic.clinic_id
+    ORDER BY provider.provider_id, clinic.clinic_id"""
+
+
+@pytest.fixture
+async def other(blank_dsn: str) -> AsyncIterator[Database]:
+    await migrate(blank_dsn)
+    async with await Database.connect(blank_dsn, min_size=1, max_size=2) as database:
+        yield database
+
+
+async def test_every_provider_has_two_shifts_of_36_slots_a_day(db: Database) -> None:
+    await create_demo_data(db, SMALL)
+    days = await db.fetch(
+        """SELECT count(*) AS shifts, min(extract(epoch FROM ends - starts) / 60 / slot_minutes)::integer AS slots
+        FROM schedule.shift GROUP BY provider_id, weekday"""
+    )
+    assert len(days) == 2 * 40 * 7
+    assert {tuple(day) for day in days} == {(2, 36)}
+    assert await db.fetch_value("SELECT count(*) FROM booking.book WHERE next_free_at IS NOT NULL") == 80
+    seats = await db.fetch_value(
+        "SELECT min(seats) FROM schedule.shift JOIN directory.provider USING (provider_id) WHERE type = 'lab'"
+    )
+    assert seats > 1
+
+
+async def test_what_is_shown_is_there(db: Database) -> None:
+    demo = await create_demo_data(db, SMALL)
+    states = await db.fetch(
+        """SELECT state, count(*)
+        FROM booking.chart($1, NULL, app_now(), app_now() + interval '3 days', 1, NULL, app_now())
+        GROUP BY state""",
+        demo.nearly_full_doctor_id,
+    )
+    counts = dict(tuple(row) for row in states)
+    assert 0 <= counts.get("held", 0) <= 3
+    assert counts.get("free", 0) <= 1
+    assert counts["booked"] > 100
+    clinics = "SELECT count(*) FROM directory.provider_clinic WHERE provider_id = $1"
+    assert await db.fetch_value(clinics, demo.two_clinics_doctor_id) == 2
+    assert (
+        await db.fetch_value("SELECT type::text FROM directory.provider WHERE provider_id = $1", demo.lab_id) == "lab"
+    )
+    for name, token in demo.patient_tokens.items():
+        found = await db.fetch_value(
+            "SELECT name FROM people.patient JOIN people.patient_token USING (patient_id) WHERE token_hash = $1",
+            hashlib.sha256(token.encode()).digest(),
+        )
+        assert found == name
+    assert len(demo.patient_tokens) == 2
+
+
+async def test_holds_are_live_and_bookings_can_be_acted_on(db: Database) -> None:
+    """The rows are such as the verbs themselves would have written."""
+    demo = await create_demo_data(db, SMALL)
+    holds = await db.fetch(
+        """SELECT provider_id, booking_id, patient_id, deadline - app_now() AS left FROM booking.booking
+        WHERE state = 'reserved' AND provider_id = $1""",
+        demo.nearly_full_doctor_id,
+    )
+    assert len(holds) == 3
+    assert all(290 < hold["left"].total_seconds() <= 305 for hold in holds)
+    confirmed = await db.fetch_row(
+        "SELECT * FROM booking.confirm($1, $2, $3, 'paid', 'patient', 'key')",
+        *(holds[0][key] for key in ("provider_id", "booking_id", "patient_id")),
+    )
+    assert confirmed is not None
+    assert confirmed["code"] == "booked"
+    booked = await db.fetch_row(
+        "SELECT * FROM booking.booking WHERE state = 'booked' AND funding = 'online' ORDER BY during DESC LIMIT 1"
+    )
+    assert booked is not None
+    cancelled = await db.fetch_row(
+        "SELECT * FROM booking.cancel($1, $2, $3, 'patient', 'key')",
+        *(booked[key] for key in ("provider_id", "booking_id", "patient_id")),
+    )
+    assert cancelled is not None
+    assert cancelled["code"] == "cancelled"
+
+
+async def test_bookings_lie_on_the_grid_of_a_shift(db: Database) -> None:
+    await create_demo_data(db, SMALL)
+    off = await db.fetch_value(
+        """SELECT count(*) FROM booking.booking AS b
+        WHERE NOT EXISTS (
+            SELECT
+            FROM schedule.openings(b.provider_id, b.clinic_id, lower(b.during), upper(b.during), b.created_at) AS o
+            WHERE o.during @> b.during AND upper(b.during) - lower(b.during) = o.slot AND b.seat <= o.seats
+                AND extract(epoch FROM lower(b.during) - lower(o.during)) % extract(epoch FROM o.slot) = 0)"""
+    )
+    assert off == 0
+    assert await db.fetch_value("SELECT count(*) FROM booking.booking") > 100
+
+
+async def test_nothing_can_reach_a_real_person(db: Database) -> None:
+    await create_demo_data(db, SMALL)
+    phones = await db.fetch(
+        """SELECT phone FROM people.patient UNION ALL SELECT phone FROM directory.provider
+        UNION ALL SELECT phone FROM directory.clinic"""
+    )
+    assert all(row["phone"].startswith("+910") for row in phones)
+    assert await db.fetch_value("SELECT bool_and(email LIKE '%@example.com') FROM directory.provider")
+
+
+async def test_again_adds_only_tokens(db: Database) -> None:
+    first = await create_demo_data(db, SMALL)
+    count = "SELECT (SELECT count(*) FROM directory.provider), (SELECT count(*) FROM booking.booking)"
+    before = await db.fetch(count)
+    again = await create_demo_data(db, SMALL)
+    assert await db.fetch(count) == before
+    assert again.lab_id == first.lab_id
+    assert again.patient_tokens.keys() == first.patient_tokens.keys()
+    assert again.patient_tokens != first.patient_tokens
+    # The ids that COPY was given are not given out again.
+    await db.execute("INSERT INTO people.patient (name) VALUES ('New')")
+
+
+async def test_a_seed_always_gives_the_same_directory(db: Database, other: Database) -> None:
+    await create_demo_data(db, SMALL)
+    await create_demo_data(other, SMALL)
+    assert await db.fetch(DIRECTORY) == await other.fetch(DIRECTORY)
