@@ -27,8 +27,15 @@ class HealthPlusError(Exception):
 class BadInput(HealthPlusError):
     """The request cannot be understood."""
 
-    code = "bad-input"
+    code = "bad_input"
     status = 422
+
+
+class Malformed(BadInput):
+    """The request is malformed."""
+
+    code = "malformed"
+    status = 400
 
 
 class Unauthenticated(HealthPlusError):
@@ -48,7 +55,7 @@ class Forbidden(HealthPlusError):
 class NotFound(HealthPlusError):
     """There is nothing here."""
 
-    code = "not-found"
+    code = "not_found"
     status = 404
 
 
@@ -66,6 +73,91 @@ class Gone(HealthPlusError):
     status = 410
 
 
+# What the booking verbs refuse with: `code` is their outcome's own.
+
+
+class SlotFull(Conflict):
+    """Others have booked this time; choose another."""
+
+    code = "slot_full"
+
+
+class SlotHeld(Conflict):
+    """Others are holding this time and may let it go; choose another, or wait."""
+
+    code = "slot_held"
+
+
+class NoSuchSlot(BadInput):
+    """There is no such slot."""
+
+    code = "no_such_slot"
+
+
+class Claimed(Conflict):
+    """You already hold a slot or wait for one; pay for it, give it back or leave the queue first."""
+
+    code = "claimed"
+
+
+class TooManyLapses(HealthPlusError):
+    """Too many of your holds ran out unpaid in the last day; you may still wait for a slot, or hold again later."""
+
+    code = "lapses"
+    status = 429
+
+
+class KeyReused(BadInput):
+    """This Idempotency-Key came before with another request; use a new key for a new request."""
+
+    code = "key_reused"
+
+
+class HoldExpired(Gone):
+    """The reservation has expired, and its slots are free for others; hold again."""
+
+    code = "expired"
+
+
+class OfferOver(Gone):
+    """The offer is over: it was not accepted in time."""
+
+    code = "offer_over"
+
+
+class WrongState(Conflict):
+    """It is not in a state in which this can be done; look at it again."""
+
+    code = "wrong_state"
+
+
+class TooLate(Conflict):
+    """The visit has begun; call the clinic to change it."""
+
+    code = "too_late"
+
+
+class PaymentRequired(HealthPlusError):
+    """This visit is paid for online; pay to book it."""
+
+    code = "payment_required"
+    status = 402
+
+
+class PaymentDeclined(HealthPlusError):
+    """The payment was declined and nothing was charged; while the hold lasts you may pay in another way."""
+
+    code = "payment_declined"
+    status = 402
+
+
+class PaymentUnavailable(HealthPlusError):
+    """Payments cannot be taken just now; your hold goes on, try again with the same key."""
+
+    code = "payment_unavailable"
+    status = 503
+
+
 class DatabaseError(HealthPlusError):
     """The database cannot serve the product."""
 
@@ -76,28 +168,28 @@ class DatabaseError(HealthPlusError):
 class DatabaseUnreachable(DatabaseError):
     """The database does not answer; whether the last change was made is unknown. Try again with the same key."""
 
-    code = "database-unreachable"
+    code = "database_unreachable"
 
 
 class DatabaseTooOld(DatabaseError):
     """The database server is older than PostgreSQL 18; upgrade it."""
 
-    code = "database-too-old"
+    code = "database_too_old"
 
 
 class ExtensionMissing(DatabaseError):
     """The database server lacks an extension the product needs; install PostgreSQL's contrib package."""
 
-    code = "extension-missing"
+    code = "extension_missing"
 
 
 class MigrationConflict(DatabaseError):
     """The database was migrated by other files than these."""
 
-    code = "migration-conflict"
+    code = "migration_conflict"
 
 
 class EmbeddedServerFailed(DatabaseError):
     """The embedded PostgreSQL server could not be started or stopped."""
 
-    code = "embedded-server-failed"
+    code = "embedded_server_failed"

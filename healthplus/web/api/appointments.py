@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import Controller, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from healthplus.errors import NotFound
+from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, IdempotencyKey, ProviderId, actor, patient
+from healthplus.web.api.holds import move_booking
+from healthplus.web.api.models import Booking, MoveRequest, booking_of_outcome, booking_of_row
+from healthplus.web.problems import refusal
+from healthplus.web.services import AnyRequest, services
+
+_ONE = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}"
+_NEVER_BOOKED = ("reserved", "expired", "released")
+
+
+class AppointmentsController(Controller):
+    tags = ("Appointments",)
+    security = ({"token": []},)
+
+    @get("/appointments", responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
+    async def list_mine(self, request: AnyRequest) -> list[Booking]:
+        """List my appointments and my hold, the latest visit first; at most a hundred."""
+        patient_id = await patient(request)
+        app = services(request)
+        rows = await app.book.appointments(patient_id)
+        return [booking_of_row(row, row["provider_id"], app.clock) for row in rows]
+
+    @get(_ONE, responses=READ_PROBLEMS)
+    async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> Booking:
+        """Look at an appointment of mine."""
+        patient_id = await patient(request)
+        app = services(request)
+        row = await app.book.booking(provider_id, appointment_id, patient_id)
+        if row is None or row["state"] in _NEVER_BOOKED:
+            raise NotFound
+        return booking_of_row(row, provider_id, app.clock)
+
+    @delete(_ONE, status_code=200, responses=PROBLEMS)
+    async def cancel(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        appointment_id: FromPath[UUID],
+        idempotency_key: IdempotencyKey,
+    ) -> Booking:
+        """Cancel an appointment before it begins; what was paid is given back."""
+        patient_id = await patient(request)
+        app = services(request)
+        outcome = await app.book.cancel(provider_id, appointment_id, patient_id, actor(patient_id), idempotency_key)
+        if outcome.code != "cancelled":
+            raise refusal(outcome)
+        return booking_of_outcome(outcome, provider_id, app.clock)
+
+    @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS)
+    async def move(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        appointment_id: FromPath[UUID],
+        data: JSONBody[MoveRequest],
+        idempotency_key: IdempotencyKey,
+    ) -> Booking:
+        """Move an appointment to another time at the same clinic, for the same fee."""
+        return await move_booking(request, provider_id, appointment_id, data, idempotency_key)

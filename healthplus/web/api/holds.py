@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from healthplus.errors import HealthPlusError, HoldExpired, NotFound
+from healthplus.payments.payments import Paid
+from healthplus.web.api.common import (
+    PROBLEMS,
+    READ_PROBLEMS,
+    IdempotencyKey,
+    ProviderId,
+    actor,
+    checked_instant,
+    patient,
+)
+from healthplus.web.api.models import (
+    Booking,
+    HoldRequest,
+    MoveRequest,
+    PaymentRequest,
+    booking_of_outcome,
+    booking_of_row,
+)
+from healthplus.web.problems import refusal
+from healthplus.web.services import AnyRequest, services
+
+
+class HoldsController(Controller):
+    path = "/providers/{provider_id:int}/holds"
+    tags = ("Holds",)
+    security = ({"token": []},)
+
+    @post(responses=PROBLEMS)
+    async def hold(
+        self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
+    ) -> Response[Booking]:
+        """Hold a slot, or several in a row, for five minutes: until then nobody else can have it."""
+        patient_id = await patient(request)
+        start = checked_instant("start", data.start)
+        app = services(request)
+        outcome = await app.book.hold(
+            provider_id, data.clinic_id, start, data.slots_needed, patient_id, actor(patient_id), idempotency_key
+        )
+        if outcome.code != "reserved":
+            raise refusal(outcome)
+        shown = booking_of_outcome(outcome, provider_id, app.clock, data.slots_needed)
+        return Response(shown, headers={"Location": shown.url})
+
+    @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
+    async def read(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Booking:
+        """Look at a hold of mine, or at what has become of it; 410 when it has expired."""
+        patient_id = await patient(request)
+        row = await services(request).book.booking(provider_id, hold_id, patient_id)
+        if row is None:
+            raise NotFound
+        if row["state"] == "expired":
+            raise HoldExpired
+        return booking_of_row(row, provider_id, services(request).clock)
+
+    @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS)
+    async def release(
+        self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], idempotency_key: IdempotencyKey
+    ) -> Booking:
+        """Give a hold back before it expires."""
+        patient_id = await patient(request)
+        app = services(request)
+        outcome = await app.book.release(provider_id, hold_id, patient_id, actor(patient_id), idempotency_key)
+        if outcome.code != "released":
+            raise refusal(outcome)
+        return booking_of_outcome(outcome, provider_id, app.clock)
+
+    @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS)
+    async def move(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        hold_id: FromPath[UUID],
+        data: JSONBody[MoveRequest],
+        idempotency_key: IdempotencyKey,
+    ) -> Booking:
+        """Hold another time instead, at the same clinic; the five minutes do not start anew."""
+        return await move_booking(request, provider_id, hold_id, data, idempotency_key)
+
+    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS)
+    async def pay(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        hold_id: FromPath[UUID],
+        data: JSONBody[PaymentRequest],
+        idempotency_key: IdempotencyKey,
+    ) -> Booking:
+        """Pay for a hold, which books it. The money is taken only once the slot is yours."""
+        patient_id = await patient(request)
+        app = services(request)
+        paid = await app.payments.pay(provider_id, hold_id, patient_id, data.method, actor(patient_id), idempotency_key)
+        if paid.outcome.code != "booked":
+            raise _not_paid(paid)
+        return booking_of_outcome(paid.outcome, provider_id, app.clock)
+
+
+async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
+    """Move a hold or an appointment of the patient's who asks."""
+    patient_id = await patient(request)
+    start = checked_instant("start", data.start)
+    app = services(request)
+    outcome = await app.book.reschedule(provider_id, booking_id, patient_id, start, actor(patient_id), key)
+    if outcome.code != "moved":
+        raise refusal(outcome)
+    return booking_of_outcome(outcome, provider_id, app.clock)
+
+
+def _not_paid(paid: Paid) -> HealthPlusError:
+    error = refusal(paid.outcome)
+    if paid.voided is not None:
+        error.members["money"] = "voided" if paid.voided else "void_due"
+        error.detail += (
+            " The money set aside for it has been let go."
+            if paid.voided
+            else " The money set aside for it will be let go shortly; nothing was charged."
+        )
+    return error

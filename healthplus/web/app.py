@@ -1,0 +1,122 @@
+"""The composition root: everything a process works with is made here, once, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from litestar import Litestar, Router
+from litestar.datastructures import ResponseHeader
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from healthplus.booking.active_reservations import ActiveReservations
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.errors import DatabaseUnreachable
+from healthplus.payments.gateway import Gateway, NoGateway
+from healthplus.payments.payments import Payments
+from healthplus.payments.sandbox import SandboxGateway
+from healthplus.people.patients import KnownTokens
+from healthplus.settings import Settings
+from healthplus.web.api.appointments import AppointmentsController
+from healthplus.web.api.common import ApiRequest
+from healthplus.web.api.health import HealthController
+from healthplus.web.api.holds import HoldsController
+from healthplus.web.api.slots import SlotsController
+from healthplus.web.api.waits import WaitsController
+from healthplus.web.clock import DatabaseClock
+from healthplus.web.problems import render
+from healthplus.web.services import Services
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 16 * 1024
+_RESTART_SECONDS = 1.0
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """Give the ASGI app of one process; `settings`, by default the environment's, must name a migrated database."""
+    settings = settings or Settings.from_environment()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with _running_services(settings) as services:
+            app.state.services = services
+            yield
+
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            SlotsController,
+            HoldsController,
+            AppointmentsController,
+            WaitsController,
+            HealthController,
+        ],
+        request_class=ApiRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        response_headers=[
+            ResponseHeader(name="Cache-Control", value="private, no-cache"),
+            ResponseHeader(name="Vary", value="Authorization"),
+        ],
+    )
+    return Litestar(
+        route_handlers=[api],
+        lifespan=[lifespan],
+        exception_handlers={Exception: render},
+        request_max_body_size=BODY_BYTES_MAX,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="HealthPlus",
+            version="1",
+            description="Doctor and lab appointments that are never double-booked, in order of arrival.",
+            path="/api/v1",
+            # The renderers that show pages load their scripts from elsewhere.
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+        ),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connect, and run the background tasks for the block; then let calls under way finish, and disconnect."""
+    if settings.database_url is None:
+        raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
+    async with contextlib.AsyncExitStack() as stack:
+        gateway: Gateway = NoGateway()
+        if settings.sandbox_payments:
+            gateway = stack.enter_context(
+                contextlib.closing(SandboxGateway(settings.data_folder / "sandbox-bank.sqlite3"))
+            )
+        database = await stack.enter_async_context(
+            await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max)
+        )
+        book = Book(database)
+        payments = Payments(database, book, gateway)
+        clock = DatabaseClock(database)
+        await clock.follow()
+        tasks = [
+            asyncio.create_task(_keep_running(run))
+            for run in (ActiveReservations(database, book).run, payments.captures.run, clock.run)
+        ]
+        try:
+            yield Services(database, book, payments, KnownTokens(database), clock)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
+    # These tasks end only by a fault of ours, which must not take the promptness of the rest of the day with it.
+    while True:
+        try:
+            await run()
+        except Exception:
+            logger.exception("a background task failed; starting it again")
+        await asyncio.sleep(_RESTART_SECONDS)

@@ -1,0 +1,34 @@
+"""What the handlers work with; `app.py` puts it together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from litestar import Request
+from litestar.datastructures import State
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.payments.payments import Payments
+from healthplus.people.patients import KnownTokens
+from healthplus.web.clock import DatabaseClock
+
+AnyRequest: TypeAlias = Request[Any, Any, State]
+
+
+@dataclass(frozen=True)
+class Services:
+    """One of each, for the life of the process."""
+
+    database: Database
+    book: Book
+    payments: Payments
+    tokens: KnownTokens
+    clock: DatabaseClock
+
+
+def services(request: AnyRequest) -> Services:
+    """Give the app's services; a plain look-up, since dependency injection costs on every request."""
+    found: Services = request.app.state.services
+    return found

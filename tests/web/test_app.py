@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.booking.book import Book
+from healthplus.database import PostgresError
+from healthplus.errors import DatabaseUnreachable
+from healthplus.settings import Settings
+from healthplus.web.app import create_app
+from tests.web.conftest import Client
+from tests.web.problem import problem
+from tests.web.world import PROVIDER, World
+
+
+async def test_the_openapi_document_lists_every_route(http: httpx.AsyncClient, app: Litestar) -> None:
+    response = await http.get("/api/v1/openapi.json")
+    document = json.loads(response.content)
+    assert document["openapi"].startswith("3.")
+    routes = {
+        (re.sub(r":\w+}", "}", route.path), method.lower())
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS" and route.path not in ("/api/v1", "/api/v1/openapi.json")
+    }
+    assert len(routes) == 17
+    assert {(path, method) for path, item in document["paths"].items() for method in item} == routes
+    for path, method in routes:
+        operation = document["paths"][path][method]
+        parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+        assert ("Idempotency-Key" in parameters) == (method != "get")
+
+
+async def test_nothing_but_json_is_published(http: httpx.AsyncClient) -> None:
+    for page in ("", "/schema", "/api/v1/swagger", "/api/v1/redoc", "/api/v1/openapi.yaml"):
+        problem(await http.get(page), 404)
+
+
+async def test_live_and_ready(anyone: Client, world: World) -> None:
+    assert (await anyone.get("live")).json() == {"status": "live"}
+    assert (await anyone.get("ready")).json() == {"status": "ready"}
+    await world.database.execute("DELETE FROM public.schema_migration WHERE number = 5")
+    response = await anyone.get("ready")
+    problem(response, 503, "database")
+    assert response.headers["retry-after"] == "1"
+
+
+_DEADLOCK = PostgresError("deadlock detected")
+_DEADLOCK.sqlstate = "40P01"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (DatabaseUnreachable(), 503, "database_unreachable"),
+        (_DEADLOCK, 503, "database"),
+        (PostgresError("+919876543210"), 500, "error"),
+        (ValueError("+919876543210"), 500, "error"),
+    ],
+)
+async def test_faults_are_told_and_logged_without_secrets(
+    asha: Client,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    status: int,
+    code: str,
+) -> None:
+    async def hold(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Book, "hold", hold)
+    with caplog.at_level(logging.DEBUG):
+        response = await asha.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": world.at(9)})
+    problem(response, status, code)
+    assert (response.headers.get("retry-after") is not None) == (status == 503)
+    assert type(error).__name__ in caplog.text
+    for secret in ("+9198", world.tokens["asha"]):
+        assert secret not in caplog.text + response.text
+
+
+async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
+    app = create_app(Settings(database_url=None, data_folder=tmp_path))
+    with pytest.raises(DatabaseUnreachable):
+        async with app.lifespan():
+            pass
+
+
+async def test_without_a_gateway_only_online_visits_cannot_be_booked(dsn: str, world: World, tmp_path: Any) -> None:
+    app = create_app(Settings(database_url=dsn, data_folder=tmp_path))
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://healthplus.test") as http,
+    ):
+        for name, clinic_id, hour, status in (("asha", 1, 9, 503), ("bina", 2, 13, 200)):
+            client = Client(http, world.tokens[name])
+            held = await client.post(f"providers/{PROVIDER}/holds", {"clinic_id": clinic_id, "start": world.at(hour)})
+            paid = await client.post(f"{held.json()['url']}/payment", {"method": "card"})
+            assert paid.status_code == status

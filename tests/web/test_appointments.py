@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from tests.web.conftest import Client
+from tests.web.problem import problem
+from tests.web.test_holds import PAY, hold, wanted
+from tests.web.world import PROVIDER, World
+
+
+async def book(client: Client, world: World, hour: int = 9) -> str:
+    """Book a slot; give the appointment's address."""
+    held = await hold(client, wanted(world, hour))
+    url: str = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
+    return url
+
+
+async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Client, world: World) -> None:
+    url = await book(asha, world)
+    held = await hold(asha, wanted(world, 10))
+    listed = (await asha.get("appointments")).json()
+    assert [(one["url"], one["state"]) for one in listed] == [(held["url"], "reserved"), (url, "booked")]
+    assert (await asha.get(url)).json()["needs_rebooking"] is False
+    assert (await bina.get("appointments")).json() == []
+    problem(await anyone.get("appointments"), 401)
+
+
+async def test_a_hold_is_no_appointment(asha: Client, world: World) -> None:
+    held = await hold(asha, wanted(world))
+    problem(await asha.get(f"providers/{PROVIDER}/appointments/{held['id']}"), 404)
+    problem(await asha.delete(f"providers/{PROVIDER}/appointments/{held['id']}"), 409, "wrong_state")
+
+
+async def test_cancelling_gives_the_slot_and_the_money_back(asha: Client, bina: Client, world: World) -> None:
+    url = await book(asha, world)
+    response = await asha.delete(url, key="cancel")
+    assert (response.status_code, response.json()["state"]) == (200, "cancelled")
+    assert (await asha.delete(url, key="cancel")).json()["state"] == "cancelled"
+    problem(await asha.delete(url), 409, "wrong_state")
+    row = await world.database.fetch_row("SELECT state::text, due::text FROM payments.payment")
+    assert row is not None
+    assert tuple(row) in {("authorised", "void"), ("captured", "refund"), ("voided", None), ("refunded", None)}
+    await book(bina, world)
+
+
+async def test_a_visit_that_began_cannot_be_cancelled(asha: Client, world: World) -> None:
+    url = await book(asha, world)
+    begins = datetime.fromisoformat(world.at(9)) - datetime.now().astimezone()
+    await world.pass_time(seconds=begins.total_seconds() + 60)
+    problem(await asha.delete(url), 409, "too_late")
+    problem(await asha.post(f"{url}/move", {"start": world.at(11)}), 409, "too_late")
+
+
+async def test_moving_an_appointment(asha: Client, bina: Client, world: World) -> None:
+    url = await book(asha, world)
+    moved = (await asha.post(f"{url}/move", {"start": world.at(11)})).json()
+    assert (moved["url"], moved["state"]) == (url, "booked")
+    await book(bina, world, 9)
+    refused = problem(await asha.post(f"{url}/move", {"start": world.at(9)}), 409, "slot_full")
+    assert refused["status_text"] == "Appointment Failed – Slot Full"
+
+
+async def test_somebody_elses_appointment_is_not_there(asha: Client, bina: Client, world: World) -> None:
+    url = await book(asha, world)
+    counts = await world.counts()
+    problem(await bina.get(url), 404)
+    problem(await bina.delete(url), 404)
+    problem(await bina.post(f"{url}/move", {"start": world.at(11)}), 404)
+    assert await world.counts() == counts
