@@ -11,8 +11,15 @@ import click
 from granian.constants import Interfaces, Loops
 from granian.server import Server as Granian
 
-from healthplus.database import migrate, running_database
+from healthplus.booking.commands import leave_group, shift_group
+from healthplus.database import Database, migrate, running_database
+from healthplus.directory.commands import fee_command, find_command
+from healthplus.directory.import_report import import_command
 from healthplus.errors import HealthPlusError
+from healthplus.ops.commands import check_command
+from healthplus.ops.demo_data import create_demo_data
+from healthplus.ops.demo_hints import demo_hints
+from healthplus.people.patients import add_patient
 from healthplus.settings import Settings
 
 _WAITING_MAX = 16_384
@@ -47,6 +54,27 @@ def migrate_command(settings: Settings) -> None:
     click.echo("The database is up to date.")
 
 
+@main.group("patient")
+def patient_group() -> None:
+    """The people who book."""
+
+
+@patient_group.command("add")
+@click.argument("name")
+@click.option("--phone", help="In full: +, country code and number, as in +919876543210.")
+@click.pass_obj
+def add_patient_command(settings: Settings, name: str, phone: str | None) -> None:
+    """Add a patient, and print the token that lets programs act for them; it cannot be shown again."""
+
+    async def add(dsn: str) -> tuple[int, str]:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            return await add_patient(database, name, phone)
+
+    with running_database(settings) as dsn:
+        patient_id, token = asyncio.run(add(dsn))
+    click.echo(f"Patient {patient_id}\n{token}")
+
+
 @main.command()
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on.")
@@ -59,11 +87,37 @@ def serve(settings: Settings, /, **options: Any) -> None:
         run_app(replace(settings, database_url=dsn))
 
 
+@main.command()
+@click.option("--port", type=int, help="Port to listen on.")
+@click.pass_obj
+def demo(settings: Settings, port: int | None) -> None:
+    """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
+    settings = replace(settings, sandbox_payments=True, sandbox_notices=True, port=port or settings.port)
+
+    async def fill(dsn: str) -> str:
+        async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+            return await demo_hints(
+                database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
+            )
+
+    with running_database(settings) as dsn:
+        click.echo("Making the demo's data: 20 cities x 300 providers …")
+        click.echo(asyncio.run(fill(dsn)))
+        run_app(replace(settings, database_url=dsn))
+
+
+class _Supervisor(Granian):  # type: ignore[valid-type, misc]
+    def _respawn_workers(self, *args: Any, **options: Any) -> None:
+        super()._respawn_workers(*args, **options)
+        # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
+        self.respawned_wrks.clear()
+
+
 def run_app(settings: Settings) -> None:
     """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish what they are answering."""
     # App processes are started anew, not forked: they read their settings from the environment.
     os.environ.update(settings.as_environment())
-    Granian(
+    _Supervisor(
         "healthplus.web.app:create_app",
         factory=True,
         interface=Interfaces.ASGI,
@@ -78,3 +132,7 @@ def run_app(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_SECONDS_MAX,
     ).serve()
+
+
+for command in (check_command, fee_command, find_command, import_command, leave_group, shift_group):
+    main.add_command(command)
