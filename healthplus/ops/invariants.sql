@@ -128,8 +128,10 @@ WHERE isfinite(book.touched_at)
         WHERE booking.provider_id = book.provider_id AND state = 'reserved' AND deadline <= now_at)
     AND CASE WHEN book.next_free_at IS NULL
         THEN actual.next_free_at < book.touched_at + make_interval(days => provider.max_booking_days)
-        -- within a day of leads, a time may have passed by for one clinic and not for another
-        ELSE book.next_free_at > now_at + interval '1 day' AND actual.next_free_at IS DISTINCT FROM book.next_free_at END
+        ELSE actual.next_free_at IS DISTINCT FROM book.next_free_at AND book.next_free_at > now_at + (
+            SELECT make_interval(mins => max(lead_minutes))
+            FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
+            WHERE provider_clinic.provider_id = book.provider_id) END
 
 -- name: no_payment_without_booking
 -- Money is captured, or due to be, only for what was booked; for what was given back it is due to go back.

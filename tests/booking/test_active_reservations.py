@@ -1,0 +1,93 @@
+"""ActiveReservations makes expiry prompt; it needs no leader, and outlives the loss of its database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time as wall
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+
+import pytest
+
+from healthplus.booking.active_reservations import ActiveReservations
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+
+PROMPT_SECONDS = 2.0
+
+
+async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
+    """Hold one slot at each of as many providers; give the providers and holds."""
+    city = await make_city(db)
+    clinic = await make_clinic(db, city)
+    start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    held = []
+    for patient in await make_patients(db, count):
+        provider = await make_provider(db, {clinic: (0, "free")})
+        for weekday in range(1, 8):
+            await make_shift(db, provider, clinic, weekday, time(9), time(12), 30)
+        outcome = await Book(db).hold(provider, clinic, start, 1, patient, "test")
+        assert outcome.booking_id
+        held.append((provider, outcome.booking_id))
+    return held
+
+
+async def move_clock(db: Database, seconds: float) -> None:
+    await db.execute(
+        """INSERT INTO public.app_clock (clock_offset) VALUES ($1)
+        ON CONFLICT (only_row) DO UPDATE SET clock_offset = excluded.clock_offset""",
+        timedelta(seconds=seconds),
+    )
+
+
+async def count_expired(db: Database) -> int:
+    return int(await db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'expired'"))
+
+
+async def test_lapsed_holds_are_freed_promptly_by_several_processes(db: Database) -> None:
+    held = await hold_some(db, 12)
+    await move_clock(db, 304.0)
+    services = [asyncio.create_task(ActiveReservations(db, Book(db)).run()) for _ in range(3)]
+    try:
+        await asyncio.sleep(0.5)
+        assert await count_expired(db) == 0
+        started = wall.monotonic()
+        while await count_expired(db) < len(held):
+            assert wall.monotonic() - started < 0.7 + PROMPT_SECONDS
+            await asyncio.sleep(0.02)
+    finally:
+        for service in services:
+            service.cancel()
+        await asyncio.gather(*services, return_exceptions=True)
+    late = await db.fetch_value("""
+        SELECT max(event.at - booking.deadline) FROM booking.event JOIN booking.booking USING (provider_id, booking_id)
+        WHERE event.kind = 'expired'""")
+    assert timedelta() <= late < timedelta(seconds=PROMPT_SECONDS)
+    assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'expired'") == len(held)
+
+
+async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> None:
+    service = ActiveReservations(db, Book(db))
+    assert await service.sweep() == 1.0
+    await hold_some(db, 1)
+    assert await service.sweep() == 1.0
+    await move_clock(db, 304.5)
+    assert 0 < await service.sweep() < 0.5
+
+
+async def test_a_lost_database_is_waited_for(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    await hold_some(db, 1)
+    await move_clock(db, 400)
+    await db.execute("ALTER FUNCTION booking.settle RENAME TO settle_away")
+    service = asyncio.create_task(ActiveReservations(db, Book(db)).run())
+    await asyncio.sleep(0.2)
+    await db.execute("ALTER FUNCTION booking.settle_away RENAME TO settle")
+    async with asyncio.timeout(5):
+        while await count_expired(db) < 1:
+            await asyncio.sleep(0.05)
+    service.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await service
+    assert "could not settle" in caplog.text

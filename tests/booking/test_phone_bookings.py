@@ -1,0 +1,59 @@
+"""The front desk logs bookings made by phone: through the same verbs, by the same rules (F12, rule 6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+
+STAFF = "staff:7"
+
+
+@pytest.fixture
+async def at_the_clinic(db: Database) -> tuple[int, int, datetime]:
+    """A provider with one slot a day, paid for at the clinic; with the clinic and a start."""
+    clinic = await make_clinic(db, await make_city(db))
+    provider = await make_provider(db, {clinic: (40000, "clinic")})
+    for weekday in range(1, 8):
+        await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
+    start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    return provider, clinic, start
+
+
+async def test_a_phone_booking_occupies_the_slot(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
+    provider, clinic, start = at_the_clinic
+    caller, other = await make_patients(db, 2)
+    book = Book(db)
+    held = await book.hold(provider, clinic, start, 1, caller, STAFF, "call 1")
+    assert held.booking_id
+    booked = await book.confirm(provider, held.booking_id, None, None, STAFF, "call 1")
+    assert (booked.code, booked.funding, booked.fee_paise) == ("booked", "clinic", 40000)
+    assert (await book.hold(provider, clinic, start, 1, other, "patient:2")).code == "slot_full"
+    actors = await db.fetch("SELECT kind, actor FROM booking.event WHERE provider_id = $1 ORDER BY seq", provider)
+    assert [tuple(row) for row in actors] == [("reserved", STAFF), ("booked", STAFF)]
+
+
+async def test_the_front_desk_overtakes_nobody(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
+    provider, clinic, start = at_the_clinic
+    holder, waiter, caller = await make_patients(db, 3)
+    book = Book(db)
+    held = await book.hold(provider, clinic, start, 1, holder, "patient:1")
+    assert held.booking_id
+    waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, "patient:2")
+    assert waiting.ticket_id
+    await book.release(provider, held.booking_id, holder, "patient:1")
+    assert (await book.hold(provider, clinic, start, 1, caller, STAFF)).code == "slot_held"
+    assert (await book.accept(provider, waiting.ticket_id, waiter, "patient:2")).code == "accepted"
+
+
+async def test_a_caller_holds_one_place_like_anyone(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
+    provider, clinic, start = at_the_clinic
+    (caller,) = await make_patients(db, 1)
+    book = Book(db)
+    assert (await book.hold(provider, clinic, start, 1, caller, f"patient:{caller}")).code == "reserved"
+    later = start + timedelta(days=1)
+    assert (await book.hold(provider, clinic, later, 1, caller, STAFF)).code == "claimed"

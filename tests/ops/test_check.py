@@ -1,0 +1,86 @@
+"""Each invariant finds the fault it is there for, and nothing in a book that only the verbs have touched."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.ops.check import invariants, violations
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+
+FAULTS = {
+    "no_overlap": """
+        ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;
+        UPDATE booking.booking SET during = (SELECT during FROM booking.booking WHERE state = 'booked')
+        WHERE state = 'reserved' AND NOT offer""",
+    "overlap_constraint_present": "ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap",
+    "events_without_gaps": "UPDATE booking.event SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event)",
+    "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
+    "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
+    "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
+    "no_offer_after_the_hour": "UPDATE booking.ticket SET expires_at = joined_at WHERE state = 'offered'",
+    "offers_belong_to_tickets": "UPDATE booking.ticket SET offer_id = gen_random_uuid() WHERE state = 'offered'",
+    "nobody_overtaken": """
+        UPDATE booking.ticket SET number = number + 10;
+        UPDATE booking.ticket SET number = 13 - number""",
+    "one_live_claim": "DELETE FROM booking.claim",
+    "withheld_only_for_runs": """
+        UPDATE booking.ticket SET withheld_seat = 1, withheld_during = wanted WHERE state = 'waiting'""",
+    "search_summaries": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
+    "no_payment_without_booking": """
+        UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
+        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
+        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), now(), 'cancelled', booking_id, 'test'
+        FROM booking.booking WHERE state = 'cancelled';
+        UPDATE booking.book SET version = version + 1""",
+    "no_booking_without_payment": "DELETE FROM payments.payment",
+    "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
+}
+
+
+@pytest.fixture
+async def book(db: Database) -> Book:
+    """A book with a hold, a booking that was paid for, an offer, and a ticket that waits."""
+    city = await make_city(db)
+    clinic = await make_clinic(db, city)
+    provider = await make_provider(db, {clinic: (50000, "online")})
+    first = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    for weekday in range(1, 8):
+        await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 10)
+    patients = await make_patients(db, 5)
+    book = Book(db)
+    starts = [first + timedelta(minutes=10 * number) for number in range(3)]
+    held = [
+        await book.hold(provider, clinic, start, 1, patient, "test")
+        for start, patient in zip(starts, patients[:3], strict=True)
+    ]
+    assert [outcome.code for outcome in held] == ["reserved"] * 3
+    assert held[0].booking_id
+    assert held[1].booking_id
+    await book.confirm(provider, held[0].booking_id, patients[0], "set aside", "test")
+    for patient in patients[3:]:
+        waiting = await book.join_queue(provider, clinic, first, first + timedelta(minutes=30), 1, patient, "test")
+        assert waiting.code == "waiting"
+    await book.release(provider, held[1].booking_id, patients[1], "test")
+    return book
+
+
+async def test_nothing_is_found_in_a_sound_book(book: Book, db: Database) -> None:
+    assert book
+    assert await db.fetch_value("SELECT count(*) FROM booking.ticket WHERE state = 'offered'") == 1
+    assert await violations(db) == []
+
+
+def test_every_invariant_has_its_fault() -> None:
+    assert FAULTS.keys() == invariants.keys()
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("invariant", FAULTS)
+async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> None:
+    assert book
+    await db.execute(FAULTS[invariant])
+    assert invariant in {violation.invariant for violation in await violations(db)}
