@@ -152,7 +152,7 @@ class Book:
         clinic_id: int | None = None,
         start: datetime | None = None,
     ) -> Outcome:
-        """accepted | offer_over | wrong_state | not_found | key_reused; for another `start`, also hold's refusals"""
+        """accepted | offer_over | claimed | wrong_state | not_found | key_reused; for another start, hold's refusals"""
         return await self._call("accept", provider_id, ticket_id, patient_id, clinic_id, start, actor, key)
 
     async def leave_queue(

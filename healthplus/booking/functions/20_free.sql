@@ -78,7 +78,7 @@ CREATE FUNCTION booking.seat_for(
     SELECT gap.seat, run
     FROM booking.gaps(
         p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, false, p_before, p_except) AS gap
-    CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * p_slots) AS run
+    CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * greatest(p_slots, 0)) AS run
     WHERE p_slots BETWEEN 1 AND gap.slots_max AND run <@ gap.gap
         AND mod(extract(epoch FROM p_start - gap.opens_at), extract(epoch FROM gap.slot)) = 0
         AND p_start > gap.starts_after AND p_start < gap.starts_before

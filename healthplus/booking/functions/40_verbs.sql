@@ -375,7 +375,8 @@ BEGIN
 END $$;
 
 -- Takes the offer made for a ticket, or (p_start) another run that can be had now: 'accepted', a hold of full length from now.
--- Else 'offer_over', 'wrong_state', 'not_found', or, with the offer kept, why the other run cannot be had.
+-- Else 'offer_over', 'wrong_state', 'not_found', 'claimed' (elsewhere, just as the offer's time ran out), or, with the offer
+-- kept, why the other run cannot be had.
 CREATE FUNCTION booking.accept(
     p_provider_id bigint, p_ticket_id uuid, p_patient_id bigint, p_clinic_id bigint, p_start timestamptz, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -405,6 +406,13 @@ BEGIN
         RETURN booking.describe_ticket('offer_over', p_provider_id, p_ticket_id);
     ELSIF waiter.state <> 'offered' THEN
         RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
+    END IF;
+    -- An offer's time can run out while this verb is at work. Its patient's claim then looks dead to other providers' verbs,
+    -- which must not overwrite it from here on, or have done so.
+    PERFORM FROM booking.claim
+    WHERE patient_id = waiter.patient_id AND provider_id = p_provider_id AND ticket_id = p_ticket_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN booking.refuse('claimed');
     END IF;
     SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
     IF p_start IS NOT NULL AND (p_start, coalesce(p_clinic_id, offer.clinic_id)) <> (lower(offer.during), offer.clinic_id) THEN

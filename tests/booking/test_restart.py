@@ -1,0 +1,66 @@
+"""A restart of the database is no fault of those who wait: they count as present for a minute after it (rule 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from healthplus.booking.book import Book
+from healthplus.database import Database, EmbeddedServer, migrate
+from healthplus.ops.check import violations
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+
+SMALL = {"shared_buffers": "128MB"}
+
+
+async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
+    """Give a provider, a hold of its only slot, and the ticket for it of somebody not seen for ten minutes."""
+    await migrate(dsn)
+    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
+        clinic = await make_clinic(db, await make_city(db))
+        provider = await make_provider(db, {clinic: (0, "free")})
+        for weekday in range(1, 8):
+            await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
+        holder, waiter = await make_patients(db, 2)
+        start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+        book = Book(db)
+        held = await book.hold(provider, clinic, start, 1, holder, "test")
+        waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, "test")
+        assert held.booking_id
+        assert waiting.ticket_id
+        await book.see(provider, waiting.ticket_id, None)
+        await db.execute("UPDATE booking.ticket SET present_at = present_at - interval '10 minutes'")
+        await db.execute("UPDATE booking.presence SET seen_at = seen_at - interval '10 minutes'")
+        return provider, held.booking_id, waiting.ticket_id
+
+
+async def release_and_look(dsn: str, provider: int, hold: UUID) -> str:
+    """Let the slot go; give what became of the ticket."""
+    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
+        assert (await Book(db).release(provider, hold, None, "test")).code == "released"
+        assert await violations(db) == []
+        return str(await db.fetch_value("SELECT state FROM booking.ticket"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_everyone_is_present_after_a_restart(server_folder: Path, how: signal.Signals) -> None:
+    with EmbeddedServer(server_folder, SMALL) as dsn:
+        provider, hold, _ = asyncio.run(wait_behind_a_hold(dsn))
+        postmaster = int((server_folder / "server" / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, how)
+        with EmbeddedServer(server_folder, SMALL) as restarted:
+            assert asyncio.run(release_and_look(restarted, provider, hold)) == "offered"
+
+
+async def test_who_was_away_is_passed_over_without_one(dsn: str, db: Database) -> None:
+    provider, hold, _ = await wait_behind_a_hold(dsn)
+    # The server of the tests may have started just now; by the product's clock it started ten minutes ago.
+    await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('10 minutes')")
+    await db.execute("UPDATE booking.booking SET deadline = deadline + interval '10 minutes'")
+    assert await release_and_look(dsn, provider, hold) == "waiting"
