@@ -74,9 +74,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             title="HealthPlus",
             version="1",
             description="Doctor and lab appointments that are never double-booked, in order of arrival.",
-            path="/api/v1",
+            # Not a folder: Litestar answers with a page of its own for whatever is not found below.
+            path="/api/v1/openapi.json",
             # The renderers that show pages load their scripts from elsewhere.
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            render_plugins=[JsonRenderPlugin(path="/")],
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         ),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from litestar import Response
@@ -36,8 +36,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     status_text: str | None = None
     reason: str | None = None
     can_wait: bool | None = None
-    alternatives: list[Any] | None = None
-    errors: list[Any] | None = None
+    alternatives: list[datetime] | None = None
     state: str | None = None
     money: str | None = None
 
@@ -120,7 +119,8 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
         "type": f"urn:healthplus:problem:{code}",
         "title": title,
         "status": status,
-        "detail": ours.detail,
+        # The detail of a lost connection names hosts: that is for the log.
+        "detail": ours.title if isinstance(ours, errors.DatabaseUnreachable) else ours.detail,
         "code": code,
         **ours.members,
     }
@@ -134,7 +134,7 @@ def _ours(error: Exception) -> HealthPlusError:
         wrong = error.extra if isinstance(error.extra, list) else []
         if any(one.get("source") == "path" for one in wrong):
             return errors.NotFound()  # no row has such an id
-        said = "; ".join(f"{one.get('key', 'value')}: {one['message']}" for one in wrong)
+        said = "; ".join(f"{one.get('key', 'value').rstrip('_')}: {one['message']}" for one in wrong)
         return errors.Malformed(f"{said or error.detail.partition(' for path ')[0]}.")
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return HealthPlusError(_detail(error))
@@ -156,8 +156,9 @@ def _detail(error: HTTPException) -> str:
 
 
 def _log(request: AnyRequest, error: Exception, status: int) -> None:
-    # Neither the error's text nor the query string: either may carry a phone number.
-    where = "".join(traceback.format_tb(error.__traceback__))
-    sqlstate = getattr(error, "sqlstate", "")
-    path = request.scope["path"]
-    logger.error("%s %s: %d, %s %s\n%s", request.method, path, status, type(error).__name__, sqlstate, where)
+    # Neither the text of what is not ours nor the query string: either may carry a phone number.
+    if isinstance(error, HealthPlusError):
+        said = error.detail
+    else:
+        said = f"{getattr(error, 'sqlstate', '')}\n{''.join(traceback.format_tb(error.__traceback__))}"
+    logger.error("%s %s: %d, %s %s", request.method, request.scope["path"], status, type(error).__name__, said)

@@ -44,6 +44,11 @@ class Client:
         return await self.ask("DELETE", path, **options)
 
 
+def connect(app: Litestar) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar's ASGI types are narrower than httpx's
+    return httpx.AsyncClient(transport=transport, base_url="http://healthplus.test")
+
+
 @pytest.fixture
 async def world(db: Database) -> World:
     return await World.make(db)
@@ -70,7 +75,7 @@ async def app(dsn: str, world: World, tmp_path: Path) -> AsyncIterator[Litestar]
 
 @pytest.fixture
 async def http(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://healthplus.test") as client:
+    async with connect(app) as client:
         yield client
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from asyncpg.exceptions import DeadlockDetectedError
 from litestar import Litestar
 
 from healthplus.booking.book import Book
@@ -14,7 +15,7 @@ from healthplus.database import PostgresError
 from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
-from tests.web.conftest import Client
+from tests.web.conftest import Client, connect
 from tests.web.problem import problem
 from tests.web.world import PROVIDER, World
 
@@ -27,9 +28,9 @@ async def test_the_openapi_document_lists_every_route(http: httpx.AsyncClient, a
         (re.sub(r":\w+}", "}", route.path), method.lower())
         for route in app.routes
         for method in getattr(route, "methods", ())
-        if method != "OPTIONS" and route.path not in ("/api/v1", "/api/v1/openapi.json")
+        if method != "OPTIONS" and not route.path.startswith("/api/v1/openapi.json")
     }
-    assert len(routes) == 17
+    assert len(routes) == 16
     assert {(path, method) for path, item in document["paths"].items() for method in item} == routes
     for path, method in routes:
         operation = document["paths"][path][method]
@@ -51,14 +52,13 @@ async def test_live_and_ready(anyone: Client, world: World) -> None:
     assert response.headers["retry-after"] == "1"
 
 
-_DEADLOCK = PostgresError("deadlock detected")
-_DEADLOCK.sqlstate = "40P01"
+_DEADLOCK = DeadlockDetectedError("deadlock detected")
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (DatabaseUnreachable(), 503, "database_unreachable"),
+        (DatabaseUnreachable("10.0.0.7 refused"), 503, "database_unreachable"),
         (_DEADLOCK, 503, "database"),
         (PostgresError("+919876543210"), 500, "error"),
         (ValueError("+919876543210"), 500, "error"),
@@ -82,22 +82,24 @@ async def test_faults_are_told_and_logged_without_secrets(
     problem(response, status, code)
     assert (response.headers.get("retry-after") is not None) == (status == 503)
     assert type(error).__name__ in caplog.text
+    assert "10.0.0.7" not in response.text
     for secret in ("+9198", world.tokens["asha"]):
         assert secret not in caplog.text + response.text
 
 
 async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
     app = create_app(Settings(database_url=None, data_folder=tmp_path))
-    with pytest.raises(DatabaseUnreachable):
+    with pytest.raises(ExceptionGroup) as caught:
         async with app.lifespan():
             pass
+    assert caught.group_contains(DatabaseUnreachable)
 
 
 async def test_without_a_gateway_only_online_visits_cannot_be_booked(dsn: str, world: World, tmp_path: Any) -> None:
     app = create_app(Settings(database_url=dsn, data_folder=tmp_path))
     async with (
         app.lifespan(),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://healthplus.test") as http,
+        connect(app) as http,
     ):
         for name, clinic_id, hour, status in (("asha", 1, 9, 503), ("bina", 2, 13, 200)):
             client = Client(http, world.tokens[name])

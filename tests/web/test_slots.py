@@ -107,5 +107,5 @@ async def test_nobodys_chart(anyone: Client, world: World) -> None:
 
 async def test_a_bad_token_is_not_taken_for_nobody(http: httpx.AsyncClient, app: Litestar) -> None:
     for header in ("Bearer nonsense", "Bearer", "Basic eDp5", "Bearer " + "x" * 5000, "Bearer \xff"):
-        response = await http.get(f"/api/v1/{SLOTS}", headers={"Authorization": header.encode("latin-1")})
+        response = await http.get(f"/api/v1/{SLOTS}", headers={b"Authorization": header.encode("latin-1")})
         problem(response, 401, "unauthenticated")

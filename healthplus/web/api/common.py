@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter
 
@@ -21,6 +23,7 @@ YEAR_MIN, YEAR_MAX = 2000, 2199
 """No appointment is ever outside, and near the ends of the years 1 to 9999 not every instant can be kept in UTC."""
 
 ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The person or resource.")]
+UNREAD_BYTES_MAX = 1024 * 1024
 IdempotencyKey: TypeAlias = Annotated[
     str,
     HeaderParameter(
@@ -47,6 +50,22 @@ READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 503)}
 
 class ApiRequest(Request[Any, Any, State]):
     """Decodes a body straight into its handler's type, strictly: "3" is no number, and a body has no unknown fields."""
+
+    async def body(self) -> bytes:
+        """Give the whole body. Raises RequestEntityTooLarge or Malformed."""
+        try:
+            return await super().body()
+        except InternalServerException:
+            # Litestar's name for a client that went away: no fault of ours, and nothing to log.
+            raise Malformed("The body ended too early.") from None
+        except RequestEntityTooLarge:
+            # The server hangs up once we have answered, and a client that is still sending then never sees the answer.
+            unread = UNREAD_BYTES_MAX
+            while unread > 0 and (event := await self.receive())["type"] == "http.request":
+                unread -= len(event["body"])
+                if not event["more_body"]:
+                    break
+            raise
 
     async def json(self) -> Any:
         """Give the body as the handler's `data`. Raises BadInput, as 400 for what is no JSON at all."""

@@ -30,8 +30,8 @@ class SlotsController(Controller):
         self,
         request: AnyRequest,
         provider_id: ProviderId,
-        starts_from: Annotated[datetime | None, QueryParameter(name="from", description="Default: now.")] = None,
-        starts_before: Annotated[
+        from_: Annotated[datetime | None, QueryParameter(name="from", description="Default: now.")] = None,
+        to: Annotated[
             datetime | None, QueryParameter(name="to", description="Default: a day after `from`; at most 31 days.")
         ] = None,
         clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="Default: all of them.")] = None,
@@ -43,8 +43,8 @@ class SlotsController(Controller):
         patient_id = await patient_or_anyone(request)
         stamp = await book.chart_stamp(provider_id)
         assert stamp is not None
-        starts_from = stamp["minute"] if starts_from is None else checked_instant("from", starts_from)
-        starts_before = starts_from + _WINDOW if starts_before is None else checked_instant("to", starts_before)
+        starts_from = stamp["minute"] if from_ is None else checked_instant("from", from_)
+        starts_before = starts_from + _WINDOW if to is None else checked_instant("to", to)
         if not starts_from < starts_before <= starts_from + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from click.testing import CliRunner
+
+from healthplus.cli import main
+from healthplus.database import Database
+from healthplus.errors import BadInput, Conflict
+from healthplus.people.patients import KnownTokens, add_patient, patient_of_token
+
+PHONE = "+919876543210"
+
+
+async def test_a_token_lets_its_patient_in_and_is_kept_only_as_a_hash(db: Database) -> None:
+    patient_id, token = await add_patient(db, " Asha ", PHONE)
+    assert await patient_of_token(db, token) == patient_id
+    assert await patient_of_token(db, token[:-1]) is None
+    assert await patient_of_token(db, "x" * 10_000) is None
+    row = await db.fetch_row(
+        "SELECT name, phone, token_hash FROM people.patient JOIN people.patient_token USING (patient_id)"
+    )
+    assert row is not None
+    assert (row["name"], row["phone"]) == ("Asha", PHONE)
+    assert token.encode() not in row["token_hash"]
+
+
+@pytest.mark.parametrize(
+    "phone", ["9876543210", "+0123456789", "+91 98765 43210", "+91987654321098765", "", PHONE + "\n"]
+)
+async def test_only_whole_numbers_are_taken(db: Database, phone: str) -> None:
+    with pytest.raises(BadInput):
+        await add_patient(db, "Asha", phone)
+    assert await db.fetch_value("SELECT count(*) FROM people.patient") == 0
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\x00b", "a\nb"])
+async def test_only_names_are_taken(db: Database, name: str) -> None:
+    with pytest.raises(BadInput):
+        await add_patient(db, name)
+
+
+async def test_one_patient_a_number_and_it_is_not_repeated_in_the_error(db: Database) -> None:
+    await add_patient(db, "Asha", PHONE)
+    with pytest.raises(Conflict) as caught:
+        await add_patient(db, "Bina", PHONE)
+    assert PHONE not in str(caught.value)
+    assert caught.value.__suppress_context__
+    assert await db.fetch_value("SELECT count(*) FROM people.patient") == 1
+
+
+async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient_id, token = await add_patient(db, "Asha")
+    known = KnownTokens(db)
+    assert await known.patient_of("new") is None
+    assert await known.patient_of(token) == patient_id
+    await db.execute("UPDATE people.patient_token SET revoked_at = now()")
+    assert await known.patient_of(token) == patient_id
+    monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)
+    fresh = KnownTokens(db)
+    assert await fresh.patient_of(token) is None
+
+
+async def test_remembering_is_bounded(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KnownTokens, "TOKENS_MAX", 2)
+    known = KnownTokens(db)
+    patients = [await add_patient(db, "Asha") for _ in range(4)]
+    for patient_id, token in patients * 2:
+        assert await known.patient_of(token) == patient_id
+        assert len(known._known) <= 2
+
+
+async def test_the_command_prints_the_token(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    # In a thread: the command runs an event loop of its own.
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["patient", "add", "Asha", "--phone", PHONE])
+    assert result.exit_code == 0, result.output
+    said, token = result.output.splitlines()
+    assert said == f"Patient {await patient_of_token(db, token)}"
+    refused = await asyncio.to_thread(CliRunner().invoke, main, ["patient", "add", "Asha", "--phone", "12"])
+    assert refused.exit_code == 1
+    assert "country code" in refused.output
