@@ -132,5 +132,9 @@ GROUP BY provider_id ORDER BY min(due_at) LIMIT 500
 SELECT DISTINCT provider_id FROM booking.ticket WHERE state = 'waiting'
 
 -- name: forget_old_keys
--- Idempotency keys past their 24 hours.
-DELETE FROM booking.idempotency WHERE at < (SELECT public.app_now()) - booking.idempotency_time()
+-- Idempotency keys past their 24 hours; what another process is deleting just now is left to it.
+DELETE FROM booking.idempotency
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM booking.idempotency
+    WHERE at < (SELECT public.app_now()) - booking.idempotency_time()
+    FOR UPDATE SKIP LOCKED))

@@ -26,7 +26,8 @@ async def set_clock(db: Database, at: datetime) -> None:
 async def make_city(db: Database, time_zone: str = "Asia/Kolkata") -> int:
     return int(
         await db.fetch_value(
-            "INSERT INTO directory.city (slug, name, time_zone) VALUES (gen_random_uuid(), 'City', $1) RETURNING city_id",
+            """INSERT INTO directory.city (slug, name, time_zone)
+            VALUES (gen_random_uuid(), 'City', $1) RETURNING city_id""",
             time_zone,
         )
     )
@@ -65,12 +66,14 @@ async def make_shift(
     starts: time,
     ends: time,
     slot_minutes: int,
+    *,
     seats: int = 1,
     slots_max: int = 1,
 ) -> int:
     return int(
         await db.fetch_value(
-            """INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max)
+            """INSERT INTO schedule.shift
+                (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING shift_id""",
             provider_id,
             clinic_id,

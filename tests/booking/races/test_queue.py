@@ -1,0 +1,251 @@
+"""What is freed goes to the head of the queue, whoever comes between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from healthplus.booking.book import Outcome
+from tests.booking.races.scene import HOLD_TIME, Provider, Scene, rewrite, stub, switch_lock_off, until
+
+ROUNDS = 150
+
+LOST_WAKE_UPS = """SELECT count(*) FROM booking.ticket, public.app_now() AS now_at
+WHERE state = 'waiting' AND booking.is_present(ticket, now_at)
+    AND EXISTS (SELECT FROM booking.runs(provider_id, clinic_id, lower(wanted), upper(wanted), slots_needed, now_at))"""
+
+
+async def lost_wake_ups(scene: Scene) -> int:
+    return int(await scene.database.fetch_value(LOST_WAKE_UPS))
+
+
+async def release_and_join(scene: Scene) -> tuple[Provider, list[Coroutine[Any, Any, Outcome]]]:
+    """Give the calls by which a slot's holder releases it and another joins the queue for it."""
+    provider = await scene.provider()
+    holder, waiter = await scene.patients(2)
+    booking_id = await scene.held(provider, holder)
+    return provider, [scene.release(provider, booking_id, holder), scene.join(provider, waiter)]
+
+
+@pytest.mark.breaks_invariants
+async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
+    """Each looks for the other before the other has committed.
+
+    The counters in the book's row are part of the guard, as to count is to lock the row: sequences count here.
+    """
+    await switch_lock_off(scene.database)
+    await scene.database.execute("CREATE SEQUENCE public.version; CREATE SEQUENCE public.number")
+    await rewrite(
+        scene.database,
+        "booking.record",
+        (
+            "UPDATE booking.book SET version = version + 1 WHERE provider_id = p_provider_id RETURNING version",
+            "SELECT nextval('public.version') AS version",
+        ),
+    )
+    await rewrite(
+        scene.database,
+        "booking.free_booking",
+        (
+            "PERFORM booking.serve_queue(p_provider_id, now_at);",
+            "PERFORM booking.serve_queue(p_provider_id, now_at); PERFORM pg_sleep(0.2);",
+        ),
+    )
+    await rewrite(
+        scene.database,
+        "booking.join_queue",
+        (
+            "UPDATE booking.book SET last_ticket_number = last_ticket_number + 1\n"
+            "    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;",
+            "waiter.number := nextval('public.number');",
+        ),
+        (
+            "answer := booking.describe_ticket(NULL,",
+            "PERFORM pg_sleep(0.2); answer := booking.describe_ticket(NULL,",
+        ),
+    )
+
+    provider, calls = await release_and_join(scene)
+    await scene.at_once(provider, calls)
+
+    assert await lost_wake_ups(scene) == 1
+
+
+async def test_without_looking_again_under_the_lock_a_wake_up_is_lost(scene: Scene) -> None:
+    await rewrite(scene.database, "booking.join_queue", ("booking.serve(waiter, now_at)", "false"))
+
+    provider, calls = await release_and_join(scene)
+    await scene.in_order(provider, calls)
+
+    assert await lost_wake_ups(scene) == 1
+
+
+@pytest.mark.parametrize("first", ["release", "join"])
+async def test_no_wake_up_is_lost_in_either_order(scene: Scene, first: str) -> None:
+    provider, calls = await release_and_join(scene)
+    outcomes = await scene.in_order(provider, calls if first == "release" else calls[::-1])
+
+    assert {outcome.code for outcome in outcomes} == {"released", "offered" if first == "release" else "waiting"}
+    assert await scene.events("offered") == 1
+    assert await lost_wake_ups(scene) == 0
+
+
+async def test_no_wake_up_is_lost_in_many_rounds(scene: Scene) -> None:
+    order = random.Random(3)
+    rounds = [await release_and_join(scene) for _ in range(ROUNDS)]
+    for _, calls in rounds:
+        order.shuffle(calls)
+
+    outcomes = await asyncio.gather(*(call for _, calls in rounds for call in calls))
+
+    assert {outcome.code for outcome in outcomes} == {"released", "waiting", "offered"}
+    assert await lost_wake_ups(scene) == 0
+    assert await scene.events("offered") == ROUNDS
+
+
+WAITERS = 3
+NEWCOMERS = ("patient:0", "patient:0", "staff:7", "staff:8", "key:partner", "key:partner")
+
+
+async def free_slot_before_queue(scene: Scene, freed_by: str) -> list[str]:
+    """Free a slot that a queue waits for while newcomers of every kind hammer it.
+
+    Whoever heads the queue leaves it when offered the slot, until nobody waits and a newcomer gets it. Gives who got
+    it, in order: tickets by their number, newcomers as 'newcomer'.
+    """
+    provider = await scene.provider(slots=2)
+    owner, bystander, *waiters = await scene.patients(2 + WAITERS)
+    newcomers = await scene.patients(len(NEWCOMERS))
+    booking_id = await scene.held(provider, owner)
+    if freed_by == "cancel":
+        await scene.confirm(provider, booking_id, owner)
+    # Held longer than the other, so that there is something to wait for until the end.
+    await scene.forward(timedelta(seconds=200))
+    await scene.held(provider, bystander, slot=1)
+    # Nobody may be absent when the hold runs out.
+    await scene.forward(timedelta(seconds=80))
+    tickets = {patient: await scene.waiting(provider, patient) for patient in waiters}
+
+    async def hammer(patient_id: int, actor: str) -> None:
+        while (await scene.hold(provider, patient_id, actor=actor)).code != "reserved":
+            pass
+
+    async def take_turns() -> None:
+        for patient, ticket_id in tickets.items():
+            await until(partial(has_been_served, ticket_id))
+            await asyncio.sleep(0.05)
+            await scene.book.leave_queue(provider.provider_id, ticket_id, patient, f"patient:{patient}")
+
+    async def has_been_served(ticket_id: UUID) -> bool:
+        state = await scene.database.fetch_value("SELECT state FROM booking.ticket WHERE ticket_id = $1", ticket_id)
+        return bool(state != "waiting")
+
+    turns = asyncio.create_task(take_turns())
+    hammering = [
+        asyncio.create_task(hammer(patient, actor)) for patient, actor in zip(newcomers, NEWCOMERS, strict=True)
+    ]
+    await asyncio.sleep(0.1)
+    if freed_by == "release":
+        assert (await scene.release(provider, booking_id, owner)).code == "released"
+    elif freed_by == "cancel":
+        await scene.book.cancel(provider.provider_id, booking_id, owner, f"patient:{owner}")
+    else:
+        await scene.forward(HOLD_TIME - timedelta(seconds=280))
+    async with asyncio.timeout(20):
+        await asyncio.wait(hammering, return_when=asyncio.FIRST_COMPLETED)
+    for task in [turns, *hammering]:
+        task.cancel()
+    await asyncio.gather(turns, *hammering, return_exceptions=True)
+
+    rows = await scene.database.fetch(
+        """SELECT CASE WHEN kind = 'offered' THEN number::text ELSE 'newcomer' END
+        FROM booking.event LEFT JOIN booking.ticket USING (provider_id, ticket_id)
+        WHERE kind = 'offered' OR (kind = 'reserved' AND event.ticket_id IS NULL AND NOT actor = ANY ($1))
+        ORDER BY seq""",
+        [f"patient:{owner}", f"patient:{bystander}"],
+    )
+    return [row[0] for row in rows]
+
+
+FREED_BY = pytest.mark.parametrize("freed_by", ["release", "cancel", "expiry"])
+
+
+@FREED_BY
+async def test_without_serving_the_queue_first_a_newcomer_barges(scene: Scene, freed_by: str) -> None:
+    await rewrite(scene.database, "booking.free_booking", ("PERFORM booking.serve_queue(p_provider_id, now_at);", ""))
+    await rewrite(
+        scene.database,
+        "booking.hold",
+        ("PERFORM booking.settle_book(p_provider_id, now_at);", "PERFORM booking.lapse(p_provider_id, now_at);"),
+    )
+
+    assert (await free_slot_before_queue(scene, freed_by))[0] == "newcomer"
+
+
+@FREED_BY
+async def test_the_queue_comes_before_newcomers(scene: Scene, freed_by: str) -> None:
+    assert await free_slot_before_queue(scene, freed_by) == ["1", "2", "3", "newcomer"]
+
+
+CHURN_ROUNDS = 24
+SLOTS = 6
+BACKLOG = 4
+
+
+async def churn_until_large_is_served(scene: Scene) -> int | None:
+    """Free slot after slot, each wanted by one who needs three in a row and by many who need one.
+
+    Gives the round in which the large one was offered a run, or None.
+    """
+    provider = await scene.provider(SLOTS, slots_max=3)
+    large, *patients = await scene.patients(1 + SLOTS + BACKLOG + 3 * CHURN_ROUNDS)
+    for slot in range(SLOTS):
+        await scene.held(provider, patients.pop(), slot)
+    large_ticket = await scene.waiting(provider, large, slots_needed=3)
+    for _ in range(BACKLOG):
+        await scene.waiting(provider, patients.pop())
+
+    async def accept(ticket_id: UUID, patient_id: int) -> None:
+        outcome = await scene.book.accept(provider.provider_id, ticket_id, patient_id, f"patient:{patient_id}")
+        assert outcome.code == "accepted"
+
+    for number in range(CHURN_ROUNDS):
+        holds = await scene.database.fetch(
+            """SELECT booking_id, patient_id FROM booking.booking
+            WHERE state = 'reserved' AND NOT offer AND lower(during) >= $1::timestamptz ORDER BY during LIMIT 1""",
+            # The slots in turn: without withholding, no two neighbours are ever free together.
+            provider.starts[number % SLOTS],
+        )
+        await scene.at_once(
+            provider,
+            [
+                *(scene.release(provider, hold["booking_id"], hold["patient_id"]) for hold in holds),
+                scene.join(provider, patients.pop()),
+                *(scene.hold(provider, patients.pop(), slot) for slot in (number % SLOTS, (number + 1) % SLOTS)),
+            ],
+        )
+        offered = await scene.database.fetch("SELECT ticket_id, patient_id FROM booking.ticket WHERE state = 'offered'")
+        if any(row["ticket_id"] == large_ticket for row in offered):
+            return number
+        await asyncio.gather(*(accept(row["ticket_id"], row["patient_id"]) for row in offered))
+    return None
+
+
+async def test_without_withholding_a_large_need_starves(scene: Scene) -> None:
+    await stub(scene.database, "booking.withhold", "RETURN;")
+
+    assert await churn_until_large_is_served(scene) is None
+
+
+async def test_a_large_need_is_served_among_small_ones(scene: Scene) -> None:
+    number = await churn_until_large_is_served(scene)
+
+    assert number is not None
+    assert number < SLOTS
