@@ -16,6 +16,7 @@ from healthplus.database import Database, migrate, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.import_report import import_command
 from healthplus.errors import HealthPlusError
+from healthplus.ops.bench.commands import bench_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_hints import demo_hints
@@ -134,5 +135,5 @@ def run_app(settings: Settings) -> None:
     ).serve()
 
 
-for command in (check_command, fee_command, find_command, import_command, leave_group, shift_group):
+for command in (bench_group, check_command, fee_command, find_command, import_command, leave_group, shift_group):
     main.add_command(command)

@@ -134,21 +134,24 @@ WHERE isfinite(book.touched_at)
             WHERE provider_clinic.provider_id = book.provider_id) END
 
 -- name: no_payment_without_booking
--- Money is captured, or due to be, only for what was booked; for what was given back it is due to go back.
-SELECT payment.provider_id, payment.booking_id, payment.state::text, payment.due::text, booking.state::text AS booking_state
+-- Money is captured, or due to be, only for what was booked and is paid for online; any other is due to go back, or has.
+SELECT payment.provider_id, payment.booking_id, payment.authorisation, payment.state::text, payment.due::text,
+    booking.state::text AS booking_state
 FROM payments.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
-WHERE CASE WHEN booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
-    THEN payment.state NOT IN ('authorised', 'captured') OR payment.due IN ('void', 'refund')
-    ELSE (payment.state = 'captured' AND payment.due IS DISTINCT FROM 'refund')
-        OR (payment.state = 'authorised' AND payment.due IS DISTINCT FROM 'void') END
-    OR booking.fee_paise IS DISTINCT FROM payment.amount_paise
+WHERE booking.fee_paise IS DISTINCT FROM payment.amount_paise
+    OR (payment.state = 'authorised' AND payment.due IS NULL)
+    OR (((payment.state = 'authorised' AND payment.due = 'capture') OR (payment.state = 'captured' AND payment.due IS NULL))
+        AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR booking.funding <> 'online'))
 
 -- name: no_booking_without_payment
--- What was booked and is funded online has its money set aside or taken.
-SELECT booking.provider_id, booking.booking_id
-FROM booking.booking LEFT JOIN payments.payment USING (provider_id, booking_id)
-WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
-    AND payment.booking_id IS NULL
+-- What was booked and is funded online has its money set aside to be captured, or captured, once.
+SELECT booking.provider_id, booking.booking_id, kept.payments
+FROM booking.booking
+CROSS JOIN LATERAL (
+    SELECT count(*) AS payments FROM payments.payment
+    WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
+        AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))) AS kept
+WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
 
 -- name: references_exist
 -- What the book points at exists: it has no foreign keys, since checking one locks what many providers share.

@@ -53,7 +53,9 @@ class Captures:
         """Do what is due for these payments, and mark it; give how many were done. The others stay due."""
         answers = await asyncio.gather(*(self._step(row["due"], row["authorisation"]) for row in due))
         done = [
-            (row["provider_id"], row["booking_id"], answer) for row, answer in zip(due, answers, strict=True) if answer
+            (row["provider_id"], row["booking_id"], row["authorisation"], answer)
+            for row, answer in zip(due, answers, strict=True)
+            if answer
         ]
         if done:
             await self._database.execute(queries.mark, *map(list, zip(*done, strict=True)))

@@ -3,8 +3,8 @@
 -- from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
 UPDATE payments.payment
 SET at = (SELECT public.app_now()) + $2
-WHERE (provider_id, booking_id) IN (
-    SELECT provider_id, booking_id FROM payments.payment
+WHERE (provider_id, booking_id, authorisation) IN (
+    SELECT provider_id, booking_id, authorisation FROM payments.payment
     WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
@@ -17,18 +17,20 @@ FROM payments.payment
 WHERE provider_id = $1 AND booking_id = $2 AND due = 'void'
 
 -- name: authorisation
--- What was set aside for a booking.
-SELECT authorisation FROM payments.payment WHERE provider_id = $1 AND booking_id = $2
+-- What was set aside for a booking, and not let go.
+SELECT authorisation FROM payments.payment
+WHERE provider_id = $1 AND booking_id = $2 ORDER BY due IS NOT DISTINCT FROM 'void', at LIMIT 1
 
 -- name: mark
 -- What became of the money, as the gateway answered. What is due may have changed meanwhile: a booking cancelled while it
 -- was captured is due to be refunded. Answers may come late and out of order: a state never goes back.
 WITH answer AS (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::payments.payment_state[]) AS answer (provider_id, booking_id, state)
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::payments.payment_state[])
+        AS answer (provider_id, booking_id, authorisation, state)
 ), free AS (
     -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
-    SELECT provider_id, booking_id, answer.state
-    FROM payments.payment JOIN answer USING (provider_id, booking_id)
+    SELECT provider_id, booking_id, authorisation, answer.state
+    FROM payments.payment JOIN answer USING (provider_id, booking_id, authorisation)
     FOR UPDATE OF payment SKIP LOCKED
 )
 UPDATE payments.payment
@@ -38,3 +40,4 @@ SET state = greatest(payment.state, free.state),
     at = (SELECT public.app_now())
 FROM free
 WHERE payment.provider_id = free.provider_id AND payment.booking_id = free.booking_id
+    AND payment.authorisation = free.authorisation

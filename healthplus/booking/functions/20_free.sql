@@ -1,12 +1,24 @@
 -- What is obtainable. Hold, queue, chart and search all ask here.
 
--- Whether a lapsed hold that nobody has settled yet is still spoken for: some live ticket may want what it frees.
+-- Whether a ticket's client was seen within presence_time. Once settle has passed a ticket over it stays absent until
+-- `resume`, so that a client that comes back can never count as present without the queue having been looked at for it.
+-- A restart of the database is no fault of those who wait: everyone else is present for a while after it.
+CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest(
+        p_ticket.present_at,
+        pg_postmaster_start_time(),
+        (SELECT seen_at FROM booking.presence
+         WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
+$$;
+
+-- Whether a lapsed hold that nobody has settled yet is still spoken for: somebody present may want what it frees.
 CREATE FUNCTION booking.is_wanted(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at > p_now
-            AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND wanted && p_during)
+            AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND wanted && p_during
+            AND booking.is_present(ticket, p_now))
 $$;
 
 -- The free stretches of every seat within the openings that overlap [p_from, p_to).

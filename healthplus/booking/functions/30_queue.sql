@@ -44,17 +44,6 @@ BEGIN
     END IF;
 END $$;
 
--- Whether a ticket's client was seen within presence_time. Once settle has passed a ticket over it stays absent until
--- `resume`, so that a client that comes back can never count as present without the queue having been looked at for it.
--- A restart of the database is no fault of those who wait: everyone else is present for a while after it.
-CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest(
-        p_ticket.present_at,
-        pg_postmaster_start_time(),
-        (SELECT seen_at FROM booking.presence
-         WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
-$$;
-
 CREATE FUNCTION booking.end_ticket(p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

@@ -64,11 +64,12 @@ DECLARE
     held booking.booking;
     refusal text;
 BEGIN
-    -- Ten thousand refusals must not stand in line behind 36 winners: what the rows already justify needs no lock.
+    -- Ten thousand refusals must not stand in line behind 36 winners: what the rows already justify needs no lock. What a
+    -- ticket withholds is no such reason: its client may have gone, and only settling tells.
     IF EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND (state <> 'reserved' OR deadline > now_at)
-    ) AND NOT EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at)) THEN
+    ) AND NOT EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at, 0)) THEN
         answer := booking.replay(p_provider_id, p_actor, 'hold', p_key, request, now_at);
         IF answer.code IS NULL THEN
             answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
@@ -115,7 +116,8 @@ BEGIN
 END $$;
 
 -- Books a live hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found'. p_authorisation: the money set
--- aside for it, which becomes due to be captured with the booking, or due to be voided with the refusal.
+-- aside for it, which becomes due to be captured with the booking, or due to be voided with a refusal or where nothing is
+-- paid online.
 CREATE FUNCTION booking.confirm(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_authorisation text, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -124,6 +126,7 @@ DECLARE
     request text := concat_ws('|', p_booking_id, p_authorisation);
     answer booking.outcome;
     held booking.booking;
+    confirmable boolean;
 BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('not_found');
@@ -139,18 +142,21 @@ BEGIN
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND (p_patient_id IS NULL OR patient_id = p_patient_id);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
-    ELSIF held.offer AND held.state = 'reserved' THEN
-        RETURN booking.describe('wrong_state', held);
-    ELSIF held.state = 'reserved' AND held.funding = 'online' AND p_authorisation IS NULL THEN
-        RETURN booking.describe('payment_required', held);
+    END IF;
+    confirmable := held.state = 'reserved';
+    IF confirmable AND held.offer THEN
+        RETURN booking.describe('wrong_state', held);  -- to be accepted first; no money is asked for until then
     END IF;
     IF p_authorisation IS NOT NULL THEN
         INSERT INTO payments.payment (provider_id, booking_id, authorisation, amount_paise, due, at)
         VALUES (p_provider_id, p_booking_id, p_authorisation, held.fee_paise,
-            CASE held.state WHEN 'reserved' THEN 'capture' ELSE 'void' END::payments.payment_step, now_at)
+            CASE WHEN confirmable AND held.funding = 'online' THEN 'capture' ELSE 'void' END::payments.payment_step, now_at)
         ON CONFLICT DO NOTHING;
     END IF;
-    IF held.state <> 'reserved' THEN
+    IF confirmable AND held.funding = 'online' AND (p_authorisation IS NULL OR NOT FOUND) THEN
+        RETURN booking.describe('payment_required', held);  -- NOT FOUND: that money was given back, or is about to be
+    END IF;
+    IF NOT confirmable THEN
         RETURN booking.describe(CASE held.state WHEN 'expired' THEN 'expired' ELSE 'wrong_state' END, held);
     END IF;
     UPDATE booking.booking SET state = 'booked'

@@ -64,8 +64,8 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Adds a shift (p_shift.shift_id NULL), changes one, or ends one (p_remove): 'changed', or 'conflict' with the bookings in
--- the way, 'shift_overlap', 'not_found'.
+-- Adds a shift (p_shift.shift_id NULL), changes one at its clinic, or ends one (p_remove): 'changed', or 'conflict' with the
+-- bookings in the way, 'shift_overlap', 'invalid', 'not_found'.
 CREATE FUNCTION booking.change_shift(p_shift schedule.shift, p_remove boolean, p_flag boolean, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -77,7 +77,9 @@ BEGIN
     END IF;
     now_at := public.app_now();
     PERFORM booking.settle_book(p_shift.provider_id, now_at);
-    IF p_shift.shift_id IS NULL THEN
+    IF p_remove THEN
+        DELETE FROM schedule.shift WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
+    ELSIF p_shift.shift_id IS NULL THEN
         IF NOT EXISTS (
             SELECT FROM directory.provider_clinic
             WHERE provider_id = p_shift.provider_id AND clinic_id = p_shift.clinic_id
@@ -87,13 +89,11 @@ BEGIN
         INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max, valid)
         SELECT p_shift.provider_id, p_shift.clinic_id, p_shift.weekday, p_shift.starts, p_shift.ends, p_shift.slot_minutes,
             p_shift.seats, p_shift.slots_max, p_shift.valid;
-    ELSIF p_remove THEN
-        DELETE FROM schedule.shift WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
     ELSE
         UPDATE schedule.shift
         SET weekday = p_shift.weekday, starts = p_shift.starts, ends = p_shift.ends, slot_minutes = p_shift.slot_minutes,
             seats = p_shift.seats, slots_max = p_shift.slots_max, valid = p_shift.valid
-        WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
+        WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id AND clinic_id = p_shift.clinic_id;
     END IF;
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
@@ -102,6 +102,8 @@ BEGIN
 EXCEPTION
     WHEN exclusion_violation THEN
         RETURN booking.refuse('shift_overlap');
+    WHEN check_violation OR not_null_violation THEN
+        RETURN booking.refuse('invalid');
     WHEN SQLSTATE 'HP001' THEN
         GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
         RETURN booking.refuse_conflicts(details);

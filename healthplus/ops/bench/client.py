@@ -1,0 +1,99 @@
+"""A load client that costs little, as it shares the machine with what it measures: HTTP/1.1 over kept connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import NamedTuple, cast
+
+import msgspec
+
+_HEADER_END = b"\r\n\r\n"
+_LENGTH = b"content-length: "
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+class Shown(msgspec.Struct):
+    """What a bench reads of any answer's document; the rest is skipped."""
+
+    id: str = ""
+    state: str = ""
+    code: str = ""
+    can_wait: bool = False
+    alternatives: list[str] = []
+
+
+show = msgspec.json.Decoder(Shown).decode
+
+
+class Connection(asyncio.Protocol):
+    """One connection; one request at a time, without pipelining."""
+
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[Answer] | None = None
+        self._received = b""
+        self._loop = asyncio.get_running_loop()
+
+    def request(self, raw: bytes) -> Awaitable[Answer]:
+        """Send a request; the answer comes with the awaitable. Raises ConnectionError when it is lost."""
+        assert self._answer is None
+        self._answer = self._loop.create_future()
+        self._transport.write(raw)
+        return self._answer
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(_HEADER_END)
+        if end < 0 or self._answer is None:
+            return
+        # The app server writes its headers in small letters.
+        length_at = self._received.find(_LENGTH, 0, end + 2) + len(_LENGTH)
+        length = int(self._received[length_at : self._received.find(b"\r", length_at)])
+        body = self._received[end + len(_HEADER_END) :]
+        if len(body) < length:
+            return
+        answer, self._answer = self._answer, None
+        status, self._received = int(self._received[9:12]), b""
+        if not answer.done():
+            answer.set_result(Answer(status, body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError(f"The app closed a connection: {error}"))
+
+
+async def connect(port: int) -> Connection:
+    """Open a connection to the app on this machine."""
+    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+    return connection
+
+
+def post(path: str, token: str, key: str, document: object) -> bytes:
+    """Give the bytes of a changing request."""
+    body = msgspec.json.encode(document)
+    head = (
+        f"POST /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def get(path: str, token: str) -> bytes:
+    """Give the bytes of a request that reads."""
+    return f"GET /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
+def percentile_ms(seconds: list[float], percent: float) -> float:
+    """Give the smallest of the times that this share of them does not exceed, in milliseconds."""
+    ordered = sorted(seconds)
+    return round(ordered[max(0, -int(-len(ordered) * percent // 100) - 1)] * 1000, 1) if ordered else 0.0

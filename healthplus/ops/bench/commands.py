@@ -1,0 +1,68 @@
+"""`healthplus bench`: measures the product itself, on a database of its own that goes when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+import uvloop
+
+from healthplus.ops.bench.holds import HoldsPlan, HoldsResult, bench_holds
+from healthplus.ops.bench.stage import BenchFailed, running_server
+from healthplus.ops.bench.surge import SurgePlan, SurgeResult, bench_surge
+
+_SECONDS_MAX = 42  # besides the server's start and stop
+_P = TypeVar("_P")
+_R = TypeVar("_R", HoldsResult, SurgeResult)
+
+
+@click.group("bench")
+def bench_group() -> None:
+    """Measure it, on a new database and app processes that are gone afterwards."""
+
+
+@bench_group.command("holds")
+@click.option("--seconds", type=click.IntRange(1, 12), default=10, show_default=True, help="How long to count.")
+@click.option("--clients", type=click.IntRange(1, 200), default=32, show_default=True, help="Connections.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def holds_command(seconds: int, clients: int, processes: int, as_json: bool) -> None:
+    """Count bookings, hold and payment, over HTTP, beside what the database alone can do."""
+    plan = HoldsPlan(seconds=seconds, clients=clients, processes=processes)
+    _print(run(bench_holds, plan), as_json)
+
+
+@bench_group.command("surge")
+@click.option("--clients", type=click.IntRange(37, 5000), default=1000, show_default=True, help="All at once.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def surge_command(clients: int, processes: int, as_json: bool) -> None:
+    """Let everyone want the 36 slots of one doctor at once."""
+    _print(run(bench_surge, SurgePlan(clients=clients, processes=processes)), as_json)
+
+
+def run(
+    bench: Callable[[str, Path, _P], Awaitable[_R]], plan: _P, server_settings: Mapping[str, str] | None = None
+) -> _R:
+    """Run a bench on a new database. Raises BenchFailed, also when it takes too long."""
+
+    async def within_time(dsn: str, folder: Path) -> _R:
+        try:
+            async with asyncio.timeout(_SECONDS_MAX):
+                return await bench(dsn, folder, plan)
+        except TimeoutError:
+            raise BenchFailed("The bench took too long; the machine is too busy to measure anything.") from None
+
+    with running_server(server_settings) as (dsn, folder):
+        return uvloop.run(within_time(dsn, folder))
+
+
+def _print(result: HoldsResult | SurgeResult, as_json: bool) -> None:
+    if not as_json:
+        for name, value in msgspec.structs.asdict(result).items():
+            click.echo(f"{name:>20}  {value}")
+    click.echo(msgspec.json.encode(result))

@@ -1,0 +1,663 @@
+"""The book in plain Python, written from its rules and not from its SQL: lists and loops, slow and easy to check.
+
+What the real verbs answer and leave behind must be exactly what this says. Nothing here does I/O or reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
+WAIT, DAY = timedelta(hours=1), timedelta(days=1)
+LAPSES_MAX = 3
+OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
+
+
+@dataclass(frozen=True)
+class Clinic:
+    clinic_id: int
+    zone: ZoneInfo
+    lead: timedelta
+    fee: int
+    funding: str
+
+
+@dataclass(frozen=True)
+class Shift:
+    clinic_id: int
+    weekday: int
+    starts: time
+    ends: time
+    minutes: int
+    seats: int
+    slots_max: int
+    valid_from: date | None = None
+    valid_before: date | None = None
+    id: Any = None
+
+    def valid_on(self, day: date) -> bool:
+        return (self.valid_from or date.min) <= day < (self.valid_before or date.max)
+
+    def overlaps(self, other: Shift) -> bool:
+        return (
+            self.weekday == other.weekday
+            and self.starts < other.ends
+            and other.starts < self.ends
+            and (self.valid_from or date.min) < (other.valid_before or date.max)
+            and (other.valid_from or date.min) < (self.valid_before or date.max)
+        )
+
+
+@dataclass(frozen=True)
+class Leave:
+    clinic_id: int | None
+    start: datetime
+    end: datetime
+    id: Any = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    clinic: Clinic
+    shift: Shift
+    day: date
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Run:
+    clinic: Clinic
+    seat: int
+    start: datetime
+    end: datetime
+    gap: timedelta
+
+
+@dataclass(eq=False)
+class Booking:
+    clinic: Clinic
+    patient: int
+    seat: int
+    start: datetime
+    end: datetime
+    slots: int
+    deadline: datetime
+    state: str = "reserved"
+    ticket: Ticket | None = None
+    offer: bool = False
+    flagged: bool = False
+    payments: dict[str, str] = field(default_factory=dict)  # what the gateway has yet to do, by authorisation
+    id: Any = None
+
+
+@dataclass(eq=False)
+class Ticket:
+    number: int
+    patient: int
+    clinic_id: int | None
+    start: datetime
+    end: datetime
+    slots: int
+    joined: datetime
+    seen: datetime
+    state: str = "waiting"
+    absent: bool = False
+    unfetched: int = 0
+    offer: Booking | None = None
+    fetched: Booking | None = None
+    withheld: Run | None = None
+    id: Any = None
+
+
+@dataclass
+class Claim:
+    on: Booking | Ticket
+    lapses: list[datetime] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: str
+    reason: str | None = None
+    booking: Booking | None = None
+    ticket: Ticket | None = None
+    number: int | None = None
+    state: str | None = None
+    clinic: Clinic | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    deadline: datetime | None = None
+    can_wait: bool | None = None
+    near: tuple[int | None, datetime, int] | None = None  # what the alternatives should be near to
+    conflicts: list[Booking] | None = None
+
+
+@dataclass
+class World:
+    """What the books share: the time, the patients' claims, and the first results of requests."""
+
+    now: datetime
+    claims: dict[int, Claim] = field(default_factory=dict)
+    results: dict[Any, tuple[datetime, Any, Answer]] = field(default_factory=dict)
+
+
+@cache
+def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    """Give the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
+    return max(datetime.combine(day, wall.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1))
+
+
+def describe(code: str, booking: Booking) -> Answer:
+    deadline = booking.deadline if booking.state == "reserved" else None
+    return Answer(
+        code, None, booking, booking.ticket, None, booking.state, booking.clinic, booking.start, booking.end, deadline
+    )
+
+
+def describe_ticket(code: str | None, ticket: Ticket) -> Answer:
+    answer = describe("", ticket.offer) if ticket.offer else Answer("")
+    return replace(answer, code=code or ticket.state, ticket=ticket, number=ticket.number, state=ticket.state)
+
+
+class Book:
+    """One provider's book."""
+
+    def __init__(self, world: World, clinics: dict[int, Clinic], days_max: int, shifts: list[Shift]) -> None:
+        self.world, self.clinics, self.days_max, self.shifts = world, clinics, days_max, shifts
+        self.leaves: list[Leave] = []
+        self.bookings: list[Booking] = []
+        self.tickets: list[Ticket] = []
+
+    @property
+    def now(self) -> datetime:
+        return self.world.now
+
+    # What is free.
+
+    def openings(self, clinic_id: int | None, start: datetime, end: datetime) -> Iterator[Opening]:
+        for shift in self.shifts:
+            clinic = self.clinics[shift.clinic_id]
+            day = start.astimezone(clinic.zone).date()
+            while clinic_id in (None, shift.clinic_id) and day <= end.astimezone(clinic.zone).date():
+                opens, closes = instant(day, shift.starts, clinic.zone), instant(day, shift.ends, clinic.zone)
+                due = day.isoweekday() == shift.weekday and shift.valid_on(day)
+                if due and opens < closes and opens < end and start < closes:
+                    yield Opening(clinic, shift, day, opens, closes)
+                day += DAY
+
+    def reachable(self, opening: Opening, start: datetime) -> bool:
+        today = self.now.astimezone(opening.clinic.zone).date()
+        return start - opening.clinic.lead > self.now and opening.day <= today + self.days_max * DAY
+
+    def away(self, clinic_id: int, start: datetime, end: datetime) -> bool:
+        return any(x.clinic_id in (None, clinic_id) and x.start < end and start < x.end for x in self.leaves)
+
+    def present(self, ticket: Ticket) -> bool:
+        return self.now < ticket.seen + PRESENCE and not ticket.absent
+
+    def wanted(self, booking: Booking) -> bool:
+        return any(
+            t.state == "waiting"
+            and self.now < t.joined + WAIT
+            and self.present(t)
+            and t.clinic_id in (None, booking.clinic.clinic_id)
+            and t.start < booking.end
+            and booking.start < t.end
+            for t in self.tickets
+        )
+
+    def taken(
+        self, opening: Opening, seat: int, booked_only: bool, before: float, without: Booking | None
+    ) -> Iterator[tuple[datetime, datetime]]:
+        for b in self.bookings:
+            if b.state in OCCUPIES and b.seat == seat and b is not without:
+                live = self.now < b.deadline or self.wanted(b)
+                if b.state != "reserved" or (not booked_only and live):
+                    yield b.start, b.end
+        for x in self.leaves:
+            if x.clinic_id in (None, opening.clinic.clinic_id):
+                yield x.start, x.end
+        for t in self.tickets:
+            if t.withheld and t.withheld.seat == seat and t.number < before and not booked_only:
+                yield t.withheld.start, t.withheld.end
+
+    def runs(
+        self,
+        clinic_id: int | None,
+        start: datetime,
+        end: datetime,
+        slots: int,
+        booked_only: bool = False,
+        before: float = float("inf"),
+        without: Booking | None = None,
+    ) -> list[Run]:
+        """Every run of slots that can be had between two instants; what tickets from `before` on withhold is free."""
+        found = []
+        for opening in self.openings(clinic_id, start, end):
+            slot = timedelta(minutes=opening.shift.minutes)
+            if not 1 <= slots <= opening.shift.slots_max:
+                continue
+            for seat in range(1, opening.shift.seats + 1):
+                taken = list(self.taken(opening, seat, booked_only, before, without))
+                first = opening.start
+                while (last := first + slot * slots) <= min(opening.end, end):
+                    clear = not any(a < last and first < b for a, b in taken)
+                    if clear and first >= start and self.reachable(opening, first):
+                        gap_start = max([b for _, b in taken if b <= first] + [opening.start])
+                        gap_end = min([a for a, _ in taken if a >= last] + [opening.end])
+                        found.append(Run(opening.clinic, seat, first, last, gap_end - gap_start))
+                    first += slot
+        return found
+
+    def place(
+        self,
+        clinic_id: int | None,
+        start: datetime,
+        slots: int,
+        before: float = float("inf"),
+        without: Booking | None = None,
+    ) -> Run | None:
+        runs = [r for r in self.runs(clinic_id, start, start + DAY, slots, False, before, without) if r.start == start]
+        return min(runs, key=lambda r: (r.gap, r.seat), default=None)
+
+    def next_free(self) -> datetime | None:
+        start = self.now
+        while start <= self.now + (self.days_max + 2) * DAY:
+            if runs := self.runs(None, start, start + 2 * DAY, 1):
+                return min(r.start for r in runs)
+            start += DAY
+        return None
+
+    def why_not(self, clinic_id: int, start: datetime, slots: int, before: float, without: Booking | None) -> str:
+        if clinic_id not in self.clinics:
+            return "no_such_clinic"
+        if start <= self.now:
+            return "past"
+        openings = [o for o in self.openings(clinic_id, start, start + DAY) if o.start <= start < o.end]
+        if not openings:
+            return "beyond_horizon" if start > self.now + 367 * DAY else "closed"
+        opening = openings[0]
+        slot = timedelta(minutes=opening.shift.minutes)
+        end = start + slot * slots
+        today = self.now.astimezone(opening.clinic.zone).date()
+        checks = {
+            "beyond_horizon": opening.day > today + self.days_max * DAY,
+            "off_grid": (start - opening.start) % slot,
+            "too_late": not self.reachable(opening, start),
+            "slots_needed": not 1 <= slots <= opening.shift.slots_max,
+            "closed": end > opening.end,
+            "on_leave": self.away(clinic_id, start, end),
+            "held": self.runs(clinic_id, start, end, slots, True, before, without),
+        }
+        return next((reason for reason, applies in checks.items() if applies), "booked")
+
+    def refuse(
+        self, clinic_id: int, start: datetime, slots: int, before: float = float("inf"), without: Booking | None = None
+    ) -> Answer:
+        why = self.why_not(clinic_id, start, slots, before, without)
+        if why not in ("held", "booked"):
+            return Answer("no_such_slot", why)
+        code = "slot_held" if why == "held" else "slot_full"
+        return Answer(code, can_wait=why == "held", near=(clinic_id, start, slots))
+
+    def alternatives(
+        self, clinic_id: int | None, start: datetime, slots: int, next_free: datetime | None
+    ) -> list[datetime]:
+        near: set[datetime] = set()
+        if clinic_id is not None:
+            zone = self.clinics[clinic_id].zone
+            day = start.astimezone(zone).date()
+            midnights = [instant(d, time(), zone) for d in (day, day + DAY)]
+            near = {r.start for r in self.runs(clinic_id, midnights[0], midnights[1], slots)}
+        if not near and next_free and self.place(clinic_id, next_free, slots):
+            return [next_free]
+        return sorted(near, key=lambda s: (abs(s - start), s))[:3]
+
+    def chart(
+        self, clinic_id: int | None, start: datetime, end: datetime, slots: int, patient: int
+    ) -> list[tuple[int, datetime, datetime, str, datetime | None, bool]]:
+        free = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, 1)}
+        obtainable = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, 1, True)}
+        fitting = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, slots)}
+        rows = []
+        for opening in self.openings(clinic_id, start, end):
+            slot = timedelta(minutes=opening.shift.minutes)
+            at = opening.start
+            while at + slot <= opening.end:
+                closed = self.away(opening.clinic.clinic_id, at, at + slot)
+                if start <= at < end and self.reachable(opening, at) and not closed:
+                    here = [b for b in self.bookings if b.state in OCCUPIES and b.start < at + slot and at < b.end]
+                    here = [b for b in here if b.state != "reserved" or self.now < b.deadline]
+                    until = None
+                    if any(b.patient == patient for b in here):
+                        state = "mine"
+                    elif (opening.clinic, at) in free:
+                        state = "free"
+                    elif (opening.clinic, at) in obtainable:
+                        state = "held"
+                        until = min((b.deadline for b in here if b.state == "reserved"), default=None)
+                    else:
+                        state = "booked"
+                    rows.append(
+                        (opening.clinic.clinic_id, at, at + slot, state, until, (opening.clinic, at) in fitting)
+                    )
+                at += slot
+        return sorted(rows, key=lambda row: (row[1], row[2], row[0]))
+
+    # The queue.
+
+    def waiting(self) -> list[Ticket]:
+        return [t for t in self.tickets if t.state == "waiting"]
+
+    def settle(self) -> None:
+        self.lapse()
+        self.serve_all()
+
+    def lapse(self) -> None:
+        due = [b for b in self.bookings if b.state == "reserved" and b.deadline <= self.now]
+        for b in sorted(due, key=lambda b: b.deadline):
+            b.state = "expired"
+            if b.offer and b.ticket:
+                if b.ticket.fetched is b or b.ticket.unfetched:
+                    b.ticket.state = "lapsed"
+                else:
+                    b.ticket.state, b.ticket.offer, b.ticket.absent, b.ticket.unfetched = "waiting", None, True, 1
+        for t in self.waiting():
+            if self.now >= t.joined + WAIT:
+                t.state, t.withheld = "timed_out", None
+
+    def serve_all(self) -> None:
+        waiting = self.waiting()
+        if not waiting:
+            return
+        span = min(t.start for t in waiting), max(t.end for t in waiting)
+        any_free = self.runs(None, *span, 1, before=0)
+        for t in waiting:
+            if any_free and self.present(t):
+                self.serve(t)
+            else:
+                t.withheld = None
+                t.absent = t.absent or bool(any_free)
+        for t in self.waiting():
+            if not self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
+                t.state, t.withheld = "full", None
+
+    def serve(self, t: Ticket) -> None:
+        t.withheld = None
+        if fitting := self.runs(t.clinic_id, t.start, t.end, t.slots, before=t.number):
+            best = min(fitting, key=lambda r: (r.start, r.gap, r.clinic.clinic_id, r.seat))
+            t.offer = Booking(
+                best.clinic, t.patient, best.seat, best.start, best.end, t.slots, self.now + OFFER, ticket=t, offer=True
+            )
+            t.state = "offered"
+            self.bookings.append(t.offer)
+        elif t.slots > 1:
+            free = self.runs(t.clinic_id, t.start, t.end, 1, before=t.number)
+
+            def count(r: Run) -> int:
+                return sum(f.clinic == r.clinic and f.seat == r.seat and r.start <= f.start < r.end for f in free)
+
+            candidates = [r for r in self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True) if count(r)]
+            t.withheld = min(candidates, key=lambda r: (-count(r), r.start, r.clinic.clinic_id, r.seat), default=None)
+
+    # Who may.
+
+    def once(self, actor: str, verb: str, key: str | None, body: Any, wins: str, act: Callable[[], Answer]) -> Answer:
+        """Act, unless the same request came before under this key; only a change is remembered."""
+        name = (self, actor, verb, key)
+        if name in self.world.results:
+            at, first_body, first = self.world.results[name]
+            if at > self.now - DAY:
+                return first if body == first_body else Answer("key_reused")
+        answer = act()
+        if key and answer.code in wins.split():
+            self.world.results[name] = self.now, body, answer
+        return answer
+
+    def claim(self, patient: int, on: Booking | Ticket) -> str | None:
+        old = self.world.claims.get(patient)
+        lapses = list(old.lapses) if old else []
+        if old and isinstance(old.on, Ticket):
+            t = old.on
+            in_time = self.now < t.joined + WAIT
+            if t.state == "waiting" and in_time:
+                return "claimed"
+            if t.state == "offered" and t.offer:
+                will_wait = in_time and not t.unfetched and t.fetched is not t.offer
+                if self.now < t.offer.deadline or will_wait:
+                    return "claimed"
+        elif old and isinstance(old.on, Booking):
+            lapsed = old.on.state == "expired" or (old.on.state == "reserved" and old.on.deadline <= self.now)
+            if lapsed:
+                lapses.append(old.on.deadline)
+            elif old.on.state == "reserved":
+                return "claimed"
+        lapses = sorted(at for at in lapses if at > self.now - DAY)
+        if isinstance(on, Booking) and len(lapses) >= LAPSES_MAX:
+            return "lapses"
+        self.world.claims[patient] = Claim(on, lapses)
+        return None
+
+    # The verbs. `patient` None is staff.
+
+    def hold(
+        self, clinic_id: int, start: datetime, slots: int, patient: int, actor: str, key: str | None = None
+    ) -> Answer:
+        def act() -> Answer:
+            there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
+            live = [b for b in there if b.state != "reserved" or self.now < b.deadline]
+            if live and not self.place(clinic_id, start, slots, before=0):
+                return self.refuse(clinic_id, start, slots)  # what the rows already justify settles nothing
+            self.settle()
+            run = self.place(clinic_id, start, slots)
+            if not run:
+                return self.refuse(clinic_id, start, slots)
+            held = Booking(run.clinic, patient, run.seat, run.start, run.end, slots, self.now + HOLD)
+            if refusal := self.claim(patient, held):
+                return Answer(refusal)
+            self.bookings.append(held)
+            return describe("reserved", held)
+
+        return self.once(actor, "hold", key, (clinic_id, start, slots, patient), "reserved", act)
+
+    def owned(self, booking: Booking, patient: int | None) -> bool:
+        self.settle()
+        return booking in self.bookings and patient in (None, booking.patient)
+
+    def confirm(
+        self, booking: Booking, patient: int | None, authorisation: str | None, actor: str, key: str | None = None
+    ) -> Answer:
+        def act() -> Answer:
+            if not self.owned(booking, patient):
+                return Answer("not_found")
+            reserved = booking.state == "reserved"
+            if reserved and booking.offer:
+                return describe("wrong_state", booking)
+            online = booking.clinic.funding == "online"
+            if authorisation:
+                booking.payments.setdefault(authorisation, "capture" if reserved and online else "void")
+            elif reserved and online:
+                return describe("payment_required", booking)
+            if not reserved:
+                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
+            booking.state = "booked"
+            self.settle()
+            return describe("booked", booking)
+
+        return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
+
+    def give_back(self, booking: Booking, state: str) -> None:
+        booking.state = state
+        booking.payments = dict.fromkeys(booking.payments, "void")
+
+    def release(self, booking: Booking, patient: int | None, actor: str, key: str | None = None) -> Answer:
+        return self.once(actor, "release", key, booking, "released", lambda: self.free(booking, patient, "reserved"))
+
+    def cancel(self, booking: Booking, patient: int | None, actor: str, key: str | None = None) -> Answer:
+        return self.once(actor, "cancel", key, booking, "cancelled", lambda: self.free(booking, patient, "booked"))
+
+    def free(self, booking: Booking, patient: int | None, only: str) -> Answer:
+        if not self.owned(booking, patient):
+            return Answer("not_found")
+        if booking.state == "expired" and only == "reserved":
+            return describe("expired", booking)
+        if booking.state != only or (booking.offer and only == "reserved"):
+            return describe("wrong_state", booking)
+        if only == "booked" and booking.start <= self.now:
+            return describe("too_late", booking)
+        self.give_back(booking, "released" if only == "reserved" else "cancelled")
+        self.serve_all()
+        return describe(booking.state, booking)
+
+    def reschedule(
+        self, booking: Booking, patient: int | None, start: datetime, actor: str, key: str | None = None
+    ) -> Answer:
+        def act() -> Answer:
+            if not self.owned(booking, patient):
+                return Answer("not_found")
+            if booking.state == "expired":
+                return describe("expired", booking)
+            if booking.state not in ("reserved", "booked") or (booking.offer and booking.state == "reserved"):
+                return describe("wrong_state", booking)
+            if booking.start <= self.now:
+                return describe("too_late", booking)
+            clinic_id = booking.clinic.clinic_id
+            run = self.place(clinic_id, start, booking.slots, without=booking)
+            if not run:
+                return self.refuse(clinic_id, start, booking.slots, without=booking)
+            booking.seat, booking.start, booking.end, booking.flagged = run.seat, run.start, run.end, False
+            self.serve_all()
+            return describe("moved", booking)
+
+        return self.once(actor, "reschedule", key, (booking, start), "moved", act)
+
+    def attend(self, booking: Booking, state: str, _actor: str) -> Answer:
+        if not self.owned(booking, None):
+            return Answer("not_found")
+        steps = [("booked", "arrived"), ("arrived", "fulfilled"), ("booked", "no_show")]
+        if (booking.state, state) not in steps or (state == "no_show" and self.now < booking.start):
+            return describe("wrong_state", booking)
+        booking.state = state
+        return describe(state, booking)
+
+    def join_queue(
+        self,
+        clinic_id: int | None,
+        start: datetime,
+        end: datetime,
+        slots: int,
+        patient: int,
+        actor: str,
+        key: str | None = None,
+    ) -> Answer:
+        def act() -> Answer:
+            if not self.runs(clinic_id, start, end, slots, booked_only=True):
+                for o in self.openings(clinic_id, start, end):
+                    horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
+                    if o.end - o.clinic.lead > self.now and o.day <= horizon and 1 <= slots <= o.shift.slots_max:
+                        return Answer("slot_full", can_wait=False, near=(clinic_id, start, slots))
+                return Answer("no_such_slot", "closed")
+            self.settle()
+            number = len(self.tickets) + 1
+            ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now)
+            if refusal := self.claim(patient, ticket):
+                return Answer(refusal)
+            self.tickets.append(ticket)
+            self.serve(ticket)
+            return describe_ticket(None, ticket)
+
+        return self.once(actor, "join", key, (clinic_id, start, end, slots, patient), "waiting offered", act)
+
+    def accept(
+        self,
+        ticket: Ticket,
+        patient: int | None,
+        actor: str,
+        key: str | None = None,
+        clinic_id: int | None = None,
+        start: datetime | None = None,
+    ) -> Answer:
+        def act() -> Answer:
+            self.settle()
+            if ticket not in self.tickets or patient not in (None, ticket.patient):
+                return Answer("not_found")
+            if ticket.state == "lapsed" or (ticket.state == "waiting" and ticket.unfetched):
+                return describe_ticket("offer_over", ticket)
+            if ticket.state != "offered" or not ticket.offer:
+                return describe_ticket("wrong_state", ticket)
+            if self.world.claims[ticket.patient].on is not ticket:
+                return Answer("claimed")
+            offer, at = ticket.offer, clinic_id or ticket.offer.clinic.clinic_id
+            if start and (start, at) != (offer.start, offer.clinic.clinic_id):
+                run = self.place(at, start, ticket.slots, ticket.number, offer)
+                if not run:
+                    return self.refuse(at, start, ticket.slots, ticket.number, offer)
+                offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
+            offer.offer, offer.deadline, ticket.state = False, self.now + HOLD, "accepted"
+            self.serve_all()
+            self.world.claims[ticket.patient].on = offer
+            return describe_ticket("accepted", ticket)
+
+        return self.once(actor, "accept", key, (ticket, clinic_id, start), "accepted", act)
+
+    def leave_queue(self, ticket: Ticket, patient: int | None, actor: str, key: str | None = None) -> Answer:
+        def act() -> Answer:
+            self.settle()
+            if ticket not in self.tickets or patient not in (None, ticket.patient):
+                return Answer("not_found")
+            if ticket.state not in ("waiting", "offered"):
+                return describe_ticket("wrong_state", ticket)
+            if ticket.state == "offered" and ticket.offer:
+                self.give_back(ticket.offer, "released")
+            ticket.state, ticket.withheld = "left", None
+            self.serve_all()
+            return describe_ticket("left", ticket)
+
+        return self.once(actor, "leave", key, ticket, "left", act)
+
+    def resume(self, ticket: Ticket, patient: int | None) -> Answer:
+        self.lapse()
+        owned = ticket in self.tickets and patient in (None, ticket.patient)
+        if owned and ticket.state == "waiting":
+            ticket.absent, ticket.seen = False, self.now
+        self.serve_all()
+        return describe_ticket(None, ticket) if owned else Answer("not_found")
+
+    # The schedule.
+
+    def out_of_schedule(self) -> list[Booking]:
+        def fits(b: Booking) -> bool:
+            openings = self.openings(b.clinic.clinic_id, b.start, b.end)
+            room = any(o.start <= b.start and b.end <= o.end and b.seat <= o.shift.seats for o in openings)
+            return room and not self.away(b.clinic.clinic_id, b.start, b.end)
+
+        due = [b for b in self.bookings if b.state in ("reserved", "booked") and b.end > self.now and not fits(b)]
+        return sorted(due, key=lambda b: (b.start, b.end, b.seat))
+
+    def change(self, shifts: list[Shift], leaves: list[Leave], flag: bool) -> Answer:
+        """Have another schedule; a refusal changes nothing, not even what is due."""
+        old = self.shifts, self.leaves
+        self.shifts, self.leaves = shifts, leaves
+        conflicts = [b for b in self.out_of_schedule() if b.state == "booked" and not b.flagged]
+        self.shifts, self.leaves = old
+        if any(a.overlaps(b) for a in shifts for b in shifts if a is not b):
+            return Answer("shift_overlap")
+        if conflicts and not flag:
+            return Answer("conflict", conflicts=conflicts)
+        self.settle()
+        self.shifts, self.leaves = shifts, leaves
+        for b in self.out_of_schedule():
+            if b.state == "booked":
+                b.flagged = True
+                continue
+            self.give_back(b, "released")
+            if b.offer and b.ticket:
+                b.ticket.state, b.ticket.offer = "waiting", None
+        self.settle()
+        return Answer("changed", conflicts=conflicts or None)

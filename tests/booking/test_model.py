@@ -1,0 +1,620 @@
+"""The real verbs against the model: whatever is asked, in whatever order, both must say and leave the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeAlias, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from healthplus.booking import book as real
+from healthplus.database import Database
+
+from . import model, world
+
+T = TypeVar("T")
+Row: TypeAlias = list[Any]
+# Nights on which clocks change, and one where they never do; far enough ahead that every server started before them.
+NIGHTS = [
+    ("Asia/Kolkata", date(2099, 3, 28)),
+    ("Europe/Berlin", date(2099, 3, 28)),
+    ("Europe/Berlin", date(2099, 10, 24)),
+]
+
+# How far from its place a start may be.
+ODD = [timedelta(minutes=5), -timedelta(minutes=15), timedelta(days=7), -timedelta(days=1)]
+# Each step as often as it is named here.
+STEPS = [
+    *["hold", "join", "confirm", "wait_for_a_boundary"] * 3,
+    *["crowd", "line_up", "give_back", "accept", "see", "wait"] * 2,
+    *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave"],
+]
+
+STATE = """
+SELECT jsonb_build_object(
+    'bookings', (
+        SELECT jsonb_agg(jsonb_build_array(
+            provider_id, booking_id, clinic_id, patient_id, lower(during), upper(during), seat, slots_needed, b.state,
+            deadline, offer, ticket_id, needs_rebooking, payments, fee_paise, funding))
+        FROM booking.booking AS b CROSS JOIN LATERAL (
+            SELECT coalesce(jsonb_object_agg(authorisation, due), '{}') AS payments FROM payments.payment
+            WHERE payment.provider_id = b.provider_id AND payment.booking_id = b.booking_id) AS payment
+        WHERE provider_id = ANY ($1::bigint[])),
+    'tickets', (
+        SELECT jsonb_agg(jsonb_build_array(
+            provider_id, ticket_id, number, patient_id, clinic_id, lower(wanted), upper(wanted), slots_needed, state,
+            joined_at, expires_at, absent, offers_unfetched, offer_id,
+            withheld_seat, lower(withheld_during), upper(withheld_during)))
+        FROM booking.ticket WHERE provider_id = ANY ($1)),
+    'claims', (
+        SELECT jsonb_agg(jsonb_build_array(patient_id, coalesce(booking_id, ticket_id), lapses))
+        FROM booking.claim WHERE patient_id = ANY ($2::bigint[])),
+    'schedule', (
+        SELECT jsonb_agg(id) FROM (
+            SELECT shift_id::text FROM schedule.shift WHERE provider_id = ANY ($1)
+            UNION ALL SELECT leave_id::text FROM schedule.leave WHERE provider_id = ANY ($1)) AS id (id)),
+    'books', (
+        SELECT jsonb_agg(jsonb_build_array(
+            provider_id, next_free_at, touched_at, version,
+            (SELECT count(*) FROM booking.event AS e WHERE e.provider_id = book.provider_id)))
+        FROM booking.book WHERE provider_id = ANY ($1)))
+"""
+
+
+class Difference(AssertionError):
+    """The verbs and the model disagree."""
+
+
+def same(what: str, real_value: object, model_value: object) -> None:
+    if real_value != model_value:
+        raise Difference(f"{what}\n  real:  {real_value}\n  model: {model_value}")
+
+
+def text(at: datetime | None) -> str | None:
+    """An instant as PostgreSQL's jsonb spells it."""
+    if at is None:
+        return None
+    seconds, _, fraction = at.replace(tzinfo=None).isoformat().partition(".")
+    return seconds + ("." + fraction.rstrip("0") if fraction else "") + "+00:00"
+
+
+class Trial:
+    """One database, one connection and one loop for all the examples of a test."""
+
+    def __init__(self, dsn: str, runner: asyncio.Runner) -> None:
+        self.runner = runner
+        self.db = self.run(Database.connect(dsn, min_size=1, max_size=1))
+        self.book = real.Book(self.db)
+        self.steps = 0
+        self.latest = datetime(2099, 1, 1, tzinfo=UTC)
+        self.run(world.freeze_clock(self.db))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.trial = trial
+        self.run = trial.run
+        self.count = 0
+
+    @initialize(night=st.integers(0, 2), minutes=st.sampled_from([60, 45, 90]), days=st.integers(1, 2))
+    def begin(self, night: int, minutes: int, days: int) -> None:
+        zone_name, day = NIGHTS[night]
+        zone = ZoneInfo(zone_name)
+        self.zone, self.minutes = zone, minutes
+        now = datetime.combine(day, time(22), zone).astimezone(UTC)
+        self.shared = model.World(now)
+        self.books: dict[int, model.Book] = {}
+        self.known: set[str] = set()
+        self.trail: list[tuple[datetime, str, Any]] = []
+        self.asked: list[tuple[str, int, tuple[Any, ...]]] = []
+        self.run(self._build(zone_name, minutes, days))
+
+    async def _build(self, zone_name: str, minutes: int, days: int) -> None:
+        db, zone = self.trial.db, self.zone
+        await world.set_clock(db, self.shared.now)
+        city = await world.make_city(db, zone_name)
+        first, second = await world.make_clinic(db, city, 10), await world.make_clinic(db, city, 7)
+        self.patients = await world.make_patients(db, 8)
+        plans = [
+            (
+                {first: (50000, "online"), second: (30000, "clinic")},
+                [(first, 7, time(1), time(5), 1, 3), (second, 7, time(8), time(10), 1, 2)],
+            ),
+            (
+                {second: (0, "free"), first: (20000, "online")},
+                [(second, 7, time(1, 30), time(3, 30), 3, 2), (first, 1, time(9), time(10, 30), 2, 3)],
+            ),
+        ]
+        leads = {first: 10, second: 7}
+        for index, (clinics, plan) in enumerate(plans):
+            provider = await world.make_provider(db, clinics, days + index)
+            shifts = []
+            for clinic, weekday, starts, ends, seats, slots_max in plan:
+                shift = await world.make_shift(
+                    db, provider, clinic, weekday, starts, ends, minutes, seats=seats, slots_max=slots_max
+                )
+                shifts.append(model.Shift(clinic, weekday, starts, ends, minutes, seats, slots_max, id=str(shift)))
+            places = {
+                c: model.Clinic(c, zone, timedelta(minutes=leads[c]), fee, funding)
+                for c, (fee, funding) in clinics.items()
+            }
+            self.books[provider] = model.Book(self.shared, places, days + index, shifts)
+        self.providers = list(self.books)
+
+    # Choosing.
+
+    def starts(self, provider: int) -> list[tuple[int, datetime]]:
+        """Every start of a slot ahead, early ones first."""
+        book, now = self.books[provider], self.shared.now
+        found = []
+        for opening in book.openings(None, now, now + timedelta(days=2)):
+            at = opening.start
+            while at < opening.end:
+                found.append((opening.clinic.clinic_id, at))
+                at += timedelta(minutes=opening.shift.minutes)
+        ahead = sorted((start for start in found if start[1] > now), key=lambda start: start[1])
+        return ahead or [(next(iter(book.clinics)), now)]
+
+    def some_start(self, provider: int, odd: bool = True) -> tuple[int, datetime]:
+        """Mostly an early start; now and then one that is off the grid, or too far ahead."""
+        starts = self.starts(provider)
+        clinic, at = starts[min(self.draw.randrange(len(starts)), self.draw.randrange(8))]
+        return clinic, at + (self.draw.choice(ODD) if odd and self.draw.random() < 0.1 else timedelta(0))
+
+    def taken(self, provider: int) -> list[model.Booking]:
+        return [b for b in self.books[provider].bookings if b.state == "reserved" and b.start > self.shared.now]
+
+    def a_booking(self) -> tuple[int, model.Booking] | None:
+        found = [(p, b) for p, book in self.books.items() for b in book.bookings]
+        live = [x for x in found if x[1].state in ("reserved", "booked", "arrived")]
+        chosen = live if live and self.draw.random() < 0.8 else found
+        return self.draw.choice(chosen) if chosen else None
+
+    def a_ticket(self) -> tuple[int, model.Ticket] | None:
+        found = [(p, t) for p, book in self.books.items() for t in book.tickets]
+        live = [x for x in found if x[1].state in ("waiting", "offered")]
+        chosen = live if live and self.draw.random() < 0.9 else found
+        return self.draw.choice(chosen) if chosen else None
+
+    def a_patient(self) -> int:
+        """Mostly one who neither holds nor waits."""
+        live = ("reserved", "waiting", "offered")
+        busy = {p for p, claim in self.shared.claims.items() if claim.on.state in live}
+        idle = [p for p in self.patients if p not in busy] if self.draw.random() < 0.9 else []
+        return self.draw.choice(idle or self.patients)
+
+    def asker(self, owner: int) -> int | None:
+        """The owner, now and then staff, and sometimes a stranger."""
+        chance = self.draw.random()
+        return owner if chance < 0.8 else None if chance < 0.95 else self.draw.choice(self.patients)
+
+    def a_key(self) -> str | None:
+        return self.draw.choice([None, None, None, "k1", "k2"])
+
+    def a_number(self) -> int:
+        return self.draw.choice([1] * 9 + [2] * 7 + [3] * 3 + [0, 100])
+
+    # Asking both, and comparing.
+
+    def ask(self, verb: str, provider: int, *args: Any) -> None:
+        expected: model.Answer = getattr(self.books[provider], verb)(*args)
+        ids = [str(a.id) if isinstance(a, model.Booking | model.Ticket) else a for a in args]
+        self.trail.append((self.shared.now, verb, (provider, *ids)))
+        answer: real.Outcome = self.run(getattr(self.trial.book, verb)(provider, *ids))
+        self.asked.append((verb, provider, args))
+        self.compare(verb, provider, answer, expected)
+
+    def compare(self, what: str, provider: int, answer: real.Outcome, expected: model.Answer) -> None:
+        same(f"code of {what}", (answer.code, answer.reason), (expected.code, expected.reason))
+        heads = self.compare_state()
+        book = self.books[provider]
+        clinic = expected.clinic
+        near = expected.near and book.alternatives(*expected.near, heads.get(provider))
+        same(
+            f"answer of {what}",
+            (
+                str(answer.booking_id or ""),
+                str(answer.ticket_id or ""),
+                answer.number,
+                answer.state,
+                answer.clinic_id,
+                answer.starts_at,
+                answer.ends_at,
+                answer.deadline,
+                (answer.fee_paise, answer.funding),
+                answer.can_wait,
+                answer.alternatives,
+                [str(c) for c in answer.conflicts or []],
+            ),
+            (
+                str(expected.booking.id if expected.booking else ""),
+                str(expected.ticket.id if expected.ticket else ""),
+                expected.number,
+                expected.state,
+                clinic and clinic.clinic_id,
+                expected.start,
+                expected.end,
+                expected.deadline,
+                (clinic.fee, clinic.funding) if clinic else (None, None),
+                expected.can_wait,
+                near,
+                [b.id for b in expected.conflicts or []],
+            ),
+        )
+        self.stepped(provider)
+
+    def stepped(self, provider: int) -> None:
+        if self.count % 2:
+            self.compare_chart(provider)
+        self.trial.steps += 1
+        self.count += 1
+
+    def compare_state(self) -> dict[int, datetime | None]:
+        state = self.run(self.trial.db.fetch_value(STATE, self.providers, self.patients))
+        bookings = [(p, b) for p, book in self.books.items() for b in book.bookings]
+        tickets = [(p, t) for p, book in self.books.items() for t in book.tickets]
+        self.name(state["bookings"] or [], bookings, self.booking_row)
+        self.name(state["tickets"] or [], tickets, self.ticket_row)
+        self.same_rows("booking", state["bookings"], [self.booking_row(p, b) for p, b in bookings])
+        self.same_rows("ticket", state["tickets"], [self.ticket_row(p, t) for p, t in tickets])
+        claims: list[Row] = [
+            [patient, claim.on.id, [text(at) for at in claim.lapses]] for patient, claim in self.shared.claims.items()
+        ]
+        self.same_rows("claim", state["claims"], claims)
+        self.name_schedule(state["schedule"] or [])
+        heads: dict[int, datetime | None] = {}
+        for provider, next_free, touched, version, events in state["books"] or []:
+            same("events", events, version)
+            at = next_free and datetime.fromisoformat(next_free)
+            heads[provider] = at
+            self.compare_next_free(self.books[provider], at, touched)
+        return heads
+
+    def same_rows(self, what: str, rows: list[Row] | None, expected: list[Row]) -> None:
+        real_rows, model_rows = sorted(rows or [], key=lambda r: str(r[:2])), sorted(expected, key=lambda r: str(r[:2]))
+        if real_rows != model_rows:
+            for mine, other in zip(real_rows, model_rows, strict=False):
+                same(what, mine, other)
+            same(f"{what}s", real_rows, model_rows)
+
+    def name(self, rows: list[Row], things: list[tuple[int, Any]], row_of: Callable[[int, Any], Row]) -> None:
+        """Give the model's new things the names that the database gave them: no two new ones are alike."""
+
+        def content(row: Row) -> str:
+            return str([row[0], *row[2:7]])
+
+        new_rows = sorted((row for row in rows if row[1] not in self.known), key=content)
+        new_things = sorted((x for x in things if x[1].id is None), key=lambda x: content(row_of(*x)))
+        same("new rows", [content(row) for row in new_rows], [content(row_of(*x)) for x in new_things])
+        for row, (_, thing) in zip(new_rows, new_things, strict=True):
+            thing.id = row[1]
+            self.known.add(row[1])
+
+    def booking_row(self, provider: int, b: model.Booking) -> Row:
+        return [
+            provider, b.id, b.clinic.clinic_id, b.patient, text(b.start), text(b.end), b.seat, b.slots, b.state,
+            text(b.deadline), b.offer, b.ticket and b.ticket.id, b.flagged, b.payments, b.clinic.fee, b.clinic.funding,
+        ]  # fmt: skip
+
+    def ticket_row(self, provider: int, t: model.Ticket) -> Row:
+        kept = t.withheld
+        return [
+            provider, t.id, t.number, t.patient, t.clinic_id, text(t.start), text(t.end), t.slots, t.state,
+            text(t.joined), text(t.joined + model.WAIT), t.absent, t.unfetched, t.offer and t.offer.id,
+            kept and kept.seat, text(kept.start if kept else None), text(kept.end if kept else None),
+        ]  # fmt: skip
+
+    def name_schedule(self, names: list[str]) -> None:
+        books = self.books.values()
+
+        def known() -> set[str]:
+            return {s.id for b in books for s in b.shifts} | {x.id for b in books for x in b.leaves}
+
+        new = [name for name in names if name not in known()]  # one at most: a step changes one thing
+        for book in books:
+            book.shifts = [s if s.id else replace(s, id=new[0]) for s in book.shifts]
+            book.leaves = [x if x.id else replace(x, id=new[0]) for x in book.leaves]
+        same("schedule", set(names), known())
+
+    def compare_next_free(self, book: model.Book, stored: datetime | None, touched: str) -> None:
+        if touched == "-infinity" or any(
+            b.state == "reserved" and b.deadline <= self.shared.now for b in book.bookings
+        ):
+            return
+        same_day = (
+            datetime.fromisoformat(touched).astimezone(self.zone).date() == self.shared.now.astimezone(self.zone).date()
+        )
+        ahead = stored is not None and stored - timedelta(minutes=10) > self.shared.now
+        if ahead or (stored is None and same_day):
+            same("next_free_at", stored, book.next_free())
+
+    def compare_chart(self, provider: int) -> None:
+        book = self.books[provider]
+        patient, slots = self.patients[self.count % len(self.patients)], 1 + self.count // 2 % 2
+        clinic = [None, *book.clinics][self.count % 3]
+        start = self.shared.now
+        rows = self.run(self.trial.book.chart(provider, clinic, start, start + timedelta(days=1), slots, patient))
+        same("chart", [tuple(r) for r in rows], book.chart(clinic, start, start + timedelta(days=1), slots, patient))
+
+    # What is done. Hypothesis chooses the steps; what each is about is drawn from its seed: with a strategy for every
+    # argument it repeats itself so much that hardly a queue ever forms.
+
+    @rule(step=st.sampled_from(STEPS), seed=st.integers(0, 2**32 - 1))
+    def do(self, step: str, seed: int) -> None:
+        self.draw = random.Random(seed)
+        try:
+            getattr(self, step)(self.draw.choice(self.providers))
+        except Exception as error:
+            error.add_note("\n".join(f"{at:%d %H:%M:%S.%f} {verb} {args}" for at, verb, args in self.trail))
+            raise
+
+    def hold(self, provider: int) -> None:
+        clinic, at = self.some_start(provider)
+        withheld = [t.withheld for t in self.books[provider].tickets if t.withheld]
+        if withheld and self.draw.random() < 0.5:  # try to barge
+            run = self.draw.choice(withheld)
+            clinic = run.clinic.clinic_id
+            at = self.draw.choice([at for c, at in self.starts(provider) if run.start <= at < run.end] or [run.start])
+        patient = self.a_patient()
+        self.ask("hold", provider, clinic, at, self.a_number(), patient, f"patient {patient}", self.a_key())
+
+    def crowd(self, provider: int) -> None:
+        """Fill the first of what is free, with holds and bookings: without a crowd there is no queue."""
+        book = self.books[provider]
+        for _ in range(self.draw.randint(1, 4)):
+            free = book.runs(None, self.shared.now, self.shared.now + timedelta(days=2), 1)
+            if not free:
+                return
+            run, patient = min(free, key=lambda r: r.start), self.a_patient()
+            self.ask("hold", provider, run.clinic.clinic_id, run.start, 1, patient, "crowd")
+            if book.bookings and self.draw.random() < 0.4:
+                last = book.bookings[-1]
+                self.ask("confirm", provider, last, None, "a" if last.clinic.funding == "online" else None, "crowd")
+
+    def join(self, provider: int) -> None:
+        clinic, at = self.some_start(provider, odd=False)
+        end = at + self.draw.randint(1, 4) * timedelta(minutes=self.minutes)
+        taken = self.taken(provider)
+        if taken and self.draw.random() < 0.7:  # what others hold is what one waits for
+            held = self.draw.choice(taken)
+            clinic, at = held.clinic.clinic_id, held.start
+            end = held.end + self.draw.choice([0, 0, 0, 1, 2]) * timedelta(minutes=self.minutes)
+        anywhere, patient = self.draw.random() < 0.3, self.a_patient()
+        self.ask(
+            "join_queue", provider, None if anywhere else clinic, at, end, self.a_number(), patient,
+            f"patient {patient}", self.a_key(),
+        )  # fmt: skip
+
+    def line_up(self, provider: int) -> None:
+        """Several join for the same, which someone has taken."""
+        for held in self.draw.sample(taken := self.taken(provider), min(1, len(taken))):
+            for _ in range(self.draw.randint(2, 4)):
+                slots = self.draw.choice([1, 1, 2])
+                end = held.start + slots * timedelta(minutes=self.minutes)
+                self.ask("join_queue", provider, None, held.start, end, slots, self.a_patient(), "crowd")
+
+    def confirm(self, _: int) -> None:
+        for provider, booking in filter(None, [self.a_booking()]):
+            online = booking.clinic.funding == "online"
+            money = self.draw.choice(["a", "a", "b", None] if online else [None, None, None, "a"])
+            self.ask("confirm", provider, booking, self.asker(booking.patient), money, "someone", self.a_key())
+
+    def give_back(self, _: int) -> None:
+        for provider, booking in filter(None, [self.a_booking()]):
+            likely = "release" if booking.state == "reserved" else "cancel"
+            verb = likely if self.draw.random() < 0.9 else self.draw.choice(["release", "cancel"])
+            self.ask(verb, provider, booking, self.asker(booking.patient), "someone", self.a_key())
+
+    def reschedule(self, _: int) -> None:
+        for provider, booking in filter(None, [self.a_booking()]):
+            _, at = self.some_start(provider)
+            self.ask("reschedule", provider, booking, self.asker(booking.patient), at, "someone", self.a_key())
+
+    def attend(self, _: int) -> None:
+        for provider, booking in filter(None, [self.a_booking()]):
+            state = self.draw.choice(["arrived", "fulfilled", "no_show"])
+            self.ask("attend", provider, booking, state, "someone")
+
+    def accept(self, _: int) -> None:
+        for provider, ticket in filter(None, [self.a_ticket()]):
+            clinic, at = self.some_start(provider) if self.draw.random() < 0.4 else (None, None)
+            self.ask("accept", provider, ticket, self.asker(ticket.patient), "someone", self.a_key(), clinic, at)
+
+    def leave(self, _: int) -> None:
+        for provider, ticket in filter(None, [self.a_ticket()]):
+            self.ask("leave_queue", provider, ticket, self.asker(ticket.patient), "someone", self.a_key())
+
+    def resume(self, _: int) -> None:
+        for provider, ticket in filter(None, [self.a_ticket()]):
+            self.ask("resume", provider, ticket, self.asker(ticket.patient))
+
+    def see(self, _: int) -> None:
+        for provider, ticket in filter(None, [self.a_ticket()]):
+            self.poll(provider, ticket, ticket.offer if self.draw.random() < 0.6 else None)
+            self.look(provider)
+
+    def poll(self, provider: int, ticket: model.Ticket, offer: model.Booking | None) -> None:
+        self.trail.append((self.shared.now, "see", (provider, ticket.id, offer and offer.id)))
+        self.run(self.trial.book.see(provider, ticket.id, offer.id if offer else None))
+        ticket.seen = self.shared.now
+        ticket.fetched = offer or ticket.fetched
+
+    def settle(self, provider: int) -> None:
+        self.books[provider].settle()
+        self.trail.append((self.shared.now, "settle", provider))
+        answer = self.run(self.trial.book.settle(provider))
+        self.compare("settle", provider, answer, model.Answer("settled"))
+
+    def again(self, _: int) -> None:
+        """Repeat an earlier request; now and then with another body or at another provider."""
+        if self.asked:
+            verb, provider, args = self.draw.choice(self.asked[-12:])
+            chance = self.draw.random()
+            if verb == "hold" and chance < 0.2:
+                args = (args[0], args[1] + timedelta(minutes=self.minutes), *args[2:])
+            elif chance > 0.9:
+                provider = self.draw.choice(self.providers)
+            self.ask(verb, provider, *args)
+
+    def change_shift(self, provider: int) -> None:
+        book = self.books[provider]
+        old = self.draw.choice(book.shifts) if book.shifts and self.draw.random() < 0.85 else None
+        rest = [s for s in book.shifts if s is not old]
+        remove = old is not None and self.draw.random() < 0.2
+        seats, slots_max = self.draw.randint(1, 3), self.draw.randint(1, 3)
+        if old:
+            starts = self.draw.choice([old.starts, old.starts, time(old.starts.hour, 30)])
+            minutes = self.draw.choice([min(old.minutes, 60), 45, 60])
+            wanted = old if remove else replace(old, starts=starts, minutes=minutes, seats=seats, slots_max=slots_max)
+        else:
+            clinic, hour = self.draw.choice(list(book.clinics)), self.draw.choice([5, 6, 9, 10, 14])
+            wanted = model.Shift(clinic, 7, time(hour), time(hour + 2), self.minutes, seats, slots_max)
+        flag = self.draw.random() < 0.5
+        expected = book.change(rest if remove else [*rest, wanted], book.leaves, flag)
+        shift = real.Shift(
+            provider, int(wanted.id) if old else None, wanted.clinic_id, wanted.weekday, wanted.starts, wanted.ends,
+            wanted.minutes, wanted.seats, wanted.slots_max,
+        )  # fmt: skip
+        self.trail.append((self.shared.now, "change_shift", (shift, remove, flag)))
+        answer = self.run(self.trial.book.change_shift(shift, "staff", remove=remove, flag_for_rebooking=flag))
+        self.compare("change_shift", provider, answer, expected)
+
+    def change_leave(self, provider: int) -> None:
+        book = self.books[provider]
+        if book.leaves:
+            away = self.draw.choice(book.leaves)
+            self.trail.append((self.shared.now, "remove_leave", away))
+            expected = book.change(book.shifts, [x for x in book.leaves if x is not away], False)
+            answer = self.run(self.trial.book.remove_leave(provider, away.id, "staff"))
+        else:
+            clinic, at = self.some_start(provider)
+            end = at + self.draw.randint(1, 5) * timedelta(minutes=20)
+            where, flag = self.draw.choice([None, clinic]), self.draw.random() < 0.5
+            self.trail.append((self.shared.now, "add_leave", (provider, where, at, end, flag)))
+            expected = book.change(book.shifts, [model.Leave(where, at, end)], flag)
+            answer = self.run(self.trial.book.add_leave(provider, where, at, end, "", "staff", flag_for_rebooking=flag))
+        self.compare("change_leave", provider, answer, expected)
+
+    def wait(self, _: int) -> None:
+        seconds = [1, 20, 20, 20, 55, 55, 60, 65, 65, 300, 305, 900, 3600]
+        self.move_to(self.shared.now + timedelta(seconds=self.draw.choice(seconds)))
+
+    def wait_for_a_boundary(self, _: int) -> None:
+        now = self.shared.now
+        found = [datetime.combine(now.astimezone(self.zone).date() + timedelta(days=1), time(), self.zone)]
+        for provider, book in self.books.items():
+            found += [b.deadline for b in book.bookings if b.state == "reserved"]
+            found += [b.start for b in book.bookings if b.state == "booked"]
+            for t in book.waiting():
+                found += [t.joined + model.WAIT, t.seen + model.PRESENCE]
+            found += [at - book.clinics[clinic].lead for clinic, at in self.starts(provider)[:2]]
+        most = timedelta(days=1) if self.draw.random() < 0.1 else timedelta(minutes=6)
+        off = self.draw.choice([0, 0, 0, -1, 1]) * timedelta(microseconds=1)
+        ahead = sorted({at.astimezone(UTC) + off for at in found if timedelta(0) < at + off - now < most})
+        if ahead:
+            self.move_to(self.draw.choice(ahead[:4]))
+
+    def move_to(self, at: datetime) -> None:
+        self.shared.now = at
+        self.trial.latest = max(self.trial.latest, at)
+        self.run(world.set_clock(self.trial.db, at))
+        polled = self.draw.random() < 0.6
+        for provider, book in self.books.items():
+            for ticket in book.waiting() if polled else []:
+                self.poll(provider, ticket, None)
+        self.look(self.draw.choice(self.providers))
+
+    def look(self, provider: int) -> None:
+        self.compare_state()
+        self.stepped(provider)
+
+
+def trials(trial: Trial, examples: int, *, shrink: bool = True, derandomize: bool = True) -> None:
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    run_state_machine_as_test(
+        cast("type[Machine]", lambda: Machine(trial)),  # it only ever calls it
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            derandomize=derandomize,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+            report_multiple_bugs=False,
+        ),
+    )
+
+
+@pytest.fixture
+def trial(dsn: str) -> Iterator[Trial]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        trial = Trial(dsn, runner)
+        yield trial
+        # What the examples left lies at different times: bring it all to the last of them.
+        trial.run(world.set_clock(trial.db, trial.latest))
+        trial.run(trial.db.execute("SELECT booking.settle(provider_id) FROM booking.book"))
+        trial.run(trial.db.close())
+
+
+@pytest.mark.timeout(300)
+def test_verbs_do_what_the_model_does(trial: Trial) -> None:
+    trials(trial, 450)
+    assert trial.steps >= 20_000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_verbs_do_what_the_model_does_at_length(trial: Trial) -> None:
+    trials(trial, 5000, derandomize=False)
+    assert trial.steps >= 200_000
+
+
+BROKEN = {
+    "nothing is withheld": (
+        "withhold",
+        "SET withheld_seat = p_seat, withheld_during = p_during",
+        "SET withheld_seat = NULL",
+    ),
+    "a hold lives a microsecond longer": ("lapse", "AND deadline <= p_now", "AND deadline < p_now"),
+    "served last come first": (
+        "serve_queue",
+        "AND state = 'waiting' ORDER BY number",
+        "AND state = 'waiting' ORDER BY number DESC",
+    ),
+    "the absent are served": ("is_present", "SELECT NOT p_ticket.absent AND", "SELECT true OR"),
+    "newcomers take what is withheld": (
+        "seat_for",
+        "p_now, false, p_before, p_except",
+        "p_now, false, coalesce(p_before, 0), p_except",
+    ),
+    "lapses are forgotten": ("take_claim", "lapses = recent", "lapses = '{}'"),
+    "a key may be used again for something else": ("replay", "answer.code := 'key_reused'", "NULL"),
+}
+"""Rules switched off: a function, and what is replaced in it by what."""
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.timeout(300)
+def test_a_broken_rule_is_noticed(trial: Trial, name: str) -> None:
+    function, right, wrong = BROKEN[name]
+    source = trial.run(trial.db.fetch_value("SELECT pg_get_functiondef(to_regproc($1))", f"booking.{function}"))
+    assert right in source
+    trial.run(trial.db.execute(source.replace(right, wrong)))
+    with pytest.raises(Difference):
+        trials(trial, 500, shrink=False)

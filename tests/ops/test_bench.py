@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from healthplus.database import Database
+from healthplus.ops.bench.client import percentile_ms
+from healthplus.ops.bench.commands import run
+from healthplus.ops.bench.holds import HoldsPlan, bench_holds
+from healthplus.ops.bench.stage import BenchFailed, refuse_unless_durable
+from healthplus.ops.bench.surge import SurgePlan, bench_surge
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the one who runs the tests has set must not reach the bench's own app.
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+
+def test_holds_are_booked_over_http_after_pgbench_has_booked_others() -> None:
+    plan = HoldsPlan(
+        seconds=1, warm_seconds=1, clients=4, processes=1, providers=20,
+        pgbench_seconds=1, pgbench_warm_seconds=1, pgbench_clients=4,
+    )  # fmt: skip
+    result = run(bench_holds, plan)
+    assert result.confirmed_per_s > 0
+    assert result.pgbench_pairs_per_s > 0
+    assert result.ratio > 0
+    assert result.p99_ms >= result.p50_ms > 0
+    assert (result.refused, result.pgbench_refused, result.violations) == (0, 0, 0)
+
+
+def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot() -> None:
+    result = run(bench_surge, SurgePlan(clients=60, processes=1, warm_seconds=0))
+    assert {"clients", "winners", "undecided", "p99_ms", "settled_ms", "violations"} <= set(result.__struct_fields__)
+    assert (result.clients, result.winners, result.undecided) == (60, 36, 0)
+    assert result.queued + result.refused == 24
+    assert (result.booked, result.full) == (36, result.queued)
+    assert result.p99_ms > 0
+    assert result.settled_ms < 2000
+    assert result.violations == 0
+
+
+def test_nothing_is_counted_that_a_power_cut_could_undo() -> None:
+    with pytest.raises(BenchFailed, match="fsync is off"):
+        run(bench_surge, SurgePlan(clients=40), {"fsync": "off"})
+
+
+@pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])
+async def test_each_setting_that_durability_needs_is_looked_at(setting: str) -> None:
+    class Sessions:
+        async def fetch_value(self, sql: str) -> str:
+            return "off" if sql == f"SHOW {setting}" else "on"
+
+    with pytest.raises(BenchFailed, match=f"{setting} is off"):
+        await refuse_unless_durable(cast(Database, Sessions()))
+
+
+def test_a_percentile_is_the_least_time_that_so_many_do_not_exceed() -> None:
+    seconds = [number / 1000 for number in range(1, 101)]
+    assert (percentile_ms(seconds, 50), percentile_ms(seconds, 99), percentile_ms(seconds, 100)) == (50.0, 99.0, 100.0)
+    assert percentile_ms([], 99) == 0.0
