@@ -98,28 +98,31 @@ CREATE FUNCTION booking.seat_for(
     LIMIT 1
 $$;
 
--- Why a run that cannot be had cannot be had: 'booked', 'held', or the reason it is no slot at all.
+-- What stands in the way of a run: the reason it is no slot at all, 'booked' or 'held'; or 'free' when only what tickets
+-- withhold may.
 CREATE FUNCTION booking.why_not(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz,
-    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz, p_except uuid DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     opening record;
     run tstzrange;
+    seats record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM directory.provider WHERE provider_id = p_provider_id) THEN
-        RETURN 'no_such_provider';
-    ELSIF NOT EXISTS (SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id) THEN
-        RETURN 'no_such_clinic';
-    ELSIF p_start <= p_now THEN
-        RETURN 'past';
-    END IF;
     SELECT * INTO opening
     FROM schedule.openings(p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now) AS o
     WHERE o.during @> p_start;
     IF NOT FOUND THEN
-        -- A time the provider never works is worth telling from one so far ahead that nobody can say.
-        RETURN CASE WHEN p_start > p_now + interval '367 days' THEN 'beyond_horizon' ELSE 'closed' END;
+        RETURN CASE
+            WHEN NOT EXISTS (SELECT FROM directory.provider WHERE provider_id = p_provider_id) THEN 'no_such_provider'
+            WHEN NOT EXISTS (
+                SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
+            ) THEN 'no_such_clinic'
+            WHEN p_start <= p_now THEN 'past'
+            -- A time the provider never works is worth telling from one so far ahead that nobody can say.
+            WHEN p_start > p_now + interval '367 days' THEN 'beyond_horizon'
+            ELSE 'closed' END;
+    ELSIF p_start <= p_now THEN
+        RETURN 'past';
     ELSIF p_start >= opening.starts_before THEN
         RETURN 'beyond_horizon';
     ELSIF mod(extract(epoch FROM p_start - lower(opening.during)), extract(epoch FROM opening.slot)) <> 0 THEN
@@ -137,37 +140,51 @@ BEGIN
         WHERE provider_id = p_provider_id AND during && run AND (clinic_id IS NULL OR clinic_id = p_clinic_id)
     ) THEN
         RETURN 'on_leave';
-    ELSIF EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, p_start, upper(run), p_slots, p_now, true, p_before, p_except)
-    ) THEN
-        RETURN 'held';
     END IF;
-    RETURN 'booked';
+    SELECT count(DISTINCT seat) FILTER (WHERE state <> 'reserved') AS booked, count(DISTINCT seat) AS taken INTO seats
+    FROM booking.booking
+    WHERE provider_id = p_provider_id AND occupies AND during && run AND seat <= opening.seats
+        AND (p_except IS NULL OR booking_id <> p_except)
+        AND (state <> 'reserved' OR deadline > p_now OR booking.is_wanted(p_provider_id, clinic_id, during, p_now));
+    RETURN CASE WHEN seats.booked >= opening.seats THEN 'booked' WHEN seats.taken >= opening.seats THEN 'held' ELSE 'free' END;
 END $$;
 
 -- Up to three free starts nearest to p_start on its day; if there is none, the provider's next free one, if it is at this
--- clinic.
+-- clinic. That next free time also tells, while it can be relied on, that the day has none.
 CREATE FUNCTION booking.alternatives(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
-) RETURNS timestamptz[] LANGUAGE sql STABLE AS $$
-    WITH day AS (
-        SELECT tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone) AS during
-        FROM directory.clinic JOIN directory.city USING (city_id)
-        CROSS JOIN LATERAL CAST(p_start AT TIME ZONE time_zone AS date) AS day
-        WHERE clinic_id = p_clinic_id
-    ), near AS (
-        SELECT DISTINCT starts_at
-        FROM day, booking.runs(p_provider_id, p_clinic_id, lower(day.during), upper(day.during), p_slots, p_now)
-    ), nearest AS (
-        SELECT starts_at FROM near ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at LIMIT 3
-    )
-    SELECT coalesce(
-        (SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) FROM nearest),
-        (SELECT array[next_free_at] FROM booking.book
-         WHERE provider_id = p_provider_id
-            AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, next_free_at, p_slots, p_now))),
-        '{}')
-$$;
+) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    day tstzrange;
+    head booking.book;
+    found timestamptz[];
+BEGIN
+    SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
+    SELECT tstzrange(today::timestamp AT TIME ZONE time_zone, (today + 1)::timestamp AT TIME ZONE time_zone) INTO day
+    FROM directory.clinic JOIN directory.city USING (city_id)
+    CROSS JOIN LATERAL CAST(p_start AT TIME ZONE time_zone AS date) AS today
+    WHERE clinic_id = p_clinic_id;
+    IF day IS NOT NULL AND NOT (
+        -- none was found, and no minute has begun since that could have brought a new day within reach
+        (head.next_free_at >= upper(day)
+            OR (head.next_free_at IS NULL AND date_trunc('minute', head.touched_at) = date_trunc('minute', p_now)))
+        AND NOT EXISTS (
+            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now)
+    ) IS TRUE THEN
+        SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO found
+        FROM (
+            SELECT DISTINCT starts_at, greatest(starts_at - p_start, p_start - starts_at) AS distance
+            FROM booking.runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_slots, p_now)
+            ORDER BY distance, starts_at LIMIT 3
+        ) AS nearest;
+    END IF;
+    IF found IS NULL AND head.next_free_at IS NOT NULL
+        AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, head.next_free_at, p_slots, p_now))
+    THEN
+        found := array[head.next_free_at];
+    END IF;
+    RETURN coalesce(found, '{}');
+END $$;
 
 -- The earliest start that anyone could hold, at any clinic; NULL when there is none as far ahead as can be booked.
 -- Looks in growing steps, as it is nearly always found in the first.

@@ -113,18 +113,16 @@ BEGIN
 END $$;
 
 -- What the passing of time has decided by p_now: holds and offers that lapsed, tickets whose hour is over.
-CREATE FUNCTION booking.lapse(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION booking.lapse(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     lapsed booking.booking;
     waiter booking.ticket;
     was_fetched boolean;
-    any_lapsed boolean := false;
 BEGIN
     FOR lapsed IN
         SELECT * FROM booking.booking
         WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now ORDER BY deadline, booking_id
     LOOP
-        any_lapsed := true;
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = lapsed.booking_id;
         PERFORM booking.record(p_provider_id, p_now, 'expired', lapsed.booking_id, lapsed.ticket_id, 'system');
         IF lapsed.offer THEN
@@ -147,18 +145,16 @@ BEGIN
     LOOP
         PERFORM booking.end_ticket(waiter, 'timed_out', p_now, 'system');
     END LOOP;
-    RETURN any_lapsed;
 END $$;
 
 -- Serves those who wait: one pass over the present tickets in order of number, over all that is free; then ends the
 -- tickets that nothing still obtainable can satisfy. A want that found nothing is not looked for again in the same pass.
-CREATE FUNCTION booking.serve_queue(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION booking.serve_queue(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     wants booking.ticket[];
     waiter booking.ticket;
     want booking.ticket;
     any_free boolean;
-    any_served boolean := false;
     hopeless text[] := '{}';
     want_key text;
 BEGIN
@@ -171,7 +167,7 @@ BEGIN
         ORDER BY clinic_id, wanted, slots_needed
     ) AS different;
     IF wants IS NULL THEN
-        RETURN false;
+        RETURN;
     END IF;
     any_free := EXISTS (
         SELECT
@@ -192,9 +188,7 @@ BEGIN
             END IF;
             want_key := format('%s %s', waiter.clinic_id, waiter.wanted);
             CONTINUE WHEN waiter.slots_needed = 1 AND want_key = ANY (hopeless);
-            IF booking.serve(waiter, p_now) THEN
-                any_served := true;
-            ELSIF waiter.slots_needed = 1 THEN
+            IF NOT booking.serve(waiter, p_now) AND waiter.slots_needed = 1 THEN
                 hopeless := hopeless || want_key;
             END IF;
         END LOOP;
@@ -221,21 +215,40 @@ BEGIN
             END LOOP;
         END IF;
     END LOOP;
-    RETURN any_served;
+    UPDATE booking.book SET served_version = CASE WHEN NOT any_free THEN version END, served_at = p_now
+    WHERE provider_id = p_provider_id;
 END $$;
 
 -- Everything that is due: afterwards no hold is past its time, and nothing that is free and not withheld is wanted by
--- anyone present.
-CREATE FUNCTION booking.settle_book(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- anyone present. True when someone waits and nothing at all is free between the first and the last time anyone wants.
+--
+-- Mostly nothing is due, and looks at three indexes tell: without a change of the book, only a lapse, the end of an hour
+-- or the passing of a slot could matter to those who wait for nothing that is free, and slots pass as minutes begin.
+CREATE FUNCTION booking.settle_book(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    old_version bigint := (SELECT version FROM booking.book WHERE provider_id = p_provider_id);
+    head booking.book;
+    any_lapsed boolean := EXISTS (
+        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now);
+    any_waiting boolean := EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting');
 BEGIN
+    IF NOT any_lapsed AND NOT any_waiting THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
+    IF NOT any_lapsed AND head.served_version = head.version
+        AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
+        AND NOT EXISTS (
+            SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now)
+    THEN
+        RETURN true;
+    END IF;
     PERFORM booking.lapse(p_provider_id, p_now);
     PERFORM booking.serve_queue(p_provider_id, p_now);
     -- Every change has its event; a run that begins or ceases to be withheld changes what is free for all, too.
-    IF (SELECT version FROM booking.book WHERE provider_id = p_provider_id) > old_version THEN
+    IF (SELECT version FROM booking.book WHERE provider_id = p_provider_id) > head.version THEN
         PERFORM booking.summarise(p_provider_id, p_now);
     END IF;
+    RETURN coalesce((SELECT served_version = version FROM booking.book WHERE provider_id = p_provider_id), false);
 END $$;
 
 -- What a claim stands for by the facts of its row: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid). Volatile, to

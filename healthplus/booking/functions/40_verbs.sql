@@ -11,21 +11,19 @@ BEGIN
     RETURN answer;
 END $$;
 
--- The refusal of a run that cannot be had.
+-- The refusal of a run that cannot be had, for the reason that why_not gives.
 CREATE FUNCTION booking.refuse_run(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz,
-    p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz, p_why text
 ) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
-    why text := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, p_now, p_before, p_except);
 BEGIN
-    answer.code := CASE why WHEN 'booked' THEN 'slot_full' WHEN 'held' THEN 'slot_held' ELSE 'no_such_slot' END;
+    answer.code := CASE WHEN p_why = 'booked' THEN 'slot_full' WHEN p_why IN ('held', 'free') THEN 'slot_held' ELSE 'no_such_slot' END;
     IF answer.code = 'no_such_slot' THEN
-        answer.reason := why;
+        answer.reason := p_why;
     ELSE
         answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, p_start, p_slots, p_now);
-        answer.can_wait := why = 'held';
+        answer.can_wait := answer.code = 'slot_held';
         SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_provider_id;
     END IF;
     RETURN answer;
@@ -62,6 +60,7 @@ DECLARE
     request text := concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id);
     answer booking.outcome;
     held booking.booking;
+    why text;
     refusal text;
 BEGIN
     -- Ten thousand refusals must not stand in line behind 36 winners: what the rows already justify needs no lock. What a
@@ -69,12 +68,15 @@ BEGIN
     IF EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND (state <> 'reserved' OR deadline > now_at)
-    ) AND NOT EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at, 0)) THEN
-        answer := booking.replay(p_provider_id, p_actor, 'hold', p_key, request, now_at);
-        IF answer.code IS NULL THEN
-            answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+    ) THEN
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+        IF why <> 'free' THEN
+            answer := booking.replay(p_provider_id, p_actor, 'hold', p_key, request, now_at);
+            IF answer.code IS NULL THEN
+                answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
+            END IF;
+            RETURN answer;
         END IF;
-        RETURN answer;
     END IF;
 
     IF NOT booking.lock_book(p_provider_id) THEN
@@ -90,7 +92,8 @@ BEGIN
     SELECT seat, during INTO held.seat, held.during
     FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
     IF NOT FOUND THEN
-        RETURN booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+        RETURN booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
     END IF;
     held.booking_id := gen_random_uuid();
     refusal := booking.take_claim(p_patient_id, p_provider_id, held.booking_id, NULL, now_at);
@@ -266,7 +269,9 @@ BEGIN
     SELECT * INTO place
     FROM booking.seat_for(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, NULL, p_booking_id);
     IF NOT FOUND THEN
-        RETURN booking.refuse_run(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, NULL, p_booking_id);
+        RETURN booking.refuse_run(
+            p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at,
+            booking.why_not(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, p_booking_id));
     END IF;
     UPDATE booking.booking SET during = place.during, seat = place.seat, needs_rebooking = false
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
@@ -311,6 +316,7 @@ DECLARE
         extract(epoch FROM upper(p_wanted)), p_slots, p_patient_id);
     answer booking.outcome;
     waiter booking.ticket;
+    has_twin boolean;
     refusal text;
 BEGIN
     -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile.
@@ -331,8 +337,11 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    PERFORM booking.settle_book(p_provider_id, now_at);
-    IF NOT EXISTS (
+    has_twin := booking.settle_book(p_provider_id, now_at) AND EXISTS (
+        SELECT FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM p_clinic_id
+            AND wanted = p_wanted AND slots_needed = p_slots);
+    IF NOT has_twin AND NOT EXISTS (
         SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_wanted), upper(p_wanted), p_slots, now_at, true)
     ) THEN
         RETURN booking.refuse_wait(p_provider_id, p_clinic_id, p_wanted, p_slots, now_at);
@@ -342,7 +351,10 @@ BEGIN
     IF refusal IS NOT NULL THEN
         RETURN booking.refuse(refusal);
     END IF;
-    UPDATE booking.book SET last_ticket_number = last_ticket_number + 1
+    UPDATE booking.book
+    SET last_ticket_number = last_ticket_number + 1,
+        -- with the event of this join, what was settled stays so
+        served_version = CASE WHEN has_twin THEN version + 1 END
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
         provider_id, ticket_id, number, patient_id, clinic_id, wanted, slots_needed, state, joined_at, expires_at, present_at)
@@ -350,8 +362,11 @@ BEGIN
         now_at, now_at + booking.wait_time(), now_at)
     RETURNING * INTO waiter;
     PERFORM booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
-    -- What is free now, after settling, is what no earlier ticket can use.
-    IF booking.serve(waiter, now_at) OR p_slots > 1 THEN  -- served, or something may be withheld for it
+    -- What is free now, after settling, is what no earlier ticket can use; where one that wants the same still waits and
+    -- nothing is free at all, there is nothing to look for.
+    IF has_twin THEN
+        NULL;
+    ELSIF booking.serve(waiter, now_at) OR p_slots > 1 THEN  -- served, or something may be withheld for it
         PERFORM booking.summarise(p_provider_id, now_at);
     END IF;
     answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
@@ -427,8 +442,9 @@ BEGIN
             p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, waiter.number, offer.booking_id);
         IF NOT FOUND THEN
             RETURN booking.refuse_run(
-                p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, waiter.number,
-                offer.booking_id);
+                p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at,
+                booking.why_not(
+                    p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, offer.booking_id));
         END IF;
         SELECT * INTO fee FROM directory.provider_clinic
         WHERE provider_id = p_provider_id AND clinic_id = coalesce(p_clinic_id, offer.clinic_id);

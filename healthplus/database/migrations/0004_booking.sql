@@ -3,6 +3,11 @@
 -- `healthplus check` looks for references that dangle.
 CREATE SCHEMA booking;
 
+-- Domains, since a table's own checks are parsed anew by every statement that writes to it.
+CREATE DOMAIN booking.finite_range AS tstzrange CHECK (
+    NOT isempty(VALUE) AND lower_inc(VALUE) AND NOT upper_inc(VALUE) AND isfinite(lower(VALUE)) AND isfinite(upper(VALUE)));
+CREATE DOMAIN booking.positive AS smallint CHECK (VALUE >= 1);
+
 CREATE TYPE booking.booking_state AS ENUM (
     'reserved',   -- held until `deadline`, waiting for payment; an offer while `offer`
     'booked',     -- paid for, or to be paid at the clinic
@@ -30,7 +35,10 @@ CREATE TABLE booking.book (
     version bigint NOT NULL DEFAULT 0,             -- seq of the last event
     last_ticket_number bigint NOT NULL DEFAULT 0,
     next_free_at timestamptz,                      -- earliest start free for all when last touched; NULL: none within reach
-    touched_at timestamptz NOT NULL DEFAULT '-infinity'  -- when next_free_at was last worked out
+    touched_at timestamptz NOT NULL DEFAULT '-infinity', -- when next_free_at was last worked out
+    -- The version at which the queue was served and found nothing free, and when; NULL when it found something.
+    served_version bigint,
+    served_at timestamptz
 ) WITH (fillfactor = 50);
 
 CREATE TABLE booking.booking (
@@ -38,10 +46,9 @@ CREATE TABLE booking.booking (
     booking_id uuid NOT NULL DEFAULT gen_random_uuid(),
     clinic_id bigint NOT NULL,
     patient_id bigint NOT NULL,
-    during tstzrange NOT NULL CHECK (NOT isempty(during) AND lower_inc(during) AND NOT upper_inc(during)
-                                     AND isfinite(lower(during)) AND isfinite(upper(during))),
-    seat smallint NOT NULL CHECK (seat >= 1),
-    slots_needed smallint NOT NULL CHECK (slots_needed >= 1),
+    during booking.finite_range NOT NULL,
+    seat booking.positive NOT NULL,
+    slots_needed booking.positive NOT NULL,
     state booking.booking_state NOT NULL,
     -- A predicate on two states let a second patient in after 'arrived'.
     occupies boolean NOT NULL GENERATED ALWAYS AS (
@@ -54,8 +61,7 @@ CREATE TABLE booking.booking (
     funding directory.funding NOT NULL,            -- with fee_paise, the payment intent of a hold
     created_at timestamptz NOT NULL,
     PRIMARY KEY (provider_id, booking_id),
-    CHECK (state <> 'reserved' OR deadline IS NOT NULL),
-    CHECK (NOT offer OR ticket_id IS NOT NULL),
+    CHECK ((state <> 'reserved' OR deadline IS NOT NULL) AND (NOT offer OR ticket_id IS NOT NULL)),
     -- this prevents a double booking, whatever the code above it does
     CONSTRAINT booking_overlap EXCLUDE USING gist (provider_id WITH =, seat WITH =, during WITH &&) WHERE (occupies)
 ) WITH (fillfactor = 80);
@@ -70,9 +76,8 @@ CREATE TABLE booking.ticket (
     number bigint NOT NULL,                        -- order of arrival, given under the lock
     patient_id bigint NOT NULL,
     clinic_id bigint,                              -- NULL: any of the provider's clinics
-    wanted tstzrange NOT NULL CHECK (NOT isempty(wanted) AND lower_inc(wanted) AND NOT upper_inc(wanted)
-                                     AND isfinite(lower(wanted)) AND isfinite(upper(wanted))),
-    slots_needed smallint NOT NULL CHECK (slots_needed >= 1),
+    wanted booking.finite_range NOT NULL,
+    slots_needed booking.positive NOT NULL,
     state booking.ticket_state NOT NULL,
     joined_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -89,7 +94,7 @@ CREATE TABLE booking.ticket (
     CHECK (withheld_during IS NULL OR state = 'waiting')
 ) WITH (fillfactor = 80);
 CREATE INDEX ticket_waiting ON booking.ticket (provider_id, number) WHERE state = 'waiting';
-CREATE INDEX ticket_waiting_expires_at ON booking.ticket (expires_at) WHERE state = 'waiting';
+CREATE INDEX ticket_waiting_expires_at ON booking.ticket (provider_id, expires_at) WHERE state = 'waiting';
 
 -- When each waiting client was last seen. Flushed in key order by each process; verbs only read it. Unlogged, because
 -- after a restart everyone counts as present anyway.
