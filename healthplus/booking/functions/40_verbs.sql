@@ -319,8 +319,12 @@ DECLARE
     has_twin boolean;
     refusal text;
 BEGIN
-    -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile.
+    -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
+    -- anything wanted is merely held, there is mostly something to wait for.
     IF NOT EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND occupies AND during && p_wanted AND state = 'reserved'
+    ) AND NOT EXISTS (
         SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_wanted), upper(p_wanted), p_slots, now_at, true)
     ) THEN
         answer := booking.replay(p_provider_id, p_actor, 'join', p_key, request, now_at);
