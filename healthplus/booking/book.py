@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -14,6 +16,9 @@ queries = load(Path(__file__).with_name("queries.sql"))
 
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown (brief, section 8)."""
+
+CALLS_PER_PROVIDER_MAX = 2
+"""Of one process, at the database at once: one at work under the lock, and the next ones in line."""
 
 STATUS_TEXTS = {
     "reserved": "Appointment Successful",
@@ -72,8 +77,17 @@ class Book:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def _call(self, verb: str, *args: object) -> Outcome:
+    async def _call(self, verb: str, provider_id: int, *args: object) -> Outcome:
+        # A rush on one provider queues here, in order, and not in the pool, where it would keep everyone else waiting.
+        turn = self._turns.get(provider_id) or self._turns.setdefault(
+            provider_id, asyncio.Semaphore(CALLS_PER_PROVIDER_MAX)
+        )
+        async with turn:
+            return await self._call_now(verb, provider_id, *args)
+
+    async def _call_now(self, verb: str, *args: object) -> Outcome:
         row = await self._database.fetch_row(queries[verb], *args)
         assert row is not None
         return Outcome(*row)
@@ -166,8 +180,8 @@ class Book:
         return await self._call("resume", provider_id, ticket_id, patient_id)
 
     async def settle(self, provider_id: int, unless_busy: bool = False) -> Outcome:
-        """settled | busy | not_found"""
-        return await self._call("settle", provider_id, unless_busy)
+        """settled | busy | not_found; `unless_busy`: rather than wait, leave it to whoever has the book locked"""
+        return await self._call_now("settle", provider_id, unless_busy)
 
     async def attend(self, provider_id: int, booking_id: UUID, state: str, actor: str) -> Outcome:
         """arrived | fulfilled | no_show | wrong_state | not_found"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -46,6 +47,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with _running_services(settings) as services:
             app.state.services = services
+            # What has been made so far stays: no collection need walk it again.
+            gc.collect()
+            gc.freeze()
             yield
 
     api = Router(

@@ -365,15 +365,17 @@ BEGIN
     VALUES (p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_wanted, p_slots, 'waiting',
         now_at, now_at + booking.wait_time(), now_at)
     RETURNING * INTO waiter;
-    PERFORM booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
+    answer.version := booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
+    answer.code := waiter.state;
+    answer.state := waiter.state;
+    answer.ticket_id := waiter.ticket_id;
+    answer.number := waiter.number;
     -- What is free now, after settling, is what no earlier ticket can use; where one that wants the same still waits and
     -- nothing is free at all, there is nothing to look for.
-    IF has_twin THEN
-        NULL;
-    ELSIF booking.serve(waiter, now_at) OR p_slots > 1 THEN  -- served, or something may be withheld for it
+    IF NOT has_twin AND (booking.serve(waiter, now_at) OR p_slots > 1) THEN  -- served, or something may be withheld for it
         PERFORM booking.summarise(p_provider_id, now_at);
+        answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     END IF;
-    answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     PERFORM booking.remember(p_provider_id, p_actor, 'join', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;

@@ -203,7 +203,6 @@ async def _run(stage: Stage, port: int, plan: SurgePlan) -> SurgeResult:
     await asyncio.gather(*(rush.decide(client, random) for client in clients))
     decided = now()
     outcomes = Counter(client.outcome for client in clients)
-    list(rush.request_seconds)
     await asyncio.gather(*(rush.pay(client) for client in clients if client.outcome == "held"))
     last_booked = now()
     await _until_settled(stage, rush.provider_id)
