@@ -557,6 +557,8 @@ class Book:
         key: str | None = None,
     ) -> Answer:
         def act() -> Answer:
+            if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
+                self.settle()  # what is merely held may be worth waiting for; without any, the rows justify a refusal
             if not self.runs(clinic_id, start, end, slots, booked_only=True):
                 for o in self.openings(clinic_id, start, end):
                     horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY

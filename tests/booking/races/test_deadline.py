@@ -162,9 +162,8 @@ async def sweep_lapsed_holds(scene: Scene, dsn: str) -> Counter[UUID]:
 async def test_without_the_lock_sweepers_expire_a_hold_twice(scene: Scene, dsn: str) -> None:
     await switch_lock_off(scene.database)
     await rewrite(scene.database, "booking.settle", ("pg_try_advisory_xact_lock(", "pg_try_advisory_xact_lock_shared("))
-    await rewrite(
-        scene.database, "booking.lapse", ("any_lapsed := true;", "any_lapsed := true; PERFORM pg_sleep(0.01);")
-    )
+    expire = "UPDATE booking.booking SET state = 'expired'"
+    await rewrite(scene.database, "booking.lapse", (expire, f"PERFORM pg_sleep(0.01); {expire}"))
 
     expiries = await sweep_lapsed_holds(scene, dsn)
 

@@ -151,6 +151,7 @@ async def test_a_predicate_on_two_states_lets_a_second_patient_in(scene: Scene) 
         "booking.gaps",
         ("booking.occupies AND", "booking.state IN ('reserved', 'booked') AND"),
     )
+    await rewrite(scene.database, "booking.hold", ("AND occupies AND", "AND state IN ('reserved', 'booked') AND"))
 
     assert await arrive_among_newcomers(scene) == 2
 
@@ -254,6 +255,8 @@ async def test_a_constraint_by_clinic_books_a_doctor_in_two_places(scene: Scene)
             "booking.during && opening.during AND booking.clinic_id = opening.clinic_id",
         ),
     )
+    at_start = "during @> p_start"
+    await rewrite(scene.database, "booking.hold", (at_start, f"{at_start} AND clinic_id = p_clinic_id"))
 
     assert await hold_at_two_clinics(scene) == ["reserved", "reserved"]
 

@@ -62,13 +62,15 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
         scene.database,
         "booking.join_queue",
         (
-            "UPDATE booking.book SET last_ticket_number = last_ticket_number + 1\n"
+            "UPDATE booking.book\n    SET last_ticket_number = last_ticket_number + 1,\n"
+            "        -- with the event of this join, what was settled stays so\n"
+            "        served_version = CASE WHEN has_twin THEN version + 1 END\n"
             "    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;",
             "waiter.number := nextval('public.number');",
         ),
         (
-            "answer := booking.describe_ticket(NULL,",
-            "PERFORM pg_sleep(0.2); answer := booking.describe_ticket(NULL,",
+            "PERFORM booking.remember(",
+            "PERFORM pg_sleep(0.2); PERFORM booking.remember(",
         ),
     )
 
