@@ -20,7 +20,7 @@ bench: $(INSTALLED)
 	.venv/bin/healthplus bench surge --json
 
 test-long: $(INSTALLED)
-	.venv/bin/pytest -m long
+	.venv/bin/pytest -m long --numprocesses 0
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
