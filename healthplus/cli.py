@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from healthplus.settings import Settings
 
 _WAITING_MAX = 16_384
 _DRAIN_SECONDS_MAX = 10
+_RESPAWN_SECONDS = 0.3
 
 
 class _Group(click.Group):
@@ -109,6 +111,7 @@ def demo(settings: Settings, port: int | None) -> None:
 
 class _Supervisor(Granian):  # type: ignore[valid-type, misc]
     def _respawn_workers(self, *args: Any, **options: Any) -> None:
+        time.sleep(_RESPAWN_SECONDS)  # what cannot start at all must not be tried without pause
         super()._respawn_workers(*args, **options)
         # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
         self.respawned_wrks.clear()

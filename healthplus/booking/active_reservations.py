@@ -12,7 +12,7 @@ import logging
 import time
 
 from healthplus.booking.book import Book, queries
-from healthplus.database import Database, PostgresError
+from healthplus.database import Database, PostgresError, Record
 from healthplus.errors import HealthPlusError
 
 logger = logging.getLogger(__name__)
@@ -45,13 +45,11 @@ class ActiveReservations:
 
     async def sweep(self) -> float:
         """Settle everything that is due; give the seconds until the next look."""
-        for row in await self._database.fetch(queries.due_providers):
-            await self._book.settle(row["provider_id"], unless_busy=True)
+        await self._settle_each(await self._database.fetch(queries.due_providers))
         now = time.monotonic()
         if now >= self._queues_due:
             self._queues_due = now + QUEUES_EVERY_SECONDS
-            for row in await self._database.fetch(queries.waiting_providers):
-                await self._book.settle(row["provider_id"], unless_busy=True)
+            await self._settle_each(await self._database.fetch(queries.waiting_providers))
         if now >= self._keys_due:
             self._keys_due = now + KEYS_EVERY_SECONDS
             await self._database.execute(queries.forget_old_keys)
@@ -59,3 +57,11 @@ class ActiveReservations:
         if head_seconds is None:
             return SLEEP_SECONDS_MAX
         return min(max(head_seconds, SLEEP_SECONDS_MIN), SLEEP_SECONDS_MAX)
+
+    async def _settle_each(self, providers: list[Record]) -> None:
+        for row in providers:
+            try:
+                await self._book.settle(row["provider_id"], unless_busy=True)
+            except PostgresError:
+                # A fault in one provider's book must not keep the others' holds from lapsing in time.
+                logger.exception("provider %s could not be settled", row["provider_id"])

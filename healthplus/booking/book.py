@@ -18,7 +18,7 @@ CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown (brief, section 8)."""
 
 CALLS_PER_PROVIDER_MAX = 2
-"""Of one process, at the database at once: one at work under the lock, and the next ones in line."""
+"""Newcomers of one process, at the database at once: one at work under the lock, and the next in line."""
 
 STATUS_TEXTS = {
     "reserved": "Appointment Successful",
@@ -79,15 +79,13 @@ class Book:
         self._database = database
         self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def _call(self, verb: str, provider_id: int, *args: object) -> Outcome:
+    def _turn(self, provider_id: int) -> asyncio.Semaphore:
         # A rush on one provider queues here, in order, and not in the pool, where it would keep everyone else waiting.
-        turn = self._turns.get(provider_id) or self._turns.setdefault(
+        return self._turns.get(provider_id) or self._turns.setdefault(
             provider_id, asyncio.Semaphore(CALLS_PER_PROVIDER_MAX)
         )
-        async with turn:
-            return await self._call_now(verb, provider_id, *args)
 
-    async def _call_now(self, verb: str, *args: object) -> Outcome:
+    async def _call(self, verb: str, *args: object) -> Outcome:
         row = await self._database.fetch_row(queries[verb], *args)
         assert row is not None
         return Outcome(*row)
@@ -103,7 +101,12 @@ class Book:
         key: str | None = None,
     ) -> Outcome:
         """reserved | slot_full | slot_held | no_such_slot | claimed | lapses | key_reused"""
-        return await self._call("hold", provider_id, clinic_id, start, slots_needed, patient_id, actor, key)
+        wanted = (provider_id, clinic_id, start, slots_needed, patient_id, actor, key)
+        turn = self._turn(provider_id)
+        if turn.locked() and (refusal := await self._call("refuse_hold", *wanted)).code:
+            return refusal
+        async with turn:
+            return await self._call("hold", *wanted)
 
     async def confirm(
         self,
@@ -113,9 +116,10 @@ class Book:
         authorisation: str | None,
         actor: str,
         key: str | None = None,
+        method: str | None = None,
     ) -> Outcome:
         """booked | expired | payment_required | wrong_state | not_found | key_reused"""
-        return await self._call("confirm", provider_id, booking_id, patient_id, authorisation, actor, key)
+        return await self._call("confirm", provider_id, booking_id, patient_id, authorisation, actor, key, method)
 
     async def release(
         self, provider_id: int, booking_id: UUID, patient_id: int | None, actor: str, key: str | None = None
@@ -154,7 +158,8 @@ class Book:
     ) -> Outcome:
         """waiting | offered | slot_full | no_such_slot | claimed | key_reused; `clinic_id` None: at any clinic"""
         wanted = Range(wanted_from, wanted_to)
-        return await self._call("join_queue", provider_id, clinic_id, wanted, slots_needed, patient_id, actor, key)
+        async with self._turn(provider_id):
+            return await self._call("join_queue", provider_id, clinic_id, wanted, slots_needed, patient_id, actor, key)
 
     async def accept(
         self,
@@ -181,7 +186,7 @@ class Book:
 
     async def settle(self, provider_id: int, unless_busy: bool = False) -> Outcome:
         """settled | busy | not_found; `unless_busy`: rather than wait, leave it to whoever has the book locked"""
-        return await self._call_now("settle", provider_id, unless_busy)
+        return await self._call("settle", provider_id, unless_busy)
 
     async def attend(self, provider_id: int, booking_id: UUID, state: str, actor: str) -> Outcome:
         """arrived | fulfilled | no_show | wrong_state | not_found"""

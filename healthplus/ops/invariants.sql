@@ -97,14 +97,27 @@ WHERE earlier.number < later.number AND earlier.clinic_id IS NOT DISTINCT FROM l
     AND later.offered < coalesce(earlier.offered, 9223372036854775807)
     AND later.offered < coalesce(earlier.excused, 9223372036854775807)
 
+-- name: nobody_unserved
+-- Nothing is free that a present ticket wants and that no earlier one is owed. (Rules 5 and 7: no lost wake-up.)
+SELECT ticket.provider_id, ticket.ticket_id, ticket.number
+FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
+WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)
+    AND EXISTS (
+        SELECT FROM booking.runs(
+            ticket.provider_id, ticket.clinic_id, lower(ticket.wanted), upper(ticket.wanted), ticket.slots_needed, now_at,
+            false, ticket.number))
+
 -- name: one_live_claim
 -- A patient has at most one live hold or ticket, and what is live is what the claim names.
 WITH live AS (
     SELECT patient_id, provider_id, booking_id, NULL::uuid AS ticket_id FROM booking.booking
     WHERE state = 'reserved' AND NOT offer AND deadline > (SELECT public.app_now())
     UNION ALL
-    SELECT patient_id, provider_id, NULL, ticket_id FROM booking.ticket
-    WHERE state = 'offered' OR (state = 'waiting' AND expires_at > (SELECT public.app_now()))
+    SELECT ticket.patient_id, ticket.provider_id, NULL, ticket.ticket_id
+    FROM booking.ticket LEFT JOIN booking.booking AS offer
+        ON offer.provider_id = ticket.provider_id AND offer.booking_id = ticket.offer_id
+    WHERE (ticket.state = 'offered' AND offer.deadline > (SELECT public.app_now()))
+        OR (ticket.state = 'waiting' AND expires_at > (SELECT public.app_now()))
 )
 SELECT live.*, count(*) OVER (PARTITION BY live.patient_id) AS live_claims
 FROM live LEFT JOIN booking.claim ON claim.patient_id = live.patient_id

@@ -51,7 +51,7 @@ class Payments:
                 # Perhaps a repeat: confirm knows it by what was set aside the first time. No new money is.
                 authorisation = await self._database.fetch_value(queries.authorisation, provider_id, booking_id)
         # When this fails or finds its key reused, the money stays set aside under the hold's id: a later try uses it.
-        outcome = await self._book.confirm(provider_id, booking_id, patient_id, authorisation, actor, key)
+        outcome = await self._book.confirm(provider_id, booking_id, patient_id, authorisation, actor, key, method)
         if outcome.code in ("booked", "key_reused") or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))

@@ -26,6 +26,8 @@ FAULTS = {
     "nobody_overtaken": """
         UPDATE booking.ticket SET number = number + 10;
         UPDATE booking.ticket SET number = 13 - number""",
+    "nobody_unserved": """
+        UPDATE booking.booking SET state = 'released' WHERE state = 'reserved' AND NOT offer""",
     "one_live_claim": "DELETE FROM booking.claim",
     "withheld_only_for_runs": """
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = wanted WHERE state = 'waiting'""",

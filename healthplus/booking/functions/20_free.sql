@@ -2,11 +2,13 @@
 
 -- Whether a ticket's client was seen within presence_time. Once settle has passed a ticket over it stays absent until
 -- `resume`, so that a client that comes back can never count as present without the queue having been looked at for it.
--- A restart of the database is no fault of those who wait: everyone else is present for a while after it.
+-- A restart of the database is no fault of those who wait: everyone else is present for a while after it, and after a crash
+-- that emptied booking.presence without a restart, which booking.presence_since tells by being empty.
 CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest(
         p_ticket.present_at,
         pg_postmaster_start_time(),
+        coalesce((SELECT at FROM booking.presence_since), 'infinity'),
         (SELECT seen_at FROM booking.presence
          WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
 $$;

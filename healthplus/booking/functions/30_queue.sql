@@ -169,6 +169,8 @@ BEGIN
     IF wants IS NULL THEN
         RETURN;
     END IF;
+    INSERT INTO booking.presence_since (at)
+    SELECT p_now WHERE NOT EXISTS (SELECT FROM booking.presence_since) ON CONFLICT DO NOTHING;
     any_free := EXISTS (
         SELECT
         FROM (SELECT min(lower(w.wanted)) AS first, max(upper(w.wanted)) AS last FROM unnest(wants) AS w) AS span,

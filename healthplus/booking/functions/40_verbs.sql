@@ -51,34 +51,54 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds a run of slots for a patient: 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', 'claimed', 'lapses'.
-CREATE FUNCTION booking.hold(
+-- The refusal of a hold that the rows justify already, without the lock: ten thousand of these must not stand in line behind
+-- 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason: its client may have gone, and
+-- only settling tells.
+CREATE FUNCTION booking.refuse_hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
-    request text := concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id);
     answer booking.outcome;
-    held booking.booking;
     why text;
-    refusal text;
 BEGIN
-    -- Ten thousand refusals must not stand in line behind 36 winners: what the rows already justify needs no lock. What a
-    -- ticket withholds is no such reason: its client may have gone, and only settling tells.
     IF EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND (state <> 'reserved' OR deadline > now_at)
     ) THEN
         why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
         IF why <> 'free' THEN
-            answer := booking.replay(p_provider_id, p_actor, 'hold', p_key, request, now_at);
+            answer := booking.replay(
+                p_provider_id, p_actor, 'hold', p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id), now_at);
             IF answer.code IS NULL THEN
                 answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
             END IF;
-            RETURN answer;
         END IF;
     END IF;
+    RETURN answer;
+END $$;
 
+CREATE FUNCTION booking.hold_request(p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id)
+$$;
+
+-- Holds a run of slots for a patient: 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', 'claimed', 'lapses'.
+CREATE FUNCTION booking.hold(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    request text := booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id);
+    answer booking.outcome;
+    held booking.booking;
+    why text;
+    refusal text;
+BEGIN
+    answer := booking.refuse_hold(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_actor, p_key);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('no_such_slot', 'no_such_provider');
     END IF;
@@ -120,13 +140,14 @@ END $$;
 
 -- Books a live hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found'. p_authorisation: the money set
 -- aside for it, which becomes due to be captured with the booking, or due to be voided with a refusal or where nothing is
--- paid online.
+-- paid online. p_method: how it was to be paid, so that a repeated key for another way is told from a repeat.
 CREATE FUNCTION booking.confirm(
-    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_authorisation text, p_actor text, p_key text
+    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_authorisation text, p_actor text, p_key text,
+    p_method text DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
-    request text := concat_ws('|', p_booking_id, p_authorisation);
+    request text := concat_ws('|', p_booking_id, p_authorisation, p_method);
     answer booking.outcome;
     held booking.booking;
     confirmable boolean;
@@ -512,6 +533,7 @@ CREATE FUNCTION booking.resume(p_provider_id bigint, p_ticket_id uuid, p_patient
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
+    was_absent boolean;
 BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('not_found');
@@ -519,9 +541,13 @@ BEGIN
     now_at := public.app_now();
     -- What lapsed while nobody looked is settled first: an offer that lapsed unseen must not count as this client's return.
     PERFORM booking.lapse(p_provider_id, now_at);
+    SELECT absent INTO was_absent FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     UPDATE booking.ticket SET absent = false, present_at = now_at
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND state = 'waiting'
         AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    IF FOUND AND was_absent THEN
+        PERFORM booking.record(p_provider_id, now_at, 'resumed', NULL, p_ticket_id, 'system');
+    END IF;
     PERFORM booking.serve_queue(p_provider_id, now_at);
     PERFORM booking.summarise(p_provider_id, now_at);
     IF NOT EXISTS (
@@ -539,9 +565,17 @@ RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
-    IF p_try AND NOT pg_try_advisory_xact_lock(p_provider_id) THEN
-        RETURN booking.refuse('busy');
-    ELSIF NOT booking.lock_book(p_provider_id) THEN
+    IF p_try THEN
+        IF NOT pg_try_advisory_xact_lock(p_provider_id) THEN
+            RETURN booking.refuse('busy');
+        END IF;
+        -- An import locks books by their rows alone.
+        PERFORM FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN booking.refuse('busy');
+        END IF;
+    END IF;
+    IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('not_found');
     END IF;
     PERFORM booking.settle_book(p_provider_id, public.app_now());

@@ -109,7 +109,7 @@ EXCEPTION
         RETURN booking.refuse_conflicts(details);
 END $$;
 
--- Adds a leave (p_leave_id NULL) or takes one back: 'changed', or 'conflict' with the bookings in the way, 'not_found'.
+-- Adds a leave (p_leave_id NULL) or takes one back: 'changed', or 'conflict' with the bookings in the way, 'invalid', 'not_found'.
 CREATE FUNCTION booking.change_leave(
     p_provider_id bigint, p_leave_id uuid, p_clinic_id bigint, p_during tstzrange, p_reason text, p_flag boolean, p_actor text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -133,6 +133,8 @@ BEGIN
     END IF;
     RETURN booking.rearrange(p_provider_id, p_flag, now_at, p_actor, 'leave_changed');
 EXCEPTION
+    WHEN check_violation THEN
+        RETURN booking.refuse('invalid');
     WHEN SQLSTATE 'HP001' THEN
         GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
         RETURN booking.refuse_conflicts(details);

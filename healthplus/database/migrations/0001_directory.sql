@@ -81,7 +81,7 @@ CREATE INDEX provider_speciality_speciality_id ON directory.provider_speciality 
 -- How a visit is paid for: online before it is booked, at the clinic's desk, or not at all.
 CREATE TYPE directory.funding AS ENUM ('online', 'clinic', 'free');
 
--- A provider at a clinic (FHIR's PractitionerRole), with what a slot there costs.
+-- A provider at a clinic (FHIR's PractitionerRole), with what a visit there costs, however many slots it takes.
 CREATE TABLE directory.provider_clinic (
     provider_id bigint NOT NULL REFERENCES directory.provider ON DELETE CASCADE,
     clinic_id bigint NOT NULL REFERENCES directory.clinic,

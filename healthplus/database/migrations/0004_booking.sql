@@ -106,6 +106,13 @@ CREATE UNLOGGED TABLE booking.presence (
     PRIMARY KEY (provider_id, ticket_id)
 ) WITH (fillfactor = 50);
 
+-- Since when presence has been noted: emptied with it by a crash, and filled again by the first who looks at a queue.
+CREATE UNLOGGED TABLE booking.presence_since (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    at timestamptz NOT NULL
+);
+INSERT INTO booking.presence_since (at) VALUES ('-infinity');
+
 -- One live hold or ticket a patient. Written only by its owner's verbs, as the last lock they take.
 CREATE TABLE booking.claim (
     patient_id bigint PRIMARY KEY,

@@ -151,7 +151,7 @@ async def test_a_predicate_on_two_states_lets_a_second_patient_in(scene: Scene) 
         "booking.gaps",
         ("booking.occupies AND", "booking.state IN ('reserved', 'booked') AND"),
     )
-    await rewrite(scene.database, "booking.hold", ("AND occupies AND", "AND state IN ('reserved', 'booked') AND"))
+    await rewrite(scene.database, "booking.refuse_hold", ("AND occupies AND", "AND state IN ('reserved', 'booked') AND"))
 
     assert await arrive_among_newcomers(scene) == 2
 
@@ -256,7 +256,7 @@ async def test_a_constraint_by_clinic_books_a_doctor_in_two_places(scene: Scene)
         ),
     )
     at_start = "during @> p_start"
-    await rewrite(scene.database, "booking.hold", (at_start, f"{at_start} AND clinic_id = p_clinic_id"))
+    await rewrite(scene.database, "booking.refuse_hold", (at_start, f"{at_start} AND clinic_id = p_clinic_id"))
 
     assert await hold_at_two_clinics(scene) == ["reserved", "reserved"]
 
@@ -281,7 +281,7 @@ async def answer_while_locked(scene: Scene, verb: str) -> str:
 
 @pytest.mark.parametrize("verb", ["hold", "join"])
 async def test_without_the_early_exit_a_refusal_waits_for_the_lock(scene: Scene, verb: str) -> None:
-    await rewrite(scene.database, "booking.hold", ("IF EXISTS (", "IF false AND EXISTS ("))
+    await rewrite(scene.database, "booking.refuse_hold", ("IF EXISTS (", "IF false AND EXISTS ("))
     await rewrite(scene.database, "booking.join_queue", ("IF NOT EXISTS (", "IF false AND NOT EXISTS ("))
 
     assert await answer_while_locked(scene, verb) == "waits"
