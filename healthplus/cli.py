@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from healthplus.booking.commands import leave_group, shift_group
 from healthplus.database import Database, migrate, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.import_report import import_command
-from healthplus.errors import HealthPlusError
+from healthplus.errors import Conflict, HealthPlusError
 from healthplus.ops.bench.commands import bench_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
@@ -80,7 +81,7 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 
 @main.command()
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--processes", type=click.IntRange(min=1), help="App processes.")
 @click.pass_obj
 def serve(settings: Settings, /, **options: Any) -> None:
@@ -91,7 +92,7 @@ def serve(settings: Settings, /, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.pass_obj
 def demo(settings: Settings, port: int | None) -> None:
     """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
@@ -103,8 +104,9 @@ def demo(settings: Settings, port: int | None) -> None:
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
+    _demand_free(settings.host, settings.port)
     with running_database(settings) as dsn:
-        click.echo("Making the demo's data: 20 cities x 300 providers …")
+        click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
         run_app(replace(settings, database_url=dsn))
 
@@ -119,6 +121,7 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
 
 def run_app(settings: Settings) -> None:
     """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish what they are answering."""
+    _demand_free(settings.host, settings.port)
     # App processes are started anew, not forked: they read their settings from the environment.
     os.environ.update(settings.as_environment())
     _Supervisor(
@@ -136,6 +139,18 @@ def run_app(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_SECONDS_MAX,
     ).serve()
+
+
+def _demand_free(host: str, port: int) -> None:
+    # App processes share their port; without this, two products would share one too.
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+    except OSError as error:
+        raise Conflict(
+            f"Cannot listen on {host}, port {port}: {error.strerror}. Give another --port (or HEALTHPLUS_PORT, _HOST)."
+        ) from None
 
 
 for command in (bench_group, check_command, fee_command, find_command, import_command, leave_group, shift_group):

@@ -264,6 +264,10 @@ class Book:
         """Note that a waiting client was seen just now, and which offer it was shown."""
         await self._database.execute(queries.see, provider_id, ticket_id, fetched_offer_id)
 
+    async def claim(self, patient_id: int) -> Record | None:
+        """Give what takes, or last took, a patient's one place: provider_id with booking_id or ticket_id."""
+        return await self._database.fetch_row(queries.claim, patient_id)
+
     async def appointments(self, patient_id: int) -> list[Record]:
         """Give a patient's bookings and live holds, latest visit first."""
         return await self._database.fetch(queries.appointments, patient_id)

@@ -11,6 +11,7 @@ import click
 
 from healthplus.booking.book import Book, Outcome, Shift
 from healthplus.database import Database, running_database
+from healthplus.directory.commands import ID
 from healthplus.directory.shift_text import parse_shifts
 from healthplus.errors import BadInput, Conflict
 from healthplus.settings import Settings
@@ -18,6 +19,7 @@ from healthplus.settings import Settings
 T = TypeVar("T")
 
 _ACTOR = "operator"
+_YEAR_MAX = 2199
 _flag = click.option(
     "--flag-for-rebooking",
     is_flag=True,
@@ -31,8 +33,8 @@ def shift_group() -> None:
 
 
 @shift_group.command("add")
-@click.argument("provider_id", type=int)
-@click.argument("clinic_id", type=int)
+@click.argument("provider_id", type=ID)
+@click.argument("clinic_id", type=ID)
 @click.argument("shifts")
 @click.pass_obj
 def add_shift_command(settings: Settings, provider_id: int, clinic_id: int, shifts: str) -> None:
@@ -40,6 +42,8 @@ def add_shift_command(settings: Settings, provider_id: int, clinic_id: int, shif
 
     async def add(book: Book) -> int:
         parsed = parse_shifts(shifts)
+        if not parsed:
+            raise BadInput('Say which shifts, as in "Mon-Fri 09:00-13:00/10".')
         for shift in parsed:
             outcome = await book.change_shift(
                 Shift(
@@ -58,7 +62,7 @@ def add_shift_command(settings: Settings, provider_id: int, clinic_id: int, shif
             _demand_changed(outcome, f"{shift} was not added")
         return len(parsed)
 
-    click.echo(f"Added {_with_book(settings, add)} shifts.")
+    click.echo(f"Shifts added: {_with_book(settings, add)}.")
 
 
 @click.group("leave")
@@ -67,10 +71,10 @@ def leave_group() -> None:
 
 
 @leave_group.command("add")
-@click.argument("provider_id", type=int)
+@click.argument("provider_id", type=ID)
 @click.argument("starts_at", type=click.DateTime(["%Y-%m-%dT%H:%M%z"]))
 @click.argument("ends_at", type=click.DateTime(["%Y-%m-%dT%H:%M%z"]))
-@click.option("--clinic", "clinic_id", type=int, help="Away from this clinic only.")
+@click.option("--clinic", "clinic_id", type=ID, help="Away from this clinic only.")
 @click.option("--reason", default="")
 @_flag
 @click.pass_obj
@@ -84,8 +88,10 @@ def add_leave_command(
     flag_for_rebooking: bool,
 ) -> None:
     """Close a time, given with its offset: 2026-12-24T00:00+0530."""
-    if ends_at <= starts_at:
-        raise BadInput("A leave must end after it starts.")
+    if ends_at <= starts_at or ends_at <= datetime.now(UTC):
+        raise BadInput("A leave must end after it starts, and not in the past.")
+    if ends_at.year > _YEAR_MAX:
+        raise BadInput(f"A leave must end before the year {_YEAR_MAX + 1}.")
 
     async def add(book: Book) -> Outcome:
         return await book.add_leave(
@@ -113,7 +119,7 @@ def _with_book(settings: Settings, act: Callable[[Book], Awaitable[T]]) -> T:
 
 def _demand_changed(outcome: Outcome, failure: str) -> None:
     reasons = {
-        "not_found": "there is no such provider, or not at that clinic.",
+        "not_found": "there is no such provider, or not at that clinic; `healthplus find NAME` shows the ids.",
         "shift_overlap": "it overlaps another shift of this provider.",
         "conflict": "bookings are in the way: "
         + ", ".join(map(str, outcome.conflicts or []))

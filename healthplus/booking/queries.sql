@@ -97,6 +97,10 @@ FROM public.app_now() AS now_at, booking.ticket
 LEFT JOIN booking.booking AS offer ON offer.provider_id = ticket.provider_id AND offer.booking_id = ticket.offer_id
 WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2 AND ticket.patient_id = $3
 
+-- name: claim
+-- What a patient's one place is taken by.
+SELECT provider_id, booking_id, ticket_id FROM booking.claim WHERE patient_id = $1
+
 -- name: see
 -- Note that a waiting client was seen, and which offer it was shown.
 INSERT INTO booking.presence (provider_id, ticket_id, seen_at, fetched_offer_id)

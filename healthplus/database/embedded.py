@@ -48,6 +48,7 @@ _SOCKET_PATH_BYTES_MAX = 107
 # For a machine with 4 GB and 4 cores that the product shares. Nothing here gives up durability.
 _SETTINGS = {
     "listen_addresses": "",
+    "log_error_verbosity": "terse",  # details of an error quote rows: phone numbers, say
     "port": "5432",
     "fsync": "on",
     "synchronous_commit": "on",

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 import asyncpg
 import msgspec
 
-from healthplus.errors import DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
+from healthplus.errors import BadInput, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
 
 Record: TypeAlias = asyncpg.Record
 _Connection: TypeAlias = "asyncpg.Connection[Record]"
@@ -62,6 +62,11 @@ def unreachable_as_ours() -> Iterator[None]:
         yield
     except _LOST as error:
         raise _unreachable(error) from error
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise BadInput(
+            f"DATABASE_URL is no address of a PostgreSQL server ({error}). "
+            "Write it like postgresql://user:password@host:5432/database."
+        ) from None
     except asyncpg.InterfaceError as error:
         if _says_closed(error):
             raise _unreachable(error) from error

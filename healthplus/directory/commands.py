@@ -11,6 +11,8 @@ from healthplus.database import Database, Record, load, running_database
 from healthplus.errors import BadInput, NotFound
 from healthplus.settings import Settings
 
+ID = click.IntRange(1, 2**63 - 1)
+
 queries = load(Path(__file__).with_name("directory.sql"))
 
 
@@ -36,8 +38,8 @@ def find_command(settings: Settings, name: str) -> None:
 
 
 @click.command("fee")
-@click.argument("provider_id", type=int)
-@click.argument("clinic_id", type=int)
+@click.argument("provider_id", type=ID)
+@click.argument("clinic_id", type=ID)
 @click.argument("fee_rupees", type=click.IntRange(0, 1_000_000))
 @click.option("--funding", type=click.Choice(["online", "clinic", "free"]), default="online", show_default=True)
 @click.pass_obj

@@ -56,6 +56,11 @@ class Payments:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
 
+    async def money(self, provider_id: int, booking_id: UUID) -> str | None:
+        """Give what becomes of the money for a booking given back, such as refund_due; None: there was none."""
+        found: str | None = await self._database.fetch_value(queries.money, provider_id, booking_id)
+        return found
+
     async def _authorise(self, booking_id: UUID, amount_paise: int, method: str) -> str:
         # Under the booking's id: however often this is asked for, money is set aside once.
         answer = await self._gateway.authorise(str(booking_id), amount_paise, method)

@@ -21,6 +21,11 @@ WHERE provider_id = $1 AND booking_id = $2 AND due = 'void'
 SELECT authorisation FROM payments.payment
 WHERE provider_id = $1 AND booking_id = $2 ORDER BY due IS NOT DISTINCT FROM 'void', at LIMIT 1
 
+-- name: money
+-- What becomes of the money for a booking that was given back: what is due to be done with it, or what was done.
+SELECT coalesce(due::text || '_due', state::text) FROM payments.payment
+WHERE provider_id = $1 AND booking_id = $2 ORDER BY state DESC LIMIT 1
+
 -- name: mark
 -- What became of the money, as the gateway answered. What is due may have changed meanwhile: a booking cancelled while it
 -- was captured is due to be refunded. Answers may come late and out of order: a state never goes back.

@@ -8,7 +8,7 @@ import secrets
 import time
 from pathlib import Path
 
-from healthplus.database import Database, PostgresError, load
+from healthplus.database import Database, load
 from healthplus.errors import BadInput, Conflict
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -16,7 +16,6 @@ queries = load(Path(__file__).with_name("queries.sql"))
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TOKEN_LENGTH_MAX = 128
 _NAME_LENGTH_MAX = 200
-_UNIQUE_VIOLATION = "23505"
 
 
 async def add_patient(database: Database, name: str, phone: str | None = None) -> tuple[int, str]:
@@ -32,15 +31,11 @@ async def add_patient(database: Database, name: str, phone: str | None = None) -
             "Write the phone number in full: +, country code and number without spaces, as in +919876543210."
         )
     token = secrets.token_urlsafe(32)
-    try:
-        async with database.transaction() as transaction:
-            patient_id: int = await transaction.fetch_value(queries.add_patient, name, phone)
-            await transaction.execute(queries.add_token, _hash(token), patient_id)
-    except PostgresError as error:
-        if error.sqlstate == _UNIQUE_VIOLATION:
-            # The cause carries the number, which must not reach a log.
-            raise Conflict("A patient with this phone number exists already.") from None
-        raise
+    async with database.transaction() as transaction:
+        patient_id: int | None = await transaction.fetch_value(queries.add_patient, name, phone)
+        if patient_id is None:
+            raise Conflict("A patient with this phone number exists already.")
+        await transaction.execute(queries.add_token, _hash(token), patient_id)
     return patient_id, token
 
 

@@ -1,6 +1,6 @@
 -- name: add_patient
--- A new patient.
-INSERT INTO people.patient (name, phone) VALUES ($1, $2) RETURNING patient_id
+-- A new patient, unless the number is taken: an error would put it into the database's log.
+INSERT INTO people.patient (name, phone) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING patient_id
 
 -- name: add_token
 -- A token that lets a patient in, as its SHA-256.

@@ -39,6 +39,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     alternatives: list[datetime] | None = None
     state: str | None = None
     money: str | None = None
+    yours: str | None = None
 
 
 _REFUSALS: dict[str, type[HealthPlusError]] = {

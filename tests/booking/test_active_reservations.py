@@ -77,7 +77,7 @@ async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> Non
     assert 0 < await service.sweep() < 0.5
 
 
-async def test_a_lost_database_is_waited_for(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     await hold_some(db, 1)
     await move_clock(db, 400)
     await db.execute("ALTER FUNCTION booking.settle RENAME TO settle_away")
@@ -90,4 +90,4 @@ async def test_a_lost_database_is_waited_for(db: Database, caplog: pytest.LogCap
     service.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await service
-    assert "could not settle" in caplog.text
+    assert "could not be settled" in caplog.text

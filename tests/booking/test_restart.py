@@ -13,6 +13,7 @@ import pytest
 
 from healthplus.booking.book import Book
 from healthplus.database import Database, EmbeddedServer, migrate
+from healthplus.errors import DatabaseUnreachable
 from healthplus.ops.check import violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
@@ -56,6 +57,31 @@ def test_everyone_is_present_after_a_restart(server_folder: Path, how: signal.Si
         os.kill(postmaster, how)
         with EmbeddedServer(server_folder, SMALL) as restarted:
             assert asyncio.run(release_and_look(restarted, provider, hold)) == "offered"
+
+
+def test_everyone_is_present_after_a_crash_of_one_session(server_folder: Path) -> None:
+    """It empties what is known of presence, and the server goes on without having been restarted."""
+    with EmbeddedServer(server_folder, SMALL) as dsn:
+        provider, hold, ticket = asyncio.run(wait_behind_a_hold(dsn))
+        asyncio.run(lose_a_session_ten_minutes_later(dsn, provider, ticket))
+        assert asyncio.run(release_and_look(dsn, provider, hold)) == "offered"
+
+
+async def lose_a_session_ten_minutes_later(dsn: str, provider: int, ticket: UUID) -> None:
+    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
+        # By the product's clock, the server was started ten minutes ago.
+        await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('10 minutes')")
+        await db.execute("UPDATE booking.booking SET deadline = deadline + interval '10 minutes'")
+        await Book(db).see(provider, ticket, None)
+        os.kill(await db.fetch_value("SELECT pg_backend_pid()"), signal.SIGKILL)
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                async with await Database.connect(dsn, min_size=1, max_size=1) as db:
+                    assert await db.fetch_value("SELECT count(*) FROM booking.presence") == 0
+                    return
+            except DatabaseUnreachable:
+                await asyncio.sleep(0.1)
 
 
 async def test_who_was_away_is_passed_over_without_one(dsn: str, db: Database) -> None:

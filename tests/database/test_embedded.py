@@ -78,6 +78,16 @@ def test_the_one_who_joined_does_not_stop_it(server_folder: Path) -> None:
         assert ask(dsn, "SELECT 1") == 1
 
 
+def test_the_last_user_stops_it_whoever_started_it(server_folder: Path) -> None:
+    first, second = EmbeddedServer(server_folder, FAST), EmbeddedServer(server_folder, FAST)
+    first.start()
+    dsn = second.start()
+    first.stop()
+    assert ask(dsn, "SELECT 1") == 1
+    second.stop()
+    assert not is_running(server_folder)
+
+
 def test_starts_at_the_same_time_make_one_server(server_folder: Path) -> None:
     servers = [EmbeddedServer(server_folder, FAST) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:

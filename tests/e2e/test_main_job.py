@@ -20,6 +20,7 @@ from healthplus.database import Database
 
 HOSPITALS = Path(__file__).parents[3] / "shared" / "data" / "nhd_hospitals_india.csv"
 ALL_DAY = "Mon-Sun 09:00-12:00/5"
+APP_PROCESSES = 2
 ONE_SLOT = "Mon-Sun 09:00-09:05/5"
 
 pytestmark = [
@@ -57,7 +58,7 @@ class Product:
 
     def start(self) -> None:
         self.server = subprocess.Popen(
-            [sys.executable, "-m", "healthplus", "serve", "--processes", "2"],
+            [sys.executable, "-m", "healthplus", "serve", "--processes", str(APP_PROCESSES)],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -84,8 +85,11 @@ class Product:
 
     def kill_app_processes(self, count: int) -> None:
         """Kill -9 that many app processes; the connections to them break, as a client would see."""
-        victims = self.app_processes()[:count]
-        assert len(victims) == count
+        give_up = time.monotonic() + 30
+        while len(victims := self.app_processes()) < APP_PROCESSES:  # the last ones killed are being replaced
+            assert time.monotonic() < give_up, "killed processes were not replaced"
+            time.sleep(0.1)
+        victims = victims[:count]
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         self.wait_until_ready()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from healthplus.cli import main
-from healthplus.database import Database
+from healthplus.database import Database, EmbeddedServer, PostgresError, migrate
 from healthplus.errors import BadInput, Conflict
 from healthplus.people.patients import KnownTokens, add_patient, patient_of_token
 
@@ -46,8 +47,27 @@ async def test_one_patient_a_number_and_it_is_not_repeated_in_the_error(db: Data
     with pytest.raises(Conflict) as caught:
         await add_patient(db, "Bina", PHONE)
     assert PHONE not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     assert await db.fetch_value("SELECT count(*) FROM people.patient") == 1
+
+
+def test_a_number_that_is_taken_is_not_in_the_databases_log(server_folder: Path) -> None:
+    async def add_twice(dsn: str) -> None:
+        await migrate(dsn)
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            await add_patient(database, "Asha", "+919800000001")
+            with pytest.raises(Conflict):
+                await add_patient(database, "Asha", "+919800000001")
+            with pytest.raises(PostgresError):  # nor by an error of the database's own
+                await database.execute(
+                    "INSERT INTO people.patient (name, phone) SELECT name, phone FROM people.patient"
+                )
+
+    with EmbeddedServer(server_folder) as dsn:
+        asyncio.run(add_twice(dsn))
+    log = (server_folder / "server" / "log").read_text()
+    assert "duplicate key" in log
+    assert "9800000001" not in log
 
 
 async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

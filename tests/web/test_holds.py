@@ -117,9 +117,17 @@ async def test_moving_a_hold(asha: Client, bina: Client, world: World) -> None:
 
 
 async def test_one_hold_a_patient(asha: Client, world: World) -> None:
-    await hold(asha, wanted(world))
-    problem(await asha.post(HOLDS, wanted(world, 10)), 409, "claimed")
-    problem(await asha.post(f"providers/{OTHER_PROVIDER}/holds", wanted(world, 10)), 409, "claimed")
+    held = await hold(asha, wanted(world))
+    for provider_id in (PROVIDER, OTHER_PROVIDER):
+        refused = problem(await asha.post(f"providers/{provider_id}/holds", wanted(world, 10)), 409, "claimed")
+        assert refused["yours"] == held["url"]
+
+
+async def test_one_key_is_one_way_to_pay(asha: Client, world: World) -> None:
+    held = await hold(asha, wanted(world))
+    paid = await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"}, key="pay")
+    assert paid.json()["state"] == "booked"
+    problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}, key="pay"), 422, "key_reused")
 
 
 async def test_three_lapses_are_enough_for_a_day(asha: Client, world: World) -> None:

@@ -123,6 +123,11 @@ BEGIN
     now_at := public.app_now();
     PERFORM booking.settle_book(p_provider_id, now_at);
     IF p_leave_id IS NULL THEN
+        IF p_clinic_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
+        ) THEN
+            RETURN booking.refuse('not_found');
+        END IF;
         INSERT INTO schedule.leave (provider_id, clinic_id, during, reason)
         VALUES (p_provider_id, p_clinic_id, p_during, p_reason);
     ELSE

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
+from msgspec import UNSET
 
 from healthplus.errors import NotFound
 from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, IdempotencyKey, ProviderId, actor, patient
@@ -52,7 +53,9 @@ class AppointmentsController(Controller):
         outcome = await app.book.cancel(provider_id, appointment_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "cancelled":
             raise refusal(outcome)
-        return booking_of_outcome(outcome, provider_id, app.clock)
+        shown = booking_of_outcome(outcome, provider_id, app.clock)
+        shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
+        return shown
 
     @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS)
     async def move(

@@ -14,9 +14,10 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter
 
-from healthplus.errors import BadInput, Malformed, Unauthenticated
-from healthplus.web.api.models import ID_MAX
-from healthplus.web.problems import MEDIA_TYPE, Problem
+from healthplus.booking.book import Outcome
+from healthplus.errors import BadInput, HealthPlusError, Malformed, Unauthenticated
+from healthplus.web.api.models import ID_MAX, hold_url, wait_url
+from healthplus.web.problems import MEDIA_TYPE, Problem, refusal
 from healthplus.web.services import AnyRequest, services
 
 YEAR_MIN, YEAR_MAX = 2000, 2199
@@ -104,6 +105,16 @@ async def patient(request: AnyRequest) -> int:
     if patient_id is None:
         raise Unauthenticated("Send your token as `Authorization: Bearer <token>`.")
     return patient_id
+
+
+async def refused(request: AnyRequest, outcome: Outcome, patient_id: int) -> HealthPlusError:
+    """Give the error for a refused hold or wait; where the patient has another, it says where that is, as `yours`."""
+    error = refusal(outcome)
+    if outcome.code == "claimed" and (claim := await services(request).book.claim(patient_id)):
+        held = claim["booking_id"]
+        place = hold_url(claim["provider_id"], held) if held else wait_url(claim["provider_id"], claim["ticket_id"])
+        error.members["yours"] = place
+    return error
 
 
 def actor(patient_id: int) -> str:

@@ -15,6 +15,7 @@ from healthplus.web.api.common import (
     actor,
     checked_instant,
     patient,
+    refused,
 )
 from healthplus.web.api.models import (
     Booking,
@@ -45,7 +46,7 @@ class HoldsController(Controller):
             provider_id, data.clinic_id, start, data.slots_needed, patient_id, actor(patient_id), idempotency_key
         )
         if outcome.code != "reserved":
-            raise refusal(outcome)
+            raise await refused(request, outcome, patient_id)
         shown = booking_of_outcome(outcome, provider_id, app.clock, data.slots_needed)
         return Response(shown, headers={"Location": shown.url})
 

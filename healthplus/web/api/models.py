@@ -78,7 +78,10 @@ class Slots(Struct, rename={"from_": "from"}):
 
 
 class Booking(Struct, kw_only=True):
-    """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds."""
+    """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
+
+    Once given back, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
+    """
 
     id: UUID
     url: str
@@ -94,6 +97,7 @@ class Booking(Struct, kw_only=True):
     expires_at: datetime | UnsetType = UNSET
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET
+    money: str | UnsetType = UNSET
 
 
 class Offer(Struct):

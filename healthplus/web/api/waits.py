@@ -15,6 +15,7 @@ from healthplus.web.api.common import (
     actor,
     checked_instant,
     patient,
+    refused,
 )
 from healthplus.web.api.models import (
     AcceptRequest,
@@ -56,7 +57,7 @@ class WaitsController(Controller):
             idempotency_key,
         )
         if outcome.ticket_id is None:
-            raise refusal(outcome)
+            raise await refused(request, outcome, patient_id)
         shown = await _look(app, provider_id, outcome.ticket_id, patient_id)
         return Response(shown, headers={"Location": wait_url(provider_id, outcome.ticket_id)})
 

@@ -151,7 +151,9 @@ async def test_a_predicate_on_two_states_lets_a_second_patient_in(scene: Scene) 
         "booking.gaps",
         ("booking.occupies AND", "booking.state IN ('reserved', 'booked') AND"),
     )
-    await rewrite(scene.database, "booking.refuse_hold", ("AND occupies AND", "AND state IN ('reserved', 'booked') AND"))
+    await rewrite(
+        scene.database, "booking.refuse_hold", ("AND occupies AND", "AND state IN ('reserved', 'booked') AND")
+    )
 
     assert await arrive_among_newcomers(scene) == 2
 
