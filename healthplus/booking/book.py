@@ -17,8 +17,8 @@ queries = load(Path(__file__).with_name("queries.sql"))
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown (brief, section 8)."""
 
-CALLS_PER_PROVIDER_MAX = 2
-"""Newcomers of one process, at the database at once: one at work under the lock, and the next in line."""
+CALLS_PER_PROVIDER_MAX = 1
+"""Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
 
 STATUS_TEXTS = {
     "reserved": "Appointment Successful",

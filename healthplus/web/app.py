@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 BODY_BYTES_MAX = 16 * 1024
 _RESTART_SECONDS = 1.0
+_GARBAGE_MAX = 50_000  # objects before a collection
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -47,9 +48,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with _running_services(settings) as services:
             app.state.services = services
-            # What has been made so far stays: no collection need walk it again.
+            # What has been made so far stays: no collection need walk it again. Little of a request is left in cycles.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_GARBAGE_MAX)
             yield
 
     api = Router(

@@ -89,9 +89,8 @@ CREATE TABLE booking.ticket (
     withheld_during tstzrange,
     PRIMARY KEY (provider_id, ticket_id),
     UNIQUE (provider_id, number),
-    CHECK ((state IN ('offered', 'accepted')) <= (offer_id IS NOT NULL)),
-    CHECK ((withheld_seat IS NULL) = (withheld_during IS NULL)),
-    CHECK (withheld_during IS NULL OR state = 'waiting')
+    CHECK ((state NOT IN ('offered', 'accepted') OR offer_id IS NOT NULL)
+        AND (withheld_seat IS NULL) = (withheld_during IS NULL) AND (withheld_during IS NULL OR state = 'waiting'))
 ) WITH (fillfactor = 80);
 CREATE INDEX ticket_waiting ON booking.ticket (provider_id, number) WHERE state = 'waiting';
 CREATE INDEX ticket_waiting_expires_at ON booking.ticket (provider_id, expires_at) WHERE state = 'waiting';
