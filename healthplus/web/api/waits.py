@@ -58,7 +58,7 @@ class WaitsController(Controller):
         )
         if outcome.ticket_id is None:
             raise await refused(request, outcome, patient_id)
-        shown = await _look(app, provider_id, outcome.ticket_id, patient_id)
+        shown = await _look(app, provider_id, outcome.ticket_id, patient_id, joining=True)
         return Response(shown, headers={"Location": wait_url(provider_id, outcome.ticket_id)})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
@@ -112,7 +112,7 @@ async def _ticket(app: Services, provider_id: int, ticket_id: UUID, patient_id: 
     return row
 
 
-async def _look(app: Services, provider_id: int, ticket_id: UUID, patient_id: int) -> Wait:
+async def _look(app: Services, provider_id: int, ticket_id: UUID, patient_id: int, *, joining: bool = False) -> Wait:
     row = await _ticket(app, provider_id, ticket_id, patient_id)
     is_over = row["state"] == "offered" and (row["deadline"] is None or row["deadline"] <= app.clock.now())
     # Before it is noted as seen: an absent ticket that merely looked present again would wake nobody, and an offer that
@@ -120,6 +120,7 @@ async def _look(app: Services, provider_id: int, ticket_id: UUID, patient_id: in
     if row["present"] is False or is_over:
         await app.book.resume(provider_id, ticket_id, patient_id)
         row = await _ticket(app, provider_id, ticket_id, patient_id)
-    if row["state"] in ("waiting", "offered"):
+    # Joining has just noted the client as present.
+    if row["state"] == "offered" or (row["state"] == "waiting" and not joining):
         await app.book.see(provider_id, ticket_id, row["booking_id"])
     return wait_of_row(row, provider_id, app.clock)
