@@ -1,0 +1,1 @@
+-- People identified by their phone: codes, sessions, consent.

@@ -1,0 +1,1 @@
+-- Payment intents, the ledger and the webhook inbox.

@@ -1,0 +1,2 @@
+-- What people are to be told, and have been.
+CREATE SCHEMA notices;
