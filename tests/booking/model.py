@@ -378,12 +378,17 @@ class Book:
             return
         span = min(t.start for t in waiting), max(t.end for t in waiting)
         any_free = self.runs(None, *span, 1, before=0)
+        wants = {(t.clinic_id, t.start, t.end, t.slots) for t in waiting}
         for t in waiting:
             if any_free and self.present(t):
                 self.serve(t)
+                if t.state == "waiting" and t.slots == 1:
+                    wants.discard((t.clinic_id, t.start, t.end, 1))
             else:
                 t.withheld = None
                 t.absent = t.absent or bool(any_free)
+            if not wants:  # nobody further back can have anything either, so nobody is passed over
+                break
         for t in self.waiting():
             if not self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
                 t.state, t.withheld = "full", None

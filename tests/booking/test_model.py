@@ -593,8 +593,8 @@ BROKEN = {
     "a hold lives a microsecond longer": ("lapse", "AND deadline <= p_now", "AND deadline < p_now"),
     "served last come first": (
         "serve_queue",
-        "AND state = 'waiting' ORDER BY number",
-        "AND state = 'waiting' ORDER BY number DESC",
+        "AND state = 'waiting' AND NOT absent ORDER BY number",
+        "AND state = 'waiting' AND NOT absent ORDER BY number DESC",
     ),
     "the absent are served": ("is_present", "SELECT NOT p_ticket.absent AND", "SELECT true OR"),
     "newcomers take what is withheld": (

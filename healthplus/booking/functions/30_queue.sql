@@ -1,6 +1,6 @@
 -- The queue, and everything a verb does under the lock besides deciding. All of these are called with the book locked.
 
--- Appends an event and gives the book's new version.
+-- Appends an event, notes down what the patient is to be told of it, and gives the book's new version.
 CREATE FUNCTION booking.record(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
@@ -13,6 +13,9 @@ BEGIN
     INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
     SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
     RETURNING seq INTO STRICT new_version;
+    IF p_kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking') THEN
+        PERFORM notices.add(p_provider_id, p_booking_id, p_ticket_id, p_kind, p_now);
+    END IF;
     RETURN new_version;
 END $$;
 
@@ -177,15 +180,16 @@ BEGIN
             booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
     IF any_free THEN
         FOR waiter IN
-            SELECT * FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' ORDER BY number
+            SELECT * FROM booking.ticket
+            WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
         LOOP
+            -- Nobody further back can have anything either, however many they are.
+            EXIT WHEN cardinality(hopeless) = cardinality(wants);
             IF NOT booking.is_present(waiter, p_now) THEN
                 PERFORM booking.withhold(waiter, NULL, NULL, p_now);
-                IF NOT waiter.absent THEN
-                    UPDATE booking.ticket SET absent = true
-                    WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
-                    PERFORM booking.record(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
-                END IF;
+                UPDATE booking.ticket SET absent = true
+                WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
+                PERFORM booking.record(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
                 CONTINUE;
             END IF;
             want_key := format('%s %s', waiter.clinic_id, waiter.wanted);
