@@ -37,6 +37,7 @@ _SESSION = {
 _LOST = (
     OSError,  # includes TimeoutError
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # the driver's own confusion when the server dies in the middle of an answer
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.ConnectionDoesNotExistError,
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,
@@ -67,6 +68,9 @@ def unreachable_as_ours() -> Iterator[None]:
             f"DATABASE_URL is no address of a PostgreSQL server ({error}). "
             "Write it like postgresql://user:password@host:5432/database."
         ) from None
+    except asyncpg.PostgresError as error:
+        error.detail = None  # it quotes rows, and whoever catches this may log it
+        raise
     except asyncpg.InterfaceError as error:
         if _says_closed(error):
             raise _unreachable(error) from error
@@ -191,8 +195,9 @@ class Database(_Runner):
             answer = await getattr(connection, method)(*args, **options)
         except _LOST as error:
             raise _unreachable(error) from error
-        except asyncpg.PostgresError:
+        except asyncpg.PostgresError as error:
             usable = True
+            error.detail = None  # it quotes rows, and whoever catches this may log it
             raise
         except asyncpg.InterfaceError as error:
             if _says_closed(error):

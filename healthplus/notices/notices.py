@@ -1,0 +1,105 @@
+"""Tells people what became of their bookings: sends what the outbox holds, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from healthplus.database import Database, PostgresError, Record, load
+from healthplus.errors import HealthPlusError, NoticeUndelivered
+from healthplus.notices.sender import NoSender, Senders
+from healthplus.notices.texts import email_of, sms_of
+
+queries = load(Path(__file__).with_name("queries.sql"))
+logger = logging.getLogger(__name__)
+
+BATCH_MAX = 50
+"""Also the most messages of one channel under way at once."""
+LEASE = timedelta(seconds=30)
+"""How long what was taken is left to its taker: longer than a batch lasts. Doubles with each try."""
+AGAIN_AFTER_MAX = timedelta(minutes=10)
+KEPT = timedelta(days=90)
+IDLE_SECONDS = 0.5
+ERROR_SECONDS = 5.0
+FORGET_EVERY_SECONDS = 3600.0
+
+Channel: TypeAlias = Literal["sms", "email"]
+_Done: TypeAlias = list[tuple[int, UUID, str]]  # provider, notice, outcome
+
+
+class Notices:
+    """The background task; any number of processes may run it. A channel that is not set up is left alone."""
+
+    def __init__(self, database: Database, senders: Senders, site_url: str, client_margin: timedelta) -> None:
+        self._database = database
+        self._senders = senders
+        self._site_url = site_url
+        self._client_margin = client_margin
+
+    async def run(self) -> None:
+        """Run until cancelled. Each channel by itself, so that a slow mail server keeps no SMS waiting."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._forget())
+            if not isinstance(self._senders.sms, NoSender):
+                tasks.create_task(self._send("sms"))
+            if not isinstance(self._senders.email, NoSender):
+                tasks.create_task(self._send("email"))
+
+    async def sweep(self, channel: Channel) -> int:
+        """Send one batch of what is due; give how many were due. What failed comes up again later."""
+        due = await self._database.fetch(queries.take_due, channel, BATCH_MAX, LEASE, AGAIN_AFTER_MAX)
+        done: _Done = []
+        failures: list[str] = []
+        try:
+            await asyncio.gather(*(self._deliver(row, channel, done, failures) for row in due))
+        finally:  # also when told to stop: what has gone out should not go out again
+            if done:
+                done.sort()  # two processes that mark the same, after a lease has run out, do so in the same order
+                await self._database.execute(queries.mark, *map(list, zip(*done, strict=True)))
+        if failures:
+            logger.warning("%d of %d notices by %s were not sent: %s", len(failures), len(due), channel, failures[-1])
+        if given_up := sum(outcome == "failed" for *_, outcome in done):
+            logger.warning("gave up %d notices by %s that could not be sent in time", given_up, channel)
+        return len(due)
+
+    async def _deliver(self, row: Record, channel: Channel, done: _Done, failures: list[str]) -> None:
+        outcome = row["outcome"]
+        if outcome is None:
+            try:
+                if channel == "sms":
+                    await self._senders.sms.send(sms_of(row, self._site_url, self._client_margin))
+                else:
+                    await self._senders.email.send(email_of(row, self._site_url, self._client_margin))
+            except NoticeUndelivered as error:
+                failures.append(error.detail)
+                return
+            except Exception as error:  # one that cannot be sent must not keep back, or repeat, the others
+                failures.append(type(error).__name__)  # its text may quote the message
+                return
+            outcome = "sent"
+        done.append((row["provider_id"], row["notice_id"], outcome))
+
+    async def _send(self, channel: Channel) -> None:
+        while True:
+            try:
+                if await self.sweep(channel) < BATCH_MAX:
+                    await asyncio.sleep(IDLE_SECONDS)
+            except (HealthPlusError, PostgresError) as error:
+                logger.warning("what is to be told by %s could not be looked up or marked: %s", channel, _name(error))
+                await asyncio.sleep(ERROR_SECONDS)
+
+    async def _forget(self) -> None:
+        while True:
+            try:
+                await self._database.execute(queries.forget, KEPT)
+            except (HealthPlusError, PostgresError) as error:
+                logger.warning("old notices could not be deleted: %s", _name(error))
+            await asyncio.sleep(FORGET_EVERY_SECONDS)
+
+
+def _name(error: HealthPlusError | PostgresError) -> str:
+    return str(getattr(error, "sqlstate", None) or type(error).__name__)

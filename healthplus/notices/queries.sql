@@ -1,0 +1,58 @@
+-- name: take_due
+-- Some of what is due by a channel, offers first: they are soon no news. It comes up again after $3, doubled by each try up to
+-- $4, unless marked by then: this keeps processes from sending the same, and is the only memory that a try failed. With each
+-- comes what is to be said; or what has become of it instead: `failed` after its time, `void` when it is true no longer or
+-- nobody can be told.
+WITH taken AS (
+    UPDATE notices.notice
+    SET tries = least(tries + 1, 30000), due_at = (SELECT public.app_now()) + least($3::interval * 2.0 ^ least(tries, 30), $4::interval)
+    WHERE (provider_id, notice_id) IN (
+        SELECT provider_id, notice_id FROM notices.notice
+        WHERE channel = $1::text::notices.channel AND due_at <= (SELECT public.app_now())
+        ORDER BY until LIMIT $2
+        FOR UPDATE SKIP LOCKED)
+    RETURNING *
+)
+SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
+    city.time_zone, booking.deadline, booking.offer, booking.fee_paise, booking.funding::text,
+    ticket.state::text AS ticket_state,
+    CASE
+        WHEN way.address IS NULL THEN 'void'
+        WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
+        WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
+        WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
+        WHEN taken.until <= (SELECT public.app_now()) THEN 'failed'
+    END AS outcome
+FROM taken
+JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
+JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
+JOIN directory.city ON city.city_id = clinic.city_id
+LEFT JOIN people.patient ON patient.patient_id = taken.patient_id
+LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
+CROSS JOIN LATERAL (SELECT CASE taken.channel WHEN 'sms' THEN patient.phone ELSE patient.email END AS address) AS way
+
+-- name: mark
+-- What became of them.
+UPDATE notices.notice
+SET due_at = NULL,
+    sent_at = CASE WHEN outcome = 'sent' THEN (SELECT public.app_now()) END,
+    failed_at = CASE WHEN outcome = 'failed' THEN (SELECT public.app_now()) END
+FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS done (provider_id, notice_id, outcome)
+WHERE notice.provider_id = done.provider_id AND notice.notice_id = done.notice_id AND due_at IS NOT NULL
+
+-- name: forget
+-- Nobody asks any more what was told so long ago.
+DELETE FROM notices.notice WHERE created_at < (SELECT public.app_now()) - $1::interval
+
+-- name: show_in_sandbox
+-- A message for the demo page; of all of them the last $4 are kept.
+WITH shown AS (
+    INSERT INTO notices.sandbox_message (at, channel, masked_address, text)
+    VALUES ((SELECT public.app_now()), $1::text::notices.channel, $2, $3)
+    RETURNING message_id
+)
+DELETE FROM notices.sandbox_message USING shown WHERE sandbox_message.message_id <= shown.message_id - $4::bigint
+
+-- name: sandbox_messages
+-- What the sandbox shows, newest first.
+SELECT at, channel::text AS channel, masked_address, text FROM notices.sandbox_message ORDER BY message_id DESC LIMIT $1

@@ -1,0 +1,188 @@
+"""The ways out of the product: SMS and e-mail, in earnest or in a sandbox that only shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import aiosmtplib
+import msgspec
+
+from healthplus.database import Database, load
+from healthplus.errors import BadInput, NoticeUndelivered
+from healthplus.settings import Settings
+
+queries = load(Path(__file__).with_name("queries.sql"))
+logger = logging.getLogger(__name__)
+
+SECONDS_MAX = 10.0
+"""How long a relay may take over one message."""
+SANDBOX_MESSAGES_MAX = 200
+
+
+class Sms(msgspec.Struct, frozen=True):
+    """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`."""
+
+    to: str
+    text: str
+    template_id: str
+
+    def __repr__(self) -> str:
+        return f"Sms({self.template_id})"  # neither number nor code, wherever this ends up
+
+
+class Email(msgspec.Struct, frozen=True):
+    to: str
+    subject: str
+    text: str
+
+    def __repr__(self) -> str:
+        return "Email()"
+
+
+class SmsSender(Protocol):
+    """Raises NoticeUndelivered when the message was not handed over, or possibly not."""
+
+    async def send(self, message: Sms, /) -> None: ...
+
+
+class EmailSender(Protocol):
+    """Raises NoticeUndelivered when the message was not handed over, or possibly not."""
+
+    async def send(self, message: Email, /) -> None: ...
+
+
+class NoSender:
+    """Stands where nothing has been set up."""
+
+    def __init__(self, way: str) -> None:
+        self._way = way
+
+    async def send(self, _message: Sms | Email, /) -> None:
+        raise NoticeUndelivered(f"{self._way} has not been set up here.")
+
+
+class SandboxSender:
+    """Shows messages on the demo page and in the log instead of sending them: the one place where a code is logged."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def send(self, message: Sms | Email, /) -> None:
+        masked = f"••• {message.to[-4:]}" if isinstance(message, Sms) else f"••• @{message.to.rpartition('@')[2]}"
+        channel = "sms" if isinstance(message, Sms) else "email"
+        await self._database.execute(queries.show_in_sandbox, channel, masked, message.text, SANDBOX_MESSAGES_MAX)
+        # A warning, since it must be seen whatever is logged else.
+        logger.warning("sandbox %s to %s: %s", channel, masked, message.text)
+
+
+class HttpSmsSender:
+    """Hands messages to the operator's relay, with what India's register of senders (DLT) asks for."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
+        assert settings.sms_url is not None
+        self._session = session
+        self._url = settings.sms_url
+        self._headers = {"Authorization": f"Bearer {settings.sms_token}"} if settings.sms_token else {}
+        self._sender = settings.sms_sender
+        self._entity_id = settings.dlt_entity_id
+        self._templates = dlt_templates(settings.dlt_templates)
+
+    async def send(self, message: Sms, /) -> None:
+        body = {
+            "to": message.to,
+            "text": message.text,
+            "sender": self._sender,
+            "entity_id": self._entity_id,
+            "template_id": self._templates.get(message.template_id),
+        }
+        try:
+            # A redirect would take number, text and token to wherever it points.
+            async with self._session.post(self._url, json=body, headers=self._headers, allow_redirects=False) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
+            raise NoticeUndelivered(f"The SMS relay could not be reached ({type(error).__name__}).") from None
+        if not 200 <= status < 300:
+            raise NoticeUndelivered(f"The SMS relay answered {status}.")
+
+
+class SmtpSender:
+    """Hands messages to a mail server, a connection each.
+
+    smtp:// turns to TLS by STARTTLS or does not send, smtps:// begins with TLS, smtp+plain:// goes without: it is for a
+    server on the same machine.
+    """
+
+    def __init__(self, url: str, mail_from: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
+            raise BadInput("HEALTHPLUS_SMTP_URL must be like smtp://user:password@host:587, or smtps:// for port 465.")
+        self._from = mail_from
+        self._tls = parts.scheme == "smtps"
+        self._client: dict[str, Any] = {
+            "hostname": parts.hostname,
+            "port": port or (465 if self._tls else 587),
+            "username": unquote(parts.username) if parts.username else None,
+            "password": unquote(parts.password) if parts.password else None,
+            "use_tls": self._tls,
+            "start_tls": parts.scheme == "smtp",
+        }
+
+    async def send(self, message: Email, /) -> None:
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = self._from, message.to, message.subject
+        mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=self._from.rpartition("@")[2])
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.text)
+        try:
+            async with asyncio.timeout(SECONDS_MAX):  # in all; the library's own limit is for each command
+                await aiosmtplib.send(mail, recipients=[message.to], **self._client)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            # The server's own words may quote the address.
+            code = getattr(error, "code", "")
+            raise NoticeUndelivered(f"The mail server did not take it ({type(error).__name__} {code}).") from None
+
+
+def dlt_templates(text: str) -> Mapping[str, str]:
+    """Read `booked=1107… code=1107…`: under which id each of our texts is registered."""
+    pairs = [pair.partition("=") for pair in text.split()]
+    if not all(name and equals and number for name, equals, number in pairs):
+        raise BadInput("HEALTHPLUS_DLT_TEMPLATES must be like `booked=1107161234567890123 code=1107161234567890124`.")
+    return {name: number for name, _, number in pairs}
+
+
+class Senders(msgspec.Struct, frozen=True):
+    sms: SmsSender
+    email: EmailSender
+
+
+@contextlib.asynccontextmanager
+async def open_senders(settings: Settings, database: Database) -> AsyncIterator[Senders]:
+    """Give the senders that the settings ask for."""
+    if settings.sandbox_notices:
+        sandbox = SandboxSender(database)
+        yield Senders(sandbox, sandbox)
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        sms: SmsSender = NoSender("SMS")
+        email: EmailSender = NoSender("E-mail")
+        if settings.sms_url:
+            session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS_MAX))
+            sms = HttpSmsSender(await stack.enter_async_context(session), settings)
+        if settings.smtp_url:
+            if not settings.mail_from:
+                raise BadInput("HEALTHPLUS_MAIL_FROM is not set; with HEALTHPLUS_SMTP_URL, say from whom mail comes.")
+            email = SmtpSender(settings.smtp_url, settings.mail_from)
+        yield Senders(sms, email)

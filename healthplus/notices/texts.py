@@ -1,0 +1,102 @@
+"""All that people are told, in English; another language is another table like TEXTS.
+
+Neither doctor nor clinic is named, nor what they treat: a message is read over shoulders and on locked screens, and
+lies about for years. For the same reason the link is the same in all: the page behind it asks who is there.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from healthplus.database import Record
+from healthplus.notices.sender import Email, Sms
+
+PAGE = "/appointments"
+
+
+class Text(NamedTuple):
+    """`said` and `act` make the SMS, in ASCII: one other letter and an SMS holds half as many. DLT registers each."""
+
+    subject: str
+    said: str
+    act: str
+    with_fee: bool = False
+
+
+TEXTS = {
+    "booked": Text("Your visit is booked", "Your visit is booked for {when}.", "See, move or cancel it", with_fee=True),
+    "moved": Text("Your visit has moved", "Your visit has moved to {when}.", "See, move or cancel it", with_fee=True),
+    "cancelled": Text(
+        "Your visit is cancelled",
+        "Your visit on {when} is cancelled. What was paid online goes back.",
+        "Book again",
+    ),
+    "needs_rebooking": Text(
+        "Please choose another time", "Your visit on {when} cannot take place then.", "Choose another time or cancel"
+    ),
+    "expired": Text(
+        "Your 5 minutes are over",
+        "Your 5 minutes are over; {when} was released. What was paid goes back.",
+        "Try again",
+    ),
+    "offered": Text(
+        "It's your turn",
+        "It's your turn: {when} is held for you until {until}, then for the next.",
+        "Take it",
+        with_fee=True,
+    ),
+    "offer_lapsed": Text("Your turn is over", "Your turn is over: {when} was not taken in time.", "See other times"),
+    "offer_missed": Text(
+        "A time came while you were away",
+        "A time came while you were away. You keep your number, but others go first until you are back.",
+        "Be back",
+    ),
+    "refunded": Text(
+        "Your money is on its way back",
+        "What you paid went back to you. Your bank may take some days to show it.",
+        "Details",
+    ),
+}
+
+_FUNDING = {"online": "paid online", "clinic": "to be paid at the clinic"}
+
+
+def template_of(row: Record) -> str:
+    """Say which text fits: an offer that nobody took ends otherwise than a hold does."""
+    if row["kind"] == "expired" and row["offer"]:
+        return "offer_missed" if row["ticket_state"] in ("waiting", "offered") else "offer_lapsed"
+    return str(row["kind"])
+
+
+def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
+    template = template_of(row)
+    text = TEXTS[template]
+    said = text.said.format_map(_facts(row, client_margin))
+    return Sms(row["address"], f"HealthPlus: {said} {text.act}: {site_url}{PAGE}", template)
+
+
+def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
+    text = TEXTS[template_of(row)]
+    facts = _facts(row, client_margin)
+    lines = [text.said.format_map(facts)]
+    if text.with_fee and row["funding"] in _FUNDING and row["fee_paise"]:
+        lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
+    lines += [f"{text.act}: {site_url}{PAGE}", "HealthPlus"]
+    return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n")
+
+
+def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:
+    zone = ZoneInfo(row["time_zone"])
+    starts_at = row["starts_at"].astimezone(zone)
+    rupees, paise = divmod(row["fee_paise"], 100)
+    return {
+        "when": f"{starts_at:%a} {starts_at.day} {starts_at:%b}, {_clock(starts_at, '%M')} {starts_at:%Z}",
+        "until": _clock((row["deadline"] - client_margin).astimezone(zone), "%M:%S"),
+        "fee": f"Rs {rupees}.{paise:02}" if paise else f"Rs {rupees}",
+    }
+
+
+def _clock(at: datetime, rest: str) -> str:
+    return f"{at.hour % 12 or 12}:{at:{rest}} {'am' if at.hour < 12 else 'pm'}"

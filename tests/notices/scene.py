@@ -1,0 +1,73 @@
+"""People who can be reached, and a sender that remembers what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.database import Database, Record
+from healthplus.errors import NoticeUndelivered
+from healthplus.notices.notices import Channel, Notices
+from healthplus.notices.sender import Email, NoSender, Senders, Sms, SmsSender
+from tests.booking.races.scene import Scene
+
+SITE = "https://healthplus.example"
+LEASE_OVER = timedelta(seconds=31)
+
+
+class Recorder:
+    """Takes what it is given, unless told to fail or to wait."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sms | Email] = []
+        self.fails = False
+        self.under_way = 0
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+
+    async def send(self, message: Sms | Email, /) -> None:
+        self.under_way += 1
+        await self.may_go_on.wait()
+        if self.fails:
+            raise NoticeUndelivered("It was told to fail.")
+        self.sent.append(message)
+
+    @property
+    def templates(self) -> list[str]:
+        return sorted(message.template_id for message in self.sent if isinstance(message, Sms))
+
+
+def phone(patient_id: int) -> str:
+    return f"+9198{patient_id:08}"
+
+
+async def give_addresses(database: Database, patients: Sequence[int], *, sms: bool = True, email: bool = False) -> None:
+    await database.execute_many(
+        "UPDATE people.patient SET phone = $2, email = $3 WHERE patient_id = $1",
+        [(one, phone(one) if sms else None, f"p{one}@mail.example" if email else None) for one in patients],
+    )
+
+
+async def reachable(scene: Scene, count: int, *, sms: bool = True, email: bool = False) -> list[int]:
+    patients = await scene.patients(count)
+    await give_addresses(scene.database, patients, sms=sms, email=email)
+    return patients
+
+
+async def outbox(database: Database) -> list[Record]:
+    return await database.fetch("SELECT * FROM notices.notice ORDER BY created_at, notice.channel")
+
+
+async def kinds(database: Database) -> list[str]:
+    return [row["kind"] for row in await outbox(database)]
+
+
+def notices(database: Database, sms: SmsSender, email: Recorder | None = None) -> Notices:
+    return Notices(database, Senders(sms, email or NoSender("E-mail")), SITE, CLIENT_MARGIN)
+
+
+async def sweep_all(told: Notices, channel: Channel = "sms") -> None:
+    while await told.sweep(channel):
+        pass

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from healthplus.notices.sender import Email, Sms
+from healthplus.settings import Settings
+from healthplus.web.app import create_app
+from tests.web.conftest import connect
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
+    app = create_app(settings)
+    async with app.lifespan(), connect(app) as http:
+        yield http, app.state.services.code_messages.sender
+
+
+async def test_the_demo_page_shows_what_would_have_been_sent(dsn: str, tmp_path: Path) -> None:
+    async with running(Settings(dsn, tmp_path, sandbox_notices=True)) as (http, sandbox):
+        empty = await http.get("/demo")
+        assert "There are none yet" in empty.text
+        await sandbox.send(Sms("+919876543210", "First: 111111 & <b>bold</b>", "code"))
+        await sandbox.send(Email("asha@mail.example", "Booked", "Second\n\nline"))
+        page = await http.get("/demo")
+        assert "/demo" not in (await http.get("/api/v1/openapi.json")).text
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert (page.headers["cache-control"], page.headers["x-robots-tag"]) == ("no-store", "noindex")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.text.index("Second") < page.text.index("First")
+    assert "First: 111111 &amp; &lt;b&gt;bold&lt;/b&gt;" in page.text
+    assert "••• 3210" in page.text
+    assert not any(told in page.text for told in ("76543", "asha", "<script", "<style", "style="))
+
+
+async def test_there_is_no_demo_page_where_messages_are_sent(dsn: str, tmp_path: Path) -> None:
+    async with running(Settings(dsn, tmp_path)) as (http, _):
+        answer = await http.get("/demo")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,318 @@
+"""What is noted down is sent: at least once, in time or not at all, and never while it is no longer true."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from datetime import timedelta
+
+import pytest
+
+from healthplus.notices import notices as notices_module
+from healthplus.notices.notices import AGAIN_AFTER_MAX, KEPT
+from tests.booking.races.scene import OFFER_TIME, Scene, until
+from tests.notices.relay import Relay
+from tests.notices.scene import (
+    LEASE_OVER,
+    Recorder,
+    kinds,
+    notices,
+    outbox,
+    phone,
+    reachable,
+    sweep_all,
+)
+
+
+async def bookings(scene: Scene, count: int) -> list[int]:
+    provider = await scene.provider(slots=count)
+    patients = await reachable(scene, count)
+    for slot, patient in enumerate(patients):
+        await scene.booked(provider, patient, slot)
+    return patients
+
+
+async def offer(scene: Scene) -> int:
+    """Have something offered to somebody; give the patient."""
+    provider = await scene.provider()
+    holder, waiter = await reachable(scene, 2)
+    held = await scene.held(provider, holder)
+    await scene.waiting(provider, waiter)
+    await scene.release(provider, held, holder)
+    return waiter
+
+
+async def test_each_is_sent_once(scene: Scene) -> None:
+    patients = await bookings(scene, 3)
+    recorder = Recorder()
+    told = notices(scene.database, recorder)
+    await sweep_all(told)
+    await scene.forward(timedelta(hours=2))
+    await sweep_all(told)
+    assert sorted(message.to for message in recorder.sent) == [phone(patient) for patient in patients]
+    assert all(row["sent_at"] and not row["due_at"] for row in await outbox(scene.database))
+
+
+async def test_a_channel_that_fails_keeps_the_other_not(scene: Scene) -> None:
+    provider = await scene.provider()
+    (patient,) = await reachable(scene, 1, email=True)
+    await scene.booked(provider, patient)
+    sms, email = Recorder(), Recorder()
+    email.fails = True
+    told = notices(scene.database, sms, email)
+    running = asyncio.create_task(told.run())
+
+    async def sms_sent_and_email_tried() -> bool:
+        rows = {row["channel"]: row for row in await outbox(scene.database)}
+        return rows["sms"]["sent_at"] is not None and rows["email"]["tries"] == 1
+
+    await until(sms_sent_and_email_tried)
+    email.fails = False
+    await scene.forward(LEASE_OVER)
+
+    async def email_sent() -> bool:
+        return bool(email.sent)
+
+    await until(email_sent)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert (len(sms.sent), len(email.sent)) == (1, 1)
+
+
+async def test_what_fails_is_tried_ever_later_for_a_day(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    (patient,) = await bookings(scene, 1)
+    recorder = Recorder()
+    recorder.fails = True
+    told = notices(scene.database, recorder)
+    waits = []
+    with caplog.at_level(logging.WARNING):
+        for _ in range(300):
+            now = await scene.now()
+            await told.sweep("sms")
+            (row,) = await outbox(scene.database)
+            if row["due_at"] is None:
+                break
+            waits.append(row["due_at"] - now)
+            await scene.forward(row["due_at"] - now)
+    assert [round(wait.total_seconds()) for wait in waits[:5]] == [30, 60, 120, 240, 480]
+    assert round(max(waits) / AGAIN_AFTER_MAX, 2) == 1
+    assert timedelta(days=1) <= sum(waits, timedelta()) < timedelta(days=1) + 2 * AGAIN_AFTER_MAX
+    assert (row["sent_at"], row["failed_at"] is None) == (None, False)
+    assert "gave up" in caplog.text
+    assert phone(patient)[1:] not in caplog.text
+
+
+async def test_an_offer_is_announced_while_it_stands_only(scene: Scene) -> None:
+    recorder = Recorder()
+    await offer(scene)
+    await sweep_all(notices(scene.database, recorder))
+    assert recorder.templates == ["offered"]
+    taken = await offer(scene)
+    ticket = await scene.database.fetch_row("SELECT * FROM booking.ticket WHERE patient_id = $1", taken)
+    assert ticket
+    accepted = await scene.book.accept(ticket["provider_id"], ticket["ticket_id"], taken, "test")
+    assert accepted.code == "accepted"
+    await sweep_all(notices(scene.database, recorder))
+    assert recorder.templates == ["offered"]
+    await offer(scene)
+    await scene.forward(OFFER_TIME)
+    await notices(scene.database, recorder).sweep("sms")
+    assert recorder.templates == ["offered"]
+
+
+async def test_an_offer_goes_before_what_has_more_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bookings(scene, 3)
+    await offer(scene)
+    monkeypatch.setattr(notices_module, "BATCH_MAX", 1)
+    recorder = Recorder()
+    await notices(scene.database, recorder).sweep("sms")
+    assert recorder.templates == ["offered"]
+
+
+async def test_the_end_of_a_hold_is_no_news_after_an_hour(scene: Scene) -> None:
+    (patient,) = await reachable(scene, 1)
+    recorder = Recorder()
+    for late, count in ((timedelta(minutes=59), 1), (timedelta(minutes=61), 1)):
+        provider = await scene.provider()
+        await scene.held(provider, patient)
+        await scene.forward(timedelta(minutes=6))
+        await scene.book.settle(provider.provider_id)
+        await scene.forward(late)
+        await sweep_all(notices(scene.database, recorder))
+        assert recorder.templates == ["expired"] * count
+
+
+async def test_what_is_true_no_longer_is_not_said(scene: Scene) -> None:
+    provider = await scene.provider()
+    (patient,) = await reachable(scene, 1)
+    booked = await scene.booked(provider, patient)
+    await scene.book.cancel(provider.provider_id, booked, patient, "test")
+    recorder = Recorder()
+    await sweep_all(notices(scene.database, recorder))
+    assert recorder.templates == ["cancelled"]
+    assert [(row["kind"], row["failed_at"]) for row in await outbox(scene.database)] == [
+        ("booked", None),
+        ("cancelled", None),
+    ]
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+async def test_an_offer_nobody_took_is_told_by_what_became_of_the_ticket(scene: Scene, fetched: bool) -> None:
+    await offer(scene)
+    if fetched:
+        await scene.database.execute(
+            "INSERT INTO booking.presence (provider_id, ticket_id, seen_at, fetched_offer_id) "
+            "SELECT provider_id, ticket_id, now(), offer_id FROM booking.ticket WHERE state = 'offered'"
+        )
+    recorder = Recorder()
+    await scene.forward(OFFER_TIME)
+    await scene.book.settle(await scene.database.fetch_value("SELECT max(provider_id) FROM directory.provider"))
+    await sweep_all(notices(scene.database, recorder))
+    assert recorder.templates == ["offer_lapsed" if fetched else "offer_missed"]
+
+
+async def test_who_can_no_longer_be_reached_is_not_told(scene: Scene) -> None:
+    await bookings(scene, 1)
+    await scene.database.execute("UPDATE people.patient SET phone = NULL")
+    recorder = Recorder()
+    await sweep_all(notices(scene.database, recorder))
+    (row,) = await outbox(scene.database)
+    assert (recorder.sent, row["due_at"], row["sent_at"]) == ([], None, None)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_two_senders_send_once(scene: Scene, monkeypatch: pytest.MonkeyPatch, guarded: bool) -> None:
+    """The guard is the lease: without it, whoever looks while a message is under way sends it too."""
+    await bookings(scene, 20)
+    if not guarded:
+        lease = "+ least($3::interval * 2.0 ^ least(tries, 30), $4::interval)"
+        unguarded = notices_module.queries.take_due
+        assert lease in unguarded
+        unguarded = unguarded.replace(lease, "+ 0 * ($3::interval + $4::interval)")
+        monkeypatch.setitem(notices_module.queries, "take_due", unguarded)
+    recorder = Recorder()
+    recorder.may_go_on.clear()
+    sweeps = [asyncio.create_task(notices(scene.database, recorder).sweep("sms"))]
+    async with asyncio.timeout(20):
+        while recorder.under_way < 20:
+            await asyncio.sleep(0.01)
+    sweeps += [asyncio.create_task(notices(scene.database, recorder).sweep("sms")) for _ in range(3)]
+    await asyncio.sleep(0.3)
+    recorder.may_go_on.set()
+    taken = await asyncio.gather(*sweeps)
+    assert len(recorder.sent) == sum(taken)
+    if guarded:
+        assert taken == [20, 0, 0, 0]
+    else:
+        assert len(recorder.sent) > 20
+
+
+async def test_two_senders_share_the_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither waits for what the other has just taken."""
+    await bookings(scene, 6)
+    monkeypatch.setattr(notices_module, "BATCH_MAX", 3)
+    recorder = Recorder()
+    told = notices(scene.database, recorder)
+    async with scene.database.transaction() as transaction:
+        await transaction.execute("SELECT FROM notices.notice ORDER BY until LIMIT 3 FOR UPDATE")
+        assert await told.sweep("sms") == 3
+    assert await told.sweep("sms") == 3
+    assert len(recorder.sent) == 6
+
+
+SENDER = """
+import asyncio, sys
+from datetime import timedelta
+from healthplus.database import Database
+from healthplus.notices.notices import Notices
+from healthplus.notices.sender import open_senders
+from healthplus.settings import Settings
+
+async def main():
+    settings = Settings.from_environment({"DATABASE_URL": sys.argv[1], "HEALTHPLUS_SMS_URL": sys.argv[2]})
+    async with await Database.connect(sys.argv[1], 1, 2) as database, open_senders(settings, database) as senders:
+        await Notices(database, senders, settings.site_url, timedelta(seconds=5)).run()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_sender_loses_nothing(scene: Scene, dsn: str) -> None:
+    """It dies between handing its messages over and marking them: another sends them once the lease is over."""
+    patients = await bookings(scene, 3)
+    stuck = asyncio.Event()
+    async with Relay(stuck) as relay:
+        sender = await asyncio.create_subprocess_exec(sys.executable, "-c", SENDER, dsn, relay.url)
+        async with asyncio.timeout(20):
+            while len(relay.bodies) < 3:
+                await asyncio.sleep(0.01)
+        sender.send_signal(signal.SIGKILL)
+        await sender.wait()
+        stuck.set()
+    recorder = Recorder()
+    told = notices(scene.database, recorder)
+    assert await told.sweep("sms") == 0  # still left to the one that died
+    await scene.forward(LEASE_OVER)
+    await sweep_all(told)
+    assert sorted(message.to for message in recorder.sent) == [phone(patient) for patient in patients]
+
+
+async def test_a_sender_that_is_stopped_repeats_nothing_that_went_out(scene: Scene) -> None:
+    patients = await bookings(scene, 2)
+
+    class OneIsStuck(Recorder):
+        async def send(self, message: object, /) -> None:
+            if self.sent:
+                await asyncio.Event().wait()
+            self.sent.append(message)  # type: ignore[arg-type]
+
+    stuck = OneIsStuck()
+    sweeping = asyncio.create_task(notices(scene.database, stuck).sweep("sms"))
+    async with asyncio.timeout(10):
+        while not stuck.sent:
+            await asyncio.sleep(0.01)
+    sweeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeping
+    await scene.forward(LEASE_OVER)
+    recorder = Recorder()
+    await sweep_all(notices(scene.database, recorder))
+    assert sorted(message.to for message in stuck.sent + recorder.sent) == [phone(patient) for patient in patients]
+
+
+async def test_one_that_cannot_be_sent_keeps_no_other_back(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    patients = await bookings(scene, 3)
+
+    class Fault(Recorder):
+        async def send(self, message: object, /) -> None:
+            if message.to == phone(patients[1]):  # type: ignore[attr-defined]
+                raise UnicodeError(message.text)  # type: ignore[attr-defined]
+            self.sent.append(message)  # type: ignore[arg-type]
+
+    fault = Fault()
+    await sweep_all(notices(scene.database, fault))
+    assert sorted(message.to for message in fault.sent) == [phone(patients[0]), phone(patients[2])]
+    assert "UnicodeError" in caplog.text
+    assert "visit" not in caplog.text
+
+
+async def test_what_was_told_is_forgotten_after_90_days(scene: Scene) -> None:
+    await bookings(scene, 2)
+    told = notices(scene.database, Recorder())
+    await sweep_all(told)
+    for passed, left in ((KEPT - timedelta(hours=1), 2), (timedelta(hours=2), 0)):
+        await scene.forward(passed)
+        running = asyncio.create_task(told.run())
+
+        async def forgotten(left: int = left) -> bool:
+            return len(await kinds(scene.database)) == left
+
+        await until(forgotten)
+        if left:
+            await asyncio.sleep(0.3)
+            assert await forgotten()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

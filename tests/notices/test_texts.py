@@ -1,0 +1,158 @@
+"""What is said: when, and where to look; never who, where or what for."""
+
+from __future__ import annotations
+
+import random
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from healthplus.notices.sender import Email, Sms
+from healthplus.notices.texts import TEXTS, email_of, sms_of
+from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Scene
+from tests.booking.world import make_city, make_clinic
+from tests.notices.scene import SITE, Recorder, notices, reachable, sweep_all
+
+MARGIN = timedelta(seconds=5)
+ROW: dict[str, Any] = {
+    "kind": "booked",
+    "offer": False,
+    "ticket_state": None,
+    "address": "+919876543210",
+    "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
+    "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
+    "time_zone": "Asia/Kolkata",
+    "fee_paise": 50_000,
+    "funding": "online",
+}
+ROWS = [ROW | {"kind": kind} for kind in TEXTS if not kind.startswith("offer_")] + [
+    ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "lapsed")
+]
+
+
+def sms(**values: Any) -> Sms:
+    return sms_of(ROW | values, SITE, MARGIN)  # type: ignore[arg-type]
+
+
+def email(**values: Any) -> Email:
+    return email_of(ROW | values, SITE, MARGIN)  # type: ignore[arg-type]
+
+
+def test_every_text_fits_one_sms() -> None:
+    told = [sms(**row) for row in ROWS]
+    assert {one.template_id for one in told} == set(TEXTS)
+    for one in told:
+        assert one.text.isascii()
+        assert len(one.text) <= 160, one.text
+
+
+def test_times_are_the_citys_and_deadlines_the_clients() -> None:
+    assert "Wed 25 Nov, 10:20 am IST" in sms().text
+    assert "Wed 25 Nov, 5:50 am CET" in sms(time_zone="Europe/Berlin").text
+    assert "Tue 24 Nov, 11:50 pm EST" in sms(time_zone="America/New_York").text
+    assert "12:05 pm" in sms(starts_at=datetime(2026, 11, 25, 6, 35, tzinfo=UTC)).text
+    assert "12:05 am" in sms(starts_at=datetime(2026, 11, 24, 18, 35, tzinfo=UTC)).text
+    assert "until 10:22:15 am" in sms(kind="offered").text
+
+
+@pytest.mark.parametrize(
+    ("funding", "fee_paise", "said"),
+    [
+        ("online", 50_000, "The fee is Rs 500, paid online."),
+        ("clinic", 12_350, "The fee is Rs 123.50, to be paid at the clinic."),
+        ("clinic", 0, None),  # the clinic says what it costs
+        ("free", 0, None),
+    ],
+)
+def test_a_mail_says_the_fee(funding: str, fee_paise: int, said: str | None) -> None:
+    text = email(funding=funding, fee_paise=fee_paise).text
+    assert (said in text) if said else ("fee" not in text)
+    assert "fee" not in sms(funding=funding, fee_paise=fee_paise).text
+
+
+def test_the_link_is_the_same_in_all() -> None:
+    for row in ROWS:
+        assert sms(**row).text.endswith(f" {SITE}/appointments")
+        assert re.findall(r"https?://\S+", email(**row).text) == [f"{SITE}/appointments"]
+
+
+def words(chance: random.Random) -> str:
+    """A name of two or three words; letters that people's names have, and no other text would."""
+    letters = "abdeiklmnoprstuvzäéñकखगघ"
+    return " ".join(
+        "".join(chance.choices(letters, k=chance.randint(7, 10))).title() for _ in range(chance.randint(2, 3))
+    )
+
+
+async def test_no_name_of_provider_clinic_city_or_speciality_is_told(scene: Scene) -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    sms, email = Recorder(), Recorder()
+    told = notices(scene.database, sms, email)
+    for round_ in range(10):
+        if round_:
+            scene.clinic_id = await make_clinic(scene.database, await make_city(scene.database))
+        provider = await scene.provider(slots=2)
+        await name_all(scene, provider.provider_id, chance)
+        await tell_everything(scene, provider, told)
+    names = await scene.database.fetch(NAMES)
+    forbidden = {word.lower() for row in names for word in re.split(r"[\s-]+", row["name"])}
+    said = [one.text for one in (*sms.sent, *email.sent)] + [
+        one.subject for one in email.sent if isinstance(one, Email)
+    ]
+    kinds = {one.template_id for one in sms.sent if isinstance(one, Sms)}
+    assert kinds == set(TEXTS) - {"offer_lapsed"}, seed
+    assert len(forbidden) > 100
+    assert not [(word, text) for text in said for word in forbidden if word in text.lower()], seed
+
+
+NAMES = """SELECT name FROM directory.provider UNION ALL SELECT name || ' ' || address FROM directory.clinic
+UNION ALL SELECT name FROM directory.city UNION ALL SELECT name FROM directory.speciality"""
+NAME_ALL = (
+    "UPDATE directory.provider SET name = $2 WHERE provider_id = $1",
+    "UPDATE directory.clinic SET name = $2 WHERE name = 'Clinic' OR $1 = 0",
+    "UPDATE directory.clinic SET address = $2 WHERE address = '' OR $1 = 0",
+    "UPDATE directory.city SET name = $2 WHERE name = 'City' OR $1 = 0",
+    """WITH new AS (
+        INSERT INTO directory.speciality (slug, name) VALUES ('speciality-' || $1::bigint, $2) RETURNING speciality_id)
+    INSERT INTO directory.provider_speciality SELECT $1, speciality_id FROM new""",
+)
+
+
+async def name_all(scene: Scene, provider_id: int, chance: random.Random) -> None:
+    for sql in NAME_ALL:
+        await scene.database.execute(sql, provider_id, words(chance))
+
+
+async def tell_everything(scene: Scene, provider: Any, told: Any) -> None:
+    """Go through all that can happen to a booking, telling each as it happens."""
+
+    async def tell() -> None:
+        await sweep_all(told, "sms")
+        await sweep_all(told, "email")
+
+    async def pass_by(time: timedelta) -> None:
+        await scene.forward(time + timedelta(seconds=1))
+        await scene.database.execute("UPDATE booking.ticket SET present_at = public.app_now()")
+        await scene.book.settle(provider.provider_id)
+        await tell()
+
+    one, other, third = await reachable(scene, 3, email=True)
+    booked = await scene.booked(provider, one, 0)
+    await tell()
+    await scene.held(provider, other, 1)
+    await scene.waiting(provider, third)
+    await pass_by(HOLD_TIME)  # expired, and offered to the third
+    await pass_by(OFFER_TIME)  # not even looked at
+    await scene.book.reschedule(provider.provider_id, booked, one, provider.starts[1], "test")
+    await tell()
+    provider_id = provider.provider_id
+    await scene.book.add_leave(
+        provider_id, None, provider.opens_at, provider.closes_at, "", "test", flag_for_rebooking=True
+    )
+    await tell()
+    await scene.book.cancel(provider_id, booked, one, "test")
+    await scene.database.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
+    await tell()
