@@ -18,6 +18,8 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	.venv/bin/healthplus bench holds --json
 	.venv/bin/healthplus bench surge --json
+	.venv/bin/healthplus bench waiters --json
+	.venv/bin/healthplus bench waiters --open 5000 --json
 
 test-long: $(INSTALLED)
 	.venv/bin/pytest -m long --numprocesses 0

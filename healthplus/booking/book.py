@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -75,8 +76,10 @@ class Book:
     `patient_id` must own what is touched; None is staff or the system. `actor` owns the idempotency `key`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, changed: Callable[[int], None] = lambda _: None) -> None:
+        """`changed` is told of each provider whose book a verb has been at, once that is committed."""
         self._database = database
+        self.changed = changed
         self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     def _turn(self, provider_id: int) -> asyncio.Semaphore:
@@ -85,8 +88,11 @@ class Book:
             provider_id, asyncio.Semaphore(CALLS_PER_PROVIDER_MAX)
         )
 
-    async def _call(self, verb: str, *args: object) -> Outcome:
-        row = await self._database.fetch_row(queries[verb], *args)
+    async def _call(self, verb: str, provider_id: int, *args: object) -> Outcome:
+        try:
+            row = await self._database.fetch_row(queries[verb], provider_id, *args)
+        finally:
+            self.changed(provider_id)  # also after a lost connection: perhaps it was
         assert row is not None
         return Outcome(*row)
 
@@ -255,14 +261,6 @@ class Book:
     async def booking(self, provider_id: int, booking_id: UUID, patient_id: int) -> Record | None:
         """Give a patient's own hold or booking, or None."""
         return await self._database.fetch_row(queries.booking, provider_id, booking_id, patient_id)
-
-    async def ticket(self, provider_id: int, ticket_id: UUID, patient_id: int) -> Record | None:
-        """Give a patient's own ticket with its position and offer, or None."""
-        return await self._database.fetch_row(queries.ticket, provider_id, ticket_id, patient_id)
-
-    async def see(self, provider_id: int, ticket_id: UUID, fetched_offer_id: UUID | None) -> None:
-        """Note that a waiting client was seen just now, and which offer it was shown."""
-        await self._database.execute(queries.see, provider_id, ticket_id, fetched_offer_id)
 
     async def claim(self, patient_id: int) -> Record | None:
         """Give what takes, or last took, a patient's one place: provider_id with booking_id or ticket_id."""

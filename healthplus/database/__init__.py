@@ -3,6 +3,7 @@
 from asyncpg import PostgresError, Range
 
 from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.hints import Hints
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
@@ -11,6 +12,7 @@ from healthplus.database.running import running_database
 __all__ = [
     "Database",
     "EmbeddedServer",
+    "Hints",
     "PostgresError",
     "Queries",
     "Range",

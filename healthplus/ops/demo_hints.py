@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData
+from healthplus.people.consent import CURRENT
 
 _READ_ID = """python3 -c 'import json,sys; told=json.load(sys.stdin); print(told.get("id") or sys.exit(str(told)))'"""
 
@@ -49,10 +50,15 @@ HELD=$(ask $FIRST $DOCTOR/holds -d '{wanted}' | {_READ_ID})
 ask $SECOND $DOCTOR/holds -d '{wanted}'
 WAIT=$(ask $SECOND $DOCTOR/waits -d '{window}' | {_READ_ID})
 
-# The first lets it go: it is offered to the one who waits, and to nobody else
-ask $FIRST -X DELETE $DOCTOR/holds/$HELD
-ask $SECOND $DOCTOR/waits/$WAIT
+# The first lets it go while the second asks for news: it is offered to the one who waits, and to nobody else
+NEWS=$(ask $SECOND $DOCTOR/waits/$WAIT | python3 -c 'import json,sys; print(json.load(sys.stdin)["version"])')
+ask $SECOND "$DOCTOR/waits/$WAIT?after=$NEWS" & sleep 1
+ask $FIRST -X DELETE $DOCTOR/holds/$HELD; wait
 ask $SECOND -X POST $DOCTOR/waits/$WAIT/accept -d '{{}}'
+
+# Sign in by phone: nothing is sent; the code is shown at {address}/demo
+CODE_ID=$(ask "" {address}/api/v1/codes -d '{{"phone": "98765 43210", "consent": "{CURRENT.version}"}}' | {_READ_ID})
+read -p 'Code: ' CODE; ask "" {address}/api/v1/codes/$CODE_ID/verify -d "{{\\"code\\": \\"$CODE\\"}}"
 
 # Everything the API can do
 ask $FIRST {address}/api/v1/openapi.json

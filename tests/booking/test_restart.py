@@ -15,7 +15,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.errors import DatabaseUnreachable
 from healthplus.ops.check import violations
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift, see
 
 SMALL = {"shared_buffers": "128MB"}
 
@@ -35,7 +35,7 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
         waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, "test")
         assert held.booking_id
         assert waiting.ticket_id
-        await book.see(provider, waiting.ticket_id, None)
+        await see(db, provider, waiting.ticket_id)
         await db.execute("UPDATE booking.ticket SET present_at = present_at - interval '10 minutes'")
         await db.execute("UPDATE booking.presence SET seen_at = seen_at - interval '10 minutes'")
         return provider, held.booking_id, waiting.ticket_id
@@ -72,7 +72,7 @@ async def lose_a_session_ten_minutes_later(dsn: str, provider: int, ticket: UUID
         # By the product's clock, the server was started ten minutes ago.
         await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('10 minutes')")
         await db.execute("UPDATE booking.booking SET deadline = deadline + interval '10 minutes'")
-        await Book(db).see(provider, ticket, None)
+        await see(db, provider, ticket)
         os.kill(await db.fetch_value("SELECT pg_backend_pid()"), signal.SIGKILL)
     async with asyncio.timeout(30):
         while True:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, time
+from uuid import UUID
 
 from healthplus.database import Database
+from healthplus.waiting.presence import Presence
 
 
 async def freeze_clock(db: Database) -> None:
@@ -92,3 +94,10 @@ async def make_patients(db: Database, count: int) -> list[int]:
         "INSERT INTO people.patient (name) SELECT 'Patient' FROM generate_series(1, $1) RETURNING patient_id", count
     )
     return [row["patient_id"] for row in rows]
+
+
+async def see(db: Database, provider_id: int, ticket_id: UUID, offer_id: UUID | None = None) -> None:
+    """Note that a waiting client was seen, and which offer it was shown."""
+    presence = Presence(db)
+    await presence.see(provider_id, ticket_id, offer_id)
+    await presence.flush()

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import os
 from datetime import datetime
 from typing import Any
 
+from litestar import Litestar
+
+from healthplus.waiting.presence import FLUSH_SECONDS
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL, POLLS_PER_TICKET_MAX
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
@@ -127,3 +133,112 @@ async def test_somebody_elses_wait_is_not_there(asha: Client, bina: Client, anyo
     problem(await bina.post(f"{wait['url']}/accept"), 404)
     problem(await anyone.get(wait["url"]), 401)
     assert await world.counts() == counts
+
+
+async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client, world: World) -> None:
+    held = await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    assert (wait["position"], wait["holds_ahead"]) == (1, 1)
+    assert wait["next_lapse_at"] is not None
+    poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
+    assert not (await asyncio.wait([poll], timeout=0.5))[0]
+    await asha.delete(held["url"])
+    async with asyncio.timeout(2):
+        offered = (await poll).json()
+    assert offered["state"] == "offered"
+    assert offered["version"] != wait["version"]
+
+
+async def test_news_that_came_between_two_polls_is_told_at_once(asha: Client, bina: Client, world: World) -> None:
+    held = await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    await asha.delete(held["url"])
+    async with asyncio.timeout(2):
+        assert (await bina.get(wait["url"], params={"after": wait["version"]})).json()["state"] == "offered"
+
+
+async def test_everyone_is_told_that_all_is_booked(asha: Client, bina: Client, chand: Client, world: World) -> None:
+    held = await hold(asha, wanted(world, 18, FREE))
+    waits = [(client, await join(client, evening(world))) for client in (bina, chand)]
+    polls = [asyncio.create_task(client.get(w["url"], params={"after": w["version"]})) for client, w in waits]
+    await asyncio.sleep(0.3)
+    await asha.post(f"{held['url']}/payment", PAY)
+    async with asyncio.timeout(2):
+        assert [(await poll).json()["state"] for poll in polls] == ["full", "full"]
+
+
+async def test_what_is_said_of_the_holds_ahead_follows_them(
+    asha: Client, bina: Client, chand: Client, world: World
+) -> None:
+    morning = {"clinic_id": 1, "from": world.at(9), "to": world.at(10)}
+    await hold(asha, wanted(world, 9, 1))
+    other = await hold(chand, wanted(world, 9, 1) | {"start": world.at(9, 30)})
+    wait = await join(bina, morning)
+    assert wait["holds_ahead"] == 2
+    poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
+    await asyncio.sleep(0.2)
+    await chand.post(f"{other['url']}/payment", PAY)
+    async with asyncio.timeout(4):
+        assert (await poll).json()["holds_ahead"] == 1
+
+
+async def test_a_draining_process_sends_its_pollers_elsewhere(
+    app: Litestar, asha: Client, bina: Client, world: World
+) -> None:
+    await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    polls = [asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]})) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    os.kill(os.getpid(), DRAIN_SIGNAL)
+    async with asyncio.timeout(2):
+        for poll in polls:
+            answer = await poll
+            assert (answer.json()["reconnect"], answer.json()["state"]) == (True, "waiting")
+            assert answer.headers["connection"] == "close"
+    assert (await bina.get(wait["url"], params={"after": wait["version"]})).json()["reconnect"] is True
+
+
+async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(asha: Client, bina: Client, world: World) -> None:
+    await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    polls = []
+    for _ in range(POLLS_PER_TICKET_MAX + 1):
+        polls.append(asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]})))
+        await asyncio.sleep(0.1)
+    done, waiting = await asyncio.wait(polls, timeout=0.5)
+    assert done == {polls[0]}
+    for poll in waiting:
+        poll.cancel()
+
+
+async def test_somebody_elses_wait_cannot_be_polled(asha: Client, bina: Client, chand: Client, world: World) -> None:
+    await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
+    await asyncio.sleep(0.2)
+    for path in (wait["url"], f"waits/{wait['id']}"):
+        problem(await chand.get(path, params={"after": wait["version"]}), 404)
+    problem(await bina.get(wait["url"], params={"after": "x" * 65}), 400)
+    poll.cancel()
+
+
+async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client, world: World) -> None:
+    await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    assert (await bina.get("waits")).json() == [wait]
+    assert (await bina.get(f"waits/{wait['id']}")).json() == wait
+    assert (await asha.get("waits")).json() == []
+    await bina.delete(wait["url"])
+    assert (await bina.get("waits")).json() == []
+    assert (await bina.get(f"waits/{wait['id']}")).json()["state"] == "left"
+
+
+async def test_who_polls_is_present(asha: Client, bina: Client, app: Litestar, world: World) -> None:
+    await hold(asha, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    await world.pass_time(seconds=50)
+    poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
+    await asyncio.sleep(FLUSH_SECONDS + 0.5)
+    poll.cancel()
+    await world.pass_time(seconds=40)
+    assert await world.database.fetch_value("SELECT booking.is_present(ticket, app_now()) FROM booking.ticket")

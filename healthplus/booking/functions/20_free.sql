@@ -194,11 +194,15 @@ CREATE FUNCTION booking.next_free(p_provider_id bigint, p_now timestamptz) RETUR
 DECLARE
     found_at timestamptz;
     steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
+    reach interval;
 BEGIN
+    -- a day more than can be booked, as days begin at other times in other places
+    SELECT make_interval(days => max_booking_days + 2) INTO reach FROM directory.provider WHERE provider_id = p_provider_id;
     FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
+        EXIT WHEN steps[i] > reach;
         SELECT min(starts_at) INTO found_at
         -- a run that straddles two steps is found in the second, which begins a slot's greatest length earlier
-        FROM booking.runs(p_provider_id, NULL, p_now + steps[i] - interval '8 hours', p_now + steps[i + 1], 1, p_now);
+        FROM booking.runs(p_provider_id, NULL, p_now + steps[i] - interval '8 hours', p_now + least(steps[i + 1], reach), 1, p_now);
         EXIT WHEN found_at IS NOT NULL;
     END LOOP;
     RETURN found_at;

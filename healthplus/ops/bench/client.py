@@ -45,6 +45,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(raw)
         return self._answer
 
+    @property
+    def is_open(self) -> bool:
+        return not self._transport.is_closing()
+
     def close(self) -> None:
         self._transport.close()
 
@@ -86,6 +90,14 @@ def post(path: str, token: str, key: str, document: object) -> bytes:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def delete(path: str, token: str, key: str) -> bytes:
+    """Give the bytes of a request that gives something back."""
+    return (
+        f"DELETE /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"Idempotency-Key: {key}\r\n\r\n"
+    ).encode()
 
 
 def get(path: str, token: str) -> bytes:

@@ -15,10 +15,11 @@ import uvloop
 from healthplus.ops.bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus.ops.bench.stage import BenchFailed, running_server
 from healthplus.ops.bench.surge import SurgePlan, SurgeResult, bench_surge
+from healthplus.ops.bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 
-_SECONDS_MAX = 42  # besides the server's start and stop
+_SECONDS_MAX = 120  # besides the server's start and stop
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, SurgeResult)
+_R = TypeVar("_R", HoldsResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -46,6 +47,16 @@ def surge_command(clients: int, processes: int, as_json: bool) -> None:
     _print(run(bench_surge, SurgePlan(clients=clients, processes=processes)), as_json)
 
 
+@bench_group.command("waiters")
+@click.option("--open", "waiters", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="Long polls.")
+@click.option("--offers", type=click.IntRange(1, 1000), default=200, show_default=True, help="Slots given back.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) -> None:
+    """Let many wait for one doctor, and tell the first of them of each slot that is given back."""
+    _print(run(bench_waiters, WaitersPlan(waiters, min(offers, waiters), processes)), as_json)
+
+
 def run(
     bench: Callable[[str, Path, _P], Awaitable[_R]], plan: _P, server_settings: Mapping[str, str] | None = None
 ) -> _R:
@@ -63,7 +74,7 @@ def run(
         return uvloop.run(within_time(dsn, folder))
 
 
-def _print(result: HoldsResult | SurgeResult, as_json: bool) -> None:
+def _print(result: HoldsResult | SurgeResult | WaitersResult, as_json: bool) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():
             click.echo(f"{name:>20}  {value}")

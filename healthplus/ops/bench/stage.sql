@@ -30,7 +30,7 @@ SELECT n, 'Patient ' || n FROM generate_series(1, $1::bigint) AS n
 
 -- name: put_tokens
 -- A patient's token is $2 and their number.
-INSERT INTO people.patient_token (token_hash, patient_id)
+INSERT INTO people.session (token_hash, patient_id)
 SELECT sha256(convert_to($2::text || n, 'UTF8')), n FROM generate_series(1, $1::bigint) AS n
 
 -- name: analyze
@@ -58,7 +58,11 @@ FROM booking.event WHERE provider_id BETWEEN $1 AND $2 AND kind = 'booked'
 
 -- name: end_captures
 -- What pgbench set aside is not known to the gateway, which must not be asked for it.
-UPDATE payments.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL
+WITH ended AS (
+    UPDATE payments.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL RETURNING *
+)
+INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_paise, source, at)
+SELECT provider_id, hold_id, authorisation, state, amount_paise, 'answer', at FROM ended
 
 -- name: live_tickets
 -- How many of a provider's tickets are still to be decided.
@@ -76,3 +80,8 @@ WITH provider AS (
 DELETE FROM schedule.shift
 WHERE starts <> '09:00' OR weekday <> (
     SELECT extract(isodow FROM $1::timestamptz AT TIME ZONE time_zone) FROM directory.city WHERE city_id = 1)
+
+-- name: sessions
+-- The app's sessions at the database, besides the one that asks.
+SELECT pid, state, coalesce(xact_start, state_change) AS since FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'healthplus%'

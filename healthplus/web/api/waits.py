@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.common import (
     PROBLEMS,
@@ -23,12 +23,19 @@ from healthplus.web.api.models import (
     Wait,
     WaitRequest,
     booking_of_outcome,
-    wait_of_row,
-    wait_url,
+    wait_of_place,
 )
 from healthplus.web.api.slots import WINDOW_MAX
 from healthplus.web.problems import refusal
-from healthplus.web.services import AnyRequest, Services, services
+from healthplus.web.services import AnyRequest, services
+
+After = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=64,
+        description="The `version` last seen: the answer then waits for news of it, 25 seconds at most.",
+    ),
+]
 
 
 class WaitsController(Controller):
@@ -46,26 +53,26 @@ class WaitsController(Controller):
         if not wanted_from < wanted_to <= wanted_from + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
-        outcome = await app.book.join_queue(
+        outcome, place = await app.waiting.join(
             provider_id,
             data.clinic_id,
-            wanted_from,
-            wanted_to,
+            (wanted_from, wanted_to),
             data.slots_needed,
             patient_id,
             actor(patient_id),
             idempotency_key,
         )
-        if outcome.ticket_id is None:
+        if place is None:
             raise await refused(request, outcome, patient_id)
-        shown = await _look(app, provider_id, outcome.ticket_id, patient_id, joining=True)
-        return Response(shown, headers={"Location": wait_url(provider_id, outcome.ticket_id)})
+        shown = wait_of_place(place, provider_id, app.clock)
+        return Response(shown, headers={"Location": shown.url})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
-    async def read(self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID]) -> Wait:
+    async def read(
+        self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], after: After = None
+    ) -> Response[Wait]:
         """Look at my place in the queue, and keep it: whoever has not looked for 60 s is passed over meanwhile."""
-        patient_id = await patient(request)
-        return await _look(services(request), provider_id, wait_id, patient_id)
+        return await _look(request, provider_id, wait_id, await patient(request), after)
 
     @post("/{wait_id:uuid}/accept", responses=PROBLEMS)
     async def accept(
@@ -102,25 +109,50 @@ class WaitsController(Controller):
         outcome = await app.book.leave_queue(provider_id, wait_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "left":
             raise refusal(outcome)
-        return wait_of_row(await _ticket(app, provider_id, wait_id, patient_id), provider_id, app.clock)
+        place = await app.waiting.look(provider_id, wait_id, patient_id)
+        assert place is not None
+        return wait_of_place(place, provider_id, app.clock)
 
 
-async def _ticket(app: Services, provider_id: int, ticket_id: UUID, patient_id: int) -> Record:
-    row = await app.book.ticket(provider_id, ticket_id, patient_id)
-    if row is None:
+class MyWaitsController(Controller):
+    """The same places by the patient's own way to them, without the provider."""
+
+    path = "/waits"
+    tags = ("Waits",)
+    security = ({"token": []},)
+
+    @get(responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
+    async def list_mine(self, request: AnyRequest) -> list[Wait]:
+        """List what I wait for: nothing, or my one place in a queue."""
+        patient_id = await patient(request)
+        app = services(request)
+        places = [
+            (provider_id, await app.waiting.look(provider_id, ticket_id, patient_id))
+            for provider_id, ticket_id in await app.waiting.tickets_of(patient_id)
+        ]
+        return [wait_of_place(place, provider_id, app.clock) for provider_id, place in places if place is not None]
+
+    @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
+    async def read(self, request: AnyRequest, wait_id: FromPath[UUID], after: After = None) -> Response[Wait]:
+        """Look at my place in a queue, and keep it."""
+        patient_id = await patient(request)
+        for provider_id, _ in await services(request).waiting.tickets_of(patient_id, wait_id):
+            return await _look(request, provider_id, wait_id, patient_id, after)
         raise NotFound
-    return row
 
 
-async def _look(app: Services, provider_id: int, ticket_id: UUID, patient_id: int, *, joining: bool = False) -> Wait:
-    row = await _ticket(app, provider_id, ticket_id, patient_id)
-    is_over = row["state"] == "offered" and (row["deadline"] is None or row["deadline"] <= app.clock.now())
-    # Before it is noted as seen: an absent ticket that merely looked present again would wake nobody, and an offer that
-    # lapsed unseen must not count as shown.
-    if row["present"] is False or is_over:
-        await app.book.resume(provider_id, ticket_id, patient_id)
-        row = await _ticket(app, provider_id, ticket_id, patient_id)
-    # Joining has just noted the client as present.
-    if row["state"] == "offered" or (row["state"] == "waiting" and not joining):
-        await app.book.see(provider_id, ticket_id, row["booking_id"])
-    return wait_of_row(row, provider_id, app.clock)
+async def _look(
+    request: AnyRequest, provider_id: int, ticket_id: UUID, patient_id: int, after: str | None
+) -> Response[Wait]:
+    app = services(request)
+    if after is None:
+        place = await app.waiting.look(provider_id, ticket_id, patient_id)
+    else:
+        place = await app.waiting.poll(provider_id, ticket_id, patient_id, after)
+    if place is None:
+        raise NotFound
+    leaving = app.waiting.draining
+    return Response(
+        wait_of_place(place, provider_id, app.clock, reconnect=leaving),
+        headers={"Connection": "close"} if leaving else {},
+    )

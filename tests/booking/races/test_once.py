@@ -12,6 +12,7 @@ import pytest
 
 from healthplus.booking.book import Outcome
 from tests.booking.races.scene import OFFER_TIME, Provider, Scene, rewrite, stub
+from tests.booking.world import see
 
 Request = Callable[[str], Coroutine[Any, Any, Outcome]]
 """A changing request, by its key."""
@@ -170,10 +171,9 @@ async def hold_elsewhere_while_accepting(scene: Scene, pause_before: str) -> lis
     booking_id = await scene.held(here, holder)
     ticket_id = await scene.waiting(here, patient)
     await scene.release(here, booking_id, holder)
-    ticket = await scene.book.ticket(here.provider_id, ticket_id, patient)
-    assert ticket is not None
+    offer_id = await scene.database.fetch_value("SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", ticket_id)
     # Once seen, an offer that runs out has been the ticket's turn: its claim is dead.
-    await scene.book.see(here.provider_id, ticket_id, ticket["booking_id"])
+    await see(scene.database, here.provider_id, ticket_id, offer_id)
     await scene.forward(OFFER_TIME - timedelta(seconds=2))
     async with scene.database.transaction() as transaction:
         await transaction.execute("SELECT pg_advisory_xact_lock($1)", PAUSE)

@@ -11,18 +11,14 @@ import pytest
 from asyncpg.exceptions import DeadlockDetectedError
 
 from healthplus.database import Database
+from healthplus.waiting.presence import queries
 from tests.booking.races.scene import Scene, deadlocks
 
 PROCESSES = 4
 FLUSHES = 5
 TICKETS = 40
 
-# What a process may send to say whom it has seen: in the order of the key, whatever the order it knows them in.
-FLUSH = """INSERT INTO booking.presence (provider_id, ticket_id, seen_at)
-SELECT provider_id, ticket_id, (SELECT public.app_now())
-FROM unnest($1::bigint[], $2::uuid[]) AS seen (provider_id, ticket_id)
-ORDER BY provider_id, ticket_id
-ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at"""
+FLUSH = queries.note_presence
 UNORDERED_FLUSH = FLUSH.replace("ORDER BY provider_id, ticket_id\n", "")
 
 
@@ -59,7 +55,7 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
                 await flush_in(order.sample(tickets, len(tickets)))
 
         async def flush_in(order: Sequence[UUID]) -> None:
-            await database.execute(flush_sql, [provider.provider_id] * len(order), order)
+            await database.execute(flush_sql, [provider.provider_id] * len(order), order, [None] * len(order))
 
         async def verbs() -> None:
             for ticket_id, patient in zip(tickets, waiters, strict=True):

@@ -1,0 +1,53 @@
+"""Notes which waiting clients were seen, a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from uuid import UUID
+
+from healthplus.database import Database, PostgresError, load
+from healthplus.errors import HealthPlusError
+
+queries = load(Path(__file__).with_name("queries.sql"))
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 5.0
+"""A client asks every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
+
+
+class Presence:
+    """Those seen in this process since the last batch was written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[tuple[int, UUID], UUID | None] = {}
+
+    async def see(self, provider_id: int, ticket_id: UUID, offer_id: UUID | None = None) -> None:
+        """Note that a client was seen just now; which offer it was shown is written at once."""
+        self._seen[provider_id, ticket_id] = offer_id
+        if offer_id is not None:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was noted. Raises DatabaseUnreachable, and has then forgotten it: the clients will ask again."""
+        if self._seen:
+            seen, self._seen = self._seen, {}
+            providers, tickets = zip(*seen, strict=True)
+            await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
+
+    async def run(self) -> None:
+        """Flush until cancelled, and once more then."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_SECONDS)
+                await self._try_flush()
+        finally:
+            await self._try_flush()
+
+    async def _try_flush(self) -> None:
+        try:
+            await self.flush()
+        except (HealthPlusError, PostgresError) as error:
+            logger.warning("who is waiting could not be noted: %s", type(error).__name__)

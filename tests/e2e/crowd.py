@@ -1,0 +1,212 @@
+"""Many patients at once, each a careful client: an answer is noted as a promise, a lost connection means "perhaps"."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import msgspec
+
+from healthplus.database import Database
+from healthplus.errors import DatabaseUnreachable
+from healthplus.ops.bench.client import Connection, connect, delete, get, post
+from healthplus.ops.bench.stage import SLOT_TIME, Stage, clinic_of
+from healthplus.ops.bench.waiters import app_processes
+
+SLOTS = 4
+"""Few enough that most who come must wait."""
+PATIENCE = 12
+"""Answers to polls before a patient who waits leaves."""
+
+
+@dataclass(frozen=True)
+class Join:
+    """An acknowledged join: when it was sent and answered, and which number it got."""
+
+    provider_id: int
+    ticket_id: str
+    number: int
+    sent: float
+    answered: float
+
+
+@dataclass
+class Promises:
+    """Everything that was acknowledged."""
+
+    events: list[tuple[int, str, str]] = field(default_factory=list)  # provider, kind of event, booking or ticket
+    joins: list[Join] = field(default_factory=list)
+    answers: Counter[int] = field(default_factory=Counter)
+    lost: int = 0
+
+
+class Patient:
+    """Books again and again, for a while: holds, waits, pays, gives back, lets go."""
+
+    def __init__(self, stage: Stage, port: int, patient_id: int, promises: Promises) -> None:
+        self._stage = stage
+        self._port = port
+        self._token = stage.token(patient_id)
+        self._draw = Random(patient_id)
+        self._promises = promises
+        self._name = str(patient_id)
+        self._connection: Connection | None = None
+        self._keys = 0
+
+    def key(self) -> str:
+        self._keys += 1
+        return f"{self._name}-{self._keys}"
+
+    async def ask(self, raw: bytes) -> tuple[int, dict[str, Any]]:
+        """Ask until there is an answer: the same request under the same key has one effect."""
+        while True:
+            try:
+                if self._connection is None or not self._connection.is_open:
+                    self._connection = await connect(self._port)
+                answer = await self._connection.request(raw)
+            except (OSError, RuntimeError):
+                self._promises.lost += 1
+                self._connection = None
+                await asyncio.sleep(0.05)
+                continue
+            self._promises.answers[answer.status] += 1
+            if answer.status == 503:
+                await asyncio.sleep(0.1)
+                continue
+            return answer.status, msgspec.json.decode(answer.body)
+
+    async def live(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while loop.time() < end:
+            await self.try_once(self._draw.randint(1, 3))
+            await asyncio.sleep(self._draw.uniform(0, 0.05))
+        if self._connection is not None:
+            self._connection.close()
+
+    async def try_once(self, provider_id: int) -> None:
+        start = self._stage.start_of(self._draw.randrange(SLOTS))
+        wanted = {"clinic_id": clinic_of(provider_id), "start": start}
+        status, answer = await self.ask(post(f"/providers/{provider_id}/holds", self._token, self.key(), wanted))
+        if status == 201:
+            self._promises.events.append((provider_id, "reserved", answer["id"]))
+            await self.use(provider_id, answer["id"])
+        elif answer["code"] == "slot_held":
+            await self.wait(provider_id)
+        elif answer["code"] == "claimed":
+            await asyncio.sleep(0.3)
+
+    async def use(self, provider_id: int, hold_id: str) -> None:
+        """Pay and perhaps cancel, or give back, or forget."""
+        what = self._draw.random()
+        hold = f"/providers/{provider_id}/holds/{hold_id}"
+        if what < 0.5:
+            status, _ = await self.ask(post(f"{hold}/payment", self._token, self.key(), {"method": "sandbox-ok"}))
+            if status == 200:
+                self._promises.events.append((provider_id, "booked", hold_id))
+                visit = f"/providers/{provider_id}/appointments/{hold_id}"
+                status, _ = await self.ask(delete(visit, self._token, self.key()))  # so that others have something
+                if status == 200:
+                    self._promises.events.append((provider_id, "cancelled", hold_id))
+        elif what < 0.8:
+            status, _ = await self.ask(delete(hold, self._token, self.key()))
+            if status == 200:
+                self._promises.events.append((provider_id, "released", hold_id))
+
+    async def wait(self, provider_id: int) -> None:
+        wanted = {
+            "clinic_id": clinic_of(provider_id),
+            "from": self._stage.start_of(0),
+            "to": self._stage.start_of(SLOTS - 1) + SLOT_TIME,
+        }
+        sent = asyncio.get_running_loop().time()
+        raw = post(f"/providers/{provider_id}/waits", self._token, self.key(), wanted)
+        status, answer = await self.ask(raw)
+        if status != 201:
+            return
+        wait, now = answer["id"], asyncio.get_running_loop().time()
+        self._promises.joins.append(Join(provider_id, wait, answer["number"], sent, now))
+        self._promises.events.append((provider_id, "waiting", wait))
+        path = f"/providers/{provider_id}/waits/{wait}"
+        for _ in range(PATIENCE):
+            if answer["state"] != "waiting":
+                break
+            status, answer = await self.ask(get(f"{path}?after={answer['version']}", self._token))
+            assert status == 200, answer
+        if answer["state"] == "offered":
+            status, accepted = await self.ask(post(f"{path}/accept", self._token, self.key(), {}))
+            if status == 201:
+                self._promises.events.append((provider_id, "accepted", wait))
+                await self.use(provider_id, accepted["id"])
+        elif answer["state"] == "waiting":
+            status, _ = await self.ask(delete(path, self._token, self.key()))
+            if status == 200:
+                self._promises.events.append((provider_id, "left", wait))
+
+
+async def kill_app_processes(kills: int, processes: int, draw: Random) -> None:
+    """Kill -9 app processes at random moments, one at a time, while at least one other lives."""
+    for _ in range(kills):
+        await asyncio.sleep(draw.uniform(0.5, 1.5))
+        async with asyncio.timeout(30):
+            while len(alive := app_processes()) < processes:
+                await asyncio.sleep(0.05)
+        os.kill(draw.choice(alive), signal.SIGKILL)
+
+
+async def hurry(database: Database) -> None:
+    """Have some live holds run out in a moment rather than in minutes."""
+    while True:
+        await asyncio.sleep(0.3)
+        with contextlib.suppress(DatabaseUnreachable):
+            await database.execute(
+                """UPDATE booking.booking SET deadline = public.app_now() + interval '700 milliseconds'
+                WHERE state = 'reserved' AND deadline > public.app_now() + interval '5 seconds'
+                    AND created_at < public.app_now() - interval '1 second'"""
+            )
+
+
+async def broken_promises(database: Database, promises: Promises) -> list[object]:
+    """Give what was acknowledged and is not in the book, and joins that overtook one answered before they were sent."""
+    rows = await database.fetch(
+        "SELECT provider_id, kind, coalesce(booking_id, ticket_id)::text AS id FROM booking.event"
+    )
+    kept = {tuple(row) for row in rows}
+    broken: list[object] = [event for event in promises.events if event not in kept]
+    tickets = {
+        row["ticket_id"]: row["number"]
+        for row in await database.fetch("SELECT ticket_id::text AS ticket_id, number FROM booking.ticket")
+    }
+    broken += [join for join in promises.joins if tickets.get(join.ticket_id) != join.number]
+    return broken + inversions(promises.joins)
+
+
+def inversions(joins: list[Join]) -> list[object]:
+    """Give pairs of joins of which the later was sent when the earlier had been answered, and has the lower number."""
+    found: list[object] = []
+    for provider_id in {join.provider_id for join in joins}:
+        here = sorted((join for join in joins if join.provider_id == provider_id), key=lambda join: join.number)
+        # Going back from the last number: none may have been answered before one of a lower number was sent.
+        answered_first = None
+        for join in reversed(here):
+            if answered_first is not None and answered_first.answered < join.sent:
+                found.append((answered_first, join))
+            if answered_first is None or join.answered < answered_first.answered:
+                answered_first = join
+    return found
+
+
+async def latest_lapse_seconds(database: Database) -> float:
+    """Give how long after its time a hold was freed, at most."""
+    late: float | None = await database.fetch_value(
+        """SELECT extract(epoch FROM max(event.at - booking.deadline))::float8
+        FROM booking.event JOIN booking.booking USING (provider_id, booking_id) WHERE kind = 'expired'"""
+    )
+    assert late is not None, "nothing lapsed"
+    return late

@@ -1,0 +1,154 @@
+"""Two thousand people join one queue over many connections and three processes: they are served exactly in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from healthplus.database import Database
+from healthplus.ops.bench.client import connect, delete, post
+from healthplus.ops.bench.stage import (
+    SLOT_TIME,
+    SLOTS_A_SHIFT,
+    Stage,
+    prepared_stage,
+    queries,
+    running_app,
+    running_server,
+)
+from healthplus.ops.bench.waiters import overtaking
+from healthplus.ops.check import violations
+from tests.e2e.crowd import Join, inversions
+
+JOINS = 2000
+CONNECTIONS = 96
+PROCESSES = 3
+PROVIDER, CLINIC = 1, 1
+
+
+@pytest.fixture
+def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with running_server() as found:
+        yield found
+
+
+async def hold_everything(stage: Stage, port: int) -> list[bytes]:
+    """Hold all slots of the only shift; give the requests that give them back."""
+    connection = await connect(port)
+    requests = []
+    for slot in range(SLOTS_A_SHIFT):
+        token = stage.token(1 + slot)
+        wanted = {"clinic_id": CLINIC, "start": stage.start_of(slot)}
+        answer = await connection.request(post(f"/providers/{PROVIDER}/holds", token, "hold", wanted))
+        assert answer.status == 201, answer.body
+        hold = msgspec.json.decode(answer.body)["id"]
+        requests.append(delete(f"/providers/{PROVIDER}/holds/{hold}", token, "back"))
+    connection.close()
+    return requests
+
+
+async def join_all(stage: Stage, port: int) -> list[Join]:
+    """Have everyone want any slot of the shift, as fast as the connections allow."""
+    loop = asyncio.get_running_loop()
+    wanted = {
+        "clinic_id": CLINIC,
+        "from": stage.start_of(0),
+        "to": stage.start_of(SLOTS_A_SHIFT - 1) + SLOT_TIME,
+    }
+    patients = iter(range(1 + SLOTS_A_SHIFT, 1 + SLOTS_A_SHIFT + JOINS))
+    joins: list[Join] = []
+
+    async def join_some() -> None:
+        connection = await connect(port)
+        for patient_id in patients:
+            raw = post(f"/providers/{PROVIDER}/waits", stage.token(patient_id), "join", wanted)
+            sent = loop.time()
+            answer = await connection.request(raw)
+            answered = loop.time()
+            assert answer.status == 201, answer.body
+            wait = msgspec.json.decode(answer.body)
+            assert wait["state"] == "waiting"
+            joins.append(Join(PROVIDER, wait["id"], wait["number"], sent, answered))
+        connection.close()
+
+    await asyncio.gather(*(join_some() for _ in range(CONNECTIONS)))
+    return joins
+
+
+async def serve_all(stage: Stage, port: int, give_back: list[bytes]) -> None:
+    """Give every slot back at once; whoever is offered one leaves, so that it goes to the next, until nobody waits."""
+    seen = 0
+
+    async def leave_some() -> None:
+        nonlocal seen
+        connection = await connect(port)
+        while seen < JOINS:
+            if not offered:
+                await asyncio.sleep(0.002)
+                continue
+            ticket_id, patient_id = offered.pop()
+            raw = delete(f"/providers/{PROVIDER}/waits/{ticket_id}", stage.token(patient_id), "leave")
+            answer = await connection.request(raw)
+            assert answer.status == 200, answer.body
+            seen += 1
+        connection.close()
+
+    offered: list[tuple[str, int]] = []
+    connection = await connect(port)
+    for raw in give_back:
+        assert (await connection.request(raw)).status == 200
+    connection.close()
+    leaving = asyncio.gather(*(leave_some() for _ in range(8)))
+    version = 0
+    while not leaving.done():
+        rows = await stage.database.fetch(
+            """SELECT seq, ticket_id::text AS ticket_id, patient_id FROM booking.event
+            JOIN booking.ticket USING (provider_id, ticket_id)
+            WHERE event.provider_id = $1 AND seq > $2 AND kind = 'offered' ORDER BY seq""",
+            PROVIDER,
+            version,
+        )
+        for row in rows:
+            version = row["seq"]
+            offered.insert(0, (row["ticket_id"], row["patient_id"]))
+        await asyncio.sleep(0.005)
+    await leaving
+
+
+async def keep_present(database: Database) -> None:
+    """Note everyone as seen, as the processes do for clients that poll."""
+    while True:
+        await database.execute(
+            """INSERT INTO booking.presence (provider_id, ticket_id, seen_at)
+            SELECT provider_id, ticket_id, public.app_now() FROM booking.ticket WHERE state = 'waiting'
+            ORDER BY provider_id, ticket_id
+            ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at"""
+        )
+        await asyncio.sleep(10)
+
+
+@pytest.mark.timeout(150)
+async def test_two_thousand_are_served_in_order(new_server: tuple[str, Path]) -> None:
+    async with prepared_stage(*new_server, 1, SLOTS_A_SHIFT + JOINS) as stage:
+        await stage.database.execute(queries.keep_one_shift, stage.first_shift)
+        async with running_app(stage, PROCESSES) as port:
+            give_back = await hold_everything(stage, port)
+            joins = await join_all(stage, port)
+            present = asyncio.create_task(keep_present(stage.database))
+            await serve_all(stage, port, give_back)
+            present.cancel()
+        rows = await stage.database.fetch(
+            """SELECT number FROM booking.event JOIN booking.ticket USING (provider_id, ticket_id)
+            WHERE kind = 'offered' ORDER BY seq"""
+        )
+        assert [row["number"] for row in rows] == list(range(1, JOINS + 1))
+        assert sorted(join.number for join in joins) == list(range(1, JOINS + 1))
+        assert inversions(joins) == []
+        assert await violations(stage.database) == []
+    overtaken, by_ms = overtaking([(join.sent, join.number) for join in joins])
+    print(f"{overtaken:.2%} of neighbours by arrival overtaken, by {by_ms} ms at most")

@@ -1,0 +1,153 @@
+"""Under load, with app processes and the database killed at random moments: nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from healthplus.database import EmbeddedServer
+from healthplus.ops.bench.client import get, post
+from healthplus.ops.bench.stage import Stage, clinic_of, prepared_stage, running_app, running_server
+from healthplus.ops.check import violations
+from tests.e2e.crowd import (
+    Join,
+    Patient,
+    Promises,
+    broken_promises,
+    hurry,
+    inversions,
+    kill_app_processes,
+    latest_lapse_seconds,
+)
+
+PATIENTS = 40
+PROCESSES = 3
+SECONDS_A_KILL = 2.5
+
+
+@pytest.fixture
+def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with running_server() as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Stage]:
+    async with prepared_stage(*new_server, 3, PATIENTS) as stage:
+        yield stage
+
+
+async def live_through(stage: Stage, seconds: float, deaths: asyncio.Task[None]) -> Promises:
+    promises = Promises()
+    async with running_app(stage, PROCESSES) as port:
+        patients = [Patient(stage, port, number, promises) for number in range(1, PATIENTS + 1)]
+        hurrying = asyncio.create_task(hurry(stage.database))
+        await asyncio.gather(deaths, *(patient.live(seconds) for patient in patients))
+        hurrying.cancel()
+        await asyncio.sleep(2)
+    return promises
+
+
+async def app_processes_die(stage: Stage, kills: int) -> None:
+    deaths = asyncio.create_task(kill_app_processes(kills, PROCESSES, Random(kills)))
+    promises = await live_through(stage, kills * SECONDS_A_KILL, deaths)
+    print(f"{kills} kills: {len(promises.events)} promises, {promises.lost} lost connections, {promises.answers}")
+    assert await broken_promises(stage.database, promises) == []
+    assert await violations(stage.database) == []
+    assert 500 not in promises.answers
+    assert promises.lost >= kills
+    assert len(promises.joins) > kills
+    assert {kind for _, kind, _ in promises.events} >= {"booked", "cancelled", "released", "accepted", "waiting"}
+    late = await latest_lapse_seconds(stage.database)
+    print(f"latest lapse {late:.3f} s after its time")
+    assert late <= 2
+
+
+@pytest.mark.timeout(120)
+async def test_five_app_processes_die(stage: Stage) -> None:
+    await app_processes_die(stage, 5)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_thirty_app_processes_die(stage: Stage) -> None:
+    await app_processes_die(stage, 30)
+
+
+async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
+    dsn, folder = new_server
+    draw = Random(kills)
+
+    async def kill_database() -> None:
+        for _ in range(kills):
+            await asyncio.sleep(draw.uniform(2, 3))
+            postmaster = int((folder / "server" / "data" / "postmaster.pid").read_text().split()[0])
+            os.kill(postmaster, signal.SIGKILL)
+            server = EmbeddedServer(folder)
+            assert await asyncio.to_thread(server.start) == dsn
+            servers.callback(server.stop)
+
+    with contextlib.ExitStack() as servers:
+        async with prepared_stage(dsn, folder, 3, PATIENTS) as stage:
+            promises = await live_through(stage, kills * 5, asyncio.create_task(kill_database()))
+            print(f"{kills} kills: {len(promises.events)} promises, {promises.answers}")
+            assert await broken_promises(stage.database, promises) == []
+            assert await violations(stage.database) == []
+    assert 500 not in promises.answers
+    assert promises.answers[503] > 0
+    assert {kind for _, kind, _ in promises.events} >= {"booked", "released", "accepted", "waiting"}
+
+
+@pytest.mark.timeout(120)
+async def test_the_database_dies(new_server: tuple[str, Path]) -> None:
+    await database_dies(new_server, 1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_the_database_dies_ten_times(new_server: tuple[str, Path]) -> None:
+    await database_dies(new_server, 10)
+
+
+@pytest.mark.timeout(60)
+async def test_a_server_that_ends_sends_those_who_wait_elsewhere(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    promises = Promises()
+    async with running_app(stage, 2) as port:
+        holder, *waiters = [Patient(stage, port, number, promises) for number in range(1, 21)]
+        slot = {"clinic_id": clinic_of(1), "start": stage.start_of(0)}
+        await holder.ask(post("/providers/1/holds", stage.token(1), "hold", slot))
+        window = {"clinic_id": clinic_of(1), "from": stage.start_of(0), "to": stage.start_of(1)}
+        polls, tickets = [], {}
+        for number, waiter in enumerate(waiters, start=2):
+            _, wait = await waiter.ask(post("/providers/1/waits", stage.token(number), "join", window))
+            tickets[number] = wait["id"]
+            poll = get(f"/providers/1/waits/{wait['id']}?after={wait['version']}", stage.token(number))
+            polls.append(asyncio.create_task(waiter.ask(poll)))
+        assert not (await asyncio.wait(polls, timeout=1.5))[0]
+        told = loop.time()
+    for _, wait in await asyncio.gather(*polls):
+        assert (wait["state"], wait["reconnect"]) == ("waiting", True)
+    assert loop.time() - told < 5  # the server has ended by now
+    async with running_app(stage, 1) as port:
+        numbers = []
+        for number in range(2, 21):
+            patient = Patient(stage, port, number, promises)
+            _, wait = await patient.ask(get(f"/waits/{tickets[number]}", stage.token(number)))
+            numbers.append(wait["position"])
+        assert numbers == list(range(1, 20))
+
+
+def test_an_inversion_is_noticed() -> None:
+    first, second, third = Join(1, "a", 1, 0.0, 1.0), Join(1, "b", 2, 2.0, 3.0), Join(1, "c", 3, 0.5, 4.0)
+    assert inversions([second, third, first]) == []
+    assert inversions([Join(1, "a", 2, 0.0, 1.0), Join(1, "b", 1, 2.0, 3.0)]) != []
+    assert inversions([Join(1, "a", 2, 0.0, 1.0), Join(2, "b", 1, 2.0, 3.0)]) == []

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.errors import DatabaseUnreachable
+from healthplus.waiting import waiting_users
+from healthplus.waiting.waiting_users import NEAR, Place, WaitingUsers
+from tests.booking.races.scene import Provider, Scene
+from tests.booking.world import see
+
+
+@pytest.fixture
+async def scene(db: Database) -> Scene:
+    scene = Scene(db)
+    await scene.build()
+    return scene
+
+
+@pytest.fixture
+async def waiting(db: Database) -> AsyncIterator[WaitingUsers]:
+    """A waiting room that no hint reaches."""
+    room = WaitingUsers(db, Book(db))
+    running = asyncio.create_task(room.run())
+    yield room
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def behind_a_hold(scene: Scene) -> tuple[Provider, UUID, int, UUID, int]:
+    """Give a provider, the hold on their only slot and who holds it, the ticket of one who waits and who that is."""
+    provider = await scene.provider(slots=1)
+    holder, waiter = await scene.patients(2)
+    hold = await scene.held(provider, holder)
+    return provider, hold, holder, await scene.waiting(provider, waiter), waiter
+
+
+async def poll(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int, after: str) -> Place:
+    place = await room.poll(provider.provider_id, ticket, patient, after)
+    assert place is not None
+    return place
+
+
+async def looked(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int) -> Place:
+    place = await room.look(provider.provider_id, ticket, patient)
+    assert place is not None
+    return place
+
+
+async def test_a_change_is_heard_of_without_a_hint(scene: Scene, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    await asyncio.sleep(0.3)
+    await scene.release(provider, hold, holder)
+    async with asyncio.timeout(2.5):
+        assert (await polling).state == "offered"
+
+
+async def test_an_offer_counts_as_shown_when_its_client_comes_back(scene: Scene, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    fetched = "SELECT fetched_offer_id FROM booking.presence"
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    await asyncio.sleep(0.3)
+    await scene.release(provider, hold, holder)
+    place = await polling
+    assert place.offer_id is not None
+    # The answer may have gone to somebody who had left: it is not yet their turn used up.
+    assert await scene.database.fetch_value(fetched) is None
+    back = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    async with asyncio.timeout(2):
+        while await scene.database.fetch_value(fetched) != place.offer_id:
+            await asyncio.sleep(0.02)
+    back.cancel()
+
+
+async def test_who_was_passed_over_is_served_when_polling_again(scene: Scene, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    version = (await looked(waiting, provider, ticket, waiter)).version
+    await scene.forward(timedelta(seconds=61))
+    await scene.release(provider, hold, holder)
+    assert await scene.database.fetch_value("SELECT absent FROM booking.ticket")
+    async with asyncio.timeout(2):
+        assert (await poll(waiting, provider, ticket, waiter, version)).state == "offered"
+
+
+async def test_polls_go_on_while_the_database_is_away(
+    scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    await asyncio.sleep(0.3)
+
+    async def fail(*_: object) -> None:
+        raise DatabaseUnreachable
+
+    with monkeypatch.context() as away:
+        away.setattr(waiting._database, "fetch", fail)
+        away.setattr(waiting._database, "fetch_row", fail)
+        waiting.heard([provider.provider_id])
+        await asyncio.sleep(1.5)
+        with pytest.raises(DatabaseUnreachable):
+            await poll(waiting, provider, uuid4(), waiter, place.version)
+    assert not polling.done()
+    await scene.release(provider, hold, holder)
+    async with asyncio.timeout(4):
+        assert (await polling).state == "offered"
+
+
+async def test_who_has_gone_is_forgotten(scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, _, _, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    await asyncio.sleep(0.3)
+    monkeypatch.setattr(waiting_users, "LINGER_SECONDS", 0.5)
+    await asyncio.sleep(1.5)
+    assert waiting._queues
+    polling.cancel()
+    await asyncio.sleep(2)
+    assert not waiting._queues
+    assert await waiting.poll(provider.provider_id, uuid4(), waiter, "") is None
+    assert await waiting.poll(provider.provider_id + 1, ticket, waiter, "") is None
+    assert not waiting._queues
+
+
+async def test_a_poll_ends_in_time(scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, _, _, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    monkeypatch.setattr(waiting_users, "POLL_SECONDS_MAX", 0.4)
+    began = asyncio.get_running_loop().time()
+    again = await poll(waiting, provider, ticket, waiter, place.version)
+    assert 0.4 <= asyncio.get_running_loop().time() - began < 2
+    assert (again.state, again.version) == ("waiting", place.version)
+
+
+async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: WaitingUsers) -> None:
+    provider = await scene.provider(slots=1)
+    holder, *waiters = await scene.patients(61)
+    hold = await scene.held(provider, holder)
+    tickets = [(await scene.waiting(provider, waiter), waiter) for waiter in waiters]
+    places = await asyncio.gather(*(poll(waiting, provider, *ticket, "") for ticket in tickets))
+    assert [place.position for place in places] == list(range(1, 61))
+    assert {place.holds for place in places} == {1}
+    polls = [
+        asyncio.create_task(poll(waiting, provider, *ticket, place.version))
+        for ticket, place in zip(tickets, places, strict=True)
+    ]
+    await asyncio.sleep(0.3)
+    await see(scene.database, provider.provider_id, tickets[0][0])
+    await scene.release(provider, hold, holder)
+    waiting.heard([provider.provider_id])
+    async with asyncio.timeout(3):
+        assert (await polls[0]).state == "offered"
+        assert (await polls[1]).position == 1
+    for one in polls:
+        one.cancel()
+
+
+def at_position(position: int) -> str:
+    now = datetime.now(UTC)
+    ticket: list[Any] = [uuid4(), 1, 1, None, now, now, 1, now, now, "waiting", True, position, 1, None]
+    return Place(*ticket, *[None] * 6, 1).version  # type: ignore[call-arg]
+
+
+def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:
+    assert len({at_position(position) for position in range(1, NEAR + 1)}) == NEAR
+    told = len({at_position(position) for position in range(NEAR + 1, 5001)})
+    assert 40 < told < 60

@@ -1,0 +1,243 @@
+"""Every changing route, from the list of routes, asked again and again with the same key: it has one effect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from tests.web.conftest import Client
+from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
+from tests.web.problem import problem
+from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_waits import WAITS, evening, join
+from tests.web.world import FREE, ONLINE, PROVIDER, World
+
+VARYING = ("expires_in", "resend_in", "version", "detail")
+TABLES = (
+    *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
+    *("payments.intent", "payments.payment", "notices.notice", "people.patient", "people.session", "people.consent"),
+    *("people.challenge", "people.idempotency"),
+)
+
+
+@dataclass
+class Scene:
+    """Who acts, and on what."""
+
+    app: Litestar
+    world: World
+    phone: Phone
+    asha: Client
+    bina: Client
+    anyone: Client
+
+    async def effects(self) -> dict[str, int]:
+        """Everything a request can add, anywhere."""
+        sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in TABLES)
+        effects = {row["name"]: row["rows"] for row in await self.world.database.fetch(sql)}
+        sessions = "SELECT count(*) FROM people.session WHERE revoked_at IS NULL"
+        effects["live sessions"] = await self.world.database.fetch_value(sessions)
+        effects["messages"] = len(self.phone.messages)
+        return effects
+
+
+@dataclass
+class Request:
+    """What is asked. `changed`: another body, to be refused under the same key; `then`: what a repeat is answered."""
+
+    client: Client
+    method: str
+    path: str
+    body: Any = None
+    changed: Any = None
+    then: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, body: Any = None) -> httpx.Response:
+        return await self.client.ask(self.method, self.path, body or self.body, key="the key", headers=self.headers)
+
+
+Prepare = Callable[[Scene], Awaitable[Request]]
+PREPARE: dict[tuple[str, str], Prepare] = {}
+
+
+def route(method: str, path: str) -> Callable[[Prepare], Prepare]:
+    def add(prepare: Prepare) -> Prepare:
+        PREPARE[method, f"/api/v1{path}"] = prepare
+        return prepare
+
+    return add
+
+
+@route("POST", "/providers/{provider_id:int}/holds")
+async def _(scene: Scene) -> Request:
+    path, world = f"providers/{PROVIDER}/holds", scene.world
+    return Request(scene.asha, "POST", path, wanted(world, 9, ONLINE), wanted(world, 10, ONLINE))
+
+
+@route("DELETE", "/providers/{provider_id:int}/holds/{hold_id:uuid}")
+async def _(scene: Scene) -> Request:
+    return Request(scene.asha, "DELETE", (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"])
+
+
+@route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/move")
+async def _(scene: Scene) -> Request:
+    path = (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"]
+    return Request(scene.asha, "POST", f"{path}/move", {"start": scene.world.at(10)}, {"start": scene.world.at(10, 30)})
+
+
+@route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/payment")
+async def _(scene: Scene) -> Request:
+    path = (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"]
+    return Request(scene.asha, "POST", f"{path}/payment", PAY, {"method": "sandbox-declined"})
+
+
+async def booked(scene: Scene) -> str:
+    held = await hold(scene.asha, wanted(scene.world, 9, ONLINE))
+    url: str = (await scene.asha.post(f"{held['url']}/payment", PAY)).json()["url"]
+    return url
+
+
+@route("DELETE", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}")
+async def _(scene: Scene) -> Request:
+    return Request(scene.asha, "DELETE", await booked(scene))
+
+
+@route("POST", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/move")
+async def _(scene: Scene) -> Request:
+    path = f"{await booked(scene)}/move"
+    return Request(scene.asha, "POST", path, {"start": scene.world.at(10)}, {"start": scene.world.at(10, 30)})
+
+
+@route("POST", "/providers/{provider_id:int}/waits")
+async def _(scene: Scene) -> Request:
+    await hold(scene.asha, wanted(scene.world, 18, FREE))
+    later = evening(scene.world) | {"to": scene.world.at(19)}
+    return Request(scene.bina, "POST", WAITS, evening(scene.world), later)
+
+
+@route("POST", "/providers/{provider_id:int}/waits/{wait_id:uuid}/accept")
+async def _(scene: Scene) -> Request:
+    wait = await join(scene.bina, evening(scene.world))
+    return Request(scene.bina, "POST", f"{wait['url']}/accept", {}, {"start": scene.world.at(9), "clinic_id": ONLINE})
+
+
+@route("DELETE", "/providers/{provider_id:int}/waits/{wait_id:uuid}")
+async def _(scene: Scene) -> Request:
+    await hold(scene.asha, wanted(scene.world, 18, FREE))
+    return Request(scene.bina, "DELETE", (await join(scene.bina, evening(scene.world)))["url"])
+
+
+@route("POST", "/codes")
+async def _(scene: Scene) -> Request:
+    body = {"phone": NUMBER, "consent": CONSENT}
+    return Request(scene.anyone, "POST", "codes", body, body | {"phone": "+919876500000"})
+
+
+@route("POST", "/codes/{code_id:uuid}/verify")
+async def _(scene: Scene) -> Request:
+    sent = await scene.anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})
+    code = await scene.phone.code()
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    return Request(scene.anyone, "POST", f"codes/{sent.json()['id']}/verify", {"code": code}, {"code": wrong})
+
+
+@route("PATCH", "/me")
+async def _(scene: Scene) -> Request:
+    return Request(scene.asha, "PATCH", "me", {"name": "Asha Rao"}, {"name": "Asha Iyer"})
+
+
+async def signed_in(scene: Scene) -> Client:
+    return Client(scene.asha.http, await sign_in(scene.anyone, scene.phone))
+
+
+@route("DELETE", "/me/sessions/{session_id:uuid}")
+async def _(scene: Scene) -> Request:
+    client = await signed_in(scene)
+    other = await scene.world.database.fetch_value(
+        """INSERT INTO people.session (token_hash, patient_id)
+        SELECT sha256('other'), patient_id FROM people.patient WHERE phone = $1 RETURNING session_id""",
+        NUMBER,
+    )
+    return Request(client, "DELETE", f"me/sessions/{other}")
+
+
+@route("DELETE", "/me/session")
+async def _(scene: Scene) -> Request:
+    return Request(await signed_in(scene), "DELETE", "me/session", then=401)
+
+
+@route("DELETE", "/me/sessions")
+async def _(scene: Scene) -> Request:
+    return Request(await signed_in(scene), "DELETE", "me/sessions", then=401)
+
+
+@route("DELETE", "/me/consents")
+async def _(scene: Scene) -> Request:
+    return Request(await signed_in(scene), "DELETE", "me/consents", then=401)
+
+
+@route("DELETE", "/me")
+async def _(scene: Scene) -> Request:
+    return Request(await signed_in(scene), "DELETE", "me", then=401)
+
+
+OF_THEIR_OWN = {("POST", "/api/v1/webhooks/payments")}
+"""Known by the gateway's own event ids: see tests/payments."""
+
+
+def test_every_changing_route_is_tried(app: Litestar) -> None:
+    changing = {
+        (method, route.path)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method in ("POST", "PUT", "PATCH", "DELETE")
+    }
+    assert changing == PREPARE.keys() | OF_THEIR_OWN
+
+
+@pytest.fixture
+def scene(app: Litestar, world: World, phone: Phone, asha: Client, bina: Client, anyone: Client) -> Scene:
+    return Scene(app, world, phone, asha, bina, anyone)
+
+
+def shown(response: httpx.Response) -> Any:
+    """The answer without what says how much time is left."""
+    document = response.json() if response.content else None
+    return {key: value for key, value in document.items() if key not in VARYING} if document else document
+
+
+@pytest.mark.parametrize("name", PREPARE, ids=" ".join)
+async def test_requests_at_once_and_repeats_have_one_effect(scene: Scene, name: tuple[str, str]) -> None:
+    request = await PREPARE[name](scene)
+    before = await scene.effects()
+    answers = await asyncio.gather(*(request.send() for _ in range(3)))
+    good = [answer for answer in answers if answer.is_success]
+    # Each of them has the answer, or is told to ask again, or (where the asking token ends) that it is done.
+    assert good, [answer.text for answer in answers]
+    assert {answer.status_code for answer in answers} <= {good[0].status_code, 409, 503, request.then}
+    assert all(shown(answer) == shown(good[0]) for answer in good)
+    await settled(scene)
+    after = await scene.effects()
+    added = {table: after[table] - before[table] for table in after}
+    assert max(rows for table, rows in added.items() if table != "booking.event") <= 1, added
+    assert added["booking.event"] <= 2
+    for _ in range(2):
+        repeat = await request.send()
+        assert repeat.status_code == (request.then or good[0].status_code)
+        assert request.then or shown(repeat) == shown(good[0])
+    if request.changed is not None:
+        problem(await request.send(request.changed), 422, "key_reused")
+    await settled(scene)
+    assert await scene.effects() == after
+
+
+async def settled(scene: Scene) -> None:
+    """Until what was asked for in passing, such as a message, has been done."""
+    await asyncio.sleep(0.05)
