@@ -100,6 +100,50 @@ class Claimed(Conflict):
     code = "claimed"
 
 
+class PhoneRefused(BadInput):
+    """This is no phone number; write it in full, with its country code, as in +91 98765 43210."""
+
+    code = "phone_refused"
+
+
+class ConsentOutdated(Conflict):
+    """This is not the present text of the consent; show the one at /api/v1/consent and ask again."""
+
+    code = "consent_outdated"
+
+
+class TooManyCodes(HealthPlusError):
+    """Too many codes were asked for; try again later."""
+
+    code = "too_many_codes"
+    status = 429
+
+
+class WrongCode(BadInput):
+    """This is not the code that was sent."""
+
+    code = "wrong_code"
+
+
+class CodeOver(Gone):
+    """This code was used or replaced, or its five minutes are over; ask for a new one."""
+
+    code = "code_over"
+
+
+class SignInUnavailable(HealthPlusError):
+    """Signing in by SMS is not set up here; ask the operator."""
+
+    code = "sign_in_unavailable"
+    status = 503
+
+
+class StillBooked(Conflict):
+    """You have appointments ahead, and the clinic must know whom to expect; cancel them first."""
+
+    code = "still_booked"
+
+
 class TooManyLapses(HealthPlusError):
     """Too many of your holds ran out unpaid in the last day; you may still wait for a slot, or hold again later."""
 
@@ -155,6 +199,20 @@ class PaymentUnavailable(HealthPlusError):
     """Payments cannot be taken just now; your hold goes on, try again with the same key."""
 
     code = "payment_unavailable"
+    status = 503
+
+
+class BadSignature(HealthPlusError):
+    """This is not signed by whom it should be, or was too long ago; sign the very body and the time with our secret."""
+
+    code = "bad_signature"
+    status = 403
+
+
+class NoticeUndelivered(HealthPlusError):
+    """The message could not be sent just now; try again in a minute."""
+
+    code = "notice_undelivered"
     status = 503
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +29,14 @@ class Settings:
     Without `database_url` an embedded server is run on `data_folder`.
     `processes` are app processes; each keeps between `pool_size_min` and `pool_size_max` database connections.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
+    `secret_key` is what codes and sign-ins are made with; all machines must share it, and one is made in `data_folder`
+    where none is given. `phone_region` is where numbers without a country code are. `sms_codes_per_day` is what may be
+    spent on sign-in codes. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
+    `sandbox_bank_port` is where the sandbox of payments listens (0: wherever there is room), `payment_webhook_secret`
+    what a gateway signs its webhooks with.
+    `public_url` is where people find the product. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
+    `dlt_entity_id` and `dlt_templates` are what India's register of senders knows the product and its texts by.
+    `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the address that mail comes from.
     """
 
     database_url: str | None
@@ -41,6 +49,26 @@ class Settings:
     # Off unless asked for: a stand-in shows sign-in codes to whoever looks.
     sandbox_payments: bool = False
     sandbox_notices: bool = False
+    sandbox_bank_port: int = 0
+    payment_webhook_secret: str | None = field(default=None, repr=False)
+    public_url: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    phone_region: str = "IN"
+    sms_codes_per_day: int = 2000
+    trusted_proxies: str = ""
+    # What may hold a password is not shown.
+    sms_url: str | None = field(default=None, repr=False)
+    sms_token: str | None = field(default=None, repr=False)
+    sms_sender: str | None = None
+    dlt_entity_id: str | None = None
+    dlt_templates: str = ""
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+
+    @property
+    def site_url(self) -> str:
+        """Where people find the product, as it is written in messages; without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -49,10 +77,10 @@ class Settings:
         Raises BadInput, naming the variable, when a value does not parse.
         """
         values: dict[str, object] = {"database_url": None, "data_folder": _default_data_folder()}
-        for field in fields(cls):
-            variable = _variable(field.name)
+        for one in fields(cls):
+            variable = _variable(one.name)
             if text := environment.get(variable):
-                values[field.name] = _parse(variable, text, str(field.type))
+                values[one.name] = _parse(variable, text, str(one.type))
         return cls(**values)  # type: ignore[arg-type]
 
     def as_environment(self) -> dict[str, str]:

@@ -167,8 +167,11 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     )
     await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
-        "payments.payment", ["provider_id", "booking_id", "authorisation", "amount_paise", "state", "at"], book.payments
+        "payments.payment",
+        ["provider_id", "hold_id", "booking_id", "authorisation", "amount_paise", "state", "at"],
+        book.payments,
     )
+    await tx.execute(_queries.put_ledger)
     await tx.copy_rows("booking.claim", ["patient_id", "provider_id", "booking_id"], book.claims)
 
 

@@ -40,6 +40,13 @@ SELECT provider_id, (SELECT count(*) FROM booking.event WHERE event.provider_id 
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
+-- name: put_ledger
+-- What the demo's payments went through.
+INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_paise, source, at)
+SELECT provider_id, hold_id, authorisation, fact, amount_paise, 'answer', at
+FROM payments.payment, unnest('{authorised,captured}'::payments.payment_state[]) AS fact
+WHERE authorisation LIKE 'demo-%'
+
 -- name: summarise_books
 -- When each provider is next free.
 SELECT count(booking.summarise(provider_id, $1)::text) FROM directory.provider WHERE identifier LIKE 'demo:%'
@@ -59,4 +66,4 @@ SELECT patient_id, name FROM people.patient WHERE phone = ANY($1::text[]) ORDER 
 
 -- name: put_token
 -- Only its digest is kept.
-INSERT INTO people.patient_token (token_hash, patient_id) VALUES ($1, $2)
+INSERT INTO people.session (token_hash, patient_id) VALUES ($1, $2)

@@ -40,6 +40,9 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     state: str | None = None
     money: str | None = None
     yours: str | None = None
+    retry_after: int | None = None
+    tries_left: int | None = None
+    appointments: list[str] | None = None
 
 
 _REFUSALS: dict[str, type[HealthPlusError]] = {
@@ -114,6 +117,8 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
         headers["WWW-Authenticate"] = "Bearer"
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
+    if (seconds := ours.members.get("retry_after")) is not None:
+        headers["Retry-After"] = str(seconds)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log(request, error, status)
     problem = {
@@ -157,9 +162,10 @@ def _detail(error: HTTPException) -> str:
 
 
 def _log(request: AnyRequest, error: Exception, status: int) -> None:
-    # Neither the text of what is not ours nor the query string: either may carry a phone number.
+    # Neither the text of what is not ours nor what stands in the address: either may carry a phone number.
     if isinstance(error, HealthPlusError):
         said = error.detail
     else:
         said = f"{getattr(error, 'sqlstate', '')}\n{''.join(traceback.format_tb(error.__traceback__))}"
-    logger.error("%s %s: %d, %s %s", request.method, request.scope["path"], status, type(error).__name__, said)
+    route = request.scope.get("path_template", "an unknown address")
+    logger.error("%s %s: %d, %s %s", request.method, route, status, type(error).__name__, said)

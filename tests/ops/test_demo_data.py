@@ -60,7 +60,7 @@ async def test_what_is_shown_is_there(db: Database) -> None:
     )
     for name, token in demo.patient_tokens.items():
         found = await db.fetch_value(
-            "SELECT name FROM people.patient JOIN people.patient_token USING (patient_id) WHERE token_hash = $1",
+            "SELECT name FROM people.patient JOIN people.session USING (patient_id) WHERE token_hash = $1",
             hashlib.sha256(token.encode()).digest(),
         )
         assert found == name

@@ -43,6 +43,7 @@ PROBLEMS = {
         (409, "It cannot be done as things stand."),
         (410, "It is over: expired."),
         (422, "The request makes no sense."),
+        (429, "Too much of it; Retry-After says when again."),
         (503, "Not now; try again with the same key."),
     )
 }
@@ -85,14 +86,22 @@ def _decoder(body_type: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(body_type)
 
 
-async def patient_or_anyone(request: AnyRequest) -> int | None:
-    """Give the patient whose token the request carries; None without one. Raises Unauthenticated for any other."""
+def bearer_token(request: AnyRequest) -> str | None:
+    """Give the token that the request carries; None without one. Raises Unauthenticated for anything else."""
     header = request.headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("Send your token as `Authorization: Bearer <token>`.")
+    return token
+
+
+async def patient_or_anyone(request: AnyRequest) -> int | None:
+    """Give the patient whose token the request carries; None without one. Raises Unauthenticated for any other."""
+    token = bearer_token(request)
+    if token is None:
+        return None
     patient_id = await services(request).tokens.patient_of(token)
     if patient_id is None:
         raise Unauthenticated("This token is not known, or was revoked.")

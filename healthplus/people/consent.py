@@ -1,0 +1,24 @@
+"""What patients agree to when they sign in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Consent(NamedTuple):
+    """`version` names the text for good: a new text gets a new version, and those agreed to before are kept here."""
+
+    version: str
+    purpose: str
+    text: str
+
+
+CONSENTS = (
+    Consent(
+        "2026-11-23",
+        "appointments",
+        "We keep your number, the patient's name and this visit, so the clinic can expect you and reach you; "
+        "clinic staff see it. Withdraw any time in Privacy; complain to the Data Protection Board.",
+    ),
+)
+CURRENT = CONSENTS[-1]

@@ -1,0 +1,40 @@
+"""Phone numbers as people write them, and as they are kept: in E.164."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from healthplus.errors import PhoneRefused
+
+_WRITTEN = re.compile(r"[+＋]?[\d\s().\-/]{1,40}")  # noqa: RUF001 - the plus of East Asian keyboards
+_MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+_UNFIT = {
+    PhoneNumberType.FIXED_LINE: "This is a landline, which cannot get a text message",
+    PhoneNumberType.TOLL_FREE: "This is a toll-free number",
+    PhoneNumberType.PREMIUM_RATE: "This is a premium-rate number",
+}
+
+
+def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -> str:
+    """Give a number in E.164; without a country code it is the region's own. Raises PhoneRefused."""
+    text = text.strip()
+    try:
+        if not _WRITTEN.fullmatch(text):
+            raise PhoneRefused
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        raise PhoneRefused from None
+    if not phonenumbers.is_valid_number(number):
+        raise PhoneRefused
+    kind = phonenumbers.number_type(number)
+    if mobile and kind not in _MOBILE:
+        raise PhoneRefused(f"{_UNFIT.get(kind, 'This is no mobile number')}; give a mobile number.")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def masked(phone: str) -> str:
+    """Give what may be shown of a number."""
+    return f"••• {phone[-4:]}"

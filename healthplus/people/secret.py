@@ -1,0 +1,53 @@
+"""The product's secret key, and what is derived from it."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import tempfile
+from dataclasses import replace
+
+from healthplus.errors import BadInput
+from healthplus.settings import Settings
+
+_LENGTH_MIN = 32
+
+
+class Secret:
+    """Makes what only a holder of the key can make or check; a new key ends no session.
+
+    It ends the sign-ins under way, and begins every count of requests and guesses anew.
+    """
+
+    def __init__(self, key: str) -> None:
+        if len(key) < _LENGTH_MIN:
+            raise BadInput(f"HEALTHPLUS_SECRET_KEY must have at least {_LENGTH_MIN} characters, chosen at random.")
+        self._key = key.encode()
+
+    def mac(self, purpose: str, *parts: str) -> bytes:
+        """Give 32 bytes that stand for these parts, and for no others and no other purpose."""
+        return hmac.digest(self._key, "\0".join((purpose, *parts)).encode(), "sha256")
+
+
+def with_secret_key(settings: Settings) -> Settings:
+    """Give settings that have a key: the operator's, or one kept in the data folder, made when first asked for."""
+    if settings.secret_key:
+        return settings
+    path = settings.data_folder / "secret-key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Whole before it has its name, and then never replaced: two processes that start at once agree.
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # readable for its owner only
+                draft.write(secrets.token_urlsafe(_LENGTH_MIN))
+                draft.flush()
+                os.fsync(draft.fileno())
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft.name, path)
+        return replace(settings, secret_key=path.read_text())
+    except OSError as error:
+        raise BadInput(
+            f"No secret key can be kept in {path.parent} ({error.strerror}); set HEALTHPLUS_SECRET_KEY."
+        ) from None

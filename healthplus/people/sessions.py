@@ -1,0 +1,89 @@
+"""Who is let in by which token: kept in the database, and revocable there."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from healthplus.database import Database, load
+
+queries = load(Path(__file__).with_name("queries.sql"))
+
+_TOKEN_LENGTH_MAX = 128
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("CriOS", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac", "Linux")
+
+
+def hash_token(token: str) -> bytes:
+    # Tokens are 256 random bits, so one round of a fast hash is as good as a slow one.
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def patient_of_token(database: Database, token: str) -> int | None:
+    """Give the id of the patient whose token this is; None when it is nobody's, revoked or over."""
+    if len(token) > _TOKEN_LENGTH_MAX:
+        return None
+    token_hash = hash_token(token)
+    row = await database.fetch_row(queries.session, token_hash)
+    if row is None:
+        return None
+    if row["first_today"]:
+        await database.execute(queries.note_use, token_hash)
+    patient_id: int = row["patient_id"]
+    return patient_id
+
+
+def agent_label(user_agent: str) -> str:
+    """Give what tells one's devices apart, such as "Firefox on Android", and no more of what a browser says."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for name in _SYSTEMS if name in user_agent), "")
+    return " on ".join(filter(None, (browser, system)))
+
+
+class KnownTokens:
+    """Remembers for a moment whose token is whose, since every request asks.
+
+    A token revoked in another process may therefore be let in for up to SECONDS_MAX longer. Tokens that were not found
+    are not remembered: one made a moment ago works at once, and guesses take no room.
+    """
+
+    SECONDS_MAX = 5.0
+    TOKENS_MAX = 10_000
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[int, float]] = {}
+        self._ended = 0
+
+    async def patient_of(self, token: str) -> int | None:
+        """Give what `patient_of_token` gives, at most SECONDS_MAX old."""
+        now = time.monotonic()
+        key = hash_token(token)
+        if (known := self._known.get(key)) is not None and now < known[1]:
+            return known[0]
+        ended = self._ended
+        patient_id = await patient_of_token(self._database, token)
+        # What was looked up while sessions were being ended may have been read before they were.
+        if patient_id is not None and ended == self._ended:
+            # All live equally long, so the first in the dict is the oldest.
+            self._known.pop(key, None)
+            while len(self._known) >= self.TOKENS_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[key] = (patient_id, now + self.SECONDS_MAX)
+        return patient_id
+
+    def forget(self, patient_id: int) -> None:
+        """Ask anew about a patient's tokens: after some were revoked."""
+        self._ended += 1
+        for key in [key for key, known in self._known.items() if known[0] == patient_id]:
+            del self._known[key]

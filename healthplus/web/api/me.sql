@@ -1,0 +1,55 @@
+-- name: booked_ahead
+-- Visits that a clinic expects.
+SELECT provider_id, booking_id FROM booking.booking
+WHERE patient_id = $1 AND state = 'booked' AND upper(during) > (SELECT public.app_now())
+ORDER BY during
+
+-- name: export
+-- Whatever is held about a patient; $2 is their number's HMAC, $3 their name as an actor. Of secrets and of others, nothing.
+WITH own_booking AS (SELECT * FROM booking.booking WHERE patient_id = $1),
+    own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
+SELECT jsonb_build_object(
+    'at', public.app_now(),
+    'profile', (SELECT to_jsonb(patient) FROM people.patient WHERE patient_id = $1),
+    'consents', (SELECT coalesce(jsonb_agg(to_jsonb(consent) ORDER BY given_at), '[]') FROM people.consent WHERE patient_id = $1),
+    'sessions', (
+        SELECT coalesce(jsonb_agg(to_jsonb(session) - 'token_hash' ORDER BY created_at), '[]')
+        FROM people.session WHERE patient_id = $1),
+    'codes', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'created_at', created_at, 'expires_at', expires_at, 'wrong_tries', tries, 'used_at', used_at) ORDER BY serial), '[]')
+        FROM people.challenge WHERE phone_hash = $2),
+    'place', (SELECT to_jsonb(claim) FROM booking.claim WHERE patient_id = $1),
+    'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
+    'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
+    'payment_intents', (
+        SELECT coalesce(jsonb_agg(to_jsonb(intent) ORDER BY asked_at), '[]')
+        FROM own_booking JOIN payments.intent ON intent.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'payments', (
+        SELECT coalesce(jsonb_agg(to_jsonb(payment) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
+    'ledger', (
+        SELECT coalesce(jsonb_agg(to_jsonb(ledger) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.ledger ON ledger.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'webhooks', (
+        SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.webhook_event
+            ON webhook_event.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
+    'events', (
+        SELECT coalesce(jsonb_agg(to_jsonb(event) ORDER BY at, provider_id, seq), '[]')
+        FROM booking.event
+        WHERE provider_id IN (SELECT provider_id FROM own_booking UNION ALL SELECT provider_id FROM own_ticket)
+            AND (booking_id IN (SELECT booking_id FROM own_booking)
+                OR ticket_id IN (SELECT ticket_id FROM own_ticket) OR actor = $3)),
+    'requests_remembered', (SELECT count(*) FROM people.idempotency WHERE patient_id = $1)
+        + (SELECT count(*) FROM booking.idempotency WHERE caller = $3)
+)
+
+-- name: forget_notices
+-- They were this patient's.
+DELETE FROM notices.notice WHERE patient_id = $1
+
+-- name: forget_keys
+-- Texts of the patient's own choosing.
+DELETE FROM booking.idempotency WHERE caller = $1

@@ -1,0 +1,44 @@
+"""Where a request comes from, to count by."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+from healthplus.errors import BadInput
+
+_NETWORK_BITS = 64
+"""What one household has of IPv6: it may choose any address in it."""
+
+
+class TrustedProxies:
+    """X-Forwarded-For is anybody's to write: it counts only as far as it was written by these."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._networks = [ip_network(one) for one in text.replace(",", " ").split()]
+        except ValueError as error:
+            raise BadInput(f"HEALTHPLUS_TRUSTED_PROXIES: {error}; write it like `10.0.0.7, 10.1.0.0/16`.") from None
+
+    def client(self, peer: str, forwarded_for: list[str]) -> str:
+        """Give the address of the nearest that is no proxy of ours; of IPv6, its network."""
+        forwarded = ",".join(forwarded_for).split(",")
+        nearest = _parse(peer)
+        while nearest is not None and forwarded and self._trusts(nearest):
+            before = _parse(forwarded.pop())
+            if before is None:
+                break  # not what a proxy writes
+            nearest = before
+        if isinstance(nearest, IPv6Address):
+            return str(IPv6Network((nearest, _NETWORK_BITS), strict=False))
+        return str(nearest)
+
+    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

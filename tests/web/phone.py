@@ -1,0 +1,53 @@
+"""Everybody's phone: what is sent to it is read by the tests only."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from healthplus.notices.sender import Sms
+from healthplus.people.consent import CURRENT
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Client
+
+NUMBER = "+919876543210"
+CONSENT = CURRENT.version
+
+
+@dataclass
+class Phone:
+    """A sender of SMS; `slowness`, in seconds, and `fault` are what goes wrong with it."""
+
+    messages: list[Sms] = field(default_factory=list)
+    slowness: float = 0
+    fault: Exception | None = None
+
+    async def send(self, message: Sms) -> None:
+        await asyncio.sleep(self.slowness)
+        if self.fault:
+            raise self.fault
+        self.messages.append(message)
+
+    async def code(self, messages: int = 1) -> str:
+        """Give the code in the last of so many messages, once all have come."""
+        async with asyncio.timeout(5):
+            while len(self.messages) < messages:
+                await asyncio.sleep(0.001)
+        assert len(self.messages) == messages
+        found = re.match(r"[0-9]{6} ", self.messages[-1].text)
+        assert found
+        return found[0].strip()
+
+
+async def sign_in(client: Client, phone: Phone, number: str = NUMBER, agent: str = "") -> str:
+    """Sign in by phone; give the token."""
+    sent = await client.post("codes", {"phone": number, "consent": CONSENT})
+    assert sent.status_code == 202, sent.text
+    code = await phone.code(len(phone.messages) + 1)
+    signed_in = await client.post(f"codes/{sent.json()['id']}/verify", {"code": code}, headers={"User-Agent": agent})
+    assert signed_in.status_code == 201, signed_in.text
+    token: str = signed_in.json()["token"]
+    return token

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.database import Database
+from healthplus.people.patients import add_patient
+from tests.web.conftest import Client
+from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
+from tests.web.problem import problem
+from tests.web.world import AT_CLINIC, FREE, ONLINE, PROVIDER, World
+
+HOLDS = f"providers/{PROVIDER}/holds"
+WAITS = f"providers/{PROVIDER}/waits"
+
+
+@pytest.fixture
+async def me(http: httpx.AsyncClient, anyone: Client, phone: Phone) -> Client:
+    """Somebody who has just signed in by phone."""
+    return Client(http, await sign_in(anyone, phone))
+
+
+async def book(client: Client, start: str, clinic_id: int = AT_CLINIC) -> str:
+    held = (await client.post(HOLDS, {"clinic_id": clinic_id, "start": start})).json()
+    booked = await client.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
+    url: str = booked.json()["url"]
+    return url
+
+
+async def test_a_name_is_given_afterwards(me: Client, world: World) -> None:
+    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None}
+    changed = await me.ask("PATCH", "me", {"name": " Asha Rao ", "email": "asha@mail.example"}, key="a")
+    assert changed.json() == {"name": "Asha Rao", "phone": NUMBER, "email": "asha@mail.example"}
+    assert (await me.ask("PATCH", "me", {"email": None})).json()["email"] is None
+    # A repeat of the first does not bring the address back.
+    again = await me.ask("PATCH", "me", {"name": "Asha Rao", "email": "asha@mail.example"}, key="a")
+    assert (again.status_code, again.json()["email"]) == (200, None)
+    problem(await me.ask("PATCH", "me", {"name": "Bina"}, key="a"), 422, "key_reused")
+    assert (await me.get("me")).json()["name"] == "Asha Rao"
+    await world.pass_time(hours=25)
+    assert (await me.ask("PATCH", "me", {"name": "Bina"}, key="a")).json()["name"] == "Bina"
+
+
+async def test_repeats_at_once_are_one(me: Client) -> None:
+    answers = await asyncio.gather(
+        *(me.ask("PATCH", "me", {"name": name}, key="a") for name in ("Asha", "Asha", "Asha", "Bina", "Bina"))
+    )
+    assert {answer.status_code for answer in answers} == {200, 422}
+    assert len({answer.json()["name"] for answer in answers if answer.status_code == 200}) == 1
+
+
+async def test_wrong_changes(me: Client) -> None:
+    for body in (
+        {},
+        {"name": None},
+        {"name": 1},
+        {"name": ""},
+        {"name": "x" * 201},
+        {"name": "a\x00b"},
+        {"phone": "+919876543211"},
+        {"email": ""},
+        {"email": "asha"},
+        {"email": "a@b@c"},
+        {"email": "a b@c"},
+        {"email": "a@b\nBcc: c@d"},
+        {"email": "\x00@b"},
+        {"email": "x" * 250 + "@b.example"},
+        {"email": "x" * 2000},
+    ):
+        problem(await me.ask("PATCH", "me", body), 422)
+    problem(await me.ask("PATCH", "me"), 400)
+    problem(await me.ask("PATCH", "me", content=b'{"name": "\\ud800"}'), 400)
+    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None}
+
+
+ROUTES = [
+    ("GET", "me"),
+    ("PATCH", "me"),
+    ("DELETE", "me"),
+    ("GET", "me/sessions"),
+    ("DELETE", "me/sessions"),
+    ("DELETE", f"me/sessions/{UUID(int=7)}"),
+    ("DELETE", "me/session"),
+    ("GET", "me/consents"),
+    ("DELETE", "me/consents"),
+    ("GET", "me/export"),
+]
+
+
+async def test_nobody_gets_in_without_a_token_or_changes_without_a_key(
+    http: httpx.AsyncClient, anyone: Client, asha: Client, world: World
+) -> None:
+    for method, path in ROUTES:
+        body = {"name": "X"} if method == "PATCH" else None
+        problem(await anyone.ask(method, path, body), 401)
+        problem(await Client(http, "x").ask(method, path, body), 401)
+        problem(await anyone.ask(method, path, body, headers={"Authorization": "Basic eA=="}), 401)
+        if method != "GET":
+            headers = {"Authorization": f"Bearer {world.tokens['asha']}"}
+            problem(await http.request(method, f"/api/v1/{path}", json=body, headers=headers), 400)
+    assert (await asha.get("me")).json()["name"] == "asha"
+
+
+async def test_sessions_are_listed_and_ended(
+    http: httpx.AsyncClient, anyone: Client, phone: Phone, world: World
+) -> None:
+    first = Client(http, await sign_in(anyone, phone, agent="Mozilla/5.0 (Android 15; Mobile) Firefox/140.0"))
+    await world.pass_time(minutes=2)
+    second = Client(http, await sign_in(anyone, phone))
+    shown = (await second.get("me/sessions")).json()
+    assert [(one["agent"], one["is_this"]) for one in shown] == [("", True), ("Firefox on Android", False)]
+    assert shown[0].keys() == {"id", "agent", "created_at", "last_used_on", "expires_at", "is_this"}
+    first_id, second_id = shown[1]["id"], shown[0]["id"]
+    assert (await second.delete(f"me/sessions/{first_id}", key="a")).status_code == 204
+    problem(await first.get("me"), 401)
+    assert (await second.delete(f"me/sessions/{first_id}", key="a")).status_code == 204
+    problem(await second.delete(f"me/sessions/{second_id}", key="a"), 422, "key_reused")
+    assert len((await second.get("me/sessions")).json()) == 1
+    assert (await second.delete("me/session")).status_code == 204
+    problem(await second.delete("me/session"), 401)
+
+
+async def test_signing_out_everywhere(http: httpx.AsyncClient, anyone: Client, phone: Phone, world: World) -> None:
+    clients = []
+    for _ in range(2):
+        clients.append(Client(http, await sign_in(anyone, phone)))
+        await world.pass_time(minutes=2)
+    assert (await clients[0].delete("me/sessions")).status_code == 204
+    for client in clients:
+        problem(await client.get("me"), 401)
+
+
+async def test_somebody_elses_session_is_not_there(asha: Client, bina: Client) -> None:
+    theirs = (await bina.get("me/sessions")).json()[0]["id"]
+    for one in (theirs, UUID(int=7), "x", "%00"):
+        problem(await asha.delete(f"me/sessions/{one}"), 404)
+    assert (await bina.get("me")).status_code == 200
+
+
+async def test_consent_is_withdrawn_as_easily_as_given(
+    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+) -> None:
+    appointment = await book(me, world.at(13))
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)})).json()
+    assert [one["withdrawn_at"] for one in (await me.get("me/consents")).json()] == [None]
+    withdrawn = (await me.delete("me/consents")).json()
+    assert (withdrawn["released"], withdrawn["appointments"]) == (held["url"], [appointment])
+    problem(await me.get("me"), 401)
+    await world.pass_time(minutes=2)
+    again = Client(http, await sign_in(anyone, phone))
+    given = (await again.get("me/consents")).json()
+    assert [(one["version"], one["withdrawn_at"] is None) for one in given] == [(CONSENT, True), (CONSENT, False)]
+    assert (await again.get(held["url"])).json()["state"] == "released"
+    assert (await again.get(appointment)).json()["state"] == "booked"
+    assert (await again.delete("me/consents")).json()["released"] is None
+
+
+async def test_withdrawing_leaves_the_queue(me: Client, asha: Client, bina: Client, world: World) -> None:
+    held = (await asha.post(HOLDS, {"clinic_id": FREE, "start": world.at(18)})).json()
+    evening = {"clinic_id": FREE, "from": world.at(17), "to": world.at(19)}
+    mine, next_one = (await me.post(WAITS, evening)).json(), (await bina.post(WAITS, evening)).json()
+    assert (await me.delete("me/consents")).json()["released"] == mine["url"]
+    await asha.delete(held["url"])
+    assert (await bina.get(next_one["url"])).json()["state"] == "offered"
+
+
+async def test_signing_in_twice_is_one_consent(me: Client, anyone: Client, phone: Phone, world: World) -> None:
+    await world.pass_time(minutes=2)
+    await sign_in(anyone, phone)
+    assert len((await me.get("me/consents")).json()) == 1
+
+
+PLANTED = {"name": "Zebedee Quillfeather", "email": "quill@feather.example"}
+
+
+async def lived_in(me: Client, asha: Client, world: World) -> None:
+    """A patient who has been everywhere: profile, a wait, a cancelled and a visited appointment, a payment, a hold."""
+    await me.ask("PATCH", "me", PLANTED)
+    blocking = (await asha.post(HOLDS, {"clinic_id": FREE, "start": world.at(18)})).json()
+    await me.post(WAITS, {"clinic_id": FREE, "from": world.at(17), "to": world.at(19)})
+    claim = await world.database.fetch_row("SELECT ticket_id FROM booking.claim ORDER BY patient_id DESC LIMIT 1")
+    assert claim
+    await me.delete(f"{WAITS}/{claim['ticket_id']}")
+    await asha.delete(blocking["url"])
+    await me.delete(await book(me, world.at(9), ONLINE))
+    await book(me, world.at(13))
+    await world.pass_time(days=4)
+    await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": (world.day + timedelta(days=5, hours=14)).isoformat()})
+
+
+async def everywhere(db: Database, text: str) -> list[str]:
+    """Give each table that shows a text in any column of any row."""
+    tables = await db.fetch(
+        "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables "
+        "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+    )
+    found = []
+    for table in tables:
+        sql = f"SELECT EXISTS (SELECT FROM {table['name']} AS t WHERE strpos(lower(t::text), lower($1)) > 0)"
+        if await db.fetch_value(sql, text):
+            found.append(table["name"])
+    return found
+
+
+async def test_everything_held_is_exported(me: Client, asha: Client, app: Litestar, world: World) -> None:
+    await lived_in(me, asha, world)
+    response = await me.get("me/export")
+    assert response.headers["cache-control"] == "no-store"
+    export = response.json()
+    assert (export["profile"]["name"], export["profile"]["phone"]) == (PLANTED["name"], NUMBER)
+    assert {one["state"] for one in export["bookings"]} == {"cancelled", "booked", "reserved"}
+    assert export["place"]["booking_id"]
+    assert [len(export[part]) for part in ("consents", "sessions", "codes", "waits", "payments")] == [1] * 5
+    patient_id = export["profile"]["patient_id"]
+    kinds = {event["kind"] for event in export["events"]}
+    assert {"waiting", "left", "reserved", "booked", "cancelled"} <= kinds
+    assert export["requests_remembered"] > 5
+    # Nobody else's, and nothing that lets anybody in.
+    assert {
+        one["patient_id"] for part in ("bookings", "waits", "consents", "sessions", "notices") for one in export[part]
+    } == {patient_id}
+    for secret in ("token_hash", "code_hash", "phone_hash", "asha"):
+        assert secret not in response.text
+    other = (await asha.get("me/export")).json()
+    assert len(other["bookings"]) == 1
+    assert NUMBER not in json.dumps(other)
+
+
+async def test_every_table_about_patients_is_exported(me: Client, asha: Client, world: World) -> None:
+    """A table that points to a patient must be in the export, and in this list."""
+    pointing = await world.database.fetch(
+        "SELECT format('%s.%s', table_schema, table_name) AS name FROM information_schema.columns "
+        "WHERE column_name IN ('patient_id', 'phone', 'hold_id', 'booking_id', 'caller', 'actor') "
+        "AND table_schema NOT IN ('directory', 'pg_catalog', 'information_schema')"
+    )
+    assert {row["name"] for row in pointing} == {
+        "people.patient",
+        "people.session",
+        "people.challenge",
+        "people.consent",
+        "people.idempotency",
+        "booking.booking",
+        "booking.ticket",
+        "booking.claim",
+        "booking.event",
+        "booking.idempotency",
+        "notices.notice",
+        "payments.payment",
+        "payments.intent",
+        "payments.ledger",
+        "payments.webhook_event",
+    }
+
+
+async def test_nothing_that_names_the_erased_is_left(
+    me: Client, asha: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+) -> None:
+    await lived_in(me, asha, world)
+    for text in (PLANTED["name"], PLANTED["email"], NUMBER):
+        assert await everywhere(world.database, text) == ["people.patient"]
+    before = await world.database.fetch_value("SELECT count(*) FROM people.challenge")
+    erased = await me.delete("me")
+    assert erased.status_code == 200, erased.text
+    assert "registers" in erased.json()["detail"]
+    for text in (*PLANTED.values(), NUMBER, NUMBER[3:], "Quillfeather", "feather.example"):
+        assert await everywhere(world.database, text) == []
+    problem(await me.get("me"), 401)
+    row = await world.database.fetch_row("SELECT * FROM people.patient WHERE erased_at IS NOT NULL")
+    assert row is not None
+    held = [
+        dict(one)
+        for one in await world.database.fetch("SELECT * FROM booking.booking WHERE patient_id = $1", row["patient_id"])
+    ]
+    assert {one["state"] for one in held} == {"cancelled", "booked", "released"}
+    for table in ("people.session", "people.idempotency", "notices.notice"):
+        sql = f"SELECT count(*) FROM {table} WHERE patient_id = $1"
+        assert await world.database.fetch_value(sql, row["patient_id"]) == 0
+    # What was sent stays counted, but not to whom.
+    assert await world.database.fetch_value("SELECT count(*) FROM people.challenge") == before
+    again = Client(http, await sign_in(anyone, phone))
+    export = (await again.get("me/export")).json()
+    assert (export["bookings"], export["events"], len(export["codes"])) == ([], [], 1)
+    assert export["profile"]["patient_id"] != row["patient_id"]
+
+
+async def test_nobody_is_erased_whom_a_clinic_expects(me: Client, world: World) -> None:
+    appointment = await book(me, world.at(13))
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)})).json()
+    refused = problem(await me.delete("me"), 409, "still_booked")
+    assert refused["appointments"] == [appointment]
+    assert (await me.get(held["url"])).json()["state"] == "reserved"
+    await me.delete(appointment)
+    assert (await me.delete("me")).json()["released"] == held["url"]
+    assert (
+        await world.database.fetch_value("SELECT state::text FROM booking.booking ORDER BY created_at DESC LIMIT 1")
+        == "released"
+    )
+
+
+async def test_whom_the_clinic_entered_without_a_number_may_be_erased(asha: Client) -> None:
+    assert (await asha.delete("me")).status_code == 200
+    problem(await asha.get("me"), 401)
+
+
+async def test_a_number_entered_by_the_clinic_is_found_by_its_phone(
+    anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+) -> None:
+    await add_patient(world.database, "Devi", "098765 43210", "IN")
+    assert (await Client(http, await sign_in(anyone, phone)).get("me")).json()["name"] == "Devi"
+
+
+async def test_signing_in_while_being_erased(
+    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+) -> None:
+    """Whichever is first, no session is left that belongs to nobody."""
+    await world.pass_time(minutes=2)
+    sent = (await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})).json()
+    code = await phone.code(2)
+    erased, signed_in = await asyncio.gather(me.delete("me"), anyone.post(f"codes/{sent['id']}/verify", {"code": code}))
+    assert erased.status_code == 200
+    assert signed_in.status_code in (201, 410)
+    left = "SELECT count(*) FROM people.session JOIN people.patient USING (patient_id) WHERE erased_at IS NOT NULL"
+    assert await world.database.fetch_value(left) == 0
