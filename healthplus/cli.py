@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -22,8 +23,11 @@ from healthplus.ops.bench.commands import bench_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_hints import demo_hints
+from healthplus.payments.commands import running_bank, sandbox_bank_command
 from healthplus.people.patients import add_patient
+from healthplus.people.secret import with_secret_key
 from healthplus.settings import Settings
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 
 _WAITING_MAX = 16_384
 _DRAIN_SECONDS_MAX = 10
@@ -65,14 +69,14 @@ def patient_group() -> None:
 
 @patient_group.command("add")
 @click.argument("name")
-@click.option("--phone", help="In full: +, country code and number, as in +919876543210.")
+@click.option("--phone", help='Such as "+91 98765 43210"; later sign-ins with it are this patient\'s.')
 @click.pass_obj
 def add_patient_command(settings: Settings, name: str, phone: str | None) -> None:
     """Add a patient, and print the token that lets programs act for them; it cannot be shown again."""
 
     async def add(dsn: str) -> tuple[int, str]:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await add_patient(database, name, phone)
+            return await add_patient(database, name, phone, settings.phone_region)
 
     with running_database(settings) as dsn:
         patient_id, token = asyncio.run(add(dsn))
@@ -112,6 +116,19 @@ def demo(settings: Settings, port: int | None) -> None:
 
 
 class _Supervisor(Granian):  # type: ignore[valid-type, misc]
+    def _spawn_worker(self, *args: Any, **options: Any) -> Any:
+        worker = super()._spawn_worker(*args, **options)
+        terminate = worker.terminate
+
+        def drain_and_terminate() -> None:
+            # A process that ends finishes its requests first: those that wait for news must be told to ask elsewhere.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            terminate()
+
+        worker.terminate = drain_and_terminate
+        return worker
+
     def _respawn_workers(self, *args: Any, **options: Any) -> None:
         time.sleep(_RESPAWN_SECONDS)  # what cannot start at all must not be tried without pause
         super()._respawn_workers(*args, **options)
@@ -122,8 +139,13 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
 def run_app(settings: Settings) -> None:
     """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish what they are answering."""
     _demand_free(settings.host, settings.port)
+    with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
+        _run_processes(complete)
+
+
+def _run_processes(settings: Settings) -> None:
     # App processes are started anew, not forked: they read their settings from the environment.
-    os.environ.update(settings.as_environment())
+    os.environ.update(with_secret_key(settings).as_environment())
     _Supervisor(
         "healthplus.web.app:create_app",
         factory=True,
@@ -153,5 +175,14 @@ def _demand_free(host: str, port: int) -> None:
         ) from None
 
 
-for command in (bench_group, check_command, fee_command, find_command, import_command, leave_group, shift_group):
+for command in (
+    bench_group,
+    check_command,
+    fee_command,
+    find_command,
+    import_command,
+    leave_group,
+    sandbox_bank_command,
+    shift_group,
+):
     main.add_command(command)

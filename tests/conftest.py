@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import shutil
 import tempfile
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import asyncpg
 import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate
+from healthplus.payments.commands import bank_url, running_bank
+from healthplus.settings import Settings
 
 # Tests lose nothing in a power cut.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
@@ -51,6 +54,15 @@ async def _administer(server: str, sql: str) -> None:
         await connection.execute(sql)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings that lead to the session's sandbox bank, which is a process of its own; its webhooks go nowhere."""
+    settings = Settings(None, tmp_path_factory.mktemp("bank"), port=9, sandbox_payments=True)
+    with running_bank(settings) as complete:
+        urllib.request.urlopen(f"{bank_url(complete)}/pay/ready", timeout=30).close()  # noqa: S310
+        yield complete
 
 
 @pytest.fixture

@@ -80,33 +80,9 @@ SELECT
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
--- name: ticket
--- A patient's own ticket, its place among those who wait, and the offer made for it.
-SELECT
-    ticket.ticket_id, ticket.number, ticket.clinic_id, lower(ticket.wanted) AS wanted_from, upper(ticket.wanted) AS wanted_to,
-    ticket.slots_needed, ticket.joined_at, ticket.expires_at,
-    CASE WHEN ticket.state = 'waiting' AND ticket.expires_at <= now_at THEN 'timed_out' ELSE ticket.state::text END AS state,
-    CASE WHEN ticket.state = 'waiting' THEN booking.is_present(ticket, now_at) END AS present,
-    CASE WHEN ticket.state = 'waiting' THEN (
-        SELECT count(*) + 1 FROM booking.ticket AS earlier
-        WHERE earlier.provider_id = $1 AND earlier.state = 'waiting' AND earlier.number < ticket.number) END AS position,
-    offer.booking_id, offer.clinic_id AS offer_clinic_id, lower(offer.during) AS starts_at, upper(offer.during) AS ends_at,
-    CASE WHEN offer.state = 'reserved' THEN offer.deadline END AS deadline, offer.fee_paise,
-    (SELECT version FROM booking.book WHERE provider_id = $1) AS version
-FROM public.app_now() AS now_at, booking.ticket
-LEFT JOIN booking.booking AS offer ON offer.provider_id = ticket.provider_id AND offer.booking_id = ticket.offer_id
-WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2 AND ticket.patient_id = $3
-
 -- name: claim
 -- What a patient's one place is taken by.
 SELECT provider_id, booking_id, ticket_id FROM booking.claim WHERE patient_id = $1
-
--- name: see
--- Note that a waiting client was seen, and which offer it was shown.
-INSERT INTO booking.presence (provider_id, ticket_id, seen_at, fetched_offer_id)
-VALUES ($1, $2, (SELECT public.app_now()), $3)
-ON CONFLICT (provider_id, ticket_id) DO UPDATE
-SET seen_at = excluded.seen_at, fetched_offer_id = coalesce(excluded.fetched_offer_id, presence.fetched_offer_id)
 
 -- name: appointments
 -- Everything a patient has booked or holds, latest visit first.

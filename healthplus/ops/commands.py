@@ -7,18 +7,18 @@ import asyncio
 import click
 
 from healthplus.database import Database, running_database
-from healthplus.ops.check import Violation, violations
+from healthplus.ops.check import Violation, counters, violations
 from healthplus.settings import Settings
 
 
 @click.command("check")
 @click.pass_obj
 def check_command(settings: Settings) -> None:
-    """Check every invariant of the book; print the rows that break one, and exit with 1 if any does."""
+    """Check every invariant of the book and the money; print the rows that break one, and exit with 1 if any does."""
 
     async def run(dsn: str) -> list[Violation]:
         async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
-            return await violations(database)
+            return await violations(database) + await violations(database, counters)
 
     with running_database(settings) as dsn:
         found = asyncio.run(run(dsn))

@@ -82,7 +82,7 @@ class BookMaker:
             fee_paise, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
             if funding == "online":
                 name = f"demo-{booking_id}"
-                self.payments.append((provider_id, booking_id, name, fee_paise, "captured", at + step / 2))
+                self.payments.append((provider_id, booking_id, booking_id, name, fee_paise, "captured", at + step / 2))
         for slot in held:
             # A patient may have one live hold.
             patient_id = next(self._unclaimed)

@@ -151,10 +151,11 @@ WHERE isfinite(book.touched_at)
 SELECT payment.provider_id, payment.booking_id, payment.authorisation, payment.state::text, payment.due::text,
     booking.state::text AS booking_state
 FROM payments.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
-WHERE booking.fee_paise IS DISTINCT FROM payment.amount_paise
+WHERE booking.booking_id IS NULL
     OR (payment.state = 'authorised' AND payment.due IS NULL)
     OR (((payment.state = 'authorised' AND payment.due = 'capture') OR (payment.state = 'captured' AND payment.due IS NULL))
-        AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR booking.funding <> 'online'))
+        AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR booking.funding <> 'online'
+            OR booking.fee_paise <> payment.amount_paise))
 
 -- name: no_booking_without_payment
 -- What was booked and is funded online has its money set aside to be captured, or captured, once.
@@ -165,6 +166,16 @@ CROSS JOIN LATERAL (
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
         AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))) AS kept
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
+
+-- name: payments_match_ledger
+-- Every payment stands where the last fact about it says, and the first is that it was set aside.
+SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
+FROM payments.payment
+FULL JOIN (
+    SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last, max(amount_paise) AS amount_paise
+    FROM payments.ledger GROUP BY provider_id, hold_id, authorisation
+) AS fact USING (provider_id, hold_id, authorisation)
+WHERE (payment.state, payment.amount_paise, fact.first) IS DISTINCT FROM (fact.last, fact.amount_paise, 'authorised')
 
 -- name: references_exist
 -- What the book points at exists: it has no foreign keys, since checking one locks what many providers share.

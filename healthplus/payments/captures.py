@@ -7,18 +7,16 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
-from healthplus.database import Database, PostgresError, Record, load
+from healthplus.database import Database, Record, load
 from healthplus.errors import HealthPlusError
 from healthplus.payments.gateway import Gateway, Money
+from healthplus.payments.sweeping import BATCH_MAX, keep_sweeping
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
 
-BATCH_MAX = 100
-"""Also the most calls under way at the gateway at once."""
 AGAIN_AFTER = timedelta(seconds=30)
 IDLE_SECONDS = 0.5
-ERROR_SECONDS_MAX = 30.0
 
 
 class Captures:
@@ -29,19 +27,8 @@ class Captures:
         self._gateway = gateway
 
     async def run(self) -> None:
-        """Run until cancelled; waits longer after each error in a row, up to ERROR_SECONDS_MAX."""
-        errors_in_a_row = 0
-        while True:
-            try:
-                taken, failed = await self.sweep()
-            except (HealthPlusError, PostgresError):
-                logger.exception("what is due at the payment gateway could not be looked up or marked; trying again")
-                taken, failed = 0, 1
-            errors_in_a_row = errors_in_a_row + 1 if failed else 0
-            if errors_in_a_row:
-                await asyncio.sleep(min(2.0**errors_in_a_row, ERROR_SECONDS_MAX))
-            elif taken < BATCH_MAX:
-                await asyncio.sleep(IDLE_SECONDS)
+        """Run until cancelled."""
+        await keep_sweeping(self.sweep, IDLE_SECONDS)
 
     async def sweep(self) -> tuple[int, int]:
         """Do one batch of what is due; give how many were due, and how many of them failed."""
@@ -51,9 +38,9 @@ class Captures:
 
     async def settle(self, due: list[Record]) -> int:
         """Do what is due for these payments, and mark it; give how many were done. The others stay due."""
-        answers = await asyncio.gather(*(self._step(row["due"], row["authorisation"]) for row in due))
+        answers = await asyncio.gather(*(self._step(row) for row in due))
         done = [
-            (row["provider_id"], row["booking_id"], row["authorisation"], answer)
+            (row["provider_id"], row["hold_id"], row["authorisation"], answer)
             for row, answer in zip(due, answers, strict=True)
             if answer
         ]
@@ -61,15 +48,15 @@ class Captures:
             await self._database.execute(queries.mark, *map(list, zip(*done, strict=True)))
         return len(done)
 
-    async def _step(self, step: str, authorisation: str) -> Money | None:
+    async def _step(self, row: Record) -> Money | None:
         try:
-            match step:
+            match row["due"]:
                 case "capture":
-                    return await self._gateway.capture(authorisation)
+                    return await self._gateway.capture(row["authorisation"], row["amount_paise"])
                 case "void":
-                    return await self._gateway.void(authorisation)
+                    return await self._gateway.void(row["authorisation"])
                 case _:
-                    return await self._gateway.refund(authorisation)
+                    return await self._gateway.refund(row["authorisation"])
         except HealthPlusError as error:
-            logger.warning("the payment gateway could not %s: %s", step, error.code)
+            logger.warning("the payment gateway could not %s: %s", row["due"], error.code)
             return None

@@ -1,12 +1,23 @@
-"""What the product needs of whoever moves the money. Amounts are whole paise."""
+"""What the product needs of whoever moves the money. Amounts are whole paise.
+
+`key` names what is paid for; one key may come to bear several payments. How it fits those who do this for a living:
+
+* Stripe: a PaymentIntent with `capture_method=manual`, made with the key as its idempotency key and in its metadata.
+  `requires_capture` is an Authorisation, `requires_action` Pending, a card error Declined (the intent is then confirmed
+  anew with another method). Capture, void and refund are its capture, cancel and refund.
+* Razorpay: an order made with the key as its receipt, always Pending: the patient pays at its checkout, and payments of
+  the order are learnt of by webhook or fetch, more than one where the patient tried twice. They are captured with their
+  amount; there is no void: what is not captured goes back by itself, or is captured and refunded.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NoReturn, Protocol
 
 import msgspec
 
-from healthplus.errors import PaymentUnavailable
+from healthplus.errors import BadSignature, PaymentUnavailable
 
 Money = Literal["authorised", "captured", "voided", "refunded"]
 """Set aside; taken; given back before it was taken; given back after."""
@@ -24,23 +35,42 @@ class Declined(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """It is for the patient to go on, at this address; whether they paid is learnt later."""
+
+    url: str
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What has become of some money."""
+
+    authorisation: str
+    state: Money
+    amount_paise: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What a webhook tells, under the gateway's own id for the telling."""
+
+    id: str
+    key: str
+    fact: Fact
+
+
 class Gateway(Protocol):
     """Every method may be called again with the same arguments: it then answers as before and moves no more money.
 
-    All raise PaymentUnavailable when the gateway cannot be reached: whether the money moved is then unknown.
-
-    A gateway is expected to let go by itself of money that is never captured, as card networks do after some days:
-    where a process dies between `authorise` and booking.confirm, and the client never asks again, nobody else will.
+    All that ask the gateway raise PaymentUnavailable when it cannot be reached: whether money moved is then unknown.
     """
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined:
+    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. A refusal is not kept: another method may be tried under the same key.
 
         Raises BadInput for a method the gateway does not know.
         """
 
-    async def capture(self, authorisation: str) -> Money:
-        """Take what was set aside. Like `void` and `refund`, gives what became of the money.
+    async def capture(self, authorisation: str, amount_paise: int) -> Money:
+        """Take all that was set aside. Like `void` and `refund`, gives what became of the money.
 
         A step that can no longer be taken, such as voiding what is captured, changes nothing and gives what is so.
         """
@@ -50,6 +80,15 @@ class Gateway(Protocol):
 
     async def refund(self, authorisation: str) -> Money:
         """Give back what was captured."""
+
+    async def fetch(self, key: str) -> list[Fact]:
+        """Give all money there is, or was, under a key."""
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+        """Give what a webhook tells, or None for what is of no concern here.
+
+        Raises BadSignature unless the gateway signed this very body, a short while ago.
+        """
 
 
 class NoGateway:
@@ -61,10 +100,10 @@ class NoGateway:
             "Online payment is not set up here; ask the operator, or choose a visit paid at the clinic."
         )
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined:  # noqa: ARG002
+    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:  # noqa: ARG002
         self._unavailable()
 
-    async def capture(self, authorisation: str) -> Money:  # noqa: ARG002
+    async def capture(self, authorisation: str, amount_paise: int) -> Money:  # noqa: ARG002
         self._unavailable()
 
     async def void(self, authorisation: str) -> Money:  # noqa: ARG002
@@ -72,3 +111,9 @@ class NoGateway:
 
     async def refund(self, authorisation: str) -> Money:  # noqa: ARG002
         self._unavailable()
+
+    async def fetch(self, key: str) -> list[Fact]:  # noqa: ARG002
+        return []
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:  # noqa: ARG002
+        raise BadSignature

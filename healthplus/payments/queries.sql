@@ -1,48 +1,97 @@
+-- name: ask
+-- A patient's hold that is to be paid for. Where the gateway is about to be asked for money, that is on record before it is. For
+-- what is no live hold any more: the money set aside for it, first that which was not let go.
+WITH held AS (
+    SELECT state <> 'reserved' OR deadline <= now_at AS over, offer, fee_paise, funding, now_at,
+        CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state
+    FROM public.app_now() AS now_at, booking.booking
+    WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+), intent AS (
+    INSERT INTO payments.intent (provider_id, hold_id, amount_paise, asked_at, check_at)
+    SELECT $1, $2, fee_paise, now_at, now_at + interval '20 seconds'
+    FROM held WHERE funding = 'online' AND NOT over AND NOT offer
+    ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
+    RETURNING hold_id
+)
+SELECT state, fee_paise, EXISTS (SELECT FROM intent) AS asking,
+    CASE WHEN over THEN (
+        SELECT authorisation FROM payments.payment
+        WHERE provider_id = $1 AND hold_id = $2
+        ORDER BY state >= 'voided' OR due IS NOT DISTINCT FROM 'void' OR due IS NOT DISTINCT FROM 'refund', at
+        LIMIT 1) END AS authorisation
+FROM held
+
 -- name: take_due
 -- Some of what is due at the gateway, oldest first. It comes up again after $2 unless marked by then: this keeps processes
 -- from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
 UPDATE payments.payment
 SET at = (SELECT public.app_now()) + $2
-WHERE (provider_id, booking_id, authorisation) IN (
-    SELECT provider_id, booking_id, authorisation FROM payments.payment
+WHERE (provider_id, hold_id, authorisation) IN (
+    SELECT provider_id, hold_id, authorisation FROM payments.payment
     WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, booking_id, authorisation, due::text AS due
+RETURNING provider_id, hold_id, authorisation, amount_paise, due::text AS due
 
 -- name: void_due
--- Money set aside for a booking that was then refused.
-SELECT provider_id, booking_id, authorisation, due::text AS due
+-- Money set aside for a hold that was then refused.
+SELECT provider_id, hold_id, authorisation, amount_paise, due::text AS due
 FROM payments.payment
-WHERE provider_id = $1 AND booking_id = $2 AND due = 'void'
-
--- name: authorisation
--- What was set aside for a booking, and not let go.
-SELECT authorisation FROM payments.payment
-WHERE provider_id = $1 AND booking_id = $2 ORDER BY due IS NOT DISTINCT FROM 'void', at LIMIT 1
+WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
 -- name: money
 -- What becomes of the money for a booking that was given back: what is due to be done with it, or what was done.
 SELECT coalesce(due::text || '_due', state::text) FROM payments.payment
 WHERE provider_id = $1 AND booking_id = $2 ORDER BY state DESC LIMIT 1
 
+-- name: booked_instead
+-- What the money for a lapsed hold has booked.
+SELECT booking_id FROM payments.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
+
 -- name: mark
--- What became of the money, as the gateway answered. What is due may have changed meanwhile: a booking cancelled while it
--- was captured is due to be refunded. Answers may come late and out of order: a state never goes back.
+-- What became of the money, as the gateway answered.
 WITH answer AS (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::payments.payment_state[])
-        AS answer (provider_id, booking_id, authorisation, state)
-), free AS (
+        AS answer (provider_id, hold_id, authorisation, state)
+), free AS MATERIALIZED (
     -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
-    SELECT provider_id, booking_id, authorisation, answer.state
-    FROM payments.payment JOIN answer USING (provider_id, booking_id, authorisation)
+    SELECT payment, answer.state AS reached
+    FROM payments.payment JOIN answer USING (provider_id, hold_id, authorisation)
     FOR UPDATE OF payment SKIP LOCKED
 )
-UPDATE payments.payment
-SET state = greatest(payment.state, free.state),
-    due = CASE WHEN greatest(payment.state, free.state) = 'captured' AND payment.due IN ('void', 'refund')
-        THEN 'refund'::payments.payment_step END,
-    at = (SELECT public.app_now())
-FROM free
-WHERE payment.provider_id = free.provider_id AND payment.booking_id = free.booking_id
-    AND payment.authorisation = free.authorisation
+SELECT payments.reach(free.payment, free.reached, 'answer', now_at) FROM public.app_now() AS now_at, free
+
+-- name: learn
+-- Take in what was not the gateway's answer to us.
+SELECT payments.learn($1, $2, $3, $4::text::payments.payment_state, $5, $6::text::payments.source, $7)
+
+-- name: known
+-- What is known already of the money for a hold.
+SELECT authorisation, state::text AS state FROM payments.ledger WHERE provider_id = $1 AND hold_id = $2
+
+-- name: take_intents
+-- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless looked at by then.
+UPDATE payments.intent
+SET check_at = (SELECT public.app_now()) + $2
+WHERE (provider_id, hold_id) IN (
+    SELECT provider_id, hold_id FROM payments.intent
+    WHERE check_at <= (SELECT public.app_now())
+    ORDER BY check_at LIMIT $1
+    FOR UPDATE SKIP LOCKED)
+RETURNING provider_id, hold_id
+
+-- name: looked
+-- When to look again, after a look that was answered.
+UPDATE payments.intent
+SET check_at = CASE
+    WHEN asked_at <= now_at - interval '2 days' OR (asked_at <= now_at - interval '1 hour' AND money.has_come AND NOT money.is_due)
+        THEN NULL
+    WHEN money.is_taken AND asked_at > now_at - interval '1 hour' THEN asked_at + interval '1 hour'
+    ELSE now_at + greatest(interval '40 seconds', least((now_at - asked_at - interval '10 minutes') / 2, interval '6 hours'))
+    END
+FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS seen (provider_id, hold_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS has_come, count(due) > 0 AS is_due, count(*) FILTER (WHERE state = 'captured' AND due IS NULL) > 0 AS is_taken
+    FROM payments.payment
+    WHERE payment.provider_id = seen.provider_id AND payment.hold_id = seen.hold_id) AS money
+WHERE intent.provider_id = seen.provider_id AND intent.hold_id = seen.hold_id

@@ -1,89 +1,127 @@
-"""A gateway for trials: it plays the bank, with a ledger of its own and no money.
-
-The ledger is a SQLite file that all app processes of one machine share. It is not the product's database: what happens
-here is what would happen at the bank, whatever becomes of us.
-"""
+"""The gateway for trials: asks the sandbox bank (bank.py), a process of its own in which no money moves."""
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from typing import cast
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Annotated, Self
 
-from healthplus.errors import BadInput, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined, Money
+import aiohttp
+import msgspec
 
-METHODS = ("sandbox-ok", "sandbox-declined", "sandbox-unreachable")
-"""What a patient may pay with: money without end, a refused card, a bank that does not answer."""
+from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
+from healthplus.payments.gateway import Authorisation, Declined, Event, Fact, Money, Pending
 
-_BUSY_SECONDS_MAX = 5.0
+SIGNATURE = "Bank-Signature"
+TOLERANCE_SECONDS = 300
+ANSWER_SECONDS_MAX = 5.0
+_KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we ask again
 
-_LEDGER = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = OFF;  -- a power cut may cost the bank its memory: there is no money in it
-CREATE TABLE IF NOT EXISTS entry (
-    authorisation TEXT PRIMARY KEY,
-    amount_paise INTEGER NOT NULL CHECK (amount_paise > 0),
-    state TEXT NOT NULL DEFAULT 'authorised' CHECK (state IN ('authorised', 'captured', 'voided', 'refunded'))
-) STRICT, WITHOUT ROWID;
-"""
+_Text = Annotated[str, msgspec.Meta(pattern="^[ -~]{1,200}$")]
 
-_AUTHORISE = "INSERT INTO entry (authorisation, amount_paise) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_AMOUNT = "SELECT amount_paise FROM entry WHERE authorisation = ?"
-_STEP = "UPDATE entry SET state = iif(state = ?, ?, state) WHERE authorisation = ? RETURNING state"
+
+class Authorised(msgspec.Struct, omit_defaults=True):
+    """How the bank answers who wants money set aside: one of these."""
+
+    authorisation: str | None = None
+    declined: str | None = None
+    url: str | None = None
+
+
+class Told(msgspec.Struct):
+    """What the bank's webhooks say."""
+
+    id: _Text
+    type: str
+    key: _Text
+    authorisation: _Text
+    amount_paise: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+
+
+class _State(msgspec.Struct):
+    state: Money
+
+
+def sign(secret: str, body: bytes, at: float) -> str:
+    """Give the signature of a body sent at a time, in seconds since 1970."""
+    digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    return f"t={int(at)},v1={digest}"
 
 
 class SandboxGateway:
-    """A Gateway whose calls take microseconds, so they block; the file must lie on a local disk."""
+    """A Gateway; to be used within `async with`."""
 
-    def __init__(self, ledger: Path) -> None:
-        """Open the ledger, or make it."""
-        ledger.parent.mkdir(parents=True, exist_ok=True)
-        self._ledger = sqlite3.connect(ledger, timeout=_BUSY_SECONDS_MAX, isolation_level=None)
-        with _unavailable():
-            self._ledger.executescript(_LEDGER)
+    def __init__(self, url: str, webhook_secret: str | None, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
+        self._url = url
+        self._secret = webhook_secret
+        self._answer_seconds_max = answer_seconds_max
 
-    def close(self) -> None:
-        """Close the ledger; the gateway cannot be used after."""
-        self._ledger.close()
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self._answer_seconds_max),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined:
-        if method not in METHODS:
-            raise BadInput(f"The sandbox takes these methods of payment: {', '.join(METHODS)}.")
-        if method == "sandbox-unreachable":
-            raise PaymentUnavailable
-        if method == "sandbox-declined":
-            return Declined("The bank declined the payment.")
-        name = f"sandbox-{key}"
-        with _unavailable():
-            if self._ledger.execute(_AUTHORISE, (name, amount_paise)).rowcount == 0:
-                (known_paise,) = self._ledger.execute(_AMOUNT, (name,)).fetchone()
-                if known_paise != amount_paise:
-                    raise PaymentUnavailable(f"{known_paise} paise were set aside before, not {amount_paise}.")
-        return Authorisation(name)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
 
-    async def capture(self, authorisation: str) -> Money:
-        return self._step("authorised", "captured", authorisation)
+    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
+        wanted = {"key": key, "amount_paise": amount_paise, "method": method}
+        answer = msgspec.json.decode(await self._ask("POST", "/payments", wanted), type=Authorised)
+        if answer.declined is not None:
+            return Declined(answer.declined)
+        if answer.url is not None:
+            return Pending(answer.url)
+        assert answer.authorisation is not None
+        return Authorisation(answer.authorisation)
+
+    async def capture(self, authorisation: str, amount_paise: int) -> Money:
+        return await self._step(authorisation, "capture", {"amount_paise": amount_paise})
 
     async def void(self, authorisation: str) -> Money:
-        return self._step("authorised", "voided", authorisation)
+        return await self._step(authorisation, "void", {})
 
     async def refund(self, authorisation: str) -> Money:
-        return self._step("captured", "refunded", authorisation)
+        return await self._step(authorisation, "refund", {})
 
-    def _step(self, before: Money, after: Money, authorisation: str) -> Money:
-        with _unavailable():
-            row = self._ledger.execute(_STEP, (before, after, authorisation)).fetchone()
-        if row is None:
-            raise PaymentUnavailable("The sandbox has no such authorisation.")
-        return cast(Money, row[0])
+    async def fetch(self, key: str) -> list[Fact]:
+        return msgspec.json.decode(await self._ask("GET", f"/payments/{key}"), type=list[Fact])
 
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+        signature = headers.get(SIGNATURE.lower(), "")
+        at = signature.removeprefix("t=").partition(",")[0]
+        if not self._secret or not re.fullmatch("[0-9]{1,12}", at) or abs(time.time() - int(at)) > TOLERANCE_SECONDS:
+            raise BadSignature
+        if not hmac.compare_digest(sign(self._secret, body, int(at)).encode(), signature.encode()):
+            raise BadSignature
+        try:
+            told = msgspec.json.decode(body, type=Told)
+            state = msgspec.convert(told.type.removeprefix("payment."), Money)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None  # signed, so meant for someone; not for us
+        return Event(told.id, told.key, Fact(told.authorisation, state, told.amount_paise))
 
-@contextlib.contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise PaymentUnavailable from error
+    async def _step(self, authorisation: str, step: str, body: dict[str, int]) -> Money:
+        answer = await self._ask("POST", f"/payments/{authorisation}/{step}", body)
+        return msgspec.json.decode(answer, type=_State).state
+
+    async def _ask(self, method: str, path: str, body: object = None) -> bytes:
+        data = None if body is None else msgspec.json.encode(body)
+        try:
+            async with self._session.request(method, f"{self._url}{path}", data=data) as response:
+                answer = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PaymentUnavailable from error
+        if response.status == 422:
+            raise BadInput(answer.decode())
+        if response.status != 200:
+            raise PaymentUnavailable(answer.decode() if response.status in (404, 409) else None)
+        return answer

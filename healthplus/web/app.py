@@ -15,21 +15,34 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from healthplus.booking.active_reservations import ActiveReservations
-from healthplus.booking.book import Book
-from healthplus.database import Database
+from healthplus.booking.book import CLIENT_MARGIN, Book
+from healthplus.database import Database, Hints
 from healthplus.errors import DatabaseUnreachable
+from healthplus.notices.notices import Notices
+from healthplus.notices.sender import open_senders
+from healthplus.payments.commands import bank_url
 from healthplus.payments.gateway import Gateway, NoGateway
 from healthplus.payments.payments import Payments
 from healthplus.payments.sandbox import SandboxGateway
-from healthplus.people.patients import KnownTokens
+from healthplus.people.codes import Codes
+from healthplus.people.patients import Patients
+from healthplus.people.secret import Secret, with_secret_key
+from healthplus.people.sessions import KnownTokens
 from healthplus.settings import Settings
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
+from healthplus.web.api.me import MeController
+from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
-from healthplus.web.api.waits import WaitsController
+from healthplus.web.api.waits import MyWaitsController, WaitsController
+from healthplus.web.api.webhooks import WebhooksController
+from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
+from healthplus.web.code_messages import CodeMessages
+from healthplus.web.demo import demo_page
 from healthplus.web.problems import render
 from healthplus.web.services import Services
 
@@ -61,6 +74,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HoldsController,
             AppointmentsController,
             WaitsController,
+            MyWaitsController,
+            SignInController,
+            MeController,
+            WebhooksController,
             HealthController,
         ],
         request_class=ApiRequest,
@@ -71,7 +88,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
     )
     return Litestar(
-        route_handlers=[api],
+        route_handlers=[api, demo_page] if settings.sandbox_notices else [api],
         lifespan=[lifespan],
         exception_handlers={Exception: render},
         request_max_body_size=BODY_BYTES_MAX,
@@ -97,23 +114,56 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
     async with contextlib.AsyncExitStack() as stack:
         gateway: Gateway = NoGateway()
         if settings.sandbox_payments:
-            gateway = stack.enter_context(
-                contextlib.closing(SandboxGateway(settings.data_folder / "sandbox-bank.sqlite3"))
-            )
+            sandbox = SandboxGateway(bank_url(settings), settings.payment_webhook_secret)
+            gateway = await stack.enter_async_context(sandbox)
         database = await stack.enter_async_context(
             await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max)
         )
-        book = Book(database)
+        senders = await stack.enter_async_context(open_senders(settings, database))
+        notices = Notices(database, senders, settings.site_url, CLIENT_MARGIN)
+        hints = Hints(settings.database_url)
+        tokens = KnownTokens(database)
+        secret = Secret(with_secret_key(settings).secret_key or "")
+        codes = Codes(database, secret, settings)
+        code_messages = CodeMessages(senders.sms, settings.public_url)
+        book = Book(database, hints.tell)
+        waiting = WaitingUsers(database, book)
+        hints.on_hint(waiting.heard)
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()
         tasks = [
             asyncio.create_task(_keep_running(run))
-            for run in (ActiveReservations(database, book).run, payments.captures.run, clock.run)
+            for run in (
+                ActiveReservations(database, book).run,
+                waiting.run,
+                hints.run,
+                payments.captures.run,
+                payments.learning.run,
+                notices.run,
+                codes.run,
+                clock.run,
+            )
         ]
+        loop = asyncio.get_running_loop()
+        # Sent before the signal to end, which waits for requests under way and so for long polls.
+        loop.add_signal_handler(DRAIN_SIGNAL, waiting.drain)
         try:
-            yield Services(database, book, payments, KnownTokens(database), clock)
+            yield Services(
+                database=database,
+                book=book,
+                waiting=waiting,
+                payments=payments,
+                tokens=tokens,
+                clock=clock,
+                patients=Patients(database, secret, tokens),
+                codes=codes,
+                code_messages=code_messages,
+                proxies=TrustedProxies(settings.trusted_proxies),
+            )
         finally:
+            loop.remove_signal_handler(DRAIN_SIGNAL)
+            await code_messages.drain()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,8 +11,13 @@ from litestar.datastructures import State
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.payments.payments import Payments
-from healthplus.people.patients import KnownTokens
+from healthplus.people.codes import Codes
+from healthplus.people.patients import Patients
+from healthplus.people.sessions import KnownTokens
+from healthplus.waiting.waiting_users import WaitingUsers
+from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
+from healthplus.web.code_messages import CodeMessages
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 
@@ -23,8 +28,13 @@ class Services:
 
     database: Database
     book: Book
+    waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens
+    patients: Patients
+    codes: Codes
+    code_messages: CodeMessages
+    proxies: TrustedProxies
     clock: DatabaseClock
 
 

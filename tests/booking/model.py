@@ -93,6 +93,7 @@ class Booking:
     offer: bool = False
     flagged: bool = False
     payments: dict[str, str] = field(default_factory=dict)  # what the gateway has yet to do, by authorisation
+    paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
     id: Any = None
 
 
@@ -425,24 +426,22 @@ class Book:
             self.world.results[name] = self.now, body, answer
         return answer
 
+    def is_live(self, on: Booking | Ticket) -> bool:
+        if isinstance(on, Booking):
+            return on.state == "reserved" and self.now < on.deadline
+        in_time = self.now < on.joined + WAIT
+        if on.state == "offered" and on.offer:
+            will_wait = in_time and not on.unfetched and on.fetched is not on.offer
+            return self.now < on.offer.deadline or will_wait
+        return on.state == "waiting" and in_time
+
     def claim(self, patient: int, on: Booking | Ticket) -> str | None:
         old = self.world.claims.get(patient)
+        if old and self.is_live(old.on):
+            return "claimed"
         lapses = list(old.lapses) if old else []
-        if old and isinstance(old.on, Ticket):
-            t = old.on
-            in_time = self.now < t.joined + WAIT
-            if t.state == "waiting" and in_time:
-                return "claimed"
-            if t.state == "offered" and t.offer:
-                will_wait = in_time and not t.unfetched and t.fetched is not t.offer
-                if self.now < t.offer.deadline or will_wait:
-                    return "claimed"
-        elif old and isinstance(old.on, Booking):
-            lapsed = old.on.state == "expired" or (old.on.state == "reserved" and old.on.deadline <= self.now)
-            if lapsed:
-                lapses.append(old.on.deadline)
-            elif old.on.state == "reserved":
-                return "claimed"
+        if old and isinstance(old.on, Booking) and old.on.state in ("reserved", "expired"):
+            lapses.append(old.on.deadline)
         lapses = sorted(at for at in lapses if at > self.now - DAY)
         if isinstance(on, Booking) and len(lapses) >= LAPSES_MAX:
             return "lapses"
@@ -485,17 +484,34 @@ class Book:
             if reserved and booking.offer:
                 return describe("wrong_state", booking)
             online = booking.clinic.funding == "online"
-            if authorisation:
-                booking.payments.setdefault(authorisation, "capture" if reserved and online else "void")
-            elif reserved and online:
+            known = booking.paid.get(authorisation) if authorisation else None
+            if known and authorisation and known.payments[authorisation] == "capture":
+                return describe("booked", known)
+            if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
-            if not reserved:
+            booked = booking if reserved else None
+            if booking.state == "expired" and online and authorisation and not known:
+                booked = self.book_late(booking)
+            if authorisation and not known:
+                booking.paid[authorisation] = booked or booking
+                (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
+            if not booked:
                 return describe("expired" if booking.state == "expired" else "wrong_state", booking)
-            booking.state = "booked"
+            booked.state = "booked"
             self.settle()
-            return describe("booked", booking)
+            return describe("booked", booked)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
+
+    def book_late(self, held: Booking) -> Booking | None:
+        run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.world.claims[held.patient]
+        if not run or self.is_live(claim.on) or any(booked is not held for booked in held.paid.values()):
+            return None
+        late = Booking(run.clinic, held.patient, run.seat, run.start, run.end, held.slots, held.deadline)
+        self.bookings.append(late)
+        claim.on = late if claim.on is held else claim.on
+        claim.lapses = [at for at in claim.lapses if at != held.deadline]
+        return late
 
     def give_back(self, booking: Booking, state: str) -> None:
         booking.state = state

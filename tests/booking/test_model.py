@@ -36,7 +36,7 @@ ODD = [timedelta(minutes=5), -timedelta(minutes=15), timedelta(days=7), -timedel
 STEPS = [
     *["hold", "join", "confirm", "wait_for_a_boundary"] * 3,
     *["crowd", "line_up", "give_back", "accept", "see", "wait"] * 2,
-    *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave"],
+    *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
 ]
 
 STATE = """
@@ -382,7 +382,8 @@ class Machine(RuleBasedStateMachine):
             self.ask("hold", provider, run.clinic.clinic_id, run.start, 1, patient, "crowd")
             if book.bookings and self.draw.random() < 0.4:
                 last = book.bookings[-1]
-                self.ask("confirm", provider, last, None, "a" if last.clinic.funding == "online" else None, "crowd")
+                online = last.clinic.funding == "online"
+                self.ask("confirm", provider, last, None, self.money(provider, last, "a") if online else None, "crowd")
 
     def join(self, provider: int) -> None:
         clinic, at = self.some_start(provider, odd=False)
@@ -409,8 +410,20 @@ class Machine(RuleBasedStateMachine):
     def confirm(self, _: int) -> None:
         for provider, booking in filter(None, [self.a_booking()]):
             online = booking.clinic.funding == "online"
-            money = self.draw.choice(["a", "a", "b", None] if online else [None, None, None, "a"])
+            name = self.draw.choice(["a", "a", "b", None] if online else [None, None, None, "a"])
+            money = name and self.money(provider, booking, name)
             self.ask("confirm", provider, booking, self.asker(booking.patient), money, "someone", self.a_key())
+
+    def money(self, provider: int, booking: model.Booking, name: str) -> str:
+        """A gateway's names for money are each for one hold."""
+        return f"{name}{self.books[provider].bookings.index(booking)}"
+
+    def pay_late(self, _: int) -> None:
+        """Money comes for a hold that has lapsed."""
+        found = [(p, b) for p, book in self.books.items() for b in book.bookings]
+        due = [x for x in found if x[1].state == "expired" and x[1].clinic.funding == "online" and not x[1].ticket]
+        for provider, booking in due[-1:]:
+            self.ask("confirm", provider, booking, None, self.money(provider, booking, "late"), "gateway")
 
     def give_back(self, _: int) -> None:
         for provider, booking in filter(None, [self.a_booking()]):
@@ -448,7 +461,7 @@ class Machine(RuleBasedStateMachine):
 
     def poll(self, provider: int, ticket: model.Ticket, offer: model.Booking | None) -> None:
         self.trail.append((self.shared.now, "see", (provider, ticket.id, offer and offer.id)))
-        self.run(self.trial.book.see(provider, ticket.id, offer.id if offer else None))
+        self.run(world.see(self.trial.db, provider, ticket.id, offer.id if offer else None))
         ticket.seen = self.shared.now
         ticket.fetched = offer or ticket.fetched
 
@@ -602,6 +615,8 @@ BROKEN = {
         "p_now, false, p_before, p_except",
         "p_now, false, coalesce(p_before, 0), p_except",
     ),
+    "who pays late may hold elsewhere": ("book_late", "= 'live'", "= 'never'"),
+    "who paid late is taken to have lapsed": ("book_late", "array_remove(lapses, p_held.deadline)", "lapses"),
     "lapses are forgotten": ("take_claim", "lapses = recent", "lapses = '{}'"),
     "a key may be used again for something else": ("replay", "answer.code := 'key_reused'", "NULL"),
 }

@@ -8,9 +8,11 @@ import pytest
 
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.ops.check import invariants, violations
+from healthplus.ops.check import counters, invariants, violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
+CAPTURE = "SELECT payments.reach(payment, 'captured', 'answer', app_now()) FROM payments.payment"
+LATER = "INSERT INTO public.app_clock (clock_offset) VALUES (interval '2 minutes 1 second')"
 FAULTS = {
     "no_overlap": """
         ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;
@@ -39,7 +41,18 @@ FAULTS = {
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM payments.payment",
+    "payments_match_ledger": "UPDATE payments.ledger SET amount_paise = amount_paise + 1",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
+    "captured_not_booked": f"{CAPTURE}; UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked'",
+    "booked_not_captured": LATER,
+    "double_captured": f"""
+        {CAPTURE};
+        DROP INDEX payments.payment_kept;
+        INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_paise, state, at)
+        SELECT provider_id, hold_id, booking_id, 'once more', amount_paise, state, at FROM payments.payment;
+        INSERT INTO payments.ledger
+        SELECT provider_id, hold_id, 'once more', state, amount_paise, source, at FROM payments.ledger""",
+    "refund_missing": f"{CAPTURE}; UPDATE payments.payment SET due = 'refund'; {LATER}",
 }
 
 
@@ -73,11 +86,11 @@ async def book(db: Database) -> Book:
 async def test_nothing_is_found_in_a_sound_book(book: Book, db: Database) -> None:
     assert book
     assert await db.fetch_value("SELECT count(*) FROM booking.ticket WHERE state = 'offered'") == 1
-    assert await violations(db) == []
+    assert await violations(db) + await violations(db, counters) == []
 
 
 def test_every_invariant_has_its_fault() -> None:
-    assert FAULTS.keys() == invariants.keys()
+    assert FAULTS.keys() == {**invariants, **counters}.keys()
 
 
 @pytest.mark.breaks_invariants
@@ -85,4 +98,5 @@ def test_every_invariant_has_its_fault() -> None:
 async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> None:
     assert book
     await db.execute(FAULTS[invariant])
-    assert invariant in {violation.invariant for violation in await violations(db)}
+    found = await violations(db) + await violations(db, counters)
+    assert invariant in {violation.invariant for violation in found}

@@ -1,92 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
-from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 import pytest
 
 from healthplus.booking.book import Book
-from healthplus.database import Database
-from healthplus.errors import DatabaseUnreachable, PaymentDeclined, PaymentUnavailable
+from healthplus.errors import DatabaseUnreachable, PaymentDeclined
+from healthplus.ops.check import counters, violations
 from healthplus.payments.captures import Captures
-from healthplus.payments.gateway import Authorisation, Declined, Money
 from healthplus.payments.payments import Payments
-from healthplus.payments.sandbox import SandboxGateway
-from tests.web.world import AT_CLINIC, ONLINE, PROVIDER, World
-
-_Answer = TypeVar("_Answer")
-Hook = Callable[[], Awaitable[object]]
-
-
-class Bank(SandboxGateway):
-    """The sandbox, with something that happens just after a step was taken there; counts the calls."""
-
-    def __init__(self, ledger: Path) -> None:
-        super().__init__(ledger)
-        self.after: dict[str, Hook] = {}
-        self.fails: set[str] = set()
-        self.calls: list[str] = []
-
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined:
-        return await self._then("authorise", await super().authorise(key, amount_paise, method))
-
-    async def capture(self, authorisation: str) -> Money:
-        return await self._then("capture", await super().capture(authorisation))
-
-    async def void(self, authorisation: str) -> Money:
-        return await self._then("void", await super().void(authorisation))
-
-    async def refund(self, authorisation: str) -> Money:
-        return await self._then("refund", await super().refund(authorisation))
-
-    async def _then(self, step: str, answer: _Answer) -> _Answer:
-        self.calls.append(step)
-        if step in self.fails:
-            raise PaymentUnavailable
-        if hook := self.after.pop(step, None):
-            await hook()
-        return answer
-
-
-@pytest.fixture
-async def world(db: Database) -> World:
-    return await World.make(db)
-
-
-@pytest.fixture
-def bank(tmp_path: Path) -> Iterator[Bank]:
-    gateway = Bank(tmp_path / "bank.sqlite3")
-    yield gateway
-    gateway.close()
-
-
-@pytest.fixture
-def book(db: Database) -> Book:
-    return Book(db)
-
-
-@pytest.fixture
-def payments(db: Database, book: Book, bank: Bank) -> Payments:
-    return Payments(db, book, bank)
-
-
-async def hold(book: Book, world: World, clinic_id: int = ONLINE, hour: int = 9) -> UUID:
-    start = datetime.fromisoformat(world.at(hour))
-    outcome = await book.hold(PROVIDER, clinic_id, start, 1, world.ids["asha"], "asha")
-    assert outcome.booking_id is not None, outcome
-    return outcome.booking_id
-
-
-async def pay(payments: Payments, world: World, booking_id: UUID, method: str = "sandbox-ok") -> Any:
-    return await payments.pay(PROVIDER, booking_id, world.ids["asha"], method, "asha", "key")
-
-
-async def money(world: World) -> tuple[str, str | None] | None:
-    row = await world.database.fetch_row("SELECT state::text, due::text FROM payments.payment")
-    return None if row is None else (row["state"], row["due"])
+from tests.payments.conftest import Bank
+from tests.payments.steps import facts, hold, money, pay
+from tests.web.world import AT_CLINIC, FREE, PROVIDER, World
 
 
 async def test_authorise_then_book_then_capture(payments: Payments, book: Book, bank: Bank, world: World) -> None:
@@ -116,7 +41,12 @@ async def test_a_decline_leaves_the_hold(payments: Payments, book: Book, world: 
 
 async def test_a_hold_lost_meanwhile_is_not_paid_for(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     held = await hold(book, world)
-    bank.after["authorise"] = lambda: world.pass_time(seconds=306)
+
+    async def lose() -> None:
+        await world.pass_time(seconds=306)
+        await hold(book, world, name="bina")
+
+    bank.after["authorise"] = lose
     paid = await pay(payments, world, held)
     assert (paid.outcome.code, paid.voided) == ("expired", True)
     assert await money(world) == ("voided", None)
@@ -218,3 +148,75 @@ async def test_a_gateway_that_fails_is_asked_again(payments: Payments, book: Boo
     await world.pass_time(seconds=31)
     assert await payments.captures.sweep() == (1, 0)
     assert await money(world) == ("captured", None)
+
+
+async def test_a_payment_that_is_pending_books_nothing_yet(
+    payments: Payments, book: Book, bank: Bank, world: World
+) -> None:
+    held = await hold(book, world)
+    paid = await pay(payments, world, held, "sandbox-later")
+    assert paid.outcome.code == "pending"
+    assert paid.url.startswith("http://127.0.0.1:")
+    assert (await pay(payments, world, held, "sandbox-later")).url == paid.url
+    assert await money(world) is None
+    # The patient thinks better of it, and takes a card that pays at once.
+    assert (await pay(payments, world, held)).outcome.code == "booked"
+    assert await facts(world) == [("authorised", "answer")]
+
+
+async def test_the_ledger_says_what_happened_and_how_it_was_learnt(
+    payments: Payments, book: Book, world: World
+) -> None:
+    held = await hold(book, world)
+    await pay(payments, world, held)
+    await payments.captures.sweep()
+    await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    assert await payments.money(PROVIDER, held) == "refund_due"
+    await payments.captures.sweep()
+    assert await facts(world) == [("authorised", "answer"), ("captured", "answer"), ("refunded", "answer")]
+    assert await payments.money(PROVIDER, held) == "refunded"
+    await world.pass_time(minutes=3)
+    assert await violations(world.database, counters) == []
+
+
+@pytest.mark.parametrize("captured_first", [False, True])
+async def test_the_patient_is_told_once_that_the_money_went_back(
+    payments: Payments, book: Book, bank: Bank, world: World, captured_first: bool
+) -> None:
+    await world.database.execute("UPDATE people.patient SET email = 'asha@example.org' WHERE name = 'asha'")
+    held = await hold(book, world)
+    await pay(payments, world, held)
+    if captured_first:
+        await payments.captures.sweep()
+    await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    told = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
+    assert await world.database.fetch_value(told, held) == 0
+    await payments.captures.sweep()
+    await world.database.execute(
+        "SELECT payments.learn(provider_id, hold_id, authorisation, state, 50000, 'webhook', 'again') "
+        "FROM payments.payment"
+    )
+    assert await world.database.fetch_value(told, held) == 1
+
+
+@pytest.mark.parametrize(("clinic_id", "hour"), [(AT_CLINIC, 13), (FREE, 18)])
+@pytest.mark.parametrize("staff", [False, True])
+async def test_without_online_funding_no_money_is_ever_on_record(
+    payments: Payments, book: Book, bank: Bank, world: World, clinic_id: int, hour: int, staff: bool
+) -> None:
+    held = await hold(book, world, clinic_id, hour)
+    if staff:  # a booking by phone
+        booked = await book.confirm(PROVIDER, held, None, None, "staff:7", "call 1")
+    else:
+        booked = (await pay(payments, world, held, "cash, later")).outcome
+    assert (booked.code, booked.funding) == ("booked", "clinic" if clinic_id == AT_CLINIC else "free")
+    await book.cancel(PROVIDER, held, None, "staff:7")
+    assert await payments.captures.sweep() == await payments.learning.sweep() == (0, 0)
+    for table in ("intent", "payment", "ledger"):
+        assert await world.database.fetch_value(f"SELECT count(*) FROM payments.{table}") == 0
+    assert bank.calls == []
+
+
+async def test_the_front_desk_cannot_book_what_is_paid_online_without_money(book: Book, world: World) -> None:
+    held = await hold(book, world)
+    assert (await book.confirm(PROVIDER, held, None, None, "staff:7")).code == "payment_required"

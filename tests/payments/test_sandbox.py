@@ -1,53 +1,70 @@
+"""The sandbox bank, through the gateway that asks it: a process of its own."""
+
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import aiohttp
+import msgspec
 import pytest
 
-from healthplus.errors import BadInput, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined
+from healthplus.errors import BadInput, Conflict, PaymentUnavailable
+from healthplus.payments.bank import Trial
+from healthplus.payments.commands import bank_url, running_bank
+from healthplus.payments.gateway import Authorisation, Declined, Fact, Pending
 from healthplus.payments.sandbox import SandboxGateway
+from healthplus.settings import Settings
+from tests.payments.conftest import Bank
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Path:
-    return tmp_path / "deeper" / "bank.sqlite3"
+def key() -> str:
+    return f"1:{uuid4()}"
 
 
-@pytest.fixture
-def bank(ledger: Path) -> Iterator[SandboxGateway]:
-    gateway = SandboxGateway(ledger)
-    yield gateway
-    gateway.close()
+async def authorise(bank: SandboxGateway, key: str, amount: int = 500) -> str:
+    answer = await bank.authorise(key, amount, "sandbox-ok")
+    assert isinstance(answer, Authorisation)
+    return answer.name
 
 
-def entries(ledger: Path) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(ledger)
-    rows = connection.execute("SELECT authorisation, amount_paise, state FROM entry").fetchall()
-    connection.close()
-    return rows
-
-
-async def test_money_is_set_aside_once_a_key(bank: SandboxGateway, ledger: Path) -> None:
-    first = await bank.authorise("a", 500, "sandbox-ok")
-    assert isinstance(first, Authorisation)
-    assert await bank.authorise("a", 500, "sandbox-ok") == first
-    assert entries(ledger) == [(first.name, 500, "authorised")]
+async def test_money_is_set_aside_once_a_key(bank: Bank, key: str) -> None:
+    first = await authorise(bank, key)
+    assert await authorise(bank, key) == first
+    assert await bank.fetch(key) == [Fact(first, "authorised", 500)]
     with pytest.raises(PaymentUnavailable, match="500"):
-        await bank.authorise("a", 600, "sandbox-ok")
+        await authorise(bank, key, 600)
 
 
-async def test_a_refusal_is_not_kept(bank: SandboxGateway, ledger: Path) -> None:
-    assert isinstance(await bank.authorise("a", 500, "sandbox-declined"), Declined)
-    assert entries(ledger) == []
-    assert isinstance(await bank.authorise("a", 500, "sandbox-ok"), Authorisation)
+async def test_a_refusal_is_not_kept(bank: Bank, key: str) -> None:
+    assert isinstance(await bank.authorise(key, 500, "sandbox-declined"), Declined)
+    assert await bank.fetch(key) == []
+    await authorise(bank, key)
     with pytest.raises(BadInput, match="sandbox-ok"):
-        await bank.authorise("b", 500, "gold")
+        await bank.authorise(key, 500, "gold")
     with pytest.raises(PaymentUnavailable):
-        await bank.authorise("b", 500, "sandbox-unreachable")
+        await bank.authorise(key, 500, "sandbox-unreachable")
+
+
+async def test_later_is_pending_first(bank: Bank, key: str) -> None:
+    answer = await bank.authorise(key, 500, "sandbox-later")
+    assert isinstance(answer, Pending)
+    assert await bank.authorise(key, 500, "sandbox-later") == answer
+    assert await bank.fetch(key) == []
+    async with aiohttp.ClientSession() as session, session.get(answer.url) as page:
+        assert page.status == 200
+    name = await authorise(bank, key)
+    assert await bank.authorise(key, 500, "sandbox-later") == Authorisation(name)
 
 
 @pytest.mark.parametrize(
@@ -63,31 +80,111 @@ async def test_a_refusal_is_not_kept(bank: SandboxGateway, ledger: Path) -> None
         (["capture", "refund", "capture"], ["captured", "refunded", "refunded"]),
     ],
 )
-async def test_every_step_says_what_is_so(bank: SandboxGateway, steps: list[str], states: list[str]) -> None:
-    authorisation = await bank.authorise("a", 500, "sandbox-ok")
-    assert isinstance(authorisation, Authorisation)
-    assert [await getattr(bank, step)(authorisation.name) for step in steps] == states
+async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str], states: list[str]) -> None:
+    name = await authorise(bank, key)
+    told = [await (bank.capture(name, 500) if step == "capture" else getattr(bank, step)(name)) for step in steps]
+    assert told == states
+    assert await bank.fetch(key) == [Fact(name, told[-1], 500)]
 
 
-async def test_processes_share_the_ledger(bank: SandboxGateway, ledger: Path) -> None:
-    authorisation = await bank.authorise("a", 500, "sandbox-ok")
-    assert isinstance(authorisation, Authorisation)
-    other = SandboxGateway(ledger)
-    assert await other.capture(authorisation.name) == "captured"
-    assert await bank.capture(authorisation.name) == "captured"
-    other.close()
+async def test_what_is_not_there_is_unavailable(bank: Bank, key: str) -> None:
+    with pytest.raises(PaymentUnavailable, match="no such"):
+        await bank.capture(f"sandbox-{key}", 500)
+    name = await authorise(bank, key)
+    with pytest.raises(PaymentUnavailable, match="500"):
+        await bank.capture(name, 499)
+    async with SandboxGateway("http://127.0.0.1:9", "secret") as nobody:
+        with pytest.raises(PaymentUnavailable):
+            await nobody.fetch(key)
 
 
-async def test_what_is_not_there_is_unavailable(bank: SandboxGateway) -> None:
-    with pytest.raises(PaymentUnavailable):
-        await bank.capture("sandbox-nothing")
-    bank.close()
-    with pytest.raises(PaymentUnavailable):
-        await bank.authorise("a", 500, "sandbox-ok")
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Settings]:
+    with running_bank(Settings(None, tmp_path, port=9, sandbox_payments=True)) as settings:
+        yield settings
 
 
-async def test_it_is_fast_enough_for_the_way_of_every_booking(bank: SandboxGateway) -> None:
-    started = time.perf_counter()
-    for n in range(1000):
-        await bank.authorise(str(n), 500, "sandbox-ok")
-    assert (time.perf_counter() - started) / 1000 < 1e-3  # some 20 us; the rest is for a busy machine
+def bank_processes(port: int) -> list[int]:
+    """The processes whose environment names this port."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if b"sandbox-bank" in (process / "cmdline").read_bytes():
+                variables = (process / "environ").read_bytes().split(b"\0")
+                if b"HEALTHPLUS_SANDBOX_BANK_PORT=%d" % port in variables:
+                    found.append(int(process.name))
+    return found
+
+
+async def test_it_comes_back_when_it_dies_and_forgets_nothing(own: Settings, key: str) -> None:
+    async with SandboxGateway(bank_url(own), "", 30) as gateway:
+        name = await authorise(gateway, key)
+        (victim,) = bank_processes(own.sandbox_bank_port)
+        os.kill(victim, signal.SIGKILL)
+        while True:  # who has a connection to it sees it break, and asks again
+            with contextlib.suppress(PaymentUnavailable):
+                assert await gateway.capture(name, 500) == "captured"
+                break
+        assert bank_processes(own.sandbox_bank_port) != [victim]
+
+
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    keeper = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import sys, time; from pathlib import Path; from healthplus.settings import Settings\n"
+            "from healthplus.payments.commands import running_bank\n"
+            "with running_bank(Settings(None, Path(sys.argv[1]))) as bank:\n"
+            "    print(bank.sandbox_bank_port, flush=True); time.sleep(60)",
+            tmp_path,
+        ],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert keeper.stdout
+    with keeper.stdout as said:
+        port = int(said.readline())
+    give_up = time.monotonic() + 30
+    while not (tmp_path / "sandbox-bank.sqlite3").exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    keeper.kill()
+    keeper.wait()
+    while bank_processes(port):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+async def test_it_fails_as_it_is_told(own: Settings, key: str) -> None:
+    async def behave(trial: Trial) -> None:
+        async with aiohttp.ClientSession() as session:
+            await session.post(f"{bank_url(own)}/trial", data=msgspec.json.encode(trial))
+
+    async with SandboxGateway(bank_url(own), "", 30) as gateway, SandboxGateway(bank_url(own), "", 0.3) as hasty:
+        await behave(Trial(fail_before=1))
+        with pytest.raises(PaymentUnavailable):
+            await authorise(gateway, key)
+        await behave(Trial())
+        assert await gateway.fetch(key) == []
+        for trial in (Trial(fail_after=1), Trial(never_answer=1), Trial(slow=1, slow_seconds=0.6)):
+            done_key = f"{key}{trial.slow}{trial.never_answer}"
+            await behave(trial)
+            with pytest.raises(PaymentUnavailable):
+                await authorise(hasty, done_key)
+            await asyncio.sleep(0.4 if trial.slow else 0)
+            await behave(Trial())
+            assert [fact.state for fact in await gateway.fetch(done_key)] == ["authorised"]
+        with contextlib.closing(sqlite3.connect(own.data_folder / "sandbox-bank.sqlite3")) as ledger:
+            assert ledger.execute("SELECT count(*) FROM moved").fetchone() == (3,)
+
+
+def test_a_port_in_use_is_said(sandbox_bank: Settings) -> None:
+    with pytest.raises(Conflict, match="HEALTHPLUS_SANDBOX_BANK_PORT"), running_bank(sandbox_bank):
+        pass
+
+
+async def test_it_is_fast_enough_for_the_way_of_every_booking(bank: Bank) -> None:
+    await authorise(bank, f"1:{uuid4()}")
+    spent = time.process_time()
+    for _ in range(200):
+        await authorise(bank, f"1:{uuid4()}")
+    assert (time.process_time() - spent) / 200 < 3e-3  # some 0.4 ms of this process; the rest is for a busy machine

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from litestar import Litestar
 from healthplus.database import Database
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
+from healthplus.web.code_messages import CodeMessages
+from tests.web.phone import Phone
 from tests.web.world import World
 
 _keys = itertools.count(1)
@@ -55,9 +58,17 @@ async def world(db: Database) -> World:
 
 
 @pytest.fixture
-async def app(dsn: str, world: World, tmp_path: Path) -> AsyncIterator[Litestar]:
+async def app(dsn: str, world: World, sandbox_bank: Settings, tmp_path: Path) -> AsyncIterator[Litestar]:
     """The app, running with its background tasks on the test's database."""
-    app = create_app(Settings(database_url=dsn, data_folder=tmp_path, sandbox_payments=True))
+    app = create_app(
+        Settings(
+            database_url=dsn,
+            data_folder=tmp_path,
+            sandbox_payments=True,
+            sandbox_bank_port=sandbox_bank.sandbox_bank_port,
+            payment_webhook_secret=sandbox_bank.payment_webhook_secret,
+        )
+    )
     started, stop = asyncio.Event(), asyncio.Event()
 
     async def run() -> None:
@@ -71,6 +82,14 @@ async def app(dsn: str, world: World, tmp_path: Path) -> AsyncIterator[Litestar]
         await started.wait()
         yield app
         stop.set()
+
+
+@pytest.fixture
+async def phone(app: Litestar) -> Phone:
+    """What the app's codes are sent to, from now on."""
+    phone = Phone()
+    app.state.services = replace(app.state.services, code_messages=CodeMessages(phone, "https://healthplus.example/"))
+    return phone
 
 
 @pytest.fixture

@@ -21,9 +21,11 @@ from healthplus.web.api.models import (
     Booking,
     HoldRequest,
     MoveRequest,
+    Payment,
     PaymentRequest,
     booking_of_outcome,
     booking_of_row,
+    booking_url,
 )
 from healthplus.web.problems import refusal
 from healthplus.web.services import AnyRequest, services
@@ -58,7 +60,7 @@ class HoldsController(Controller):
         if row is None:
             raise NotFound
         if row["state"] == "expired":
-            raise HoldExpired
+            raise await _with_money(request, HoldExpired(), provider_id, hold_id)
         return booking_of_row(row, provider_id, services(request).clock)
 
     @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS)
@@ -93,14 +95,24 @@ class HoldsController(Controller):
         hold_id: FromPath[UUID],
         data: JSONBody[PaymentRequest],
         idempotency_key: IdempotencyKey,
-    ) -> Booking:
-        """Pay for a hold, which books it. The money is taken only once the slot is yours."""
+    ) -> Response[Booking]:
+        """Pay for a hold, which books it. The money is taken only once the slot is yours.
+
+        200: it is booked; under another id where the hold ran out meanwhile, and its slot was still free. 202: it is
+        still held, and the patient goes on at `payment.url`; look at the hold for what has come of it.
+        """
         patient_id = await patient(request)
         app = services(request)
         paid = await app.payments.pay(provider_id, hold_id, patient_id, data.method, actor(patient_id), idempotency_key)
+        if paid.url is not None:
+            row = await app.book.booking(provider_id, hold_id, patient_id)
+            assert row is not None
+            shown = booking_of_row(row, provider_id, app.clock)
+            shown.payment = Payment("pending", paid.url)
+            return Response(shown, status_code=202)
         if paid.outcome.code != "booked":
-            raise _not_paid(paid)
-        return booking_of_outcome(paid.outcome, provider_id, app.clock)
+            raise await _with_money(request, _not_paid(paid), provider_id, hold_id)
+        return Response(booking_of_outcome(paid.outcome, provider_id, app.clock), status_code=200)
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
@@ -112,6 +124,17 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     if outcome.code != "moved":
         raise refusal(outcome)
     return booking_of_outcome(outcome, provider_id, app.clock)
+
+
+async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:
+    """Add to what is said of a lapsed hold what has become of the money set aside for it."""
+    if isinstance(error, HoldExpired):
+        payments = services(request).payments
+        if instead := await payments.booked_instead(provider_id, hold_id):
+            error.members["yours"] = booking_url(provider_id, instead, "booked")
+        elif money := await payments.money(provider_id, hold_id):
+            error.members.setdefault("money", money)
+    return error
 
 
 def _not_paid(paid: Paid) -> HealthPlusError:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
 from healthplus.database import Record
+from healthplus.waiting.waiting_users import Place
 from healthplus.web.clock import DatabaseClock
 
 ID_MAX = 2**63 - 1
@@ -77,6 +78,13 @@ class Slots(Struct, rename={"from_": "from"}):
     slots: list[Slot]
 
 
+class Payment(Struct):
+    """`pending`: the patient goes on at this address, and the hold is booked once they have paid there."""
+
+    state: str
+    url: str
+
+
 class Booking(Struct, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
@@ -98,6 +106,7 @@ class Booking(Struct, kw_only=True):
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET
     money: str | UnsetType = UNSET
+    payment: Payment | UnsetType = UNSET
 
 
 class Offer(Struct):
@@ -113,7 +122,12 @@ class Offer(Struct):
 
 
 class Wait(Struct, kw_only=True, rename={"from_": "from"}):
-    """A place in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted."""
+    """A place in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted.
+
+    `holds_ahead`: how many holds of others may yet free a time you wait for; the first of them ends at `next_lapse_at`,
+    unless it is paid for. Ask again with `after` this `version` to be answered when there is news. `reconnect`: this
+    server is about to end; ask again at once, your place is kept.
+    """
 
     id: UUID
     url: str
@@ -126,8 +140,12 @@ class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     state: str
     joined_at: datetime
     expires_at: datetime
+    version: str
     position: int | None = None
+    holds_ahead: int | None = None
+    next_lapse_at: datetime | None = None
     offer: Offer | None = None
+    reconnect: bool = False
     hold_url: str | UnsetType = UNSET
 
 
@@ -196,34 +214,38 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
     return shown
 
 
-def wait_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Wait:
+def wait_of_place(place: Place, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
     """Show a ticket with its offer."""
     shown = Wait(
-        id=row["ticket_id"],
-        url=wait_url(provider_id, row["ticket_id"]),
+        id=place.ticket_id,
+        url=wait_url(provider_id, place.ticket_id),
         provider_id=provider_id,
-        clinic_id=row["clinic_id"],
-        from_=row["wanted_from"],
-        to=row["wanted_to"],
-        slots_needed=row["slots_needed"],
-        number=row["number"],
-        state=row["state"],
-        joined_at=row["joined_at"],
-        expires_at=row["expires_at"],
-        position=row["position"],
+        clinic_id=place.clinic_id,
+        from_=place.wanted_from,
+        to=place.wanted_to,
+        slots_needed=place.slots_needed,
+        number=place.number,
+        state=place.state,
+        joined_at=place.joined_at,
+        expires_at=place.expires_at,
+        version=place.version,
+        position=place.position,
+        holds_ahead=place.holds,
+        next_lapse_at=place.next_lapse_at,
+        reconnect=reconnect,
     )
-    if row["state"] == "offered" and row["deadline"] is not None:
+    if place.state == "offered" and place.deadline is not None:
         shown.offer = Offer(
-            hold_id=row["booking_id"],
-            clinic_id=row["offer_clinic_id"],
-            start=row["starts_at"],
-            end=row["ends_at"],
-            fee_paise=row["fee_paise"],
-            expires_at=row["deadline"] - CLIENT_MARGIN,
-            expires_in=seconds_left(row["deadline"], clock),
+            hold_id=_given(place.offer_id),
+            clinic_id=_given(place.offer_clinic_id),
+            start=_given(place.starts_at),
+            end=_given(place.ends_at),
+            fee_paise=_given(place.fee_paise),
+            expires_at=place.deadline - CLIENT_MARGIN,
+            expires_in=seconds_left(place.deadline, clock),
         )
-    elif row["state"] == "accepted":
-        shown.hold_url = hold_url(provider_id, row["booking_id"])
+    elif place.state == "accepted":
+        shown.hold_url = hold_url(provider_id, _given(place.offer_id))
     return shown
 
 

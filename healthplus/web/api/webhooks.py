@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from litestar import Controller, post
+from msgspec import Struct
+
+from healthplus.web.api.common import PROBLEMS
+from healthplus.web.services import AnyRequest, services
+
+WEBHOOK_BYTES_MAX = 256 * 1024
+
+
+class Taken(Struct):
+    """It is kept, and need not be sent again."""
+
+    status: str = "taken"
+
+
+class WebhooksController(Controller):
+    path = "/webhooks"
+    tags = ("Webhooks",)
+
+    @post(
+        "/payments",
+        status_code=200,
+        request_max_body_size=WEBHOOK_BYTES_MAX,
+        responses={status: PROBLEMS[status] for status in (400, 404, 503)},
+    )
+    async def payments(self, request: AnyRequest) -> Taken:
+        """For the payment gateway, which signs what it sends: it has no token and no key of ours."""
+        await services(request).payments.learning.receive(request.headers, await request.body())
+        return Taken()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.errors import PaymentUnavailable
+from healthplus.payments.commands import bank_url
+from healthplus.payments.gateway import Authorisation, Declined, Fact, Money, Pending
+from healthplus.payments.payments import Payments
+from healthplus.payments.sandbox import SandboxGateway
+from healthplus.settings import Settings
+from tests.web.world import World
+
+_Answer = TypeVar("_Answer")
+Hook = Callable[[], Awaitable[object]]
+
+
+class Bank(SandboxGateway):
+    """The sandbox, with something that happens just after a step was taken there; counts the calls."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(bank_url(settings), settings.payment_webhook_secret)
+        self.after: dict[str, Hook] = {}
+        self.fails: set[str] = set()
+        self.calls: list[str] = []
+
+    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
+        return await self._then("authorise", await super().authorise(key, amount_paise, method))
+
+    async def capture(self, authorisation: str, amount_paise: int) -> Money:
+        return await self._then("capture", await super().capture(authorisation, amount_paise))
+
+    async def void(self, authorisation: str) -> Money:
+        return await self._then("void", await super().void(authorisation))
+
+    async def refund(self, authorisation: str) -> Money:
+        return await self._then("refund", await super().refund(authorisation))
+
+    async def fetch(self, key: str) -> list[Fact]:
+        return await self._then("fetch", await super().fetch(key))
+
+    async def _then(self, step: str, answer: _Answer) -> _Answer:
+        self.calls.append(step)
+        if step in self.fails:
+            raise PaymentUnavailable
+        if hook := self.after.pop(step, None):
+            await hook()
+        return answer
+
+
+@pytest.fixture
+async def world(db: Database) -> World:
+    return await World.make(db)
+
+
+@pytest.fixture
+async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
+    async with Bank(sandbox_bank) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def book(db: Database) -> Book:
+    return Book(db)
+
+
+@pytest.fixture
+def payments(db: Database, book: Book, bank: Bank) -> Payments:
+    return Payments(db, book, bank)

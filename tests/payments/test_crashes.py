@@ -1,0 +1,232 @@
+"""Whatever dies between our commits and the gateway's calls, no money is lost, kept in vain or taken twice.
+
+Each trial is played once to see which boundaries it crosses, and once for each of them with the process dying there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import pytest
+
+from healthplus.booking import book as booking
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.ops.check import counters, violations
+from healthplus.payments.captures import queries
+from healthplus.payments.commands import bank_url
+from healthplus.payments.gateway import Authorisation
+from healthplus.payments.payments import Payments
+from healthplus.payments.sandbox import SandboxGateway
+from healthplus.settings import Settings
+from tests.payments.conftest import Bank
+from tests.payments.steps import hold, pay
+from tests.web.world import PROVIDER, World
+
+_T = TypeVar("_T")
+NAMES = {sql: name for area in (queries, booking.queries) for name, sql in area.items()}
+STEP_SECONDS = 15
+ORDERED_SECONDS_MAX = 60
+
+
+class Death(BaseException):
+    """The process dies."""
+
+
+class Boundaries:
+    """What is crossed, in order; the process dies at the one called `fatal`."""
+
+    def __init__(self, fatal: str | None) -> None:
+        self.fatal = fatal
+        self.crossed: list[str] = []
+
+    async def cross(self, name: str, call: Awaitable[_T]) -> _T:
+        number = sum(boundary.startswith(f"before {name}") for boundary in self.crossed) + 1
+        self._meet(f"before {name} {number}", call)
+        answer = await call
+        self._meet(f"after {name} {number}")
+        return answer
+
+    def _meet(self, boundary: str, call: Any = None) -> None:
+        self.crossed.append(boundary)
+        if boundary == self.fatal:
+            if call is not None:
+                call.close()
+            raise Death
+
+
+class MortalDatabase:
+    """A database whose every named query is a boundary."""
+
+    def __init__(self, database: Database, boundaries: Boundaries) -> None:
+        self._database = database
+        self._boundaries = boundaries
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        def call(sql: str, *args: object) -> Awaitable[Any]:
+            return self._boundaries.cross(NAMES[sql], getattr(self._database, method)(sql, *args))
+
+        return call
+
+
+class MortalGateway(SandboxGateway):
+    """A gateway whose every call is a boundary; `after_authorise` happens at the bank meanwhile."""
+
+    def __init__(self, settings: Settings, boundaries: Boundaries) -> None:
+        super().__init__(bank_url(settings), settings.payment_webhook_secret)
+        self._boundaries = boundaries
+        self.after_authorise: Callable[[], Awaitable[object]] | None = None
+
+    async def _ask(self, method: str, path: str, body: object = None) -> bytes:
+        name = "fetch" if method == "GET" else "authorise" if path == "/payments" else path.rpartition("/")[2]
+        answer = await self._boundaries.cross(name, super()._ask(method, path, body))
+        if name == "authorise" and self.after_authorise:
+            await self.after_authorise()
+        return answer
+
+
+class Play:
+    """One process, mortal; and what is played with it."""
+
+    def __init__(self, world: World, gateway: MortalGateway, boundaries: Boundaries) -> None:
+        database = cast(Database, MortalDatabase(world.database, boundaries))
+        self.world, self.gateway = world, gateway
+        self.book = Book(database)
+        self.payments = Payments(database, self.book, gateway)
+
+    async def booked(self, held: UUID) -> None:
+        await pay(self.payments, self.world, held)
+        await self.payments.captures.sweep()
+
+    async def cancelled(self, held: UUID) -> None:
+        await self.booked(held)
+        await self.book.cancel(PROVIDER, held, self.world.ids["asha"], "asha")
+        await self.payments.captures.sweep()
+
+    async def lost(self, held: UUID) -> None:
+        async def lose() -> None:
+            await self.world.pass_time(seconds=306)
+            await hold(Book(self.world.database), self.world, name="bina")
+
+        self.gateway.after_authorise = lose
+        await pay(self.payments, self.world, held)
+        await self.payments.captures.sweep()
+
+    async def late(self, held: UUID) -> None:
+        self.gateway.after_authorise = lambda: self.world.pass_time(seconds=306)
+        await self.booked(held)
+
+    async def given_back(self, held: UUID) -> None:
+        await pay(self.payments, self.world, held, "sandbox-later")
+        await self.book.release(PROVIDER, held, self.world.ids["asha"], "asha")
+        await self._pay_at_the_bank(held)
+
+    async def found(self, held: UUID) -> None:
+        await pay(self.payments, self.world, held, "sandbox-later")
+        await self._pay_at_the_bank(held)
+
+    async def _pay_at_the_bank(self, held: UUID) -> None:
+        answer = await self.gateway.authorise(f"{PROVIDER}:{held}", 50000, "sandbox-ok")
+        assert isinstance(answer, Authorisation)
+        await self.world.pass_time(seconds=20)
+        await self.payments.learning.sweep()
+        await self.payments.captures.sweep()
+
+
+async def begin(world: World) -> UUID:
+    await world.database.execute(
+        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, payments.payment,
+            payments.ledger, payments.intent;
+        DELETE FROM public.app_clock"""
+    )
+    return await hold(Book(world.database), world)
+
+
+async def play(
+    kind: str, world: World, settings: Settings, fatal: str | None, away_seconds: int, bank: Bank
+) -> list[str]:
+    held = await begin(world)
+    boundaries = Boundaries(fatal)
+    async with MortalGateway(settings, boundaries) as gateway:
+        try:
+            await getattr(Play(world, gateway, boundaries), kind)(held)
+            assert fatal is None
+        except Death:
+            assert fatal is not None
+    await world.pass_time(seconds=away_seconds)
+    await recover(world, bank, held)
+    return boundaries.crossed
+
+
+async def recover(world: World, bank: Bank, held: UUID) -> None:
+    """Another process goes on; the patient never asks again. What is due to go back must be ordered in time."""
+    book = Book(world.database)
+    payments = Payments(world.database, book, bank)
+    knowable = 0
+    for _ in range(480 // STEP_SECONDS):
+        await book.settle(PROVIDER)
+        await payments.captures.sweep()
+        await payments.learning.sweep()
+        if await is_owed(world, bank, held):
+            assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
+            knowable += 1
+        await world.pass_time(seconds=STEP_SECONDS)
+    assert await violations(world.database) + await violations(world.database, counters) == []
+    at_bank = {fact.authorisation: fact.state for fact in await bank.fetch(f"{PROVIDER}:{held}")}
+    rows = await world.database.fetch("SELECT authorisation, state::text FROM payments.payment")
+    assert {row["authorisation"]: row["state"] for row in rows} == at_bank
+    booked = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
+    assert list(at_bank.values()).count("captured") == booked
+    assert "authorised" not in at_bank.values()
+
+
+async def is_owed(world: World, bank: Bank, held: UUID) -> bool:
+    """Whether the bank has money for what is over, and it has not been ordered back."""
+    over = await world.database.fetch_value(
+        "SELECT count(*) = 0 FROM booking.booking WHERE patient_id = $1 AND occupies AND deadline > app_now()",
+        world.ids["asha"],
+    )
+    ordered = await world.database.fetch_value(
+        "SELECT count(*) > 0 FROM payments.payment WHERE due IS NOT NULL OR state > 'authorised'"
+    )
+    return over and not ordered and bool(await bank.fetch(f"{PROVIDER}:{held}"))
+
+
+KINDS = {
+    "booked": {"ask", "authorise", "confirm", "take_due", "capture", "mark"},
+    "cancelled": {"ask", "authorise", "confirm", "take_due", "capture", "mark", "cancel", "refund"},
+    "lost": {"ask", "authorise", "confirm", "void_due", "void", "mark", "take_due"},
+    "late": {"ask", "authorise", "confirm", "take_due", "capture", "mark"},
+    "given_back": {
+        "ask",
+        "authorise",
+        "release",
+        "take_intents",
+        "fetch",
+        "known",
+        "learn",
+        "looked",
+        "take_due",
+        "void",
+        "mark",
+    },
+    "found": {"ask", "authorise", "take_intents", "fetch", "known", "learn", "looked", "take_due", "capture", "mark"},
+}
+"""What is played, and which of our commits and the gateway's calls each crosses."""
+
+
+@pytest.mark.parametrize("away_seconds", [0, 400])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_death_at_any_boundary(
+    world: World, sandbox_bank: Settings, bank: Bank, kind: str, away_seconds: int
+) -> None:
+    boundaries = await play(kind, world, sandbox_bank, None, away_seconds, bank)
+    assert {boundary.split()[1] for boundary in boundaries} == KINDS[kind]
+    for fatal in boundaries:
+        try:
+            assert fatal in await play(kind, world, sandbox_bank, fatal, away_seconds, bank)
+        except AssertionError as error:
+            error.add_note(f"died {fatal}")
+            raise
