@@ -1,7 +1,7 @@
 """What has become of money, where it was not the answer to who paid: told by a webhook, or found at the gateway.
 
-What was asked for is looked for, by `payments.intent`: twenty seconds after the asking, then every forty while the hold
-may live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
+What was asked for is looked for, by `payments.intent`: twenty seconds after the asking, every thirty while the hold may
+live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
 after the asking is for a second payment that no webhook told of; where none comes, two days are enough.
 """
 
@@ -22,7 +22,8 @@ from healthplus.payments.sweeping import BATCH_MAX, keep_sweeping
 
 logger = logging.getLogger(__name__)
 
-AGAIN_AFTER = timedelta(seconds=30)
+AGAIN_AFTER = timedelta(seconds=20)
+"""So that money due back is ordered back within a minute, also where one look at the gateway fails."""
 IDLE_SECONDS = 5.0
 _ID_MAX = 2**63 - 1
 

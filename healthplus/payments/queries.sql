@@ -87,7 +87,7 @@ SET check_at = CASE
     WHEN asked_at <= now_at - interval '2 days' OR (asked_at <= now_at - interval '1 hour' AND money.has_come AND NOT money.is_due)
         THEN NULL
     WHEN money.is_taken AND asked_at > now_at - interval '1 hour' THEN asked_at + interval '1 hour'
-    ELSE now_at + greatest(interval '40 seconds', least((now_at - asked_at - interval '10 minutes') / 2, interval '6 hours'))
+    ELSE now_at + greatest(interval '30 seconds', least((now_at - asked_at - interval '10 minutes') / 2, interval '6 hours'))
     END
 FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS seen (provider_id, hold_id)
 CROSS JOIN LATERAL (

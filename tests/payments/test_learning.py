@@ -196,7 +196,7 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, book: Book, 
         assert await payments.learning.sweep() == (1, 0)
     waits = [after - before for before, after in itertools.pairwise(looks)]
     assert max(wait for wait, at in zip(waits, looks, strict=False) if at < timedelta(minutes=10)) < timedelta(
-        seconds=45
+        seconds=31
     )
     assert max(waits) <= timedelta(hours=6)
     assert timedelta(days=2) <= looks[-1] < timedelta(days=2, hours=6)

@@ -193,17 +193,21 @@ async def pay_all(town: Town, count: int) -> None:
 
 
 async def settle_all(town: Town) -> None:
-    """Ten more minutes, in steps, with a bank that works again."""
+    """Ten more minutes, in steps, with a bank that works again, and another process that gives it time to answer."""
+    async with SandboxGateway(bank_url(town.bank), town.bank.payment_webhook_secret) as gateway:
+        await _settle_all(town, Payments(town.database, town.book, gateway))
+
+
+async def _settle_all(town: Town, process: Payments) -> None:
     for _ in range(600 // STEP_SECONDS):
         for row in await town.database.fetch(
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
             await town.book.settle(row["provider_id"])
-        for process in town.processes:
-            while (await process.captures.sweep())[0]:
-                pass
-            while (await process.learning.sweep())[0]:
-                pass
+        while (await process.captures.sweep())[0]:
+            pass
+        while (await process.learning.sweep())[0]:
+            pass
         await town.pass_time(STEP_SECONDS)
 
 
