@@ -216,6 +216,12 @@ class NoticeUndelivered(HealthPlusError):
     status = 503
 
 
+class NoticeRefused(NoticeUndelivered):
+    """The message was refused, and would be again; look at the number or address, and at how the sender is set up."""
+
+    code = "notice_refused"
+
+
 class DatabaseError(HealthPlusError):
     """The database cannot serve the product."""
 

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from healthplus.database import Database, Range, Record, load
+from healthplus.errors import DatabaseUnreachable
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -20,6 +21,20 @@ CLIENT_MARGIN = timedelta(seconds=5)
 
 CALLS_PER_PROVIDER_MAX = 1
 """Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
+
+_UNCHANGED = (
+    "",
+    None,
+    "slot_full",
+    "slot_held",
+    "no_such_slot",
+    "claimed",
+    "lapses",
+    "busy",
+    "not_found",
+    "key_reused",
+)
+"""Codes of outcomes that change nothing."""
 
 STATUS_TEXTS = {
     "reserved": "Appointment Successful",
@@ -77,7 +92,7 @@ class Book:
     """
 
     def __init__(self, database: Database, changed: Callable[[int], None] = lambda _: None) -> None:
-        """`changed` is told of each provider whose book a verb has been at, once that is committed."""
+        """`changed` is told of each provider whose book a verb may have changed, once that is committed."""
         self._database = database
         self.changed = changed
         self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
@@ -91,10 +106,15 @@ class Book:
     async def _call(self, verb: str, provider_id: int, *args: object) -> Outcome:
         try:
             row = await self._database.fetch_row(queries[verb], provider_id, *args)
-        finally:
-            self.changed(provider_id)  # also after a lost connection: perhaps it was
+        except DatabaseUnreachable:
+            self.changed(provider_id)  # perhaps it was
+            raise
         assert row is not None
-        return Outcome(*row)
+        outcome = Outcome(*row)
+        # A refused rush must not have everyone who waits look again and again; what its settling changed is seen soon.
+        if outcome.code not in _UNCHANGED:
+            self.changed(provider_id)
+        return outcome
 
     async def hold(
         self,

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from healthplus.database import Database, PostgresError, Record, load
-from healthplus.errors import HealthPlusError, NoticeUndelivered
+from healthplus.errors import HealthPlusError, NoticeRefused, NoticeUndelivered
 from healthplus.notices.sender import NoSender, Senders
 from healthplus.notices.texts import email_of, sms_of
 
@@ -22,6 +22,10 @@ BATCH_MAX = 50
 LEASE = timedelta(seconds=30)
 """How long what was taken is left to its taker: longer than a batch lasts. Doubles with each try."""
 AGAIN_AFTER_MAX = timedelta(minutes=10)
+TRIES_MAX = 6
+"""A relay that takes messages and does not say so in time sends each of them so often."""
+SWEEPS_MAX = 4
+"""Batches of one channel under way at once: a slow message must not keep an offer waiting."""
 KEPT = timedelta(days=90)
 IDLE_SECONDS = 0.5
 ERROR_SECONDS = 5.0
@@ -51,7 +55,7 @@ class Notices:
 
     async def sweep(self, channel: Channel) -> int:
         """Send one batch of what is due; give how many were due. What failed comes up again later."""
-        due = await self._database.fetch(queries.take_due, channel, BATCH_MAX, LEASE, AGAIN_AFTER_MAX)
+        due = await self._database.fetch(queries.take_due, channel, BATCH_MAX, LEASE, AGAIN_AFTER_MAX, TRIES_MAX)
         done: _Done = []
         failures: list[str] = []
         try:
@@ -74,6 +78,10 @@ class Notices:
                     await self._senders.sms.send(sms_of(row, self._site_url, self._client_margin))
                 else:
                     await self._senders.email.send(email_of(row, self._site_url, self._client_margin))
+            except NoticeRefused as error:
+                failures.append(error.detail)
+                done.append((row["provider_id"], row["notice_id"], "failed"))
+                return
             except NoticeUndelivered as error:
                 failures.append(error.detail)
                 return
@@ -84,13 +92,26 @@ class Notices:
         done.append((row["provider_id"], row["notice_id"], outcome))
 
     async def _send(self, channel: Channel) -> None:
-        while True:
-            try:
-                if await self.sweep(channel) < BATCH_MAX:
+        sweeps: set[asyncio.Task[bool]] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                sweep = tasks.create_task(self._try_sweep(channel))
+                sweeps.add(sweep)
+                sweep.add_done_callback(sweeps.discard)
+                await asyncio.wait({sweep}, timeout=IDLE_SECONDS)
+                if sweep.done() and not sweep.result():
                     await asyncio.sleep(IDLE_SECONDS)
-            except (HealthPlusError, PostgresError) as error:
-                logger.warning("what is to be told by %s could not be looked up or marked: %s", channel, _name(error))
-                await asyncio.sleep(ERROR_SECONDS)
+                if len(sweeps) >= SWEEPS_MAX:
+                    await asyncio.wait(sweeps, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _try_sweep(self, channel: Channel) -> bool:
+        """Send a batch; give whether there is probably more to send."""
+        try:
+            return await self.sweep(channel) == BATCH_MAX
+        except (HealthPlusError, PostgresError) as error:
+            logger.warning("what is to be told by %s could not be looked up or marked: %s", channel, _name(error))
+            await asyncio.sleep(ERROR_SECONDS)
+            return False
 
     async def _forget(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 -- name: take_due
 -- Some of what is due by a channel, offers first: they are soon no news. It comes up again after $3, doubled by each try up to
 -- $4, unless marked by then: this keeps processes from sending the same, and is the only memory that a try failed. With each
--- comes what is to be said; or what has become of it instead: `failed` after its time, `void` when it is true no longer or
+-- comes what is to be said; or what has become of it instead: `failed` after its time or $5 tries, `void` when it is true no longer or
 -- nobody can be told.
 WITH taken AS (
     UPDATE notices.notice
@@ -21,7 +21,11 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
-        WHEN taken.until <= (SELECT public.app_now()) THEN 'failed'
+        WHEN taken.kind = 'expired' AND EXISTS (  -- it was paid for, if late, and is booked
+            SELECT FROM payments.payment
+            WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id AND payment.booking_id <> hold_id)
+            THEN 'void'
+        WHEN taken.until <= (SELECT public.app_now()) OR taken.tries > $5 THEN 'failed'
     END AS outcome
 FROM taken
 JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
@@ -29,7 +33,7 @@ JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN people.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
-CROSS JOIN LATERAL (SELECT CASE taken.channel WHEN 'sms' THEN patient.phone ELSE patient.email END AS address) AS way
+CROSS JOIN LATERAL (SELECT CASE WHEN taken.channel = 'email' THEN patient.email WHEN patient.takes_sms THEN patient.phone END AS address) AS way
 
 -- name: mark
 -- What became of them.

@@ -7,17 +7,18 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import aiohttp
 import aiosmtplib
 import msgspec
 
 from healthplus.database import Database, load
-from healthplus.errors import BadInput, NoticeUndelivered
+from healthplus.errors import BadInput, NoticeRefused, NoticeUndelivered
 from healthplus.settings import Settings
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -27,13 +28,19 @@ SECONDS_MAX = 10.0
 """How long a relay may take over one message."""
 SANDBOX_MESSAGES_MAX = 200
 
+_NOT_NOW = (401, 403, 404, 408, 425, 429)
+
 
 class Sms(msgspec.Struct, frozen=True):
-    """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`."""
+    """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`.
+
+    `id` is the same however often the message is sent, for whoever takes it to tell a repeat by.
+    """
 
     to: str
     text: str
     template_id: str
+    id: str = msgspec.field(default_factory=lambda: uuid4().hex)
 
     def __repr__(self) -> str:
         return f"Sms({self.template_id})"  # neither number nor code, wherever this ends up
@@ -43,13 +50,14 @@ class Email(msgspec.Struct, frozen=True):
     to: str
     subject: str
     text: str
+    id: str = msgspec.field(default_factory=lambda: uuid4().hex)
 
     def __repr__(self) -> str:
         return "Email()"
 
 
 class SmsSender(Protocol):
-    """Raises NoticeUndelivered when the message was not handed over, or possibly not."""
+    """Raises NoticeUndelivered when a message was perhaps not handed over, NoticeRefused when it never will be."""
 
     async def send(self, message: Sms, /) -> None: ...
 
@@ -89,6 +97,9 @@ class HttpSmsSender:
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
         assert settings.sms_url is not None
+        parts = urlsplit(settings.sms_url)
+        if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise BadInput("HEALTHPLUS_SMS_URL must begin with https://, or lead to this same machine: it gets codes.")
         self._session = session
         self._url = settings.sms_url
         self._headers = {"Authorization": f"Bearer {settings.sms_token}"} if settings.sms_token else {}
@@ -103,6 +114,7 @@ class HttpSmsSender:
             "sender": self._sender,
             "entity_id": self._entity_id,
             "template_id": self._templates.get(message.template_id),
+            "id": message.id,
         }
         try:
             # A redirect would take number, text and token to wherever it points.
@@ -111,7 +123,9 @@ class HttpSmsSender:
         except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
             raise NoticeUndelivered(f"The SMS relay could not be reached ({type(error).__name__}).") from None
         if not 200 <= status < 300:
-            raise NoticeUndelivered(f"The SMS relay answered {status}.")
+            # 4xx is about this message, but for those that mean "not now" or that an operator mends.
+            kind = NoticeRefused if 400 <= status < 500 and status not in _NOT_NOW else NoticeUndelivered
+            raise kind(f"The SMS relay answered {status}.")
 
 
 class SmtpSender:
@@ -143,7 +157,7 @@ class SmtpSender:
     async def send(self, message: Email, /) -> None:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._from, message.to, message.subject
-        mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=self._from.rpartition("@")[2])
+        mail["Date"], mail["Message-ID"] = formatdate(), f"<{message.id}@{self._from.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(message.text)
         try:
@@ -152,7 +166,12 @@ class SmtpSender:
         except (aiosmtplib.SMTPException, OSError) as error:
             # The server's own words may quote the address.
             code = getattr(error, "code", "")
-            raise NoticeUndelivered(f"The mail server did not take it ({type(error).__name__} {code}).") from None
+            # What the server says for good of one recipient; anything else may be mended within the day.
+            gone = isinstance(error, aiosmtplib.SMTPRecipientsRefused) and all(
+                one.code >= 500 for one in error.recipients
+            )
+            kind = NoticeRefused if gone else NoticeUndelivered
+            raise kind(f"The mail server did not take it ({type(error).__name__} {code}).") from None
 
 
 def dlt_templates(text: str) -> Mapping[str, str]:

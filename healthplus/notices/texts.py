@@ -74,7 +74,7 @@ def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
     template = template_of(row)
     text = TEXTS[template]
     said = text.said.format_map(_facts(row, client_margin))
-    return Sms(row["address"], f"HealthPlus: {said} {text.act}: {site_url}{PAGE}", template)
+    return Sms(row["address"], f"HealthPlus: {said} {text.act}: {site_url}{PAGE}", template, row["notice_id"].hex)
 
 
 def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
@@ -84,7 +84,7 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
     if text.with_fee and row["funding"] in _FUNDING and row["fee_paise"]:
         lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
     lines += [f"{text.act}: {site_url}{PAGE}", "HealthPlus"]
-    return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n")
+    return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n", row["notice_id"].hex)
 
 
 def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:

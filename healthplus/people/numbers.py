@@ -35,6 +35,11 @@ def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+def is_mobile(phone: str) -> bool:
+    """Tell whether a number in E.164 can get a text message."""
+    return phonenumbers.number_type(phonenumbers.parse(phone)) in _MOBILE
+
+
 def masked(phone: str) -> str:
     """Give what may be shown of a number."""
     return f"••• {phone[-4:]}"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, KeyReused, NotFound
-from healthplus.people.numbers import phone_number
+from healthplus.people.numbers import is_mobile, phone_number
 from healthplus.people.secret import Secret
 from healthplus.people.sessions import KnownTokens, hash_token, queries
 
@@ -27,11 +27,13 @@ async def add_patient(
     country code it is the region's own. Raises BadInput, or Conflict when another patient has that number.
     """
     name = _checked_name(name)
+    takes_sms = True
     if phone is not None:
         phone = phone_number(phone, region, mobile=False)
+        takes_sms = is_mobile(phone)
     token = secrets.token_urlsafe(32)
     async with database.transaction() as transaction:
-        patient_id: int | None = await transaction.fetch_value(queries.add_patient, name, phone)
+        patient_id: int | None = await transaction.fetch_value(queries.add_patient, name, phone, takes_sms)
         if patient_id is None:
             raise Conflict("A patient with this phone number exists already.")
         await transaction.execute(queries.add_token, hash_token(token), patient_id)
@@ -113,6 +115,9 @@ class Patients:
     async def withdraw_consents(self, patient_id: int) -> None:
         """End every consent and every session: signing in again asks for consent again."""
         async with self._database.transaction() as transaction:
+            # Or a code asked for before would agree anew. Signing in locks the challenge first, too.
+            if (mac := await self.phone_mac(patient_id, transaction)) is not None:
+                await transaction.execute(queries.end_challenges, mac)
             # Or a sign-in under way would leave a session without a consent.
             await transaction.execute(queries.lock_patient, patient_id)
             await transaction.execute(queries.withdraw_consents, patient_id)
@@ -126,8 +131,8 @@ class Patients:
         """
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
-            await transaction.execute(queries.erase_challenges, mac, secrets.token_bytes(len(mac)))
-        for query in ("erase_patient", "withdraw_consents", "erase_sessions", "erase_keys"):
+            await transaction.execute(queries.end_challenges, mac)
+        for query in ("erase_patient", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
 
     async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:

@@ -1,6 +1,6 @@
 -- name: add_patient
 -- A new patient, unless the number is taken: an error would put it into the database's log.
-INSERT INTO people.patient (name, phone, created_at) VALUES ($1, $2, (SELECT public.app_now()))
+INSERT INTO people.patient (name, phone, takes_sms, created_at) VALUES ($1, $2, $3, (SELECT public.app_now()))
 ON CONFLICT DO NOTHING RETURNING patient_id
 
 -- name: add_token
@@ -89,8 +89,11 @@ UPDATE people.consent SET withdrawn_at = (SELECT public.app_now())
 WHERE patient_id = $1 AND withdrawn_at IS NULL
 
 -- name: erase_patient
--- The row stays, as that of nobody: visits point to it.
-UPDATE people.patient SET name = '', phone = NULL, email = NULL, erased_at = (SELECT public.app_now()) WHERE patient_id = $1
+-- The row stays, as that of nobody: visits point to it. Its times are made vague, or they would lead to the number's codes,
+-- which stay for the limits' sake.
+UPDATE people.patient
+SET name = '', phone = NULL, email = NULL, created_at = date_trunc('month', created_at), erased_at = (SELECT public.app_now())
+WHERE patient_id = $1
 
 -- name: erase_sessions
 -- They say which devices a patient had.
@@ -100,9 +103,13 @@ DELETE FROM people.session WHERE patient_id = $1
 -- They say what a patient asked for, if only as HMACs.
 DELETE FROM people.idempotency WHERE patient_id = $1
 
--- name: erase_challenges
--- The messages stay counted; to whom they went is replaced by chance.
-UPDATE people.challenge SET phone = NULL, phone_hash = $2 WHERE phone_hash = $1
+-- name: end_challenges
+-- No code sent to this number lets anybody in any more. That they were sent stays counted.
+UPDATE people.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NOT NULL
+
+-- name: erase_consents
+-- That nobody agreed to something is no proof of anything.
+DELETE FROM people.consent WHERE patient_id = $1
 
 -- name: forget_numbers
 -- Of codes whose time is over. Here as below, what another process is busy with is left to it.

@@ -88,6 +88,7 @@ class _Waiter:
     """A ticket whose client is connected here or was a moment ago."""
 
     seen: float
+    users: int = 0
     place: Place | None = None
     polls: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -155,6 +156,7 @@ class WaitingUsers:
         now = asyncio.get_running_loop().time
         queue = self._queues.setdefault(provider_id, _Queue())
         waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
+        waiter.users += 1
         try:
             waiter.seen = now()
             # Registered before reading: whatever happens after the read wakes it.
@@ -163,18 +165,20 @@ class WaitingUsers:
             if waiter.place is None or waiter.place.patient_id != patient_id:
                 return None
             if waiter.place.current is False:
-                waiter.place = await self._return(provider_id, ticket_id, patient_id) or waiter.place
+                await self._return(provider_id, ticket_id, patient_id)
+                await self._ask(provider_id, queue, ticket_id)
             place = waiter.place
             # An offer was certainly shown only to a client that comes back knowing it.
             await self._see(provider_id, place, shown=place.version == after)
-            if place.version == after and place.state in _LIVE and not self.draining:
+            if waiter.place.version == after and place.state in _LIVE and not self.draining:
                 await self._wait(waiter)
                 if not self._knows(queue):
                     return await self._read(provider_id, ticket_id, patient_id)
             return waiter.place
         finally:
             waiter.seen = now()
-            if waiter.place is None and not waiter.polls:
+            waiter.users -= 1
+            if waiter.place is None and not waiter.users:
                 self._forget(provider_id, queue, ticket_id)
 
     async def tickets_of(self, patient_id: int, ticket_id: UUID | None = None) -> list[tuple[int, UUID]]:
@@ -256,21 +260,20 @@ class WaitingUsers:
         asked: dict[UUID, asyncio.Future[None]] = {}
         now = asyncio.get_running_loop().time
         try:
-            while True:
+            # Each in turn, so that neither a rush of newcomers nor one of changes keeps the others waiting.
+            while queue.asked or (queue.changed and queue.version is not None) or now() >= queue.places_due_at:
+                if queue.changed and queue.version is not None:
+                    queue.changed = False
+                    await self._read_changes(provider_id, queue, queue.version)
+                if now() >= queue.places_due_at:
+                    queue.places_read_at, queue.places_due_at = now(), math.inf
+                    await self._read_places(provider_id, queue, queue.waiters)
                 if queue.asked:
                     asked, queue.asked = queue.asked, {}
                     await self._read_places(provider_id, queue, asked)
                     for answer in asked.values():
                         answer.set_result(None)
                     asked = {}
-                elif queue.changed and queue.version is not None:
-                    queue.changed = False
-                    await self._read_changes(provider_id, queue, queue.version)
-                elif now() >= queue.places_due_at:
-                    queue.places_read_at, queue.places_due_at = now(), math.inf
-                    await self._read_places(provider_id, queue, queue.waiters)
-                else:
-                    break
         except (HealthPlusError, PostgresError) as error:
             logger.warning("a queue could not be read: %s", type(error).__name__)
             queue.version, queue.places_due_at = None, -math.inf  # all of it is read again, soon
@@ -308,7 +311,7 @@ class WaitingUsers:
         now = asyncio.get_running_loop().time()
         for provider_id, queue in list(self._queues.items()):
             for ticket_id, waiter in list(queue.waiters.items()):
-                if not waiter.polls and now - waiter.seen > LINGER_SECONDS:
+                if not waiter.users and now - waiter.seen > LINGER_SECONDS:
                     self._forget(provider_id, queue, ticket_id)
         if not self._queues:
             return
@@ -316,6 +319,9 @@ class WaitingUsers:
         for provider_id, version in rows:
             if (found := self._queues.get(provider_id)) is None:
                 continue
+            if found.version is not None and version < found.version:
+                # A restored database, or a fail-over that lost something: what is known of it here never happened.
+                found.version, found.places_due_at = None, -math.inf
             if version != found.version or found.places_due_at <= now:
                 self.heard((provider_id,))
             else:

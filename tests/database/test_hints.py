@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from healthplus.database import Database, Hints
@@ -17,31 +17,23 @@ async def process(dsn: str, database: Database) -> AsyncIterator[tuple[Hints, li
 
     hints = Hints(dsn)
     hints.on_hint(hear)
-    before = await connections(database)
+    before = await sessions(database)
     running = asyncio.create_task(hints.run())
-    await until(lambda: connections(database), before + 1)
+    async with asyncio.timeout(20):
+        while len(await sessions(database)) == len(before):
+            await asyncio.sleep(0.02)
     yield hints, heard
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def connections(database: Database) -> int:
-    count: int = await database.fetch_value(
-        """SELECT count(*) FROM pg_stat_activity
+async def sessions(database: Database) -> list[int]:
+    """Give the connections that listen."""
+    rows = await database.fetch(
+        """SELECT pid FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'healthplus hints' AND query LIKE 'LISTEN%'"""
     )
-    return count
-
-
-async def until(found: Callable[[], object], wanted: object) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            now = found()
-            if asyncio.iscoroutine(now):
-                now = await now
-            if now == wanted:
-                return
-            await asyncio.sleep(0.02)
+    return [row["pid"] for row in rows]
 
 
 async def test_a_hint_reaches_every_process_once(dsn: str, db: Database) -> None:
@@ -49,20 +41,24 @@ async def test_a_hint_reaches_every_process_once(dsn: str, db: Database) -> None
         for provider_id in range(1, 1001):
             hints.tell(provider_id)
         assert heard == list(range(1, 1001))
-        await until(lambda: sorted(elsewhere), list(range(1, 1001)))
+        async with asyncio.timeout(20):
+            while len(elsewhere) < 1000:
+                await asyncio.sleep(0.02)
+        assert sorted(elsewhere) == list(range(1, 1001))
         await asyncio.sleep(0.1)
         assert len(heard) == 1000
 
 
 async def test_hints_come_again_after_the_connection_was_lost(dsn: str, db: Database) -> None:
     async with process(dsn, db) as (hints, heard), process(dsn, db) as (_, elsewhere):
-        await db.execute(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'healthplus hints'"""
-        )
-        await until(lambda: connections(db), 0)
+        lost = await sessions(db)
+        await db.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", lost)
         hints.tell(7)
         assert heard == [7]
-        await until(lambda: connections(db), 2)
+        async with asyncio.timeout(20):
+            while len(set(await sessions(db)) - set(lost)) < 2:
+                await asyncio.sleep(0.02)
         hints.tell(8)
-        await until(lambda: 8 in elsewhere, True)
+        async with asyncio.timeout(20):
+            while 8 not in elsewhere:
+                await asyncio.sleep(0.02)

@@ -210,3 +210,12 @@ async def latest_lapse_seconds(database: Database) -> float:
     )
     assert late is not None, "nothing lapsed"
     return late
+
+
+async def overdue(database: Database) -> int:
+    """Give how many holds should have been freed two seconds before the app ended, and were not."""
+    count: int = await database.fetch_value(
+        """SELECT count(*) FROM booking.booking WHERE state = 'reserved' AND deadline < (
+            SELECT max(at) FROM booking.event) - interval '2 seconds'"""
+    )
+    return count

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from healthplus.booking.book import queries
+from healthplus.people.patients import add_patient
 from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Provider, Scene, rewrite
 from tests.notices.scene import kinds, outbox, reachable
 
@@ -91,3 +92,22 @@ async def test_no_address_and_no_text_is_kept(scene: Scene) -> None:
     await booked(scene, email=True)
     for row in await outbox(scene.database):
         assert not any("98" in value or "@" in value for value in row.values() if isinstance(value, str))
+
+
+async def test_one_patient_is_sent_so_many_texts_a_day(scene: Scene) -> None:
+    provider = await scene.provider(slots=1)
+    (patient,) = await reachable(scene, 1)
+    for _ in range(15):  # each is told of twice
+        booking = await scene.held(provider, patient)
+        assert (await scene.book.confirm(provider.provider_id, booking, None, None, "test")).code == "booked"
+        assert (await scene.book.cancel(provider.provider_id, booking, None, "test")).code == "cancelled"
+    assert len(await outbox(scene.database)) == 20
+    await scene.forward(timedelta(days=1))
+
+
+async def test_a_landline_is_sent_no_texts(scene: Scene) -> None:
+    provider = await scene.provider(slots=1)
+    patient, _ = await add_patient(scene.database, "Asha", "+912026123456")
+    booking = await scene.held(provider, patient)
+    assert (await scene.book.confirm(provider.provider_id, booking, None, None, "test")).code == "booked"
+    assert await outbox(scene.database) == []

@@ -57,6 +57,7 @@ async def test_the_relay_gets_what_dlt_asks_for(relay: Relay) -> None:
     names = {"sms_sender": "HLTHPL", "dlt_entity_id": "1101", "dlt_templates": "booked=1107 code=1108"}
     async with open_senders(settings(sms_url=relay.url, sms_token=TOKEN, **names), UNUSED) as senders:
         await senders.sms.send(SMS)
+    assert relay.bodies[0].pop("id") == SMS.id
     assert relay.bodies == [
         {"to": NUMBER, "text": SMS.text, "sender": "HLTHPL", "entity_id": "1101", "template_id": "1108"}
     ]

@@ -6,6 +6,7 @@ import random
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -21,6 +22,7 @@ ROW: dict[str, Any] = {
     "offer": False,
     "ticket_state": None,
     "address": "+919876543210",
+    "notice_id": UUID(int=7),
     "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
     "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
     "time_zone": "Asia/Kolkata",

@@ -113,7 +113,7 @@ async def test_one_number_is_one_patient(db: Database) -> None:
 
 
 class _Slowly(Transaction):
-    """Does something just after it has erased to whom codes were sent."""
+    """Does something just after it has ended the codes under way."""
 
     def __init__(self, transaction: Transaction, then: Callable[[], Awaitable[None]]) -> None:
         super().__init__(transaction._connection)
@@ -121,7 +121,7 @@ class _Slowly(Transaction):
 
     async def execute(self, sql: str, *args: object) -> str:
         tag = await super().execute(sql, *args)
-        if sql == queries.erase_challenges:
+        if sql == queries.end_challenges:
             await self._then()
         return tag
 
@@ -172,7 +172,8 @@ async def withdrawn_meanwhile(db: Database) -> int:
     return found
 
 
-async def test_without_the_patients_lock_a_session_outlives_the_consent(db: Database) -> None:
+async def test_without_the_locks_a_session_outlives_the_consent(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(queries, "end_challenges", "SELECT $1::bytea")
     await rewrite(db, "people.sign_in", ("WHERE phone = held.phone FOR UPDATE", "WHERE phone = held.phone"))
     assert await withdrawn_meanwhile(db) == 1
 

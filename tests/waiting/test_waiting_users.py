@@ -165,6 +165,38 @@ async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: Wa
         one.cancel()
 
 
+async def test_a_book_that_went_back_is_read_anew(scene: Scene, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    await asyncio.sleep(0.3)
+    (queue,) = waiting._queues.values()
+    assert queue.version is not None
+    queue.version += 50  # as it was before a fail-over that lost some events
+    await scene.release(provider, hold, holder)
+    async with asyncio.timeout(3):
+        assert (await polling).state == "offered"
+
+
+async def test_changes_are_told_while_newcomers_never_cease(scene: Scene, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    place = await looked(waiting, provider, ticket, waiter)
+    polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+    coming = [asyncio.create_task(keep_coming(waiting, provider, waiter)) for _ in range(8)]
+    await asyncio.sleep(0.5)
+    await scene.release(provider, hold, holder)
+    waiting.heard([provider.provider_id])
+    async with asyncio.timeout(2):
+        assert (await polling).state == "offered"
+    for one in coming:
+        one.cancel()
+
+
+async def keep_coming(waiting: WaitingUsers, provider: Provider, patient: int) -> None:
+    while True:
+        assert await waiting.poll(provider.provider_id, uuid4(), patient, "") is None
+
+
 def at_position(position: int) -> str:
     now = datetime.now(UTC)
     ticket: list[Any] = [uuid4(), 1, 1, None, now, now, 1, now, now, "waiting", True, position, 1, None]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.people.patients import add_patient
 from tests.web.conftest import Client
@@ -278,14 +279,14 @@ async def test_nothing_that_names_the_erased_is_left(
         for one in await world.database.fetch("SELECT * FROM booking.booking WHERE patient_id = $1", row["patient_id"])
     ]
     assert {one["state"] for one in held} == {"cancelled", "booked", "released"}
-    for table in ("people.session", "people.idempotency", "notices.notice"):
+    for table in ("people.session", "people.idempotency", "people.consent", "notices.notice"):
         sql = f"SELECT count(*) FROM {table} WHERE patient_id = $1"
         assert await world.database.fetch_value(sql, row["patient_id"]) == 0
-    # What was sent stays counted, but not to whom.
+    # What was sent to the number stays counted, and says nothing of whose it was.
     assert await world.database.fetch_value("SELECT count(*) FROM people.challenge") == before
     again = Client(http, await sign_in(anyone, phone))
     export = (await again.get("me/export")).json()
-    assert (export["bookings"], export["events"], len(export["codes"])) == ([], [], 1)
+    assert (export["bookings"], export["events"]) == ([], [])
     assert export["profile"]["patient_id"] != row["patient_id"]
 
 
@@ -327,3 +328,46 @@ async def test_signing_in_while_being_erased(
     assert signed_in.status_code in (201, 410)
     left = "SELECT count(*) FROM people.session JOIN people.patient USING (patient_id) WHERE erased_at IS NOT NULL"
     assert await world.database.fetch_value(left) == 0
+
+
+async def test_a_code_asked_for_before_does_not_give_consent_back(
+    me: Client, anyone: Client, phone: Phone, world: World
+) -> None:
+    await world.pass_time(seconds=31)
+    sent = (await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})).json()
+    code = await phone.code(len(phone.messages) + 1)
+    assert (await me.delete("me/consents")).status_code == 200
+    problem(await anyone.post(f"codes/{sent['id']}/verify", {"code": code}), 410)
+    assert await world.database.fetch_value("SELECT count(*) FROM people.consent WHERE withdrawn_at IS NULL") == 0
+
+
+async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) -> None:
+    assert (await me.delete("me")).status_code == 200
+    problem(await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT}), 429)
+
+
+async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> None:
+    assert (await me.delete("me")).status_code == 200
+    patient_id = await world.database.fetch_value("SELECT patient_id FROM people.patient WHERE erased_at IS NOT NULL")
+    # As another process does that has not heard of it yet.
+    book = Book(world.database)
+    start = datetime.fromisoformat(world.at(13))
+    assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, "late")).code == "not_found"
+    wait = await book.join_queue(PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, patient_id, "late")
+    assert wait.code == "not_found"
+
+
+async def test_nobody_is_erased_who_holds_something_meanwhile(
+    me: Client, app: Litestar, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient_id = await world.database.fetch_value("SELECT patient_id FROM people.patient WHERE phone = $1", NUMBER)
+    book = Book(world.database)
+
+    async def hold_then_claim(_book: Book, asked: int) -> None:
+        start = datetime.fromisoformat(world.at(13))
+        assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, "quick")).code == "reserved"
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Book, "claim", hold_then_claim)
+        problem(await me.delete("me"), 409)
+    assert (await me.delete("me")).status_code == 200

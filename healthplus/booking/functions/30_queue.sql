@@ -311,6 +311,10 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT * INTO old FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE;
+    -- Erasing leaves this claim behind; a token may be known a moment longer elsewhere.
+    IF EXISTS (SELECT FROM people.patient WHERE patient_id = p_patient_id AND erased_at IS NOT NULL) THEN
+        RETURN 'not_found';
+    END IF;
     old_fate := booking.claim_fate(old, p_now);
     IF old_fate.fate = 'live' THEN
         RETURN 'claimed';

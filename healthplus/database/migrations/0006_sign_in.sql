@@ -5,6 +5,7 @@ ALTER TABLE people.patient
     DROP CONSTRAINT patient_name_check,
     ALTER COLUMN name SET DEFAULT '',
     ADD COLUMN erased_at timestamptz,
+    ADD COLUMN takes_sms boolean NOT NULL DEFAULT true,  -- not a landline, which is only to be called at
     ADD CHECK (erased_at IS NULL OR (name = '' AND phone IS NULL));
 
 -- Who is let in, by which token. Reading this table lets nobody in.
@@ -43,7 +44,7 @@ CREATE INDEX challenge_prefix ON people.challenge (prefix_hash, created_at);
 CREATE INDEX challenge_requester ON people.challenge (requester_hash, created_at);
 CREATE INDEX challenge_live ON people.challenge (expires_at) WHERE phone IS NOT NULL;
 
--- What a patient agreed to, and when. Rows are added and withdrawn, never changed or removed.
+-- What a patient agreed to, and when. Rows are added and withdrawn, never changed; erasing a patient removes them.
 CREATE TABLE people.consent (
     patient_id bigint NOT NULL REFERENCES people.patient,
     purpose text NOT NULL,

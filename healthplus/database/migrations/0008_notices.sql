@@ -27,6 +27,7 @@ CREATE TABLE notices.notice (
     CHECK (due_at IS NULL OR (sent_at IS NULL AND failed_at IS NULL))
 );
 CREATE INDEX notice_due ON notices.notice (channel, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX notice_patient_id ON notices.notice (patient_id, created_at);
 CREATE INDEX notice_created_at ON notices.notice USING brin (created_at);
 
 -- What the sandbox shows instead of sending it; only the last few.

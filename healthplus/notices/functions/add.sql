@@ -10,10 +10,14 @@ BEGIN
     FROM booking.booking
     JOIN people.patient USING (patient_id)
     CROSS JOIN LATERAL (
-        VALUES ('sms'::notices.channel, patient.phone), ('email', patient.email)) AS way (channel, address)
+        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END), ('email', patient.email)) AS way (channel, address)
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
         AND way.address IS NOT NULL
+        -- who books and cancels all day long must not have us send texts all day long
+        AND (way.channel <> 'sms' OR (
+            SELECT count(*) FROM notices.notice
+            WHERE notice.patient_id = patient.patient_id AND channel = 'sms' AND created_at > p_now - interval '1 day') < 20)
         AND (p_kind <> 'moved' OR booking.state = 'booked');  -- who moves a hold is at the page
 END $$;

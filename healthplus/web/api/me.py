@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from healthplus.database import Record, load
-from healthplus.errors import BadInput, StillBooked
+from healthplus.errors import BadInput, Conflict, StillBooked
 from healthplus.web.api.common import PROBLEMS, IdempotencyKey, actor, bearer_token, patient
 from healthplus.web.api.models import booking_url, hold_url, wait_url
 from healthplus.web.services import AnyRequest, Services, services
@@ -179,6 +179,12 @@ class MeController(Controller):
         released = await _give_up_place(app, patient_id)
         await _demand_nothing_booked(app, patient_id)  # a hold may have been paid for meanwhile
         async with app.database.transaction() as transaction:
+            # From here on no hold or wait can be made: take_claim waits for this claim, and then finds nobody.
+            await transaction.execute(queries.lock_claim, patient_id)
+            if await transaction.fetch_value(queries.is_live, patient_id):
+                raise Conflict(
+                    "Something was booked, held or waited for meanwhile; look at your appointments, and try again."
+                )
             await app.patients.erase(transaction, patient_id)
             await transaction.execute(queries.forget_notices, patient_id)
             await transaction.execute(queries.forget_keys, actor(patient_id))
@@ -210,4 +216,7 @@ async def _give_up_place(app: Services, patient_id: int) -> str | None:
         outcome = await app.book.release(provider_id, claim["booking_id"], patient_id, who)
         return hold_url(provider_id, claim["booking_id"]) if outcome.code == "released" else None
     outcome = await app.book.leave_queue(provider_id, claim["ticket_id"], patient_id, who)
+    if outcome.state == "accepted" and outcome.booking_id is not None:  # its offer was taken just now
+        outcome = await app.book.release(provider_id, outcome.booking_id, patient_id, who)
+        return hold_url(provider_id, claim["booking_id"] or claim["ticket_id"]) if outcome.code == "released" else None
     return wait_url(provider_id, claim["ticket_id"]) if outcome.code == "left" else None

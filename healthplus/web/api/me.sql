@@ -53,3 +53,18 @@ DELETE FROM notices.notice WHERE patient_id = $1
 -- name: forget_keys
 -- Texts of the patient's own choosing.
 DELETE FROM booking.idempotency WHERE caller = $1
+
+-- name: lock_claim
+-- A patient's one place, made where there is none yet, so that there is something to lock.
+WITH made AS (
+    INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES ($1, 0, gen_random_uuid()) ON CONFLICT DO NOTHING
+)
+SELECT FROM booking.claim WHERE patient_id = $1 FOR UPDATE
+
+-- name: is_live
+-- Whether a patient holds, waits, or has a visit ahead.
+SELECT EXISTS (
+    SELECT FROM booking.claim WHERE patient_id = $1 AND (booking.claim_fate(claim, (SELECT public.app_now()))).fate = 'live'
+) OR EXISTS (
+    SELECT FROM booking.booking
+    WHERE patient_id = $1 AND state = 'booked' AND lower(during) > (SELECT public.app_now()))
