@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -46,20 +46,21 @@ async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Stage]:
         yield stage
 
 
-async def live_through(stage: Stage, seconds: float, deaths: asyncio.Task[None]) -> Promises:
+async def live_through(stage: Stage, seconds: float, deaths: Callable[[], Awaitable[None]]) -> Promises:
     promises = Promises()
     async with running_app(stage, PROCESSES) as port:
         patients = [Patient(stage, port, number, promises) for number in range(1, PATIENTS + 1)]
         hurrying = asyncio.create_task(hurry(stage.database))
-        await asyncio.gather(deaths, *(patient.live(seconds) for patient in patients))
+        await asyncio.gather(deaths(), *(patient.live(seconds) for patient in patients))
         hurrying.cancel()
         await asyncio.sleep(2)
     return promises
 
 
 async def app_processes_die(stage: Stage, kills: int) -> None:
-    deaths = asyncio.create_task(kill_app_processes(kills, PROCESSES, Random(kills)))
-    promises = await live_through(stage, kills * SECONDS_A_KILL, deaths)
+    promises = await live_through(
+        stage, kills * SECONDS_A_KILL, lambda: kill_app_processes(kills, PROCESSES, Random(kills))
+    )
     print(f"{kills} kills: {len(promises.events)} promises, {promises.lost} lost connections, {promises.answers}")
     assert await broken_promises(stage.database, promises) == []
     assert await violations(stage.database) == []
@@ -99,7 +100,7 @@ async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
 
     with contextlib.ExitStack() as servers:
         async with prepared_stage(dsn, folder, 3, PATIENTS) as stage:
-            promises = await live_through(stage, kills * 5, asyncio.create_task(kill_database()))
+            promises = await live_through(stage, kills * 5, kill_database)
             print(f"{kills} kills: {len(promises.events)} promises, {promises.answers}")
             assert await broken_promises(stage.database, promises) == []
             assert await violations(stage.database) == []
