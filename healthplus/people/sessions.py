@@ -53,7 +53,8 @@ def agent_label(user_agent: str) -> str:
 class KnownTokens:
     """Remembers for a moment whose token is whose, since every request asks.
 
-    A token revoked in another process may therefore be let in for up to SECONDS_MAX longer. Tokens that were not found
+    A token revoked in another process may therefore read for up to SECONDS_MAX longer; what changes something asks
+    afresh. Tokens that were not found
     are not remembered: one made a moment ago works at once, and guesses take no room.
     """
 
@@ -65,11 +66,11 @@ class KnownTokens:
         self._known: dict[bytes, tuple[int, float]] = {}
         self._ended = 0
 
-    async def patient_of(self, token: str) -> int | None:
+    async def patient_of(self, token: str, *, afresh: bool = False) -> int | None:
         """Give what `patient_of_token` gives, at most SECONDS_MAX old."""
         now = time.monotonic()
         key = hash_token(token)
-        if (known := self._known.get(key)) is not None and now < known[1]:
+        if not afresh and (known := self._known.get(key)) is not None and now < known[1]:
             return known[0]
         ended = self._ended
         patient_id = await patient_of_token(self._database, token)

@@ -371,3 +371,12 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
         meanwhile.setattr(Book, "claim", hold_then_claim)
         problem(await me.delete("me"), 409)
     assert (await me.delete("me")).status_code == 200
+
+
+async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, world: World) -> None:
+    assert (await me.get("me")).status_code == 200
+    # As another process does: this one has just seen the token, and has not heard of it.
+    await world.database.execute("UPDATE people.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
+    problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)}), 401)
+    problem(await me.ask("PATCH", "me", {"name": "Mallory"}), 401)
+    problem(await me.delete("me"), 401)

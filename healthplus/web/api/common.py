@@ -102,7 +102,7 @@ async def patient_or_anyone(request: AnyRequest) -> int | None:
     token = bearer_token(request)
     if token is None:
         return None
-    patient_id = await services(request).tokens.patient_of(token)
+    patient_id = await services(request).tokens.patient_of(token, afresh=request.method != "GET")
     if patient_id is None:
         raise Unauthenticated("This token is not known, or was revoked.")
     return patient_id

@@ -252,3 +252,28 @@ async def test_a_large_need_is_served_among_small_ones(scene: Scene) -> None:
 
     assert number is not None
     assert number < SLOTS
+
+
+async def newcomer_for_what_is_withheld(scene: Scene) -> str:
+    """Somebody waits for two slots in a row, one of which is free: give what a newcomer who wants that one is told."""
+    provider = await scene.provider(slots=2, slots_max=2)
+    first, second, large, newcomer = await scene.patients(4)
+    booking_id = await scene.held(provider, first)
+    await scene.held(provider, second, slot=1)
+    await scene.waiting(provider, large, slots_needed=2)
+    await scene.release(provider, booking_id, first)
+    return (await scene.hold(provider, newcomer)).code
+
+
+@pytest.mark.breaks_invariants
+async def test_without_its_guard_what_is_withheld_is_taken(scene: Scene) -> None:
+    await rewrite(
+        scene.database,
+        "booking.seat_for",
+        ("p_now, false, p_before, p_except", "p_now, false, coalesce(p_before, 0), p_except"),
+    )
+    assert await newcomer_for_what_is_withheld(scene) == "reserved"
+
+
+async def test_nobody_takes_what_is_withheld(scene: Scene) -> None:
+    assert await newcomer_for_what_is_withheld(scene) == "slot_held"
