@@ -380,3 +380,22 @@ async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, world: Worl
     problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)}), 401)
     problem(await me.ask("PATCH", "me", {"name": "Mallory"}), 401)
     problem(await me.delete("me"), 401)
+
+
+async def test_an_offer_taken_meanwhile_is_given_up_too(
+    me: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = (await me.post(WAITS, {"clinic_id": FREE, "from": world.at(18), "to": world.at(18, 30)})).json()
+    assert wait["state"] == "offered"
+    claim = Book.claim
+
+    async def claim_then_accept(book: Book, patient_id: int) -> object:
+        found = await claim(book, patient_id)
+        monkeypatch.setattr(Book, "claim", claim)
+        assert (await me.post(f"{wait['url']}/accept", {})).status_code == 201
+        return found
+
+    monkeypatch.setattr(Book, "claim", claim_then_accept)
+    released = (await me.delete("me/consents")).json()["released"]
+    assert released == f"/api/v1/{HOLDS}/{wait['offer']['hold_id']}"
+    assert await world.database.fetch_value("SELECT state::text FROM booking.booking") == "released"

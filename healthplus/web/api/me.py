@@ -216,7 +216,6 @@ async def _give_up_place(app: Services, patient_id: int) -> str | None:
         outcome = await app.book.release(provider_id, claim["booking_id"], patient_id, who)
         return hold_url(provider_id, claim["booking_id"]) if outcome.code == "released" else None
     outcome = await app.book.leave_queue(provider_id, claim["ticket_id"], patient_id, who)
-    if outcome.state == "accepted" and outcome.booking_id is not None:  # its offer was taken just now
-        outcome = await app.book.release(provider_id, outcome.booking_id, patient_id, who)
-        return hold_url(provider_id, claim["booking_id"] or claim["ticket_id"]) if outcome.code == "released" else None
+    if outcome.state == "accepted":  # its offer was taken just now: the claim is for a hold by now
+        return await _give_up_place(app, patient_id)
     return wait_url(provider_id, claim["ticket_id"]) if outcome.code == "left" else None
