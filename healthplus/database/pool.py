@@ -19,7 +19,7 @@ _Connection: TypeAlias = "asyncpg.Connection[Record]"
 
 VERSION_MIN = 18
 _CLOSE_SECONDS_MAX = 5
-EXTENSIONS = ("btree_gist", "cube", "earthdistance", "pg_trgm", "unaccent")
+EXTENSIONS = ("btree_gist", "cube", "earthdistance", "fuzzystrmatch", "pg_trgm", "unaccent")
 
 _SESSION = {
     "application_name": "healthplus",
