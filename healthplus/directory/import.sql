@@ -202,6 +202,7 @@ ANALYZE directory.provider_clinic, schedule.shift, booking.book
 -- name: reopen_books
 -- New shifts are new times: they are recorded, whoever waits is served first, and searches see them.
 SELECT count(booking.record(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
-    count(booking.settle_book(provider_id, now_at)::text), count(booking.summarise(provider_id, now_at)::text)
+    count(booking.settle_book(provider_id, now_at)::text), count(booking.summarise(provider_id, now_at)::text),
+    count(booking.note_scarce_days(provider_id, now_at, p_everything => true)::text)
 FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 WHERE identifier = ANY($1::text[])

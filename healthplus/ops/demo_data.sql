@@ -48,8 +48,9 @@ FROM payments.payment, unnest('{authorised,captured}'::payments.payment_state[])
 WHERE authorisation LIKE 'demo-%'
 
 -- name: summarise_books
--- When each provider is next free.
-SELECT count(booking.summarise(provider_id, $1)::text) FROM directory.provider WHERE identifier LIKE 'demo:%'
+-- When each provider is next free, and on which days their last slots are taken.
+SELECT count(booking.summarise(provider_id, $1)::text), count(booking.note_scarce_days(provider_id, $1, p_everything => true)::text)
+FROM directory.provider WHERE identifier LIKE 'demo:%'
 
 -- name: analyze
 -- Before the summaries, and so that the very first queries are planned well.

@@ -134,7 +134,7 @@ SELECT book.provider_id, book.next_free_at, actual.next_free_at AS actual_next_f
 FROM (SELECT public.app_now() AS now_at) AS clock
 CROSS JOIN booking.book
 JOIN directory.provider USING (provider_id)
-CROSS JOIN LATERAL (SELECT booking.next_free(book.provider_id, now_at) AS next_free_at) AS actual
+CROSS JOIN LATERAL (SELECT booking.first_free(book.provider_id, NULL, now_at, NULL, now_at) AS next_free_at) AS actual
 WHERE isfinite(book.touched_at)
     AND NOT EXISTS (
         SELECT FROM booking.booking
@@ -186,3 +186,43 @@ WHERE NOT EXISTS (SELECT FROM people.patient WHERE patient.patient_id = booking.
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)
     OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
+
+-- name: scarce_days
+-- Of each day on which something is taken, the book's last free slot is what booking.scarce_day says, unless a hold has lapsed
+-- unsettled.
+WITH place AS (
+    SELECT provider_id, clinic_id, time_zone
+    FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+), taken AS (
+    SELECT provider_id, during FROM booking.booking WHERE occupies
+    UNION ALL
+    SELECT provider_id, withheld_during FROM booking.ticket WHERE state = 'waiting' AND withheld_during IS NOT NULL
+    UNION ALL
+    SELECT provider_id, tstzrange(at, at) FROM schedule.leave
+    CROSS JOIN LATERAL generate_series(lower(during), upper(during), interval '12 hours') AS at
+), day AS (
+    SELECT place.*, (coalesce(lower(during), now_at) AT TIME ZONE time_zone)::date AS day FROM place JOIN taken USING (provider_id)
+    CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
+    UNION
+    SELECT place.*, day FROM place JOIN booking.scarce_day USING (provider_id, clinic_id)
+)
+SELECT provider_id, clinic_id, day, noted.day IS NOT NULL AS noted, noted.last_free_at, last.free_at, last.last_at
+FROM day
+CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
+CROSS JOIN LATERAL booking.last_of_day(
+    provider_id, clinic_id,
+    tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone), now_at) AS last
+LEFT JOIN booking.scarce_day AS noted USING (provider_id, clinic_id, day)
+WHERE day > (now_at AT TIME ZONE time_zone)::date
+    AND (noted.day IS NOT NULL, noted.last_free_at) IS DISTINCT FROM (
+        last.last_at IS DISTINCT FROM last.free_at, CASE WHEN last.last_at IS DISTINCT FROM last.free_at THEN last.free_at END)
+    AND NOT EXISTS (
+        SELECT FROM booking.booking
+        WHERE booking.provider_id = day.provider_id AND state = 'reserved' AND deadline <= now_at)
+
+-- name: listings
+-- What search reads is what the directory, the schedule and the ratings say.
+SELECT provider_id, clinic_id, to_jsonb(listing) - 'terms' AS listing, to_jsonb(actual) - 'terms' AS actual
+FROM search.listing_of(array(SELECT provider_id FROM directory.provider)) AS actual
+FULL JOIN search.listing USING (provider_id, clinic_id)
+WHERE (listing.*) IS DISTINCT FROM (actual.*)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import QueryParameter
 
 from healthplus import errors
 from healthplus.booking.book import STATUS_TEXTS, Outcome
@@ -103,7 +104,7 @@ def refusal(outcome: Outcome) -> HealthPlusError:
 
 def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]:
     """Turn any exception into a problem document."""
-    ours = _ours(error)
+    ours = _ours(request, error)
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException) and error.headers:
         headers.update(error.headers)
@@ -133,20 +134,35 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
     return Response(problem, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _ours(error: Exception) -> HealthPlusError:
+def _ours(request: AnyRequest, error: Exception) -> HealthPlusError:
     if isinstance(error, HealthPlusError):
         return error
     if isinstance(error, ValidationException):
         wrong = error.extra if isinstance(error.extra, list) else []
         if any(one.get("source") == "path" for one in wrong):
             return errors.NotFound()  # no row has such an id
-        said = "; ".join(f"{one.get('key', 'value').rstrip('_')}: {one['message']}" for one in wrong)
+        takes = _what_parameters_take(request)
+        said = "; ".join(
+            f"{one.get('key', 'value').rstrip('_')}: {takes.get(one.get('key'), one['message']).rstrip('.')}" for one in wrong
+        )
         return errors.Malformed(f"{said or error.detail.partition(' for path ')[0]}.")
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return HealthPlusError(_detail(error))
     if isinstance(error, PostgresError) and (error.sqlstate or "").startswith(_TRANSIENT):
         return errors.DatabaseError("The database is too busy for this just now; nothing was changed. Try again.")
     return HealthPlusError("Something went wrong here, and was logged; try again with the same key.")
+
+
+def _what_parameters_take(request: AnyRequest) -> dict[str | None, str]:
+    """Give what the asked route's documentation says of its query parameters, by their names in Python."""
+    handler = request.route_handler
+    signatures = [handler.parsed_fn_signature, *(one.parsed_fn_signature for one in handler.resolve_dependencies().values())]
+    return {
+        name: field.kwarg_definition.description
+        for signature in signatures
+        for name, field in signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter) and field.kwarg_definition.description
+    }
 
 
 def _detail(error: HTTPException) -> str:

@@ -586,7 +586,7 @@ def trial(dsn: str) -> Iterator[Trial]:
 
 @pytest.mark.timeout(300)
 def test_verbs_do_what_the_model_does(trial: Trial) -> None:
-    trials(trial, 425)
+    trials(trial, 435)
     assert trial.steps >= 20_000
 
 

@@ -34,6 +34,8 @@ FAULTS = {
     "withheld_only_for_runs": """
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = wanted WHERE state = 'waiting'""",
     "search_summaries": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
+    "scarce_days": "DELETE FROM booking.scarce_day",
+    "listings": "UPDATE search.listing SET fee_paise = fee_paise + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)

@@ -188,21 +188,26 @@ BEGIN
     RETURN coalesce(found, '{}');
 END $$;
 
--- The earliest start that anyone could hold, at any clinic; NULL when there is none as far ahead as can be booked.
--- Looks in growing steps, as it is nearly always found in the first.
-CREATE FUNCTION booking.next_free(p_provider_id bigint, p_now timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+-- The earliest start from p_from and before p_to (NULL: as far ahead as can be booked) that anyone could hold, at a clinic or
+-- (NULL) at any; NULL when there is none. Looks in growing steps, as it is nearly always found in the first.
+CREATE FUNCTION booking.first_free(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
+) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found_at timestamptz;
     steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
-    reach interval;
+    reach timestamptz;
 BEGIN
     -- a day more than can be booked, as days begin at other times in other places
-    SELECT make_interval(days => max_booking_days + 2) INTO reach FROM directory.provider WHERE provider_id = p_provider_id;
+    SELECT least(p_to, p_now + make_interval(days => max_booking_days + 2)) INTO reach
+    FROM directory.provider WHERE provider_id = p_provider_id;
     FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
-        EXIT WHEN steps[i] > reach;
+        EXIT WHEN p_from + steps[i] >= reach;
         SELECT min(starts_at) INTO found_at
-        -- a run that straddles two steps is found in the second, which begins a slot's greatest length earlier
-        FROM booking.runs(p_provider_id, NULL, p_now + steps[i] - interval '8 hours', p_now + least(steps[i + 1], reach), 1, p_now);
+        FROM booking.runs(
+            -- a slot may end after the step in which it starts, by no more than a slot's greatest length
+            p_provider_id, p_clinic_id, p_from + steps[i], least(p_from + steps[i + 1], reach) + interval '8 hours', 1, p_now)
+        WHERE starts_at < reach;
         EXIT WHEN found_at IS NOT NULL;
     END LOOP;
     RETURN found_at;

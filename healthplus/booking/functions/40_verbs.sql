@@ -133,7 +133,7 @@ BEGIN
     END IF;
     answer := booking.describe(
         'reserved', held, booking.record(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor));
-    PERFORM booking.summarise(p_provider_id, now_at, held.during);
+    PERFORM booking.summarise(p_provider_id, now_at, p_clinic_id, held.during);
     PERFORM booking.remember(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
@@ -169,7 +169,7 @@ BEGIN
     END IF;
     PERFORM booking.record(p_held.provider_id, p_now, 'reserved', late.booking_id, NULL, p_actor, 'late_payment');
     PERFORM booking.record(p_held.provider_id, p_now, 'booked', late.booking_id, NULL, p_actor, 'late_payment');
-    PERFORM booking.summarise(p_held.provider_id, p_now, late.during);
+    PERFORM booking.summarise(p_held.provider_id, p_now, late.clinic_id, late.during);
     -- It was paid for: no lapse after all.
     UPDATE booking.claim
     SET booking_id = CASE booking_id WHEN p_held.booking_id THEN late.booking_id ELSE booking_id END,
@@ -348,6 +348,7 @@ BEGIN
     PERFORM booking.record(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor);
     PERFORM booking.serve_queue(p_provider_id, now_at);
     PERFORM booking.summarise(p_provider_id, now_at);
+    PERFORM booking.note_scarce_days(p_provider_id, now_at, held.clinic_id, held.during);
     answer := booking.describe('moved', held);
     PERFORM booking.remember(p_provider_id, p_actor, 'reschedule', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;

@@ -50,6 +50,7 @@ BEGIN
     END LOOP;
     PERFORM booking.settle_book(p_provider_id, p_now);
     PERFORM booking.summarise(p_provider_id, p_now);
+    PERFORM booking.note_scarce_days(p_provider_id, p_now, p_everything => true);
     answer.code := 'changed';
     SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_provider_id;
     RETURN answer;

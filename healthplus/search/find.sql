@@ -1,0 +1,45 @@
+-- name: find
+-- One page of what is wanted, in order, with all that a list of providers shows.
+SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on, provider.type::text AS type,
+    provider.given_name, provider.family_name, provider.name, provider.salutation, provider.bio, provider.image_url,
+    provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
+    provider.practising_since, provider.accepts_new_patients, listing.rating, provider.rating_count,
+    clinic.name AS clinic_name, clinic.address, clinic.postal_code, clinic.latitude, clinic.longitude, city.name AS city_name,
+    city.slug AS city_slug, city.time_zone, post.fee_paise, post.funding::text AS funding,
+    array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+          WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities
+FROM search.find(jsonb_populate_record(NULL::search.wanted, $1), $2, $3) WITH ORDINALITY
+    AS found(provider_id, clinic_id, distance_m, first_free_on, position)
+JOIN directory.provider ON provider.provider_id = found.provider_id
+JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
+JOIN directory.city USING (city_id)
+JOIN directory.provider_clinic AS post ON post.provider_id = found.provider_id AND post.clinic_id = found.clinic_id
+JOIN search.listing ON listing.provider_id = found.provider_id AND listing.clinic_id = found.clinic_id
+ORDER BY found.position
+
+-- name: city
+-- A city by its slug: its clock, and its middle, which is that of its clinics where nobody has said.
+SELECT city_id, time_zone, place.latitude, place.longitude
+FROM directory.city
+CROSS JOIN LATERAL (
+    SELECT city.latitude, city.longitude WHERE city.latitude IS NOT NULL AND city.longitude IS NOT NULL
+    UNION ALL
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.longitude)
+    FROM directory.clinic WHERE clinic.city_id = city.city_id
+    LIMIT 1
+) AS place
+WHERE slug = $1
+
+-- name: postal_code
+-- The middle of the clinics with a postal code.
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude) AS latitude,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude) AS longitude
+FROM directory.clinic WHERE postal_code = $1
+
+-- name: speciality_ids
+-- Specialities by their slugs.
+SELECT array_agg(speciality_id) FROM directory.speciality WHERE slug = ANY($1::text[])
+
+-- name: now
+-- The product's clock.
+SELECT public.app_now()

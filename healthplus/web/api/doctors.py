@@ -1,0 +1,301 @@
+"""SearchDoctors (brief, section 5): its parameters, its orders and its keys to the letter, and what patients expect besides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+from litestar import Controller, Response, get
+from litestar.di import Provide
+from litestar.params import QueryParameter
+from msgspec import Struct
+
+from healthplus.database import Record
+from healthplus.errors import BadInput
+from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, find
+from healthplus.search.spelling import did_you_mean
+from healthplus.web.api.common import PROBLEMS, checked_instant
+from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.paging import PAGE_MAX, link_header
+from healthplus.web.services import AnyRequest, services
+
+RESULTS_MAX = 30
+RADIUS_KM_MAX = 500
+RUPEES_MAX = 1_000_000
+TEXT_MAX = 20_000
+
+SortingOrder: TypeAlias = Literal[
+    "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
+    "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc",
+]  # fmt: skip
+ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
+_Instant: TypeAlias = Annotated[
+    datetime | None,
+    QueryParameter(
+        description="An ISO 8601 date and time, such as 2026-12-01T10:00:00+05:30 (in a URL, + is %2B); without an offset, "
+        "on the city's clock. Providers with a free slot that starts from start_datetime on and before end_datetime."
+    ),
+]
+_Rupees: TypeAlias = Annotated[
+    int | None, QueryParameter(ge=0, le=RUPEES_MAX, description=f"Whole rupees a visit, 0 to {RUPEES_MAX}.")
+]
+
+
+@dataclass(frozen=True)
+class BriefQuery:
+    """The brief's parameters but api_dev_key."""
+
+    keyword: Annotated[
+        str,
+        QueryParameter(
+            max_length=TEXT_MAX,
+            description="Names, specialities, common words for them, symptoms, clinics, localities, several at once.",
+        ),
+    ] = ""
+    city: Annotated[
+        str, QueryParameter(max_length=TEXT_MAX, description="A city's name, old or new, or its slug from /cities.")
+    ] = ""
+    lat_long: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=100,
+            description="Latitude, -90 to 90, a comma, longitude, -180 to 180, as in 18.5204,73.8567: those around it, "
+            f"within {RADIUS_KM_DEFAULT:.0f} km unless `radius` says otherwise.",
+        ),
+    ] = None
+    radius: Annotated[
+        float | None,
+        QueryParameter(
+            ge=0.01,
+            le=RADIUS_KM_MAX,
+            description=f"Kilometres, 0.01 to {RADIUS_KM_MAX}, around lat_long, or else the middle of "
+            "postal_code, or else of city.",
+        ),
+    ] = None
+    start_datetime: _Instant = None
+    end_datetime: _Instant = None
+    postal_code: Annotated[
+        str | None, QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038.")
+    ] = None
+    includeSpellcheck: Annotated[  # noqa: N815 - the brief's
+        Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
+    ] = "no"
+    results_per_page: Annotated[
+        int, QueryParameter(ge=1, le=RESULTS_MAX, description=f"A whole number from 1 to {RESULTS_MAX}.")
+    ] = 20
+    sorting_order: Annotated[
+        SortingOrder | None,
+        QueryParameter(
+            description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
+            "date,type,asc date,type,desc; the direction holds for all that an order names. Date is the first available day. "
+            "Without it, whoever is named so comes first, then by rating."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class MoreQuery:
+    """What patients expect beyond the brief."""
+
+    page: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")] = 1
+    speciality: Annotated[
+        list[str] | None,
+        QueryParameter(max_items=30, description="Slugs from /specialities; may be repeated, for any of several."),
+    ] = None
+    type: Annotated[
+        list[ProviderType] | None,
+        QueryParameter(max_items=4, description="doctor, hospital, clinic or lab; may be repeated, for any of several."),
+    ] = None
+    clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="A clinic's id.")] = None
+    fee_min: _Rupees = None
+    fee_max: _Rupees = None
+    experience_min: Annotated[
+        int | None, QueryParameter(ge=0, le=80, description="Whole years of practice, 0 to 80.")
+    ] = None
+    rating_min: Annotated[float | None, QueryParameter(ge=1, le=5, description="A mean of 1 to 5.")] = None
+    language: Annotated[
+        str | None, QueryParameter(max_length=50, description="The English name of a language they speak, as in Marathi.")
+    ] = None
+    gender: Annotated[
+        Literal["female", "male", "other"] | None, QueryParameter(description="female, male or other.")
+    ] = None
+    available: Annotated[
+        Available | None,
+        QueryParameter(description="today, tomorrow or week (today and the six days after): with a free slot then."),
+    ] = None
+    accepts_new_patients: Annotated[bool | None, QueryParameter(description="true or false.")] = None
+
+
+class Doctor(Struct):
+    """A provider, at the clinic that fits best. The first fourteen keys are the brief's; full_name is ful_name again.
+
+    `first_avl_day` begins the first day with a free slot (within the time asked for), on the city's clock; null: there is none.
+    `url` has all that is known of the provider, `slots_url` its slots.
+    """
+
+    id: int
+    fname: str
+    sname: str
+    sal_name: str
+    spec_name: str
+    bio: str
+    img_url: str
+    max_bok_day: int
+    city_name: str
+    email: str
+    tel: str
+    ful_name: str
+    full_name: str
+    first_avl_day: str | None
+    type: str
+    specialities: list[str]
+    clinic_id: int
+    clinic_name: str
+    address: str
+    postal_code: str | None
+    lat_long: str | None
+    distance_km: float | None
+    rating: float | None
+    rating_count: int
+    fee: float
+    funding: str
+    gender: str | None
+    languages: list[str]
+    practising_since: int | None
+    accepts_new_patients: bool
+    url: str
+    slots_url: str
+
+
+class DoctorsAndSpellcheck(Struct):
+    """The answer to includeSpellcheck=yes: what was found, and what may have been meant, likeliest first."""
+
+    doctors: list[Doctor]
+    did_you_mean: list[str]
+
+
+class DoctorsController(Controller):
+    path = "/doctors"
+    tags = ("Search",)
+    dependencies = {  # noqa: RUF012 - Litestar's own way
+        "brief": Provide(BriefQuery, sync_to_thread=False),
+        "more": Provide(MoreQuery, sync_to_thread=False),
+    }
+
+    @get(operation_id="SearchDoctors", responses={status: PROBLEMS[status] for status in (400, 422, 503)})
+    async def search_doctors(
+        self, request: AnyRequest, brief: BriefQuery, more: MoreQuery
+    ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
+        """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
+        asked = _asked(brief, more)
+        doctors, headers = await _page(request, asked, more.page, brief.results_per_page)
+        if brief.includeSpellcheck == "no":
+            return Response(doctors, headers=headers)
+        meant = await did_you_mean(services(request).database, brief.keyword, asked.city)
+        return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
+
+
+class CityProvidersController(Controller):
+    path = "/cities/{slug:str}/providers"
+    tags = ("Directory",)
+    dependencies = {"more": Provide(MoreQuery, sync_to_thread=False)}  # noqa: RUF012
+
+    @get(responses={status: PROBLEMS[status] for status in (400, 404, 422, 503)})
+    async def city_providers(
+        self,
+        request: AnyRequest,
+        slug: Annotated[str, PathParameter(description="From /cities.")],
+        more: MoreQuery,
+        results_per_page: ResultsPerPage = 20,
+        sorting_order: Sorting = None,
+    ) -> Response[list[Doctor]]:
+        """Show a city's doctors, hospitals, clinics and labs, as SearchDoctors does."""
+        brief = BriefQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
+        if not await is_city(services(request).database, slug):
+            raise NotFound("There is no such city; see /api/v1/cities for those there are.")
+        doctors, headers = await _page(request, _asked(brief, more), more.page, results_per_page)
+        return Response(doctors, headers=headers)
+
+
+async def _page(request: AnyRequest, asked: Asked, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
+    rows = await find(services(request).database, asked, (page - 1) * count, count + 1)
+    return [_doctor(row) for row in rows[:count]], link_header(request, page, has_more=len(rows) > count)
+
+
+def _asked(brief: BriefQuery, more: MoreQuery) -> Asked:
+    latitude, longitude = (None, None) if brief.lat_long is None else _position(brief.lat_long)
+    if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
+        raise BadInput("fee_max: must not be less than fee_min.")
+    return Asked(
+        keyword=brief.keyword,
+        city=brief.city,
+        latitude=latitude,
+        longitude=longitude,
+        radius_km=brief.radius,
+        postal_code=brief.postal_code,
+        starts_from=brief.start_datetime and _in_reach("start_datetime", brief.start_datetime),
+        starts_before=brief.end_datetime and _in_reach("end_datetime", brief.end_datetime),
+        available=more.available,
+        specialities=more.speciality or (),
+        types=more.type or (),
+        clinic_id=more.clinic_id,
+        fee_paise_min=None if more.fee_min is None else more.fee_min * 100,
+        fee_paise_max=None if more.fee_max is None else more.fee_max * 100,
+        experience_years_min=more.experience_min,
+        rating_min=more.rating_min,
+        gender=more.gender,
+        language=more.language,
+        accepts_new_patients=more.accepts_new_patients,
+        order=Order.BEST if brief.sorting_order is None else Order(brief.sorting_order.replace(",", "_")),
+    )
+
+
+def _position(lat_long: str) -> tuple[float, float]:
+    numbers = re.fullmatch(r"\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*,\s*(-?\d{1,3}(?:\.\d{1,20})?)\s*", lat_long, re.ASCII)
+    if numbers is not None:
+        latitude, longitude = float(numbers[1]), float(numbers[2])
+        if abs(latitude) <= 90 and abs(longitude) <= 180:
+            return latitude, longitude
+    raise BadInput("lat_long: latitude, -90 to 90, a comma, longitude, -180 to 180, as in 18.5204,73.8567.")
+
+
+def _doctor(row: Record) -> Doctor:
+    provider_id, clinic_id = row["provider_id"], row["clinic_id"]
+    name = f"{row['given_name']} {row['family_name']}".strip() or row["name"]
+    day, url = row["first_free_on"], f"/api/v1/providers/{provider_id}"
+    return Doctor(
+        id=provider_id,
+        fname=row["given_name"] or row["name"],
+        sname=row["family_name"],
+        sal_name=row["salutation"],
+        spec_name=", ".join(row["specialities"]),
+        bio=row["bio"],
+        img_url=row["image_url"],
+        max_bok_day=row["max_booking_days"],
+        city_name=row["city_name"],
+        email=row["email"] or "",
+        tel=row["phone"] or "",
+        ful_name=name,
+        full_name=name,
+        first_avl_day=day and f"{day.isoformat()}T00:00:00",
+        type=row["type"],
+        specialities=row["specialities"],
+        clinic_id=clinic_id,
+        clinic_name=row["clinic_name"],
+        address=row["address"],
+        postal_code=row["postal_code"],
+        lat_long=None if row["latitude"] is None else f"{row['latitude']},{row['longitude']}",
+        distance_km=row["distance_m"] and round(row["distance_m"] / 1000, 3),
+        rating=row["rating"] and round(row["rating"], 1),
+        rating_count=row["rating_count"],
+        fee=row["fee_paise"] / 100,
+        funding=row["funding"],
+        gender=row["gender"],
+        languages=row["languages"],
+        practising_since=row["practising_since"],
+        accepts_new_patients=row["accepts_new_patients"],
+        url=url,
+        slots_url=f"{url}/slots?clinic_id={clinic_id}",
+    )

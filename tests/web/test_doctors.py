@@ -1,0 +1,197 @@
+"""SearchDoctors over HTTP: the brief's parameters and keys to the letter, what is wrong with a bad one, and pages."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Coroutine
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+
+import httpx
+import pytest
+
+from healthplus.database import Database
+from healthplus.people.keys import add_key
+from tests.web.problem import problem
+
+Search: TypeAlias = Callable[..., Coroutine[Any, Any, httpx.Response]]
+
+BRIEF_KEYS = [
+    "id", "fname", "sname", "sal_name", "spec_name", "bio", "img_url", "max_bok_day", "city_name", "email", "tel",
+    "ful_name", "full_name", "first_avl_day",
+]  # fmt: skip
+DIRECTORY = """
+INSERT INTO directory.city (slug, name, latitude, longitude) VALUES ('mumbai', 'Mumbai', 19.07, 72.88);
+UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
+INSERT INTO directory.speciality (slug, name) VALUES ('dentistry', 'Dentistry'), ('cardiology', 'Cardiology');
+UPDATE directory.clinic SET address = 'Kothrud', postal_code = '411038', latitude = 18.507, longitude = 73.807;
+INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, latitude, longitude)
+VALUES ('bandra', (SELECT city_id FROM directory.city WHERE slug = 'mumbai'), 'Sea View Clinic', 'Bandra West', '400050', 19.06, 72.83);
+UPDATE directory.provider SET salutation = 'Dr', given_name = 'Asha', family_name = 'Rao', name = 'Dr Asha Rao', gender = 'female',
+    languages = '{Marathi,English}', practising_since = 2001, bio = 'Teeth.', email = 'asha@example.com', phone = '+912012345678',
+    rating_total = 45, rating_count = 10 WHERE provider_id = 1;
+UPDATE directory.provider SET name = 'Dr Vikram Shah', salutation = 'Dr', given_name = 'Vikram', family_name = 'Shah',
+    gender = 'male', accepts_new_patients = false, rating_total = 5, rating_count = 1 WHERE provider_id = 2;
+INSERT INTO directory.provider (identifier, type, name) VALUES ('sea', 'hospital', 'Sea View Hospital');
+INSERT INTO directory.provider_clinic VALUES (3, 4, 70000, 'clinic');
+INSERT INTO directory.provider_speciality VALUES (1, 1), (2, 2), (3, 1), (3, 2);
+INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
+SELECT 3, 4, weekday, '00:00', '24:00', 30 FROM generate_series(1, 7) AS weekday;
+"""
+
+
+@pytest.fixture
+async def search(http: httpx.AsyncClient, db: Database) -> Search:
+    """SearchDoctors with a good key and these parameters."""
+    await db.execute(DIRECTORY)
+    key = await add_key(db, "tests", per_minute=10_000, per_day=10_000, scopes=["search"])
+
+    async def search(**params: Any) -> httpx.Response:
+        return await http.get("/api/v1/doctors", params={"api_dev_key": key.secret, **params})
+
+    return search
+
+
+async def ids(answer: Coroutine[Any, Any, httpx.Response]) -> list[int]:
+    response = await answer
+    assert response.status_code == 200, response.text
+    return [doctor["id"] for doctor in response.json()]
+
+
+async def test_each_result_has_the_briefs_keys(search: Search) -> None:
+    doctors = (await search(keyword="asha")).json()
+    assert [doctor["id"] for doctor in doctors] == [1]
+    doctor = doctors[0]
+    assert list(doctor)[: len(BRIEF_KEYS)] == BRIEF_KEYS
+    told = {key: doctor[key] for key in BRIEF_KEYS if key != "first_avl_day"}
+    assert told == {
+        "id": 1, "fname": "Asha", "sname": "Rao", "sal_name": "Dr", "spec_name": "Dentistry", "bio": "Teeth.", "img_url": "",
+        "max_bok_day": 60, "city_name": "Pune", "email": "asha@example.com", "tel": "+912012345678", "ful_name": "Asha Rao",
+        "full_name": "Asha Rao",
+    }  # fmt: skip
+    assert datetime.fromisoformat(doctor["first_avl_day"]).time().isoformat() == "00:00:00"
+    assert date.today() <= date.fromisoformat(doctor["first_avl_day"][:10]) <= date.today() + timedelta(days=2)  # noqa: DTZ011
+    assert (doctor["rating"], doctor["rating_count"], doctor["type"]) == (4.5, 10, "doctor")
+
+
+WISHES: dict[str, tuple[Any, set[int]]] = {
+    "keyword": ("dentist", {1, 3}),
+    "city": ("Pune", {1, 2}),
+    "lat_long": ("19.06, 72.83", {3}),
+    "start_datetime": ((date.today() + timedelta(days=1)).isoformat() + "T00:00:00", {1, 2, 3}),  # noqa: DTZ011
+    "end_datetime": ((date.today() + timedelta(days=3)).isoformat() + "T07:00:00+05:30", {1, 2, 3}),  # noqa: DTZ011
+    "postal_code": ("411038", {1, 2}),
+    "speciality": ("cardiology", {2, 3}),
+    "type": ("hospital", {3}),
+    "clinic_id": (4, {3}),
+    "fee_min": (600, {3}),
+    "fee_max": (600, {1, 2}),
+    "experience_min": (10, {1}),
+    "rating_min": (4.6, {2}),
+    "language": ("marathi", {1}),
+    "gender": ("male", {2}),
+    "available": ("tomorrow", {1, 2, 3}),
+    "accepts_new_patients": ("false", {2}),
+    "includeSpellcheck": ("no", {1, 2, 3}),
+    "results_per_page": (30, {1, 2, 3}),
+}
+
+
+async def test_each_parameter_alone_and_every_pair(search: Search) -> None:
+    for name, (value, found) in WISHES.items():
+        assert set(await ids(search(**{name: value}))) == found, name
+    for (one, (value, found)), (other, (other_value, other_found)) in itertools.combinations(WISHES.items(), 2):
+        if {one, other} in ({"start_datetime", "available"}, {"end_datetime", "available"}, {"lat_long", "city"}):
+            continue  # told apart below
+        assert set(await ids(search(**{one: value, other: other_value}))) == found & other_found, (one, other)
+
+
+async def test_places_combine(search: Search) -> None:
+    assert await ids(search(lat_long="19.06,72.83", city="Pune")) == []
+    assert set(await ids(search(lat_long="18.52,73.85", radius=300))) == {1, 2, 3}
+    assert set(await ids(search(city="pune", radius=300))) == {1, 2, 3}  # around the city, not in it
+    assert set(await ids(search(postal_code="411038", radius=1))) == {1, 2}
+    doctors = (await search(lat_long="18.507,73.807", radius=300, sorting_order="distance,asc")).json()
+    assert [doctor["id"] for doctor in doctors] == [1, 2, 3]
+    assert doctors[0]["distance_km"] == 0
+    assert 100 < doctors[2]["distance_km"] < 140
+    assert await ids(search(city="Atlantis")) == []
+
+
+ORDERS = {
+    "rating,asc": [3, 2, 1],
+    "rating,desc": [1, 2, 3],
+    "distance,asc": [1, 2, 3],
+    "type,date,asc": [1, 2, 3],
+    "type,date,desc": [3, 1, 2],
+}
+
+
+async def test_orders(search: Search) -> None:
+    for order, expected in ORDERS.items():
+        assert await ids(search(sorting_order=order, city="pune", radius=400)) == expected, order
+    for order in ("date,asc", "date,desc", "date,type,asc", "date,type,desc"):
+        days = [doctor["first_avl_day"] for doctor in (await search(sorting_order=order)).json()]
+        assert days == sorted(days, reverse=order.endswith("desc"))
+
+
+BAD: list[tuple[str, str]] = [
+    ("radius", "0"), ("radius", "20000"), ("radius", "near"), ("lat_long", "91,0"), ("lat_long", "0,181"), ("lat_long", "here"),
+    ("lat_long", "nan,nan"), ("start_datetime", "tomorrow"), ("start_datetime", "0001-01-01T00:00:00+14:00"),
+    ("end_datetime", "2001-01-01T00:00:00Z"), ("postal_code", "41"), ("postal_code", "'; --"), ("includeSpellcheck", "maybe"),
+    ("results_per_page", "31"), ("results_per_page", "0"), ("sorting_order", "price,asc"), ("page", "0"), ("page", "1e9"),
+    ("type", "vet"), ("clinic_id", "-1"), ("fee_min", "-5"), ("experience_min", "200"), ("rating_min", "6"),
+    ("gender", "m"), ("available", "soon"), ("accepts_new_patients", "perhaps"),
+]  # fmt: skip
+
+
+async def test_a_bad_parameter_names_itself_and_what_it_takes(search: Search) -> None:
+    for name, value in BAD:
+        told = problem(await search(**{name: value}))
+        assert told["status"] in (400, 422)
+        assert told["detail"].startswith(f"{name}: "), told
+        assert "Expected" not in told["detail"]
+        assert len(told["detail"]) > len(name) + 12
+    for params in (
+        {"start_datetime": "2099-01-02T00:00:00Z", "end_datetime": "2099-01-01T00:00:00Z"},
+        {"sorting_order": "distance,asc"},
+        {"radius": 5},
+        {"fee_min": 9, "fee_max": 8},
+        {"available": "today", "start_datetime": "2099-01-02T00:00:00Z"},
+    ):
+        problem(await search(**params), 422)
+
+
+async def test_whatever_is_typed_is_only_looked_for(search: Search) -> None:
+    for keyword in (
+        "'; DROP TABLE directory.provider; --", "a' | 'b", "!!!(&|", "x" * 10_000, "dentist " * 1_500, "🦷🦷🦷", "दंत चिकित्सक", "\\'", "%_%", ":*",
+        "<->", "\u0000", "\ud7ff", "Ångström", '"', "n:asha city:1",
+    ):  # fmt: skip
+        for name in ("keyword", "city", "language"):
+            response = await search(**{name: keyword, "includeSpellcheck": "yes"})
+            assert response.status_code == 200 or (name == "language" and response.status_code == 400), (name, keyword[:30])
+    assert await ids(search()) == [1, 2, 3]
+
+
+async def test_pages_lead_to_each_other(search: Search, http: httpx.AsyncClient) -> None:
+    first = await search(results_per_page=2, sorting_order="rating,desc")
+    assert [doctor["id"] for doctor in first.json()] == [1, 2]
+    assert set(first.links) == {"first", "next"}
+    following = await http.get(first.links["next"]["url"])
+    assert [doctor["id"] for doctor in following.json()] == [3]
+    assert set(following.links) == {"first", "prev"}
+    assert (await http.get(following.links["prev"]["url"])).json() == first.json()
+    assert (await search(page=50)).json() == []
+
+
+async def test_spelling_is_answered_beside_what_is_found(search: Search) -> None:
+    answer = (await search(keyword="dentst", includeSpellcheck="yes")).json()
+    assert answer["did_you_mean"][0] == "dentist"
+    assert answer["doctors"] == []
+
+
+async def test_a_citys_providers(search: Search, http: httpx.AsyncClient) -> None:
+    answer = await http.get("/api/v1/cities/pune/providers", params={"sorting_order": "rating,desc"})
+    assert [doctor["id"] for doctor in answer.json()] == [1, 2]
+    assert (await http.get("/api/v1/cities/pune/providers", params={"type": "hospital"})).json() == []
+    problem(await http.get("/api/v1/cities/atlantis/providers"), 404)
