@@ -121,8 +121,6 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
             "phone",
             "languages",
             "practising_since",
-            "rating",
-            "rating_count",
             "max_booking_days",
         ],
         directory.providers,

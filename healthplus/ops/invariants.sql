@@ -186,3 +186,18 @@ WHERE NOT EXISTS (SELECT FROM people.patient WHERE patient.patient_id = booking.
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)
     OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
+
+-- name: ratings_add_up
+-- A provider's totals are those of the ratings given.
+SELECT provider_id, rating_total, rating_count, given.stars, given.ratings
+FROM directory.provider
+FULL JOIN (
+    SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id
+) AS given USING (provider_id)
+WHERE (rating_total, rating_count) IS DISTINCT FROM (coalesce(given.stars, 0), coalesce(given.ratings, 0))
+
+-- name: ratings_come_from_visits
+-- Every rating was given for a visit that took place, by the patient whose visit it was.
+SELECT provider_id, rating.patient_id, rating.booking_id, booking.state::text
+FROM reviews.rating LEFT JOIN booking.booking USING (provider_id, patient_id, booking_id)
+WHERE booking.state IS DISTINCT FROM 'fulfilled'

@@ -11,7 +11,7 @@ from healthplus.ops.demo_data import Scale, create_demo_data
 SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
 DIRECTORY = """
-    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, rating, fee_paise, funding::text,
+    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, fee_paise, funding::text,
         clinic.name AS clinic, clinic.latitude, array_agg(starts::text ORDER BY shift_id) AS shifts
     FROM directory.provider JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
     JOIN schedule.shift USING (provider_id, clinic_id)
