@@ -181,6 +181,12 @@ class TooLate(Conflict):
     code = "too_late"
 
 
+class NotFulfilled(Conflict):
+    """A visit can be rated once the clinic has noted that it took place; try again after it."""
+
+    code = "not_fulfilled"
+
+
 class PaymentRequired(HealthPlusError):
     """This visit is paid for online; pay to book it."""
 

@@ -19,7 +19,7 @@ from healthplus.errors import MigrationConflict
 
 # Two ints: the one-bigint lock space belongs to the booking verbs.
 _LOCK = (18, 1)
-_AREAS = ("database", "directory", "schedule", "people", "notices", "booking", "payments", "search")
+_AREAS = ("database", "directory", "schedule", "people", "notices", "booking", "payments", "search", "reviews")
 _PACKAGE = Path(__file__).parents[1]
 
 _RECORD_TABLE = """
@@ -45,7 +45,7 @@ BEGIN
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO doomed
     FROM pg_proc p
     WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname IN
-            ('public', 'directory', 'schedule', 'people', 'notices', 'booking', 'payments', 'search'))
+            ('public', 'directory', 'schedule', 'people', 'notices', 'booking', 'payments', 'search', 'reviews'))
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                                                 AND d.deptype = 'e')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid

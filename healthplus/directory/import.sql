@@ -86,38 +86,35 @@ WITH given AS (
         coalesce(given.phone, provider.phone) AS phone,
         coalesce(given.languages, provider.languages, '{}') AS languages,
         coalesce(given.practising_since, provider.practising_since) AS practising_since,
-        coalesce(given.rating, provider.rating) AS rating,
-        coalesce(given.rating_count, provider.rating_count, 0) AS rating_count,
         coalesce(given.accepts_new_patients, provider.accepts_new_patients, true) AS accepts_new_patients,
         coalesce(given.max_booking_days, provider.max_booking_days, 60::smallint) AS max_booking_days
     FROM jsonb_to_recordset($1) AS given(
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
         gender directory.gender, bio text, image_url text, email text, phone text, languages text[],
-        practising_since smallint, rating numeric(2, 1), rating_count integer, accepts_new_patients boolean,
-        max_booking_days smallint)
+        practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
     UPDATE directory.provider
     SET type = given.type, name = given.name, salutation = given.salutation, given_name = given.given_name,
         family_name = given.family_name, gender = given.gender, bio = given.bio, image_url = given.image_url,
         email = given.email, phone = given.phone, languages = given.languages,
-        practising_since = given.practising_since, rating = given.rating, rating_count = given.rating_count,
-        accepts_new_patients = given.accepts_new_patients, max_booking_days = given.max_booking_days
+        practising_since = given.practising_since, accepts_new_patients = given.accepts_new_patients,
+        max_booking_days = given.max_booking_days
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
             provider.bio, provider.image_url, provider.email, provider.phone, provider.languages, provider.practising_since,
-            provider.rating, provider.rating_count, provider.accepts_new_patients, provider.max_booking_days)
+            provider.accepts_new_patients, provider.max_booking_days)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
             given.bio, given.image_url, given.email, given.phone, given.languages, given.practising_since,
-            given.rating, given.rating_count, given.accepts_new_patients, given.max_booking_days)
+            given.accepts_new_patients, given.max_booking_days)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
         identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
-        practising_since, rating, rating_count, accepts_new_patients, max_booking_days)
+        practising_since, accepts_new_patients, max_booking_days)
     SELECT identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
-        practising_since, rating, rating_count, accepts_new_patients, max_booking_days
+        practising_since, accepts_new_patients, max_booking_days
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
 ), opened AS (

@@ -59,8 +59,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None = None
     languages: tuple[str, ...] | None = None
     practising_since: int | None = None
-    rating: float | None = None
-    rating_count: int | None = None
     accepts_new_patients: bool | None = None
     max_booking_days: int | None = None
 
@@ -112,8 +110,6 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     languages: _Line | None = None
     practising_since: Annotated[int, msgspec.Meta(ge=1900, le=2200)] | None = None
-    rating: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
-    rating_count: Annotated[int, msgspec.Meta(ge=0, le=2_000_000_000)] | None = None
     accepts_new_patients: bool | None = None
     max_booking_days: Annotated[int, msgspec.Meta(ge=0, le=366)] | None = None
     specialities: _Line = ""

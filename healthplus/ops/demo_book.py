@@ -1,4 +1,7 @@
-"""Bookings and live holds on the demo providers' slots, with all that a verb would have written beside them."""
+"""The demo providers' books: bookings and live holds to come, and past visits with the ratings given after them.
+
+Rows for COPY, with all that the verbs would have written beside them.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,27 @@ from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
 _TIME_ZONE = ZoneInfo("Asia/Kolkata")
 _HOLD = timedelta(seconds=305)
 _LEAD = timedelta(minutes=10)  # the clinics' lead_minutes: what starts sooner cannot be had any more
-_PROVIDERS_BOOKED = 0.1  # the rest have an empty book
+_PROVIDERS_BOOKED = 0.1  # the rest have nothing to come
 _SLOTS_BOOKED = 0.15
 _DAYS = 4
+
+_PROVIDERS_RATED = 0.7
+_RATINGS_MEAN, _RATINGS_MAX = 4, 40  # of a provider who is rated
+_FIRST_VISIT_DAYS, _LAST_VISIT_DAYS = 180, 2  # ago; whoever came two days ago may have rated by now
+_BOOKED_AHEAD_DAYS_MAX = 20
+FIRST_VISIT_AGO_MAX = timedelta(days=_FIRST_VISIT_DAYS + _BOOKED_AHEAD_DAYS_MAX + 1)
 
 
 class _Slot(NamedTuple):
     starts_at: datetime
     shift: Shift
+
+
+class _Event(NamedTuple):
+    at: datetime
+    kind: str
+    booking_id: UUID
+    actor: str = "patient"
 
 
 class BookMaker:
@@ -33,63 +49,101 @@ class BookMaker:
         self.events: list[tuple[object, ...]] = []
         self.payments: list[tuple[object, ...]] = []
         self.claims: list[tuple[object, ...]] = []
+        self.ratings: list[tuple[object, ...]] = []
         self._random = random
         self._directory = directory
         self._patients = patients
         self._unclaimed = iter(patients)
         self._now = now
+        self._today = datetime.combine(now.astimezone(_TIME_ZONE).date(), datetime.min.time(), _TIME_ZONE)
 
-    def book_some(self, except_id: int) -> None:
-        """Book some slots of some providers, and let a few of them have a live hold."""
+    def fill_books(self, nearly_full_id: int) -> None:
+        """Fill every provider's book: some were visited, some are booked, and one has hardly a slot left."""
         for provider_id, shifts in self._directory.shifts.items():
-            if provider_id == except_id or self._random.random() > _PROVIDERS_BOOKED:
-                continue
-            slots = [slot for slot in self._slots(shifts) if self._random.random() < _SLOTS_BOOKED]
-            held = slots[:1] if self._random.random() < 0.05 else []
-            self._write(provider_id, slots[len(held) :], held)
+            events = self._visit(provider_id, shifts) if self._random.random() < _PROVIDERS_RATED else []
+            if provider_id == nearly_full_id:
+                events += self._fill(provider_id, shifts)
+            elif self._random.random() < _PROVIDERS_BOOKED:
+                events += self._book_some(provider_id, shifts)
+            # An event's number follows its time.
+            self.events += (
+                (provider_id, seq, event.at, event.kind, event.booking_id, event.actor)
+                for seq, event in enumerate(sorted(events, key=lambda event: event.at), start=1)
+            )
 
-    def fill(self, provider_id: int) -> None:
-        """Leave a provider four slots that are not booked, and three of these held."""
-        slots = self._slots(self._directory.shifts[provider_id])
+    def _book_some(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
+        """Book some slots, and now and then have one more held."""
+        slots = [slot for slot in self._slots_ahead(shifts) if self._random.random() < _SLOTS_BOOKED]
+        held = slots[:1] if self._random.random() < 0.05 else []
+        return self._write(provider_id, slots[len(held) :], held)
+
+    def _fill(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
+        """Leave four slots that are not booked, and three of these held."""
+        slots = self._slots_ahead(shifts)
         spared = self._random.sample(range(len(slots)), 4)
         booked = [slot for index, slot in enumerate(slots) if index not in spared]
-        self._write(provider_id, booked, [slots[index] for index in spared[:3]])
+        return self._write(provider_id, booked, [slots[index] for index in spared[:3]])
 
-    def _slots(self, shifts: Sequence[Shift]) -> list[_Slot]:
-        today = self._now.astimezone(_TIME_ZONE).date()
-        starts = (
-            _Slot(
-                datetime.combine(today + timedelta(days=day), shift.starts, _TIME_ZONE)
-                + timedelta(minutes=number * shift.slot_minutes),
-                shift,
-            )
-            for day in range(_DAYS)
-            for shift in shifts
-            for number in range(SLOTS_A_SHIFT)
-        )
-        return [slot for slot in starts if slot.starts_at > self._now + _LEAD]
+    def _slots_ahead(self, shifts: Sequence[Shift]) -> list[_Slot]:
+        slots = (self._slot(shifts, number) for number in range(_DAYS * len(shifts) * SLOTS_A_SHIFT))
+        return [slot for slot in slots if slot.starts_at > self._now + _LEAD]
 
-    def _write(self, provider_id: int, booked: Sequence[_Slot], held: Sequence[_Slot]) -> None:
-        # Booked one after another in the last two days, then the holds, just now: an event's number follows its time.
+    def _slot(self, shifts: Sequence[Shift], number: int) -> _Slot:
+        """Give a slot by its number; today's first has 0, those before today are below."""
+        day, in_day = divmod(number, len(shifts) * SLOTS_A_SHIFT)
+        shift = shifts[in_day // SLOTS_A_SHIFT]
+        minutes = shift.starts.hour * 60 + shift.starts.minute + in_day % SLOTS_A_SHIFT * shift.slot_minutes
+        return _Slot(self._today + timedelta(days=day, minutes=minutes), shift)
+
+    def _write(self, provider_id: int, booked: Sequence[_Slot], held: Sequence[_Slot]) -> list[_Event]:
+        # Booked one after another in the last two days, then the holds, just now.
         step = timedelta(days=2) / (len(booked) + 1)
-        seq = 0
+        events: list[_Event] = []
         for number, slot in enumerate(booked):
             at = self._now - step * (len(booked) - number)
-            booking_id = self._add(provider_id, slot, self._random.choice(self._patients), "booked", at)
-            for kind, event_at in (("reserved", at), ("booked", at + step / 2)):
-                seq += 1
-                self.events.append((provider_id, seq, event_at, kind, booking_id, "patient"))
-            fee_paise, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
-            if funding == "online":
-                name = f"demo-{booking_id}"
-                self.payments.append((provider_id, booking_id, booking_id, name, fee_paise, "captured", at + step / 2))
+            events += self._book(provider_id, slot, self._random.choice(self._patients), "booked", at, at + step / 2)
         for slot in held:
             # A patient may have one live hold.
             patient_id = next(self._unclaimed)
             booking_id = self._add(provider_id, slot, patient_id, "reserved", self._now)
-            seq += 1
-            self.events.append((provider_id, seq, self._now, "reserved", booking_id, "patient"))
+            events.append(_Event(self._now, "reserved", booking_id))
             self.claims.append((patient_id, provider_id, booking_id))
+        return events
+
+    def _visit(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
+        """Let some patients have come, once each, and have rated the provider afterwards."""
+        random = self._random
+        count = min(_RATINGS_MAX, 1 + int(random.expovariate(1 / (_RATINGS_MEAN - 0.5))), len(self._patients))
+        slots_a_day = len(shifts) * SLOTS_A_SHIFT
+        numbers = random.sample(range(-_FIRST_VISIT_DAYS * slots_a_day, (1 - _LAST_VISIT_DAYS) * slots_a_day), count)
+        usual = random.triangular(2.8, 5.2, 4.6)
+        events: list[_Event] = []
+        for patient_id, number in zip(random.sample(self._patients, count), numbers, strict=True):
+            slot = self._slot(shifts, number)
+            ends_at = slot.starts_at + timedelta(minutes=slot.shift.slot_minutes)
+            at = slot.starts_at - timedelta(minutes=random.uniform(60, _BOOKED_AHEAD_DAYS_MAX * 24 * 60))
+            booking = self._book(provider_id, slot, patient_id, "fulfilled", at, at + timedelta(minutes=2))
+            booking_id = booking[0].booking_id
+            arrived_at = slot.starts_at - timedelta(minutes=random.uniform(1, 15))
+            events += (
+                *booking,
+                _Event(arrived_at, "arrived", booking_id, "staff"),
+                _Event(ends_at, "fulfilled", booking_id, "staff"),
+            )
+            stars = min(5, max(1, round(random.gauss(usual, 0.7))))
+            rated_at = ends_at + timedelta(minutes=random.uniform(10, 24 * 60))
+            self.ratings.append((provider_id, patient_id, booking_id, stars, rated_at))
+        return events
+
+    def _book(
+        self, provider_id: int, slot: _Slot, patient_id: int, state: str, held_at: datetime, booked_at: datetime
+    ) -> tuple[_Event, _Event]:
+        booking_id = self._add(provider_id, slot, patient_id, state, held_at)
+        fee_paise, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
+        if funding == "online":
+            name = f"demo-{booking_id}"
+            self.payments.append((provider_id, booking_id, booking_id, name, fee_paise, "captured", booked_at))
+        return _Event(held_at, "reserved", booking_id), _Event(booked_at, "booked", booking_id)
 
     def _add(self, provider_id: int, slot: _Slot, patient_id: int, state: str, at: datetime) -> UUID:
         booking_id = UUID(int=self._random.getrandbits(128), version=4)

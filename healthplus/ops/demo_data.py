@@ -1,4 +1,4 @@
-"""A full directory to try the product with, its next days partly booked."""
+"""A full directory to try the product with: its next days partly booked, its providers rated after past visits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from healthplus.database import Database, Transaction, load
-from healthplus.ops.demo_book import BookMaker
+from healthplus.ops.demo_book import FIRST_VISIT_AGO_MAX, BookMaker
 from healthplus.ops.demo_directory import FACTS, Directory, Maker, fake_phone, person, slug
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
@@ -78,23 +78,23 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     random = Random(f"{scale.seed} book")  # noqa: S311
     patients = [last["patient_id"] + number for number in range(1, scale.patients + 1)]
     names = [person(random, random.choice(list(FACTS["names"]))) for _ in patients]
+    now = await tx.fetch_value("SELECT public.app_now()")
     await tx.copy_rows(
         "people.patient",
-        ("patient_id", "name", "phone"),
+        ("patient_id", "name", "phone", "created_at"),
         [
-            (patient_id, f"{given} {family}", _patient_phone(number))
+            (patient_id, f"{given} {family}", _patient_phone(number), now - FIRST_VISIT_AGO_MAX)
             for number, (patient_id, (_, given, family)) in enumerate(zip(patients, names, strict=True))
         ],
     )
     await tx.execute(_queries.advance_ids)
-    now = await tx.fetch_value("SELECT public.app_now()")
     # The first two patients are left without a booking: tokens are made for them, to try one with.
     book = BookMaker(random, maker.directory, patients[2:], now)
     nearly_full = {str(row[1]): int(str(row[0])) for row in maker.directory.providers}[_NEARLY_FULL]
-    book.fill(nearly_full)
-    book.book_some(except_id=nearly_full)
+    book.fill_books(nearly_full)
     await _store_book(tx, book)
     await tx.execute(_queries.put_books)
+    await tx.execute(_queries.put_rating_totals)
     await tx.execute(_queries.analyze)
     await tx.execute(_queries.summarise_books, now)
 
@@ -121,8 +121,6 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
             "phone",
             "languages",
             "practising_since",
-            "rating",
-            "rating_count",
             "max_booking_days",
         ],
         directory.providers,
@@ -173,6 +171,7 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     )
     await tx.execute(_queries.put_ledger)
     await tx.copy_rows("booking.claim", ["patient_id", "provider_id", "booking_id"], book.claims)
+    await tx.copy_rows("reviews.rating", ["provider_id", "patient_id", "booking_id", "stars", "rated_at"], book.ratings)
 
 
 def _patient_phone(number: int) -> str:

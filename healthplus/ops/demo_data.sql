@@ -40,6 +40,12 @@ SELECT provider_id, (SELECT count(*) FROM booking.event WHERE event.provider_id 
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
+-- name: put_rating_totals
+-- What reviews.rate adds to, rating by rating.
+UPDATE directory.provider SET rating_total = given.stars, rating_count = given.ratings
+FROM (SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id) AS given
+WHERE provider.provider_id = given.provider_id AND provider.identifier LIKE 'demo:%'
+
 -- name: put_ledger
 -- What the demo's payments went through.
 INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_paise, source, at)
@@ -55,7 +61,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- name: analyze
 -- Before the summaries, and so that the very first queries are planned well.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality, schedule.shift,
-    booking.book, booking.booking, booking.event, people.patient, payments.payment
+    booking.book, booking.booking, booking.event, people.patient, payments.payment, reviews.rating
 
 -- name: shown_providers
 -- Those worth showing.

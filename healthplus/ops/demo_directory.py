@@ -155,7 +155,6 @@ class Maker:
         languages: Sequence[str],
     ) -> int:
         self._provider_id += 1
-        rated = self._random.random() < 0.9
         self.directory.providers.append(
             (
                 self._provider_id,
@@ -167,9 +166,6 @@ class Maker:
                 fake_phone(500_000_000 + self._provider_id),
                 languages,
                 self._random.randint(1980, 2023),
-                # Ratings people give cluster high.
-                round(5 - self._random.triangular(0, 2.5, 0.6), 1) if rated else None,
-                self._random.randint(3, 900) if rated else 0,
                 self._random.choice((30, 60, 60, 90)),
             )
         )

@@ -226,3 +226,17 @@ SELECT provider_id, clinic_id, to_jsonb(listing) - 'terms' AS listing, to_jsonb(
 FROM search.listing_of(array(SELECT provider_id FROM directory.provider)) AS actual
 FULL JOIN search.listing USING (provider_id, clinic_id)
 WHERE (listing.*) IS DISTINCT FROM (actual.*)
+-- name: ratings_add_up
+-- A provider's totals are those of the ratings given.
+SELECT provider_id, rating_total, rating_count, given.stars, given.ratings
+FROM directory.provider
+FULL JOIN (
+    SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id
+) AS given USING (provider_id)
+WHERE (rating_total, rating_count) IS DISTINCT FROM (coalesce(given.stars, 0), coalesce(given.ratings, 0))
+
+-- name: ratings_come_from_visits
+-- Every rating was given for a visit that took place, by the patient whose visit it was.
+SELECT provider_id, rating.patient_id, rating.booking_id, booking.state::text
+FROM reviews.rating LEFT JOIN booking.booking USING (provider_id, patient_id, booking_id)
+WHERE booking.state IS DISTINCT FROM 'fulfilled'

@@ -35,6 +35,7 @@ from healthplus.web.api.common import ApiRequest
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.me import MeController
+from healthplus.web.api.ratings import RatingsController
 from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             SlotsController,
             HoldsController,
             AppointmentsController,
+            RatingsController,
             WaitsController,
             MyWaitsController,
             SignInController,

@@ -60,11 +60,7 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
     doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
     assert doctor is not None
-    assert (doctor["languages"], float(doctor["rating"]), doctor["max_booking_days"]) == (
-        ["Marathi", "English"],
-        4.6,
-        60,
-    )
+    assert (doctor["languages"], doctor["max_booking_days"]) == (["Marathi", "English"], 60)
     # A new provider can be found and booked at once.
     assert await db.fetch_value("SELECT count(next_free_at) FROM booking.book WHERE version = 1") == 2
 
@@ -98,6 +94,20 @@ async def test_strict_stores_nothing_when_a_row_is_rejected(db: Database, tmp_pa
     assert (summary.stored, summary.rejected) == (False, [Remark(3, "name is missing")])
     assert await traces(db) == []
     assert (await import_csv(db, path)).stored
+
+
+@pytest.mark.breaks_invariants
+async def test_nobody_is_rated_by_a_file(db: Database, tmp_path: Path) -> None:
+    header = PROVIDERS.replace("shifts", "rating,rating_count")
+    summary = await import_csv(db, write(tmp_path, header + "a,doctor,Dr A,c,Clinic,Pune,Maharashtra,5,900\n"))
+    assert (summary.accepted, summary.ignored_columns) == (1, ["rating", "rating_count"])
+    # Nor are ratings changed by what else a file says.
+    totals = "SELECT name, rating_total, rating_count FROM directory.provider"
+    assert [tuple(row) for row in await db.fetch(totals)] == [("Dr A", 0, 0)]
+    await db.execute("UPDATE directory.provider SET rating_total = 4, rating_count = 1")
+    summary = await import_csv(db, write(tmp_path, header + "a,doctor,Dr B,c,Clinic,Pune,Maharashtra,1,1\n"))
+    assert summary.updated["providers"] == 1
+    assert [tuple(row) for row in await db.fetch(totals)] == [("Dr B", 4, 1)]
 
 
 async def test_what_the_file_leaves_empty_stays(db: Database, tmp_path: Path) -> None:

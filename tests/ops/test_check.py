@@ -44,6 +44,11 @@ FAULTS = {
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM payments.payment",
     "payments_match_ledger": "UPDATE payments.ledger SET amount_paise = amount_paise + 1",
+    "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
+    "ratings_come_from_visits": """
+        INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
+        SELECT provider_id, patient_id, booking_id, 5, now() FROM booking.booking WHERE state = 'booked';
+        UPDATE directory.provider SET rating_total = 5, rating_count = 1""",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
     "captured_not_booked": f"{CAPTURE}; UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked'",
     "booked_not_captured": LATER,

@@ -11,7 +11,7 @@ from healthplus.ops.demo_data import Scale, create_demo_data
 SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
 DIRECTORY = """
-    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, rating, fee_paise, funding::text,
+    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, fee_paise, funding::text,
         clinic.name AS clinic, clinic.latitude, array_agg(starts::text ORDER BY shift_id) AS shifts
     FROM directory.provider JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
     JOIN schedule.shift USING (provider_id, clinic_id)
@@ -107,6 +107,26 @@ async def test_bookings_lie_on_the_grid_of_a_shift(db: Database) -> None:
     )
     assert off == 0
     assert await db.fetch_value("SELECT count(*) FROM booking.booking") > 100
+
+
+async def test_ratings_are_from_past_visits(db: Database) -> None:
+    """That each is from a visit of its own, and that they add up, is what `healthplus check` looks at."""
+    await create_demo_data(db, SMALL)
+    rated = await db.fetch(
+        """SELECT rating_count, directory.rating_mean(rating_total, rating_count) AS mean
+        FROM directory.provider WHERE rating_count > 0"""
+    )
+    assert 40 < len(rated) < 80
+    assert {row["rating_count"] for row in rated} >= {1, 2, 3}
+    means = sorted(row["mean"] for row in rated if row["rating_count"] > 2)
+    assert 1.5 < means[0] < 3.9
+    assert means[-1] > 4.2
+    assert await db.fetch_value("SELECT max(rated_at) < app_now() FROM reviews.rating")
+    backwards = """SELECT count(*) FROM booking.event JOIN booking.event AS later USING (provider_id)
+        WHERE later.seq = event.seq + 1 AND later.at < event.at"""
+    assert await db.fetch_value(backwards) == 0
+    visits = "SELECT bool_and(upper(during) < app_now()), count(*) FROM booking.booking WHERE state = 'fulfilled'"
+    assert [tuple(row) for row in await db.fetch(visits)] == [(True, sum(row["rating_count"] for row in rated))]
 
 
 async def test_nothing_can_reach_a_real_person(db: Database) -> None:

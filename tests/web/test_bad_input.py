@@ -110,6 +110,7 @@ async def test_ids_that_no_provider_has(asha: Client, world: World) -> None:
             ("POST", "holds", {"clinic_id": 1, "start": START}),
             ("GET", f"holds/{NOBODYS}", None),
             ("DELETE", f"appointments/{NOBODYS}", None),
+            ("PUT", f"appointments/{NOBODYS}/rating", {"stars": 5}),
             ("DELETE", f"waits/{NOBODYS}", None),
         ):
             problem(await asha.ask(method, f"{base}/{path}", body), 404)

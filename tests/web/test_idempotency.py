@@ -16,13 +16,13 @@ from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.test_waits import WAITS, evening, join
-from tests.web.world import FREE, ONLINE, PROVIDER, World
+from tests.web.world import FREE, ONLINE, PROVIDER, World, attend
 
 VARYING = ("expires_in", "resend_in", "version", "detail")
 TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
     *("payments.intent", "payments.payment", "notices.notice", "people.patient", "people.session", "people.consent"),
-    *("people.challenge", "people.idempotency"),
+    *("people.challenge", "people.idempotency", "reviews.rating"),
 )
 
 
@@ -113,6 +113,14 @@ async def _(scene: Scene) -> Request:
 async def _(scene: Scene) -> Request:
     path = f"{await booked(scene)}/move"
     return Request(scene.asha, "POST", path, {"start": scene.world.at(10)}, {"start": scene.world.at(10, 30)})
+
+
+@route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/rating")
+async def _(scene: Scene) -> Request:
+    # It heeds no key: with another body it is another rating, which replaces the first.
+    path = await booked(scene)
+    await attend(scene.world, path)
+    return Request(scene.asha, "PUT", f"{path}/rating", {"stars": 4})
 
 
 @route("POST", "/providers/{provider_id:int}/waits")

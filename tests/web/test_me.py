@@ -256,6 +256,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "payments.intent",
         "payments.ledger",
         "payments.webhook_event",
+        "reviews.rating",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from healthplus.booking.book import Book
 from healthplus.database import Database
@@ -73,3 +74,11 @@ class World:
         tables = [f"booking.{table}" for table in BOOKING_TABLES] + ["payments.payment"]
         sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in tables)
         return {row["name"]: row["rows"] for row in await self.database.fetch(sql)}
+
+
+async def attend(world: World, url: str, *states: str) -> None:
+    """Have the clinic record what came of a visit, by default that it took place."""
+    *_, provider_id, _, booking_id = url.split("/")
+    for state in states or ("arrived", "fulfilled"):
+        outcome = await Book(world.database).attend(int(provider_id), UUID(booking_id), state, "desk")
+        assert outcome.code == state

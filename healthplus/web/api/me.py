@@ -192,7 +192,7 @@ class MeController(Controller):
         return Erased(
             released,
             "Your name, number and e-mail address are erased, and you are signed out everywhere. "
-            "Past visits stay in the clinics' registers, with nobody attached.",
+            "Past visits stay in the clinics' registers, and the stars you gave in the means, with nobody attached.",
         )
 
 

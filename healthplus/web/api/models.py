@@ -88,6 +88,7 @@ class Payment(Struct):
 class Booking(Struct, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
+    `can_rate`: the visit took place, and its provider can be rated, at the same address with `/rating` after it.
     Once given back, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
     """
 
@@ -105,6 +106,7 @@ class Booking(Struct, kw_only=True):
     expires_at: datetime | UnsetType = UNSET
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET
+    can_rate: bool | UnsetType = UNSET
     money: str | UnsetType = UNSET
     payment: Payment | UnsetType = UNSET
 
@@ -209,6 +211,7 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
         funding=row["funding"],
         slots_needed=row["slots_needed"],
         needs_rebooking=row["needs_rebooking"],
+        can_rate=state == "fulfilled",
     )
     _add_deadline(shown, row["deadline"], clock)
     return shown
