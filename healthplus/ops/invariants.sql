@@ -198,11 +198,10 @@ WITH place AS (
     UNION ALL
     SELECT provider_id, withheld_during FROM booking.ticket WHERE state = 'waiting' AND withheld_during IS NOT NULL
     UNION ALL
-    SELECT provider_id, tstzrange(at, at) FROM schedule.leave
+    SELECT provider_id, tstzrange(at, at, '[]') FROM schedule.leave
     CROSS JOIN LATERAL generate_series(lower(during), upper(during), interval '12 hours') AS at
 ), day AS (
-    SELECT place.*, (coalesce(lower(during), now_at) AT TIME ZONE time_zone)::date AS day FROM place JOIN taken USING (provider_id)
-    CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
+    SELECT place.*, (lower(during) AT TIME ZONE time_zone)::date AS day FROM place JOIN taken USING (provider_id)
     UNION
     SELECT place.*, day FROM place JOIN booking.scarce_day USING (provider_id, clinic_id)
 )
@@ -226,6 +225,7 @@ SELECT provider_id, clinic_id, to_jsonb(listing) - 'terms' AS listing, to_jsonb(
 FROM search.listing_of(array(SELECT provider_id FROM directory.provider)) AS actual
 FULL JOIN search.listing USING (provider_id, clinic_id)
 WHERE (listing.*) IS DISTINCT FROM (actual.*)
+
 -- name: ratings_add_up
 -- A provider's totals are those of the ratings given.
 SELECT provider_id, rating_total, rating_count, given.stars, given.ratings

@@ -173,7 +173,7 @@ def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 def matches(post: Record, wanted: dict[str, Any], distance: float | None) -> bool:
     ask = wanted.get
-    mean = post["rating_total"] / post["rating_count"] if post["rating_count"] else 0.0
+    mean = (20 * post["rating_total"] // post["rating_count"] + 1) // 2 / 10 if post["rating_count"] else 0.0
     return (
         ask("city_id") in (None, post["city_id"])
         and ask("gender") in (None, post["gender"])

@@ -22,7 +22,7 @@ CREATE TABLE search.listing (
     terms tsvector NOT NULL,                          -- words and, as `city:7`, what is chosen from a list
     place cube,                                       -- NULL: nobody knows where
     score real NOT NULL,                              -- directory.rating_score
-    rating real,                                      -- the plain mean; NULL: nobody has rated
+    rating real,                                      -- directory.rating_mean; NULL: nobody has rated
     fee_paise integer NOT NULL,
     gender directory.gender,
     languages text[] NOT NULL,                        -- in small letters

@@ -23,7 +23,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
             ) AS term WHERE term IS NOT NULL)),
         public.ll_to_earth(clinic.latitude, clinic.longitude),
         directory.rating_score(provider.rating_total, provider.rating_count),
-        (provider.rating_total / nullif(provider.rating_count, 0)::numeric)::real,
+        directory.rating_mean(provider.rating_total, provider.rating_count)::real,
         post.fee_paise, provider.gender,
         array(SELECT lower(language) FROM unnest(provider.languages) AS language),
         provider.practising_since, provider.accepts_new_patients, provider.max_booking_days, clinic.lead_minutes,
