@@ -24,6 +24,7 @@ from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_hints import demo_hints
 from healthplus.payments.commands import running_bank, sandbox_bank_command
+from healthplus.people.commands import key_group
 from healthplus.people.patients import add_patient
 from healthplus.people.secret import with_secret_key
 from healthplus.settings import Settings
@@ -181,6 +182,7 @@ for command in (
     fee_command,
     find_command,
     import_command,
+    key_group,
     leave_group,
     sandbox_bank_command,
     shift_group,

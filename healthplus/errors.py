@@ -43,6 +43,7 @@ class Unauthenticated(HealthPlusError):
 
     code = "unauthenticated"
     status = 401
+    challenge: ClassVar[str] = "Bearer"
 
 
 class Forbidden(HealthPlusError):
@@ -98,6 +99,26 @@ class Claimed(Conflict):
     """You already hold a slot or wait for one; pay for it, give it back or leave the queue first."""
 
     code = "claimed"
+
+
+class UnknownDeveloperKey(Unauthenticated):
+    """This needs a developer key; get one from the operator, and send it as the header Api-Dev-Key."""
+
+    code = "unknown_developer_key"
+    challenge = "Api-Dev-Key"
+
+
+class OutOfScope(Forbidden):
+    """This developer key is not for this; ask the operator for one that is."""
+
+    code = "out_of_scope"
+
+
+class QuotaExceeded(HealthPlusError):
+    """This developer key's quota is used up; Retry-After says when it may be used again."""
+
+    code = "quota_exceeded"
+    status = 429
 
 
 class PhoneRefused(BadInput):

@@ -11,6 +11,7 @@ from random import Random
 from healthplus.database import Database, Transaction, load
 from healthplus.ops.demo_book import FIRST_VISIT_AGO_MAX, BookMaker
 from healthplus.ops.demo_directory import FACTS, Directory, Maker, fake_phone, person, slug
+from healthplus.people.keys import SCOPES, add_key
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
 
@@ -18,11 +19,12 @@ _FIRST_CITY = slug(FACTS["cities"][0]["name"])
 _TWO_CLINICS = f"demo:{_FIRST_CITY}:doctor-1"
 _NEARLY_FULL = f"demo:{_FIRST_CITY}:doctor-2"
 _LAB = f"demo:{_FIRST_CITY}:lab-1"
+_DEVELOPER = "Demo"
 
 
 @dataclass(frozen=True)
 class DemoData:
-    """Providers worth showing, and the tokens of two patients by name, which can be had only now.
+    """Providers worth showing; the tokens of two patients by name and a developer's key, which can be had only now.
 
     In the next four days all of the nearly full doctor's slots but four are taken, and three of those four are held.
     """
@@ -31,6 +33,7 @@ class DemoData:
     nearly_full_doctor_id: int
     lab_id: int
     patient_tokens: dict[str, str]
+    developer_key: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Scale:
 
 
 async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
-    """Fill the database, unless that was done before, and make new tokens for the two patients.
+    """Fill the database, unless that was done before; make new tokens for the two patients, and a new developer's key.
 
     Wants a connection whose statements may last as long as they need.
     """
@@ -59,7 +62,9 @@ async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
             tokens[row["name"]] = secrets.token_urlsafe(32)
             digest = hashlib.sha256(tokens[row["name"]].encode()).digest()
             await tx.execute(_queries.put_token, digest, row["patient_id"])
-    return DemoData(shown[_TWO_CLINICS], shown[_NEARLY_FULL], shown[_LAB], tokens)
+        await tx.execute(_queries.revoke_demo_keys, _DEVELOPER)
+        _, key = await add_key(tx, _DEVELOPER, SCOPES)
+    return DemoData(shown[_TWO_CLINICS], shown[_NEARLY_FULL], shown[_LAB], tokens, key)
 
 
 async def _create(tx: Transaction, scale: Scale) -> None:

@@ -74,3 +74,7 @@ SELECT patient_id, name FROM people.patient WHERE phone = ANY($1::text[]) ORDER 
 -- name: put_token
 -- Only its digest is kept.
 INSERT INTO people.session (token_hash, patient_id) VALUES ($1, $2)
+
+-- name: revoke_demo_keys
+-- Those of earlier starts: one that works is enough.
+UPDATE people.developer_key SET revoked_at = (SELECT public.app_now()) WHERE name = $1 AND revoked_at IS NULL

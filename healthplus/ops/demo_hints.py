@@ -38,6 +38,9 @@ export FIRST={first_token} SECOND={second_token} DOCTOR={address}/api/v1/provide
 ask() {{ curl -s -w '\\n' -H "Authorization: Bearer $1" -H "Idempotency-Key: $(date +%s%N)" \\
   -H 'Content-Type: application/json' "${{@:2}}"; }}
 
+# Find a doctor, with a developer's key
+curl -s "{address}/api/v1/doctors?api_dev_key={data.developer_key}&city=Pune&keyword=dentist&results_per_page=3"
+
 # The slots of a doctor who works at two clinics
 ask $FIRST $DOCTOR/slots
 

@@ -32,6 +32,7 @@ from healthplus.settings import Settings
 logger = logging.getLogger(__name__)
 
 FORGET_EVERY_SECONDS = 60.0
+_FORGET = ("forget_numbers", "forget_challenges", "forget_keys", "forget_sessions", "forget_developer_key_uses")
 _RANGE_DIGITS = 4
 """The last digits of a number, in which the numbers of one range differ."""
 
@@ -150,7 +151,7 @@ class Codes:
             await asyncio.sleep(FORGET_EVERY_SECONDS)
 
     async def forget(self) -> None:
-        for query in ("forget_numbers", "forget_challenges", "forget_keys", "forget_sessions"):
+        for query in _FORGET:
             await self._database.execute(queries[query])
 
 

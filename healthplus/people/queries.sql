@@ -143,3 +143,36 @@ WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM people.session
     WHERE least(revoked_at, expires_at) <= (SELECT public.app_now()) - interval '30 days'
     FOR UPDATE SKIP LOCKED))
+
+-- name: use_developer_key
+-- Count a request made with a developer's key, unless it may not be made.
+SELECT * FROM people.use_developer_key($1, $2)
+
+-- name: add_developer_key
+-- A developer's key, as its SHA-256.
+INSERT INTO people.developer_key (name, key_hash, scopes, per_minute, per_day, created_at, expires_at)
+SELECT $1, $2, $3, $4, $5, now_at, now_at + $6::interval FROM public.app_now() AS now_at
+RETURNING key_id
+
+-- name: developer_keys
+-- Every developer's key, and how often it was used.
+SELECT key_id, name, scopes::text[] AS scopes, per_minute, per_day, expires_at, expires_at <= now_at AS is_expired, revoked_at,
+    coalesce(sum(requests) FILTER (WHERE day = today), 0) AS today,
+    coalesce(sum(requests) FILTER (WHERE day > today - 7), 0) AS last_7_days,
+    coalesce(sum(requests) FILTER (WHERE day > today - 30), 0) AS last_30_days,
+    max(minute_at) AS used_at
+FROM public.app_now() AS now_at
+CROSS JOIN LATERAL (SELECT (now_at AT TIME ZONE 'UTC')::date AS today) AS clock
+CROSS JOIN people.developer_key LEFT JOIN people.developer_key_use USING (key_id)
+GROUP BY key_id, now_at
+ORDER BY key_id
+
+-- name: revoke_developer_key
+-- Nothing when there is no such key, or none any more.
+UPDATE people.developer_key SET revoked_at = (SELECT public.app_now())
+WHERE key_id = $1 AND revoked_at IS NULL
+RETURNING name
+
+-- name: forget_developer_key_uses
+-- The operator's figures, for a year and a month to compare it with.
+DELETE FROM people.developer_key_use WHERE day < ((SELECT public.app_now()) AT TIME ZONE 'UTC')::date - 400

@@ -34,6 +34,7 @@ from healthplus.web.api.appointments import AppointmentsController
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
+from healthplus.web.api.keys import SECURITY_SCHEMES, tell_quotas
 from healthplus.web.api.me import MeController
 from healthplus.web.api.ratings import RatingsController
 from healthplus.web.api.sign_in import SignInController
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[api, demo_page] if settings.sandbox_notices else [api],
         lifespan=[lifespan],
         exception_handlers={Exception: render},
+        before_send=[tell_quotas],
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
         openapi_config=OpenAPIConfig(
@@ -103,7 +105,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             path="/api/v1/openapi.json",
             # The renderers that show pages load their scripts from elsewhere.
             render_plugins=[JsonRenderPlugin(path="/")],
-            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+            components=Components(
+                security_schemes={"token": SecurityScheme(type="http", scheme="bearer"), **SECURITY_SCHEMES}
+            ),
         ),
     )
 

@@ -44,6 +44,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     retry_after: int | None = None
     tries_left: int | None = None
     appointments: list[str] | None = None
+    scope: str | None = None
+    violated_policies: list[str] | None = msgspec.field(default=None, name="violated-policies")
 
 
 _REFUSALS: dict[str, type[HealthPlusError]] = {
@@ -114,8 +116,8 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
         status = error.status_code
         title = HTTPStatus(status).phrase
         code = title.lower().replace(" ", "_")
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(ours, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = ours.challenge
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
     if (seconds := ours.members.get("retry_after")) is not None:

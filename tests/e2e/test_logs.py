@@ -1,4 +1,4 @@
-"""No phone number, code, card, token or name in any log, whatever goes wrong: planted canaries are searched for."""
+"""No number, code, card, token, key or name in any log, whatever goes wrong: planted canaries are searched for."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ MAIL_PASSWORD = "canary-mail-password"
 STRAY_TOKEN = "canary-bearer-token"
 STRAY_CODE = "739150"
 STRAY_SIGNATURE = "canary-signature"
+STRAY_KEY = "hp_canary-key"
 
 
 class LoggedProduct(Product):
@@ -268,6 +269,22 @@ async def add_by_command(product: LoggedProduct) -> set[str]:
     return {token}
 
 
+async def call_as_developer(product: LoggedProduct, db: Database, visitor: Visitor) -> set[str]:
+    """Send a developer's key where it is logged most easily, in addresses, also while it cannot be counted; give it."""
+    key = (await asyncio.to_thread(product.run, "key", "add", "Canary", "--scope", "book")).split()[-1]
+    holds = f"/providers/{PROVIDER}/holds"
+    for sent, status in ((key, 422), (STRAY_KEY, 401)):
+        for where in ({"params": {"api_dev_key": sent}}, {"headers": {"Api-Dev-Key": sent}}):
+            assert (await visitor.ask("POST", holds, "no hold", **where)).status_code == status
+    async with broken(
+        db,
+        "ALTER TABLE people.developer_key_use ADD CONSTRAINT canary_key CHECK (requests < 2) NOT VALID",
+        "ALTER TABLE people.developer_key_use DROP CONSTRAINT canary_key",
+    ):
+        assert (await visitor.ask("POST", holds, {}, params={"api_dev_key": key})).status_code == 500
+    return {key, STRAY_KEY}
+
+
 async def test_no_error_of_the_database_quotes_a_row(db: Database) -> None:
     """Background tasks log what they did not expect with its traceback, and with what PostgreSQL says of it."""
     failing = "INSERT INTO people.patient (phone, created_at) VALUES ($1, NULL)"
@@ -296,6 +313,7 @@ async def test_nothing_secret_is_logged(product: LoggedProduct, relay: Relay) ->
         assert await send_what_nobody_should(http, world) > 200
         canaries |= await let_things_break(product, db, visitor, relay, appointment)
         canaries |= await add_by_command(product)
+        canaries |= await call_as_developer(product, db, visitor)
         await asyncio.to_thread(product.stop, signal.SIGTERM)
     logs = product.logs()
     assert len(logs) == 2

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from healthplus.database import Database, migrate
+from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.people.keys import SCOPES, use_key
 
 SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
@@ -139,7 +141,7 @@ async def test_nothing_can_reach_a_real_person(db: Database) -> None:
     assert await db.fetch_value("SELECT bool_and(email LIKE '%@example.com') FROM directory.provider")
 
 
-async def test_again_adds_only_tokens(db: Database) -> None:
+async def test_again_adds_only_tokens_and_a_key(db: Database) -> None:
     first = await create_demo_data(db, SMALL)
     count = "SELECT (SELECT count(*) FROM directory.provider), (SELECT count(*) FROM booking.booking)"
     before = await db.fetch(count)
@@ -148,6 +150,10 @@ async def test_again_adds_only_tokens(db: Database) -> None:
     assert again.lab_id == first.lab_id
     assert again.patient_tokens.keys() == first.patient_tokens.keys()
     assert again.patient_tokens != first.patient_tokens
+    for scope in SCOPES:
+        assert (await use_key(db, again.developer_key, scope)).counted
+    with pytest.raises(UnknownDeveloperKey, match="was revoked"):
+        await use_key(db, first.developer_key, "search")
     # The ids that COPY was given are not given out again.
     await db.execute("INSERT INTO people.patient (name) VALUES ('New')")
 

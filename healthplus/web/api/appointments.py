@@ -9,6 +9,7 @@ from msgspec import UNSET
 from healthplus.errors import NotFound
 from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, IdempotencyKey, ProviderId, actor, patient
 from healthplus.web.api.holds import move_booking
+from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import Booking, MoveRequest, booking_of_outcome, booking_of_row
 from healthplus.web.problems import refusal
 from healthplus.web.services import AnyRequest, services
@@ -39,7 +40,7 @@ class AppointmentsController(Controller):
             raise NotFound
         return booking_of_row(row, provider_id, app.clock)
 
-    @delete(_ONE, status_code=200, responses=PROBLEMS)
+    @delete(_ONE, status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def cancel(
         self,
         request: AnyRequest,
@@ -57,7 +58,7 @@ class AppointmentsController(Controller):
         shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
         return shown
 
-    @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS)
+    @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def move(
         self,
         request: AnyRequest,

@@ -17,6 +17,7 @@ from healthplus.web.api.common import (
     patient,
     refused,
 )
+from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import (
     Booking,
     HoldRequest,
@@ -36,7 +37,7 @@ class HoldsController(Controller):
     tags = ("Holds",)
     security = ({"token": []},)
 
-    @post(responses=PROBLEMS)
+    @post(responses=PROBLEMS, **takes_key("book"))
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
@@ -63,7 +64,7 @@ class HoldsController(Controller):
             raise await _with_money(request, HoldExpired(), provider_id, hold_id)
         return booking_of_row(row, provider_id, services(request).clock)
 
-    @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS)
+    @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def release(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Booking:
@@ -75,7 +76,7 @@ class HoldsController(Controller):
             raise refusal(outcome)
         return booking_of_outcome(outcome, provider_id, app.clock)
 
-    @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS)
+    @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def move(
         self,
         request: AnyRequest,
@@ -87,7 +88,7 @@ class HoldsController(Controller):
         """Hold another time instead, at the same clinic; the five minutes do not start anew."""
         return await move_booking(request, provider_id, hold_id, data, idempotency_key)
 
-    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS)
+    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def pay(
         self,
         request: AnyRequest,

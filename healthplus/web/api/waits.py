@@ -17,6 +17,7 @@ from healthplus.web.api.common import (
     patient,
     refused,
 )
+from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import (
     AcceptRequest,
     Booking,
@@ -43,7 +44,7 @@ class WaitsController(Controller):
     tags = ("Waits",)
     security = ({"token": []},)
 
-    @post(responses=PROBLEMS)
+    @post(responses=PROBLEMS, **takes_key("book"))
     async def join(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[WaitRequest], idempotency_key: IdempotencyKey
     ) -> Response[Wait]:
@@ -74,7 +75,7 @@ class WaitsController(Controller):
         """Look at my place in the queue, and keep it: whoever has not looked for 60 s is passed over meanwhile."""
         return await _look(request, provider_id, wait_id, await patient(request), after)
 
-    @post("/{wait_id:uuid}/accept", responses=PROBLEMS)
+    @post("/{wait_id:uuid}/accept", responses=PROBLEMS, **takes_key("book"))
     async def accept(
         self,
         request: AnyRequest,
@@ -99,7 +100,7 @@ class WaitsController(Controller):
         shown = booking_of_outcome(outcome, provider_id, app.clock)
         return Response(shown, headers={"Location": shown.url})
 
-    @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS)
+    @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def leave(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Wait:

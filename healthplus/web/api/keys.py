@@ -1,0 +1,147 @@
+"""Developers' keys: which operations need or take one, what they are refused with, and what is told of their quotas.
+
+A key says which program asks. It never stands for a patient, and no verb learns of it: whoever waits is served in order
+of arrival, whatever program they use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi.spec import OpenAPIHeader, OpenAPIResponse, OpenAPIType, Operation, Schema, SecurityScheme
+from litestar.types import Message
+from litestar.types import Scope as AsgiScope
+
+from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
+from healthplus.people.keys import KeyUse, Scope, use_key
+from healthplus.web.services import AnyRequest, services
+
+HEADER = "Api-Dev-Key"
+PARAMETER = "api_dev_key"
+_STATE = "key_use"
+
+SECURITY_SCHEMES = {
+    "developer_key": SecurityScheme(
+        type="apiKey", name=HEADER, security_scheme_in="header", description="A developer's key, from the operator."
+    ),
+    "developer_key_in_query": SecurityScheme(
+        type="apiKey",
+        name=PARAMETER,
+        security_scheme_in="query",
+        description=f"The same; the header is better: addresses are logged. Where both are sent, {HEADER} counts.",
+    ),
+}
+
+
+async def developer_or_anyone(request: AnyRequest, scope: Scope) -> KeyUse | None:
+    """Count the request for the key that it carries; None without one.
+
+    Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        key = request.query_params.get(PARAMETER)
+    if key is None:
+        return None
+    use = await use_key(services(request).database, key, scope)
+    request.scope["state"][_STATE] = use
+    if not use.counted:
+        raise _quota_exceeded(use)
+    return use
+
+
+async def developer(request: AnyRequest, scope: Scope) -> KeyUse:
+    """Count the request for the key that it carries. Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded."""
+    use = await developer_or_anyone(request, scope)
+    if use is None:
+        raise UnknownDeveloperKey(
+            f"Send a developer key with this, as the header `{HEADER}` or as `{PARAMETER}` in the query; "
+            "ask the operator for one, who makes it by `healthplus key add`."
+        )
+    return use
+
+
+def _quota_exceeded(use: KeyUse) -> QuotaExceeded:
+    violated = [quota for quota in use.quotas if not quota.left]
+    last = max(violated, key=lambda quota: quota.ends_in)
+    members: dict[str, Any] = {
+        "retry_after": last.ends_in,
+        # The name that draft-ietf-httpapi-ratelimit-headers has for it.
+        "violated-policies": [quota.name for quota in violated],
+    }
+    return QuotaExceeded(
+        f"This key's {last.limit} requests a {last.name} are used up; try again in {last.ends_in} seconds.", **members
+    )
+
+
+async def tell_quotas(message: Message, scope: AsgiScope) -> None:
+    """Add to the answer to a request with a key what is left of its quotas, whatever else the answer is.
+
+    The headers are those of draft-ietf-httpapi-ratelimit-headers-10, two lists of structured fields (RFC 9651).
+    """
+    use: KeyUse | None = scope["state"].get(_STATE)
+    if use is None or message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    headers["RateLimit-Policy"] = ", ".join(f'"{q.name}";q={q.limit};w={q.window_seconds}' for q in use.quotas)
+    headers["RateLimit"] = ", ".join(f'"{q.name}";r={q.left};t={q.ends_in}' for q in use.quotas)
+
+
+def needs_key(scope: Scope) -> dict[str, Any]:
+    """Give what a route handler is declared with that only developers may use: `@get(**needs_key("search"))`."""
+    return _declared(developer, scope, {})
+
+
+def takes_key(scope: Scope) -> dict[str, Any]:
+    """Give what a patient's route handler is declared with, which needs no key; but one that is sent must be good."""
+    return _declared(developer_or_anyone, scope, {"token": []})
+
+
+def _declared(
+    demand: Callable[[AnyRequest, Scope], Awaitable[KeyUse | None]], scope: Scope, beside: dict[str, list[str]]
+) -> dict[str, Any]:
+    # A guard, since it comes before anything is made of the request: one that makes no sense counts like any other.
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        await demand(cast("AnyRequest", connection), scope)
+
+    security = [{**beside, name: []} for name in SECURITY_SCHEMES]
+    return {"guards": [guard], "security": security, "operation_class": _KeyedOperation}
+
+
+_REFUSALS = {
+    "401": "The developer key is missing, not known, expired or revoked.",
+    "403": "The developer key lacks the scope for this.",
+    "429": "The developer key's quota is used up.",
+}
+_TEXT, _SECONDS = Schema(type=OpenAPIType.STRING), Schema(type=OpenAPIType.INTEGER)
+_QUOTA_HEADERS = {
+    "RateLimit-Policy": OpenAPIHeader(
+        _TEXT, description="With a developer key: its quotas, `q` requests in `w` seconds."
+    ),
+    "RateLimit": OpenAPIHeader(
+        _TEXT, description="With a developer key: `r` requests are left of each quota for `t` seconds."
+    ),
+}
+_RETRY_AFTER = OpenAPIHeader(_SECONDS, description="In how many seconds to try again.")
+
+
+@dataclass
+class _KeyedOperation(Operation):
+    """Says in the description of the API what a key adds to the answers of an operation."""
+
+    def __post_init__(self) -> None:
+        responses = cast("dict[str, OpenAPIResponse]", self.responses)
+        content = responses["503"].content  # a problem document, which every operation here may answer with
+        for status, told in _REFUSALS.items():
+            before = responses.get(status)
+            description = f"{before.description} {told}" if before else told
+            responses[status] = OpenAPIResponse(description, content=content)
+        for status, response in responses.items():
+            response.headers = {**(response.headers or {}), **_QUOTA_HEADERS}
+            if status == "429":
+                response.headers["Retry-After"] = _RETRY_AFTER

@@ -1,0 +1,276 @@
+"""Developers' keys over HTTP: where they are needed and taken, what is told of quotas, and what they do not buy."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar, get
+from litestar.params import FromQuery
+
+from healthplus.database import Database
+from healthplus.errors import Conflict
+from healthplus.people.keys import add_key, revoke_key
+from healthplus.people.sessions import hash_token, queries
+from healthplus.web.api.common import READ_PROBLEMS
+from healthplus.web.api.keys import needs_key
+from tests.people.test_keys import set_clock
+from tests.web.conftest import Client
+from tests.web.problem import problem
+from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_waits import WAITS, evening, join
+from tests.web.world import FREE, PROVIDER, World
+
+FIND = "/api/v1/trial/find"
+HOLDS = f"providers/{PROVIDER}/holds"
+NOBODYS = "0d4f3c1e-8a57-4b0e-9d53-2a1f6f0c7b11"
+APPOINTMENT = f"providers/{PROVIDER}/appointments/{NOBODYS}"
+CHANGES = {
+    ("POST", HOLDS),
+    ("DELETE", f"{HOLDS}/{NOBODYS}"),
+    ("POST", f"{HOLDS}/{NOBODYS}/move"),
+    ("POST", f"{HOLDS}/{NOBODYS}/payment"),
+    ("DELETE", APPOINTMENT),
+    ("POST", f"{APPOINTMENT}/move"),
+    ("POST", WAITS),
+    ("POST", f"{WAITS}/{NOBODYS}/accept"),
+    ("DELETE", f"{WAITS}/{NOBODYS}"),
+}
+
+
+@get(FIND, responses=READ_PROBLEMS, **needs_key("search"))
+async def find(results_per_page: FromQuery[int] = 1, fail: FromQuery[bool] = False) -> dict[str, int]:
+    if fail:
+        raise Conflict
+    return {"found": results_per_page}
+
+
+@pytest.fixture(autouse=True)
+def finder(app: Litestar) -> None:
+    app.register(find)
+
+
+def items(field: str) -> dict[str, dict[str, int]]:
+    """Parse a list of strings with whole numbers as parameters, strictly, as RFC 9651 has it."""
+
+    def parse() -> Iterator[tuple[str, dict[str, int]]]:
+        for member in re.split(r"[ \t]*,[ \t]*", field):
+            found = re.fullmatch(r'"([ !#-\[\]-~]*)"((?: *;[a-z*][a-z0-9_.*-]*=-?[0-9]{1,15})*)', member)
+            assert found, member
+            parameters = (pair.strip().partition("=") for pair in found[2].split(";")[1:])
+            yield found[1], {name: int(value) for name, _, value in parameters}
+
+    return dict(parse())
+
+
+def quotas(response: httpx.Response) -> dict[str, tuple[int, int, int, int]]:
+    """Give what an answer tells of each quota: how many requests in how many seconds; what is left, for how long."""
+    policies, limits = items(response.headers["ratelimit-policy"]), items(response.headers["ratelimit"])
+    assert policies.keys() == limits.keys()
+    assert all(policy.keys() == {"q", "w"} for policy in policies.values())
+    assert all(limit.keys() == {"r", "t"} for limit in limits.values())
+    return {name: (policy["q"], policy["w"], limits[name]["r"], limits[name]["t"]) for name, policy in policies.items()}
+
+
+def tells_no_quota(response: httpx.Response) -> bool:
+    return not {"ratelimit", "ratelimit-policy"} & response.headers.keys()
+
+
+async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> None:
+    await set_clock(db, "10:00:10")
+    for params in ({}, {"results_per_page": "many"}):
+        missing = await http.get(FIND, params=params)
+        told = problem(missing, 401, "unknown_developer_key")["detail"]
+        assert all(part in told for part in ("`Api-Dev-Key`", "`api_dev_key`", "ask the operator"))
+        assert missing.headers["www-authenticate"] == "Api-Dev-Key"
+        assert tells_no_quota(missing)
+
+    key_id, key = await add_key(db, "Acme", ["search"], 4, 5, timedelta(days=1))
+    header = {"Api-Dev-Key": key}
+    by_header = await http.get(FIND, headers=header)
+    assert by_header.json() == {"found": 1}
+    minute, day = quotas(by_header).values()
+    assert minute[:3] == (4, 60, 3)
+    assert day[:3] == (5, 86_400, 4)
+    assert 45 <= minute[3] <= 50
+    assert 13 * 3600 < day[3] <= 14 * 3600
+    by_query = await http.get(FIND, params={"api_dev_key": key})
+    assert [quota[2] for quota in quotas(by_query).values()] == [2, 3]
+    # What is not understood, or goes wrong, counts like any other; of two keys, the header's counts.
+    for params, status in ({"results_per_page": "many"}, 400), ({"fail": "true", "api_dev_key": "hp_x"}, 409):
+        answer = await http.get(FIND, headers=header, params=params)
+        problem(answer, status)
+        assert quotas(answer)["minute"][0] == 4
+    assert quotas(answer)["minute"][2] == 0
+
+    full = await http.get(FIND, headers=header)
+    told = problem(full, 429, "quota_exceeded")
+    assert "4 requests a minute are used up" in told["detail"]
+    assert told["violated-policies"] == ["minute"]
+    assert int(full.headers["retry-after"]) == told["retry_after"] == quotas(full)["minute"][3]
+    await World(db).pass_time(seconds=told["retry_after"] - 2)
+    assert (await http.get(FIND, headers=header)).status_code == 429
+    await World(db).pass_time(seconds=2)
+    assert (await http.get(FIND, headers=header)).status_code == 200
+    told = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
+    assert (told["violated-policies"], told["retry_after"]) == (["day"], quotas(full)["day"][3])
+    await World(db).pass_time(seconds=told["retry_after"])
+    assert quotas(await http.get(FIND, headers=header))["day"][2] == 4
+
+    await World(db).pass_time(hours=11)
+    for headers, params in ((header, {}), ({}, {"api_dev_key": key})):
+        expired = await http.get(FIND, headers=headers, params=params)
+        assert "has expired" in problem(expired, 401, "unknown_developer_key")["detail"]
+    for wrong in ("", "x", "hp_" + "x" * 43, "é", key[:-1]):
+        answer = await http.get(FIND, params={"api_dev_key": wrong})
+        assert "not known" in problem(answer, 401, "unknown_developer_key")["detail"]
+        assert tells_no_quota(answer)
+        assert not wrong or wrong == "x" or wrong not in answer.text
+
+    key_id, key = await add_key(db, "Acme", ["book"])
+    wrong_scope = await http.get(FIND, headers={"Api-Dev-Key": key})
+    told = problem(wrong_scope, 403, "out_of_scope")
+    assert told["scope"] == "search"
+    assert "`search`" in told["detail"]
+    assert tells_no_quota(wrong_scope)
+    await revoke_key(db, key_id)
+    revoked = await http.get(FIND, headers={"Api-Dev-Key": key})
+    assert "was revoked" in problem(revoked, 401)["detail"]
+
+
+def test_every_change_of_holds_waits_and_appointments_is_tried(app: Litestar) -> None:
+    areas = re.compile(r"/api/v1/(providers/\{provider_id:int\}/)?(holds|waits|appointments)\b")
+    changing = {
+        (method, re.sub(r"\{\w+:uuid\}", NOBODYS, route.path.replace("{provider_id:int}", str(PROVIDER))))
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method not in ("GET", "OPTIONS", "HEAD") and areas.match(route.path)
+    }
+    assert changing == {(method, f"/api/v1/{path}") for method, path in CHANGES}
+
+
+async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, world: World) -> None:
+    await set_clock(db, "10:00:10")
+    _, search = await add_key(db, "Finder", ["search"])
+    _, key = await add_key(db, "Acme", ["book"], 100, 100)
+    counts = await world.counts()
+    for method, path in CHANGES:
+        unknown = await asha.ask(method, path, {}, headers={"Api-Dev-Key": "hp_"})
+        problem(unknown, 401, "unknown_developer_key")
+        problem(await asha.ask(method, path, {}, params={"api_dev_key": ""}), 401, "unknown_developer_key")
+        assert problem(await asha.ask(method, path, {}, headers={"Api-Dev-Key": search}), 403)["scope"] == "book"
+        # A key stands for no patient.
+        nobody = await anyone.ask(method, path, {}, params={"api_dev_key": key})
+        assert nobody.status_code in (400, 401, 422)
+        assert quotas(nobody)["day"][0] == 100
+        without = await asha.ask(method, path, {})
+        assert without.status_code in (404, 422)
+        assert tells_no_quota(without)
+    assert await world.counts() == counts
+    assert await db.fetch_value("SELECT sum(requests) FROM people.developer_key_use") == len(CHANGES)
+
+    # What only looks counts nothing, and a repeat counts like any other request.
+    header = {"Api-Dev-Key": key}
+    first = await asha.post(HOLDS, wanted(world), key="once", headers=header)
+    again = await asha.post(HOLDS, wanted(world), key="once", headers=header)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"]
+    assert quotas(first)["minute"][2] - quotas(again)["minute"][2] == 1
+    looked = await asha.get(first.json()["url"], headers=header)
+    assert looked.json()["state"] == "reserved"
+    assert tells_no_quota(looked)
+    paid = await asha.post(f"{first.json()['url']}/payment", PAY, headers=header)
+    assert paid.json()["state"] == "booked"
+    assert quotas(again)["day"][2] - quotas(paid)["day"][2] == 1
+    moved = await asha.post(f"{paid.json()['url']}/move", {"start": world.at(10)}, headers=header)
+    assert moved.status_code == 200
+    cancelled = await asha.delete(paid.json()["url"], headers=header)
+    assert cancelled.json()["state"] == "cancelled"
+    assert quotas(cancelled)["day"][2] == 100 - len(CHANGES) - 5
+
+    # Over its quota, a key is refused although the patient's own token would do; without it, it does.
+    _, key = await add_key(db, "Acme", ["book"], 1)
+    body = wanted(world, 11)
+    assert (await asha.delete(APPOINTMENT, headers={"Api-Dev-Key": key})).status_code == 404
+    refused = await asha.post(HOLDS, body, headers={"Api-Dev-Key": key})
+    assert problem(refused, 429, "quota_exceeded")["retry_after"] == int(refused.headers["retry-after"])
+    assert quotas(refused)["minute"][2] == 0
+    await hold(asha, body)
+
+
+async def test_a_key_buys_no_better_place(
+    asha: Client, bina: Client, chand: Client, db: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    call = Database._call
+
+    async def spy(self: Database, method: str, *args: Any, **options: Any) -> Any:
+        asked.append((args[0], args[1:]))
+        return await call(self, method, *args, **options)
+
+    _, key = await add_key(db, "Acme", ["book"])
+    header = {"Api-Dev-Key": key}
+    held = await hold(asha, wanted(world, 18, FREE))
+    monkeypatch.setattr(Database, "_call", spy)
+    first = await join(bina, evening(world))
+    joined = await chand.post(WAITS, evening(world), headers=header)
+    second = joined.json()
+    assert quotas(joined)["minute"][2] == 59
+    assert first["number"] < second["number"]
+    assert (first["position"], second["position"]) == (1, 2)
+    await asha.delete(held["url"])
+    assert (await chand.get(second["url"], headers=header)).json()["state"] == "waiting"
+    assert (await bina.get(first["url"])).json()["state"] == "offered"
+    # Nor can a key take what is offered, by either way.
+    problem(await chand.post(f"{second['url']}/accept", headers=header), 409, "wrong_state")
+    problem(await chand.post(HOLDS, wanted(world, 18, FREE), headers=header), 409)
+    await bina.delete(first["url"])
+    assert (await chand.get(second["url"])).json()["state"] == "offered"
+    monkeypatch.undo()
+
+    # No call of the database but that which counts it is told of the key, or of its developer.
+    telling = [
+        sql for sql, args in asked if {key, hash_token(key)} & {one for one in args if isinstance(one, str | bytes)}
+    ]
+    assert telling == [queries.use_developer_key] * 3
+    assert any("join_queue" in sql for sql, _ in asked)
+    actors = {row["actor"] for row in await db.fetch("SELECT DISTINCT actor FROM booking.event")}
+    assert actors <= {*(f"patient:{patient_id}" for patient_id in world.ids.values()), "system"}
+
+
+async def test_what_the_description_says(http: httpx.AsyncClient, app: Litestar) -> None:
+    app.update_openapi_schema()
+    document = json.loads((await http.get("/api/v1/openapi.json")).content)
+    schemes = document["components"]["securitySchemes"]
+    assert {(one.get("in"), one.get("name")) for one in schemes.values() if one["type"] == "apiKey"} == {
+        ("header", "Api-Dev-Key"),
+        ("query", "api_dev_key"),
+    }
+    by_key: list[dict[str, list[str]]] = [{"developer_key": []}, {"developer_key_in_query": []}]
+    needing = document["paths"][FIND]["get"]
+    assert needing["security"] == by_key
+    taking = document["paths"]["/api/v1/providers/{provider_id}/holds"]["post"]
+    assert taking["security"] == [{"token": []}, *({"token": []} | one for one in by_key)]
+    for operation in (needing, taking):
+        for status in ("401", "403", "429"):
+            refusal = operation["responses"][status]
+            assert "developer key" in refusal["description"]
+            assert list(refusal["content"]) == ["application/problem+json"]
+        for status, response in operation["responses"].items():
+            assert {"RateLimit", "RateLimit-Policy"} <= response["headers"].keys()
+            assert ("Retry-After" in response["headers"]) == (status == "429")
+    keyed = sum(
+        any("developer_key" in one for one in operation.get("security", ()))
+        for path in document["paths"].values()
+        for operation in path.values()
+    )
+    assert keyed == len(CHANGES) + 1
+    looking = document["paths"]["/api/v1/providers/{provider_id}/holds/{hold_id}"]["get"]
+    assert looking["security"] == [{"token": []}]
+    properties = document["components"]["schemas"]["Problem"]["properties"]
+    assert {"violated-policies", "scope"} <= properties.keys()
