@@ -143,6 +143,57 @@ WITH added AS (
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added
 
+-- name: put_lab_tests
+-- The catalogue is only added to.
+WITH added AS (
+    INSERT INTO directory.lab_test (slug, name)
+    SELECT slug, name FROM jsonb_to_recordset($1) AS given(slug text, name text)
+    WHERE NOT EXISTS (SELECT FROM directory.lab_test WHERE lab_test.slug = given.slug)
+    RETURNING 1
+)
+SELECT count(*) AS added, 0::bigint AS updated FROM added
+
+-- name: put_provider_lab_tests
+-- Adds tests and changes prices; the file need not name every test of a provider.
+WITH given AS (
+    SELECT provider_id, lab_test_id, price_paise
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_paise integer)
+    JOIN directory.provider ON provider.identifier = given.provider
+    JOIN directory.lab_test ON lab_test.slug = given.slug
+), updated AS (
+    UPDATE directory.provider_lab_test AS known
+    SET price_paise = given.price_paise
+    FROM given
+    WHERE known.provider_id = given.provider_id AND known.lab_test_id = given.lab_test_id
+        AND known.price_paise <> given.price_paise
+    RETURNING 1
+), added AS (
+    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
+    SELECT provider_id, lab_test_id, price_paise FROM given
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
+-- name: put_postal_codes
+-- Adds what is new, moves what differs.
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1) AS given(postal_code text, latitude double precision, longitude double precision)
+), updated AS (
+    UPDATE directory.postal_code AS known
+    SET latitude = given.latitude, longitude = given.longitude
+    FROM given
+    WHERE known.postal_code = given.postal_code
+        AND (known.latitude, known.longitude) <> (given.latitude, given.longitude)
+    RETURNING 1
+), added AS (
+    INSERT INTO directory.postal_code (postal_code, latitude, longitude)
+    SELECT postal_code, latitude, longitude FROM given
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+
 -- name: put_posts
 -- Who works where, and for how much; a file without prices leaves those that are stored.
 WITH given AS (

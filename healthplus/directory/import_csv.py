@@ -6,13 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 from zoneinfo import available_timezones
+
+import msgspec
 
 from healthplus.database import Database, PostgresError, Transaction, load
 from healthplus.directory import import_places, import_rows
 from healthplus.directory.csv_records import CsvFile
-from healthplus.directory.import_rows import Clinic, Entry, Format, Provider
+from healthplus.directory.import_rows import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider, slug
 from healthplus.directory.shift_text import Shift, first_overlap
 from healthplus.errors import BadInput, Conflict
 
@@ -22,6 +24,7 @@ _ROWS_A_STEP = 1000
 
 _Row: TypeAlias = dict[str, object]
 _Step: TypeAlias = tuple[str, list[_Row]]  # a table to put rows into, or a query to run for them
+_T = TypeVar("_T")
 _Progress: TypeAlias = Callable[[Sequence[_Step]], Iterable[_Step]]
 
 
@@ -38,7 +41,7 @@ class Summary:
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`. `gaps` are faults of accepted rows that
     were tolerated. `added`, `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic),
-    specialities, provider_specialities and shifts.
+    specialities, provider_specialities, lab_tests, provider_lab_tests and shifts; or postal_codes.
     """
 
     format: str
@@ -79,17 +82,18 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     """
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
-    entries, summary = read_entries(path)
+    entries, postal_codes, summary = read_file(path)
     try:
         async with db.transaction() as tx:
             await tx.execute(_queries.one_import_at_a_time)
             entries, gaining = await _fit_shifts(tx, entries, summary)
-            summary.accepted = len(entries)
+            summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(gaining)
             summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
             summary.rejected.sort()
             taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_addresses)}
             tables = import_places.tables(entries, gaining, taken, options.time_zone)
+            tables["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
             await _store(tx, progress(list(_steps(tables, gaining))), summary)
             _take_back(options.dry_run or (options.strict and bool(summary.rejected)))
             summary.stored = True
@@ -111,35 +115,55 @@ def _take_back(wanted: bool) -> None:
         raise _TakeBackError
 
 
-def read_entries(path: Path) -> tuple[list[Entry], Summary]:
-    """Read a file without looking at the database; raises BadInput when it cannot be used as a whole."""
+def read_file(path: Path) -> tuple[list[Entry], list[PostalCode], Summary]:
+    """Read a file, which has either, without looking at the database; raises BadInput when none of it can be used."""
     file = CsvFile(path)
+    if import_rows.lists_postal_codes(file.columns):
+        postal_codes, summary = _read(file, POSTAL_CODES, _SeenPostalCodes().add)
+        return [], postal_codes, summary
     kind = import_rows.recognise(file.columns)
+    entries, summary = _read(file, kind, _Seen(kind).add)
+    return (entries if kind.has_identifiers else import_places.without_far_coordinates(entries)), [], summary
+
+
+def _read(file: CsvFile, kind: Format[_T], add: Callable[[_T], int | None]) -> tuple[list[_T], Summary]:
     known = kind.row.__struct_fields__
     summary = Summary(kind.name, file.encoding, ignored_columns=[c for c in file.columns if c not in known])
-    seen = _Seen(kind)
-    entries = []
+    accepted = []
     for record in file.records():
         summary.rows += 1
         try:
-            entry = import_rows.read_row(kind, record)
-            if first := seen.add(entry):
+            row = import_rows.read_row(kind, record)
+            if first := add(row):
                 summary.duplicates.append(Remark(record.line, f"the same as line {first}"))
             else:
-                entries.append(entry)
+                accepted.append(row)
         except BadInput as problem:
             summary.rejected.append(Remark(record.line, str(problem)))
-    return (entries if kind.has_identifiers else import_places.without_far_coordinates(entries)), summary
+    return accepted, summary
+
+
+class _SeenPostalCodes:
+    def __init__(self) -> None:
+        self._seen: dict[str, PostalCode] = {}
+
+    def add(self, code: PostalCode) -> int | None:
+        """Remember the row, or give the line of the one it duplicates; raises BadInput when it contradicts one."""
+        first = self._seen.setdefault(code.postal_code, code)
+        if (first.latitude, first.longitude) != (code.latitude, code.longitude):
+            raise BadInput(f"line {first.line} says otherwise about {code.postal_code}")
+        return None if first is code else first.line
 
 
 class _Seen:
     """The rows accepted so far, to tell duplicates and contradictions."""
 
-    def __init__(self, kind: Format) -> None:
+    def __init__(self, kind: Format[Entry]) -> None:
         self._kind = kind
         self._posts: dict[tuple[str, str], Entry] = {}
         self._facts: dict[tuple[type, str], tuple[int, Provider | Clinic]] = {}
         self._shifts: dict[str, list[Shift]] = defaultdict(list)
+        self._prices: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add(self, entry: Entry) -> int | None:
         """Remember the row, or give the line of the one it duplicates; raises BadInput when it contradicts one."""
@@ -153,10 +177,17 @@ class _Seen:
             if known != facts:
                 different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
                 raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
+        prices = {(entry.provider.identifier, slug(t.name)): (entry.line, t.price_paise) for t in entry.tests}
+        for test, (_, price) in prices.items():
+            line, known_price = self._prices.get(test, (0, price))
+            if known_price != price:
+                raise BadInput(f"line {line} says otherwise about the price of {test[1]!r}")
         shifts = self._shifts[entry.provider.identifier]
         if clash := first_overlap([*shifts, *entry.shifts]):
             raise BadInput(f"shifts: {clash[0]} and {clash[1]} of this provider overlap")
         shifts += entry.shifts
+        for test, first in prices.items():
+            self._prices.setdefault(test, first)
         self._posts[post] = entry
         for facts in (entry.provider, entry.clinic):
             self._facts.setdefault((type(facts), facts.identifier), (entry.line, facts))
@@ -164,7 +195,7 @@ class _Seen:
 
 
 def _content(entry: Entry) -> tuple[object, ...]:
-    return entry.clinic, entry.provider, entry.fee_paise, entry.funding, entry.specialities, entry.shifts
+    return entry.clinic, entry.provider, entry.fee_paise, entry.funding, entry.specialities, entry.shifts, entry.tests
 
 
 async def _fit_shifts(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:
@@ -217,9 +248,10 @@ def _steps(tables: dict[str, list[_Row]], gaining: list[Entry]) -> Iterator[_Ste
         if table == "shifts":
             yield from _batches("lock_books", books)
         yield from _batches(table, rows)
-        if table == "providers":
+        if table == "providers" and rows:
             yield "analyze_who", []
-    yield "analyze_when", []
+    if tables["posts"]:
+        yield "analyze_when", []
     yield from _batches("reopen_books", books)
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of file that can be imported, and what one row of each says."""
+"""The kinds of file that can be imported, and what one row of each says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,7 +19,11 @@ _Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
 _Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
-
+_Pincode: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")]
+# India's mainland and islands; what lies outside was not located but mistyped.
+_IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
+_IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
+_T = TypeVar("_T")
 
 # In words what a pattern says.
 _EXPECTED = {
@@ -63,6 +67,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     max_booking_days: int | None = None
 
 
+class LabTest(msgspec.Struct, frozen=True):
+    """A test that a provider offers, and its price."""
+
+    name: str
+    price_paise: int
+
+
 class Entry(msgspec.Struct, frozen=True):
     """What one row says: this provider works at this clinic. `gaps` are faults that were tolerated."""
 
@@ -73,15 +84,25 @@ class Entry(msgspec.Struct, frozen=True):
     funding: str | None = None
     specialities: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    tests: tuple[LabTest, ...] = ()
     gaps: tuple[str, ...] = ()
 
 
-class Format(NamedTuple):
+class PostalCode(msgspec.Struct, frozen=True):
+    """Where the middle of a postal code's area is."""
+
+    line: int
+    postal_code: str
+    latitude: float
+    longitude: float
+
+
+class Format(NamedTuple, Generic[_T]):
     """A kind of file. Where rows carry no identifier, rows of one place are duplicates however they are spelt."""
 
     name: str
-    row: type[_HospitalRow] | type[_ProviderRow]
-    entry: Callable[[int, Any], Entry]
+    row: type[_HospitalRow] | type[_ProviderRow] | type[_PostalCodeRow]
+    entry: Callable[[int, Any], _T]
     has_identifiers: bool
 
 
@@ -90,10 +111,9 @@ class _HospitalRow(msgspec.Struct):
     address: _Line
     state: _Word
     district: _Word
-    pincode: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")] | None = None
-    # India's mainland and islands; what lies outside was not located but mistyped.
-    latitude: Annotated[float, msgspec.Meta(ge=6, le=38)] | None = None
-    longitude: Annotated[float, msgspec.Meta(ge=68, le=98)] | None = None
+    pincode: _Pincode | None = None
+    latitude: _IndianLatitude | None = None
+    longitude: _IndianLongitude | None = None
 
 
 class _ProviderRow(msgspec.Struct, kw_only=True):
@@ -125,9 +145,21 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     fee_rupees: Decimal | None = None
     funding: Literal["online", "clinic", "free"] | None = None
     shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
+    tests: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
 
 
-def recognise(columns: Sequence[str]) -> Format:
+class _PostalCodeRow(msgspec.Struct):
+    pincode: _Pincode
+    latitude: _IndianLatitude
+    longitude: _IndianLongitude
+
+
+def lists_postal_codes(columns: Sequence[str]) -> bool:
+    """Tell from the header whether the file says where postal codes are, and nothing of places that have them."""
+    return set(POSTAL_CODES.row.__struct_fields__) <= set(columns) and not {"name", "address"} & set(columns)
+
+
+def recognise(columns: Sequence[str]) -> Format[Entry]:
     """Tell from the header which kind of file it is; raises BadInput, naming the columns that are missing."""
     fitting = PROVIDERS if any(column.startswith(("provider_", "clinic_")) for column in columns) else HOSPITALS
     # Columns of the hospital directory may hold nothing, but a file without them is some other file.
@@ -141,7 +173,7 @@ def recognise(columns: Sequence[str]) -> Format:
     return fitting
 
 
-def read_row(kind: Format, record: Record) -> Entry:
+def read_row(kind: Format[_T], record: Record) -> _T:
     """Check a row and give what it says; raises BadInput with the reason when it is to be rejected."""
     if record.problem:
         raise BadInput(record.problem)
@@ -173,9 +205,8 @@ def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
     # Without PIN code and coordinates: those get corrected, and the place is still the same.
     content = "|".join(_normalised(text) for text in (row.name, row.address, row.district, row.state))
     identifier = f"nhd:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
-    clinic = Clinic(
-        identifier, row.district, row.state, row.name, row.address, row.pincode, row.latitude, row.longitude
-    )
+    address = row.address.strip(" ,;-")  # what is left where an export joined parts of which some were empty
+    clinic = Clinic(identifier, row.district, row.state, row.name, address, row.pincode, row.latitude, row.longitude)
     gaps = tuple(
         f"no {what}" for what, value in (("pincode", row.pincode), ("coordinates", row.latitude)) if value is None
     )
@@ -198,7 +229,9 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
     languages = _list(row.languages or "") or None
     provider = Provider(identifier=row.provider_identifier, languages=languages, **same)
     fee_paise, funding = _price(row.fee_rupees, row.funding)
-    return Entry(line, clinic, provider, fee_paise, funding, _list(row.specialities), parse_shifts(row.shifts))
+    return Entry(
+        line, clinic, provider, fee_paise, funding, _list(row.specialities), parse_shifts(row.shifts), _tests(row.tests)
+    )
 
 
 def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None, str | None]:
@@ -213,6 +246,18 @@ def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None,
     return int(fee_paise), funding
 
 
+def _tests(text: str) -> tuple[LabTest, ...]:
+    tests: dict[str, LabTest] = {}
+    for part in _list(text):
+        found = re.fullmatch(r"(.{1,200}?) ?= ?(\d{1,7}(?:\.\d\d?)?)", part, re.ASCII)
+        if found is None or Decimal(found[2]) > 1_000_000:
+            raise BadInput(f"tests: {part[:60]!r} does not read like 'Lipid Profile=700', a price up to 1000000 rupees")
+        if slug(found[1]) in tests:
+            raise BadInput(f"tests: {found[1]!r} is there twice")
+        tests[slug(found[1])] = LabTest(found[1], int(Decimal(found[2]) * 100))
+    return tuple(tests.values())
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for part in text.split(";") if (item := part.strip())))
 
@@ -223,3 +268,9 @@ def _normalised(text: str) -> str:
 
 HOSPITALS = Format("hospital directory", _HospitalRow, _hospital_entry, has_identifiers=False)
 PROVIDERS = Format("provider list", _ProviderRow, _provider_entry, has_identifiers=True)
+POSTAL_CODES = Format(
+    "list of postal codes",
+    _PostalCodeRow,
+    lambda line, row: PostalCode(line, row.pincode, row.latitude, row.longitude),
+    has_identifiers=True,
+)

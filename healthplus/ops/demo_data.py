@@ -72,6 +72,8 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     assert last is not None
     specialities = list(FACTS["specialities"])
     await tx.execute(_queries.put_specialities, [slug(name) for name in specialities], specialities)
+    lab_tests = list(FACTS["lab_tests"])
+    await tx.execute(_queries.put_lab_tests, [slug(name) for name in lab_tests], lab_tests)
     maker = Maker(Random(scale.seed), last["clinic_id"], last["provider_id"])  # noqa: S311 - not for secrets
     for city in FACTS["cities"][: scale.cities]:
         city_id = await tx.fetch_value(
@@ -132,6 +134,8 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
     )
     providers, slugs = zip(*directory.specialities, strict=True)
     await tx.execute(_queries.put_provider_specialities, providers, slugs)
+    labs, tests, prices = zip(*directory.lab_tests, strict=True)
+    await tx.execute(_queries.put_provider_lab_tests, labs, tests, prices)
     await tx.copy_rows(
         "directory.provider_clinic",
         ("provider_id", "clinic_id", "fee_paise", "funding"),

@@ -33,6 +33,16 @@ INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT provider_id, speciality_id
 FROM unnest($1::bigint[], $2::text[]) AS given(provider_id, slug) JOIN directory.speciality USING (slug)
 
+-- name: put_lab_tests
+-- As specialities.
+INSERT INTO directory.lab_test (slug, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (slug) DO NOTHING
+
+-- name: put_provider_lab_tests
+-- By the tests' slugs.
+INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
+SELECT provider_id, lab_test_id, price_paise
+FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS given(provider_id, slug, price_paise) JOIN directory.lab_test USING (slug)
+
 -- name: put_books
 -- After the bookings: each book's version is the number of its last event.
 INSERT INTO booking.book (provider_id, version)
@@ -60,8 +70,9 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 
 -- name: analyze
 -- Before the summaries, and so that the very first queries are planned well.
-ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality, schedule.shift,
-    booking.book, booking.booking, booking.event, people.patient, payments.payment, reviews.rating
+ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
+    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, people.patient, payments.payment,
+    reviews.rating
 
 -- name: shown_providers
 -- Those worth showing.

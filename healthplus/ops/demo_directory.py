@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Directory:
     clinics: list[tuple[object, ...]] = field(default_factory=list)
     providers: list[tuple[object, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
+    lab_tests: list[tuple[int, str, int]] = field(default_factory=list)
     posts: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     shifts: dict[int, list[Shift]] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ def person(random: Random, region: str) -> tuple[str, str, str]:
 
 def slug(name: str) -> str:
     """Give a name's address; the names here are plain enough for that."""
-    return name.lower().replace(",", "").replace(" ", "-")
+    return "-".join(re.findall("[a-z0-9]+", name.lower()))
 
 
 class Maker:
@@ -126,6 +128,8 @@ class Maker:
         )
         self._add_post(provider_id, clinic_id, specialities[0])
         slot_minutes, seats = {"hospital": (10, 2), "clinic": (5, 1), "lab": (10, 4)}[kind]
+        if kind == "lab":
+            self._add_lab_tests(provider_id)
         evening = time(14) if slot_minutes == 10 else time(17)
         self._add_shifts(provider_id, [(clinic_id, time(7)), (clinic_id, evening)], slot_minutes, seats)
 
@@ -177,6 +181,12 @@ class Maker:
         funding = self._random.choices(("online", "clinic", "free"), (70, 25, 5))[0]
         fee_paise = 0 if funding == "free" else self._random.randrange(low, high + 1, 50) * 100
         self.directory.posts[provider_id, clinic_id] = (fee_paise, funding)
+
+    def _add_lab_tests(self, provider_id: int) -> None:
+        tests = FACTS["lab_tests"]
+        for name in self._random.sample(list(tests), self._random.randint(len(tests) // 2, len(tests))):
+            low, high = tests[name]
+            self.directory.lab_tests.append((provider_id, slug(name), self._random.randrange(low, high + 1, 10) * 100))
 
     def _add_shifts(self, provider_id: int, starts: Sequence[tuple[int, time]], slot_minutes: int, seats: int) -> None:
         slots_max = 1 if seats > 1 else 3

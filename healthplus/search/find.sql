@@ -31,10 +31,12 @@ CROSS JOIN LATERAL (
 WHERE slug = $1
 
 -- name: postal_code
--- The middle of the clinics with a postal code.
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude) AS latitude,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude) AS longitude
+-- The middle of a postal code; where nobody has said, that of its clinics.
+SELECT latitude, longitude FROM directory.postal_code WHERE postal_code = $1
+UNION ALL
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude)
 FROM directory.clinic WHERE postal_code = $1
+LIMIT 1
 
 -- name: speciality_ids
 -- Specialities by their slugs.

@@ -28,10 +28,12 @@ from healthplus.people.codes import Codes
 from healthplus.people.patients import Patients
 from healthplus.people.secret import Secret, with_secret_key
 from healthplus.people.sessions import KnownTokens
+from healthplus.search.browse import Browse
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
 from healthplus.web.api.common import ApiRequest
+from healthplus.web.api.directory import DirectoryController
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.keys import SECURITY_SCHEMES, tell_quotas
@@ -90,8 +92,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             ResponseHeader(name="Vary", value="Authorization"),
         ],
     )
+    # Apart from those above, whose answers depend on who asks: these may lie in caches that many share.
+    public_api = Router("/api/v1", route_handlers=[DirectoryController], request_class=ApiRequest)
     return Litestar(
-        route_handlers=[api, demo_page] if settings.sandbox_notices else [api],
+        route_handlers=[api, public_api, *([demo_page] if settings.sandbox_notices else [])],
         lifespan=[lifespan],
         exception_handlers={Exception: render},
         before_send=[tell_quotas],
@@ -157,6 +161,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         try:
             yield Services(
                 database=database,
+                browse=Browse(database),
                 book=book,
                 waiting=waiting,
                 payments=payments,

@@ -14,6 +14,7 @@ from healthplus.payments.payments import Payments
 from healthplus.people.codes import Codes
 from healthplus.people.patients import Patients
 from healthplus.people.sessions import KnownTokens
+from healthplus.search.browse import Browse
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
@@ -27,6 +28,7 @@ class Services:
     """One of each, for the life of the process."""
 
     database: Database
+    browse: Browse
     book: Book
     waiting: WaitingUsers
     payments: Payments

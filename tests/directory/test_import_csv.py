@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
-from healthplus.directory.import_csv import Options, Remark, Summary, import_csv, read_entries
+from healthplus.directory.import_csv import Options, Remark, Summary, import_csv, read_file
 from healthplus.errors import BadInput
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"
+REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
 PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
+LABS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,tests\n"
+POSTAL_CODES = "pincode,district,state,latitude,longitude\n"
 
 # Every row an import may write, with the transaction that last did.
 TRACES = """
@@ -22,6 +25,9 @@ TRACES = """
     UNION ALL SELECT 'post', xmin::text, format('%s %s', provider_id, clinic_id) FROM directory.provider_clinic
     UNION ALL SELECT 'speciality', xmin::text, speciality_id::text FROM directory.speciality
     UNION ALL SELECT 'has', xmin::text, format('%s %s', provider_id, speciality_id) FROM directory.provider_speciality
+    UNION ALL SELECT 'test', xmin::text, lab_test_id::text FROM directory.lab_test
+    UNION ALL SELECT 'price', xmin::text, format('%s %s', provider_id, lab_test_id) FROM directory.provider_lab_test
+    UNION ALL SELECT 'postal_code', xmin::text, postal_code FROM directory.postal_code
     UNION ALL SELECT 'shift', xmin::text, shift_id::text FROM schedule.shift
     UNION ALL SELECT 'book', xmin::text, provider_id::text FROM booking.book
     UNION ALL SELECT 'event', xmin::text, format('%s %s', provider_id, seq) FROM booking.event
@@ -56,6 +62,14 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert (summary.accepted, summary.rejected, summary.duplicates) == (3, [], [])
     assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
     assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
+    tests = await db.fetch(
+        """SELECT slug, name, price_paise
+        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) ORDER BY slug"""
+    )
+    assert [tuple(row) for row in tests] == [
+        ("hba1c", "HbA1c", 45000),
+        ("thyroid-profile-t3-t4-tsh", "Thyroid Profile (T3 T4 TSH)", 64950),
+    ]
     prices = await db.fetch("SELECT fee_paise, funding::text FROM directory.provider_clinic ORDER BY fee_paise")
     assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
     doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
@@ -194,7 +208,7 @@ async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_pat
     ],
 )
 def test_rejected_rows(tmp_path: Path, cells: str, reason: str) -> None:
-    entries, summary = read_entries(write(tmp_path, HOSPITALS + cells + "\n"))
+    entries, _, summary = read_file(write(tmp_path, HOSPITALS + cells + "\n"))
     assert entries == []
     (remark,) = summary.rejected
     assert remark.line == 2
@@ -203,14 +217,20 @@ def test_rejected_rows(tmp_path: Path, cells: str, reason: str) -> None:
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, HOSPITALS + '"A\nhospital",Road,Goa,North Goa,,,\n\n,Road,Goa,North Goa,,,\n')
-    entries, summary = read_entries(path)
+    entries, _, summary = read_file(path)
     assert [entry.clinic.name for entry in entries] == ["A hospital"]
     assert summary.rejected == [Remark(5, "name is missing")]
 
 
+def test_addresses_end_in_no_separators(tmp_path: Path) -> None:
+    rows = [f"H{n},{address},Goa,North Goa,,,\n" for n, address in enumerate(('", Road;"', "-4-566 A-B-", "-"))]
+    entries, *_ = read_file(write(tmp_path, HOSPITALS + "".join(rows)))
+    assert [entry.clinic.address for entry in entries] == ["Road", "4-566 A-B", ""]
+
+
 def test_far_coordinates_are_left_out(tmp_path: Path) -> None:
     rows = [f"H{n},Road,Goa,North Goa,,15.5,73.{n}\n" for n in range(5)] + ["Lost,Road,Goa,North Goa,,28.6,77.2\n"]
-    entries, _ = read_entries(write(tmp_path, HOSPITALS + "".join(rows)))
+    entries, *_ = read_file(write(tmp_path, HOSPITALS + "".join(rows)))
     assert [entry.clinic.latitude for entry in entries] == [15.5] * 5 + [None]
     assert entries[-1].gaps == ("no pincode", "coordinates more than 200 km from the rest of the district")
 
@@ -249,7 +269,7 @@ async def test_text_as_people_send_it(
 )
 def test_files_of_no_use(tmp_path: Path, content: bytes, reason: str) -> None:
     with pytest.raises(BadInput, match=reason):
-        read_entries(write(tmp_path, content))
+        read_file(write(tmp_path, content))
 
 
 async def test_header_alone_is_no_error(db: Database, tmp_path: Path) -> None:
@@ -260,6 +280,110 @@ async def test_header_alone_is_no_error(db: Database, tmp_path: Path) -> None:
 async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no time zone"):
         await import_csv(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
+
+
+async def test_tests_are_added_and_their_prices_changed(db: Database, tmp_path: Path) -> None:
+    async def prices() -> dict[str, int]:
+        rows = await db.fetch(
+            """SELECT identifier || ' ' || slug AS what, price_paise FROM directory.provider_lab_test
+            JOIN directory.provider USING (provider_id) JOIN directory.lab_test USING (lab_test_id)"""
+        )
+        return {row["what"]: row["price_paise"] for row in rows}
+
+    first = LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=450; ECG = 0.5\nb,lab,B,c1,One,Pune,MH,hba1c=399.99\n"
+    summary = await import_csv(db, write(tmp_path, first))
+    assert (summary.added["lab_tests"], summary.added["provider_lab_tests"]) == (2, 3)
+    assert await prices() == {"a hba1c": 45000, "a ecg": 50, "b hba1c": 39999}
+    # What a file does not name stays, at whatever of its clinics a laboratory says what it offers.
+    second = (
+        LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=500\na,lab,A,c2,Two,Pune,MH,HbA1c=500;Widal=100\nb,lab,B,c1,One,Pune,MH,\n"
+    )
+    summary = await import_csv(db, write(tmp_path, second))
+    assert (summary.added["provider_lab_tests"], summary.updated["provider_lab_tests"]) == (1, 1)
+    assert await prices() == {"a hba1c": 50000, "a ecg": 50, "a widal": 10000, "b hba1c": 39999}
+    before = await traces(db)
+    again = await import_csv(db, write(tmp_path, second))
+    assert (again.added.total(), again.updated.total(), again.unchanged["provider_lab_tests"]) == (0, 0, 2)
+    assert await traces(db) == before
+    assert await db.fetch_value("SELECT name FROM directory.lab_test WHERE slug = 'hba1c'") == "HbA1c"
+
+
+def test_rejected_tests(tmp_path: Path) -> None:
+    cells = (
+        "HbA1c",
+        "HbA1c=",
+        "=5",
+        "HbA1c=5.123",
+        "HbA1c=-5",
+        "HbA1c=1e3",
+        "HbA1c=1000001",
+        "A=1;a =1",
+        f"{'x' * 201}=1",
+    )
+    rows = [f"p{n},lab,A,c1,One,Pune,MH,{cell}\n" for n, cell in enumerate(cells)]
+    rows += ["a,lab,A,c1,One,Pune,MH,ECG=1\n", "a,lab,A,c2,Two,Pune,MH,X=1;ecg=2\n", "a,lab,A,c1,One,Pune,MH,ECG=3\n"]
+    entries, _, summary = read_file(write(tmp_path, LABS + "".join(rows)))
+    assert [entry.line for entry in entries] == [11]
+    reasons = [text for _, text in summary.rejected]
+    assert all(text.startswith("tests: ") for text in reasons[:9])
+    assert reasons[7] == "tests: 'a' is there twice"
+    assert reasons[9:] == [
+        "line 11 says otherwise about the price of 'ecg'",
+        "line 11 already says otherwise about this provider at this clinic",
+    ]
+
+
+async def test_postal_codes(db: Database, tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        POSTAL_CODES
+        + "411038,PUNE,MAHARASHTRA,18.5,73.8\n"
+        + "411038,PUNE,MAHARASHTRA,18.50,73.8\n"
+        + "411038,PUNE,MAHARASHTRA,18.6,73.8\n"
+        + "41103,PUNE,MAHARASHTRA,18.5,73.8\n"
+        + "011038,,,18.5,73.8\n"
+        + "110001,DELHI,DELHI,,77.2\n"
+        + "110001,DELHI,DELHI,77.2,28.6\n"
+        + "110001,DELHI,DELHI,north,77.2\n"
+        + ",DELHI,DELHI,28.6,77.2\n"
+        + "110001,DELHI,DELHI,28.6,77.2\n",
+    )
+    assert not (await import_csv(db, path, Options(strict=True))).stored
+    assert (await import_csv(db, path, Options(dry_run=True))).added["postal_codes"] == 2
+    assert await traces(db) == []
+    summary = await import_csv(db, path)
+    assert (summary.accepted, summary.duplicates) == (2, [Remark(3, "the same as line 2")])
+    assert summary.rejected == [
+        Remark(4, "line 2 says otherwise about 411038"),
+        Remark(5, "pincode '41103': expected six digits, the first not 0"),
+        Remark(6, "pincode '011038': expected six digits, the first not 0"),
+        Remark(7, "latitude is missing"),
+        Remark(8, "latitude '77.2': expected `float` <= 38.0"),
+        Remark(9, "latitude 'north': expected `float`, got `str`"),
+        Remark(10, "pincode is missing"),
+    ]
+    assert all_accounted_for(summary)
+    # A corrected position moves a code; the others stay.
+    moved = write(tmp_path, "latitude,longitude,pincode\n19,74,411038\n400001\n")
+    assert (await import_csv(db, moved)).updated["postal_codes"] == 1
+    rows = await db.fetch("SELECT * FROM directory.postal_code ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("110001", 28.6, 77.2), ("411038", 19, 74)]
+
+
+def test_places_are_not_taken_for_postal_codes(tmp_path: Path) -> None:
+    """A hospital directory with a misspelt column must not tell where its PIN codes are."""
+    with pytest.raises(BadInput, match="missing: name"):
+        read_file(write(tmp_path, HOSPITALS.replace("name", "hospital") + "A,Road,Goa,North Goa,403001,15.5,73.8\n"))
+
+
+@pytest.mark.skipif(not REAL_POSTAL_CODES.exists(), reason="the real postal codes are not part of this repository")
+async def test_the_real_postal_codes(db: Database) -> None:
+    summary = await import_csv(db, REAL_POSTAL_CODES)
+    assert (summary.rows, summary.accepted, summary.added["postal_codes"]) == (19_416, 19_416, 19_416)
+    before = await traces(db)
+    again = await import_csv(db, REAL_POSTAL_CODES)
+    assert (again.added.total(), again.updated.total(), again.unchanged["postal_codes"]) == (0, 0, 19_416)
+    assert await traces(db) == before
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real directory is not part of this repository")

@@ -41,6 +41,17 @@ async def test_every_provider_has_two_shifts_of_36_slots_a_day(db: Database) -> 
         "SELECT min(seats) FROM schedule.shift JOIN directory.provider USING (provider_id) WHERE type = 'lab'"
     )
     assert seats > 1
+    offered = await db.fetch(
+        """SELECT type::text, count(lab_test_id)
+        FROM directory.provider LEFT JOIN directory.provider_lab_test USING (provider_id)
+        GROUP BY provider_id"""
+    )
+    assert {kind: min(n for k, n in offered if k == kind) > 0 for kind, _ in offered} == {
+        "doctor": False,
+        "hospital": False,
+        "clinic": False,
+        "lab": True,
+    }
 
 
 async def test_what_is_shown_is_there(db: Database) -> None:

@@ -16,7 +16,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
     SELECT provider.provider_id, clinic.clinic_id, clinic.city_id, provider.type,
         array_to_tsvector(array(
             SELECT DISTINCT term FROM unnest(
-                named.words || search.words(concat_ws(' ', clinic.address, city.name, said.specialities))
+                named.words || search.words(concat_ws(' ', clinic.address, city.name, said.specialities, offered.tests))
                 || array(SELECT 'n:' || word FROM unnest(named.words) AS word)
                 || array['type:' || provider.type, 'city:' || clinic.city_id, 'clinic:' || clinic.clinic_id]
                 || said.terms || ('pin:' || clinic.postal_code)
@@ -43,6 +43,11 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
         WHERE provider_speciality.provider_id = provider.provider_id
     ) AS said
+    CROSS JOIN LATERAL (
+        SELECT string_agg(name, ' ') AS tests
+        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
+        WHERE provider_lab_test.provider_id = provider.provider_id
+    ) AS offered
     CROSS JOIN LATERAL (
         SELECT array_agg(coalesce(open.first_start, -1) ORDER BY weekday) AS first_starts,
             array_agg(coalesce(open.last_start, -1) ORDER BY weekday) AS last_starts,
@@ -99,8 +104,10 @@ BEGIN
         ids := array(
             SELECT DISTINCT provider_id
             FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN changed USING (city_id));
-    ELSE
+    ELSIF TG_ARGV[0] = 'speciality_id' THEN
         ids := array(SELECT DISTINCT provider_id FROM directory.provider_speciality JOIN changed USING (speciality_id));
+    ELSE
+        ids := array(SELECT DISTINCT provider_id FROM directory.provider_lab_test JOIN changed USING (lab_test_id));
     END IF;
     PERFORM search.refresh(ids) WHERE ids <> '{}';
     RETURN NULL;
@@ -133,7 +140,9 @@ BEGIN
         ('schedule.shift', 'provider_id', 'INSERT UPDATE DELETE'),
         ('directory.clinic', 'clinic_id', 'UPDATE'),
         ('directory.city', 'city_id', 'UPDATE'),
-        ('directory.speciality', 'speciality_id', 'UPDATE')
+        ('directory.speciality', 'speciality_id', 'UPDATE'),
+        ('directory.provider_lab_test', 'provider_id', 'INSERT UPDATE DELETE'),
+        ('directory.lab_test', 'lab_test_id', 'UPDATE')
     ) AS source(source_table, key_column, events) LOOP
         FOR event IN SELECT * FROM regexp_split_to_table(source.events, ' ') AS name LOOP
             EXECUTE format(

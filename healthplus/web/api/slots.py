@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 from litestar import Controller, Response, get
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import load
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.common import READ_PROBLEMS, ProviderId, checked_instant, patient_or_anyone
+from healthplus.web.api.etags import IfNoneMatch, names
 from healthplus.web.api.models import ID_MAX, Slot, Slots
 from healthplus.web.services import AnyRequest, services
 
@@ -36,7 +37,7 @@ class SlotsController(Controller):
         ] = None,
         clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="Default: all of them.")] = None,
         slots_needed: Annotated[int, QueryParameter(ge=1, le=20, description="Consecutive slots.")] = 1,
-        if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
+        if_none_match: IfNoneMatch = None,
     ) -> Response[Slots]:
         """Show which of a provider's slots are free, held, booked or mine; anyone may look."""
         book = services(request).book
@@ -51,7 +52,7 @@ class SlotsController(Controller):
         asked = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *stamp)
         etag = f'"{hashlib.sha256(repr(asked).encode()).hexdigest()[:32]}"'
         headers = {"ETag": etag}
-        if if_none_match is not None and _names(if_none_match, etag):
+        if names(if_none_match, etag):
             return Response(content=None, status_code=304, headers=headers)  # type: ignore[arg-type]
         rows = await book.chart(provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id)
         if not rows and not await services(request).database.fetch_value(queries.provider_exists, provider_id):
@@ -68,8 +69,3 @@ class SlotsController(Controller):
             for row in rows
         ]
         return Response(Slots(provider_id, starts_from, starts_before, slots_needed, slots), headers=headers)
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    # Weak comparison, as RFC 9110 has it for this header: a proxy that compresses makes our tag a weak one.
-    return if_none_match.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))

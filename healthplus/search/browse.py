@@ -1,0 +1,100 @@
+"""Looking around in the directory: what there is, without a search."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from healthplus.database import Database, Record, load
+from healthplus.errors import BadInput, NotFound
+
+queries = load(Path(__file__).with_name("browse.sql"))
+
+COUNT_SECONDS_MAX = 30
+"""The most that a list with counts lags behind the directory."""
+
+Document: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
+
+
+class Recounted(Generic[_T]):
+    """A value that is dear to work out, for all who ask: at most `seconds_max` old, and renewed after half of that.
+
+    Counting a directory of 500,000 providers takes a second, which only the first to ask should have to wait.
+    """
+
+    def __init__(self, count: Callable[[], Awaitable[_T]], seconds_max: float = COUNT_SECONDS_MAX) -> None:
+        self._count = count
+        self._seconds_max = seconds_max
+        self._counted_at = float("-inf")
+        self._value: _T
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def get(self) -> _T:
+        """Give the value; raises what counting raised, once the last good one is too old."""
+        age = time.monotonic() - self._counted_at
+        if age > self._seconds_max / 2 and self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew())
+            # Whoever needs the outcome awaits it; if nobody does, it is tried again and need not be reported.
+            self._renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
+        if age > self._seconds_max:
+            assert self._renewal is not None
+            await asyncio.shield(self._renewal)
+        return self._value
+
+    async def _renew(self) -> None:
+        try:
+            began = time.monotonic()
+            self._value = await self._count()
+            self._counted_at = began
+        finally:
+            self._renewal = None
+
+
+class Browse:
+    """What anyone may read of the directory."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.cities = self._list(queries.cities)
+        """Cities that have providers, by name, with how many of each type."""
+        self.specialities = self._list(queries.specialities)
+        """All specialities, by name, with how many providers have each."""
+        self.lab_tests = self._list(queries.lab_tests)
+        """The catalogue of laboratory tests, by name, with how many providers offer each."""
+
+    def _list(self, query: str) -> Recounted[list[Record]]:
+        return Recounted(lambda: self._database.fetch(query))
+
+    async def clinic(self, clinic_id: int, limit: int, offset: int) -> tuple[Document, list[Document]]:
+        """Give a clinic's page, and as many of its providers. Raises NotFound."""
+        clinic = await self._database.fetch_value(queries.clinic, clinic_id)
+        if clinic is None:
+            raise NotFound("There is no such clinic; the page of a provider names those where they work.")
+        rows = await self._database.fetch(queries.clinic_providers, clinic_id, limit, offset)
+        return clinic, [row["document"] for row in rows]
+
+    async def provider(self, provider_id: int) -> Document:
+        """Give a provider's page, with the next three times free at each clinic at this moment. Raises NotFound."""
+        provider: Document | None = await self._database.fetch_value(queries.provider, provider_id)
+        if provider is None:
+            raise NotFound("There is no such provider; search for one.")
+        return provider
+
+    async def lab_test_providers(
+        self, test_slug: str, city_slug: str, limit: int, offset: int
+    ) -> tuple[Record, list[Document]]:
+        """Give a test and who offers it in a city, cheapest first. Raises NotFound, or BadInput about the city."""
+        lab_test = await self._database.fetch_row(queries.lab_test, test_slug)
+        if lab_test is None:
+            raise NotFound("There is no such test; GET /api/v1/lab-tests lists them.")
+        city_id = await self._database.fetch_value(queries.city_id, city_slug)
+        if city_id is None:
+            raise BadInput(f"city: there is no city {city_slug!r}; GET /api/v1/cities lists them.")
+        async with self._database.transaction() as tx:
+            await tx.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            rows = await tx.fetch(queries.lab_test_providers, lab_test["lab_test_id"], city_id, limit, offset)
+        return lab_test, [row["document"] for row in rows]

@@ -1,0 +1,97 @@
+-- The parts that pages of clinics and of providers share.
+
+CREATE FUNCTION search.specialities(p_provider_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object('slug', slug, 'name', name) ORDER BY name), '[]')
+    FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+    WHERE provider_id = p_provider_id
+$$;
+
+CREATE FUNCTION search.position(p_latitude double precision, p_longitude double precision) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_latitude IS NOT NULL AND p_longitude IS NOT NULL
+        THEN jsonb_build_object('latitude', p_latitude, 'longitude', p_longitude) END
+$$;
+
+CREATE FUNCTION search.place(p_clinic directory.clinic, p_city directory.city) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'id', p_clinic.clinic_id, 'name', p_clinic.name, 'address', p_clinic.address, 'postal_code', p_clinic.postal_code,
+        'phone', p_clinic.phone, 'position', search.position(p_clinic.latitude, p_clinic.longitude),
+        'city', jsonb_build_object(
+            'slug', p_city.slug, 'name', p_city.name, 'state', p_city.state, 'time_zone', p_city.time_zone,
+            'position', search.position(p_city.latitude, p_city.longitude)))
+$$;
+
+-- Whether a shift takes place on the first day of its weekday from p_today on: the days' usual times are this week's.
+CREATE FUNCTION search.is_this_week(p_shift schedule.shift, p_today date) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_shift.valid @> p_today + (p_shift.weekday - extract(isodow FROM p_today)::integer + 7) % 7
+$$;
+
+-- When a clinic is open by its providers' shifts: what overlaps or touches is one stretch. Many doctors keep the same hours.
+CREATE FUNCTION search.clinic_hours(p_clinic_id bigint, p_today date) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(
+        jsonb_build_object(
+            'weekday', weekday,
+            'start', to_char(make_interval(mins => lower(stretch)), 'HH24:MI'),
+            'end', to_char(make_interval(mins => upper(stretch)), 'HH24:MI'))
+        ORDER BY weekday, stretch), '[]')
+    FROM (
+        SELECT weekday, range_agg(int4range(
+            (extract(epoch FROM starts) / 60)::integer, (extract(epoch FROM ends) / 60)::integer)) AS stretches
+        FROM (
+            SELECT DISTINCT weekday, starts, ends
+            FROM directory.provider_clinic JOIN schedule.shift USING (provider_id, clinic_id)
+            WHERE clinic_id = p_clinic_id AND search.is_this_week(shift, p_today)
+        ) AS hours
+        GROUP BY weekday
+    ) AS day
+    CROSS JOIN LATERAL unnest(stretches) AS stretch
+$$;
+
+-- Whether anyone works at a clinic at this moment. As schedule.openings has it, but for all of a clinic's providers at once.
+CREATE FUNCTION search.is_open(p_clinic_id bigint, p_time_zone text, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT
+        FROM (SELECT (p_now AT TIME ZONE p_time_zone)::date AS today OFFSET 0) AS clock
+        CROSS JOIN directory.provider_clinic JOIN schedule.shift USING (provider_id, clinic_id)
+        WHERE clinic_id = p_clinic_id AND weekday = extract(isodow FROM today) AND valid @> today
+            AND (today + starts) AT TIME ZONE p_time_zone <= p_now AND (today + ends) AT TIME ZONE p_time_zone > p_now
+            AND NOT EXISTS (
+                SELECT FROM schedule.leave
+                WHERE leave.provider_id = provider_clinic.provider_id AND leave.during @> p_now
+                    AND (leave.clinic_id IS NULL OR leave.clinic_id = p_clinic_id)))
+$$;
+
+-- A provider's shifts at a clinic, by day.
+CREATE FUNCTION search.provider_hours(p_provider_id bigint, p_clinic_id bigint, p_today date) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(
+        jsonb_build_object(
+            'weekday', weekday, 'start', left(starts::text, 5), 'end', left(ends::text, 5), 'slot_minutes', slot_minutes)
+        ORDER BY weekday, starts), '[]')
+    FROM schedule.shift
+    WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND search.is_this_week(shift, p_today)
+$$;
+
+-- The earliest p_count starts at a clinic that anyone could hold now, as far ahead as can be booked.
+-- Looks in growing steps, as booking.next_free does: they are nearly always found in the first.
+CREATE FUNCTION search.next_free(p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz)
+RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    times timestamptz[] := '{}';
+    steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
+    reach interval;
+BEGIN
+    SELECT make_interval(days => max_booking_days + 2) INTO reach FROM directory.provider WHERE provider_id = p_provider_id;
+    FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
+        EXIT WHEN steps[i] > reach OR cardinality(times) = p_count;
+        SELECT times || array_agg(starts_at ORDER BY starts_at) INTO times
+        FROM (
+            SELECT DISTINCT starts_at
+            FROM booking.runs(
+                p_provider_id, p_clinic_id, p_now + steps[i] - interval '8 hours', p_now + least(steps[i + 1], reach), 1, p_now)
+            WHERE cardinality(times) = 0 OR starts_at > times[cardinality(times)]
+            ORDER BY starts_at LIMIT p_count - cardinality(times)
+        ) AS further;
+    END LOOP;
+    RETURN times;
+END $$;

@@ -1,0 +1,111 @@
+"""Browsing the directory: the same answer for everyone, who need not say who they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias, TypeVar
+
+import msgspec
+from litestar import Controller, Response, get
+from litestar.params import PathParameter, QueryParameter
+
+from healthplus.database import Record
+from healthplus.search.browse import Recounted
+from healthplus.web.api.common import PROBLEMS, ProviderId
+from healthplus.web.api.directory_models import (
+    Cities,
+    Clinic,
+    CountedCity,
+    CountedName,
+    LabTestProvider,
+    LabTestProviders,
+    LabTests,
+    Named,
+    Provider,
+    Specialities,
+    slots_url,
+)
+from healthplus.web.api.etags import NOT_MODIFIED, IfNoneMatch, tagged
+from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.paging import Page, ResultsPerPage, paged, window
+from healthplus.web.services import AnyRequest, services
+
+# Counts lag anyway. A page is asked for anew each time, as changes in the directory are to be seen at once.
+_LIST, _PAGE = "public, max-age=10", "public, no-cache"
+
+_PROBLEMS = {status: PROBLEMS[status] for status in (400, 404, 503)}
+_SLUG = "^[a-z0-9]+(-[a-z0-9]+)*$"
+ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+LabTestSlug: TypeAlias = Annotated[str, PathParameter(pattern=_SLUG, max_length=300)]
+CitySlug: TypeAlias = Annotated[str, QueryParameter(pattern=_SLUG, max_length=300, description="As in GET /cities.")]
+
+_T = TypeVar("_T")
+
+
+class DirectoryController(Controller):
+    tags = ("Directory",)
+
+    @get("/cities", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
+    async def cities(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[Cities]:
+        """List the cities that have providers."""
+        return tagged(Cities(await _all(services(request).browse.cities, CountedCity)), if_none_match, _LIST)
+
+    @get("/specialities", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
+    async def specialities(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[Specialities]:
+        """List the specialities."""
+        found = await _all(services(request).browse.specialities, CountedName)
+        return tagged(Specialities(found), if_none_match, _LIST)
+
+    @get("/lab-tests", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
+    async def lab_tests(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[LabTests]:
+        """List the tests that laboratories offer."""
+        return tagged(LabTests(await _all(services(request).browse.lab_tests, CountedName)), if_none_match, _LIST)
+
+    @get("/lab-tests/{slug:str}/providers", responses={**NOT_MODIFIED, **_PROBLEMS, 422: PROBLEMS[422]})
+    async def lab_test_providers(
+        self,
+        request: AnyRequest,
+        slug: LabTestSlug,
+        city: CitySlug,
+        page: Page = 1,
+        results_per_page: ResultsPerPage = 30,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[LabTestProviders]:
+        """List who offers a test in a city, cheapest first; the Link header leads to the other pages."""
+        lab_test, found = await services(request).browse.lab_test_providers(slug, city, *window(page, results_per_page))
+        providers, links = paged(request, page, results_per_page, found)
+        shown = LabTestProviders(
+            Named(lab_test["slug"], lab_test["name"]),
+            page,
+            results_per_page,
+            msgspec.convert(providers, list[LabTestProvider]),
+        )
+        return tagged(shown, if_none_match, _PAGE, links)
+
+    @get("/clinics/{clinic_id:int}", responses={**NOT_MODIFIED, **_PROBLEMS})
+    async def clinic(
+        self,
+        request: AnyRequest,
+        clinic_id: ClinicId,
+        page: Page = 1,
+        results_per_page: ResultsPerPage = 30,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[Clinic]:
+        """Show a clinic and a page of its providers, itself first; the Link header leads to the other pages."""
+        found, providers = await services(request).browse.clinic(clinic_id, *window(page, results_per_page))
+        shown, links = paged(request, page, results_per_page, providers)
+        paging = {"page": page, "results_per_page": results_per_page, "providers": shown}
+        return tagged(msgspec.convert(found | paging, Clinic), if_none_match, _PAGE, links)
+
+    @get("/providers/{provider_id:int}", responses={**NOT_MODIFIED, **_PROBLEMS})
+    async def provider(
+        self, request: AnyRequest, provider_id: ProviderId, if_none_match: IfNoneMatch = None
+    ) -> Response[Provider]:
+        """Show a provider: who they are, and where, when and for how much they can be seen."""
+        found = await services(request).browse.provider(provider_id)
+        for clinic in found["clinics"]:
+            clinic["slots_url"] = slots_url(provider_id, clinic["id"])
+        return tagged(msgspec.convert(found, Provider), if_none_match, _PAGE)
+
+
+async def _all(counted: Recounted[list[Record]], kind: type[_T]) -> list[_T]:
+    return [msgspec.convert(dict(row), kind) for row in await counted.get()]

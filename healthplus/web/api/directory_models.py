@@ -1,0 +1,194 @@
+"""The documents that show the directory. Times of day are the city's; a weekday is ISO 8601's, Monday is 1."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Position(Struct):
+    """Degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
+
+
+class City(Struct):
+    """`slug` is its name in addresses."""
+
+    slug: str
+    name: str
+    state: str
+    time_zone: str
+    position: Position | None
+
+
+class ProviderCounts(Struct):
+    """How many there are, by type."""
+
+    doctor: int
+    hospital: int
+    clinic: int
+    lab: int
+
+
+class CountedCity(City):
+    """A city, and how many providers of each type it has: one who works at two clinics of it counts once."""
+
+    providers: ProviderCounts
+
+
+class Cities(Struct):
+    """Cities that have providers, by name. Counts may be half a minute old."""
+
+    cities: list[CountedCity]
+
+
+class Named(Struct):
+    """`slug` is the name in addresses."""
+
+    slug: str
+    name: str
+
+
+class CountedName(Named):
+    """`providers`: how many have or offer it."""
+
+    providers: int
+
+
+class Specialities(Struct):
+    """All specialities, by name. Counts may be half a minute old."""
+
+    specialities: list[CountedName]
+
+
+class LabTests(Struct):
+    """All laboratory tests, by name. Counts may be half a minute old."""
+
+    lab_tests: list[CountedName]
+
+
+class PricedLabTest(Named):
+    """A test, and what it costs at one provider."""
+
+    price_paise: int
+
+
+class ClinicLabTest(PricedLabTest):
+    """A test that a provider at a clinic offers."""
+
+    provider_id: int
+
+
+class Hours(Struct):
+    """From `start` to `end`, both HH:MM; a day ends at 24:00."""
+
+    weekday: int
+    start: str
+    end: str
+
+
+class ShiftHours(Hours):
+    """Hours of one provider, in slots of so many minutes."""
+
+    slot_minutes: int
+
+
+class Place(Struct):
+    """Where a clinic is."""
+
+    id: int
+    name: str
+    address: str
+    postal_code: str | None
+    phone: str | None
+    position: Position | None
+    city: City
+
+
+class ClinicProvider(Struct):
+    """A provider at a clinic; `rating` is the mean of 1 to 5 stars. A fee of 0 paid at the clinic is told there."""
+
+    id: int
+    type: str
+    name: str
+    specialities: list[Named]
+    rating: float | None
+    rating_count: int
+    accepts_new_patients: bool
+    fee_paise: int
+    funding: str
+
+
+class Clinic(Place):
+    """A clinic's page. It is open when anyone works there: `opening_times` in a usual week, `open_now` with leave."""
+
+    opening_times: list[Hours]
+    open_now: bool
+    lab_tests: list[ClinicLabTest]
+    page: int
+    results_per_page: int
+    providers: list[ClinicProvider]
+
+
+class Workplace(Place):
+    """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone."""
+
+    fee_paise: int
+    funding: str
+    opening_times: list[ShiftHours]
+    next_free: list[datetime]
+    slots_url: str
+
+
+class Provider(Struct):
+    """A provider's page. `rating` is the mean of 1 to 5 stars; `max_booking_days`: how far ahead they can be booked."""
+
+    id: int
+    type: str
+    name: str
+    salutation: str | None
+    given_name: str | None
+    family_name: str | None
+    gender: str | None
+    specialities: list[Named]
+    languages: list[str]
+    bio: str | None
+    image_url: str | None
+    email: str | None
+    phone: str | None
+    practising_since: int | None
+    experience_years: int | None
+    accepts_new_patients: bool
+    max_booking_days: int
+    rating: float | None
+    rating_count: int
+    lab_tests: list[PricedLabTest]
+    clinics: list[Workplace]
+
+
+class LabTestProvider(Struct):
+    """Who offers a test, at which price, and at which clinics of the city."""
+
+    id: int
+    type: str
+    name: str
+    rating: float | None
+    rating_count: int
+    price_paise: int
+    clinics: list[Place]
+
+
+class LabTestProviders(Struct):
+    """Who offers a test in a city, cheapest first."""
+
+    lab_test: Named
+    page: int
+    results_per_page: int
+    providers: list[LabTestProvider]
+
+
+def slots_url(provider_id: int, clinic_id: int) -> str:
+    return f"/api/v1/providers/{provider_id}/slots?clinic_id={clinic_id}"

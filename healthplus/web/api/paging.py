@@ -1,0 +1,47 @@
+"""Lists in pages: the two parameters, and the links to other pages (RFC 8288)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode
+
+from litestar.params import QueryParameter
+
+from healthplus.web.services import AnyRequest
+
+RESULTS_PER_PAGE_MAX = 30
+PAGE_MAX = 66
+"""Nobody turns so many pages, and the further the page, the more rows are read only to be passed over. Some 2,000 results:
+of more than that, search does not compare the dates (search.dated_max)."""
+
+Page: TypeAlias = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")]
+ResultsPerPage: TypeAlias = Annotated[
+    int,
+    QueryParameter(ge=1, le=RESULTS_PER_PAGE_MAX, description=f"A whole number from 1 to {RESULTS_PER_PAGE_MAX}."),
+]
+
+_T = TypeVar("_T")
+
+
+def window(page: int, results_per_page: int) -> tuple[int, int]:
+    """Give a query's LIMIT and OFFSET: one row more than is shown, which tells whether there is a next page."""
+    return results_per_page + 1, (page - 1) * results_per_page
+
+
+def paged(
+    request: AnyRequest, page: int, results_per_page: int, rows: Sequence[_T]
+) -> tuple[Sequence[_T], dict[str, str]]:
+    """Give the rows of a `window` that are shown, and the Link header with the pages there are before and after them.
+
+    Its addresses are the request's own, but for `page`; without scheme and host, so that they hold behind any proxy.
+    """
+    pages = {"first": 1}
+    if page > 1:
+        pages["prev"] = page - 1
+    if len(rows) > results_per_page and page < PAGE_MAX:
+        pages["next"] = page + 1
+    path = quote(request.scope["path"])
+    query = [pair for pair in parse_qsl(request.scope["query_string"].decode("latin-1"), True) if pair[0] != "page"]
+    links = (f'<{path}?{urlencode([*query, ("page", number)])}>; rel="{rel}"' for rel, number in pages.items())
+    return rows[:results_per_page], {"Link": ", ".join(links)}

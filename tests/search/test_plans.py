@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from healthplus.database import Database
+from healthplus.search.browse import queries
+from tests.search.plans import assert_indexed
+from tests.web.world import PROVIDER, World
+
+_HIDDEN_SCAN = """
+CREATE FUNCTION public.hidden() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN RETURN (SELECT count(*) FROM directory.provider WHERE bio <> ''); END $$"""
+
+
+async def test_pages_are_read_by_keys(db: Database) -> None:
+    await World.make(db)
+    await assert_indexed(db, queries.clinic, 1)
+    await assert_indexed(db, queries.clinic_providers, 1, 31, 0)
+    await assert_indexed(db, queries.provider, PROVIDER)
+    await assert_indexed(db, queries.lab_test, "hba1c")
+    await assert_indexed(db, queries.city_id, "pune")
+    planned = "SET LOCAL plan_cache_mode = force_custom_plan"
+    await assert_indexed(db, queries.lab_test_providers, 1, 1, 31, 0, settings=planned)
+
+
+async def test_whole_tables_are_noticed(db: Database) -> None:
+    await World.make(db)
+    await db.execute(_HIDDEN_SCAN)
+    for sql, args in (
+        ("SELECT FROM directory.provider WHERE bio = $1", ("none",)),
+        ("SELECT name FROM directory.provider ORDER BY provider_id", ()),
+        (queries.cities, ()),
+        ("SELECT public.hidden()", ()),
+    ):
+        with pytest.raises(AssertionError, match=r"Scan|end to end"):
+            await assert_indexed(db, sql, *args)
+    await assert_indexed(db, "SELECT FROM directory.provider WHERE bio = $1", "none", small={"provider"})
+    await db.execute("DROP FUNCTION public.hidden()")
