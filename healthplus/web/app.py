@@ -28,6 +28,7 @@ from healthplus.people.codes import Codes
 from healthplus.people.patients import Patients
 from healthplus.people.secret import Secret, with_secret_key
 from healthplus.people.sessions import KnownTokens
+from healthplus.search.learning import WordLearning
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
@@ -37,6 +38,7 @@ from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.me import MeController
 from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
+from healthplus.web.api.suggest import SuggestController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
 from healthplus.web.api.webhooks import WebhooksController
 from healthplus.web.client_address import TrustedProxies
@@ -70,6 +72,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
+            SuggestController,
             SlotsController,
             HoldsController,
             AppointmentsController,
@@ -143,6 +146,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
                 notices.run,
                 codes.run,
                 clock.run,
+                WordLearning(database).run,
             )
         ]
         loop = asyncio.get_running_loop()
