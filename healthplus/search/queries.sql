@@ -50,8 +50,9 @@ WITH near AS (
 )
 SELECT asked, everywhere.word, everywhere.frequency, everywhere.curated, coalesce(own.frequency, 0) AS frequency_here
 FROM near
-JOIN search.word AS everywhere ON everywhere.city_id = 0 AND everywhere.word = near.word
-LEFT JOIN search.word AS own ON own.city_id = $4::bigint AND own.word = near.word
+-- LIMIT: a look-up for each, and not one pass over all words there are.
+CROSS JOIN LATERAL (SELECT * FROM search.word WHERE city_id = 0 AND word = near.word LIMIT 1) AS everywhere
+LEFT JOIN LATERAL (SELECT * FROM search.word WHERE city_id = $4::bigint AND word = near.word LIMIT 1) AS own ON true
 
 -- name: learn_words
 -- Count the directory's words; $1 are the curated ones.

@@ -61,7 +61,7 @@ MEANT = [
     ("", "🦷 ✨", ["everybody"], None),
     ("", "🦷 dentist 🦷", ["Asha Rao"], None),
     ("", "\0dentist\ud800", ["Asha Rao"], None),
-    ("", "ＤＥＮＴＩＳＴ", ["Asha Rao"], None),
+    ("", "\N{FULLWIDTH LATIN CAPITAL LETTER D}entist", ["Asha Rao"], None),
     ("", "'); DROP TABLE directory.city; --", [], None),
     ("", "dentist' | 'speciality:1", [], None),
     ("", "den:* & !(|)<-> tist\\", [], None),
@@ -83,7 +83,7 @@ async def test_what_is_typed_is_understood(db: Database) -> None:
         assert len(understood.words) <= 12
 
     # What is new in the directory is understood at once.
-    await db.execute("INSERT INTO directory.city (slug, name) VALUES ('navi-mumbai', 'Navi Mumbai'), ('thane', 'Thana')")
+    await db.execute("INSERT INTO directory.city (slug, name) VALUES ('nova', 'Navi Mumbai'), ('thane', 'Thana')")
     city_id = await db.fetch_value("SELECT city_id FROM directory.city WHERE slug = 'thane'")
     assert (await understand(db, "skin thana", None)).city_id == city_id
     await db.execute("UPDATE directory.city SET name = 'Thane' WHERE slug = 'thane'")
@@ -107,8 +107,8 @@ async def test_the_vocabulary_is_normal(db: Database) -> None:
     assert VOCABULARY.dropped.isdisjoint(VOCABULARY.phrases)
 
 
-_NASTY = st.text(st.sampled_from("ab é'\"\\:*&|!()<>-@\0\ud800१कि़🦷ＡﷺIİ\u0301\u200d0"), max_size=60)
-_KEYWORDS = st.text(max_size=60) | _NASTY | st.lists(st.sampled_from(sorted(VOCABULARY.phrases)), max_size=20).map(" ".join)
+_NASTY = st.text(st.sampled_from("ab é'\"\\:*&|!()<>-@\0\ud800१कि़🦷\uff21ﷺIİ\u0301\u200d0"), max_size=60)
+_PHRASES = st.lists(st.sampled_from(sorted(VOCABULARY.phrases)), max_size=20).map(" ".join)
 
 
 def test_any_text_gives_valid_queries(dsn: str) -> None:
@@ -126,7 +126,7 @@ def test_any_text_gives_valid_queries(dsn: str) -> None:
         @settings(
             max_examples=300, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
         )
-        @given(keyword=_KEYWORDS)
+        @given(keyword=st.text(max_size=60) | _NASTY | _PHRASES)
         def any_text(keyword: str) -> None:
             runner.run(check(keyword))
 

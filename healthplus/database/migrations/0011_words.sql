@@ -23,9 +23,9 @@ CREATE TABLE search.term (
     id bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     whole boolean NOT NULL,  -- the name in its own order
-    PRIMARY KEY (kind, id, key)
+    PRIMARY KEY (key, kind, id)
 );
-CREATE INDEX term_key ON search.term (key);
+CREATE INDEX term_id ON search.term (id);
 
 -- The same for providers and clinics, in each city where they can be visited; the preferred have a larger number.
 CREATE TYPE search.name_kind AS ENUM ('provider', 'clinic');
@@ -35,7 +35,7 @@ CREATE TABLE search.name (
     city_id bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     preference integer NOT NULL,
-    PRIMARY KEY (kind, id, city_id, key)
+    PRIMARY KEY (id, kind, city_id, key)
 );
 CREATE INDEX name_key ON search.name (key);
 CREATE INDEX name_start ON search.name (left(key, 3), preference DESC);

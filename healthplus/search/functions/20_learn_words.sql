@@ -39,6 +39,7 @@ BEGIN
     SELECT city_id, word, frequency, now_so.curated FROM now_so
     ON CONFLICT (city_id, word) DO UPDATE SET frequency = excluded.frequency, curated = excluded.curated
         WHERE (known.frequency, known.curated) IS DISTINCT FROM (excluded.frequency, excluded.curated);
+    ANALYZE search.word;  -- plans made while it was small read all of it
     INSERT INTO search.words_learnt (at) VALUES (public.app_now())
     ON CONFLICT (only_row) DO UPDATE SET at = excluded.at;
     RETURN (SELECT count(*) FROM search.word);

@@ -24,7 +24,7 @@ BEGIN
     CROSS JOIN LATERAL (SELECT count(*) AS providers FROM directory.provider_clinic AS post WHERE post.clinic_id = clinic.clinic_id) AS c
     CROSS JOIN LATERAL search.name_keys(clinic.name)
     WHERE clinic_id = ANY(p_clinic_ids) AND providers > 0
-    ON CONFLICT (kind, id, city_id, key) DO UPDATE SET preference = excluded.preference;
+    ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
 END $$;
 
 -- Bring the names of these providers up to date, in each city where they work; those whom many have rated are preferred. The lock
@@ -41,7 +41,7 @@ BEGIN
         WHERE post.provider_id = provider.provider_id) AS cities
     CROSS JOIN LATERAL search.name_keys(provider.name)
     WHERE provider_id = ANY(p_provider_ids)
-    ON CONFLICT (kind, id, city_id, key) DO UPDATE SET preference = excluded.preference;
+    ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
 END $$;
 
 -- Triggers keep their functions, which are therefore replaced in place.
