@@ -218,6 +218,10 @@ WITH given AS (
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
+-- name: learn_words
+-- At the end: what is spelt how is judged by the directory's own words.
+SELECT search.learn_words()
+
 -- name: lock_books
 -- As every verb does before it changes a schedule; in one order, although no verb ever holds two. Only the rows: they exclude,
 -- while the verbs' advisory lock keeps arrivals in order, and thousands of those would fill the server's lock table.

@@ -253,6 +253,7 @@ def _steps(tables: dict[str, list[_Row]], gaining: list[Entry]) -> Iterator[_Ste
     if tables["posts"]:
         yield "analyze_when", []
     yield from _batches("reopen_books", books)
+    yield "learn_words", []
 
 
 def _batches(table: str, rows: list[_Row]) -> Iterator[_Step]:

@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
-from healthplus.search.keyword import city_slug, understand
+from healthplus.search.keyword import understand
+from healthplus.search.vocabulary import VOCABULARY, normal_words
 
 queries = load(Path(__file__).with_name("find.sql"))
 
@@ -83,6 +84,7 @@ class _Wanted(Struct, kw_only=True):
     """The database's `search.wanted`."""
 
     terms: str | None = None
+    city_id: int | None = None
     name_terms: str | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -104,22 +106,24 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
 
     Raises BadInput, naming parameters as SearchDoctors does, when what is asked makes no sense together.
     """
-    city = None
-    if asked.city:
-        city = await database.fetch_row(queries.city, city_slug(asked.city))
-        if city is None:
-            return []
+    city = await city_named(database, asked.city) if asked.city else None
+    if asked.city and city is None:
+        return []
     understood = await understand(database, asked.keyword, city and city["city_id"])
     if city is None and understood.city_id is not None:
         city = await database.fetch_row(queries.city_by_id, understood.city_id)
     now: datetime = await database.fetch_value(queries.now)
     around = await _around(database, asked, city)
     starts_from, starts_before = _window(asked, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
-    parts = [understood.terms, *await _chosen(database, asked)]
-    if city is not None and asked.city and around.radius_m is None:
-        parts.append(_one_of("city", [city["city_id"]]))
+    parts = [part for part in (understood.terms, *await _chosen(database, asked)) if part]
+    city_id = city["city_id"] if city and asked.city and (asked.latitude is not None or asked.radius_km is None) else None
+    if parts and city_id is not None:
+        # Among the terms, the index puts both together; where there is nothing but a city, an index of its own is quicker.
+        parts.append(_one_of("city", [city_id]))
+        city_id = None
     wanted = _Wanted(
-        terms=" & ".join(f"({part})" for part in parts if part) or None,
+        terms=" & ".join(f"({part})" for part in parts) or None,
+        city_id=city_id,
         name_terms=understood.name_terms or None,
         latitude=around.latitude,
         longitude=around.longitude,
@@ -136,6 +140,14 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
         ordering=asked.order.value,
     )
     return await database.fetch(queries.find, structs.asdict(wanted), skip, count)
+
+
+async def city_named(database: Database, text: str) -> Record | None:
+    """Give the city that is called so, as the query `city` has it; its slug, its name, and older names of it will do."""
+    phrase = " ".join(await normal_words(database, text))
+    known = VOCABULARY.phrases.get(phrase)
+    slugs = sorted({text, phrase.replace(" ", "-")} | (known.cities if known else set()))
+    return await database.fetch_row(queries.city, slugs, phrase)
 
 
 class _Around(Struct):

@@ -18,17 +18,18 @@ JOIN search.listing ON listing.provider_id = found.provider_id AND listing.clini
 ORDER BY found.position
 
 -- name: city
--- A city by its slug: its clock, and its middle, which is that of its clinics where nobody has said.
-SELECT city_id, time_zone, place.latitude, place.longitude
-FROM directory.city
-CROSS JOIN LATERAL (
-    SELECT city.latitude, city.longitude WHERE city.latitude IS NOT NULL AND city.longitude IS NOT NULL
+-- The city with one of the slugs $1, or whose name's words are $2: its clock, and its middle.
+SELECT city_id, time_zone, place.*
+FROM directory.city CROSS JOIN LATERAL search.middle(city) AS place
+WHERE city_id = (
+    SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL
-    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.longitude)
-    FROM directory.clinic WHERE clinic.city_id = city.city_id
-    LIMIT 1
-) AS place
-WHERE slug = $1
+    SELECT id FROM search.term WHERE key = $2 AND kind = 'city' AND whole
+    LIMIT 1)
+
+-- name: city_by_id
+-- The same, by its id.
+SELECT city_id, time_zone, place.* FROM directory.city CROSS JOIN LATERAL search.middle(city) AS place WHERE city_id = $1
 
 -- name: postal_code
 -- The middle of a postal code; where nobody has said, that of its clinics.

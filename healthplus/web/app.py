@@ -29,11 +29,13 @@ from healthplus.people.patients import Patients
 from healthplus.people.secret import Secret, with_secret_key
 from healthplus.people.sessions import KnownTokens
 from healthplus.search.browse import Browse
+from healthplus.search.learning import WordLearning
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.api.directory import DirectoryController
+from healthplus.web.api.doctors import CityProvidersController, DoctorsController
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.keys import SECURITY_SCHEMES, tell_quotas
@@ -41,6 +43,7 @@ from healthplus.web.api.me import MeController
 from healthplus.web.api.ratings import RatingsController
 from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
+from healthplus.web.api.suggest import SuggestController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
 from healthplus.web.api.webhooks import WebhooksController
 from healthplus.web.client_address import TrustedProxies
@@ -74,6 +77,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
+            DoctorsController,
+            CityProvidersController,
+            SuggestController,
             SlotsController,
             HoldsController,
             AppointmentsController,
@@ -153,6 +159,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
                 notices.run,
                 codes.run,
                 clock.run,
+                WordLearning(database).run,
             )
         ]
         loop = asyncio.get_running_loop()

@@ -30,7 +30,7 @@ async def test_the_openapi_document_lists_every_route(http: httpx.AsyncClient, a
         for method in getattr(route, "methods", ())
         if method != "OPTIONS" and not route.path.startswith("/api/v1/openapi.json")
     }
-    assert len(routes) == 40
+    assert len(routes) == 43
     assert {(path, method) for path, item in document["paths"].items() for method in item} == routes
     for path, method in routes:
         operation = document["paths"][path][method]

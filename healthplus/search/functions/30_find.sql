@@ -1,5 +1,15 @@
 -- Finding providers: filters that the listings alone decide, then when each is first free, then the order asked for.
 
+-- The middle of a city; where nobody has said, that of its clinics.
+CREATE FUNCTION search.middle(p_city directory.city) RETURNS TABLE (latitude double precision, longitude double precision)
+LANGUAGE sql STABLE AS $$
+    SELECT p_city.latitude, p_city.longitude WHERE p_city.latitude IS NOT NULL AND p_city.longitude IS NOT NULL
+    UNION ALL
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY clinic.longitude)
+    FROM directory.clinic WHERE clinic.city_id = p_city.city_id
+    LIMIT 1
+$$;
+
 -- The local day on which a provider is first free at a clinic from p_from and before p_before (NULL: as far as can be booked),
 -- in days since 1970-01-01, as exactly as the book says; NULL when there is none.
 CREATE FUNCTION search.first_free_day(

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from litestar import Controller, Response, get
 from litestar.di import Provide
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from healthplus.database import Record
-from healthplus.errors import BadInput
-from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, find
+from healthplus.errors import BadInput, NotFound
+from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.common import PROBLEMS, checked_instant
 from healthplus.web.api.models import ID_MAX
-from healthplus.web.api.paging import PAGE_MAX, link_header
+from healthplus.web.api.keys import needs_key
+from healthplus.web.api.paging import Page, ResultsPerPage, paged, window
 from healthplus.web.services import AnyRequest, services
 
-RESULTS_MAX = 30
 RADIUS_KM_MAX = 500
 RUPEES_MAX = 1_000_000
 TEXT_MAX = 20_000
 
-SortingOrder: TypeAlias = Literal[
-    "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
-    "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc",
+SortingOrder: TypeAlias = Annotated[
+    Literal[
+        "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
+        "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc",
+    ] | None,
+    QueryParameter(
+        description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc date,type,asc "
+        "date,type,desc; the direction holds for all that an order names. Date is the first available day. Without it, "
+        "whoever is named so comes first, then by rating."
+    ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
 _Instant: TypeAlias = Annotated[
@@ -82,24 +89,15 @@ class BriefQuery:
     includeSpellcheck: Annotated[  # noqa: N815 - the brief's
         Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
     ] = "no"
-    results_per_page: Annotated[
-        int, QueryParameter(ge=1, le=RESULTS_MAX, description=f"A whole number from 1 to {RESULTS_MAX}.")
-    ] = 20
-    sorting_order: Annotated[
-        SortingOrder | None,
-        QueryParameter(
-            description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
-            "date,type,asc date,type,desc; the direction holds for all that an order names. Date is the first available day. "
-            "Without it, whoever is named so comes first, then by rating."
-        ),
-    ] = None
+    results_per_page: ResultsPerPage = 20
+    sorting_order: SortingOrder = None
 
 
 @dataclass(frozen=True)
 class MoreQuery:
     """What patients expect beyond the brief."""
 
-    page: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")] = 1
+    page: Page = 1
     speciality: Annotated[
         list[str] | None,
         QueryParameter(max_items=30, description="Slugs from /specialities; may be repeated, for any of several."),
@@ -179,12 +177,16 @@ class DoctorsAndSpellcheck(Struct):
 class DoctorsController(Controller):
     path = "/doctors"
     tags = ("Search",)
-    dependencies = {  # noqa: RUF012 - Litestar's own way
+    dependencies: ClassVar = {
         "brief": Provide(BriefQuery, sync_to_thread=False),
         "more": Provide(MoreQuery, sync_to_thread=False),
     }
 
-    @get(operation_id="SearchDoctors", responses={status: PROBLEMS[status] for status in (400, 422, 503)})
+    @get(
+        operation_id="SearchDoctors",
+        responses={status: PROBLEMS[status] for status in (400, 422, 503)},
+        **needs_key("search"),
+    )
     async def search_doctors(
         self, request: AnyRequest, brief: BriefQuery, more: MoreQuery
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
@@ -193,14 +195,16 @@ class DoctorsController(Controller):
         doctors, headers = await _page(request, asked, more.page, brief.results_per_page)
         if brief.includeSpellcheck == "no":
             return Response(doctors, headers=headers)
-        meant = await did_you_mean(services(request).database, brief.keyword, asked.city)
+        database = services(request).database
+        city = await city_named(database, asked.city) if asked.city else None
+        meant = await did_you_mean(database, brief.keyword, city and city["city_id"])
         return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
 
 
 class CityProvidersController(Controller):
     path = "/cities/{slug:str}/providers"
     tags = ("Directory",)
-    dependencies = {"more": Provide(MoreQuery, sync_to_thread=False)}  # noqa: RUF012
+    dependencies: ClassVar = {"more": Provide(MoreQuery, sync_to_thread=False)}
 
     @get(responses={status: PROBLEMS[status] for status in (400, 404, 422, 503)})
     async def city_providers(
@@ -209,19 +213,20 @@ class CityProvidersController(Controller):
         slug: Annotated[str, PathParameter(description="From /cities.")],
         more: MoreQuery,
         results_per_page: ResultsPerPage = 20,
-        sorting_order: Sorting = None,
+        sorting_order: SortingOrder = None,
     ) -> Response[list[Doctor]]:
         """Show a city's doctors, hospitals, clinics and labs, as SearchDoctors does."""
         brief = BriefQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
-        if not await is_city(services(request).database, slug):
+        if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
         doctors, headers = await _page(request, _asked(brief, more), more.page, results_per_page)
         return Response(doctors, headers=headers)
 
 
 async def _page(request: AnyRequest, asked: Asked, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
-    rows = await find(services(request).database, asked, (page - 1) * count, count + 1)
-    return [_doctor(row) for row in rows[:count]], link_header(request, page, has_more=len(rows) > count)
+    limit, offset = window(page, count)
+    rows, headers = paged(request, page, count, await find(services(request).database, asked, offset, limit))
+    return [_doctor(row) for row in rows], headers
 
 
 def _asked(brief: BriefQuery, more: MoreQuery) -> Asked:
@@ -250,6 +255,12 @@ def _asked(brief: BriefQuery, more: MoreQuery) -> Asked:
         accepts_new_patients=more.accepts_new_patients,
         order=Order.BEST if brief.sorting_order is None else Order(brief.sorting_order.replace(",", "_")),
     )
+
+
+def _in_reach(name: str, instant: datetime) -> datetime:
+    # Without an offset, it is read on the city's clock later on.
+    checked_instant(name, instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+    return instant
 
 
 def _position(lat_long: str) -> tuple[float, float]:

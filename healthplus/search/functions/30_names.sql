@@ -1,0 +1,140 @@
+-- A text's words as they begin a name: without the titles, which begin too many.
+CREATE FUNCTION search.name_words(p_text text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT array_agg(word ORDER BY at)
+    FROM unnest(search.words(p_text)) WITH ORDINALITY AS said(word, at)
+    WHERE word <> ALL ('{dr,prof,mr,mrs,ms,shri,smt}')
+$$;
+
+-- The keys of a name: its words in order, from each of the first eight on, the ones before it last.
+CREATE FUNCTION search.name_keys(p_name text) RETURNS TABLE (key text, whole boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT left(array_to_string(words[first:] || words[:first - 1], ' '), 100), min(first) = 1
+    FROM search.name_words(p_name) AS words, generate_series(1, least(cardinality(words), 8)) AS first
+    WHERE first = 1 OR words[first] <> ALL ('{and,of,the,at,in,for}')
+    GROUP BY 1
+$$;
+
+-- Bring the names of these clinics up to date; those with many providers are preferred.
+CREATE FUNCTION search.refresh_clinic_names(p_clinic_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM directory.clinic WHERE clinic_id = ANY(p_clinic_ids) ORDER BY clinic_id FOR NO KEY UPDATE;
+    DELETE FROM search.name WHERE kind = 'clinic' AND id = ANY(p_clinic_ids);
+    INSERT INTO search.name (kind, id, city_id, key, preference)
+    SELECT 'clinic', clinic_id, city_id, key, providers
+    FROM directory.clinic
+    CROSS JOIN LATERAL (SELECT count(*) AS providers FROM directory.provider_clinic AS post WHERE post.clinic_id = clinic.clinic_id) AS c
+    CROSS JOIN LATERAL search.name_keys(clinic.name)
+    WHERE clinic_id = ANY(p_clinic_ids) AND providers > 0
+    ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
+END $$;
+
+-- Bring the names of these providers up to date, in each city where they work; those whom many have rated are preferred. The lock
+-- makes what is read here the last word: without it a name and a place that change at the same time would each miss the other.
+CREATE FUNCTION search.refresh_names(p_provider_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) ORDER BY provider_id FOR NO KEY UPDATE;
+    DELETE FROM search.name WHERE kind = 'provider' AND id = ANY(p_provider_ids);
+    INSERT INTO search.name (kind, id, city_id, key, preference)
+    SELECT 'provider', provider_id, city_id, key, rating_count
+    FROM directory.provider
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT city_id FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id)
+        WHERE post.provider_id = provider.provider_id) AS cities
+    CROSS JOIN LATERAL search.name_keys(provider.name)
+    WHERE provider_id = ANY(p_provider_ids)
+    ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
+END $$;
+
+-- Triggers keep their functions, which are therefore replaced in place.
+CREATE OR REPLACE FUNCTION search.provider_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[] := ARRAY(
+        SELECT provider_id FROM now_so JOIN before USING (provider_id)
+        WHERE (now_so.name, now_so.rating_count) IS DISTINCT FROM (before.name, before.rating_count));
+BEGIN
+    IF ids <> '{}' THEN
+        PERFORM search.refresh_names(ids);
+    END IF;
+    RETURN NULL;
+END $$;
+-- There is no trigger for new and removed providers: they are new and removed at clinics too.
+CREATE OR REPLACE TRIGGER search_name_changed AFTER UPDATE ON directory.provider
+REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_renamed();
+
+CREATE OR REPLACE FUNCTION search.provider_placed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    providers bigint[];
+    clinics bigint[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM now_so;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM before;
+    ELSE  -- a change of the price changes no place
+        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics
+        FROM (
+            (SELECT provider_id, clinic_id FROM before EXCEPT SELECT provider_id, clinic_id FROM now_so)
+            UNION ALL
+            (SELECT provider_id, clinic_id FROM now_so EXCEPT SELECT provider_id, clinic_id FROM before)) AS moved;
+    END IF;
+    IF providers IS NOT NULL THEN
+        PERFORM search.refresh_clinic_names(clinics), search.refresh_names(providers);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER search_name_placed AFTER INSERT ON directory.provider_clinic
+REFERENCING NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+CREATE OR REPLACE TRIGGER search_name_displaced AFTER DELETE ON directory.provider_clinic
+REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+CREATE OR REPLACE TRIGGER search_name_moved AFTER UPDATE ON directory.provider_clinic
+REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+
+CREATE OR REPLACE FUNCTION search.clinic_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed bigint[] := ARRAY(
+        SELECT clinic_id FROM now_so JOIN before USING (clinic_id)
+        WHERE (now_so.name, now_so.city_id) IS DISTINCT FROM (before.name, before.city_id));
+    moved bigint[] := ARRAY(
+        SELECT DISTINCT provider_id
+        FROM now_so JOIN before USING (clinic_id) JOIN directory.provider_clinic USING (clinic_id)
+        WHERE now_so.city_id <> before.city_id);
+BEGIN
+    IF changed <> '{}' THEN
+        PERFORM search.refresh_clinic_names(changed), search.refresh_names(moved);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER search_name_changed AFTER UPDATE ON directory.clinic
+REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.clinic_changed();
+
+-- Cities and specialities are few and seldom change: a row at a time.
+CREATE OR REPLACE FUNCTION search.term_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    -- The table's own name is the kind, its column the id.
+    its_kind search.term_kind := TG_TABLE_NAME;
+    its_id bigint := (to_jsonb(coalesce(NEW, OLD)) ->> (TG_TABLE_NAME || '_id'))::bigint;
+BEGIN
+    DELETE FROM search.term WHERE kind = its_kind AND id = its_id;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO search.term (kind, id, key, whole) SELECT its_kind, its_id, key, whole FROM search.name_keys(NEW.name);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.city
+FOR EACH ROW EXECUTE FUNCTION search.term_changed();
+CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.speciality
+FOR EACH ROW EXECUTE FUNCTION search.term_changed();
+
+-- A directory that is older than these tables; a migration that empties them has them filled anew.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM search.term) THEN
+        INSERT INTO search.term (kind, id, key, whole)
+        SELECT 'city'::search.term_kind, city_id, key, whole FROM directory.city CROSS JOIN LATERAL search.name_keys(name)
+        UNION ALL
+        SELECT 'speciality', speciality_id, key, whole FROM directory.speciality CROSS JOIN LATERAL search.name_keys(name);
+    END IF;
+    IF NOT EXISTS (SELECT FROM search.name) AND EXISTS (SELECT FROM directory.provider_clinic) THEN
+        PERFORM search.refresh_clinic_names(ARRAY(SELECT clinic_id FROM directory.clinic)),
+            search.refresh_names(ARRAY(SELECT provider_id FROM directory.provider));
+    END IF;
+END $$;

@@ -1,0 +1,120 @@
+"""What somebody who has typed the beginning of a keyword may want: specialities, symptoms, cities, and names."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from healthplus.database import Database, Record, load
+from healthplus.search.vocabulary import VOCABULARY, WORD_LENGTH_MAX, WORDS_MAX, sendable
+
+_queries = load(Path(__file__).with_name("queries.sql"))
+
+LIMIT_MAX = 10
+_PHRASES_MAX = 40  # of words.toml that are looked at
+_SYMPTOMS_MAX = 5
+
+
+class Suggestion(Struct, omit_defaults=True):
+    """`text` to show, and by `kind` (speciality, symptom, city, clinic, provider) what it leads to.
+
+    A symptom is a keyword to search for. `matched` is what else a city or speciality is called, if that was typed.
+    `city` and `speciality` are slugs; a provider or clinic has the city it is in, and `details` tell it from namesakes.
+    """
+
+    kind: str
+    text: str
+    matched: str | None = None
+    speciality: str | None = None
+    city: str | None = None
+    clinic_id: int | None = None
+    provider_id: int | None = None
+    details: list[str] = []
+
+
+# Every phrase that means a speciality or a city, by each of its words first: `pain` completes to `back pain`.
+_STARTS = sorted(
+    (" ".join(words[at:] + words[:at]), at, phrase)
+    for phrase, meaning in VOCABULARY.phrases.items()
+    if meaning.specialities or meaning.cities
+    for words in [phrase.split()]
+    for at in range(len(words))
+    if at == 0 or words[at] not in VOCABULARY.dropped
+)
+
+
+async def city_named(database: Database, slug: str) -> int | None:
+    """Give the city of a slug, or None."""
+    city_id: int | None = await database.fetch_value(_queries.city_named, sendable(slug))
+    return city_id
+
+
+async def suggest(database: Database, typed: str, city_id: int | None, limit: int) -> list[Suggestion]:
+    """Complete any text; names of providers and clinics only those of a city, if one is given.
+
+    Half of the places are kept for names, the preferred ones first, and half for the rest; what one half does not need
+    is the other's.
+    """
+    words = await database.fetch_value(_queries.name_words, sendable(typed))
+    start = " ".join(word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX])
+    if not start:
+        return []
+    phrases = _phrases(start)
+    rows = await database.fetch(
+        _queries.suggested_terms,
+        start,
+        sorted({slug for phrase in phrases for slug in VOCABULARY.phrases[phrase].cities}),
+        sorted({slug for phrase in phrases for slug in VOCABULARY.phrases[phrase].specialities}),
+    )
+    terms = _terms(phrases, rows)
+    names = [_name(row) for row in await database.fetch(_queries.suggested_names, start, city_id, limit)]
+    return [*terms[: max(limit - len(names), (limit + 1) // 2)], *names][:limit]
+
+
+def _phrases(start: str) -> list[str]:
+    first = bisect_left(_STARTS, (start,))
+    found = [entry for entry in _STARTS[first : first + _PHRASES_MAX] if entry[0].startswith(start)]
+    # Those that begin so, the shorter first.
+    return list(dict.fromkeys(phrase for _, _, phrase in sorted(found, key=lambda e: (e[1] > 0, len(e[0]), e[0]))))
+
+
+def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
+    known = {(row["kind"], row["slug"]): row["name"] for row in rows}
+    # What is called so comes first, then what is also called so, then symptoms.
+    matched: dict[tuple[str, str], str | None] = {
+        (row["kind"], row["slug"]): None for row in rows if row["called_so"] is not None
+    }
+    symptoms = []
+    for phrase in phrases:
+        meaning = VOCABULARY.phrases[phrase]
+        meant = {("speciality", slug) for slug in meaning.specialities} | {("city", slug) for slug in meaning.cities}
+        if meaning.is_symptom:
+            symptoms += [Suggestion("symptom", phrase)] if meant & known.keys() else []
+        else:
+            for pair in sorted(meant & known.keys()):
+                matched.setdefault(pair, phrase)
+    terms = [
+        Suggestion(
+            kind,
+            known[kind, slug],
+            matched=phrase,
+            speciality=slug if kind == "speciality" else None,
+            city=slug if kind == "city" else None,
+        )
+        for (kind, slug), phrase in matched.items()
+    ]
+    return [*terms, *symptoms[:_SYMPTOMS_MAX]]
+
+
+def _name(row: Record) -> Suggestion:
+    return Suggestion(
+        row["kind"],
+        row["name"],
+        city=row["city"],
+        clinic_id=row["id"] if row["kind"] == "clinic" else None,
+        provider_id=row["id"] if row["kind"] == "provider" else None,
+        details=[*row["specialities"], row["city_name"]],
+    )

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, get
+from litestar.params import QueryParameter
+
+from healthplus.errors import NotFound
+from healthplus.search.suggest import LIMIT_MAX, Suggestion, city_named, suggest
+from healthplus.web.api.common import PROBLEMS
+from healthplus.web.services import AnyRequest, services
+
+
+class SuggestController(Controller):
+    path = "/suggest"
+    tags = ("Search",)
+
+    @get(responses={status: PROBLEMS[status] for status in (400, 404, 503)})
+    async def suggest(
+        self,
+        request: AnyRequest,
+        q: Annotated[str, QueryParameter(max_length=200, description="What has been typed so far.")],
+        city: Annotated[
+            str | None, QueryParameter(max_length=200, description="A city's slug: names only of providers there.")
+        ] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many at most.")] = LIMIT_MAX,
+    ) -> list[Suggestion]:
+        """Complete a keyword while it is typed; anyone may ask. An empty list means that nothing is called so."""
+        database = services(request).database
+        city_id = None
+        if city is not None and (city_id := await city_named(database, city)) is None:
+            raise NotFound(
+                f"There is no city with the slug {city!r}; `city` takes one, such as pune, or may be left out."
+            )
+        return await suggest(database, q, city_id, limit)

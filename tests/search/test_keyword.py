@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from healthplus.database import Database
+from healthplus.search.keyword import understand
+from healthplus.search.learning import learn_words
+from healthplus.search.vocabulary import VOCABULARY
+from tests.search.world import find, make_directory
+
+SKIN = ["Meera Joshi", "Rohan Patil"]
+HOSPITALS = ["Heart Care Hospital", "Krishna Hospital", "Poona Hospital"]
+
+# In a city ("" is everywhere), a keyword, whom it finds, and which city it names.
+MEANT = [
+    ("", "Dermatologist", SKIN, None),
+    ("", "best skin doctor near me", SKIN, None),
+    ("", "त्वचा का डॉक्टर", SKIN, None),
+    ("", "त्वचा", SKIN, None),
+    ("", "acné", SKIN, None),
+    ("", "bombay skin doctor", ["Meera Joshi"], "mumbai"),
+    ("", "SKIN-DOCTOR, मुंबई!", ["Meera Joshi"], "mumbai"),
+    ("", "dentist pune", ["Asha Rao"], "pune"),
+    ("", "dentist kothrud", ["Asha Rao"], None),
+    ("", "दांत", ["Asha Rao"], None),
+    ("", "daant ka doctor", ["Asha Rao"], None),
+    ("", "asha rao dentist", ["Asha Rao"], None),
+    ("", "Dr. Asha Rao", ["Asha Rao"], None),
+    ("", "asha", ["Asha Rao", "Hari Nair"], None),
+    ("", "kothru", ["Asha Rao", "Rohan Patil"], None),
+    ("", "ko", [], None),
+    ("", "411038", ["Asha Rao", "Rohan Patil"], None),
+    ("", "skin 411038", ["Rohan Patil"], None),
+    ("", "411", [], None),
+    ("", "heart", ["Heart Care Hospital", "Hari Nair"], None),
+    ("", "heart specialist", ["Hari Nair"], None),
+    ("", "chest pain bandra", ["Hari Nair"], None),
+    ("", "back pain bombay", [], "mumbai"),
+    ("", "back pain poona", ["Poona Hospital"], "pune"),
+    ("", "orthopedic", ["Poona Hospital"], None),
+    ("", "pediatrician", ["Ruby Hall Clinic"], None),
+    ("", "gynecologist", ["Mata Clinic"], None),
+    ("", "lady doctor", ["Mata Clinic"], None),
+    ("", "pregnancy", ["Mata Clinic"], None),
+    ("", "hospital", HOSPITALS, None),
+    ("", "hospitals in mumbai", ["Heart Care Hospital"], "mumbai"),
+    ("", "nursing home", ["Krishna Nursing Home", *HOSPITALS], None),
+    ("", "lab", ["Sai Lab"], None),
+    ("", "diagnostic centre", ["Sai Lab"], None),
+    ("pune", "poona hospital", ["Poona Hospital", "Krishna Hospital"], "pune"),
+    ("mumbai", "poona", ["Meera Joshi"], "pune"),
+    ("", "krishna hospital", ["Krishna Hospital"], None),
+    ("", "aurangabad", ["Mata Clinic", "Sai Lab"], None),
+    ("aurangabad", "aurangabad", ["Sai Lab"], "aurangabad"),
+    ("", "clear eye care", [], None),
+    ("", "best doctor for me", ["everybody"], None),
+    ("", "", ["everybody"], None),
+    ("", "🦷 ✨", ["everybody"], None),
+    ("", "🦷 dentist 🦷", ["Asha Rao"], None),
+    ("", "\0dentist\ud800", ["Asha Rao"], None),
+    ("", "\N{FULLWIDTH LATIN CAPITAL LETTER D}entist", ["Asha Rao"], None),
+    ("", "'); DROP TABLE directory.city; --", [], None),
+    ("", "dentist' | 'speciality:1", [], None),
+    ("", "den:* & !(|)<-> tist\\", [], None),
+    ("", "x" * 10_000, [], None),
+    ("", "dentist " + "🦷" * 10_000, ["Asha Rao"], None),
+    ("", "dentist " * 2_000, ["Asha Rao"], None),
+]
+
+
+async def test_what_is_typed_is_understood(db: Database) -> None:
+    cities = await make_directory(db)
+    await learn_words(db)
+    slugs = {city_id: slug for slug, city_id in cities.items()}
+    for city, keyword, providers, named in MEANT:
+        shown = keyword[:40]
+        assert (shown, await find(db, keyword, cities.get(city))) == (shown, providers)
+        understood = await understand(db, keyword, cities.get(city))
+        assert (shown, slugs.get(understood.city_id or 0)) == (shown, named)
+        assert len(understood.words) <= 12
+
+    # What is new in the directory is understood at once.
+    await db.execute("INSERT INTO directory.city (slug, name) VALUES ('nova', 'Navi Mumbai'), ('thane', 'Thana')")
+    city_id = await db.fetch_value("SELECT city_id FROM directory.city WHERE slug = 'thane'")
+    assert (await understand(db, "skin thana", None)).city_id == city_id
+    await db.execute("UPDATE directory.city SET name = 'Thane' WHERE slug = 'thane'")
+    assert (await understand(db, "skin thane", None)).city_id == city_id
+    assert (await understand(db, "skin thana", None)).city_id is None
+    assert (await understand(db, "skin navi mumbai", None)).city_id == city_id - 1
+    await db.execute("INSERT INTO directory.speciality (slug, name) VALUES ('sports-medicine', 'Sports Medicine')")
+    new = await db.fetch_value("SELECT max(speciality_id) FROM directory.speciality")
+    assert f"'speciality:{new}'" in (await understand(db, "sports medicine", None)).terms
+    await db.execute("DELETE FROM directory.speciality WHERE slug = 'sports-medicine'")
+    assert f"'speciality:{new}'" not in (await understand(db, "sports medicine", None)).terms
+
+
+async def test_the_vocabulary_is_normal(db: Database) -> None:
+    """As search.words would write it, or its phrases would never be found; and what is dropped means nothing else."""
+    phrases = [*VOCABULARY.phrases, *VOCABULARY.dropped]
+    rows = await db.fetch(
+        "SELECT phrase, array_to_string(search.words(phrase), ' ') AS normal FROM unnest($1::text[]) AS phrase", phrases
+    )
+    assert [row["phrase"] for row in rows if row["phrase"] != row["normal"]] == []
+    assert VOCABULARY.dropped.isdisjoint(VOCABULARY.phrases)
+
+
+_NASTY = st.text(st.sampled_from("ab é'\"\\:*&|!()<>-@\0\ud800१कि़🦷\uff21ﷺIİ\u0301\u200d0"), max_size=60)
+_PHRASES = st.lists(st.sampled_from(sorted(VOCABULARY.phrases)), max_size=20).map(" ".join)
+
+
+def test_any_text_gives_valid_queries(dsn: str) -> None:
+    with asyncio.Runner() as runner:
+        db = runner.run(Database.connect(dsn, min_size=1, max_size=1))
+        runner.run(make_directory(db))
+
+        async def check(keyword: str) -> None:
+            understood = await understand(db, keyword, None)
+            texts = (understood.terms, understood.name_terms)
+            assert len({bool(text) for text in texts}) == 1
+            for text in texts:
+                await db.fetch_value("SELECT $1::tsquery", text)
+
+        @settings(
+            max_examples=300, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        )
+        @given(keyword=st.text(max_size=60) | _NASTY | _PHRASES)
+        def any_text(keyword: str) -> None:
+            runner.run(check(keyword))
+
+        any_text()
+        runner.run(db.close())
