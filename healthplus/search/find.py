@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
 from healthplus.search.keyword import understand
-from healthplus.search.vocabulary import VOCABULARY, normal_words
+from healthplus.search.vocabulary import VOCABULARY, normal_words, sendable
 
 queries = load(Path(__file__).with_name("find.sql"))
 
@@ -116,7 +116,9 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
     around = await _around(database, asked, city)
     starts_from, starts_before = _window(asked, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
     parts = [part for part in (understood.terms, *await _chosen(database, asked)) if part]
-    city_id = city["city_id"] if city and asked.city and (asked.latitude is not None or asked.radius_km is None) else None
+    city_id = (
+        city["city_id"] if city and asked.city and (asked.latitude is not None or asked.radius_km is None) else None
+    )
     if parts and city_id is not None:
         # Among the terms, the index puts both together; where there is nothing but a city, an index of its own is quicker.
         parts.append(_one_of("city", [city_id]))
@@ -135,7 +137,7 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
         practising_since_max=None if asked.experience_years_min is None else now.year - asked.experience_years_min,
         rating_min=asked.rating_min,
         gender=asked.gender,
-        language=asked.language and asked.language.lower(),
+        language=asked.language and sendable(asked.language).lower(),
         accepts_new_patients=asked.accepts_new_patients,
         ordering=asked.order.value,
     )
@@ -146,7 +148,7 @@ async def city_named(database: Database, text: str) -> Record | None:
     """Give the city that is called so, as the query `city` has it; its slug, its name, and older names of it will do."""
     phrase = " ".join(await normal_words(database, text))
     known = VOCABULARY.phrases.get(phrase)
-    slugs = sorted({text, phrase.replace(" ", "-")} | (known.cities if known else set()))
+    slugs = sorted({sendable(text), phrase.replace(" ", "-")} | (known.cities if known else set()))
     return await database.fetch_row(queries.city, slugs, phrase)
 
 
@@ -167,7 +169,11 @@ async def _around(database: Database, asked: Asked, city: Record | None) -> _Aro
         place = city
     if place is None or place["latitude"] is None:
         if radius_km is not None or asked.order is Order.DISTANCE_ASC:
-            what = "postal_code: nobody knows where this is" if asked.postal_code else "radius and distance,asc: from where"
+            what = (
+                "postal_code: nobody knows where this is"
+                if asked.postal_code
+                else "radius and distance,asc: from where"
+            )
             raise BadInput(f"{what}; give lat_long, or a postal_code or city that is known here.")
         return _Around()
     return _Around(place["latitude"], place["longitude"], radius_km and radius_km * 1000)
@@ -193,13 +199,13 @@ def _window(asked: Asked, time_zone: ZoneInfo, now: datetime) -> tuple[datetime 
 async def _chosen(database: Database, asked: Asked) -> list[str]:
     parts = []
     if asked.specialities:
-        ids = await database.fetch_value(queries.speciality_ids, asked.specialities)
+        ids = await database.fetch_value(queries.speciality_ids, [sendable(slug) for slug in asked.specialities])
         parts.append(_one_of("speciality", ids))
     if asked.types:
         parts.append(_one_of("type", asked.types))
     if asked.clinic_id is not None:
         parts.append(_one_of("clinic", [asked.clinic_id]))
-    if asked.postal_code is not None and asked.radius_km is None and asked.latitude is None:
+    if asked.postal_code is not None and (asked.radius_km is None or asked.latitude is not None):
         parts.append(_one_of("pin", [asked.postal_code]))
     return parts
 

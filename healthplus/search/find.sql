@@ -41,7 +41,7 @@ LIMIT 1
 
 -- name: speciality_ids
 -- Specialities by their slugs.
-SELECT array_agg(speciality_id) FROM directory.speciality WHERE slug = ANY($1::text[])
+SELECT coalesce(array_agg(speciality_id), '{}') FROM directory.speciality WHERE slug = ANY($1::text[])
 
 -- name: now
 -- The product's clock.

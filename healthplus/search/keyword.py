@@ -23,10 +23,10 @@ _NO_MEANING = Meaning()
 
 @dataclass(frozen=True)
 class Understood:
-    """A keyword as texts to cast to `tsquery`: `terms` to find by, `name_terms` to rank by; both "" when it says nothing.
+    """A keyword as texts to cast to `tsquery`: `terms` to find by, `name_terms` to rank by; "" when it says nothing.
 
-    `name_terms` wants all its words in the names, whatever they mean; "" where it is but one phrase that means something, as who
-    asks for a dentist does not want somebody of that name first.
+    `name_terms` wants all its words in the names, whatever they mean; "" where it is but one word that means something:
+    who asks for a dentist does not want whoever is called so first.
     `city_id` is the one city that the keyword names. `words` are those that were considered, in order.
     """
 
@@ -60,7 +60,7 @@ async def understand(database: Database, keyword: str, city_id: int | None) -> U
     plain = [word for part in kept for word in part.words]
     return Understood(
         terms=" & ".join(_alternatives(part, reading.plain) for part in kept),
-        name_terms="" if len(kept) == 1 and kept[0].has_meaning else " & ".join(map(reading.name, plain)),
+        name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(reading.name, plain)),
         city_id=next(iter(cities)) if len(cities) == 1 else None,
         words=tuple(word for part in reading.parts for word in part.words),
     )

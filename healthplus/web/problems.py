@@ -145,7 +145,8 @@ def _ours(request: AnyRequest, error: Exception) -> HealthPlusError:
             return errors.NotFound()  # no row has such an id
         takes = _what_parameters_take(request)
         said = "; ".join(
-            f"{one.get('key', 'value').rstrip('_')}: {takes.get(one.get('key'), one['message']).rstrip('.')}" for one in wrong
+            f"{one.get('key', 'value').rstrip('_')}: {takes.get(one.get('key'), one['message']).rstrip('.')}"
+            for one in wrong
         )
         return errors.Malformed(f"{said or error.detail.partition(' for path ')[0]}.")
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -158,7 +159,10 @@ def _ours(request: AnyRequest, error: Exception) -> HealthPlusError:
 def _what_parameters_take(request: AnyRequest) -> dict[str | None, str]:
     """Give what the asked route's documentation says of its query parameters, by their names in Python."""
     handler = request.route_handler
-    signatures = [handler.parsed_fn_signature, *(one.parsed_fn_signature for one in handler.resolve_dependencies().values())]
+    signatures = [
+        handler.parsed_fn_signature,
+        *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()),
+    ]
     return {
         name: field.kwarg_definition.description
         for signature in signatures

@@ -35,7 +35,7 @@ MEANT = [
     ("", "411038", ["Asha Rao", "Rohan Patil"], None),
     ("", "skin 411038", ["Rohan Patil"], None),
     ("", "411", [], None),
-    ("", "heart", ["Heart Care Hospital", "Hari Nair"], None),
+    ("", "heart", ["Hari Nair", "Heart Care Hospital"], None),
     ("", "heart specialist", ["Hari Nair"], None),
     ("", "chest pain bandra", ["Hari Nair"], None),
     ("", "back pain bombay", [], "mumbai"),
@@ -119,7 +119,7 @@ def test_any_text_gives_valid_queries(dsn: str) -> None:
         async def check(keyword: str) -> None:
             understood = await understand(db, keyword, None)
             texts = (understood.terms, understood.name_terms)
-            assert len({bool(text) for text in texts}) == 1
+            assert understood.terms or not understood.name_terms
             for text in texts:
                 await db.fetch_value("SELECT $1::tsquery", text)
 

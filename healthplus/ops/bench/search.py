@@ -139,7 +139,9 @@ def _search(random: Random) -> tuple[str, Asked]:
     """Draw one of the log's searches, and name its kind: how often each comes is a guess, broad ones not spared."""
     city = random.choice(FACTS["cities"])
     locality = random.choice(list(city["localities"]))
-    word = random.choice(("dentist", "skin doctor", "child specialist", "heart", "eye", "back pain", "fever", "sugar", "ent"))
+    word = random.choice(
+        ("dentist", "skin doctor", "child specialist", "heart", "eye", "back pain", "fever", "sugar", "ent")
+    )
     speciality = slug(random.choice(list(FACTS["specialities"])))
     names = FACTS["names"][city["region"]]
     family, given = random.choice(names["family"]), random.choice(names[random.choice(("female", "male"))])

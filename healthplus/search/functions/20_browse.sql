@@ -73,7 +73,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The earliest p_count starts at a clinic that anyone could hold now, as far ahead as can be booked.
--- Looks in growing steps, as booking.next_free does: they are nearly always found in the first.
+-- Looks in growing steps, as booking.first_free does: they are nearly always found in the first.
 CREATE FUNCTION search.next_free(p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz)
 RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE

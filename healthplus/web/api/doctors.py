@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from litestar import Controller, Response, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
@@ -17,8 +17,8 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.common import PROBLEMS, checked_instant
-from healthplus.web.api.models import ID_MAX
 from healthplus.web.api.keys import needs_key
+from healthplus.web.api.models import ID_MAX
 from healthplus.web.api.paging import Page, ResultsPerPage, paged, window
 from healthplus.web.services import AnyRequest, services
 
@@ -84,7 +84,8 @@ class BriefQuery:
     start_datetime: _Instant = None
     end_datetime: _Instant = None
     postal_code: Annotated[
-        str | None, QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038.")
+        str | None,
+        QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038."),
     ] = None
     includeSpellcheck: Annotated[  # noqa: N815 - the brief's
         Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
@@ -104,7 +105,9 @@ class MoreQuery:
     ] = None
     type: Annotated[
         list[ProviderType] | None,
-        QueryParameter(max_items=4, description="doctor, hospital, clinic or lab; may be repeated, for any of several."),
+        QueryParameter(
+            max_items=4, description="doctor, hospital, clinic or lab; may be repeated, for any of several."
+        ),
     ] = None
     clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="A clinic's id.")] = None
     fee_min: _Rupees = None
@@ -114,7 +117,8 @@ class MoreQuery:
     ] = None
     rating_min: Annotated[float | None, QueryParameter(ge=1, le=5, description="A mean of 1 to 5.")] = None
     language: Annotated[
-        str | None, QueryParameter(max_length=50, description="The English name of a language they speak, as in Marathi.")
+        str | None,
+        QueryParameter(max_length=50, description="The English name of a language they speak, as in Marathi."),
     ] = None
     gender: Annotated[
         Literal["female", "male", "other"] | None, QueryParameter(description="female, male or other.")
@@ -188,7 +192,7 @@ class DoctorsController(Controller):
         **needs_key("search"),
     )
     async def search_doctors(
-        self, request: AnyRequest, brief: BriefQuery, more: MoreQuery
+        self, request: AnyRequest, brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
         asked = _asked(brief, more)
@@ -211,7 +215,7 @@ class CityProvidersController(Controller):
         self,
         request: AnyRequest,
         slug: Annotated[str, PathParameter(description="From /cities.")],
-        more: MoreQuery,
+        more: NamedDependency[MoreQuery],
         results_per_page: ResultsPerPage = 20,
         sorting_order: SortingOrder = None,
     ) -> Response[list[Doctor]]:
@@ -229,7 +233,7 @@ async def _page(request: AnyRequest, asked: Asked, page: int, count: int) -> tup
     return [_doctor(row) for row in rows], headers
 
 
-def _asked(brief: BriefQuery, more: MoreQuery) -> Asked:
+def _asked(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> Asked:
     latitude, longitude = (None, None) if brief.lat_long is None else _position(brief.lat_long)
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
