@@ -302,7 +302,9 @@ def trial(dsn: str) -> Iterator[Trial]:
         trial.look()
         yield trial
         trial.run(trial.db.execute("SELECT booking.settle(provider_id) FROM booking.book"))
-        trial.run(trial.db.execute("UPDATE directory.provider SET rating_total = 0, rating_count = 0"))  # nobody gave them
+        trial.run(
+            trial.db.execute("UPDATE directory.provider SET rating_total = 0, rating_count = 0")
+        )  # nobody gave them
         trial.run(trial.db.close())
 
 

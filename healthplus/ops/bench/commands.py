@@ -13,13 +13,15 @@ import msgspec
 import uvloop
 
 from healthplus.ops.bench.holds import HoldsPlan, HoldsResult, bench_holds
+from healthplus.ops.bench.search import SearchPlan, SearchResult, bench_search
 from healthplus.ops.bench.stage import BenchFailed, running_server
 from healthplus.ops.bench.surge import SurgePlan, SurgeResult, bench_surge
 from healthplus.ops.bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 
 _SECONDS_MAX = 120  # besides the server's start and stop
+_FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, SurgeResult, WaitersResult)
+_R = TypeVar("_R", HoldsResult, SearchResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -57,14 +59,28 @@ def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) ->
     _print(run(bench_waiters, WaitersPlan(waiters, min(offers, waiters), processes)), as_json)
 
 
+@bench_group.command("search")
+@click.option(
+    "--providers", type=click.IntRange(1000, 1_000_000), default=6000, show_default=True, help="To find from."
+)
+@click.option("--searches", type=click.IntRange(10, 100_000), default=2000, show_default=True, help="Of a mixed log.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def search_command(providers: int, searches: int, as_json: bool) -> None:
+    """Time searches and completions at the database, one at a time; filling it takes minutes for 500,000."""
+    _print(run(bench_search, SearchPlan(providers, searches), seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 def run(
-    bench: Callable[[str, Path, _P], Awaitable[_R]], plan: _P, server_settings: Mapping[str, str] | None = None
+    bench: Callable[[str, Path, _P], Awaitable[_R]],
+    plan: _P,
+    server_settings: Mapping[str, str] | None = None,
+    seconds_max: float = _SECONDS_MAX,
 ) -> _R:
     """Run a bench on a new database. Raises BenchFailed, also when it takes too long."""
 
     async def within_time(dsn: str, folder: Path) -> _R:
         try:
-            async with asyncio.timeout(_SECONDS_MAX):
+            async with asyncio.timeout(seconds_max):
                 return await bench(dsn, folder, plan)
         except TimeoutError:
             raise BenchFailed("The bench took too long; the machine is too busy to measure anything.") from None
@@ -74,7 +90,7 @@ def run(
         return uvloop.run(within_time(dsn, folder))
 
 
-def _print(result: HoldsResult | SurgeResult | WaitersResult, as_json: bool) -> None:
+def _print(result: HoldsResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():
             click.echo(f"{name:>20}  {value}")
