@@ -111,14 +111,13 @@ WITH ranged AS MATERIALIZED (
     WHERE city_id = $2 AND length($1) >= 3 AND (SELECT count(*) FROM ranged) = 200 AND left(key, 3) = left($1, 3)
     ORDER BY preference DESC LIMIT 1000)
 ), fitting AS (
-    SELECT * FROM ranged UNION SELECT * FROM preferred WHERE key >= $1 AND key < $1 || chr(1114111)
+    SELECT *, bool_or(kind = 'provider') OVER (PARTITION BY city_id, key) AS has_provider
+    FROM (SELECT * FROM ranged UNION SELECT * FROM preferred WHERE key >= $1 AND key < $1 || chr(1114111)) AS either
 ), best AS (
     SELECT kind, id, min(city_id) AS city_id, max(preference) AS preference, min(key) AS key
     FROM fitting
     -- A hospital that is booked as such is not offered as a place as well.
-    WHERE kind = 'provider' OR NOT EXISTS (
-        SELECT FROM search.name AS same
-        WHERE same.city_id = fitting.city_id AND same.key = fitting.key AND same.kind = 'provider')
+    WHERE kind = 'provider' OR NOT has_provider
     GROUP BY kind, id
     ORDER BY max(preference) DESC, min(key), kind, id
     LIMIT $3
