@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from healthplus.database import Database
 from healthplus.directory.import_csv import import_csv
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.search.keyword import understand
-from healthplus.search.learning import learn_words
+from healthplus.search.learning import WordLearning, learn_words
 from healthplus.search.spelling import did_you_mean, edit_cost
 from healthplus.search.vocabulary import VOCABULARY
 from tests.search.world import add_provider, make_directory
@@ -87,6 +89,31 @@ async def test_the_directory_misspells_too(db: Database) -> None:
     assert await did_you_mean(db, "hadpsar", None) == []
     assert await did_you_mean(db, "dermatolgist", None) == ["dermatologist"]
     assert await db.fetch_value("SELECT bool_and(curated AND city_id = 0) FROM search.word")
+
+
+async def test_words_are_counted_when_it_is_due(db: Database) -> None:
+    await make_directory(db)
+
+    async def look() -> datetime:
+        task = asyncio.create_task(WordLearning(db).run())
+        while not await db.fetch_value("SELECT EXISTS (SELECT FROM search.words_learnt)"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        task.cancel()
+        at: datetime = await db.fetch_value("SELECT at FROM search.words_learnt")
+        return at
+
+    first = await look()
+    assert await did_you_mean(db, "kothrood", None) == ["kothrud"]
+    await db.execute("UPDATE directory.clinic SET address = 'Wakad'")
+    assert await look() == first
+    await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES (interval '61 minutes')")
+    second = await look()
+    assert second - first > timedelta(minutes=60)
+    assert await did_you_mean(db, "wakkad", None) == ["wakad"]
+    # A version with other words of its own does not wait for the hour.
+    await db.execute("UPDATE search.word SET curated = false WHERE word = 'dentist'")
+    assert await look() > second
 
 
 def test_what_an_error_costs() -> None:
