@@ -25,8 +25,8 @@ TIME_ZONE_DEFAULT = ZoneInfo("Asia/Kolkata")
 class Order(enum.Enum):
     """How what is found is ordered; equals come by rating, best first, then by id.
 
-    Best: whoever is named so comes first, then by rating. A date is the first day with a free slot; who has none comes last.
-    A direction holds for everything that an order names.
+    Best: whoever is named so comes first, then by rating. A date is the first day with a free slot; who has none comes
+    last. A direction holds for everything that an order names.
     """
 
     BEST = "best"
@@ -52,10 +52,10 @@ class Available(enum.Enum):
 class Asked(Struct, frozen=True, kw_only=True):
     """What somebody looks for; None and () say nothing.
 
-    `keyword` and `city` are as people type them, `specialities` are slugs, `types` those of the directory. A slot is free from
-    `starts_from` and before `starts_before`, or in `available`; instants without an offset are on the city's clock. With
-    a `radius_km`, or a latitude and longitude, it is looked around these, or else the postal code, or else the city,
-    whoever's side of the city's border that is.
+    `keyword` and `city` are as people type them, `specialities` are slugs, `types` those of the directory. A free slot
+    starts from `starts_from` on and before `starts_before`, or in `available`; instants without an offset are on the
+    city's clock. A `radius_km` is around latitude and longitude, or else the middle of the postal code, or else that of
+    the city, on whichever side of its border.
     """
 
     keyword: str = ""
@@ -109,7 +109,7 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
     city = await city_named(database, asked.city) if asked.city else None
     if asked.city and city is None:
         return []
-    understood = await understand(database, asked.keyword, city and city["city_id"])
+    understood = await understand(database, asked.keyword, city["city_id"] if city else None)
     if city is None and understood.city_id is not None:
         city = await database.fetch_row(queries.city_by_id, understood.city_id)
     now: datetime = await database.fetch_value(queries.now)
@@ -120,7 +120,7 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
         city["city_id"] if city and asked.city and (asked.latitude is not None or asked.radius_km is None) else None
     )
     if parts and city_id is not None:
-        # Among the terms, the index puts both together; where there is nothing but a city, an index of its own is quicker.
+        # Among the terms, one index puts them together; where there is nothing else, the city's own is quicker.
         parts.append(_one_of("city", [city_id]))
         city_id = None
     wanted = _Wanted(
@@ -145,7 +145,7 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
 
 
 async def city_named(database: Database, text: str) -> Record | None:
-    """Give the city that is called so, as the query `city` has it; its slug, its name, and older names of it will do."""
+    """Give the city that is called so, as the query `city` has it; slugs, names and older names will do."""
     phrase = " ".join(await normal_words(database, text))
     known = VOCABULARY.phrases.get(phrase)
     slugs = sorted({sendable(text), phrase.replace(" ", "-")} | (known.cities if known else set()))

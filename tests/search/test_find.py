@@ -37,10 +37,12 @@ TYPES = ["doctor", "hospital", "clinic", "lab"]
 WORDS = ["ruby", "apollo", "city", "care", "rao"]
 FIND = "SELECT * FROM search.find(jsonb_populate_record(NULL::search.wanted, $1), $2, $3)"
 POSTS = """
-SELECT provider_id, clinic_id, city_id, time_zone, provider.type::text AS type, provider.name || ' ' || clinic.name AS name,
+SELECT provider_id, clinic_id, city_id, time_zone, provider.type::text AS type,
+    provider.name || ' ' || clinic.name AS name,
     clinic.address, postal_code, clinic.latitude, clinic.longitude, fee_paise, gender::text AS gender, languages,
     practising_since, accepts_new_patients, rating_total, rating_count,
-    array(SELECT speciality_id FROM directory.provider_speciality AS s WHERE s.provider_id = provider.provider_id) AS specialities
+    array(SELECT speciality_id FROM directory.provider_speciality AS s WHERE s.provider_id = provider.provider_id)
+        AS specialities
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 """
@@ -70,8 +72,11 @@ class Trial:
         for slug, zone, latitude, longitude in CITIES:
             await db.execute(
                 "INSERT INTO directory.city (slug, name, time_zone, latitude, longitude) VALUES ($1, $1, $2, $3, $4)",
-                slug, zone, latitude, longitude,
-            )  # fmt: skip
+                slug,
+                zone,
+                latitude,
+                longitude,
+            )
         await db.execute(
             "INSERT INTO directory.speciality (slug, name) SELECT n, n FROM unnest($1::text[]) AS n", ["a", "b", "c"]
         )
@@ -79,12 +84,18 @@ class Trial:
             _, _, latitude, longitude = CITIES[number % 3]
             known = number != 4  # where this one is, nobody knows
             await db.execute(
-                """INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, latitude, longitude, lead_minutes)
+                """INSERT INTO directory.clinic (
+                    identifier, city_id, name, address, postal_code, latitude, longitude, lead_minutes)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
-                f"c{number}", number % 3 + 1, draw.choice(WORDS) + " clinic", f"{number} Main Road", f"41100{number % 4}",
-                latitude + draw.uniform(-0.1, 0.1) if known else None, longitude + draw.uniform(-0.1, 0.1) if known else None,
+                f"c{number}",
+                number % 3 + 1,
+                draw.choice(WORDS) + " clinic",
+                f"{number} Main Road",
+                f"41100{number % 4}",
+                latitude + draw.uniform(-0.1, 0.1) if known else None,
+                longitude + draw.uniform(-0.1, 0.1) if known else None,
                 draw.choice([10, 10, 60, 7]),
-            )  # fmt: skip
+            )
         for number in range(24):
             await self._add_provider(number)
 
@@ -92,13 +103,21 @@ class Trial:
         db, draw = self.db, self.random
         count = draw.choice([0, 1, 5, 40])
         provider = await db.fetch_value(
-            """INSERT INTO directory.provider (identifier, type, name, gender, languages, practising_since, rating_total,
-                rating_count, accepts_new_patients, max_booking_days)
+            """INSERT INTO directory.provider (
+                identifier, type, name, gender, languages, practising_since, rating_total, rating_count,
+                accepts_new_patients, max_booking_days)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING provider_id""",
-            f"p{number}", draw.choice(TYPES), f"Dr {draw.choice(WORDS)} {number}", draw.choice(["female", "male", None]),
-            draw.sample(["Hindi", "English", "Marathi"], 2), draw.choice([1990, 2005, 2020, None]),
-            round(count * draw.uniform(1, 5)), count, draw.random() < 0.8, draw.choice([1, 4, 9]),
-        )  # fmt: skip
+            f"p{number}",
+            draw.choice(TYPES),
+            f"Dr {draw.choice(WORDS)} {number}",
+            draw.choice(["female", "male", None]),
+            draw.sample(["Hindi", "English", "Marathi"], 2),
+            draw.choice([1990, 2005, 2020, None]),
+            round(count * draw.uniform(1, 5)),
+            count,
+            draw.random() < 0.8,
+            draw.choice([1, 4, 9]),
+        )
         for speciality in draw.sample([1, 2, 3], draw.choice([0, 1, 2])):
             await db.execute("INSERT INTO directory.provider_speciality VALUES ($1, $2)", provider, speciality)
         clinics = draw.sample(range(1, 10), draw.choice([1, 1, 2, 3]))
@@ -114,11 +133,18 @@ class Trial:
                 for starts in draw.sample([8 + 5 * place, 10 + 5 * place], draw.choice([1, 2])):
                     valid = Range(date(2026, 10, 24), None) if draw.random() < 0.02 else Range(None, None)
                     await db.execute(
-                        """INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, valid)
+                        """INSERT INTO schedule.shift (
+                            provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, valid)
                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
-                        provider, clinic, weekday, time(starts, draw.choice([0, 7])), time(starts + 1, 45),
-                        draw.choice([20, 30, 50]), draw.choice([1, 1, 2]), valid,
-                    )  # fmt: skip
+                        provider,
+                        clinic,
+                        weekday,
+                        time(starts, draw.choice([0, 7])),
+                        time(starts + 1, 45),
+                        draw.choice([20, 30, 50]),
+                        draw.choice([1, 1, 2]),
+                        valid,
+                    )
 
     def look(self) -> None:
         """Read every row, and every slot as the slots endpoint shows it."""
@@ -225,14 +251,15 @@ def matches(post: Record, wanted: dict[str, Any], distance: float | None) -> boo
 
 def has(post: Record, lexeme: str) -> bool:
     kind, _, value = lexeme.strip("'").rpartition(":")
-    return {
+    known: dict[str, bool] = {
         "": value in f"{post['name']} {post['address']}".lower().split(),
         "speciality": value in map(str, post["specialities"]),
         "type": value == post["type"],
         "city": value == str(post["city_id"]),
         "pin": value == post["postal_code"],
         "clinic": value == str(post["clinic_id"]),
-    }[kind]
+    }
+    return known[kind]
 
 
 def sort_key(wanted: dict[str, Any], post: Record, day: date | None, distance: float | None) -> tuple[Any, ...]:
@@ -256,8 +283,8 @@ def sort_key(wanted: dict[str, Any], post: Record, day: date | None, distance: f
     return (*(part for name in names.split("_") for part in (dated if name == "date" else (typed,))), *rest)
 
 
-# From the quarter of an hour in which it is, in minutes; hours of some day soon, where a book and its template tell different
-# things, more often than others.
+# From the quarter of an hour in which it is, in minutes; hours of some day soon, where a book and its template tell
+# different things, more often than others.
 QUARTERS = st.integers(-8, 800).map(lambda count: 15 * count)
 HOURS = st.builds(
     lambda begins, length: {"starts_from": begins, "starts_before": begins + length},
@@ -272,10 +299,21 @@ WINDOWS = st.one_of(
 )
 LEXEMES = st.lists(
     st.sampled_from(
-        [*("'%s'" % word for word in [*WORDS, "main", "clinic"]), "'speciality:1'", "'speciality:2'", "'type:doctor'", "'type:lab'",
-         "'city:1'", "'city:3'", "'pin:411001'", "'clinic:2'"]
-    ), min_size=1, max_size=2,
-).map(" & ".join)  # fmt: skip
+        [
+            *(f"'{word}'" for word in [*WORDS, "main", "clinic"]),
+            "'speciality:1'",
+            "'speciality:2'",
+            "'type:doctor'",
+            "'type:lab'",
+            "'city:1'",
+            "'city:3'",
+            "'pin:411001'",
+            "'clinic:2'",
+        ]
+    ),
+    min_size=1,
+    max_size=2,
+).map(" & ".join)
 WANTED = st.fixed_dictionaries(
     {"ordering": st.sampled_from([order.value for order in Order])},
     optional={
@@ -324,9 +362,13 @@ def compare(trial: Trial, wanted: dict[str, Any], page: int) -> None:
 def few(count: int) -> settings:
     # What an example leaves in the books is there for the next: none can be tried again by itself.
     return settings(
-        max_examples=count, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.timeout(120)
@@ -350,13 +392,22 @@ def test_search_finds_what_a_look_at_every_slot_finds(trial: Trial) -> None:
 
 def test_each_wish_alone_and_each_order(trial: Trial) -> None:
     trial.happen("book")
-    alone = [{"ordering": order.value} for order in Order]
-    samples = {
-        "terms": "'rao' & 'speciality:1'", "name_terms": "'n:ruby'", "city_id": 1, "radius_m": 9000.0,
-        "starts_from": NIGHT + timedelta(days=2), "starts_before": NIGHT + timedelta(hours=15), "fee_paise_min": 30000,
-        "fee_paise_max": 30000, "practising_since_max": 2010, "rating_min": 3.0, "gender": "female", "language": "hindi",
+    alone: list[dict[str, Any]] = [{"ordering": order.value} for order in Order]
+    samples: dict[str, Any] = {
+        "terms": "'rao' & 'speciality:1'",
+        "name_terms": "'n:ruby'",
+        "city_id": 1,
+        "radius_m": 9000.0,
+        "starts_from": NIGHT + timedelta(days=2),
+        "starts_before": NIGHT + timedelta(hours=15),
+        "fee_paise_min": 30000,
+        "fee_paise_max": 30000,
+        "practising_since_max": 2010,
+        "rating_min": 3.0,
+        "gender": "female",
+        "language": "hindi",
         "accepts_new_patients": False,
-    }  # fmt: skip
+    }
     alone += [{"ordering": "best", name: value} for name, value in samples.items()]
     for wanted in alone:
         before = trial.found

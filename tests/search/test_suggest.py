@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import pytest
-
 import re
 from pathlib import Path
+
+import pytest
 
 from healthplus.database import Database, load, migrate
 from healthplus.search import suggest as module

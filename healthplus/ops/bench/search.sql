@@ -127,3 +127,7 @@ SELECT search.refresh(array(SELECT provider_id FROM directory.provider WHERE pro
 -- name: tidy
 -- What autovacuum would have done by the next day.
 VACUUM ANALYZE
+
+-- name: city_ids
+-- To spell in a city.
+SELECT slug, city_id FROM directory.city

@@ -1,11 +1,11 @@
-"""SearchDoctors (brief, section 5): its parameters, its orders and its keys to the letter, and what patients expect besides."""
+"""SearchDoctors (brief, section 5), its parameters, orders and keys to the letter, and what patients expect besides."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency, Provide
@@ -32,17 +32,17 @@ SortingOrder: TypeAlias = Annotated[
         "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc",
     ] | None,
     QueryParameter(
-        description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc date,type,asc "
-        "date,type,desc; the direction holds for all that an order names. Date is the first available day. Without it, "
-        "whoever is named so comes first, then by rating."
+        description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
+        "date,type,asc date,type,desc; the direction holds for all that an order names, a date is the first available "
+        "day. Without an order, whoever is named so comes first, then by rating."
     ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
 _Instant: TypeAlias = Annotated[
     datetime | None,
     QueryParameter(
-        description="An ISO 8601 date and time, such as 2026-12-01T10:00:00+05:30 (in a URL, + is %2B); without an offset, "
-        "on the city's clock. Providers with a free slot that starts from start_datetime on and before end_datetime."
+        description="An ISO 8601 date and time, such as 2026-12-01T10:00:00+05:30 (in a URL, + is %2B); without an "
+        "offset, on the city's clock. For a free slot that starts from start_datetime on and before end_datetime."
     ),
 ]
 _Rupees: TypeAlias = Annotated[
@@ -133,7 +133,7 @@ class MoreQuery:
 class Doctor(Struct):
     """A provider, at the clinic that fits best. The first fourteen keys are the brief's; full_name is ful_name again.
 
-    `first_avl_day` begins the first day with a free slot (within the time asked for), on the city's clock; null: there is none.
+    `first_avl_day` begins the first day with a free slot (within the time asked for), on the city's clock; null: none.
     `url` has all that is known of the provider, `slots_url` its slots.
     """
 
@@ -181,7 +181,7 @@ class DoctorsAndSpellcheck(Struct):
 class DoctorsController(Controller):
     path = "/doctors"
     tags = ("Search",)
-    dependencies: ClassVar = {
+    dependencies = {  # noqa: RUF012 - as the framework has it
         "brief": Provide(BriefQuery, sync_to_thread=False),
         "more": Provide(MoreQuery, sync_to_thread=False),
     }
@@ -201,14 +201,14 @@ class DoctorsController(Controller):
             return Response(doctors, headers=headers)
         database = services(request).database
         city = await city_named(database, asked.city) if asked.city else None
-        meant = await did_you_mean(database, brief.keyword, city and city["city_id"])
+        meant = await did_you_mean(database, brief.keyword, city["city_id"] if city else None)
         return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
 
 
 class CityProvidersController(Controller):
     path = "/cities/{slug:str}/providers"
     tags = ("Directory",)
-    dependencies: ClassVar = {"more": Provide(MoreQuery, sync_to_thread=False)}
+    dependencies = {"more": Provide(MoreQuery, sync_to_thread=False)}  # noqa: RUF012
 
     @get(responses={status: PROBLEMS[status] for status in (400, 404, 422, 503)})
     async def city_providers(
