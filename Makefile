@@ -20,6 +20,8 @@ bench: $(INSTALLED)
 	.venv/bin/healthplus bench surge --json
 	.venv/bin/healthplus bench waiters --json
 	.venv/bin/healthplus bench waiters --open 5000 --json
+	.venv/bin/healthplus bench search --json
+	.venv/bin/healthplus bench search --providers 500000 --json
 
 test-long: $(INSTALLED)
 	.venv/bin/pytest -m long --numprocesses 0

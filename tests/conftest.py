@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import itertools
 import shutil
 import tempfile
@@ -14,11 +12,23 @@ import asyncpg
 import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate
+from healthplus.ops.check import invariants
 from healthplus.payments.commands import bank_url, running_bank
 from healthplus.settings import Settings
 
 # Tests lose nothing in a power cut.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "min_wal_size": "32MB",
+    "file_copy_method": "clone",  # a third of the time where files are on a disc
+}
+# Making servers and databases, and no test, is what a disc slows down; where memory is short, they are made on one.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes in it
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:
+    tempfile.tempdir = str(_MEMORY)
 _serial = itertools.count(1)
 
 
@@ -96,8 +106,13 @@ async def db(dsn: str) -> AsyncIterator[Database]:
 
 
 async def _check_invariants(dsn: str) -> None:
-    # The check is a later layer: tests of the database alone run without it.
-    if importlib.util.find_spec("healthplus.ops") and importlib.util.find_spec("healthplus.ops.check"):
-        check = importlib.import_module("healthplus.ops.check")
-        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            assert await check.violations(database) == []
+    # All in one statement over a bare connection: a third less time than `healthplus check` takes.
+    each = (
+        f"SELECT '{name}' AS invariant, to_jsonb(violation) FROM ({sql}\n) AS violation"
+        for name, sql in invariants.items()
+    )
+    connection = await asyncpg.connect(dsn)
+    try:
+        assert [tuple(row) for row in await connection.fetch("\nUNION ALL\n".join(each))] == []
+    finally:
+        await connection.close()

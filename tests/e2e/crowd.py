@@ -8,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -44,6 +45,7 @@ class Promises:
     joins: list[Join] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
     lost: int = 0
+    """Connections that broke, under a request or between two."""
 
 
 class Patient:
@@ -67,7 +69,10 @@ class Patient:
         """Ask until there is an answer: the same request under the same key has one effect."""
         while True:
             try:
-                if self._connection is None or not self._connection.is_open:
+                if self._connection is not None and not self._connection.is_open:
+                    self._promises.lost += 1
+                    self._connection = None
+                if self._connection is None:
                     self._connection = await connect(self._port)
                 answer = await self._connection.request(raw)
             except (OSError, RuntimeError):
@@ -81,10 +86,8 @@ class Patient:
                 continue
             return answer.status, msgspec.json.decode(answer.body)
 
-    async def live(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while loop.time() < end:
+    async def live(self, over: asyncio.Event) -> None:
+        while not over.is_set():
             await self.try_once(self._draw.randint(1, 3))
             await asyncio.sleep(self._draw.uniform(0, 0.05))
         if self._connection is not None:
@@ -150,14 +153,26 @@ class Patient:
                 self._promises.events.append((provider_id, "left", wait))
 
 
-async def kill_app_processes(kills: int, processes: int, draw: Random) -> None:
-    """Kill -9 app processes at random moments, one at a time, while at least one other lives."""
+async def kill_app_processes(kills: int, processes: int, draw: Random) -> list[int]:
+    """Kill -9 app processes at random moments, one at a time, when all live; give those that are gone."""
+    killed: list[int] = []
     for _ in range(kills):
         await asyncio.sleep(draw.uniform(0.5, 1.5))
         async with asyncio.timeout(30):
             while len(alive := app_processes()) < processes:
                 await asyncio.sleep(0.05)
-        os.kill(draw.choice(alive), signal.SIGKILL)
+            # Clients keep their connections: the newest process, chosen by chance, may have none of them.
+            victim = max(alive, key=open_files)
+            os.kill(victim, signal.SIGKILL)
+            while victim in app_processes():
+                await asyncio.sleep(0.01)
+        killed.append(victim)
+    return killed
+
+
+def open_files(pid: int) -> int:
+    """Each client's connection is one; app processes differ in no others."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def hurry(database: Database) -> None:

@@ -303,7 +303,7 @@ async def test_pages_are_linked(anyone: Client, town: World) -> None:
         assert found.get("prev") == (f"{found['first'][:-1]}{len(urls) - 1}" if len(urls) > 1 else None)
         url = found.get("next")
     assert names == [["City Hospital", "Kothrud Pathology"], ["Dr 1", "Dr 2"]]
-    beyond = await anyone.get(f"clinics/{ONLINE}?page=1000")
+    beyond = await anyone.get(f"clinics/{ONLINE}?page=66")
     assert beyond.json()["providers"] == []
     assert links(beyond.headers["link"]).keys() == {"first", "prev"}
 

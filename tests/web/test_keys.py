@@ -37,6 +37,7 @@ CHANGES = {
     ("POST", f"{HOLDS}/{NOBODYS}/payment"),
     ("DELETE", APPOINTMENT),
     ("POST", f"{APPOINTMENT}/move"),
+    ("PUT", f"{APPOINTMENT}/rating"),
     ("POST", WAITS),
     ("POST", f"{WAITS}/{NOBODYS}/accept"),
     ("DELETE", f"{WAITS}/{NOBODYS}"),
@@ -269,7 +270,7 @@ async def test_what_the_description_says(http: httpx.AsyncClient, app: Litestar)
         for path in document["paths"].values()
         for operation in path.values()
     )
-    assert keyed == len(CHANGES) + 1
+    assert keyed == len(CHANGES) + 2
     looking = document["paths"]["/api/v1/providers/{provider_id}/holds/{hold_id}"]["get"]
     assert looking["security"] == [{"token": []}]
     properties = document["components"]["schemas"]["Problem"]["properties"]

@@ -120,7 +120,7 @@ async def fill(database: Database, providers: int) -> None:
     async with database.transaction() as tx:
         await tx.execute(queries.without_triggers)
         await tx.execute(queries.drop_shift_overlap)
-        await tx.fetch(queries.same_dice)
+        await tx.execute(queries.make_dice)
         await tx.execute(queries.put_cities, facts)
         await tx.execute(queries.put_specialities, [slug(name) for name in specialities], specialities)
         await tx.execute(queries.put_clinics, facts, providers, len(facts))

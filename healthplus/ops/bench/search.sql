@@ -6,9 +6,11 @@ SET LOCAL session_replication_role = replica
 -- Checking fourteen shifts of each of 500,000 providers would take minutes, and nothing here looks shifts up by it.
 ALTER TABLE schedule.shift DROP CONSTRAINT shift_overlap
 
--- name: same_dice
--- So that every run finds the same.
-SELECT setseed(0.5)
+-- name: make_dice
+-- 0 to sides - 1, the same in every run; random() would be cast once for all rows of a city.
+CREATE FUNCTION pg_temp.dice(row_number bigint, cast_number integer, sides integer) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
+    SELECT ((hashint8extended(row_number, cast_number) & 2147483647) % sides)::integer
+$$
 
 -- name: put_cities
 -- As the demo's facts name them; numbered from 1.
@@ -24,10 +26,10 @@ INSERT INTO directory.speciality (slug, name) SELECT * FROM unnest($1::text[], $
 -- One for five providers; city by city.
 INSERT INTO directory.clinic (clinic_id, identifier, city_id, name, address, postal_code, latitude, longitude) OVERRIDING SYSTEM VALUE
 SELECT n, 'bench:' || n, city_id,
-    fact.families[1 + floor(random() * cardinality(fact.families))] || ' '
-        || ('{Hospital,Clinic,Polyclinic,Diagnostics,Institute of Medical Sciences}'::text[])[1 + n % 5],
+    fact.families[1 + pg_temp.dice(n, 1, cardinality(fact.families))] || ' '
+        || ('{Hospital,Clinic,Polyclinic,Diagnostics,Institute of Medical Sciences}'::text[])[1 + pg_temp.dice(n, 2, 5)],
     n % 200 + 1 || ', Main Road, ' || (locality.pair ->> 0) || ', ' || fact.name, locality.pair ->> 1,
-    fact.latitude + (random() - 0.5) / 5, fact.longitude + (random() - 0.5) / 5
+    fact.latitude + (pg_temp.dice(n, 3, 2000) - 1000) / 1e4, fact.longitude + (pg_temp.dice(n, 4, 2000) - 1000) / 1e4
 FROM generate_series(1, $2::bigint / 5) AS n
 CROSS JOIN LATERAL (SELECT (n - 1) * $3 / ($2::bigint / 5) + 1 AS city_id) AS place
 JOIN LATERAL (
@@ -36,7 +38,7 @@ JOIN LATERAL (
     WITH ORDINALITY AS fact(name, latitude, longitude, localities, families, number)
 ) AS fact ON fact.number = place.city_id
 CROSS JOIN LATERAL (
-    SELECT fact.localities -> floor(random() * jsonb_array_length(fact.localities))::integer AS pair) AS locality
+    SELECT fact.localities -> pg_temp.dice(n, 5, jsonb_array_length(fact.localities)) AS pair) AS locality
 
 -- name: put_providers
 -- Each fifth is its clinic; the others are doctors.
@@ -44,7 +46,7 @@ INSERT INTO directory.provider (
     provider_id, identifier, type, salutation, given_name, family_name, name, gender, languages, practising_since, rating_total,
     rating_count, max_booking_days) OVERRIDING SYSTEM VALUE
 SELECT n, 'bench:' || n, type, salutation, given, family, concat_ws(' ', nullif(salutation, ''), nullif(given, ''), family), gender,
-    fact.languages[1:2 + n % 2], 1980 + n % 44, round(rated * (2.5 + random() * 2.5)), rated, 60
+    fact.languages[1:2 + n % 2], 1980 + n % 44, rated * 5 - pg_temp.dice(n, 6, rated * 5 / 2 + 1), rated, 60
 FROM generate_series(1, $2::bigint) AS n
 CROSS JOIN LATERAL (SELECT (n + 4) / 5 AS clinic_id, ((n + 4) / 5 - 1) * $3 / ($2::bigint / 5) + 1 AS city_id) AS place
 JOIN LATERAL (
@@ -53,11 +55,11 @@ JOIN LATERAL (
 ) AS fact ON fact.number = place.city_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN n % 2 = 0 THEN 'female' ELSE 'male' END::directory.gender AS sex,
-        CASE WHEN n % 2 = 0 THEN fact.females ELSE fact.males END AS givens, floor(random() * 40)::integer AS rated) AS drawn
+        CASE WHEN n % 2 = 0 THEN fact.females ELSE fact.males END AS givens, pg_temp.dice(n, 7, 40) AS rated) AS drawn
 CROSS JOIN LATERAL (
     SELECT 'doctor'::directory.provider_type AS type, 'Dr' AS salutation, sex AS gender,
-        givens[1 + floor(random() * cardinality(givens))] AS given,
-        fact.families[1 + floor(random() * cardinality(fact.families))] AS family
+        givens[1 + pg_temp.dice(n, 8, cardinality(givens))] AS given,
+        fact.families[1 + pg_temp.dice(n, 9, cardinality(fact.families))] AS family
     WHERE n % 5 <> 0
     UNION ALL
     SELECT ('{hospital,clinic,clinic,lab,hospital}'::directory.provider_type[])[1 + clinic_id % 5], '', NULL, '', clinic.name
@@ -67,13 +69,13 @@ CROSS JOIN LATERAL (
 -- name: put_provider_specialities
 -- One each; the last two are the labs'.
 INSERT INTO directory.provider_speciality (provider_id, speciality_id)
-SELECT provider_id, CASE WHEN type = 'lab' THEN $1 - floor(random() * 2)::integer ELSE 1 + floor(random() * ($1 - 2))::integer END
+SELECT provider_id, CASE WHEN type = 'lab' THEN $1 - pg_temp.dice(provider_id, 10, 2) ELSE 1 + pg_temp.dice(provider_id, 10, $1 - 2) END
 FROM directory.provider
 
 -- name: put_posts
 -- One in eight doctors works at a second clinic of the same city.
 INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
-SELECT provider_id, clinic_id, (200 + 50 * floor(random() * 30)::integer) * 100, 'online'
+SELECT provider_id, clinic_id, (200 + 50 * pg_temp.dice(provider_id, 11, 30)) * 100, 'online'
 FROM directory.provider
 CROSS JOIN LATERAL (
     SELECT (provider_id + 4) / 5 AS clinic_id

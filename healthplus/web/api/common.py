@@ -39,6 +39,7 @@ PROBLEMS = {
     for status, description in (
         (400, "The request is malformed, or its Idempotency-Key is missing."),
         (401, "Sign in first."),
+        (403, "It may not be done by who asks, or was not signed by whom it should be."),
         (404, "There is no such thing, or it is somebody else's."),
         (409, "It cannot be done as things stand."),
         (410, "It is over: expired."),
@@ -47,7 +48,7 @@ PROBLEMS = {
         (503, "Not now; try again with the same key."),
     )
 }
-READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 503)}
+READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 422, 503)}
 
 
 class ApiRequest(Request[Any, Any, State]):

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from healthplus.reviews.ratings import own_rating, rate
 from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, ProviderId, patient
+from healthplus.web.api.keys import takes_key
 from healthplus.web.services import AnyRequest, services
 
 Stars = Annotated[int, Meta(ge=1, le=5, description="Whole ones.")]
@@ -41,7 +42,10 @@ class RatingsController(Controller):
     tags = ("Ratings",)
     security = ({"token": []},)
 
-    @put(responses={status: PROBLEMS[status] for status in (400, 401, 404, 409, 422, 503)})
+    @put(
+        responses={status: PROBLEMS[status] for status in (400, 401, 404, 409, 422, 503)},
+        **takes_key("book"),
+    )
     async def rate(
         self,
         request: AnyRequest,

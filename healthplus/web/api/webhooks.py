@@ -23,7 +23,7 @@ class WebhooksController(Controller):
         "/payments",
         status_code=200,
         request_max_body_size=WEBHOOK_BYTES_MAX,
-        responses={status: PROBLEMS[status] for status in (400, 404, 503)},
+        responses={status: PROBLEMS[status] for status in (400, 403, 404, 503)},
     )
     async def payments(self, request: AnyRequest) -> Taken:
         """For the payment gateway, which signs what it sends: it has no token and no key of ours."""

@@ -263,6 +263,7 @@ async def test_a_constraint_by_clinic_books_a_doctor_in_two_places(scene: Scene)
     assert await hold_at_two_clinics(scene) == ["reserved", "reserved"]
 
 
+@pytest.mark.breaks_invariants  # a scarce day is noted at one clinic, as nobody's shifts overlap otherwise
 async def test_a_doctor_is_booked_in_one_place_at_a_time(scene: Scene) -> None:
     assert await hold_at_two_clinics(scene) == ["reserved", "slot_held"]
 
