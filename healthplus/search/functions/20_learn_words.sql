@@ -22,6 +22,11 @@ BEGIN
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
         JOIN directory.provider_speciality USING (provider_id) JOIN directory.speciality USING (speciality_id)
         GROUP BY 1, 2
+        UNION ALL
+        SELECT city_id, lab_test.name, count(*)
+        FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
+        JOIN directory.provider_lab_test USING (provider_id) JOIN directory.lab_test USING (lab_test_id)
+        GROUP BY 1, 2
     ), counted AS (
         SELECT coalesce(city_id, 0) AS city_id, word, sum(times) AS times
         FROM said CROSS JOIN LATERAL unnest(search.words(words)) AS word

@@ -154,5 +154,12 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A database from before there were scarce days has none noted for what is booked there.
+SELECT count(booking.note_scarce_days(provider_id, public.app_now(), p_everything => true)::text)
+FROM booking.book
+WHERE NOT EXISTS (SELECT FROM booking.scarce_day)
+    AND (EXISTS (SELECT FROM booking.booking WHERE booking.provider_id = book.provider_id AND occupies AND upper(during) > now())
+        OR EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = book.provider_id));
+
 -- These functions may have changed since the rows were written, or be new to the database.
 SELECT search.refresh(array(SELECT provider_id FROM directory.provider));

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from healthplus.booking.book import Book
+from healthplus.database import Database, migrate
+from tests.web.world import FREE, ONLINE, PROVIDER, World
+
+
+async def test_a_filled_database_from_before_search_gets_all_that_search_reads(db: Database, dsn: str) -> None:
+    world = await World.make(db)
+    book = Book(db)
+    # The only slot of the evening, and the last of the morning.
+    for start, clinic, who in ((world.at(18), FREE, "asha"), (world.at(11, 30), ONLINE, "bina")):
+        held = await book.hold(PROVIDER, clinic, datetime.fromisoformat(start), 1, world.ids[who], "test")
+        assert held.code == "reserved"
+    noted = await db.fetch("SELECT * FROM booking.scarce_day ORDER BY clinic_id")
+    assert len(noted) == 2
+    await db.execute("TRUNCATE booking.scarce_day, search.listing")
+    await db.execute("UPDATE public.schema_migration SET sha256 = 'before' WHERE number = 0")
+    await migrate(dsn)
+    assert await db.fetch("SELECT * FROM booking.scarce_day ORDER BY clinic_id") == noted
+    assert await db.fetch_value("SELECT count(*) FROM search.listing WHERE scarce") == 2
