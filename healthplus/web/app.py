@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from litestar import Litestar, Router
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import ResponseHeader, State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -39,11 +39,13 @@ from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
 from healthplus.web.api.webhooks import WebhooksController
+from healthplus.web.assets import asset
 from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.demo import demo_page
-from healthplus.web.problems import render
+from healthplus.web.pages.errors import render
+from healthplus.web.pages.routes import page_routers
+from healthplus.web.pages.visitor import Site
 from healthplus.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -88,8 +90,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         ],
     )
     return Litestar(
-        route_handlers=[api, demo_page] if settings.sandbox_notices else [api],
+        route_handlers=[api, asset, *page_routers(settings)],
         lifespan=[lifespan],
+        state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
