@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from healthplus.errors import NotFound
 from healthplus.web.services import AnyRequest
@@ -51,7 +52,7 @@ def asset_url(name: str) -> str:
 
 
 @get("/static/{version:str}/{name:str}", include_in_schema=False)
-async def asset(request: AnyRequest, version: str, name: str) -> Response[bytes]:
+async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     if name not in ASSETS:
         raise NotFound
     found = ASSETS[name]

@@ -1,7 +1,7 @@
-"""The languages of the pages: their texts, and how each writes dates, times, money and lengths of time.
+"""The languages of the pages: their texts, and how each writes dates, times and money.
 
-English is the language of the source. Every other has a folder of gettext catalogues, one an area of the site, which are
-read as they are when the process starts.
+English is the language of the source. Every other has a folder of gettext catalogues, one an area of the site, which
+are read as they are when the process starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
 from babel.support import Translations
-from babel.units import format_unit
 
 CATALOGUES = Path(__file__).with_name("locale")
 
@@ -25,7 +24,11 @@ HOME_ZONE = "Asia/Kolkata"
 """Of times that belong to no clinic, such as until when a number is paused."""
 
 _CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B h:mm", "B h:mm:ss")}
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which such texts are found
+    """Mark a text to be translated where it is used."""
+    return text
 
 
 class Language:
@@ -46,7 +49,8 @@ class Language:
 
     def known_name(self, kind: str, name: str) -> str:
         """Give a city's or speciality's name in this language where it is known, else as the directory has it."""
-        return self.translations.pgettext(kind, name)
+        known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
+        return known
 
     def date(self, at: datetime, zone: str) -> str:
         """Give a day as "Tue 24 Nov"."""
@@ -63,7 +67,7 @@ class Language:
 
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Give a time of day with its zone, as "10:20 am IST"."""
-        return f"{self.clock(at, zone, seconds=seconds)} {format_datetime(at, 'z', ZoneInfo(zone), self.locale)}"
+        return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
 
     def moment(self, at: datetime, zone: str) -> str:
         """Give day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
@@ -73,11 +77,6 @@ class Language:
         """Give rupees, with paise only where there are some: "₹1,500"."""
         pattern = "¤#,##,##0.00" if paise % 100 else "¤#,##,##0"
         return format_currency(paise / 100, "INR", pattern, self.locale, currency_digits=False)
-
-    def duration(self, seconds: int) -> str:
-        """Give a length of time, rounded up to what one unit can say: "2 minutes"."""
-        length, unit = next((known for known in _UNITS if seconds > known[0]), _UNITS[-1])
-        return format_unit(-(-seconds // length), unit, locale=self.locale)
 
 
 def _translations(code: str) -> Translations:

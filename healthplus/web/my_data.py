@@ -64,9 +64,7 @@ async def booked_ahead(app: Services, patient_id: int) -> list[Record]:
 
 async def _demand_nothing_booked(app: Services, patient_id: int) -> None:
     if booked := await booked_ahead(app, patient_id):
-        raise StillBooked(
-            appointments=[booking_url(row["provider_id"], row["booking_id"], "booked") for row in booked]
-        )
+        raise StillBooked(appointments=[booking_url(row["provider_id"], row["booking_id"], "booked") for row in booked])
 
 
 async def _give_up_place(app: Services, patient_id: int) -> GivenUp | None:

@@ -82,7 +82,11 @@ async def test_a_database_that_does_not_exist(dsn: str) -> None:
     ("facts", "error", "complaint"),
     [
         ((17, set(pool.EXTENSIONS)), DatabaseTooOld, "is PostgreSQL 17; HealthPlus needs 18"),
-        ((18, {"btree_gist", "cube", "unaccent"}), ExtensionMissing, "lacks the extensions earthdistance, fuzzystrmatch, pg_trgm"),
+        (
+            (18, {"btree_gist", "cube", "unaccent"}),
+            ExtensionMissing,
+            "lacks the extensions earthdistance, fuzzystrmatch, pg_trgm",
+        ),
     ],
 )
 async def test_an_unfit_server(

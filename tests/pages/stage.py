@@ -16,6 +16,7 @@ from healthplus.booking.book import Book, Outcome
 from healthplus.database import Database, Record
 from healthplus.ops.demo_data import DemoData
 from healthplus.people.patients import add_patient
+from healthplus.web.languages import LANGUAGES
 
 NARROW, WIDE = 360, 1280
 Scheme = Literal["light", "dark"]
@@ -60,7 +61,7 @@ class Patient:
 
 @dataclass
 class Stage:
-    """One window: a browser context with one page. `refused` are what the content security policy blocked."""
+    """One window: a browser context with one page. `faults`: errors of scripts, and what was blocked."""
 
     product: Product
     context: BrowserContext
@@ -80,7 +81,7 @@ class Stage:
         language: str = "en",
         scripts: bool = True,
     ) -> AsyncIterator[Stage]:
-        """Open a window; what its console says of errors is in `faults`."""
+        """Open a window."""
         context = await browser.new_context(
             base_url=product.url,
             viewport={"width": width, "height": 780 if width < 600 else 900},
@@ -108,8 +109,6 @@ class Stage:
 
     def said(self, text: str) -> str:
         """Give a text of the pages in the stage's language."""
-        from healthplus.web.languages import LANGUAGES
-
         return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
 
     async def patient(self, name: str = "Asha Rao") -> Patient:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import healthplus.web
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+
+import healthplus.web
 from healthplus.people.consent import CONSENTS
 from healthplus.web.languages import CATALOGUES
 

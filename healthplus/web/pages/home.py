@@ -8,7 +8,8 @@ from litestar import Controller, Response, get
 
 from healthplus.database import Database, Record
 from healthplus.web import my_data
-from healthplus.web.pages.rendering import page
+from healthplus.web.languages import Language
+from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.visitor import queries, visitor
 from healthplus.web.services import AnyRequest, services
 
@@ -32,11 +33,12 @@ class HomeController(Controller):
         app = services(request)
         who = visitor(request)
         directory = await _directory(app.database)
+        language = language_of(request)
         return page(
             request,
             "home/home.html",
-            cities=sorted(directory.cities, key=lambda city: city["name"]),
-            specialities=directory.specialities,
+            cities=_by_name(language, "city", directory.cities),
+            specialities=_by_name(language, "speciality", directory.specialities),
             visits=await my_data.booked_ahead(app, who.patient_id) if who else [],
         )
 
@@ -51,3 +53,7 @@ async def _directory(database: Database) -> _Directory:
             await database.fetch(queries.specialities, _SPECIALITIES_MAX),
         )
     return kept
+
+
+def _by_name(language: Language, kind: str, rows: list[Record]) -> list[Record]:
+    return sorted(rows, key=lambda row: language.known_name(kind, row["name"]))

@@ -79,12 +79,16 @@ def page(
     language, path = split_path(request.url.path)
     if query := request.url.query:
         path += f"?{query}"
-    text = _ENVIRONMENTS[language.code].get_template(template).render(
-        path=path,
-        site=site(request),
-        visitor=visitor(request),
-        now=services(request).clock.now() if "services" in request.app.state else None,
-        **values,
+    text = (
+        _ENVIRONMENTS[language.code]
+        .get_template(template)
+        .render(
+            path=path,
+            site=site(request),
+            visitor=visitor(request),
+            now=services(request).clock.now() if "services" in request.app.state else None,
+            **values,
+        )
     )
     return Response(
         text,

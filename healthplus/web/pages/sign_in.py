@@ -17,7 +17,7 @@ from healthplus.people.codes import Sent
 from healthplus.people.consent import CURRENT
 from healthplus.people.numbers import masked
 from healthplus.people.sessions import agent_label
-from healthplus.web.languages import HOME_ZONE, Language
+from healthplus.web.languages import HOME_ZONE, N_, Language
 from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.visitor import form_of, idempotency_key, local_path, site, visitor
 from healthplus.web.services import AnyRequest, client_address, services
@@ -53,7 +53,9 @@ class SignInController(Controller):
         back_to = _back_to(request)
         phone = form.get("phone", "")[:100]
         try:
-            cookie = await _send(request, phone, form.get("consent", "")[:100], idempotency_key(form, "phone", "consent"))
+            cookie = await _send(
+                request, phone, form.get("consent", "")[:100], idempotency_key(form, "phone", "consent")
+            )
         except HealthPlusError as error:
             return _number_page(request, back_to, phone, error)
         return see_other(request, "/verify/code", _query(back_to), cookies=[cookie])
@@ -176,6 +178,7 @@ def _code_page(
         sent_to=masked(pending.phone),
         pending=pending,
         is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
+        is_paused=isinstance(error, errors.TooManyCodes) and error.members["reason"] == "guesses",
         error=error and _said(request, error),
         about_code=isinstance(error, errors.BadInput),
         zone=HOME_ZONE,
@@ -187,39 +190,41 @@ def _retry_after(error: HealthPlusError | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
+_SAID = {
+    "phone_refused": N_("This is not a phone number. Write all its digits, as in 98765 43210."),
+    "consent_outdated": N_(
+        "What you agree to has changed since you opened this page. Read it again, then send the code."
+    ),
+    "wrong_code": N_("This is not the code that was sent, and it was the last try. Send a new one."),
+    "code_over": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
+    "not_found": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
+    "key_reused": N_("This form was sent before. Send it again."),
+    "sign_in_unavailable": N_("Signing in by text message is not set up here. Call the clinic to book."),
+    "bad_input": N_("The code has six digits. Type all of them."),
+}
+_NO_MOBILE = N_("A text message cannot reach this number. Give a mobile number.")
+_SPENT = N_("Too many wrong codes were given. Send a new one.")
+
+
 def _said(request: AnyRequest, error: HealthPlusError) -> str:
     """Say in the reader's language what went wrong and what to do. Raises what is none of theirs."""
     language = language_of(request)
-    _, ngettext = language.gettext, language.ngettext
-    match error:
-        case errors.PhoneRefused() if error.detail == error.title:
-            return _("This is not a phone number. Write all its digits, as in 98765 43210.")
-        case errors.PhoneRefused():
-            return _("A text message cannot reach this number. Give a mobile number.")
-        case errors.ConsentOutdated():
-            return _("What you agree to has changed since you opened this page. Read it again, then send the code.")
-        case errors.TooManyCodes():
-            return _too_many(language, services(request).clock.now(), error)
-        case errors.WrongCode():
-            left = int(str(error.members["tries_left"]))
-            if left == 0:
-                return _("This is not the code that was sent, and it was the last try. Send a new one.")
-            return ngettext(
-                "This is not the code that was sent. You have %(num)d more try.",
-                "This is not the code that was sent. You have %(num)d more tries.",
-                left,
-            ) % {"num": left}
-        case errors.CodeOver() if error.members.get("reason") == "spent":
-            return _("Too many wrong codes were given. Send a new one.")
-        case errors.CodeOver() | errors.NotFound():
-            return _("This code was used or replaced, or its five minutes are over. Send a new one.")
-        case errors.KeyReused():
-            return _("This form was sent before. Send it again.")
-        case errors.SignInUnavailable():
-            return _("Signing in by text message is not set up here. Call the clinic to book.")
-        case errors.BadInput():
-            return _("The code has six digits. Type all of them.")
-    raise error
+    if isinstance(error, errors.TooManyCodes):
+        return _too_many(language, services(request).clock.now(), error)
+    if left := error.members.get("tries_left"):
+        return language.ngettext(
+            "This is not the code that was sent. You have %(num)d more try.",
+            "This is not the code that was sent. You have %(num)d more tries.",
+            int(str(left)),
+        ) % {"num": left}
+    if error.code not in _SAID:
+        raise error
+    text = _SAID[error.code]
+    if isinstance(error, errors.PhoneRefused) and error.detail != error.title:
+        text = _NO_MOBILE
+    elif error.members.get("reason") == "spent":
+        text = _SPENT
+    return language.gettext(text)
 
 
 def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
@@ -229,13 +234,17 @@ def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
     when = {"when": language.moment(until, HOME_ZONE) if far else language.time(until, HOME_ZONE, seconds=True)}
     match error.members["reason"]:
         case "number":
-            return _(
-                "Another code can be sent to this number after %(when)s. One sent before may still be on its way."
-            ) % when
+            return (
+                _("Another code can be sent to this number after %(when)s. One sent before may still be on its way.")
+                % when
+            )
         case "guesses":
-            return _(
-                "Too many wrong codes were given for this number. It can be used again after %(when)s. "
-                "Until then, call the clinic to book."
-            ) % when
+            return (
+                _(
+                    "Too many wrong codes were given for this number. It can be used again after %(when)s. "
+                    "Until then, call the clinic to book."
+                )
+                % when
+            )
         case _other:
             return _("Too many codes were asked for just now. Try again after %(when)s.") % when

@@ -1,4 +1,4 @@
-"""Who looks at a page: the session in their cookie, what takes their one place, and whether they meant to send a form."""
+"""Who looks at a page: the session in their cookie, what takes their one place, whether they meant to send a form."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ class Site:
 
 @dataclass(frozen=True)
 class Place:
-    """What takes a patient's one place: a `hold`, an `offer` that waits to be taken, or a `wait`; id: of hold or ticket.
+    """What takes a patient's one place: a `hold`, an `offer` that waits to be taken, or a `wait`.
 
-    `deadline` is the server's.
+    `id` is the hold's or the ticket's; the deadline in `row` is the server's.
     """
 
     kind: Literal["hold", "offer", "wait"]
