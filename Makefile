@@ -1,12 +1,12 @@
 PYTHON ?= python3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench test-long lock clean
+.PHONY: demo test lint bench test-long screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
 
-test: lint
+test: lint browser
 	.venv/bin/pytest
 
 lint: $(INSTALLED)
@@ -26,6 +26,20 @@ bench: $(INSTALLED)
 test-long: $(INSTALLED)
 	.venv/bin/pytest -m long --numprocesses 0
 
+# Every page and state, into the folder screenshots.
+screenshots: $(INSTALLED) browser
+	rm -rf screenshots
+	.venv/bin/pytest -m screenshots --numprocesses 0
+
+# What the tests of the pages look at them with; the fonts are for Hindi.
+browser:
+	@if command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi devanagari; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium fontconfig fonts-lohit-deva; \
+	else \
+	    echo "The tests of the pages need Chromium and a font for Hindi: apt-get install chromium fonts-lohit-deva" >&2; exit 1; \
+	fi
+
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -41,5 +55,5 @@ lock:
 	    --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-lock dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-lock dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

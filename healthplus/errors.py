@@ -53,6 +53,12 @@ class Forbidden(HealthPlusError):
     status = 403
 
 
+class CrossSite(Forbidden):
+    """This form was sent from another site; open the page here and send it again."""
+
+    code = "cross_site"
+
+
 class NotFound(HealthPlusError):
     """There is nothing here."""
 

@@ -31,7 +31,7 @@ async def demo_hints(database: Database, data: DemoData, address: str) -> str:
         f'"to": "{_local(free[-1]["ends_at"])}"}}'
     )
     return f"""
-HealthPlus is starting on {address}. In another terminal, try:
+HealthPlus is starting: open {address} in a browser. Its programming interface, in another terminal:
 
 # Two patients, {first} and {second}, and a way to ask as one of them
 export FIRST={first_token} SECOND={second_token} DOCTOR={address}/api/v1/providers/{doctor}

@@ -166,7 +166,7 @@ def _refusal(tried: Record) -> HealthPlusError:
         case "paused":
             return _too_many("guesses", tried["retry_after"])
         case "spent":
-            return CodeOver("Too many wrong codes were given; ask for a new one.")
+            return CodeOver("Too many wrong codes were given; ask for a new one.", reason="spent")
         case _:
             return CodeOver()
 

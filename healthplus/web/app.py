@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from litestar import Litestar, Router
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import ResponseHeader, State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -46,11 +46,13 @@ from healthplus.web.api.slots import SlotsController
 from healthplus.web.api.suggest import SuggestController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
 from healthplus.web.api.webhooks import WebhooksController
+from healthplus.web.assets import asset
 from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.demo import demo_page
-from healthplus.web.problems import render
+from healthplus.web.pages.errors import render
+from healthplus.web.pages.routes import page_routers
+from healthplus.web.pages.visitor import Site
 from healthplus.web.services import Services
 
 logger = logging.getLogger(__name__)
@@ -101,8 +103,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     # Apart from those above, whose answers depend on who asks: these may lie in caches that many share.
     public_api = Router("/api/v1", route_handlers=[DirectoryController], request_class=ApiRequest)
     return Litestar(
-        route_handlers=[api, public_api, *([demo_page] if settings.sandbox_notices else [])],
+        route_handlers=[api, public_api, asset, *page_routers(settings)],
         lifespan=[lifespan],
+        state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
         before_send=[tell_quotas],
         request_max_body_size=BODY_BYTES_MAX,

@@ -6,6 +6,7 @@ import logging
 import traceback
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from litestar import Response
@@ -104,8 +105,14 @@ def refusal(outcome: Outcome) -> HealthPlusError:
     return kind(detail, **{name: value for name, value in members.items() if value is not None})
 
 
-def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]:
+def render(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """Turn any exception into a problem document."""
+    problem, headers = problem_of(request, error)
+    return Response(problem, status_code=problem["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give what an answer says of an exception, and its headers; log what is a fault of ours."""
     ours = _ours(request, error)
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException) and error.headers:
@@ -124,7 +131,7 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
         headers["Retry-After"] = str(seconds)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log(request, error, status)
-    problem = {
+    problem: dict[str, Any] = {
         "type": f"urn:healthplus:problem:{code}",
         "title": title,
         "status": status,
@@ -133,7 +140,7 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, object]]
         "code": code,
         **ours.members,
     }
-    return Response(problem, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+    return problem, headers
 
 
 def _ours(request: AnyRequest, error: Exception) -> HealthPlusError:

@@ -44,3 +44,9 @@ def services(request: AnyRequest) -> Services:
     """Give the app's services; a plain look-up, since dependency injection costs on every request."""
     found: Services = request.app.state.services
     return found
+
+
+def client_address(request: AnyRequest) -> str:
+    """Give where a request comes from, to count by."""
+    peer = request.client.host if request.client else ""
+    return services(request).proxies.client(peer, request.headers.getall("x-forwarded-for", []))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,13 +8,12 @@ from litestar import Controller, Response, delete, get, patch
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from healthplus.database import Record, load
-from healthplus.errors import BadInput, Conflict, StillBooked
-from healthplus.web.api.common import PROBLEMS, IdempotencyKey, actor, bearer_token, patient
+from healthplus.database import Record
+from healthplus.errors import BadInput
+from healthplus.web import my_data
+from healthplus.web.api.common import PROBLEMS, IdempotencyKey, bearer_token, patient
 from healthplus.web.api.models import booking_url, hold_url, wait_url
-from healthplus.web.services import AnyRequest, Services, services
-
-queries = load(Path(__file__).with_name("me.sql"))
+from healthplus.web.services import AnyRequest, services
 
 _READ_PROBLEMS = {status: PROBLEMS[status] for status in (401, 503)}
 _CHANGE_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 422, 503)}
@@ -147,12 +145,10 @@ class MeController(Controller):
         Appointments stay unless cancelled before. Signing in again asks for consent again.
         """
         patient_id = await patient(request)
-        app = services(request)
-        released = await _give_up_place(app, patient_id)
-        appointments = await _booked_ahead(app, patient_id)
-        await app.patients.withdraw_consents(patient_id)
+        given_up, booked = await my_data.withdraw(services(request), patient_id)
+        appointments = [booking_url(row["provider_id"], row["booking_id"], "booked") for row in booked]
         return Withdrawn(
-            released,
+            _url_of(given_up),
             appointments,
             "Your consent is withdrawn and you are signed out everywhere."
             + (" The appointments listed stay; sign in, or call the clinic, to cancel them." if appointments else ""),
@@ -162,9 +158,7 @@ class MeController(Controller):
     async def export(self, request: AnyRequest) -> Response[dict[str, Any]]:
         """Read everything that is held about me, as it is held."""
         patient_id = await patient(request)
-        app = services(request)
-        phone_mac = await app.patients.phone_mac(patient_id)
-        held: dict[str, Any] = await app.database.fetch_value(queries.export, patient_id, phone_mac, actor(patient_id))
+        held = await my_data.export(services(request), patient_id)
         return Response(held, headers={"Cache-Control": "no-store"})
 
     @delete(status_code=200, responses={**_CHANGE_PROBLEMS, 409: PROBLEMS[409]})
@@ -174,48 +168,16 @@ class MeController(Controller):
         Past visits stay in the clinics' registers with nobody attached. The number may sign in again, as somebody new.
         """
         patient_id = await patient(request)
-        app = services(request)
-        await _demand_nothing_booked(app, patient_id)
-        released = await _give_up_place(app, patient_id)
-        await _demand_nothing_booked(app, patient_id)  # a hold may have been paid for meanwhile
-        async with app.database.transaction() as transaction:
-            # From here on no hold or wait can be made: take_claim waits for this claim, and then finds nobody.
-            await transaction.execute(queries.lock_claim, patient_id)
-            if await transaction.fetch_value(queries.is_live, patient_id):
-                raise Conflict(
-                    "Something was booked, held or waited for meanwhile; look at your appointments, and try again."
-                )
-            await app.patients.erase(transaction, patient_id)
-            await transaction.execute(queries.forget_notices, patient_id)
-            await transaction.execute(queries.forget_keys, actor(patient_id))
-        app.tokens.forget(patient_id)
+        given_up = await my_data.erase(services(request), patient_id)
         return Erased(
-            released,
+            _url_of(given_up),
             "Your name, number and e-mail address are erased, and you are signed out everywhere. "
             "Past visits stay in the clinics' registers, and the stars you gave in the means, with nobody attached.",
         )
 
 
-async def _booked_ahead(app: Services, patient_id: int) -> list[str]:
-    rows = await app.database.fetch(queries.booked_ahead, patient_id)
-    return [booking_url(row["provider_id"], row["booking_id"], "booked") for row in rows]
-
-
-async def _demand_nothing_booked(app: Services, patient_id: int) -> None:
-    if appointments := await _booked_ahead(app, patient_id):
-        raise StillBooked(appointments=appointments)
-
-
-async def _give_up_place(app: Services, patient_id: int) -> str | None:
-    """Give back the patient's hold, or leave the queue; give what it was, None when there was nothing live."""
-    claim = await app.book.claim(patient_id)
-    if claim is None:
+def _url_of(given_up: my_data.GivenUp | None) -> str | None:
+    if given_up is None:
         return None
-    provider_id, who = claim["provider_id"], actor(patient_id)
-    if claim["booking_id"] is not None:
-        outcome = await app.book.release(provider_id, claim["booking_id"], patient_id, who)
-        return hold_url(provider_id, claim["booking_id"]) if outcome.code == "released" else None
-    outcome = await app.book.leave_queue(provider_id, claim["ticket_id"], patient_id, who)
-    if outcome.state == "accepted":  # its offer was taken just now: the claim is for a hold by now
-        return await _give_up_place(app, patient_id)
-    return wait_url(provider_id, claim["ticket_id"]) if outcome.code == "left" else None
+    url = hold_url if given_up.kind == "hold" else wait_url
+    return url(given_up.provider_id, given_up.id)

@@ -12,7 +12,7 @@ from healthplus.people.numbers import masked
 from healthplus.people.sessions import agent_label
 from healthplus.web.api.common import PROBLEMS, IdempotencyKey
 from healthplus.web.api.me import Profile, profile_of_row
-from healthplus.web.services import AnyRequest, services
+from healthplus.web.services import AnyRequest, client_address, services
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _CODE_PROBLEMS = {status: PROBLEMS[status] for status in (400, 409, 422, 429, 503)}
@@ -71,9 +71,7 @@ class SignInController(Controller):
         """Have a code sent to a mobile number by SMS. The answer is the same whether or not the number is known."""
         app = services(request)
         app.code_messages.demand_sender()
-        peer = request.client.host if request.client else ""
-        address = app.proxies.client(peer, request.headers.getall("x-forwarded-for", []))
-        sent = await app.codes.request(data.phone, data.consent, address, idempotency_key)
+        sent = await app.codes.request(data.phone, data.consent, client_address(request), idempotency_key)
         app.code_messages.send(sent)
         shown = CodeSent(sent.challenge_id, masked(sent.phone), sent.expires_in, sent.resend_in)
         return Response(shown, status_code=202, headers=_NO_STORE)

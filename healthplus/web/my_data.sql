@@ -1,7 +1,11 @@
 -- name: booked_ahead
--- Visits that a clinic expects.
-SELECT provider_id, booking_id FROM booking.booking
-WHERE patient_id = $1 AND state = 'booked' AND upper(during) > (SELECT public.app_now())
+-- Visits that a clinic expects, as pages name them.
+SELECT provider_id, booking_id, lower(during) AS starts_at, provider.name AS provider, clinic.name AS clinic, city.time_zone
+FROM booking.booking
+LEFT JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.clinic USING (clinic_id)
+LEFT JOIN directory.city USING (city_id)
+WHERE patient_id = $1 AND booking.state = 'booked' AND upper(during) > (SELECT public.app_now())
 ORDER BY during
 
 -- name: export

@@ -1,0 +1,74 @@
+"""The pages' scripts, styles and mark, read once; their addresses change with what is in them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from litestar import Response, get
+from litestar.params import FromPath
+
+from healthplus.errors import NotFound
+from healthplus.web.services import AnyRequest
+
+_FOLDER = Path(__file__).with_name("static")
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+class _Asset(NamedTuple):
+    media_type: str
+    body: bytes
+    gzipped: bytes
+    etag: str
+
+
+def _read() -> dict[str, _Asset]:
+    # One style sheet in one request, from a file an area.
+    bodies = {"app.css": b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))}
+    for path in sorted((*_FOLDER.glob("js/*.js"), *_FOLDER.glob("*.svg"))):
+        bodies[path.name] = path.read_bytes()
+    return {
+        name: _Asset(
+            _TYPES[Path(name).suffix],
+            body,
+            gzip.compress(body, mtime=0),
+            f'"{hashlib.sha256(body).hexdigest()[:16]}"',
+        )
+        for name, body in bodies.items()
+    }
+
+
+ASSETS = _read()
+# One version for all: modules import each other by names beside theirs.
+_VERSION = hashlib.sha256(b"".join(asset.etag.encode() for asset in ASSETS.values())).hexdigest()[:12]
+
+
+def asset_url(name: str) -> str:
+    """Give where a script, style or picture is. Raises KeyError where there is none of that name."""
+    ASSETS[name]
+    return f"/static/{_VERSION}/{name}"
+
+
+@get("/static/{version:str}/{name:str}", include_in_schema=False)
+async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+    if name not in ASSETS:
+        raise NotFound
+    found = ASSETS[name]
+    # While a new version is rolled out, its pages may ask a process of the old one: better its file than none, for now.
+    is_known = version == _VERSION
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable" if is_known else "no-store",
+        "ETag": found.etag,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if request.headers.get("if-none-match") == found.etag:
+        return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
+    body = found.body
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = found.gzipped
+    return Response(body, headers=headers, media_type=found.media_type)

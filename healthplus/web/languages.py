@@ -1,0 +1,105 @@
+"""The languages of the pages: their texts, and how each writes dates, times and money.
+
+English is the language of the source. Every other has a folder of gettext catalogues, one an area of the site, which
+are read as they are when the process starts.
+"""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency
+from babel.support import Translations
+
+CATALOGUES = Path(__file__).with_name("locale")
+
+HOME_ZONE = "Asia/Kolkata"
+"""Of times that belong to no clinic, such as until when a number is paused."""
+
+_CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B h:mm", "B h:mm:ss")}
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which such texts are found
+    """Mark a text to be translated where it is used."""
+    return text
+
+
+class Language:
+    """One language; `prefix` is what the paths of its pages begin with."""
+
+    def __init__(self, code: str, name: str, prefix: str) -> None:
+        self.code = code
+        self.name = name
+        self.prefix = prefix
+        self.locale = Locale(code, "IN")
+        self.translations = _translations(code)
+        self.gettext = self.translations.gettext
+        self.ngettext = self.translations.ngettext
+
+    def url(self, path: str) -> str:
+        """Give where a page is in this language; `path` is where it is in English."""
+        return self.prefix + path
+
+    def known_name(self, kind: str, name: str) -> str:
+        """Give a city's or speciality's name in this language where it is known, else as the directory has it."""
+        known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
+        return known
+
+    def date(self, at: datetime, zone: str) -> str:
+        """Give a day as "Tue 24 Nov"."""
+        return format_datetime(at, "EEE d MMM", ZoneInfo(zone), self.locale)
+
+    def long_date(self, at: datetime, zone: str) -> str:
+        """Give a day as "24 November 2026"."""
+        return format_datetime(at, "d MMMM y", ZoneInfo(zone), self.locale)
+
+    def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
+        """Give a time of day as "10:20 am", without its zone: for beside others that have it."""
+        text = format_datetime(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
+        return text.replace("AM", "am").replace("PM", "pm")
+
+    def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
+        """Give a time of day with its zone, as "10:20 am IST"."""
+        return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
+
+    def moment(self, at: datetime, zone: str) -> str:
+        """Give day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
+        return f"{self.date(at, zone)}, {self.time(at, zone)}"
+
+    def money(self, paise: int) -> str:
+        """Give rupees, with paise only where there are some: "₹1,500"."""
+        pattern = "¤#,##,##0.00" if paise % 100 else "¤#,##,##0"
+        return format_currency(paise / 100, "INR", pattern, self.locale, currency_digits=False)
+
+
+def _translations(code: str) -> Translations:
+    merged = Translations()
+    for path in sorted((CATALOGUES / code).glob("*.po")):
+        with path.open("rb") as file:
+            catalogue = read_po(file, locale=code, abort_invalid=True)
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        merged.merge(Translations(compiled))
+    return merged
+
+
+ENGLISH = Language("en", "English", "")
+HINDI = Language("hi", "हिन्दी", "/hi")
+LANGUAGES = (ENGLISH, HINDI)
+
+
+def split_path(path: str) -> tuple[Language, str]:
+    """Give the language that a path is in, and where the page is in English; a query may follow."""
+    for language in LANGUAGES:
+        rest = path.removeprefix(language.prefix)
+        if language.prefix and rest != path and rest[:1] in ("", "/", "?"):
+            return language, rest if rest.startswith("/") else f"/{rest}"
+    return ENGLISH, path

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from litestar import Controller, Response, get
+
+from healthplus.database import Database, Record
+from healthplus.web import my_data
+from healthplus.web.languages import Language
+from healthplus.web.pages.rendering import language_of, page
+from healthplus.web.pages.visitor import queries, visitor
+from healthplus.web.services import AnyRequest, services
+
+_CITIES_MAX = 40
+_SPECIALITIES_MAX = 60
+_KEEP_SECONDS = 60.0
+
+
+class _Directory(NamedTuple):
+    at: float
+    cities: list[Record]
+    specialities: list[Record]
+
+
+_kept: WeakKeyDictionary[Database, _Directory] = WeakKeyDictionary()
+
+
+class HomeController(Controller):
+    @get("/")
+    async def home(self, request: AnyRequest) -> Response[str]:
+        app = services(request)
+        who = visitor(request)
+        directory = await _directory(app.database)
+        language = language_of(request)
+        return page(
+            request,
+            "home/home.html",
+            cities=_by_name(language, "city", directory.cities),
+            specialities=_by_name(language, "speciality", directory.specialities),
+            visits=await my_data.booked_ahead(app, who.patient_id) if who else [],
+        )
+
+
+async def _directory(database: Database) -> _Directory:
+    """Give what is shown of the directory, at most a minute old: it is the same for everybody and changes rarely."""
+    kept = _kept.get(database)
+    if kept is None or time.monotonic() > kept.at + _KEEP_SECONDS:
+        kept = _kept[database] = _Directory(
+            time.monotonic(),
+            await database.fetch(queries.cities, _CITIES_MAX),
+            await database.fetch(queries.specialities, _SPECIALITIES_MAX),
+        )
+    return kept
+
+
+def _by_name(language: Language, kind: str, rows: list[Record]) -> list[Record]:
+    return sorted(rows, key=lambda row: language.known_name(kind, row["name"]))

@@ -1,0 +1,45 @@
+-- name: visitor
+-- Who is signed in, and what takes their one place.
+SELECT patient.name, patient.phone, live.*
+FROM people.patient
+LEFT JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN claim.booking_id IS NOT NULL THEN 'hold'
+            WHEN ticket.state = 'offered' AND held.deadline > (SELECT public.app_now()) THEN 'offer'
+            ELSE 'wait'
+        END AS kind,
+        claim.provider_id, coalesce(claim.booking_id, claim.ticket_id) AS place_id, provider.name AS provider,
+        lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
+    FROM booking.claim
+    JOIN directory.provider USING (provider_id)
+    LEFT JOIN booking.ticket ON ticket.provider_id = claim.provider_id AND ticket.ticket_id = claim.ticket_id
+    LEFT JOIN booking.booking AS held
+        ON held.provider_id = claim.provider_id AND held.booking_id = coalesce(claim.booking_id, ticket.offer_id)
+    LEFT JOIN directory.clinic ON clinic.clinic_id = held.clinic_id
+    LEFT JOIN directory.city USING (city_id)
+    WHERE claim.patient_id = patient.patient_id
+        AND (booking.claim_fate(claim, (SELECT public.app_now()))).fate = 'live'
+) AS live ON true
+WHERE patient.patient_id = $1
+
+-- name: cities
+-- Where somebody can be booked: the cities with the most clinics.
+SELECT slug, name FROM (
+    SELECT slug, city.name, (
+        SELECT count(*) FROM directory.clinic
+        WHERE clinic.city_id = city.city_id
+            AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id)
+    ) AS clinics
+    FROM directory.city
+) AS city
+WHERE clinics > 0
+ORDER BY clinics DESC, name
+LIMIT $1
+
+-- name: specialities
+-- What somebody is there for.
+SELECT slug, name FROM directory.speciality
+WHERE EXISTS (SELECT FROM directory.provider_speciality WHERE provider_speciality.speciality_id = speciality.speciality_id)
+ORDER BY name
+LIMIT $1

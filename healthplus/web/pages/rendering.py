@@ -1,0 +1,122 @@
+"""Makes pages of templates: one Jinja environment a language, and the headers that all pages have."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+import jinja2
+from litestar import MediaType, Response
+from litestar.datastructures import Cookie
+
+from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.web.assets import asset_url
+from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
+from healthplus.web.pages.visitor import site, visitor
+from healthplus.web.services import AnyRequest, services
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    # Not no-store: going back must find the form that was sent, with the key that it was sent with.
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(self), microphone=(), payment=(), usb=()",
+    # Whom somebody sees and when is in the address.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Cookie",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _environment(language: Language) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    other = HINDI if language is ENGLISH else ENGLISH
+    environment.globals.update(
+        language=language, other_language=other, asset=asset_url, new_key=_new_key, client_margin=CLIENT_MARGIN
+    )
+    return environment
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+_ENVIRONMENTS = {language.code: _environment(language) for language in LANGUAGES}
+
+
+def language_of(request: AnyRequest) -> Language:
+    return split_path(request.url.path)[0]
+
+
+def page(
+    request: AnyRequest,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    cookies: Sequence[Cookie] = (),
+    **values: object,
+) -> Response[str]:
+    """Give a page in the language of its address, for whoever asks; `headers` win over those that all pages have."""
+    language, path = split_path(request.url.path)
+    if query := request.url.query:
+        path += f"?{query}"
+    text = (
+        _ENVIRONMENTS[language.code]
+        .get_template(template)
+        .render(
+            path=path,
+            site=site(request),
+            visitor=visitor(request),
+            now=services(request).clock.now() if "services" in request.app.state else None,
+            **values,
+        )
+    )
+    return Response(
+        text,
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers={**_HEADERS, **_transport_security(request), **(headers or {})},
+        cookies=list(cookies),
+    )
+
+
+def see_other(
+    request: AnyRequest,
+    path: str,
+    query: Mapping[str, object] | None = None,
+    cookies: Sequence[Cookie] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    """Lead on with GET, as after every form that did what it was for; `path` is where the page is in English."""
+    location = language_of(request).url(path)
+    if query:
+        location += f"{'&' if '?' in location else '?'}{urlencode(query)}"
+    return Response(
+        "",
+        status_code=303,
+        headers={**_HEADERS, **_transport_security(request), **(headers or {}), "Location": location},
+        cookies=list(cookies),
+    )
+
+
+def _transport_security(request: AnyRequest) -> dict[str, str]:
+    return {"Strict-Transport-Security": "max-age=31536000"} if site(request).hsts else {}

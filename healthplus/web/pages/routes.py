@@ -1,0 +1,36 @@
+"""Where the pages are: each once in every language."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.config.compression import CompressionConfig
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
+
+from healthplus.settings import Settings
+from healthplus.web.api.common import ApiRequest
+from healthplus.web.languages import LANGUAGES
+from healthplus.web.pages.demo import DemoController
+from healthplus.web.pages.home import HomeController
+from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.privacy import PrivacyController
+from healthplus.web.pages.sign_in import SignInController
+from healthplus.web.pages.visitor import meet
+
+_CONTROLLERS = (HomeController, SignInController, PrivacyController, InformationController)
+_COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
+
+
+def page_routers(settings: Settings) -> list[Router]:
+    controllers = [*_CONTROLLERS, *((DemoController,) if settings.sandbox_notices else ())]
+    return [
+        Router(
+            language.url("/"),
+            route_handlers=controllers,
+            before_request=meet,
+            middleware=[_COMPRESSION],
+            request_class=ApiRequest,
+            include_in_schema=False,
+        )
+        for language in LANGUAGES
+    ]

@@ -1,0 +1,4 @@
+// What every page does better with JavaScript, and does without it too.
+import "./connection.js";
+import "./countdown.js";
+import "./forms.js";

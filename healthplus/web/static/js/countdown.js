@@ -1,0 +1,45 @@
+// Counts down to instants of the server's clock, and is right again after sleep, since nothing is counted but read.
+
+// How far the server's clock is ahead of this device's. A page that going back took out of the cache was made some time
+// ago, when is not known: what was found out last is good enough there.
+function serverOffset() {
+  const navigation = performance.getEntriesByType("navigation")[0];
+  const madeAt = document.documentElement.dataset.now;
+  if (!madeAt || navigation.type === "back_forward") return Number(sessionStorage.getItem("server-offset"));
+  const offset = Date.parse(madeAt) - (performance.timeOrigin + navigation.responseStart);
+  sessionStorage.setItem("server-offset", offset);
+  return offset;
+}
+
+const offset = serverOffset();
+
+/** "4:52", never below "0:00". */
+export function minutes(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** Call `show` with the milliseconds left until `until`, by the server's clock: every second, at once after sleep, and last when none are left. */
+export function countDown(until, show) {
+  let timer;
+  function tick() {
+    clearTimeout(timer);
+    const left = until - (Date.now() + offset);
+    show(Math.max(0, left));
+    if (left > 0) timer = setTimeout(tick, (left % 1000) || 1000);
+  }
+  document.addEventListener("visibilitychange", tick);
+  addEventListener("pageshow", tick);
+  tick();
+}
+
+for (const element of document.querySelectorAll("[data-countdown]")) {
+  const name = element.dataset.countdown;
+  const figure = element.querySelector("b");
+  countDown(Date.parse(element.dataset.until), (left) => {
+    figure.textContent = minutes(left);
+    if (left > 0) return;
+    for (const shown of document.querySelectorAll(`[data-while="${name}"]`)) shown.hidden = true;
+    for (const shown of document.querySelectorAll(`[data-over="${name}"]`)) shown.hidden = false;
+  });
+}

@@ -1,0 +1,49 @@
+// Errors take focus; a form that is on its way says so and is not sent twice; a button may have to wait for its time.
+import { countDown, minutes } from "./countdown.js";
+
+const BUSY_AFTER = 300;
+
+document.getElementById("error")?.focus();
+
+const sending = new Map();
+
+addEventListener("submit", (event) => {
+  const button = event.submitter ?? event.target.querySelector("button");
+  if (sending.has(event.target) || button?.getAttribute("aria-disabled") === "true") {
+    event.preventDefault();
+    return;
+  }
+  const text = button?.textContent;
+  const timer = setTimeout(() => {
+    if (!button?.dataset.busy) return;
+    button.setAttribute("aria-disabled", "true");
+    button.textContent = button.dataset.busy;
+  }, BUSY_AFTER);
+  sending.set(event.target, () => {
+    clearTimeout(timer);
+    if (button?.dataset.busy) {
+      button.removeAttribute("aria-disabled");
+      button.textContent = text;
+    }
+  });
+});
+
+// Whoever goes back finds the form as it was, ready to be sent again.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const restore of sending.values()) restore();
+  sending.clear();
+});
+
+for (const button of document.querySelectorAll("button[data-from]")) {
+  const text = button.textContent;
+  countDown(Date.parse(button.dataset.from), (left) => {
+    if (left > 0) {
+      button.setAttribute("aria-disabled", "true");
+      button.textContent = button.dataset.later.replace("{time}", minutes(left));
+    } else if (button.textContent !== button.dataset.busy) {
+      button.removeAttribute("aria-disabled");
+      button.textContent = text;
+    }
+  });
+}

@@ -1,0 +1,87 @@
+"""The product as a process with a small demo in it, and a browser: one of each a test process.
+
+Everything here runs on the session's event loop: tests say `pytestmark = pytest.mark.asyncio(loop_scope="session")`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from healthplus.database import Database
+from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.settings import Settings
+from tests.pages.stage import Product, Stage
+
+_SCALE = Scale(cities=3, providers_per_city=24, patients=80)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    name = "pages"
+    server = await asyncpg.connect(template, database="postgres")
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE healthplus STRATEGY file_copy")
+    dsn = template.replace("/healthplus?", f"/{name}?")
+    with socket.socket() as room:
+        room.bind(("127.0.0.1", 0))
+        port = room.getsockname()[1]
+    settings = Settings(
+        dsn, tmp_path_factory.mktemp("pages"), port=port, processes=1, sandbox_payments=True, sandbox_notices=True
+    )
+    async with await Database.connect(dsn, min_size=1, max_size=4) as database:
+        data = await create_demo_data(database, _SCALE)
+        log = (settings.data_folder / "log").open("wb")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "healthplus", "serve", env={**os.environ, **settings.as_environment()}, stderr=log
+        )
+        log.close()
+        try:
+            await _ready(settings.site_url)
+            yield Product(settings.site_url, database, data)
+        finally:
+            process.terminate()
+            await process.wait()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
+async def _ready(url: str) -> None:
+    def ask() -> bool:
+        try:
+            urllib.request.urlopen(f"{url}/api/v1/ready", timeout=5).close()  # noqa: S310
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
+
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(ask):
+            await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("The tests of the pages need Chromium: install Debian's packages chromium and fonts-lohit-deva.")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(product: Product, browser: Browser) -> AsyncIterator[Stage]:
+    """A narrow window, in English, light, in which nobody is signed in."""
+    async with Stage.open(product, browser) as stage:
+        yield stage

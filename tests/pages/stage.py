@@ -1,0 +1,175 @@
+"""What tests of the pages act with: the product, a window of a browser, and patients who are signed in there."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any, Literal
+
+from playwright.async_api import Browser, BrowserContext, Page, Response
+
+from healthplus.booking.book import Book, Outcome
+from healthplus.database import Database, Record
+from healthplus.ops.demo_data import DemoData
+from healthplus.people.patients import add_patient
+from healthplus.web.languages import LANGUAGES
+
+NARROW, WIDE = 360, 1280
+Scheme = Literal["light", "dark"]
+
+_AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Product:
+    """The product under test: where it is, its database, and what is in it."""
+
+    url: str
+    database: Database
+    data: DemoData
+
+    async def pass_time(self, **time: float) -> None:
+        """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""
+        await self.database.execute(
+            "INSERT INTO public.app_clock (clock_offset) VALUES ($1) "
+            "ON CONFLICT (only_row) DO UPDATE SET clock_offset = app_clock.clock_offset + excluded.clock_offset",
+            timedelta(**time),
+        )
+
+    async def code(self) -> str:
+        """Give the code that was sent last."""
+        text = await self.database.fetch_value(
+            "SELECT text FROM notices.sandbox_message WHERE text ~ '^[0-9]{6} ' ORDER BY message_id DESC LIMIT 1"
+        )
+        return str(text)[:6]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Somebody with a session. `number` is a mobile number of a range that nobody else has a code sent to."""
+
+    patient_id: int
+    token: str
+    number: str
+
+
+@dataclass
+class Stage:
+    """One window: a browser context with one page. `faults`: errors of scripts, and what was blocked."""
+
+    product: Product
+    context: BrowserContext
+    page: Page
+    prefix: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        product: Product,
+        browser: Browser,
+        *,
+        width: int = NARROW,
+        scheme: Scheme = "light",
+        language: str = "en",
+        scripts: bool = True,
+    ) -> AsyncIterator[Stage]:
+        """Open a window."""
+        context = await browser.new_context(
+            base_url=product.url,
+            viewport={"width": width, "height": 780 if width < 600 else 900},
+            color_scheme=scheme,
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(5000)
+        try:
+            stage = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
+            stage.page.on("pageerror", lambda error: stage.faults.append(str(error)))
+            stage.page.on("console", lambda said: stage.faults.append(said.text) if _is_fault(said.text) else None)
+            yield stage
+        finally:
+            await context.close()
+
+    async def go(self, path: str) -> Response | None:
+        """Open a page in the stage's language; `path` is where it is in English."""
+        return await self.page.goto(self.prefix + path)
+
+    async def press(self, name: str) -> None:
+        """Press the one button that `name`, in English, names in this language."""
+        await self.page.get_by_role("button", name=self.said(name), exact=True).click()
+        await self.page.wait_for_load_state()
+
+    def said(self, text: str) -> str:
+        """Give a text of the pages in the stage's language."""
+        return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
+
+    async def patient(self, name: str = "Asha Rao") -> Patient:
+        """Make a patient, and sign them in in this window."""
+        number = self.number()
+        patient_id, token = await add_patient(self.product.database, name, number)
+        await self.context.add_cookies([{"name": "session", "value": token, "url": self.product.url}])
+        return Patient(patient_id, token, number)
+
+    def number(self) -> str:
+        return f"+9198{next(_serial):04}3210"
+
+    async def free_slots(self, provider_id: int) -> list[Record]:
+        """Give slots from tomorrow on that can be had now."""
+        now: datetime = await self.product.database.fetch_value("SELECT public.app_now()")
+        chart = await Book(self.product.database).chart(
+            provider_id, None, now + timedelta(days=1), now + timedelta(days=4), 1, None
+        )
+        return [slot for slot in chart if slot["fits"]]
+
+    async def hold(self, patient: Patient) -> Outcome:
+        """Hold a slot for a patient."""
+        provider_id = self.product.data.two_clinics_doctor_id
+        slot = (await self.free_slots(provider_id))[0]
+        outcome = await Book(self.product.database).hold(
+            provider_id, slot["clinic_id"], slot["starts_at"], 1, patient.patient_id, "test"
+        )
+        assert outcome.code == "reserved"
+        return outcome
+
+    async def book(self, patient: Patient) -> Outcome:
+        """Book a slot for a patient."""
+        held = await self.hold(patient)
+        assert held.booking_id is not None
+        provider_id = self.product.data.two_clinics_doctor_id
+        outcome = await Book(self.product.database).confirm(
+            provider_id, held.booking_id, patient.patient_id, "test", "test"
+        )
+        assert outcome.code == "booked"
+        return outcome
+
+    async def violations(self, *rules: str) -> list[str]:
+        """Give what axe-core finds against WCAG 2.2 AA, or against these of its rules."""
+        only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": _RULES}
+        await self.page.evaluate(f"() => {{ if (!window.axe) {{ {_AXE} }} }}")
+        found: dict[str, Any] = await self.page.evaluate(
+            "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
+        )
+        return [
+            f"{violation['id']}: {node['html']} ({node['failureSummary']})"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+    async def overflow(self) -> int:
+        """Give by how many pixels the page is wider than its window."""
+        pixels: int = await self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        return pixels
+
+
+def _is_fault(said: str) -> bool:
+    return "Content Security Policy" in said or "Failed to load module" in said

@@ -1,0 +1,33 @@
+"""Pictures of every page and state, narrow and wide, light and dark, in English and Hindi, with axe-core on each.
+
+`make screenshots` runs this, and writes to the folder `screenshots`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.pages.stage import NARROW, WIDE, Product, Stage
+from tests.pages.states import STATES
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.screenshots]
+
+FOLDER = Path(__file__).parents[2] / "screenshots"
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+@pytest.mark.parametrize("name", STATES)
+async def test_screenshots(product: Product, browser: Browser, name: str, language: str) -> None:
+    await product.database.execute("DELETE FROM people.challenge")
+    async with Stage.open(product, browser, language=language) as stage:
+        await STATES[name](stage)
+        for width in (NARROW, WIDE):
+            await stage.page.set_viewport_size({"width": width, "height": 780 if width == NARROW else 900})
+            for scheme in ("light", "dark"):
+                await stage.page.emulate_media(color_scheme=scheme)
+                path = FOLDER / f"{name}-{width}-{scheme}-{language}.png"
+                await stage.page.screenshot(path=path, full_page=True)
+                assert await stage.violations() == []

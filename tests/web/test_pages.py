@@ -1,0 +1,265 @@
+"""What pages promise besides what is on them: headers, cookies, whence forms may come, errors, addresses of files."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import replace
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.settings import Settings
+from healthplus.web.assets import ASSETS, asset_url
+from healthplus.web.pages.visitor import Site, local_path
+from tests.web.conftest import Client
+from tests.web.phone import CONSENT, NUMBER, Phone
+from tests.web.world import AT_CLINIC, PROVIDER, World
+
+FORM = {"phone": NUMBER, "consent": CONSENT, "key": "once"}
+
+
+async def submit(http: httpx.AsyncClient, path: str, form: dict[str, str], **headers: str) -> httpx.Response:
+    return await http.post(path, data=form, headers=headers)
+
+
+async def sign_in(http: httpx.AsyncClient, phone: Phone, back_to: str = "/privacy") -> httpx.Response:
+    messages = len(phone.messages) + 1
+    sent = await submit(http, f"/verify?next={back_to}", {**FORM, "key": str(len(phone.messages))})
+    assert sent.headers["location"].startswith("/verify/code"), sent.text
+    code = await phone.code(messages)
+    return await submit(http, sent.headers["location"], {"code": code, "key": "two"})
+
+
+async def test_every_page_is_guarded(http: httpx.AsyncClient) -> None:
+    for path, status in (
+        ("/", 200),
+        ("/hi/", 200),
+        ("/help", 200),
+        ("/verify", 200),
+        ("/nothing", 404),
+        ("/sign-out", 405),
+    ):
+        page = await http.get(path)
+        assert page.status_code == status
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert page.headers["referrer-policy"] == "same-origin"
+        assert page.headers["cross-origin-opener-policy"] == "same-origin"
+        assert "strict-transport-security" not in page.headers
+        assert not re.search(r"<script(?! type=\"module\" src=)|<style|\sstyle=|\son[a-z]+=", page.text)
+        assert f'lang="{"hi" if path.startswith("/hi") else "en"}"' in page.text
+
+
+async def test_only_https_has_prefixed_secure_cookies(http: httpx.AsyncClient, app: Litestar, phone: Phone) -> None:
+    answer = await sign_in(http, phone)
+    [session, verify] = answer.headers.get_list("set-cookie")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/privacy")
+    assert session.startswith("session=")
+    assert {"HttpOnly", "Path=/", "SameSite=lax", "Max-Age=7776000"} <= set(session.split("; "))
+    assert "Secure" not in session
+    assert verify.startswith('verify="";')
+    app.state.site = replace(app.state.site, https=True, hsts=True)
+    page = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
+    assert page.headers["set-cookie"].startswith("__Host-verify=")
+    assert "; Secure" in page.headers["set-cookie"]
+    assert page.headers["strict-transport-security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize(
+    ("url", "https", "hsts"),
+    [
+        ("http://127.0.0.1:8000", False, False),
+        ("http://localhost:8000", False, False),
+        ("https://localhost", True, True),
+        ("https://healthplus.example", True, True),
+        ("http://healthplus.example", True, False),
+        ("http://0.0.0.0:8000", True, False),
+    ],
+)
+def test_where_cookies_are_secure(url: str, https: bool, hsts: bool) -> None:
+    site = Site.of(Settings.from_environment({"HEALTHPLUS_PUBLIC_URL": url}))
+    assert (site.https, site.hsts) == (https, hsts)
+
+
+async def test_forms_of_other_sites_are_refused(http: httpx.AsyncClient, phone: Phone) -> None:
+    for headers in (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "origin": "http://healthplus.test"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ):
+        refused = await submit(http, "/verify", FORM, **headers)
+        assert refused.status_code == 403
+        assert "This was not done" in refused.text
+    assert phone.messages == []
+    for number, headers in enumerate(({"sec-fetch-site": "same-origin"}, {"origin": "http://healthplus.test"}, {}), 1):
+        sent = await submit(http, "/verify", {**FORM, "phone": f"+919876{number}43210"}, **headers)
+        assert sent.status_code == 303
+
+
+async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+    first, second = [await submit(http, "/verify", FORM) for _ in range(2)]
+    assert first.headers["location"] == second.headers["location"] == "/verify/code"
+    code = await phone.code(1)
+    http.cookies.set("verify", first.cookies["verify"])
+    signed_in = [await submit(http, "/verify/code", {"code": code, "key": "two"}) for _ in range(1)]
+    http.cookies.set("verify", first.cookies["verify"])
+    token = http.cookies["session"]
+    del http.cookies["session"]
+    signed_in.append(await submit(http, "/verify/code", {"code": code, "key": "two"}))
+    assert {answer.headers["location"] for answer in signed_in} == {"/"}
+    assert http.cookies["session"] == token
+    assert await world.database.fetch_value("SELECT count(*) FROM people.session WHERE agent IS NOT NULL") == 4
+    # Whoever goes back and corrects the number sends the same form with something else in it.
+    corrected = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
+    assert corrected.status_code == 303
+
+
+async def test_wrong_expired_and_broken_codes(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+    assert (await http.get("/verify/code")).headers["location"] == "/verify"
+    await submit(http, "/verify", FORM)
+    wrong = f"{(int(await phone.code(1)) + 1) % 10**6:06}"
+    for text, said in (
+        ("12", "six digits"),
+        (wrong, "4 more tries"),
+        (wrong, "3 more"),
+        (wrong, "2 more"),
+        (wrong, "1 more try."),
+    ):
+        page = await submit(http, "/verify/code", {"code": text, "key": "same"})
+        assert page.status_code == 422
+        assert said in page.text
+    assert "the last try" in (await submit(http, "/verify/code", {"code": wrong})).text
+    assert "Too many wrong codes" in (await submit(http, "/verify/code", {"code": wrong})).text
+    await world.pass_time(minutes=6)
+    over = await submit(http, "/verify/code", {"code": wrong})
+    assert (over.status_code, "five minutes are over" in over.text) == (410, True)
+    for broken in ("x", "e30=", "%00", "9" * 5000, "bm9uZQ"):
+        http.cookies.set("verify", broken)
+        assert (await http.get("/verify/code")).status_code == 303
+    outdated = await submit(http, "/verify", {**FORM, "consent": "2000-01-01", "key": "other"})
+    assert (outdated.status_code, "has changed" in outdated.text) == (409, True)
+    for number, said in (("", "not a phone number"), ("020 2612 7394", "cannot reach"), ("\x00", "not a phone number")):
+        page = await submit(http, "/verify", {**FORM, "phone": number})
+        assert (page.status_code, said in page.text) == (422, True)
+
+
+def test_only_paths_of_this_site_are_led_back_to() -> None:
+    for path in ("/", "/doctor/1/asha/2?day=2026-11-24&n=2", "/in/pune#x"):
+        assert local_path(path) == path
+    assert local_path("/hi/privacy") == "/privacy"
+    for other in (
+        "", None, "x", "//evil.example", "/\\evil.example", "/hi//evil.example", "https://evil.example",
+        "/\t/evil.example", "/x\r\nSet-Cookie: a=b", "/" + "x" * 2000, "javascript:alert(1)", "/हि",
+    ):  # fmt: skip
+        assert local_path(other) == "/"
+
+
+async def test_signing_out_ends_the_session(http: httpx.AsyncClient, phone: Phone) -> None:
+    await sign_in(http, phone)
+    token = http.cookies["session"]
+    assert "••• 3210" in (await http.get("/help")).text
+    answer = await submit(http, "/sign-out", {})
+    assert (answer.headers["location"], answer.headers["clear-site-data"]) == ("/signed-out", '"cache"')
+    assert "session" not in http.cookies
+    http.cookies.set("session", token)
+    assert "Sign in" in (await http.get("/help")).text
+    assert (await http.get("/privacy/erase")).headers["location"] == "/verify?next=%2Fprivacy%2Ferase"
+
+
+async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+    await sign_in(http, phone)
+    api = Client(http, http.cookies["session"])
+    held = (await api.post(f"providers/{PROVIDER}/holds", {"clinic_id": AT_CLINIC, "start": world.at(13)})).json()
+    page = (await http.get("/hi/help")).text
+    assert f'href="/hi/doctor/{PROVIDER}/hold/{held["id"]}"' in page
+    await api.post(f"{held['url']}/payment", {"method": "x"})
+    assert "Clinic 2" in (await http.get("/")).text
+    export = await http.get("/privacy/export")
+    assert export.headers["content-disposition"].startswith("attachment")
+    assert export.json()["profile"]["phone"] == NUMBER
+    refused = await submit(http, "/privacy/erase", {})
+    assert (refused.status_code, "Cancel them first" in refused.text) == (409, True)
+    withdrawn = await submit(http, "/privacy/withdraw", {})
+    assert withdrawn.headers["location"] == "/privacy/withdrawn?booked=1"
+    assert "1 visit stays booked" in (await http.get(withdrawn.headers["location"])).text
+    assert (await submit(http, "/privacy/withdraw", {})).headers["location"] == "/privacy"
+    assert (await http.get("/privacy/withdrawn?booked=-1&given_up=x")).status_code == 200
+    await world.pass_time(minutes=1)
+    await sign_in(http, phone)
+    api = Client(http, http.cookies["session"])
+    await api.delete(f"providers/{PROVIDER}/appointments/{held['id']}")
+    erased = await submit(http, "/privacy/erase", {})
+    assert erased.headers["location"] == "/privacy/erased"
+    assert await world.database.fetch_value("SELECT count(*) FROM people.patient WHERE phone = $1", NUMBER) == 0
+
+
+async def test_files_are_kept_for_good_and_change_their_address(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/")).text
+    for name in re.findall(r'/static/\w+/([\w.]+)"', page):
+        assert asset_url(name) in page
+    for name, asset in ASSETS.items():
+        plain = await http.get(asset_url(name), headers={"accept-encoding": "identity"})
+        assert plain.content == asset.body
+        assert "immutable" in plain.headers["cache-control"]
+        squeezed = await http.get(asset_url(name), headers={"accept-encoding": "gzip"})
+        assert (squeezed.headers["content-encoding"], squeezed.content) == ("gzip", asset.body)
+        unchanged = await http.get(asset_url(name), headers={"if-none-match": plain.headers["etag"]})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+        other = await http.get(f"/static/older/{name}")
+        assert (other.status_code, other.headers["cache-control"]) == (200, "no-store")
+    for name in ("none.css", "..%2fapp.py", "%00"):
+        assert (await http.get(f"/static/x/{name}")).status_code == 404
+    css, js = (sum(len(gzip.compress(a.body)) for n, a in ASSETS.items() if n.endswith(end)) for end in (".css", ".js"))
+    assert css <= 10_000
+    assert js <= 15_000
+
+
+async def test_the_colours_have_their_contrast() -> None:
+    """The ratios of the tokens, by WCAG's formula: text 4.5, edges of controls 3."""
+    css = ASSETS["app.css"].body.decode()
+    light, dark = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6});", part)) for part in css.split("@media", 2)[:2])
+    for tokens in (light, {**light, **dark}):
+        for front, back, least in (
+            ("text", "surface", 7), ("text", "canvas", 7), ("muted", "canvas", 4.5), ("muted", "surface", 4.5),
+            ("brand", "surface", 4.5), ("brand", "canvas", 4.5), ("brand", "tint", 4.5), ("on-brand", "brand", 4.5),
+            ("held", "held-surface", 4.5), ("booked", "booked-surface", 4.5), ("danger", "surface", 4.5),
+            ("danger", "canvas", 4.5), ("on-danger", "danger", 4.5), ("success", "surface", 4.5),
+            ("control", "surface", 3), ("held-edge", "held-surface", 3), ("focus", "canvas", 3),
+        ):  # fmt: skip
+            assert _contrast(tokens[front], tokens[back]) >= least, (front, back)
+
+
+def _contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+async def test_without_a_directory_the_start_says_how_to_get_one(http: httpx.AsyncClient, world: World) -> None:
+    await world.database.execute("TRUNCATE directory.city, directory.provider, directory.speciality CASCADE")
+    page = await http.get("/")
+    assert "healthplus import hospitals.csv" in page.text
+
+
+async def test_a_fault_is_a_page_too(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError(NUMBER)
+
+    monkeypatch.setattr("healthplus.web.pages.information.page", fail)
+    page = await http.get("/hi/help")
+    assert (page.status_code, "कुछ गड़बड़" in page.text, NUMBER in page.text) == (500, True, False)
+    too_large = await submit(http, "/verify", {"phone": "9" * 20_000})
+    assert (too_large.status_code, too_large.headers["content-type"]) == (413, "text/html; charset=utf-8")
