@@ -7,12 +7,13 @@ are read as they are when the process starts.
 from __future__ import annotations
 
 import io
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
@@ -29,6 +30,9 @@ _CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B h:mm", "B h:mm:ss")}
 def N_(text: str) -> str:  # noqa: N802 - the name by which such texts are found
     """Mark a text to be translated where it is used."""
     return text
+
+
+_Day: TypeAlias = date  # a method below is called so
 
 
 class Language:
@@ -51,6 +55,10 @@ class Language:
         """Give a city's or speciality's name in this language where it is known, else as the directory has it."""
         known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
         return known
+
+    def day(self, on: _Day) -> str:
+        """Give a day as "Tue 24 Nov"."""
+        return format_date(on, "EEE d MMM", self.locale)
 
     def date(self, at: datetime, zone: str) -> str:
         """Give a day as "Tue 24 Nov"."""
