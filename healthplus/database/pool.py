@@ -182,7 +182,8 @@ class Database(_Runner):
             for _ in range(max(1, min_size)):
                 with unreachable_as_ours():
                     database._idle.append(await open_connection())
-            await check_server(database._idle[0])
+            with unreachable_as_ours():
+                await check_server(database._idle[0])
         except BaseException:
             await database.close()
             raise
