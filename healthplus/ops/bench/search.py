@@ -118,11 +118,11 @@ async def fill(database: Database, providers: int) -> None:
     ]
     specialities = list(FACTS["specialities"])
     async with database.transaction() as tx:
+        await tx.execute(queries.put_cities, facts)
+        await tx.execute(queries.put_specialities, [slug(name) for name in specialities], specialities)
         await tx.execute(queries.without_triggers)
         await tx.execute(queries.drop_shift_overlap)
         await tx.execute(queries.make_dice)
-        await tx.execute(queries.put_cities, facts)
-        await tx.execute(queries.put_specialities, [slug(name) for name in specialities], specialities)
         await tx.execute(queries.put_clinics, facts, providers, len(facts))
         await tx.execute(queries.put_providers, facts, providers, len(facts))
         await tx.execute(queries.put_provider_specialities, len(specialities))
@@ -134,6 +134,7 @@ async def fill(database: Database, providers: int) -> None:
         await tx.fetch(queries.put_books)
     for done in range(0, providers, _PROVIDERS_A_STEP):
         await database.fetch(queries.put_listings, done, done + _PROVIDERS_A_STEP)
+    await database.fetch(queries.put_clinic_names)
     await learn_words(database)
     await database.execute(queries.tidy)
 

@@ -1,5 +1,5 @@
 -- name: without_triggers
--- For the load only: the listings are made in one go afterwards, and rows made here contradict no constraint.
+-- For the load only: listings and names are made in one go afterwards, and rows made here contradict no constraint.
 SET LOCAL session_replication_role = replica
 
 -- name: drop_shift_overlap
@@ -124,7 +124,12 @@ FROM opened WHERE provider_id % 20 = 3
 
 -- name: put_listings
 -- A part at a time, as one statement for all would keep them all in memory.
-SELECT search.refresh(array(SELECT provider_id FROM directory.provider WHERE provider_id > $1 AND provider_id <= $2))
+SELECT search.refresh(ids), search.refresh_names(ids)
+FROM (SELECT array_agg(provider_id) AS ids FROM directory.provider WHERE provider_id > $1 AND provider_id <= $2) AS part
+
+-- name: put_clinic_names
+-- As those of providers, for completion.
+SELECT search.refresh_clinic_names(array(SELECT clinic_id FROM directory.clinic))
 
 -- name: tidy
 -- What autovacuum would have done by the next day.
