@@ -118,6 +118,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone) AS whole_day) AS whole
         CROSS JOIN LATERAL booking.last_of_day(p_provider_id, clinic_id, whole_day, p_now)
+        ORDER BY clinic_id, day  -- as others lock what search keeps of them
     LOOP
         IF noted.is_scarce THEN
             INSERT INTO booking.scarce_day (provider_id, clinic_id, day, last_free_at)

@@ -74,6 +74,8 @@ $$;
 -- Whether a row is scarce is left alone: who says so may not have committed yet.
 CREATE FUNCTION search.refresh(p_provider_ids bigint[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    -- Of two changes of one provider, the later must see the earlier, or it would write back what it read before.
+    PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) ORDER BY provider_id FOR NO KEY UPDATE;
     DELETE FROM search.listing
     WHERE provider_id = ANY(p_provider_ids) AND NOT EXISTS (
         SELECT FROM directory.provider_clinic AS post

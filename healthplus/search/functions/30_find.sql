@@ -32,9 +32,9 @@ CREATE FUNCTION search.has_slot_between(
                 <= least(p_last_minute, closes - slot_minutes))
 $$;
 
--- Of how many, at most, dates are compared: of more than that, of those that are rated best. As many as can be paged through;
--- without a limit, whoever asks for everybody in the country by date would keep a processor busy for seconds.
-CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 2000 $$;
+-- Of how many, at most, dates are compared: of more than that, of those that are rated best. More than the brief's whole
+-- directory has; without a limit, whoever asks for everybody in the country by date would keep a processor busy for seconds.
+CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 
 -- What is looked for. NULL where nothing is said.
 DROP TYPE IF EXISTS search.wanted CASCADE;

@@ -34,7 +34,8 @@ SortingOrder: TypeAlias = Annotated[
     QueryParameter(
         description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
         "date,type,asc date,type,desc; the direction holds for all that an order names, a date is the first available "
-        "day. Without an order, whoever is named so comes first, then by rating."
+        "day, compared among the 7,000 best rated of what matches. Without an order, whoever is named so comes first, "
+        "then by rating."
     ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]

@@ -13,7 +13,7 @@ from healthplus.web.services import AnyRequest
 RESULTS_PER_PAGE_MAX = 30
 PAGE_MAX = 66
 """Nobody turns so many pages, and the further the page, the more rows are read only to be passed over. Some 2,000
-results: of more than that, search does not compare the dates (search.dated_max)."""
+results."""
 
 Page: TypeAlias = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")]
 ResultsPerPage: TypeAlias = Annotated[
