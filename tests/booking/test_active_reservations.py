@@ -48,14 +48,14 @@ async def count_expired(db: Database) -> int:
 
 async def test_lapsed_holds_are_freed_promptly_by_several_processes(db: Database) -> None:
     held = await hold_some(db, 12)
-    await move_clock(db, 304.0)
+    await move_clock(db, 303.0)
     services = [asyncio.create_task(ActiveReservations(db, Book(db)).run()) for _ in range(3)]
     try:
         await asyncio.sleep(0.5)
         assert await count_expired(db) == 0
         started = wall.monotonic()
         while await count_expired(db) < len(held):
-            assert wall.monotonic() - started < 0.7 + PROMPT_SECONDS
+            assert wall.monotonic() - started < 1.7 + PROMPT_SECONDS
             await asyncio.sleep(0.02)
     finally:
         for service in services:
