@@ -29,7 +29,6 @@ READS_MAX: list[tuple[int, dict[str, Any]]] = [
     (100, {"order": Order.RATING_ASC}),
     (200, _CITY | {"order": Order.DATE_ASC}),
     (60, {"latitude": 12.97, "longitude": 77.59, "radius_km": 5.0, "order": Order.DISTANCE_ASC}),
-    (2100, {"order": Order.DATE_DESC}),
 ]
 
 
