@@ -14,6 +14,7 @@ from litestar.datastructures import Cookie
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
+from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
 from healthplus.web.pages.visitor import site, visitor
 from healthplus.web.services import AnyRequest, services
 
@@ -50,7 +51,14 @@ def _environment(language: Language) -> jinja2.Environment:
     environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
     other = HINDI if language is ENGLISH else ENGLISH
     environment.globals.update(
-        language=language, other_language=other, asset=asset_url, new_key=_new_key, client_margin=CLIENT_MARGIN
+        language=language,
+        other_language=other,
+        asset=asset_url,
+        new_key=_new_key,
+        client_margin=CLIENT_MARGIN,
+        provider_path=provider_path,
+        clinic_path=clinic_path,
+        chart_path=chart_path,
     )
     return environment
 

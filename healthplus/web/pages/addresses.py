@@ -1,0 +1,39 @@
+"""Where the pages of the directory and the chart are, in no language: readable, and stable by the id in them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, datetime
+from urllib.parse import urlencode
+
+_SLUG_LENGTH_MAX = 60
+
+
+def slug(name: str) -> str:
+    """Give a name as a part of an address: "Dr Asha Rao" is "dr-asha-rao"; "-" for one without Latin letters or digits."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_LENGTH_MAX].strip("-") or "-"
+
+
+def provider_path(provider_id: int, name: str) -> str:
+    return f"/doctor/{provider_id}/{slug(name)}"
+
+
+def clinic_path(clinic_id: int, name: str) -> str:
+    return f"/clinic/{clinic_id}/{slug(name)}"
+
+
+def chart_path(
+    provider_id: int, name: str, clinic_id: int, *, day: date | None = None, start: datetime | None = None, n: int = 1
+) -> str:
+    """Give where a provider's chart at a clinic is: of a day there, with a start chosen, for visits of `n` slots."""
+    asked: dict[str, object] = {}
+    if day is not None:
+        asked["day"] = day.isoformat()
+    if start is not None:
+        asked["start"] = start.isoformat()
+    if n != 1:
+        asked["n"] = n
+    path = f"{provider_path(provider_id, name)}/{clinic_id}"
+    return f"{path}?{urlencode(asked)}" if asked else path
