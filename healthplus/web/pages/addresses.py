@@ -11,7 +11,7 @@ _SLUG_LENGTH_MAX = 60
 
 
 def slug(name: str) -> str:
-    """Give a name as a part of an address: "Dr Asha Rao" is "dr-asha-rao"; "-" for one without Latin letters or digits."""
+    """Give a name as a part of an address, as "dr-asha-rao"; "-" for one without Latin letters or digits."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_LENGTH_MAX].strip("-") or "-"
 
