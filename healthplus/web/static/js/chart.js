@@ -33,8 +33,9 @@ if (form) {
 
   function showMinutes() {
     for (const slot of slots) {
-      if (!slot.classList.contains("held")) continue;
-      const left = Date.parse(slot.dataset.heldUntil) - serverNow();
+      if (!slot.matches(".held:not(.taken)")) continue;
+      // A second less: clocks differ a little, and a hold of five minutes is never one of six.
+      const left = Date.parse(slot.dataset.heldUntil) - serverNow() - 1000;
       const text = left > 0 ? fill(say.heldFor, { minutes: Math.ceil(left / 60_000) }) : say.held;
       set(slot.querySelector(".state"), text);
     }
