@@ -25,9 +25,11 @@ if (form) {
     const run = slots.slice(at, at + Number(say.slots));
     const to = run.at(-1).querySelector("[data-to]")?.dataset.to ?? radio.dataset.to;
     const text = say.slots === "1" ? say.one : say.run;
-    document.getElementById("chosen").textContent = run[0].classList.contains("taken")
+    const isTaken = run[0].classList.contains("taken");
+    document.getElementById("chosen").textContent = isTaken
       ? fill(say.toldTaken, { time: radio.dataset.from })
       : fill(text, { from: radio.dataset.from, to, count: say.slots });
+    document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
     button.textContent = fill(say.hold, { time: radio.dataset.dial });
   }
 
