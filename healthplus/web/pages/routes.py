@@ -17,8 +17,16 @@ from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.visitor import meet
+from healthplus.web.pages.visits import VisitsController
 
-_CONTROLLERS = (HomeController, FindController, SignInController, PrivacyController, InformationController)
+_CONTROLLERS = (
+    HomeController,
+    FindController,
+    SignInController,
+    VisitsController,
+    PrivacyController,
+    InformationController,
+)
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 
 

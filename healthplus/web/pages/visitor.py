@@ -33,9 +33,10 @@ class Site:
     """What pages must know of how the product is run.
 
     `https`: cookies are Secure and named __Host-, so that no other host and no plain request can set or see them.
-    Only on this machine's own address, without TLS, are they not.
+    Only on this machine's own address, without TLS, are they not. `url` is for links that are followed from elsewhere.
     """
 
+    url: str
     https: bool
     hsts: bool
     shows_codes: bool
@@ -44,6 +45,7 @@ class Site:
     def of(cls, settings: Settings) -> Self:
         parts = urlsplit(settings.site_url)
         return cls(
+            url=settings.site_url,
             https=parts.scheme == "https" or parts.hostname not in _LOOPBACK,
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
