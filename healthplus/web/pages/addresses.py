@@ -1,4 +1,4 @@
-"""Where the pages of the directory, the chart and visits are, in no language: readable, and stable by the id in them."""
+"""Where pages of the directory, charts and visits are, in no language: readable, and stable by the id in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SLUG_LENGTH_MAX = 60
 
 
 def slug(name: str) -> str:
-    """Give a name as a part of an address: "Dr Asha Rao" is "dr-asha-rao"; "-" for one without Latin letters or digits."""
+    """Give a name as a part of an address, as "dr-asha-rao"; "-" for one without Latin letters or digits."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_LENGTH_MAX].strip("-") or "-"
 

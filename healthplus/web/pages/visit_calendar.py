@@ -10,7 +10,7 @@ from icalendar import Alarm, Calendar, Event
 from healthplus.database import Record
 from healthplus.web.languages import Language
 
-MEDIA_TYPE = "text/calendar; charset=utf-8"
+MEDIA_TYPE = "text/calendar"
 
 _ALARMS_BEFORE = (timedelta(days=1), timedelta(hours=2))
 _ZONE_KNOWN = timedelta(days=400)
@@ -20,12 +20,13 @@ _ZONE_KNOWN = timedelta(days=400)
 def calendar_of(visit: Record, url: str, language: Language) -> bytes:
     """Give the file; `visit` is a row of the query of that name, `url` where its page is.
 
-    Taken in again after the visit was moved or cancelled it replaces the entry made before, by UID and SEQUENCE. It does
-    not say what is treated: calendars are shared, and shown on locked screens.
+    Taken in again after the visit was moved or cancelled, it replaces the entry made before, by UID and SEQUENCE. It
+    does not say what is treated: calendars are shared, and shown on locked screens.
     """
     zone = ZoneInfo(visit["time_zone"])
     is_cancelled = visit["state"] == "cancelled"
     summary = language.gettext("Visit: %(name)s") % {"name": visit["provider"]}
+    description = language.gettext("See, move or cancel it: %(url)s") % {"url": url}
     event = Event.new(
         uid=str(visit["booking_id"]),
         sequence=visit["changes"],
@@ -35,7 +36,7 @@ def calendar_of(visit: Record, url: str, language: Language) -> bytes:
         end=visit["ends_at"].astimezone(zone),
         summary=summary,
         location=", ".join(filter(None, (visit["clinic"], visit["address"], visit["city"], visit["postal_code"]))),
-        description=f"{language.gettext('See, move or cancel it:')} {url}",
+        description=description,
         url=url,
     )
     event.add("status", "CANCELLED" if is_cancelled else "TENTATIVE" if visit["needs_rebooking"] else "CONFIRMED")

@@ -208,9 +208,7 @@ async def _move_page(
     day = min(max(day, today), last_day)
     week = today + (day - today) // _WEEK * _WEEK
     starts: dict[date, list[datetime]] = {week + timedelta(days=n): [] for n in range(7)}
-    rows = await app.database.fetch(
-        queries.free_starts, *which, _midnight(week, zone), _midnight(week + _WEEK, zone)
-    )
+    rows = await app.database.fetch(queries.free_starts, *which, _midnight(week, zone), _midnight(week + _WEEK, zone))
     for row in rows:
         starts[row["starts_at"].astimezone(zone).date()].append(row["starts_at"])
     free = starts[day]
@@ -258,11 +256,13 @@ def _not_moved(outcome: Outcome, visit: Record, start: datetime, language: Langu
     clock = language.clock(start, visit["time_zone"])
     match outcome.code:
         case "slot_full":
-            said = language.gettext("Someone took %(time)s as you chose. Your visit is where it was; choose another time.")
+            said = language.gettext(
+                "Someone took %(time)s as you chose. Your visit is where it was; choose another time."
+            )
         case "slot_held":
             said = language.gettext(
-                "%(time)s is held by someone else just now. Your visit is where it was; choose another time, or try again "
-                "in some minutes."
+                "%(time)s is held by someone else just now. Your visit is where it was; choose another time, or try "
+                "again in some minutes."
             )
         case "no_such_slot":
             said = language.gettext(

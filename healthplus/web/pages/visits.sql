@@ -51,7 +51,7 @@ LIMIT 5
 -- name: visit
 -- A patient's own visit with all that is to be said of it. `changes` counts how often it was changed after it was made.
 SELECT
-    provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
+    booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
     booking.state::text AS state, needs_rebooking, fee_paise, funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
     patient.name AS patient_name,
@@ -89,7 +89,7 @@ LEFT JOIN LATERAL (
     -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
     ORDER BY (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
     LIMIT 1) AS money ON true
-WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
 
 -- name: free_starts
