@@ -35,7 +35,7 @@ def calendar_of(visit: Record, url: str, language: Language) -> bytes:
         start=visit["starts_at"].astimezone(zone),
         end=visit["ends_at"].astimezone(zone),
         summary=summary,
-        location=", ".join(filter(None, (visit["clinic"], visit["address"], visit["city"], visit["postal_code"]))),
+        location=visit["address"],
         description=description,
         url=url,
     )

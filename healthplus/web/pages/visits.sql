@@ -60,8 +60,11 @@ SELECT
         SELECT speciality.name
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
         WHERE provider_speciality.provider_id = booking.provider_id ORDER BY speciality.name) AS specialities,
-    clinic.name AS clinic, address, postal_code, clinic.phone AS clinic_phone, clinic.latitude, clinic.longitude,
-    city.name AS city, time_zone,
+    clinic.name AS clinic, clinic.phone AS clinic_phone, clinic.latitude, clinic.longitude, time_zone,
+    -- many addresses have city and postal code in them
+    concat_ws(', ', clinic.name, nullif(address, ''),
+        CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
+        CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
     rating.stars,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
     money.amount_paise, money.state AS money, money.hold_id, money.authorisation, money.taken_at, money.returned_at
