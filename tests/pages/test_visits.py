@@ -15,10 +15,10 @@ from tests.pages.states.visits import attend, path_of, receipt
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def calendar_entry(stage: Stage, folder: Path) -> Any:
+async def calendar_entry(stage: Stage, folder: Path, link: str = "Add to calendar") -> Any:
     """Add to the calendar; give what a calendar program reads."""
     async with stage.page.expect_download() as coming:
-        await stage.page.get_by_role("link", name="Add to calendar").click()
+        await stage.page.get_by_role("link", name=link).click()
     file = await coming.value
     assert file.suggested_filename == "visit.ics"
     await file.save_as(folder / "visit.ics")
@@ -61,7 +61,7 @@ async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -
     await page.go_back()
     await expect(page.locator("main")).to_contain_text("It is cancelled already")
     await page.get_by_role("link", name="Back to the visit").click()
-    assert (await calendar_entry(stage, tmp_path)).status == "CANCELLED"
+    assert (await calendar_entry(stage, tmp_path, "Update my calendar")).status == "CANCELLED"
     await expect(page.get_by_role("link", name="Book again")).to_have_attribute(
         "href", f"/doctor/{await _again(stage, path)}"
     )
@@ -83,7 +83,11 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         page = stage.page
         patient = await stage.patient()
         path = path_of(stage, await stage.book(patient))
+        await page.set_viewport_size({"width": 320, "height": 780})
         await stage.go(f"{path}/move")
+        header = await page.locator("header").bounding_box()
+        assert header is not None
+        assert header["height"] < 64  # one row
         await page.get_by_role("navigation", name=stage.said("Days")).get_by_role("link").nth(1).click()
         assert "?day=" in page.url
         await page.get_by_role("radio").nth(2).check()

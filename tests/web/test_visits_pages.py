@@ -17,6 +17,7 @@ from tests.web.conftest import Client
 from tests.web.test_appointments import book
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.test_pages import submit
+from tests.web.test_waits import evening, join
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -322,6 +323,25 @@ async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, world
     assert "Not booked" in await said(http, "/appointments")
     await world.pass_time(days=1)
     assert "Not booked" not in await said(http, "/appointments")
+
+
+async def test_a_turn_that_passed_is_told(
+    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, world: World
+) -> None:
+    held = await hold(asha, wanted(world, 18, FREE))
+    missed, passed = await join(chand, evening(world)), await join(bina, evening(world))
+    await asha.delete(held["url"])
+    await world.pass_time(seconds=66)  # an offer that was never fetched: its place in the line is kept
+    assert (await bina.get(passed["url"])).json()["state"] == "offered"
+    sign_in(http, world, "chand")
+    assert "Your turn is over" not in await said(http, "/appointments")
+    await world.pass_time(seconds=66)
+    await bina.get(passed["url"])
+    sign_in(http, world, "bina")
+    page = (await http.get("/appointments")).text
+    assert "Your turn is over" in page
+    assert f'href="/doctor/{PROVIDER}/wait/{passed["id"]}"' in page
+    assert (await chand.get(missed["url"])).json()["number"] == 1
 
 
 async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) -> None:

@@ -41,6 +41,10 @@ CROSS JOIN LATERAL (
 WHERE patient_id = $1 AND NOT money.was_booked
     AND (booking.state IN ('expired', 'released') OR (booking.state = 'reserved' AND deadline <= now_at))
     AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days')
+    AND (NOT offer OR EXISTS (  -- a missed offer after which its patient still waits is no loss
+        SELECT FROM booking.ticket
+        WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id
+            AND ticket.offer_id = booking.booking_id AND ticket.state = 'lapsed'))
     AND (money.at IS NOT NULL OR NOT EXISTS (  -- tried again, and had
         SELECT FROM booking.booking AS again
         WHERE again.patient_id = $1 AND again.provider_id = booking.provider_id AND again.booking_id <> booking.booking_id
