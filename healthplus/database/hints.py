@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import asyncpg
 
@@ -31,19 +31,23 @@ class Hints:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._heard: Callable[[Iterable[int]], None] = lambda _: None
+        self._hearers: list[Callable[[Sequence[int]], None]] = []
         self._untold: set[int] = set()
         self._wake = asyncio.Event()
 
-    def on_hint(self, heard: Callable[[Iterable[int]], None]) -> None:
-        """Have `heard` called with provider ids, in the event loop; it must not block."""
-        self._heard = heard
+    def on_hint(self, heard: Callable[[Sequence[int]], None]) -> None:
+        """Have `heard` called, too, with provider ids, in the event loop; it must not block."""
+        self._hearers.append(heard)
 
     def tell(self, provider_id: int) -> None:
         """Say that a book may have changed; returns at once."""
-        self._heard((provider_id,))
+        self._hear((provider_id,))
         self._untold.add(provider_id)
         self._wake.set()
+
+    def _hear(self, provider_ids: Sequence[int]) -> None:
+        for heard in self._hearers:
+            heard(provider_ids)
 
     async def run(self) -> None:
         """Send and receive until cancelled. A lost connection is made anew; what was said meanwhile is forgotten."""
@@ -64,7 +68,7 @@ class Hints:
 
             def receive(_connection: object, pid: int, _channel: str, payload: object) -> None:
                 if pid != own_pid:  # this process has heard its own already
-                    self._heard(map(int, str(payload).split(",")))
+                    self._hear([int(provider_id) for provider_id in str(payload).split(",")])
 
             await connection.add_listener(_CHANNEL, receive)
             connection.add_termination_listener(lambda _: self._wake.set())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
+import math
 import os
 import random
 import socket
@@ -26,10 +28,7 @@ import msgspec
 from aiohttp import web
 
 from healthplus.payments.gateway import Fact, Money
-from healthplus.payments.sandbox import SIGNATURE, Authorised, Told, sign
-
-METHODS = ("sandbox-ok", "sandbox-later", "sandbox-declined", "sandbox-unreachable")
-"""What a patient may pay with: money without end; the same, some seconds later; a refused card; a bank out of order."""
+from healthplus.payments.sandbox import METHODS, SIGNATURE, Authorised, Told, sign
 
 _STEPS: dict[str, tuple[Money, Money]] = {
     "capture": ("authorised", "captured"),
@@ -84,6 +83,7 @@ class Wanted(msgspec.Struct):
     key: str
     amount_paise: int
     method: str
+    back_to: str = ""
 
 
 class _Amount(msgspec.Struct):
@@ -101,6 +101,7 @@ class Bank:
         self._ledger.executescript(_LEDGER)
         self._secret = secret
         self._pages = pages
+        self.ways_back: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the ledger."""
@@ -131,6 +132,8 @@ class Bank:
         elif row[1] == "pending" and not later:
             self._reach(name, "authorised", news=False)
         later = later and (row is None or row[1] == "pending")
+        if later and wanted.back_to.startswith(("http://", "https://")):
+            self.ways_back[wanted.key] = wanted.back_to
         return Authorised(url=f"{self._pages}/pay/{wanted.key}") if later else Authorised(authorisation=name)
 
     def _find(self, name: str) -> tuple[int, Any] | None:
@@ -237,8 +240,14 @@ async def _payments(request: web.Request) -> web.Response:
     return _answer(request.app[_BANK].payments(request.match_info["key"]))
 
 
-async def _page(_: web.Request) -> web.Response:
-    return web.Response(text="This is the sandbox bank. It will say yes in a few seconds, and no money moves.")
+async def _page(request: web.Request) -> web.Response:
+    bank = request.app[_BANK]
+    back_to = html.escape(bank.ways_back.get(request.match_info["key"], ""))
+    wait = math.ceil(bank.trial.later_seconds) + 1
+    back = f'<meta http-equiv="refresh" content="{wait};url={back_to}"><p><a href="{back_to}">Go back</a></p>'
+    said = "This is the sandbox bank. It will say yes in a few seconds, and no money moves."
+    page = f'<!doctype html><html lang="en"><title>Sandbox bank</title><p>{said}</p>{back if back_to else ""}</html>'
+    return web.Response(text=page, content_type="text/html")
 
 
 async def _trial(request: web.Request) -> web.Response:

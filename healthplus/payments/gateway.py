@@ -63,10 +63,18 @@ class Gateway(Protocol):
     All that ask the gateway raise PaymentUnavailable when it cannot be reached: whether money moved is then unknown.
     """
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
+    pages: str
+    """Where its own pages for patients are, as in https://bank.example; empty where it has none."""
+    methods: tuple[str, ...]
+    """The names of the ways to pay that a page offers."""
+
+    async def authorise(
+        self, key: str, amount_paise: int, method: str, back_to: str = ""
+    ) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. A refusal is not kept: another method may be tried under the same key.
 
-        Raises BadInput for a method the gateway does not know.
+        Where the patient has to go on at the gateway, they are then led `back_to`, a whole address. Raises BadInput for
+        a method the gateway does not know.
         """
 
     async def capture(self, authorisation: str, amount_paise: int) -> Money:
@@ -94,13 +102,22 @@ class Gateway(Protocol):
 class NoGateway:
     """Stands in where no gateway is set up: visits paid for online cannot be booked, all others can."""
 
+    pages = ""
+    methods: tuple[str, ...] = ()
+
     @staticmethod
     def _unavailable() -> NoReturn:
         raise PaymentUnavailable(
             "Online payment is not set up here; ask the operator, or choose a visit paid at the clinic."
         )
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:  # noqa: ARG002
+    async def authorise(
+        self,
+        key: str,  # noqa: ARG002
+        amount_paise: int,  # noqa: ARG002
+        method: str,  # noqa: ARG002
+        back_to: str = "",  # noqa: ARG002
+    ) -> Authorisation | Declined | Pending:
         self._unavailable()
 
     async def capture(self, authorisation: str, amount_paise: int) -> Money:  # noqa: ARG002

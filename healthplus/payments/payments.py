@@ -33,17 +33,27 @@ class Payments:
         self._database = database
         self._book = book
         self._gateway = gateway
+        self.pages = gateway.pages
+        self.methods = gateway.methods
         self.captures = Captures(database, gateway)
         self.learning = Learning(database, book, gateway)
 
     async def pay(
-        self, provider_id: int, booking_id: UUID, patient_id: int, method: str, actor: str, key: str | None = None
+        self,
+        provider_id: int,
+        booking_id: UUID,
+        patient_id: int,
+        method: str,
+        actor: str,
+        key: str | None = None,
+        back_to: str = "",
     ) -> Paid:
         """Book a hold of the patient's; an outcome of Book.confirm, with `expired` before any money moves.
 
         Or `pending`, with a `url`. Where a hold lapsed while it was being paid for, what is booked is another booking.
-        `method` is the gateway's name for a way to pay; it is not asked for where nothing is paid online. Raises
-        PaymentDeclined, PaymentUnavailable and BadInput, with the hold as it was.
+        `method` is the gateway's name for a way to pay; it is not asked for where nothing is paid online. From `url`
+        the patient is led `back_to`, a whole address. Raises PaymentDeclined, PaymentUnavailable and BadInput, with the
+        hold as it was.
         """
         held = await self._database.fetch_row(queries.ask, provider_id, booking_id, patient_id)
         if held is None:
@@ -52,7 +62,7 @@ class Payments:
         authorisation: str | None = held["authorisation"]
         if held["asking"]:
             # From here on the intent is kept: should nobody get to confirm, `learning` finds the money.
-            answer = await self._gateway.authorise(key_of(provider_id, booking_id), held["fee_paise"], method)
+            answer = await self._gateway.authorise(key_of(provider_id, booking_id), held["fee_paise"], method, back_to)
             if isinstance(answer, Declined):
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):

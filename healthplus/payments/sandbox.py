@@ -16,6 +16,8 @@ import msgspec
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
 from healthplus.payments.gateway import Authorisation, Declined, Event, Fact, Money, Pending
 
+METHODS = ("sandbox-ok", "sandbox-later", "sandbox-declined", "sandbox-unreachable")
+"""What a patient may pay with: money without end; the same, some seconds later; a refused card; a bank out of order."""
 SIGNATURE = "Bank-Signature"
 TOLERANCE_SECONDS = 300
 ANSWER_SECONDS_MAX = 5.0
@@ -55,8 +57,11 @@ def sign(secret: str, body: bytes, at: float) -> str:
 class SandboxGateway:
     """A Gateway; to be used within `async with`."""
 
+    methods: tuple[str, ...] = METHODS
+
     def __init__(self, url: str, webhook_secret: str | None, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._url = url
+        self.pages = url
         self._secret = webhook_secret
         self._answer_seconds_max = answer_seconds_max
 
@@ -73,8 +78,10 @@ class SandboxGateway:
     ) -> None:
         await self._session.close()
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
-        wanted = {"key": key, "amount_paise": amount_paise, "method": method}
+    async def authorise(
+        self, key: str, amount_paise: int, method: str, back_to: str = ""
+    ) -> Authorisation | Declined | Pending:
+        wanted = {"key": key, "amount_paise": amount_paise, "method": method, "back_to": back_to}
         answer = msgspec.json.decode(await self._ask("POST", "/payments", wanted), type=Authorised)
         if answer.declined is not None:
             return Declined(answer.declined)

@@ -26,7 +26,7 @@ async def add_patient(
     Whoever later signs in by a code sent to `phone` is this patient. It may be a landline, to be called at; without a
     country code it is the region's own. Raises BadInput, or Conflict when another patient has that number.
     """
-    name = _checked_name(name)
+    name = checked_name(name)
     takes_sms = True
     if phone is not None:
         phone = phone_number(phone, region, mobile=False)
@@ -40,7 +40,8 @@ async def add_patient(
     return patient_id, token
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Give a person's name as it is kept. Raises BadInput."""
     name = name.strip()
     if not (0 < len(name) <= _NAME_LENGTH_MAX and name.translate(_JOINERS).isprintable()):
         raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
@@ -71,7 +72,7 @@ class Patients:
     async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> Record:
         """Change name or email; give the profile. Raises BadInput and KeyReused."""
         if (name := changes.get("name")) is not None:
-            changes["name"] = _checked_name(name)
+            changes["name"] = checked_name(name)
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:

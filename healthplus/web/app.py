@@ -50,6 +50,7 @@ from healthplus.web.assets import asset
 from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.live import Charts
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.visitor import Site
@@ -147,7 +148,9 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         code_messages = CodeMessages(senders.sms, settings.public_url)
         book = Book(database, hints.tell)
         waiting = WaitingUsers(database, book)
+        charts = Charts(database, book)
         hints.on_hint(waiting.heard)
+        hints.on_hint(charts.heard)
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()
@@ -156,6 +159,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             for run in (
                 ActiveReservations(database, book).run,
                 waiting.run,
+                charts.run,
                 hints.run,
                 payments.captures.run,
                 payments.learning.run,
@@ -166,13 +170,19 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             )
         ]
         loop = asyncio.get_running_loop()
+
+        def drain() -> None:
+            waiting.drain()
+            charts.drain()
+
         # Sent before the signal to end, which waits for requests under way and so for long polls.
-        loop.add_signal_handler(DRAIN_SIGNAL, waiting.drain)
+        loop.add_signal_handler(DRAIN_SIGNAL, drain)
         try:
             yield Services(
                 database=database,
                 browse=Browse(database),
                 book=book,
+                charts=charts,
                 waiting=waiting,
                 payments=payments,
                 tokens=tokens,

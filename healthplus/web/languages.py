@@ -73,6 +73,14 @@ class Language:
         text = format_datetime(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
         return text.replace("AM", "am").replace("PM", "pm")
 
+    def dial(self, at: datetime, zone: str) -> str:
+        """Give a time of day as "10:20", for among others of the same half of the day."""
+        return format_datetime(at, "h:mm", ZoneInfo(zone), self.locale)
+
+    def weekday(self, on: _Day) -> str:
+        """Give a day of the week as "Tue"."""
+        return format_date(on, "EEE", self.locale)
+
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Give a time of day with its zone, as "10:20 am IST"."""
         return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"

@@ -51,6 +51,7 @@ async def erase(app: Services, patient_id: int) -> GivenUp | None:
                 "Something was booked, held or waited for meanwhile; look at your appointments, and try again."
             )
         await app.patients.erase(transaction, patient_id)
+        await transaction.execute(queries.forget_names, patient_id)
         await transaction.execute(queries.forget_notices, patient_id)
         await transaction.execute(queries.forget_keys, actor(patient_id))
     app.tokens.forget(patient_id)

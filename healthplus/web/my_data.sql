@@ -73,3 +73,7 @@ SELECT EXISTS (
 ) OR EXISTS (
     SELECT FROM booking.booking
     WHERE patient_id = $1 AND state = 'booked' AND lower(during) > (SELECT public.app_now()))
+
+-- name: forget_names
+-- Of those the patient booked for.
+UPDATE booking.booking SET visit_for = NULL WHERE patient_id = $1 AND visit_for IS NOT NULL

@@ -19,6 +19,7 @@ from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.live import Charts
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 
@@ -30,6 +31,7 @@ class Services:
     database: Database
     browse: Browse
     book: Book
+    charts: Charts
     waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens

@@ -44,7 +44,7 @@ async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -
     await page.keyboard.press("ArrowRight")
     chosen = page.locator("input:checked")
     await expect(chosen).to_be_focused()
-    said = (await page.locator("label:has(:checked)").inner_text()).strip()
+    said = (await page.locator(".slot:has(:checked) b").inner_text()).strip()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("button", name="Move it here")).to_be_focused()
     await page.keyboard.press("Enter")

@@ -28,8 +28,10 @@ class Bank(SandboxGateway):
         self.fails: set[str] = set()
         self.calls: list[str] = []
 
-    async def authorise(self, key: str, amount_paise: int, method: str) -> Authorisation | Declined | Pending:
-        return await self._then("authorise", await super().authorise(key, amount_paise, method))
+    async def authorise(
+        self, key: str, amount_paise: int, method: str, back_to: str = ""
+    ) -> Authorisation | Declined | Pending:
+        return await self._then("authorise", await super().authorise(key, amount_paise, method, back_to))
 
     async def capture(self, authorisation: str, amount_paise: int) -> Money:
         return await self._then("capture", await super().capture(authorisation, amount_paise))

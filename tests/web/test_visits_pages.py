@@ -133,7 +133,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert "Book again" in missed
 
     await came(world, paid, "fulfilled")
-    assert "Rate it" in await said(http, paid)
+    assert "How was it" in await said(http, paid)
     for stars in ("", "0", "6", "five", "1.5"):
         wrong = await submit(http, paid, {"stars": stars})
         assert (wrong.status_code, "Choose from 1 to 5 stars" in wrong.text) == (422, True)
@@ -191,7 +191,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
     await visit_of(bina, world, 10)
     move = f"{path}/move"
     page = await http.get(move)
-    starts = re.findall(r'name="start" value="([^"]+)"', page.text)
+    starts = re.findall(r'name="start" id="\w+" value="([^"]+)"', page.text)
     zone = ZoneInfo("Asia/Kolkata")
     free = [datetime.fromisoformat(start).astimezone(zone) for start in starts]
     assert [f"{start:%H:%M}" for start in free] == ["09:30", "10:30", "11:00", "11:30"]
@@ -259,7 +259,7 @@ async def test_a_longer_visit_may_move_into_its_own_time(http: httpx.AsyncClient
     await asha.post(f"{held['url']}/payment", PAY)
     path = f"/appointments/{PROVIDER}/{held['id']}"
     page = (await http.get(f"{path}/move")).text
-    starts = [datetime.fromisoformat(one) for one in re.findall(r'name="start" value="([^"]+)"', page)]
+    starts = [datetime.fromisoformat(one) for one in re.findall(r'name="start" id="\w+" value="([^"]+)"', page)]
     assert starts[0] == datetime.fromisoformat(world.at(13, 30))
     assert starts[-1] == datetime.fromisoformat(world.at(15))
     answer = await submit(http, f"{path}/move", {"key": "k", "start": world.at(13, 30)})

@@ -159,9 +159,10 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO booking.booking (
-        provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_paise, funding, created_at)
+        provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_paise, funding, created_at,
+        visit_for)
     VALUES (p_held.provider_id, p_held.clinic_id, p_held.patient_id, late.during, late.seat, p_held.slots_needed, 'booked',
-        p_held.deadline, p_held.fee_paise, p_held.funding, p_now)
+        p_held.deadline, p_held.fee_paise, p_held.funding, p_now, p_held.visit_for)
     ON CONFLICT DO NOTHING
     RETURNING * INTO late;
     IF NOT FOUND THEN

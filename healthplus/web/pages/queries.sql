@@ -10,7 +10,7 @@ LEFT JOIN LATERAL (
             ELSE 'wait'
         END AS kind,
         claim.provider_id, coalesce(claim.booking_id, claim.ticket_id) AS place_id, provider.name AS provider,
-        lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
+        held.clinic_id, held.slots_needed, lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
     LEFT JOIN booking.ticket ON ticket.provider_id = claim.provider_id AND ticket.ticket_id = claim.ticket_id

@@ -20,14 +20,14 @@ from healthplus.web.services import AnyRequest, services
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
-_CONTENT_SECURITY_POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     # Not no-store: going back must find the form that was sent, with the key that it was sent with.
     "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(self), microphone=(), payment=(), usb=()",
@@ -122,7 +122,7 @@ def see_other(
     return Response(
         "",
         status_code=303,
-        headers={**_HEADERS, **_transport_security(request), **(headers or {}), "Location": location},
+        headers={**_HEADERS, **_transport_security(request), "Location": location, **(headers or {})},
         cookies=list(cookies),
     )
 

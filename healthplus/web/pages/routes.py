@@ -10,8 +10,11 @@ from litestar.middleware.compression import CompressionMiddleware
 from healthplus.settings import Settings
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.languages import LANGUAGES
+from healthplus.web.pages.busy import BusyController
+from healthplus.web.pages.chart import ChartController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.find import FindController
+from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
@@ -22,6 +25,9 @@ from healthplus.web.pages.visits import VisitsController
 _CONTROLLERS = (
     HomeController,
     FindController,
+    ChartController,
+    HoldController,
+    BusyController,
     SignInController,
     VisitsController,
     PrivacyController,

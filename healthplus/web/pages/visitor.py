@@ -33,7 +33,7 @@ class Site:
     """What pages must know of how the product is run.
 
     `https`: cookies are Secure and named __Host-, so that no other host and no plain request can set or see them.
-    Only on this machine's own address, without TLS, are they not. `url` is for links that are followed from elsewhere.
+    Only on this machine's own address, without TLS, are they not. `url` is where people find it.
     """
 
     url: str

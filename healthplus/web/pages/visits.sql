@@ -58,7 +58,7 @@ SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
     booking.state::text AS state, needs_rebooking, fee_paise, funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
-    patient.name AS patient_name,
+    coalesce(visit_for, patient.name) AS patient_name,
     provider.name AS provider, max_booking_days,
     ARRAY (
         SELECT speciality.name

@@ -13,6 +13,11 @@ function serverOffset() {
 
 const offset = serverOffset();
 
+/** What time it is at the server, in milliseconds since 1970. */
+export function serverNow() {
+  return Date.now() + offset;
+}
+
 /** "4:52", never below "0:00". */
 export function minutes(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
@@ -24,7 +29,7 @@ export function countDown(until, show) {
   let timer;
   function tick() {
     clearTimeout(timer);
-    const left = until - (Date.now() + offset);
+    const left = until - serverNow();
     show(Math.max(0, left));
     if (left > 0) timer = setTimeout(tick, (left % 1000) || 1000);
   }

@@ -1,0 +1,24 @@
+-- name: versions
+-- How far these books have come, and the minute: as one begins, slots go out of reach.
+SELECT provider_id, version, date_trunc('minute', now_at) AS minute
+FROM public.app_now() AS now_at, booking.book WHERE provider_id = ANY ($1::bigint[])
+
+-- name: week
+-- How many starts are free in each hour that has any slots, whether free or not. $6: the clinic's time zone.
+SELECT day, hour, coalesce(free, 0)::integer AS free
+FROM (
+    SELECT DISTINCT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour
+    FROM public.app_now() AS now_at, schedule.openings($1, $2, $3, $4, now_at) AS opening
+    CROSS JOIN LATERAL generate_series(
+        lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
+    WHERE starts_at >= $3 AND starts_at < $4 AND starts_at > opening.starts_after AND starts_at < opening.starts_before
+        AND NOT EXISTS (
+            SELECT FROM schedule.leave
+            WHERE leave.provider_id = $1 AND leave.during @> starts_at AND (leave.clinic_id IS NULL OR leave.clinic_id = $2))
+) AS open
+LEFT JOIN (
+    SELECT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour,
+        count(DISTINCT starts_at) AS free
+    FROM public.app_now() AS now_at, booking.runs($1, $2, $3, $4, $5, now_at)
+    GROUP BY 1, 2
+) AS counted USING (day, hour)

@@ -1,0 +1,54 @@
+"""What the pages from the chart to the visit share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from healthplus.database import Record, load
+from healthplus.errors import NotFound
+from healthplus.web.api.common import YEAR_MAX, YEAR_MIN
+from healthplus.web.languages import N_, Language
+from healthplus.web.services import AnyRequest, services
+
+booking_queries = load(Path(__file__).with_name("booking.sql"))
+
+_AFTERNOON_HOUR, _EVENING_HOUR = 12, 17
+PARTS = ("morning", "afternoon", "evening")
+
+_NO_SUCH_SLOT = {
+    "past": N_("This time is past. Choose a later one."),
+    "closed": N_("There are no visits at this time. Choose one of the times below."),
+    "beyond_horizon": N_("This is further ahead than can be booked. Choose an earlier day."),
+    "off_grid": N_("No visit begins at this time. Choose one of the times below."),
+    "too_late": N_("This starts too soon to be booked here. Choose a later time, or call the clinic."),
+    "slots_needed": N_("One visit here cannot be so long. Choose a shorter one."),
+    "on_leave": N_("The provider is away at this time. Choose another day."),
+}
+
+
+def part_of(hour: int) -> str:
+    """Give the part of the day, of PARTS, that an hour of the clinic's clock is in."""
+    return PARTS[(hour >= _AFTERNOON_HOUR) + (hour >= _EVENING_HOUR)]
+
+
+def parsed_instant(text: str) -> datetime | None:
+    """Give an instant as addresses and forms carry it, or None for what is none."""
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in an address may come as a space
+    except ValueError:
+        return None
+    return at if at.tzinfo and YEAR_MIN <= at.year <= YEAR_MAX else None
+
+
+def no_such_slot_text(language: Language, reason: str) -> str:
+    """Say why a verb knows no such slot."""
+    return language.gettext(_NO_SUCH_SLOT.get(reason, _NO_SUCH_SLOT["closed"]))
+
+
+async def at_clinic(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:
+    """Give a provider at a clinic as pages name them. Raises NotFound where they do not work."""
+    place = await services(request).database.fetch_row(booking_queries.at_clinic, provider_id, clinic_id)
+    if place is None:
+        raise NotFound
+    return place

@@ -1,0 +1,65 @@
+-- name: at_clinic
+-- A provider at a clinic, as a chart shows it. `slots_max`: the longest visit that can be booked there; `slot_minutes` of one slot.
+SELECT
+    provider.name AS provider, provider.type::text AS type, provider_id, clinic_id, max_booking_days,
+    search.specialities(provider_id) AS specialities, provider.accepts_new_patients,
+    clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
+    fee_paise, funding::text AS funding,
+    (SELECT count(*) FROM directory.provider_clinic AS other
+     WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
+    coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes
+FROM directory.provider_clinic
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+CROSS JOIN LATERAL (
+    SELECT max(slots_max)::integer AS slots_max,
+        CASE WHEN min(slot_minutes) = max(slot_minutes) THEN min(slot_minutes)::integer END AS slot_minutes
+    FROM schedule.shift
+    WHERE shift.provider_id = $1 AND shift.clinic_id = $2
+        AND valid && daterange((public.app_now() AT TIME ZONE time_zone)::date, NULL)
+) AS shift
+WHERE provider_id = $1 AND clinic_id = $2
+
+-- name: mine
+-- What of a provider's slots from $3 until $4 is a patient's own.
+SELECT lower(during) AS starts_at, upper(during) AS ends_at
+FROM public.app_now() AS now_at, booking.booking
+WHERE provider_id = $1 AND patient_id = $2 AND occupies AND during && tstzrange($3, $4)
+    AND (state <> 'reserved' OR deadline > now_at)
+
+-- name: away
+-- Whether a provider's leave falls on these hours.
+SELECT EXISTS (
+    SELECT FROM schedule.leave
+    WHERE provider_id = $1 AND during && tstzrange($3, $4) AND (clinic_id IS NULL OR clinic_id = $2))
+
+-- name: held
+-- A patient's own hold, or what has become of it, as its page shows it; a lapsed one is expired whether or not it was settled.
+SELECT
+    booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
+    funding::text AS funding, offer, ticket_id, visit_for, deadline,
+    CASE WHEN booking.state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE booking.state::text END AS state,
+    provider.name AS provider, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, city.name AS city, city.slug AS city_slug, time_zone,
+    patient.name AS patient,
+    ARRAY (
+        SELECT visit_for FROM booking.booking AS earlier
+        WHERE earlier.patient_id = $3 AND earlier.visit_for IS NOT NULL
+        GROUP BY visit_for ORDER BY max(created_at) DESC LIMIT 6) AS relatives
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+JOIN people.patient USING (patient_id)
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: held_state
+-- What has become of a hold.
+SELECT CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state
+FROM public.app_now() AS now_at, booking.booking
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: name_visitor
+-- Whom a hold is for; NULL: the patient. Nobody else's decision hangs on it, so it needs no lock of the book.
+UPDATE booking.booking SET visit_for = $4
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND state = 'reserved' AND visit_for IS DISTINCT FROM $4

@@ -1,0 +1,129 @@
+// Keeps a chart as it is while others act: texts and classes of what is there change, and nothing comes, goes or moves.
+import { serverNow } from "./countdown.js";
+
+const TELL_EVERY = 30_000;
+const RETRY_FROM = 1000;
+const RETRY_MAX = 15_000;
+
+const form = document.getElementById("chart");
+
+if (form) {
+  const say = form.dataset;
+  const slots = [...form.querySelectorAll(".slot")];
+  const told = document.getElementById("told");
+  const bar = form.querySelector(".bar");
+  const button = bar.querySelector("button");
+  const pause = document.getElementById("pause");
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const chosen = () => form.querySelector(":checked");
+  const stateOf = (slot) => ["free", "short", "held", "booked", "mine"].find((state) => slot.classList.contains(state));
+
+  function showChosen() {
+    const radio = chosen();
+    if (!radio) return;
+    const at = slots.indexOf(radio.closest(".slot"));
+    const run = slots.slice(at, at + Number(say.slots));
+    const to = run.at(-1).querySelector("[data-to]")?.dataset.to ?? radio.dataset.to;
+    const text = say.slots === "1" ? say.one : say.run;
+    document.getElementById("chosen").textContent = run[0].classList.contains("taken")
+      ? fill(say.toldTaken, { time: radio.dataset.from })
+      : fill(text, { from: radio.dataset.from, to, count: say.slots });
+    button.textContent = fill(say.hold, { time: radio.dataset.dial });
+  }
+
+  function showMinutes() {
+    for (const slot of slots) {
+      if (!slot.classList.contains("held")) continue;
+      const left = Date.parse(slot.dataset.heldUntil) - serverNow();
+      const text = left > 0 ? fill(say.heldFor, { minutes: Math.ceil(left / 60_000) }) : say.held;
+      set(slot.querySelector(".state"), text);
+    }
+  }
+
+  function set(element, text) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  let toldAt = 0;
+  function tell(text, isUrgent = false) {
+    if (!isUrgent && Date.now() - toldAt < TELL_EVERY) return;
+    toldAt = Date.now();
+    told.textContent = text;
+  }
+
+  function show(news) {
+    if (news.shape !== say.shape) {
+      document.getElementById("restructured").hidden = false;
+      return;
+    }
+    let isNewlyFree = false;
+    news.cells.forEach((state, at) => {
+      const slot = slots[at];
+      if (news.held_until[at]) slot.dataset.heldUntil = news.held_until[at];
+      else delete slot.dataset.heldUntil;
+      if (state === stateOf(slot)) return;
+      const radio = slot.querySelector("input");
+      const isTaken = Boolean(radio?.checked) && state !== "free" && state !== "mine";
+      if (isTaken) tell(fill(say.toldTaken, { time: radio.dataset.from }), true);
+      isNewlyFree ||= state === "free" && !radio;
+      slot.className = `slot ${state}${isTaken ? " taken" : ""}`;
+      set(slot.querySelector(".state"), isTaken ? say.taken : say[state]);
+    });
+    form.querySelectorAll("h3 [data-free]").forEach((count, at) => set(count, String(news.free[at])));
+    document.querySelectorAll(".week a.count").forEach((count, at) => {
+      set(count.querySelector("b"), String(news.week[at]));
+      count.classList.toggle("zero", news.week[at] === 0);
+    });
+    if (isNewlyFree) document.getElementById("restructured").hidden = false;
+    tell(fill(say.told, { count: news.free.reduce((sum, count) => sum + count, 0) }));
+    say.version = news.version;
+    showMinutes();
+    showChosen();
+  }
+
+  let isPaused = false;
+  let asking;
+  async function follow() {
+    if (asking) return;
+    asking = new AbortController();
+    let retry = RETRY_FROM;
+    while (!isPaused && document.visibilityState === "visible") {
+      try {
+        const answer = await fetch(`${say.news}&after=${say.version}`, { signal: asking.signal });
+        if (answer.status === 200) show(await answer.json());
+        else if (answer.status !== 204) throw new Error(answer.status);
+        retry = RETRY_FROM;
+      } catch {
+        if (asking.signal.aborted) break;
+        await new Promise((go) => setTimeout(go, retry));
+        retry = Math.min(RETRY_MAX, retry * 2);
+      }
+    }
+    asking = undefined;
+  }
+
+  form.addEventListener("change", () => {
+    for (const slot of form.querySelectorAll(".taken")) {
+      slot.classList.remove("taken");
+      set(slot.querySelector(".state"), say[stateOf(slot)]);
+    }
+    showChosen();
+  });
+  pause.hidden = false;
+  const pauseText = pause.textContent;
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? pause.dataset.goOn : pauseText;
+    if (isPaused) asking?.abort();
+    else follow();
+  });
+  document.addEventListener("visibilitychange", follow);
+  // A page that going back shows again is as it was when it was left, also where its hold was made.
+  addEventListener("pageshow", () => {
+    showChosen();
+    follow();
+  });
+  addEventListener("pagehide", () => asking?.abort());
+  setInterval(showMinutes, 5000);
+  showMinutes();
+}

@@ -1,0 +1,47 @@
+// Tells of the hold what another tab, the bank or time has done to it, and says aloud how much time is left, rarely.
+import { countDown } from "./countdown.js";
+
+const SPOKEN_AT = [300, 120, 60, 30];
+const RETRY = 3000;
+
+const hold = document.getElementById("hold");
+const spoken = document.getElementById("spoken");
+const until = hold?.querySelector("[data-countdown='hold']")?.dataset.until;
+
+if (until) {
+  let said = Infinity;
+  countDown(Date.parse(until), (left) => {
+    const seconds = Math.round(left / 1000);
+    if (seconds === 0) {
+      spoken.textContent = hold.dataset.over;
+      return;
+    }
+    const mark = SPOKEN_AT.findLast((at) => seconds <= at);
+    if (mark === undefined || mark >= said) return;
+    // Read only as it is passed, and not when the page is opened later.
+    if (seconds > mark - 5) spoken.textContent = hold.dataset.spoken.replace("{time}", `${Math.floor(mark / 60)}:${String(mark % 60).padStart(2, "0")}`);
+    said = mark;
+  });
+}
+
+let asking;
+async function follow() {
+  if (asking || !hold) return;
+  asking = new AbortController();
+  while (document.visibilityState === "visible") {
+    try {
+      const answer = await fetch(`${hold.dataset.news}?after=${hold.dataset.state}`, { signal: asking.signal });
+      // Another answer than "still so" changes all of the page; what was typed is of no more use.
+      if (answer.status === 200) return location.reload();
+      if (answer.status !== 204) throw new Error(answer.status);
+    } catch {
+      if (asking.signal.aborted) break;
+      await new Promise((go) => setTimeout(go, RETRY));
+    }
+  }
+  asking = undefined;
+}
+
+document.addEventListener("visibilitychange", follow);
+addEventListener("pageshow", follow);
+addEventListener("pagehide", () => asking?.abort());

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from tests.pages.charts import a_chart, clear, take
+from tests.pages.stage import Stage
+from tests.pages.states import state
+
+
+@state("chart")
+async def chart(stage: Stage) -> None:
+    await stage.go((await a_chart(stage)).path())
+    await stage.page.locator(".slot.free input").nth(2).check()
+
+
+@state("chart-mixed")
+async def mixed(stage: Stage) -> None:
+    """Two in a row, with some held, some booked, one's own, and a gap that is too short."""
+    patient = await stage.patient()
+    chart = await a_chart(stage, offset=1)
+    await take(stage, chart, "reserved", but=6)
+    await stage.product.database.execute(
+        """INSERT INTO booking.booking (
+            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_paise, funding,
+            created_at)
+        SELECT $1, $2, who, tstzrange(upper(during) - slot * back, upper(during) - slot * (back - 1)), 1, 1, 'booked',
+            NULL, 50000, 'online', now_at
+        FROM public.app_now() AS now_at,
+            (VALUES (1, 3), ($4::bigint, 5)) AS taken (who, back),
+            (SELECT during, slot FROM schedule.openings(
+                $1, $2, $3::date::timestamp AT TIME ZONE 'Asia/Kolkata',
+                ($3::date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata', public.app_now())
+             ORDER BY during DESC LIMIT 1) AS opening""",
+        chart.provider_id,
+        chart.clinic_id,
+        chart.day,
+        patient.patient_id,
+    )
+    await stage.go(chart.path(n=2))
+
+
+@state("chart-held")
+async def held(stage: Stage) -> None:
+    chart = await a_chart(stage, offset=2)
+    await take(stage, chart, "reserved")
+    await stage.go(chart.path())
+
+
+@state("chart-full")
+async def full(stage: Stage) -> None:
+    chart = await a_chart(stage, offset=3)
+    await take(stage, chart, "booked")
+    await stage.go(chart.path())
+
+
+@state("chart-leave")
+async def leave(stage: Stage) -> None:
+    chart = await a_chart(stage, offset=4)
+    await stage.product.database.execute(
+        """INSERT INTO schedule.leave (provider_id, during)
+        SELECT $1, tstzrange(
+            $2::date::timestamp AT TIME ZONE 'Asia/Kolkata', ($2::date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata')
+        WHERE NOT EXISTS (SELECT FROM schedule.leave WHERE provider_id = $1)""",
+        chart.provider_id,
+        chart.day,
+    )
+    await stage.go(chart.path())
+
+
+@state("chart-taken")
+async def taken(stage: Stage) -> None:
+    """Somebody was faster."""
+    await stage.patient()
+    chart = await a_chart(stage, offset=5)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    await stage.page.locator(".slot.free input").first.check()
+    await stage.page.route("**/news?*", lambda route: route.abort())
+    await take(stage, chart, "booked", but=4)
+    await stage.page.locator(".bar button").click()
+    await stage.page.wait_for_selector("#error")
+
+
+@state("chart-taken-held")
+async def taken_held(stage: Stage) -> None:
+    """Somebody was faster, and nothing is free."""
+    await stage.patient()
+    chart = await a_chart(stage, offset=6)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    await stage.page.locator(".slot.free input").first.check()
+    await stage.page.route("**/news?*", lambda route: route.abort())
+    await take(stage, chart, "reserved")
+    await stage.page.locator(".bar button").click()
+    await stage.page.wait_for_selector("#error")
