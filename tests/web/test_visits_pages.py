@@ -160,8 +160,13 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     form = {"key": "once"}
     ask = await said(http, f"{paid}/cancel")
     assert "The ₹500 that you paid goes back the way it came" in ask
+    assert "For asha" in await said(http, paid)
+    await world.database.execute(
+        "UPDATE booking.booking SET visit_for = 'Meera Rao' WHERE patient_id = $1", world.ids["asha"]
+    )
+    assert "For Meera Rao" in await said(http, paid)
     receipt = await said(http, f"{paid}/receipt")
-    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "asha"):
+    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "For Meera Rao"):
         assert text in receipt
     for again in (form, form, {"key": "another"}):
         assert (await submit(http, f"{paid}/cancel", again)).headers["location"] == paid

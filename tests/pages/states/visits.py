@@ -25,6 +25,11 @@ async def paid(stage: Stage) -> str:
     return await pay(stage, patient, await stage.hold(patient))
 
 
+async def unpaid(stage: Stage) -> str:
+    """Book a visit whose money is not taken yet, which is quicker; give where its page is."""
+    return path_of(stage, await stage.book(await stage.patient("Lakshmi Venkataraman")))
+
+
 async def pay(stage: Stage, patient: Patient, held: Outcome) -> str:
     provider_id = stage.product.data.two_clinics_doctor_id
     request = urllib.request.Request(  # noqa: S310
@@ -105,13 +110,13 @@ async def booked(stage: Stage) -> None:
 
 @state("visit-needs-rebooking")
 async def needs_rebooking(stage: Stage) -> None:
-    path = await paid(stage)
+    path = await unpaid(stage)
     await strand(stage, path)
     await stage.go(path)
 
 
 async def fulfilled(stage: Stage) -> None:
-    path = await paid(stage)
+    path = await unpaid(stage)
     await attend(stage, path, "arrived", "fulfilled")
     await stage.go(path)
 
@@ -125,12 +130,12 @@ async def rated(stage: Stage) -> None:
 
 @state("visit-cancel")
 async def ask_whether_to_cancel(stage: Stage) -> None:
-    await stage.go(f"{await paid(stage)}/cancel")
+    await stage.go(f"{await unpaid(stage)}/cancel")
 
 
 @state("visit-cancel-too-late")
 async def cancel_too_late(stage: Stage) -> None:
-    path = await paid(stage)
+    path = await unpaid(stage)
     await stage.go(f"{path}/cancel")
     await begin(stage, path)
     await stage.press("Cancel the visit")
@@ -146,7 +151,7 @@ async def cancelled(stage: Stage) -> None:
 
 
 async def move(stage: Stage) -> None:
-    await stage.go(f"{await paid(stage)}/move")
+    await stage.go(f"{await unpaid(stage)}/move")
 
 
 @state("visit-move-taken")
