@@ -279,7 +279,9 @@ async def _page(
     last = today + timedelta(days=place["max_booking_days"])
     if outcome is not None:
         error = _refusal(request, asked, outcome, chosen)
-    others = (outcome.alternatives or [])[:_OTHER_TIMES] if outcome else []
+    others = (outcome.alternatives or []) if outcome else []
+    # Of the same day where there are some.
+    others = ([at for at in others if _is_on(asked, at)] or others)[:_OTHER_TIMES]
     day = asked.midnight(asked.day), asked.midnight(asked.day + timedelta(days=1))
     is_away = not view.cells and await app.database.fetch_value(
         booking_queries.away, asked.provider_id, asked.clinic_id, *day
@@ -296,7 +298,7 @@ async def _page(
         chosen=chosen if any(cell.starts_at == chosen for cell in view.cells) else None,
         error=error,
         others=others,
-        can_wait=outcome is not None and bool(outcome.can_wait),
+        can_wait=outcome is not None and bool(outcome.can_wait) and not any(_is_on(asked, at) for at in others),
         is_away=is_away,
         moves=_held_here(visitor(request), asked) is not None,
         next_day=next(
@@ -313,8 +315,12 @@ async def _page(
             f"{chart_path(asked.provider_id, place['provider'], asked.clinic_id)}/line?"
             + urlencode({"day": asked.day.isoformat(), "part": part, "n": asked.slots_needed})
         ),
-        minutes_left=lambda at: max(1, math.ceil((at - now).total_seconds() / 60)),
+        minutes_left=lambda at: max(1, math.ceil(((at - now).total_seconds() - 1) / 60)),
     )
+
+
+def _is_on(asked: Asked, at: datetime) -> bool:
+    return at.astimezone(ZoneInfo(asked.zone)).date() == asked.day
 
 
 def _free(view: View, on: date) -> list[int]:
@@ -327,14 +333,14 @@ def _refusal(request: AnyRequest, asked: Asked, outcome: Outcome, chosen: dateti
     _ = language.gettext
     time = language.clock(chosen, asked.zone) if chosen else ""
     match outcome.code:
-        case "slot_full" | "slot_held" if outcome.alternatives:
+        case "slot_full" | "slot_held" if any(_is_on(asked, at) for at in outcome.alternatives or []):
             return _("Someone took %(time)s as you chose. These are free:") % {"time": time}
-        case "slot_held":
-            return _("Someone took %(time)s as you chose. All other times are held or promised.") % {"time": time}
-        case "slot_full":
-            return _("Someone took %(time)s as you chose, and nothing near it is free. Choose another day.") % {
+        case "slot_full" | "slot_held" if outcome.can_wait:
+            return _("Someone took %(time)s as you chose. All others of this day are held or promised.") % {
                 "time": time
             }
+        case "slot_full" | "slot_held":
+            return _("Someone took %(time)s as you chose, and this day is full now.") % {"time": time}
         case "lapses":
             return _(
                 "Three of your holds ran out unpaid within a day. You may still join a line, or hold again tomorrow."

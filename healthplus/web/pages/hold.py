@@ -82,7 +82,8 @@ class HoldController(Controller):
             await _note_who_comes(request, who, held, form)
         except BadInput:
             wrong = _("Write the name of the person who comes, in up to 200 letters.")
-            return await _page(request, held, form=form, error=wrong)
+            field = "name" if form.get("who", "me") == "me" else "other"
+            return await _page(request, held, form=form, error=wrong, field=field)
         method = form.get("method", "")[:200] or "none"
         if held["funding"] == "online" and method not in app.payments.methods:
             return await _page(request, held, form=form, error=_("Choose how to pay."), field="method")

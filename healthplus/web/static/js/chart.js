@@ -25,16 +25,19 @@ if (form) {
     const run = slots.slice(at, at + Number(say.slots));
     const to = run.at(-1).querySelector("[data-to]")?.dataset.to ?? radio.dataset.to;
     const text = say.slots === "1" ? say.one : say.run;
-    document.getElementById("chosen").textContent = run[0].classList.contains("taken")
+    const isTaken = run[0].classList.contains("taken");
+    document.getElementById("chosen").textContent = isTaken
       ? fill(say.toldTaken, { time: radio.dataset.from })
       : fill(text, { from: radio.dataset.from, to, count: say.slots });
+    document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
     button.textContent = fill(say.hold, { time: radio.dataset.dial });
   }
 
   function showMinutes() {
     for (const slot of slots) {
-      if (!slot.classList.contains("held")) continue;
-      const left = Date.parse(slot.dataset.heldUntil) - serverNow();
+      if (!slot.matches(".held:not(.taken)")) continue;
+      // A second less: clocks differ a little, and a hold of five minutes is never one of six.
+      const left = Date.parse(slot.dataset.heldUntil) - serverNow() - 1000;
       const text = left > 0 ? fill(say.heldFor, { minutes: Math.ceil(left / 60_000) }) : say.held;
       set(slot.querySelector(".state"), text);
     }

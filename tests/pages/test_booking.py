@@ -1,0 +1,296 @@
+"""From a doctor's slots to a booked visit, as people do it in a browser, with others wanting the same."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from healthplus.booking.book import Book
+from healthplus.people.patients import add_patient
+from tests.pages.charts import Chart, a_chart, clear, take
+from tests.pages.stage import WIDE, Product, Stage
+from tests.pages.states.hold import held, lapse
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_WATCH_SHIFTS = """window.shifted = 0; new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({type: 'layout-shift', buffered: true});"""
+
+
+async def hold_by_other(stage: Stage, chart: Chart, start: str) -> None:
+    """Have somebody else, elsewhere, hold a start."""
+    database = stage.product.database
+    patient_id, _ = await add_patient(database, "Bina Shah")
+    outcome = await Book(database).hold(
+        chart.provider_id, chart.clinic_id, datetime.fromisoformat(start).astimezone(UTC), 1, patient_id, "test"
+    )
+    assert outcome.code == "reserved"
+    await database.execute("SELECT pg_notify('healthplus_book', $1)", str(chart.provider_id))
+
+
+async def starts(page: Page) -> list[str]:
+    """Give the starts that can be chosen."""
+    found: list[str] = await page.locator(".slot.free input").evaluate_all("all => all.map(one => one.value)")
+    return found
+
+
+def slot(page: Page, start: str) -> str:
+    return f".slot:has([value='{start}'])"
+
+
+async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> None:
+    chart = await a_chart(stage, days_ahead=20, offset=8)
+    await clear(stage, chart)
+    page = stage.page
+    await stage.go(chart.path())
+    await page.evaluate(_WATCH_SHIFTS)
+    first, second, *_ = await starts(page)
+    slots = await page.locator(".slot").count()
+    free = int(await page.locator("h3 [data-free]").first.inner_text())
+    await page.locator(f"[value='{second}']").focus()
+    await page.keyboard.press("Space")
+    await expect(page.locator(".bar")).to_contain_text("not held yet")
+    await hold_by_other(stage, chart, first)
+    await expect(page.locator(slot(page, first))).to_contain_text("held, 5 min", timeout=2000)
+    await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1))
+    assert await page.evaluate("document.activeElement.value") == second
+    assert await page.locator(".slot").count() == slots
+    # The chosen one goes, too: it stays chosen, and says what happened.
+    await hold_by_other(stage, chart, second)
+    await expect(page.locator(slot(page, second))).to_contain_text("just taken", timeout=2000)
+    await expect(page.locator("#chosen")).to_contain_text("was just taken")
+    await expect(page.locator("#told")).to_contain_text("was just taken")
+    assert await page.locator(f"[value='{second}']").is_checked()
+    assert await page.evaluate("document.activeElement.value") == second
+    assert await page.evaluate("window.shifted") == 0
+    # Whoever is too slow is told so, and what can be had instead.
+    await stage.patient()
+    await page.locator(".bar button").click()
+    await expect(page.locator("#error")).to_be_focused()
+    await expect(page.locator("#error")).to_contain_text("as you chose. These are free:")
+    await page.locator("#error a").first.click()
+    await expect(page.locator("#chosen")).not_to_have_text("Choose a time")
+    assert stage.faults == []
+
+
+async def test_paused_updates_wait(stage: Stage) -> None:
+    chart = await a_chart(stage, days_ahead=20, offset=9)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    first = (await starts(stage.page))[0]
+    await stage.press("Pause live updates")
+    await hold_by_other(stage, chart, first)
+    await stage.page.wait_for_timeout(1500)
+    await expect(stage.page.locator(slot(stage.page, first))).to_contain_text("free")
+    await stage.press("Go on with live updates")
+    await expect(stage.page.locator(slot(stage.page, first))).to_contain_text("held", timeout=2000)
+
+
+async def test_hold_and_pay_by_keyboard_alone(stage: Stage) -> None:
+    await stage.patient()
+    page = stage.page
+    chart = await a_chart(stage, days_ahead=20, offset=10)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    await tab_to(page, "document.activeElement.name === 'start'")
+    for _ in range(3):
+        await page.keyboard.press("ArrowRight")
+    await tab_to(page, "document.activeElement.matches('.bar button')")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/hold/*")
+    await tab_to(page, "document.activeElement.matches('form .button')")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked")
+    row = await stage.product.database.fetch_row(
+        "SELECT state::text AS state FROM booking.booking WHERE provider_id = $1 ORDER BY created_at DESC LIMIT 1",
+        chart.provider_id,
+    )
+    assert row is not None
+    assert row["state"] == "booked"
+
+
+async def tab_to(page: Page, condition: str) -> None:
+    """Press Tab until what has the focus meets a condition; nothing that has it on the way may be out of sight."""
+    for _ in range(80):
+        await page.keyboard.press("Tab")
+        hidden = await page.evaluate(
+            """() => {
+                const element = document.activeElement.closest('label, .slot') ?? document.activeElement;
+                const box = element.getBoundingClientRect();
+                const x = box.left + box.width / 2, y = box.top + box.height / 2;
+                const top = document.elementFromPoint(x, y);
+                return top === null || !(element.contains(top) || top.contains(element)) ? element.outerHTML : null;
+            }"""
+        )
+        assert hidden is None
+        if await page.evaluate(condition):
+            return
+    raise AssertionError(condition)
+
+
+async def test_without_javascript(product: Product, browser: Browser) -> None:
+    async with Stage.open(product, browser, language="hi", scripts=False) as stage:
+        page = stage.page
+        chart = await a_chart(stage, days_ahead=20, offset=11)
+        await clear(stage, chart)
+        await product.database.execute("DELETE FROM people.challenge")
+        await stage.go(chart.path())
+        await page.locator(".slot.free input").nth(1).check()
+        await page.locator(".bar button").click()
+        # Who wants to hold signs in, and finds the time chosen.
+        await page.fill("#phone", stage.number())
+        await stage.press("Agree and send code")
+        await page.fill("#code", await product.code())
+        await stage.press("Confirm")
+        assert await page.locator(".slot.free input").nth(1).is_checked()
+        await page.locator(".bar button").click()
+        await page.wait_for_url("**/hi/doctor/*/hold/*")
+        await page.locator("[value=other]").check()
+        await page.locator("form .button").first.click()
+        await expect(page.locator("#error")).to_contain_text("नाम")
+        await page.fill("#other", "छोटू राव")
+        await page.locator("form .button").first.click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("बुक हो गया")
+        await expect(page.locator("main")).to_contain_text("छोटू राव")
+
+
+async def test_twice_back_and_reload_do_no_harm(stage: Stage) -> None:
+    patient = await stage.patient()
+    page = stage.page
+    chart = await a_chart(stage, days_ahead=20, offset=12)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    start = (await starts(page))[0]
+    await page.locator(f"[value='{start}']").check()
+    await page.locator(".bar button").dblclick()
+    await page.wait_for_url("**/hold/*")
+    hold_url = page.url
+    await page.reload()
+    await expect(page.get_by_role("timer")).to_contain_text("4:5")
+    # Going back shows one's own time as one's own, and not as taken.
+    await page.go_back()
+    await expect(page.locator(".slot.mine")).to_contain_text("yours")
+    # Another time of the same chart: in one step, and the five minutes go on.
+    other = (await starts(page))[3]
+    await page.locator(f"[value='{other}']").check()
+    await expect(page.locator(".bar button")).to_contain_text("Change to")
+    await page.locator(".bar button").click()
+    await page.wait_for_url("**/hold/*")
+    assert page.url == hold_url
+    held = await stage.product.database.fetch(
+        "SELECT state::text AS state, lower(during) AS start FROM booking.booking WHERE patient_id = $1",
+        patient.patient_id,
+    )
+    assert [(row["state"], row["start"]) for row in held] == [("reserved", datetime.fromisoformat(other))]
+    # Paid in one tab, it is booked in the other.
+    second = await stage.context.new_page()
+    await second.goto(hold_url)
+    await second.locator("form .button").first.dblclick()
+    await expect(second.get_by_role("heading", level=1)).to_contain_text("Booked")
+    await page.bring_to_front()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked")
+    paid = await stage.product.database.fetch(
+        "SELECT hold_id FROM payments.payment JOIN booking.booking USING (provider_id, booking_id) "
+        "WHERE patient_id = $1",
+        patient.patient_id,
+    )
+    assert len(paid) == 1
+    assert stage.faults == []
+
+
+async def test_what_the_bank_says_is_said(stage: Stage) -> None:
+    path = await held(stage)
+    page = stage.page
+    await stage.go(path)
+    await page.locator("[value=sandbox-declined]").check()
+    await page.locator("form .button").first.click()
+    await expect(page.locator("#error")).to_contain_text("Nothing was charged.")
+    await page.locator("[value=sandbox-unreachable]").check()
+    await page.locator("form .button").first.click()
+    await expect(page.locator("#error")).to_contain_text("Don’t pay again.")
+    await page.get_by_text("Something went wrong at the bank?").click()
+    await page.get_by_role("link", name="Choose again how to pay").click()
+    # A bank that asks on a page of its own, and leads back.
+    await page.locator("[value=sandbox-later]").check()
+    await page.locator("form .button").first.click()
+    await expect(page.locator("body")).to_contain_text("This is the sandbox bank.")
+    await page.get_by_role("link", name="Go back").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Paying for")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked", timeout=15_000)
+    assert stage.faults == []
+
+
+async def test_a_hold_that_ran_out_can_be_had_again(stage: Stage) -> None:
+    path = await held(stage)
+    page = stage.page
+    await stage.go(path)
+    await lapse(stage, path)
+    # The page learns of it by itself.
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your 5 minutes are over", timeout=5000)
+    await expect(page.locator("main")).to_contain_text("No money was taken.")
+    await stage.press("Hold again")
+    await page.wait_for_url("**/hold/*")
+    assert not page.url.endswith(path)
+    await expect(page.get_by_role("timer")).to_contain_text("4:5")
+
+
+async def test_one_at_a_time(stage: Stage) -> None:
+    first = await held(stage)
+    page = stage.page
+    chart = await a_chart(stage, days_ahead=20, offset=13)
+    await clear(stage, chart)
+    await stage.go(chart.path())
+    await page.locator(".slot.free input").nth(4).check()
+    await page.locator(".bar button").click()
+    await page.wait_for_url("**/busy?*")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("You already hold")
+    await page.get_by_role("link", name=re.compile("Continue with")).click()
+    assert page.url.endswith(first)
+    await page.go_back()
+    await stage.press("Release it and hold this")
+    await page.wait_for_url("**/hold/*")
+    assert not page.url.endswith(first)
+    await stage.go(first)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("You gave")
+
+
+async def test_the_chart_at_four_times_its_size(product: Product, browser: Browser) -> None:
+    """400 % zoom of a window 1280 wide is one 320 wide and 225 high: nothing sticks, and all can be used."""
+    async with Stage.open(product, browser, width=WIDE // 4) as stage:
+        await stage.patient()
+        await stage.page.set_viewport_size({"width": WIDE // 4, "height": 225})
+        chart = await a_chart(stage, days_ahead=20, offset=14)
+        await clear(stage, chart)
+        await stage.go(chart.path())
+        assert await stage.overflow() == 0
+        await stage.page.locator(".slot.free input").nth(1).check()
+        assert await stage.page.locator(".bar").evaluate("bar => getComputedStyle(bar).position") == "static"
+        await stage.page.locator(".bar button").click()
+        await stage.page.wait_for_url("**/hold/*")
+        assert await stage.overflow() == 0
+        await stage.page.locator("form .button").first.click()
+        await expect(stage.page.get_by_role("heading", level=1)).to_contain_text("Booked")
+
+
+async def test_the_chart_of_three_branches(stage: Stage) -> None:
+    """The brief's three answers to who cannot hold: others are free; all is held; all is booked."""
+    await stage.patient()
+    page = stage.page
+    chart = await a_chart(stage, days_ahead=20, offset=15)
+    for state, but, said in (
+        ("booked", 3, "These are free:"),
+        ("reserved", 0, "held or promised"),
+        ("booked", 0, "this day is full now"),
+    ):
+        await clear(stage, chart)
+        await stage.go(chart.path())
+        await page.route("**/news?*", lambda route: route.abort())
+        await page.locator(".slot.free input").first.check()
+        await take(stage, chart, state, but=but)
+        await page.locator(".bar button").click()
+        await expect(page.locator("#error")).to_contain_text(said)
+        assert (await page.get_by_role("link", name="Join the line").count() > 0) == (state == "reserved")

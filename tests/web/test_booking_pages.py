@@ -1,0 +1,300 @@
+"""The pages from the chart to the hold, without a browser: who may see what, odd input, and what is told when."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.booking.book import Book
+from healthplus.web.live import Asked, Charts
+from tests.web.conftest import connect
+from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
+
+CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
+
+
+class Window:
+    """A browser's cookies, without a browser; forms get a new key each unless told which."""
+
+    def __init__(self, app: Litestar, token: str | None) -> None:
+        self.http = connect(app)
+        self._headers = {"Cookie": f"session={token}"} if token else {}
+        self._keys = 0
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.http.get(path, headers=self._headers)
+
+    async def post(
+        self, path: str, form: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        self._keys += 1
+        form = {"key": f"key-{self._keys}", **(form or {})}
+        return await self.http.post(path, data=form, headers={**self._headers, **(headers or {})})
+
+    async def hold(self, world: World, hour: int = 10, path: str = CHART) -> str:
+        """Hold a slot of the world's day; give where its page is."""
+        held = await self.post(f"{path}?day={_day(world)}", {"start": world.at(hour)})
+        assert held.status_code == 303, held.text
+        location = held.headers["location"]
+        assert f"/doctor/{PROVIDER}/hold/" in location, location
+        return str(location)
+
+
+def _day(world: World) -> str:
+    return (world.day + timedelta(hours=6)).date().isoformat()
+
+
+@pytest.fixture
+def asha(app: Litestar, world: World) -> Window:
+    return Window(app, world.tokens["asha"])
+
+
+@pytest.fixture
+def bina(app: Litestar, world: World) -> Window:
+    return Window(app, world.tokens["bina"])
+
+
+@pytest.fixture
+def nobody(app: Litestar) -> Window:
+    return Window(app, None)
+
+
+async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Window, nobody: Window) -> None:
+    path = await asha.hold(world)
+    assert (await asha.get(path)).status_code == 200
+    for address in (path, f"{path}/news?after=reserved"):
+        assert (await bina.get(address)).status_code == 404
+        asked = await nobody.get(address)
+        assert asked.status_code == 303
+        assert asked.headers["location"].startswith("/verify?next=")
+    for address in (path, f"{path}/release"):
+        assert (await bina.post(address, {"method": "sandbox-ok"})).status_code == 404
+        assert (await nobody.post(address)).headers["location"].startswith("/verify?next=")
+        crossed = await asha.post(address, headers={"Sec-Fetch-Site": "cross-site"})
+        assert crossed.status_code == 403
+    assert "is held for you" in (await asha.get(path)).text
+
+
+async def test_who_is_not_signed_in_finds_the_chosen_time_again(world: World, nobody: Window) -> None:
+    asked = await nobody.post(f"{CHART}?day={_day(world)}&n=2", {"start": world.at(10)})
+    back_to = httpx.QueryParams(httpx.URL(asked.headers["location"]).query)["next"]
+    page = await nobody.get(back_to)
+    assert page.text.count(" checked") == 1
+    assert "60 min" in page.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"day": "tomorrow"},
+        {"day": "0001-01-01"},
+        {"day": "9999-12-31"},
+        {"n": "0"},
+        {"n": "-1"},
+        {"n": "99"},
+        {"n": "²"},
+        {"n": "1e3"},
+        {"start": "now"},
+        {"start": "2026-11-27T10:00:00"},
+        {"start": "9999-12-31T23:59:59-12:00"},
+        {"start": "\x00"},
+        {"day": "'; DROP TABLE"},
+    ],
+)
+async def test_odd_questions_get_the_chart(query: dict[str, str], asha: Window) -> None:
+    for path in (CHART, f"{CHART}/news"):
+        answer = await asha.get(f"{path}?{urlencode(query)}")
+        assert answer.status_code == 200
+    refused = await asha.post(f"{CHART}?{urlencode(query)}", {"start": query.get("start", "")})
+    assert refused.status_code in (303, 409, 422)
+
+
+async def test_nobodys_addresses(asha: Window) -> None:
+    for path in (
+        f"/doctor/{PROVIDER}/dr-1/99",
+        f"/doctor/99/dr-1/{ONLINE}",
+        f"/doctor/{2**63}/dr-1/1",
+        f"/doctor/{PROVIDER}/dr-1/-1",
+        f"/doctor/{PROVIDER}/hold/00000000-0000-0000-0000-000000000000",
+        "/busy",
+        "/busy?for=hold&provider=1&clinic=1&start=x",
+        f"/busy?for=line&provider=1&clinic=1&start={urlencode({'': '2026-11-27T10:00:00+05:30'})[1:]}",
+        "/busy?for=hold&provider=²&clinic=1&start=2026-11-27T10:00:00Z",
+    ):
+        assert (await asha.get(path)).status_code == 404, path
+    moved = await asha.get(f"/doctor/{PROVIDER}/somebody-else/{ONLINE}?day=2030-01-01")
+    assert moved.headers["location"] == f"{CHART}?day=2030-01-01"
+
+
+async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha: Window) -> None:
+    page = await asha.get(await asha.hold(world))
+    policy = page.headers["content-security-policy"]
+    [allowed] = [part for part in policy.split("; ") if part.startswith("form-action")]
+    assert allowed.startswith("form-action 'self' http://127.0.0.1:")
+    assert policy.replace(allowed, "form-action 'self'") == (await asha.get(CHART)).headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("clinic", "said", "done"),
+    [
+        (ONLINE, "Pay ₹500", "Paid: ₹500."),
+        (AT_CLINIC, "paid at the clinic", "You pay ₹300 at"),
+        (FREE, "Nothing.", "nothing to pay"),
+    ],
+)
+async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: World, asha: Window) -> None:
+    hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
+    path = await asha.hold(world, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
+    assert said in (await asha.get(path)).text
+    form = {"who": "other", "other": "  Tara  ", "method": "sandbox-ok"}
+    paid = await asha.post(path, form)
+    assert paid.headers["location"] == path
+    page = (await asha.get(path)).text
+    assert done in page
+    assert "For Tara" in page
+    # Sent again, by a second click or a lost answer: as the first time.
+    assert (await asha.post(path, form)).headers["location"] == path
+    count = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE visit_for = 'Tara'")
+    assert count == 1
+    # Who was booked for once is offered again.
+    assert "for:Tara" in (await asha.get(await asha.hold(world, 11))).text
+
+
+async def test_names_that_cannot_be(world: World, asha: Window) -> None:
+    path = await asha.hold(world)
+    for form in (
+        {"who": "other", "other": ""},
+        {"who": "other", "other": "x" * 201},
+        {"who": "for:"},
+        {"who": "for:\x07"},
+        {"who": "me", "name": "\x00"},
+    ):
+        refused = await asha.post(path, {**form, "method": "sandbox-ok"})
+        assert refused.status_code == 422
+        assert "Write the name" in refused.text
+    refused = await asha.post(path, {"method": "gold"})
+    assert refused.status_code == 422
+    assert "Choose how to pay." in refused.text
+
+
+async def test_names_go_with_whom_they_belong_to(world: World, asha: Window) -> None:
+    """Erasing a patient erases those they booked for."""
+    path = await asha.hold(world)
+    await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
+    await attend(world, path)
+    await world.database.execute("UPDATE people.patient SET phone = '+919800000000' WHERE name = 'asha'")
+    erased = await asha.post("/privacy/erase")
+    assert erased.headers["location"].startswith("/privacy/erased")
+    assert await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE visit_for IS NOT NULL") == 0
+
+
+async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Window, bina: Window) -> None:
+    path = f"{CHART}/news?day={_day(world)}"
+    first: dict[str, Any] = (await bina.get(path)).json()
+    assert first["cells"] == ["free"] * 6
+    asking = asyncio.create_task(bina.get(f"{path}&after={first['version']}"))
+    await asyncio.sleep(0.2)
+    assert not asking.done()
+    await asha.hold(world, 10)
+    async with asyncio.timeout(2):
+        answer = await asking
+    news: dict[str, Any] = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert (news["cells"], news["free"], news["shape"]) == (
+        ["free", "free", "held", "free", "free", "free"],
+        [5, 0, 0],
+        first["shape"],
+    )
+    assert datetime.fromisoformat(news["held_until"][2]) > world.day - timedelta(days=3)
+    # To its owner it is their own.
+    assert (await asha.get(path)).json()["cells"][2] == "mine"
+
+
+async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -> None:
+    path = f"{CHART}/news?day={_day(world)}"
+    version = (await bina.get(path)).json()["version"]
+    asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
+    await asyncio.sleep(1.2)
+    start = datetime.fromisoformat(world.at(9))
+    # Of another process, whose hints are lost.
+    await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], "chand")
+    async with asyncio.timeout(2.5):
+        assert (await asking).json()["cells"][0] == "held"
+
+
+async def test_news_of_a_hold(world: World, asha: Window) -> None:
+    path = await asha.hold(world)
+    asking = asyncio.create_task(asha.get(f"{path}/news?after=reserved"))
+    await asyncio.sleep(0.2)
+    assert not asking.done()
+    await asha.post(f"{path}/release")
+    async with asyncio.timeout(2):
+        assert (await asking).json() == {"state": "released"}
+
+
+async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None:
+    reads = 0
+
+    class Counting(Book):
+        async def chart(self, *args: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return await super().chart(*args)
+
+    book = Counting(world.database)
+    charts = Charts(world.database, book)
+    day = (world.day + timedelta(hours=6)).date()
+    asked = Asked(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
+    many = await asyncio.gather(*(charts.chart(asked) for _ in range(50)))
+    assert reads == 1
+    assert all(chart is many[0] for chart in many)
+    await book.hold(PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["asha"], "asha")
+    changed = await charts.chart(asked)
+    assert (reads, changed.slots[0]["state"], changed.week[day][9]) == (2, "held", 1)
+    # Another provider's book is no reason to look again.
+    await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], "bina")
+    assert await charts.chart(asked) is changed
+
+
+async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:
+    await asha.hold(world, 10)
+    await bina.hold(world, 11)
+    busy = await asha.post(f"/doctor/{OTHER_PROVIDER}/dr-2/{ONLINE}?day={_day(world)}", {"start": world.at(9)})
+    assert busy.headers["location"].startswith("/busy?for=hold")
+    page = await asha.get(busy.headers["location"])
+    assert "You already hold 10:00 am" in page.text
+    wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
+    lost = await asha.post(f"/busy?{urlencode(wanted)}")
+    assert lost.status_code == 409
+    assert "Someone took 11:00 am as you chose. These are free:" in lost.text
+    # With nothing in the way, the clash is none.
+    again = await asha.get(f"/busy?{urlencode(wanted)}")
+    assert again.headers["location"].startswith(CHART)
+
+
+async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
+    await bina.hold(world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    await asha.hold(world, 10)
+    line = {
+        "for": "line",
+        "provider": PROVIDER,
+        "clinic": FREE,
+        "from": world.at(18),
+        "to": world.at(18, 30),
+        "n": 1,
+    }
+    assert "Release it and join the line" in (await asha.get(f"/busy?{urlencode(line)}")).text
+    joined = await asha.post(f"/busy?{urlencode(line)}")
+    assert f"/doctor/{PROVIDER}/wait/" in joined.headers["location"]
+    hold = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
+    assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(hold)}")).text
+    held = await asha.post(f"/busy?{urlencode(hold)}")
+    assert f"/doctor/{PROVIDER}/hold/" in held.headers["location"]
+    states = await world.database.fetch("SELECT state::text AS state FROM booking.ticket")
+    assert [row["state"] for row in states] == ["left"]
