@@ -1,4 +1,4 @@
-"""Where the pages of the directory and the chart are, in no language: readable, and stable by the id in them."""
+"""Where pages of the directory, charts and visits are, in no language: readable, and stable by the id in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import date, datetime
 from urllib.parse import urlencode
+from uuid import UUID
 
 _SLUG_LENGTH_MAX = 60
 
@@ -37,3 +38,8 @@ def chart_path(
         asked["n"] = n
     path = f"{provider_path(provider_id, name)}/{clinic_id}"
     return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def visit_path(provider_id: int, booking_id: UUID, page: str = "") -> str:
+    """Give where a patient's visit is, or one of its pages, such as "/move"."""
+    return f"/appointments/{provider_id}/{booking_id}{page}"

@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
-from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
+from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path, visit_path
 from healthplus.web.pages.visitor import site, visitor
 from healthplus.web.services import AnyRequest, services
 
@@ -59,6 +59,7 @@ def _environment(language: Language) -> jinja2.Environment:
         provider_path=provider_path,
         clinic_path=clinic_path,
         chart_path=chart_path,
+        visit_path=visit_path,
     )
     return environment
 

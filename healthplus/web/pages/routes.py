@@ -20,6 +20,7 @@ from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.visitor import meet
+from healthplus.web.pages.visits import VisitsController
 
 _CONTROLLERS = (
     HomeController,
@@ -28,6 +29,7 @@ _CONTROLLERS = (
     HoldController,
     BusyController,
     SignInController,
+    VisitsController,
     PrivacyController,
     InformationController,
 )
