@@ -108,7 +108,7 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
 
 
 async def find_wanted(database: Database, wanted: Wanted, skip: int, count: int) -> list[Record]:
-    """Give the providers found from number `skip` on, at most `count`, each once, with all that the query `find` names."""
+    """Give who is found from number `skip` on, at most `count`, each once, with all that the query `find` has."""
     return await database.fetch(queries.find, structs.asdict(wanted), skip, count)
 
 

@@ -11,9 +11,14 @@ _SLUG_LENGTH_MAX = 60
 
 
 def slug(name: str) -> str:
-    """Give a name as a part of an address: "Dr Asha Rao" is "dr-asha-rao"; "-" for one without Latin letters or digits."""
+    """Give a name as a part of an address: "Dr Asha Rao" is "dr-asha-rao"; "-" for one that has no Latin letters."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_LENGTH_MAX].strip("-") or "-"
+
+
+def results_path(city: str, need: str = "", locality: str = "") -> str:
+    """Give where the results of a search are; all three are slugs, and a locality comes only after a need."""
+    return "/".join(part for part in ("/in", city, need, locality) if part)
 
 
 def provider_path(provider_id: int, name: str) -> str:

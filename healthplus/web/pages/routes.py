@@ -11,6 +11,7 @@ from healthplus.settings import Settings
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.demo import DemoController
+from healthplus.web.pages.directory import DirectoryController
 from healthplus.web.pages.find import FindController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
@@ -18,7 +19,14 @@ from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.visitor import meet
 
-_CONTROLLERS = (HomeController, FindController, SignInController, PrivacyController, InformationController)
+_CONTROLLERS = (
+    HomeController,
+    FindController,
+    DirectoryController,
+    SignInController,
+    PrivacyController,
+    InformationController,
+)
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 
 
