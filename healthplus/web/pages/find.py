@@ -71,14 +71,14 @@ class FindController(Controller):
     @get("/find")
     async def find(self, request: AnyRequest) -> Response[str]:
         search = await _typed(request)
-        if search.path().startswith("/in/"):
+        # A position is rounded, for it stays in the address.
+        if search.path().startswith("/in/") or search.filters.near not in ("", request.query_params.get("near")):
             return see_other(request, search.path(page_number(request.query_params.get("page"))))
         return await _results(request, search)
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
-    async def in_city(
-        self, request: AnyRequest, city: FromPath[str], need: str = "", locality: str = ""
-    ) -> Response[str]:
+    async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[str]:
+        need, locality = (request.path_params.get(name, "") for name in ("need", "locality"))
         database = services(request).database
         known = await city_named(database, city)
         if known is None:
