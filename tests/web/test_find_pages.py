@@ -39,7 +39,8 @@ FROM generate_series(1, 63) AS n;
 INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
 SELECT provider_id, clinic_id, 20000 + provider_id % 10 * 5000, 'clinic'
 FROM directory.provider JOIN directory.clinic
-    ON clinic.name = CASE WHEN provider.identifier = 'd63' THEN 'Hill Clinic' WHEN provider.identifier IN ('d61', 'd62') THEN 'Baner Care'
+    ON clinic.name = CASE WHEN provider.identifier = 'd63' THEN 'Hill Clinic'
+        WHEN provider.identifier IN ('d61', 'd62') THEN 'Baner Care'
         WHEN provider_id % 2 = 0 THEN 'Smile Clinic' ELSE 'Baner Care' END
 WHERE provider.identifier LIKE 'd%';
 INSERT INTO directory.provider_speciality (provider_id, speciality_id)
@@ -188,8 +189,8 @@ async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, cit
             assert clinic
             begins = city.day + timedelta(days=1) if "tomorrow" in path else city.day
             times: list[datetime] = await city.database.fetch_value(
-                "SELECT array(SELECT DISTINCT starts_at FROM booking.runs($1, $2, $3::timestamptz, $3::timestamptz + interval '9 days', 1, "
-                "(SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
+                "SELECT array(SELECT DISTINCT starts_at FROM booking.runs($1, $2, $3::timestamptz, "
+                "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
                 int(provider[1]),
                 int(clinic[1]),
                 begins,
@@ -272,9 +273,9 @@ async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: 
         "SELECT name FROM directory.provider WHERE identifier LIKE 'd%' AND provider_id % 7 = 0 "
         "AND provider_id % 11 <> 0 ORDER BY provider_id LIMIT 1"
     )
-    day = (monday + timedelta(days=1)).isoformat()
+    tuesday = monday + timedelta(days=1)
     name = only["name"].rpartition(" ")[2]
-    text = await look(http, f"/find?need=asha+{name}&place=Pune&day={day}")
+    text = await look(http, f"/find?need=asha+{name}&place=Pune&day={tuesday}")
     offered = [href for href, said, _ in ways(text) if said.startswith("On Mon")]
     assert offered == [f"/find?need=asha+{name}&place=Pune&day={monday + timedelta(days=7)}"] or offered == [
         f"/find?need=asha+{name}&place=Pune&day={monday}"
