@@ -107,12 +107,12 @@ async def _typed(request: AnyRequest) -> Search:
     """Understand a form: a place that is a city or a part of one, and a need that is exactly a speciality or a type."""
     database, language = services(request).database, language_of(request)
     need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
-    city = await city_named(database, language.own_name("city", place)) if place else None
+    city = await _city(request, place) if place else None
     if city:
         place = ""
     elif "," in place:
         locality, _, last = (part.strip() for part in place.rpartition(","))
-        if city := await city_named(database, language.own_name("city", last)):
+        if city := await _city(request, last):
             place = locality
     filters = Filters.read(request.query_params, _today(request, city))
     if place or city:
@@ -127,6 +127,16 @@ async def _typed(request: AnyRequest) -> Search:
         phrase = " ".join(await normal_words(database, own))
         speciality = await database.fetch_row(queries.speciality, sendable(own), phrase)
     return Search(need="" if speciality else need, speciality=speciality, city=city, place=place, filters=filters)
+
+
+async def _city(request: AnyRequest, text: str) -> Record | None:
+    """Give the city that is called so: of namesakes, the one whose results the form was on."""
+    database, language = services(request).database, language_of(request)
+    here = typed(request.query_params.get("city"))
+    known = await city_named(database, here) if here else None
+    if known and language.known_name("city", known["name"]).casefold() == text.casefold():
+        return known
+    return await city_named(database, language.own_name("city", text))
 
 
 def _zone(city: Record | None) -> ZoneInfo:
@@ -161,7 +171,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         count_max=count_max,
         number=number,
         has_more=len(rows) > _CARDS and number < PAGE_MAX,
-        radius_km=search.filters.within or int(RADIUS_KM_DEFAULT),
+        radius_km_default=int(RADIUS_KM_DEFAULT),
         sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
         active=[
             (_told(language, name, search.filters), search.without(name).path()) for name in search.filters.active()

@@ -113,7 +113,7 @@ class Search(Struct, frozen=True, kw_only=True):
             path = results_path(self.city["slug"], part, locality)
         else:
             need = self.speciality["slug"] if self.speciality else self.need
-            where = [text for text in (self.place, self.city and self.city["name"]) if text]
+            where = [text for text in (self.place, self.city and self.city["slug"]) if text]
             typed = {"need": need, "place": ", ".join(where)}
             given = {name: text for name, text in typed.items() if text} | given
             path = "/find"
