@@ -80,8 +80,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     order: Order = Order.BEST
 
 
-class _Wanted(Struct, kw_only=True):
-    """The database's `search.wanted`."""
+class Wanted(Struct, kw_only=True):
+    """What is asked for in the database's terms: its `search.wanted`."""
 
     terms: str | None = None
     city_id: int | None = None
@@ -102,20 +102,40 @@ class _Wanted(Struct, kw_only=True):
 
 
 async def find(database: Database, asked: Asked, skip: int, count: int) -> list[Record]:
-    """Give the providers found from number `skip` on, at most `count`, each once, with all that the query `find` names.
+    """Understand what is asked, and give what `find_wanted` finds. Raises BadInput as `understood` does."""
+    wanted = await understood(database, asked)
+    return [] if wanted is None else await find_wanted(database, wanted, skip, count)
+
+
+async def find_wanted(database: Database, wanted: Wanted, skip: int, count: int) -> list[Record]:
+    """Give who is found from number `skip` on, at most `count`, each once, with all that the query `find` has."""
+    return await database.fetch(queries.find, structs.asdict(wanted), skip, count)
+
+
+async def count_wanted(database: Database, wanted: Wanted, count_max: int) -> int:
+    """Give how many providers there are to find, counted no further than `count_max`.
+
+    Those who must be free at some time are looked at one by one, so ask for fewer of them.
+    """
+    count: int = await database.fetch_value(queries.count_found, structs.asdict(wanted), count_max)
+    return count
+
+
+async def understood(database: Database, asked: Asked) -> Wanted | None:
+    """Give what is asked for in the database's terms; None when it names a city that is not known.
 
     Raises BadInput, naming parameters as SearchDoctors does, when what is asked makes no sense together.
     """
     city = await city_named(database, asked.city) if asked.city else None
     if asked.city and city is None:
-        return []
-    understood = await understand(database, asked.keyword, city["city_id"] if city else None)
-    if city is None and understood.city_id is not None:
-        city = await database.fetch_row(queries.city_by_id, understood.city_id)
+        return None
+    keyword = await understand(database, asked.keyword, city["city_id"] if city else None)
+    if city is None and keyword.city_id is not None:
+        city = await database.fetch_row(queries.city_by_id, keyword.city_id)
     now: datetime = await database.fetch_value(queries.now)
     around = await _around(database, asked, city)
     starts_from, starts_before = _window(asked, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
-    parts = [part for part in (understood.terms, *await _chosen(database, asked)) if part]
+    parts = [part for part in (keyword.terms, *await _chosen(database, asked)) if part]
     city_id = (
         city["city_id"] if city and asked.city and (asked.latitude is not None or asked.radius_km is None) else None
     )
@@ -123,10 +143,10 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
         # Among the terms, one index puts them together; where there is nothing else, the city's own is quicker.
         parts.append(_one_of("city", [city_id]))
         city_id = None
-    wanted = _Wanted(
+    return Wanted(
         terms=" & ".join(f"({part})" for part in parts) or None,
         city_id=city_id,
-        name_terms=understood.name_terms or None,
+        name_terms=keyword.name_terms or None,
         latitude=around.latitude,
         longitude=around.longitude,
         radius_m=around.radius_m,
@@ -141,7 +161,6 @@ async def find(database: Database, asked: Asked, skip: int, count: int) -> list[
         accepts_new_patients=asked.accepts_new_patients,
         ordering=asked.order.value,
     )
-    return await database.fetch(queries.find, structs.asdict(wanted), skip, count)
 
 
 async def city_named(database: Database, text: str) -> Record | None:

@@ -17,9 +17,13 @@ JOIN directory.provider_clinic AS post ON post.provider_id = found.provider_id A
 JOIN search.listing ON listing.provider_id = found.provider_id AND listing.clinic_id = found.clinic_id
 ORDER BY found.position
 
+-- name: count_found
+-- How many providers there are to find, counted no further than $2.
+SELECT search.count_found(jsonb_populate_record(NULL::search.wanted, $1), $2)
+
 -- name: city
 -- The city with one of the slugs $1, or whose name's words are $2: its clock, and its middle.
-SELECT city_id, time_zone, place.*
+SELECT city_id, slug, name, time_zone, place.*
 FROM directory.city CROSS JOIN LATERAL search.middle(city) AS place
 WHERE city_id = (
     SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])

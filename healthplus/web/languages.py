@@ -43,7 +43,7 @@ class Language:
         self.name = name
         self.prefix = prefix
         self.locale = Locale(code, "IN")
-        self.translations = _translations(code)
+        self.translations, self._names = _translations(code)
         self.gettext = self.translations.gettext
         self.ngettext = self.translations.ngettext
 
@@ -56,9 +56,17 @@ class Language:
         known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
         return known
 
+    def own_name(self, kind: str, text: str) -> str:
+        """Give a city's or speciality's name as the directory has it, for what may be its name in this language."""
+        return self._names.get((kind, text.casefold()), text)
+
     def day(self, on: _Day) -> str:
         """Give a day as "Tue 24 Nov"."""
         return format_date(on, "EEE d MMM", self.locale)
+
+    def weekday(self, number: int) -> str:
+        """Give a day of the week as "Mon", which is number 1."""
+        return str(self.locale.days["format"]["abbreviated"][number - 1])
 
     def date(self, at: datetime, zone: str) -> str:
         """Give a day as "Tue 24 Nov"."""
@@ -77,10 +85,6 @@ class Language:
         """Give a time of day as "10:20", for among others of the same half of the day."""
         return format_datetime(at, "h:mm", ZoneInfo(zone), self.locale)
 
-    def weekday(self, on: _Day) -> str:
-        """Give a day of the week as "Tue"."""
-        return format_date(on, "EEE", self.locale)
-
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Give a time of day with its zone, as "10:20 am IST"."""
         return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
@@ -95,16 +99,20 @@ class Language:
         return format_currency(paise / 100, "INR", pattern, self.locale, currency_digits=False)
 
 
-def _translations(code: str) -> Translations:
+def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:
     merged = Translations()
+    names: dict[tuple[str, str], str] = {}
     for path in sorted((CATALOGUES / code).glob("*.po")):
         with path.open("rb") as file:
             catalogue = read_po(file, locale=code, abort_invalid=True)
+        for message in catalogue:
+            if message.context:
+                names[message.context, str(message.string).casefold()] = str(message.id)
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)
         merged.merge(Translations(compiled))
-    return merged
+    return merged, names
 
 
 ENGLISH = Language("en", "English", "")

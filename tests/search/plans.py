@@ -43,7 +43,9 @@ async def assert_indexed(
 
 
 def _text(arg: object) -> str | None:
-    return None if arg is None else str(arg)
+    if isinstance(arg, list):
+        return f"{{{','.join('NULL' if one is None else str(one) for one in arg)}}}"
+    return json.dumps(arg) if isinstance(arg, dict) else None if arg is None else str(arg)
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

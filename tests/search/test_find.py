@@ -36,6 +36,7 @@ CITIES = [
 TYPES = ["doctor", "hospital", "clinic", "lab"]
 WORDS = ["ruby", "apollo", "city", "care", "rao"]
 FIND = "SELECT * FROM search.find(jsonb_populate_record(NULL::search.wanted, $1), $2, $3)"
+COUNT = "SELECT search.count_found(jsonb_populate_record(NULL::search.wanted, $1), $2)"
 POSTS = """
 SELECT provider_id, clinic_id, city_id, time_zone, provider.type::text AS type,
     provider.name || ' ' || clinic.name AS name,
@@ -356,6 +357,9 @@ def compare(trial: Trial, wanted: dict[str, Any], page: int) -> None:
     rows = trial.run(trial.db.fetch(FIND, asked, page * 5, 5))
     found = [(row["provider_id"], row["clinic_id"], row["first_free_on"]) for row in rows]
     assert found == expected[page * 5 : page * 5 + 5], (trial.now, wanted)
+    count_max = (3, 1000)[page % 2]
+    counted = trial.run(trial.db.fetch_value(COUNT, asked, count_max))
+    assert counted == min(len(expected), count_max), (trial.now, wanted)
     trial.found += len(found)
 
 

@@ -72,23 +72,27 @@ LANGUAGE sql STABLE AS $$
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND search.is_this_week(shift, p_today)
 $$;
 
--- The earliest p_count starts at a clinic that anyone could hold now, as far ahead as can be booked.
+-- The earliest p_count starts at a clinic that anyone could hold now, as far ahead as can be booked; none before p_from, if given.
 -- Looks in growing steps, as booking.first_free does: they are nearly always found in the first.
-CREATE FUNCTION search.next_free(p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz)
-RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION search.next_free(
+    p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz, p_from timestamptz DEFAULT NULL
+) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     times timestamptz[] := '{}';
     steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
+    begins timestamptz := greatest(p_now, p_from);
     reach interval;
 BEGIN
-    SELECT make_interval(days => max_booking_days + 2) INTO reach FROM directory.provider WHERE provider_id = p_provider_id;
+    SELECT p_now + make_interval(days => max_booking_days + 2) - begins INTO reach
+    FROM directory.provider WHERE provider_id = p_provider_id;
     FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
         EXIT WHEN steps[i] > reach OR cardinality(times) = p_count;
         SELECT times || array_agg(starts_at ORDER BY starts_at) INTO times
         FROM (
             SELECT DISTINCT starts_at
             FROM booking.runs(
-                p_provider_id, p_clinic_id, p_now + steps[i] - interval '8 hours', p_now + least(steps[i + 1], reach), 1, p_now)
+                p_provider_id, p_clinic_id, greatest(begins + steps[i] - interval '8 hours', p_from),
+                begins + least(steps[i + 1], reach), 1, p_now)
             WHERE cardinality(times) = 0 OR starts_at > times[cardinality(times)]
             ORDER BY starts_at LIMIT p_count - cardinality(times)
         ) AS further;

@@ -183,3 +183,31 @@ BEGIN
     RETURN QUERY
     SELECT providers[row], clinics[row], distances[row], date '1970-01-01' + days[row] FROM unnest(firsts[p_skip + 1:]) AS row;
 END $$;
+
+-- How many providers search.find would find, counted no further than p_max. Where nothing is said about when, listings alone tell.
+CREATE FUNCTION search.count_found(p_wanted search.wanted, p_max integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    rows_max integer := p_max * 2;
+    rows integer;
+    providers integer;
+BEGIN
+    IF p_wanted.starts_from IS NOT NULL OR p_wanted.starts_before IS NOT NULL THEN
+        -- An order by dates would look at all there are before it counts.
+        p_wanted.ordering := CASE p_wanted.ordering WHEN 'distance_asc' THEN 'distance_asc' ELSE 'rating_desc' END;
+        RETURN (SELECT count(*) FROM search.find(p_wanted, 0, p_max));
+    END IF;
+    LOOP
+        -- The parameters are numbered as those of search.find.
+        EXECUTE format(
+            'SELECT count(*), count(DISTINCT provider_id) FROM (SELECT provider_id FROM search.listing WHERE %s LIMIT $18) AS found',
+            search.conditions(p_wanted))
+        INTO rows, providers
+        USING p_wanted.terms, NULL::tsquery, public.ll_to_earth(p_wanted.latitude, p_wanted.longitude), p_wanted.radius_m,
+            NULL::integer, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz,
+            p_wanted.fee_paise_min, p_wanted.fee_paise_max, p_wanted.practising_since_max, p_wanted.rating_min,
+            p_wanted.gender, p_wanted.language, p_wanted.accepts_new_patients, rows_max, p_wanted.city_id;
+        EXIT WHEN providers >= p_max OR rows < rows_max;
+        rows_max := rows_max * 8;
+    END LOOP;
+    RETURN least(providers, p_max);
+END $$;

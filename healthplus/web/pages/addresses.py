@@ -17,6 +17,11 @@ def slug(name: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:_SLUG_LENGTH_MAX].strip("-") or "-"
 
 
+def results_path(city: str, need: str = "", locality: str = "") -> str:
+    """Give where the results of a search are; all three are slugs, and a locality comes only after a need."""
+    return "/".join(part for part in ("/in", city, need, locality) if part)
+
+
 def provider_path(provider_id: int, name: str) -> str:
     return f"/doctor/{provider_id}/{slug(name)}"
 

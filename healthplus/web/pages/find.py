@@ -1,62 +1,277 @@
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
+from msgspec import structs
 
-from healthplus.errors import NotFound
-from healthplus.search.find import Asked, Order, city_named, find
+from healthplus.database import Database, Record
+from healthplus.errors import BadInput, NotFound
+from healthplus.search.find import (
+    RADIUS_KM_DEFAULT,
+    TIME_ZONE_DEFAULT,
+    Order,
+    Wanted,
+    city_named,
+    count_wanted,
+    find,
+    find_wanted,
+    understood,
+)
 from healthplus.search.spelling import did_you_mean
+from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.api.paging import PAGE_MAX, window
-from healthplus.web.pages.rendering import page as render_page
+from healthplus.web.languages import N_, Language
+from healthplus.web.pages.free_times import Day, by_day, next_times, queries
+from healthplus.web.pages.rendering import language_of, moved, page, see_other
+from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
-_TEXT_MAX = 200
-_ORDERS = {"best": Order.BEST, "rating": Order.RATING_DESC, "date": Order.DATE_ASC}
+_COUNT_MAX, _FREE_COUNT_MAX = 200, 50
+"""How far results are counted; those who must be free at some time are each looked at, so less far."""
+_DAYS_OFFERED = 14
+_DOUBTED_MAX = 3  # results of a keyword that may be misspelt
 
-Text = Annotated[str, QueryParameter(max_length=_TEXT_MAX)]
-Sort = Annotated[str, QueryParameter(max_length=20)]
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=PAGE_MAX)]
+_TYPES = {"doctor": N_("Doctors"), "hospital": N_("Hospitals"), "clinic": N_("Clinics"), "lab": N_("Labs")}
+_GENDERS = {"female": N_("Women"), "male": N_("Men"), "other": N_("Other genders")}
+_STRETCHES = {"today": N_("Today"), "tomorrow": N_("Tomorrow"), "week": N_("Within a week")}
+_ORDERS = {
+    "best": N_("Best match"),
+    "rating": N_("Best rated"),
+    "date": N_("Soonest day"),
+    "distance": N_("Nearest"),
+}
+_LANGUAGES = (
+    "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
+    "Tamil", "Telugu", "Urdu",
+)  # fmt: skip
+
+
+class Card(NamedTuple):
+    """One result: what the query `find` has of it, and the next times to be had."""
+
+    row: Record
+    days: list[Day]
+
+
+class Way(NamedTuple):
+    """A search that leads on from one that found nobody; `found` is how many it finds, up to one above `count_max`."""
+
+    text: str
+    path: str
+    found: int
+    count_max: int
 
 
 class FindController(Controller):
     @get("/find")
-    async def find(
-        self, request: AnyRequest, need: Text = "", place: Text = "", sort: Sort = "best", number: PageNumber = 1
-    ) -> Response[str]:
-        return await _results(request, "/find", need, place, sort, number)
+    async def find(self, request: AnyRequest) -> Response[str]:
+        search = await _typed(request)
+        # A position is rounded, for it stays in the address.
+        if search.path().startswith("/in/") or search.filters.near not in ("", request.query_params.get("near")):
+            return see_other(request, search.path(page_number(request.query_params.get("page"))))
+        return await _results(request, search)
 
-    @get("/in/{slug:str}")
-    async def in_city(
-        self, request: AnyRequest, slug: FromPath[str], need: Text = "", sort: Sort = "best", number: PageNumber = 1
-    ) -> Response[str]:
-        if await city_named(services(request).database, slug) is None:
+    @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
+    async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[str]:
+        need, locality = (request.path_params.get(name, "") for name in ("need", "locality"))
+        database = services(request).database
+        known = await city_named(database, city)
+        if known is None:
             raise NotFound
-        return await _results(request, f"/in/{slug}", need, slug, sort, number)
+        filters = Filters.read(request.query_params, _today(request, known))
+        speciality = None
+        if need in TYPES:
+            filters = structs.replace(filters, type=need)
+        elif need:
+            speciality = await database.fetch_row(queries.speciality, sendable(need), None)
+        place = typed(locality.replace("-", " ")).title()
+        search = Search(speciality=speciality, city=known, place=place, filters=structs.replace(filters, near=""))
+        if need and not speciality and need not in TYPES:
+            return see_other(request, structs.replace(search, need=typed(need.replace("-", " "))).path())
+        if (path := search.path().partition("?")[0]) != request_path(request):
+            return moved(request, path)
+        return await _results(request, search)
 
 
-async def _results(request: AnyRequest, path: str, need: str, place: str, sort: str, number: int) -> Response[str]:
-    database = services(request).database
-    city = await city_named(database, place) if place else None
-    # What is no city may be a part of one, or a postal code: search understands both as words.
-    keyword = need if city or not place else f"{need} {place}"
-    asked = Asked(keyword=keyword, city=place if city else "", order=_ORDERS.get(sort, Order.BEST))
+def request_path(request: AnyRequest) -> str:
+    """Give where this page is in English."""
+    return request.url.path.removeprefix(language_of(request).prefix)
+
+
+async def _typed(request: AnyRequest) -> Search:
+    """Understand a form: a place that is a city or a part of one, and a need that is exactly a speciality or a type."""
+    database, language = services(request).database, language_of(request)
+    need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
+    city = await _city(request, place) if place else None
+    if city:
+        place = ""
+    elif "," in place:
+        locality, _, last = (part.strip() for part in place.rpartition(","))
+        if city := await _city(request, last):
+            place = locality
+    filters = Filters.read(request.query_params, _today(request, city))
+    if place or city:
+        filters = structs.replace(
+            filters, near="", **({} if Search(place=place, city=city).postal_code else {"within": 0})
+        )
+    own = language.own_name("speciality", need)
+    speciality = None
+    if need in TYPES:
+        need, filters = "", structs.replace(filters, type=need)
+    elif need:
+        phrase = " ".join(await normal_words(database, own))
+        speciality = await database.fetch_row(queries.speciality, sendable(own), phrase)
+    return Search(need="" if speciality else need, speciality=speciality, city=city, place=place, filters=filters)
+
+
+async def _city(request: AnyRequest, text: str) -> Record | None:
+    """Give the city that is called so: of namesakes, the one whose results the form was on."""
+    database, language = services(request).database, language_of(request)
+    here = typed(request.query_params.get("city"))
+    known = await city_named(database, here) if here else None
+    if known and language.known_name("city", known["name"]).casefold() == text.casefold():
+        return known
+    return await city_named(database, language.own_name("city", text))
+
+
+def _zone(city: Record | None) -> ZoneInfo:
+    return ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT
+
+
+def _today(request: AnyRequest, city: Record | None) -> date:
+    return services(request).clock.now().astimezone(_zone(city)).date()
+
+
+async def _results(request: AnyRequest, search: Search) -> Response[str]:
+    database, language = services(request).database, language_of(request)
+    number = page_number(request.query_params.get("page"))
+    wanted = await _wanted(database, search)
     limit, skip = window(number, _CARDS)
-    rows = await find(database, asked, skip, limit)
-    meant = [] if rows or not keyword else await did_you_mean(database, keyword, city["city_id"] if city else None)
-    return render_page(
+    rows = await find_wanted(database, wanted, skip, limit) if wanted else []
+    if not rows and number > 1:
+        return see_other(request, search.path())
+    count_max = _FREE_COUNT_MAX if search.filters.day else _COUNT_MAX
+    count = await count_wanted(database, wanted, count_max + 1) if wanted and rows else 0
+    keyword = search.asked().keyword
+    city_id = search.city["city_id"] if search.city else None
+    meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _DOUBTED_MAX else []
+    today = _today(request, search.city)
+    return page(
         request,
         "find/results.html",
-        need=need,
-        place=place,
-        where=place if city is None else city["name"],
-        sort=sort if sort in _ORDERS else "best",
-        sorts=list(_ORDERS),
-        rows=rows[:_CARDS],
-        meant=meant,
+        search=search,
+        wanted_is_known=wanted is not None,
+        cards=await _cards(database, rows[:_CARDS]),
+        count=count,
+        count_max=count_max,
         number=number,
-        has_more=len(rows) > _CARDS,
-        here=path,
+        has_more=len(rows) > _CARDS and number < PAGE_MAX,
+        radius_km_default=int(RADIUS_KM_DEFAULT),
+        sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
+        active=[
+            (_told(language, name, search.filters), search.without(name).path()) for name in search.filters.active()
+        ],
+        days=[(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)],
+        stretches=[(name, language.gettext(text)) for name, text in _STRETCHES.items()],
+        types=[(name, language.gettext(text)) for name, text in _TYPES.items()],
+        genders=[(name, language.gettext(text)) for name, text in _GENDERS.items()],
+        languages=_languages(language, search.filters.language),
+        meant=[(text, structs.replace(search, need=text, speciality=None, place="").path()) for text in meant],
+        ways=[] if rows else await _ways(database, language, search),
     )
+
+
+async def _wanted(database: Database, search: Search) -> Wanted | None:
+    """Give what a search means; None where nobody knows its PIN code, or any place to be near."""
+    try:
+        return await understood(database, search.asked())
+    except BadInput:
+        return None
+
+
+async def _cards(database: Database, rows: list[Record]) -> list[Card]:
+    posts = (
+        (
+            row["provider_id"],
+            row["clinic_id"],
+            datetime.combine(row["first_free_on"], time(), ZoneInfo(row["time_zone"])),
+        )
+        for row in rows
+        if row["first_free_on"]
+    )
+    times = await next_times(database, posts)
+    return [Card(row, by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"])) for row in rows]
+
+
+def _days(chosen: str, today: date) -> list[date]:
+    """Give the days to choose from: the next two weeks', and the one that is chosen if it is later."""
+    days = [today + timedelta(days=ahead) for ahead in range(2, _DAYS_OFFERED)]
+    if chosen and chosen not in _STRETCHES:
+        days = sorted({*days, date.fromisoformat(chosen)})
+    return days
+
+
+def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
+    names = {name.lower(): name for name in (*_LANGUAGES, *([chosen] if chosen else []))}
+    return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
+
+
+def _told(language: Language, name: str, filters: Filters) -> str:
+    """Say what a filter asks for."""
+    _ = language.gettext
+    match name:
+        case "day" if filters.day in _STRETCHES:
+            text = _(_STRETCHES[filters.day])
+        case "day":
+            text = language.day(date.fromisoformat(filters.day))
+        case "type":
+            text = _(_TYPES[filters.type])
+        case "fee":
+            text = _("Up to %(fee)s") % {"fee": language.money(filters.fee * 100)}
+        case "gender":
+            text = _(_GENDERS[filters.gender])
+        case "language":
+            text = _("Speaks %(language)s") % {"language": language.known_name("language", filters.language)}
+        case "rating":
+            text = _("Rated %(stars)s or better") % {"stars": f"{filters.rating:g}"}
+        case "experience":
+            years = filters.experience
+            text = language.ngettext("%(num)d year or more", "%(num)d years or more", years) % {"num": years}
+    return text
+
+
+async def _ways(database: Database, language: Language, search: Search) -> list[Way]:
+    """Give what finds somebody: the search without each of its filters, on another day, and in a wider place."""
+    _ = language.gettext
+    tried: list[tuple[str, Search]] = [
+        (_("Without “%(filter)s”") % {"filter": _told(language, name, search.filters)}, search.without(name))
+        for name in search.filters.active()
+        if name != "type" or search.speciality or search.need
+    ]
+    if search.filters.day and (day := await _other_day(database, search)):
+        tried.append((_("On %(day)s") % {"day": language.day(day)}, search.but(day=day.isoformat())))
+    if len(list(search.filters.active())) > 1:
+        tried.append((_("Without any filter"), structs.replace(search, filters=Filters(near=search.filters.near))))
+    if search.city and search.place:
+        city = {"city": language.known_name("city", search.city["name"])}
+        tried.append((_("In all of %(city)s") % city, structs.replace(search, place="")))
+    if search.is_located or search.place:
+        tried.append((_("Everywhere"), structs.replace(search.but(near="", within=0), city=None, place="")))
+    ways = []
+    for text, wider in tried:
+        count_max = _FREE_COUNT_MAX if wider.filters.day else _COUNT_MAX
+        wanted = await _wanted(database, wider)
+        if wanted and (found := await count_wanted(database, wanted, count_max + 1)):
+            ways.append(Way(text, wider.path(), found, count_max))
+    return ways
+
+
+async def _other_day(database: Database, search: Search) -> date | None:
+    """Give the first day on which the search finds somebody, whenever that is."""
+    rows = await find(database, structs.replace(search.without("day").asked(), order=Order.DATE_ASC), 0, 1)
+    return rows[0]["first_free_on"] if rows else None

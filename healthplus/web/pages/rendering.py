@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
-from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path, visit_path
+from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path, results_path, visit_path
 from healthplus.web.pages.visitor import site, visitor
 from healthplus.web.services import AnyRequest, services
 
@@ -60,6 +60,7 @@ def _environment(language: Language) -> jinja2.Environment:
         clinic_path=clinic_path,
         chart_path=chart_path,
         visit_path=visit_path,
+        results_path=results_path,
     )
     return environment
 
@@ -116,12 +117,28 @@ def see_other(
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
     """Lead on with GET, as after every form that did what it was for; `path` is where the page is in English."""
+    return _led_on(request, 303, path, query, cookies, headers)
+
+
+def moved(request: AnyRequest, path: str) -> Response[str]:
+    """Lead on, once and for all, to where a page now is; the request's own query goes with it."""
+    return _led_on(request, 301, f"{path}?{request.url.query}" if request.url.query else path)
+
+
+def _led_on(
+    request: AnyRequest,
+    status: int,
+    path: str,
+    query: Mapping[str, object] | None = None,
+    cookies: Sequence[Cookie] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
     location = language_of(request).url(path)
     if query:
         location += f"{'&' if '?' in location else '?'}{urlencode(query)}"
     return Response(
         "",
-        status_code=303,
+        status_code=status,
         headers={**_HEADERS, **_transport_security(request), "Location": location, **(headers or {})},
         cookies=list(cookies),
     )

@@ -13,6 +13,7 @@ from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.busy import BusyController
 from healthplus.web.pages.chart import ChartController
 from healthplus.web.pages.demo import DemoController
+from healthplus.web.pages.directory import DirectoryController
 from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
@@ -28,6 +29,7 @@ _CONTROLLERS = (
     ChartController,
     HoldController,
     BusyController,
+    DirectoryController,
     SignInController,
     VisitsController,
     PrivacyController,

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from litestar import Controller, Response, get
+from litestar.params import FromPath
+
+from healthplus.errors import NotFound
+from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.paging import window
+from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
+from healthplus.web.pages.find import request_path
+from healthplus.web.pages.free_times import by_day, next_times, queries
+from healthplus.web.pages.opening import opening, week
+from healthplus.web.pages.rendering import moved, page, see_other
+from healthplus.web.pages.searches import page_number
+from healthplus.web.services import AnyRequest, services
+
+_PROVIDERS = 20
+_STARS = (5, 4, 3, 2, 1)
+
+
+class DirectoryController(Controller):
+    @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
+    async def provider(self, request: AnyRequest, provider_id: FromPath[int]) -> Response[str]:
+        """Show a provider; with one clinic, its chart, unless `about` asks for what is told of them."""
+        app = services(request)
+        found = await app.browse.provider(_known(provider_id))
+        path = provider_path(provider_id, found["name"])
+        if request_path(request) != path:
+            return moved(request, path)
+        clinics = found["clinics"]
+        if len(clinics) == 1 and "about" not in request.query_params:
+            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=_day(request)))
+        now = app.clock.now()
+        for clinic in clinics:
+            time_zone = clinic["city"]["time_zone"]
+            clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
+            clinic["week"] = week(clinic["opening_times"], now, time_zone)
+        stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
+        return page(
+            request,
+            "directory/provider.html",
+            one=found,
+            stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+        )
+
+    @get(["/clinic/{clinic_id:int}", "/clinic/{clinic_id:int}/{slug:str}"])
+    async def clinic(self, request: AnyRequest, clinic_id: FromPath[int]) -> Response[str]:
+        app = services(request)
+        number = page_number(request.query_params.get("page"))
+        clinic, providers = await app.browse.clinic(_known(clinic_id), *window(number, _PROVIDERS))
+        path = clinic_path(clinic_id, clinic["name"])
+        if request_path(request) != path:
+            return moved(request, path)
+        if not providers and number > 1:
+            return see_other(request, path)
+        now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
+        shown = providers[:_PROVIDERS]
+        times = await next_times(app.database, [(one["id"], clinic_id, None) for one in shown], 1)
+        for one in shown:
+            one["days"] = by_day(times[one["id"], clinic_id], time_zone)
+        return page(
+            request,
+            "directory/clinic.html",
+            clinic=clinic,
+            providers=shown,
+            tests=clinic["lab_tests"],
+            opening=opening(clinic["opening_times"], now, time_zone),
+            week=week(clinic["opening_times"], now, time_zone),
+            today=now.astimezone(ZoneInfo(time_zone)).date(),
+            number=number,
+            has_more=len(providers) > _PROVIDERS,
+        )
+
+
+def _known(number: int) -> int:
+    """Give what may be an id. Raises NotFound."""
+    if not 1 <= number <= ID_MAX:
+        raise NotFound
+    return number
+
+
+def _day(request: AnyRequest) -> date | None:
+    try:
+        return date.fromisoformat(request.query_params.get("day", ""))
+    except ValueError:
+        return None

@@ -1,0 +1,199 @@
+"""What somebody looks for: as an address and a form say it, and as search understands it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from msgspec import Struct, structs
+
+from healthplus.database import Record
+from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order
+from healthplus.web.api.paging import PAGE_MAX
+from healthplus.web.pages.addresses import results_path, slug
+
+TYPES = ("doctor", "hospital", "clinic", "lab")
+GENDERS = ("female", "male", "other")
+ORDERS = {"best": Order.BEST, "rating": Order.RATING_DESC, "date": Order.DATE_ASC, "distance": Order.DISTANCE_ASC}
+FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
+"""What narrows a search, in the order in which pages show it; each is a field of `Filters`."""
+
+_TEXT_MAX = 200
+_DAYS_AHEAD_MAX = 366
+_FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
+
+
+class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a search is narrowed and ordered; the fields are an address's parameters, and "" and 0 say nothing.
+
+    `day` is today, tomorrow, week or a date; `fee` the most in rupees, `rating` the fewest stars, `experience` the
+    fewest years; `near` a latitude and longitude, of 3 decimals so that it tells no house, and `within` its kilometres.
+    """
+
+    day: str = ""
+    type: str = ""
+    fee: int = 0
+    gender: str = ""
+    language: str = ""
+    rating: float = 0
+    experience: int = 0
+    near: str = ""
+    within: int = 0
+    sort: str = ""
+
+    @classmethod
+    def read(cls, given: Mapping[str, str], today: date) -> Filters:
+        """Read what an address says; what makes no sense there says nothing."""
+        near = _position(given.get("near", ""))
+        return cls(
+            day=_day(given.get("day", ""), today),
+            type=_one_of(TYPES, given.get("type")),
+            fee=_number(given.get("fee"), _FEE_MAX),
+            gender=_one_of(GENDERS, given.get("gender")),
+            language=_words(given.get("language", ""))[:40],
+            rating=_stars(given.get("rating")),
+            experience=_number(given.get("experience"), _YEARS_MAX),
+            near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
+            within=_number(given.get("within"), _RADIUS_KM_MAX),
+            sort=_one_of(tuple(ORDERS), given.get("sort")),
+        )
+
+    def active(self) -> Iterator[str]:
+        """Name the filters that narrow the search."""
+        return (name for name in FILTERS if getattr(self, name))
+
+
+class Search(Struct, frozen=True, kw_only=True):
+    """A search as a whole: what for, where, and how narrowed.
+
+    `need` is what was typed, unless that is exactly a `speciality`'s name. `place` is what was typed of where: unless
+    it is "", a part of the `city`, a PIN code, or anything else that addresses may say.
+    """
+
+    need: str = ""
+    speciality: Record | None = None
+    city: Record | None = None
+    place: str = ""
+    filters: Filters = Filters()
+
+    @property
+    def postal_code(self) -> str | None:
+        return self.place if self.city is None and re.fullmatch("[1-9][0-9]{5}", self.place) else None
+
+    @property
+    def is_located(self) -> bool:
+        """Tell whether there is a place that distances are from."""
+        return bool(self.city or self.postal_code or self.filters.near)
+
+    @property
+    def sort(self) -> str:
+        """Give the order: the one asked for if it makes sense, else nearest first around a point or PIN code."""
+        if self.filters.sort and (self.filters.sort != "distance" or self.is_located):
+            return self.filters.sort
+        return "distance" if self.filters.near or self.postal_code else "best"
+
+    def but(self, **changes: object) -> Search:
+        """Give the same search, but for these filters."""
+        return structs.replace(self, filters=structs.replace(self.filters, **changes))
+
+    def without(self, name: str) -> Search:
+        return self.but(**{name: type(getattr(self.filters, name))()})
+
+    def path(self, page: int = 1) -> str:
+        """Give where its results are: readable where it names a city, and what for by a known name if at all."""
+        given = {name: value for name, value in structs.asdict(self.filters).items() if value}
+        part = self.speciality["slug"] if self.speciality else self.filters.type
+        locality = slug(self.place) if self.place else ""
+        if self.city and not self.need and (part or not locality) and locality != "-":
+            if self.speciality is None:
+                given.pop("type", None)
+            path = results_path(self.city["slug"], part, locality)
+        else:
+            need = self.speciality["slug"] if self.speciality else self.need
+            where = [text for text in (self.place, self.city and self.city["slug"]) if text]
+            typed = {"need": need, "place": ", ".join(where)}
+            given = {name: text for name, text in typed.items() if text} | given
+            path = "/find"
+        if page > 1:
+            given["page"] = page
+        return f"{path}?{urlencode(given)}" if given else path
+
+    def asked(self) -> Asked:
+        """Give it to search."""
+        filters = self.filters
+        position = _position(filters.near)
+        day: dict[str, object] = {}
+        if filters.day in _STRETCHES:
+            day["available"] = Available(filters.day)
+        elif filters.day:
+            begins = datetime.combine(date.fromisoformat(filters.day), time())
+            day = {"starts_from": begins, "starts_before": begins + timedelta(days=1)}
+        is_around = position is not None or self.postal_code is not None
+        return Asked(
+            keyword=" ".join(text for text in (self.need, "" if self.postal_code else self.place) if text),
+            city=self.city["slug"] if self.city else "",
+            latitude=position and position[0],
+            longitude=position and position[1],
+            radius_km=(filters.within or RADIUS_KM_DEFAULT) if is_around else None,
+            postal_code=self.postal_code,
+            specialities=[self.speciality["slug"]] if self.speciality else (),
+            types=[filters.type] if filters.type else (),
+            fee_paise_max=filters.fee * 100 or None,
+            experience_years_min=filters.experience or None,
+            rating_min=filters.rating or None,
+            gender=filters.gender or None,
+            language=filters.language or None,
+            order=ORDERS[self.sort],
+            **day,  # type: ignore[arg-type]
+        )
+
+
+_STRETCHES = tuple(stretch.value for stretch in Available)
+
+
+def typed(text: str | None) -> str:
+    """Give what somebody typed, as far as it is of use."""
+    return _words((text or "")[:_TEXT_MAX])
+
+
+def page_number(text: str | None) -> int:
+    return max(1, _number(text, PAGE_MAX))
+
+
+def _words(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _number(text: str | None, most: int) -> int:
+    digits = (text or "").strip()
+    return min(int(digits), most) if re.fullmatch("[0-9]{1,9}", digits) else 0
+
+
+def _stars(text: str | None) -> float:
+    return float(text) if text and re.fullmatch(r"[1-5](\.[05])?", text) and float(text) <= 5 else 0
+
+
+def _one_of(known: tuple[str, ...], text: str | None) -> str:
+    return text if text in known else ""
+
+
+def _day(text: str, today: date) -> str:
+    if text in _STRETCHES:
+        return text
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return ""
+    return day.isoformat() if 0 <= (day - today).days <= _DAYS_AHEAD_MAX else ""
+
+
+def _position(text: str) -> tuple[float, float] | None:
+    try:
+        latitude, longitude = (float(part) for part in text[:60].split(","))
+    except ValueError:
+        return None
+    is_there = math.isfinite(latitude) and abs(latitude) <= 90 and math.isfinite(longitude) and abs(longitude) <= 180
+    return (latitude, longitude) if is_there else None

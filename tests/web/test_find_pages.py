@@ -1,0 +1,409 @@
+"""Finding somebody by pages: where results are, whom they show and count, and where each page leads."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from html import unescape
+from itertools import zip_longest
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.web.languages import ENGLISH
+from healthplus.web.services import Services
+from tests.web.world import IST, PROVIDER, World
+
+# Beside the world's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with tests; one
+# doctor in Mumbai, where nobody knows where the clinic is.
+_DIRECTORY = """
+INSERT INTO directory.city (slug, name, latitude, longitude) VALUES ('mumbai', 'Mumbai', NULL, NULL);
+UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
+INSERT INTO directory.speciality (slug, name) VALUES ('dentistry', 'Dentistry'), ('cardiology', 'Cardiology');
+INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude)
+SELECT place.name, city_id, place.name, address, postal_code, phone, place.latitude, place.longitude
+FROM (VALUES ('Smile Clinic', 'pune', 'Paud Road, Kothrud, Pune', '411038', '+912025000001', 18.5074, 73.8077),
+             ('Baner Care', 'pune', 'Baner Road, Baner', '411045', '+912025000002', 18.5590, 73.7868),
+             ('Hill Clinic', 'mumbai', 'Hill Road, Bandra', '400050', NULL, NULL, NULL))
+    AS place(name, slug, address, postal_code, phone, latitude, longitude)
+JOIN directory.city USING (slug);
+INSERT INTO directory.provider (
+    identifier, type, name, phone, bio, gender, languages, practising_since, max_booking_days)
+SELECT 'd' || n, (CASE n WHEN 61 THEN 'hospital' WHEN 62 THEN 'lab' ELSE 'doctor' END)::directory.provider_type,
+    CASE n WHEN 61 THEN 'Baner Hospital' WHEN 62 THEN 'Baner Lab' ELSE 'Dr Asha Rao ' || n END, '+9120260000' || n, '',
+    CASE WHEN n <= 60 THEN (ARRAY['female', 'male', NULL])[n % 3 + 1]::directory.gender END,
+    CASE WHEN n % 2 = 0 THEN ARRAY['Marathi', 'English'] ELSE ARRAY['Hindi'] END, 1980 + n % 40, 30
+FROM generate_series(1, 63) AS n;
+INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
+SELECT provider_id, clinic_id, 20000 + provider_id % 10 * 5000, 'clinic'
+FROM directory.provider JOIN directory.clinic
+    ON clinic.name = CASE WHEN provider.identifier = 'd63' THEN 'Hill Clinic'
+        WHEN provider.identifier IN ('d61', 'd62') THEN 'Baner Care'
+        WHEN provider_id % 2 = 0 THEN 'Smile Clinic' ELSE 'Baner Care' END
+WHERE provider.identifier LIKE 'd%';
+INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+SELECT provider_id, speciality_id FROM directory.provider JOIN directory.speciality
+    ON slug = CASE WHEN provider_id % 4 = 0 THEN 'cardiology' ELSE 'dentistry' END
+WHERE identifier LIKE 'd%';
+INSERT INTO directory.lab_test (slug, name) VALUES ('hba1c', 'HbA1c');
+INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
+SELECT provider_id, lab_test_id, 45000 FROM directory.provider, directory.lab_test WHERE type = 'lab';
+-- Every seventh works on Mondays only, every eleventh never.
+INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
+SELECT provider_id, clinic_id, weekday, '09:00', '12:00', 30
+FROM directory.provider JOIN directory.provider_clinic USING (provider_id), generate_series(1, 7) AS weekday
+WHERE identifier LIKE 'd%' AND provider_id % 11 <> 0 AND (weekday = 1 OR provider_id % 7 <> 0);
+"""
+# Who can be found in Pune, by a plain look at every row.
+_LOOK = """
+SELECT count(DISTINCT provider_id)::integer FROM directory.provider
+JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE city.slug = 'pune' AND """
+_IS = """EXISTS (SELECT FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+    WHERE provider_speciality.provider_id = provider.provider_id AND speciality.slug = '{}')"""
+_FREE = (
+    """EXISTS (SELECT FROM booking.runs(provider.provider_id, clinic_id, '{}', '{}', 1, (SELECT public.app_now())))"""
+)
+
+
+@pytest.fixture
+async def city(world: World) -> World:
+    """The directory, at six in the morning of the world's day."""
+    await world.database.execute(_DIRECTORY)
+    now = await world.database.fetch_value("SELECT public.app_now()")
+    await world.pass_time(seconds=(world.day + timedelta(hours=6) - now).total_seconds())
+    return world
+
+
+async def look(http: httpx.AsyncClient, path: str) -> str:
+    page = await http.get(path)
+    assert page.status_code == 200, (path, page.status_code, page.headers.get("location"))
+    return unescape(page.text)
+
+
+async def led(http: httpx.AsyncClient, path: str) -> tuple[int, str]:
+    answer = await http.get(path)
+    return answer.status_code, answer.headers.get("location", "")
+
+
+def counted(text: str) -> int:
+    found = re.search(r"<strong>(\d+) results?</strong>", text)
+    return int(found[1]) if found else 0
+
+
+def ways(text: str) -> list[tuple[str, str, str]]:
+    return re.findall(r'<a href="([^"]+)">([^<]+): \+?([^<]+)</a>', text)
+
+
+async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: World) -> None:
+    await city.database.execute("INSERT INTO directory.city (slug, name) VALUES ('pune-goa', 'Pune')")
+    for path, status, location in (
+        ("/find?need=Dentistry&place=Pune", 303, "/in/pune/dentistry"),
+        ("/find?need=dentistry&place=poona&fee=&gender=female&page=2", 303, "/in/pune/dentistry?gender=female&page=2"),
+        ("/find?place=pune", 303, "/in/pune"),
+        ("/find?need=lab&place=Pune", 303, "/in/pune/lab"),
+        ("/find?need=&type=lab&place=Pune&sort=rating", 303, "/in/pune/lab?sort=rating"),
+        ("/find?need=Dentistry&place=Kothrud,%20Pune", 303, "/in/pune/dentistry/kothrud"),
+        ("/find?need=Dentistry&place=Pune&near=18.5,73.8&within=5", 303, "/in/pune/dentistry"),
+        ("/hi/find?need=दंत चिकित्सा&place=पुणे", 303, "/hi/in/pune/dentistry"),
+        ("/find?need=dentistry&place=Pune&city=pune-goa", 303, "/in/pune-goa/dentistry"),
+        ("/find?need=dentistry&place=Mumbai&city=pune-goa", 303, "/in/mumbai/dentistry"),
+        ("/in/Pune", 301, "/in/pune"),
+        ("/in/poona/dentistry?day=week", 301, "/in/pune/dentistry?day=week"),
+        ("/hi/in/PUNE", 301, "/hi/in/pune"),
+        ("/in/pune?type=lab", 301, "/in/pune/lab?type=lab"),
+        ("/in/pune/dentist", 303, "/find?need=dentist&place=pune"),
+        ("/in/pune?page=60", 303, "/in/pune"),
+        ("/in/atlantis", 404, ""),
+        ("/in/atlantis/dentistry", 404, ""),
+    ):
+        assert await led(http, path) == (status, location), path
+    for path in ("/in/pune/lab?type=doctor", "/find?need=dentist&place=Pune", "/find?need=asha&place=Kothrud", "/find"):
+        assert counted(await look(http, path)) > 0, path
+    assert counted(await look(http, "/in/pune/dentistry/kothrud")) == await city.database.fetch_value(
+        _LOOK + _IS.format("dentistry") + " AND clinic.name = 'Smile Clinic'"
+    )
+    start = await look(http, "/")
+    assert 'href="/in/pune"' in start
+    assert 'href="/find?need=dentistry"' in start
+    assert counted(await look(http, "/find?need=dentistry")) > counted(await look(http, "/in/pune/dentistry"))
+
+
+async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClient, city: World) -> None:
+    year = city.day.year
+    days = [
+        _FREE.format(city.day + timedelta(days=ahead), city.day + timedelta(days=ahead + days))
+        for ahead, days in ((0, 1), (1, 1), (0, 7), (3, 1))
+    ]
+    third = (city.day + IST + timedelta(days=3)).date()
+    total = await city.database.fetch_value(_LOOK + "true")
+    for path, condition in (
+        ("/in/pune?", "true"),
+        ("/in/pune/dentistry?", _IS.format("dentistry")),
+        ("/in/pune/lab?", "type = 'lab'"),
+        ("/in/pune/hospital?", "type = 'hospital'"),
+        ("/in/pune/cardiology?type=lab", "type = 'lab' AND " + _IS.format("cardiology")),
+        ("/in/pune?fee=300", "fee_paise <= 30000"),
+        ("/in/pune?gender=female", "gender = 'female'"),
+        ("/in/pune?language=marathi", "'Marathi' = ANY (languages)"),
+        ("/in/pune?experience=20", f"practising_since <= {year - 20}"),
+        ("/in/pune?day=today", days[0]),
+        ("/in/pune?day=tomorrow", days[1]),
+        ("/in/pune?day=week", days[2]),
+        (f"/in/pune?day={third}", days[3]),
+        (
+            "/in/pune/dentistry?day=tomorrow&gender=male&fee=400",
+            f"{days[1]} AND gender = 'male' AND fee_paise <= 40000 AND " + _IS.format("dentistry"),
+        ),
+    ):
+        text = await look(http, path)
+        expected = await city.database.fetch_value(_LOOK + condition)
+        assert 0 < expected <= total
+        if "day" in path and expected > 50:
+            assert "More than 50 results" in text, path
+        else:
+            assert counted(text) == expected, path
+    # Each filter in use is a link that drops it, and alone makes a difference.
+    text = await look(http, "/in/pune/dentistry?day=tomorrow&gender=male&fee=400")
+    dropped = re.findall(r'class="chip" href="([^"]+)"', text)
+    assert [urlsplit(path)[2:4] for path in dropped] == [
+        ("/in/pune/dentistry", "fee=400&gender=male"),
+        ("/in/pune/dentistry", "day=tomorrow&gender=male"),
+        ("/in/pune/dentistry", "day=tomorrow&fee=400"),
+    ]
+    for path in dropped:
+        assert counted(await look(http, path)) > counted(text)
+
+
+async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, city: World) -> None:
+    shown = 0
+    for path in ("/in/pune/cardiology", "/hi/in/pune/cardiology?day=tomorrow&sort=date"):
+        text = await look(http, path)
+        cards = re.findall(r'<li class="card provider">.*?\n</li>\n(?=<li|</ol>)', text, re.DOTALL)
+        assert len(cards) == 10
+        for card in cards:
+            links = re.findall(r'class="time" href="([^"]+)">([^<]+)<', card)
+            provider = re.search(r"/doctor/(\d+)/(dr-asha-rao-\d+)", card)
+            clinic = re.search(r"/clinic/(\d+)/[a-z-]+", card)
+            assert provider
+            assert clinic
+            begins = city.day + timedelta(days=1) if "tomorrow" in path else city.day
+            times: list[datetime] = await city.database.fetch_value(
+                "SELECT array(SELECT DISTINCT starts_at FROM booking.runs($1, $2, $3::timestamptz, "
+                "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
+                int(provider[1]),
+                int(clinic[1]),
+                begins,
+            )
+            asked = [parse_qs(urlsplit(href).query) for href, _ in links]
+            assert [datetime.fromisoformat(query["start"][0]) for query in asked] == times
+            assert [query["day"][0] for query in asked] == [f"{time + IST:%Y-%m-%d}" for time in times]
+            prefix = "/hi" if path.startswith("/hi") else ""
+            assert all(href.startswith(f"{prefix}{provider[0]}/{clinic[1]}?") for href, _ in links)
+            if times and not prefix:
+                assert [said for _, said in links] == [ENGLISH.clock(time, "Asia/Kolkata") for time in times]
+                assert "· IST" in card
+                shown += 1
+            elif not times:
+                assert "No free time in the next 30 days." in card
+                assert 'href="tel:+91202600' in card
+    assert shown > 5
+
+
+async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: World) -> None:
+    seen: list[str] = []
+    path = "/in/pune/dentistry?gender=female&sort=date"
+    while path:
+        text = await look(http, path)
+        seen += re.findall(r'<h2 lang="en"><a href="/doctor/(\d+)/', text)
+        following = re.search(r'rel="next" href="([^"]+)"', text)
+        path = following[1] if following else ""
+    assert len(seen) == len(set(seen)) == counted(text) > 10
+    for sort in ("rating", "distance", "date"):
+        assert f'href="/in/pune/dentistry?gender=female&sort={sort}"' in await look(
+            http, "/in/pune/dentistry?gender=female"
+        )
+    assert "sort=distance" not in await look(http, "/find?need=dentist")
+    nearest = await look(http, "/in/pune/dentistry?sort=distance")
+    assert "Distances are from the middle of Pune." in nearest
+    km = [float(text) for text in re.findall(r"([\d.]+) km<", nearest)]
+    assert km == sorted(km)
+    assert len(km) == 10
+    assert await led(http, "/find?near=18.50741234,73.80779&within=2") == (
+        303,
+        "/find?near=18.507%2C73.808&within=2",
+    )
+    text = await look(http, "/find?near=18.507,73.808&within=2")
+    assert 'name="near" value="18.507,73.808"' in text
+    assert "Within 2 km of you" in text
+    assert counted(text) == await city.database.fetch_value(_LOOK + "clinic.name = 'Smile Clinic'")
+    assert "0.1 km" in text
+    by_code = await look(http, "/find?need=dentistry&place=411038&within=2")
+    assert counted(by_code) == await city.database.fetch_value(
+        _LOOK + "clinic.name = 'Smile Clinic' AND " + _IS.format("dentistry")
+    )
+    assert "0.0 km" in by_code
+    unknown = await look(http, "/find?need=dentistry&place=999999")
+    assert "We do not know where that is" in unknown
+    [everywhere] = ways(unknown)
+    assert (everywhere[0], everywhere[1]) == ("/find?need=dentistry", "Everywhere")
+    assert counted(await look(http, everywhere[0])) == int(everywhere[2])
+
+
+async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: World) -> None:
+    monday = next(
+        day for ahead in range(7) if (day := (city.day + IST + timedelta(days=ahead)).date()).isoweekday() == 1
+    )
+    for path, texts in (
+        ("/in/pune/lab?gender=female", ["Without “Women”", "Everywhere"]),
+        ("/in/pune/dentistry?fee=1&gender=female", ["Without any filter"]),
+        ("/in/pune/dentistry/bandra", ["In all of Pune", "Everywhere"]),
+        ("/in/mumbai/cardiology", ["Everywhere"]),
+        ("/in/pune?day=tomorrow&fee=250&language=Marathi&gender=other", ["Without “Other genders”"]),
+    ):
+        text = await look(http, path)
+        assert "Nobody found" in text, path
+        found = ways(text)
+        assert {said for _, said, _ in found} >= set(texts) - {"Everywhere"}, path
+        for href, said, count in found:
+            there = await look(http, href)
+            assert count == f"more than {50 if 'day=' in href else 200}" or counted(there) == int(count) > 0, said
+    # Who works on Mondays only is offered on the next one.
+    name = await city.database.fetch_value(
+        "SELECT name FROM directory.provider WHERE identifier LIKE 'd%' AND provider_id % 7 = 0 "
+        "AND provider_id % 11 <> 0 ORDER BY provider_id LIMIT 1"
+    )
+    asked = f"/find?need=asha+{name.rpartition(' ')[2]}&place=pune&day="
+    text = await look(http, f"{asked}{monday + timedelta(days=1)}")
+    assert [href for href, said, _ in ways(text) if said.startswith("On Mon")] == [f"{asked}{monday}"]
+    misspelt = await look(http, "/find?need=dentst&place=Pune")
+    assert 'href="/find?need=dentist&place=pune">dentist</a>' in misspelt
+
+
+async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: World) -> None:
+    everybody = counted(await look(http, "/in/pune"))
+    odd = {
+        "day": ["", "yesterday", "2020-01-01", "9999-12-31", "2026-02-30", "0", "\0"],
+        "fee": ["-1", "abc", "1e9", "₹300", "٣", "", "9" * 5000],
+        "gender": ["x", "female'--", "FEMALE"],
+        "rating": ["9", "nan", "inf", "-1", "5.1"],
+        "experience": ["-3", "x", "1.5"],
+        "type": ["x", "doctor;"],
+        "near": ["x", "1", "nan,nan", "91,0", "0,181", "inf,0", "1,2,3"],
+        "within": ["-1", "x"],
+        "sort": ["x", "distance; DROP TABLE directory.city"],
+        "page": ["0", "-1", "x", "1.5", "٢"],
+    }
+    for values in zip_longest(*odd.values(), fillvalue=""):
+        text = await look(http, str(httpx.URL("/in/pune", params=dict(zip(odd, values, strict=True)))))
+        assert counted(text) == everybody, values
+        assert "chip" not in text
+    for path in (
+        "/find?need=%00&place=%00",
+        "/find?need=%ff%fe&place=%ff",
+        "/find?need=" + "x" * 5000,
+        "/find?need=a&need=b&place=,&place=,,",
+        "/find?language=%27%3B--&need=%27%29%29%20OR%201%3D1",
+        "/find?near=18.5,73.8&place=",
+        "/find?need=:*|%26!()&place=%5C",
+        "/find?language=" + "क" * 300,
+    ):
+        assert (await http.get(path)).status_code in (200, 303), path
+    for path in ("/in/%00", "/in/%ff", "/in/..%2f..", "/in/pune%27", "/in/pune/%00/%ff"):
+        assert (await http.get(path)).status_code in (303, 301, 404), path
+    script = await http.get('/find?need=<script>alert(1)</script>&place="><img src=x>&language=<b>x&near=<i>')
+    assert not re.search(r"<script>|<img|<b>x|<i>", script.text)
+
+
+async def test_a_provider(http: httpx.AsyncClient, city: World) -> None:
+    for path, status, location in (
+        ("/doctor/1", 301, "/doctor/1/dr-1"),
+        ("/doctor/1/", 301, "/doctor/1/dr-1"),
+        ("/hi/doctor/1/wrong?day=2026-11-27", 301, "/hi/doctor/1/dr-1?day=2026-11-27"),
+        ("/doctor/999/x", 404, ""),
+        ("/doctor/0/x", 404, ""),
+        (f"/doctor/{10**20}/x", 404, ""),
+        ("/doctor/x/y", 404, ""),
+    ):
+        assert await led(http, path) == (status, location), path
+    text = await look(http, "/doctor/1/dr-1")
+    assert [name for name in ("Clinic 1", "Clinic 2", "Clinic 3") if f">{name}</a>" in text] == [
+        "Clinic 1", "Clinic 2", "Clinic 3",
+    ]  # fmt: skip
+    for clinic_id in (1, 2, 3):
+        assert f'href="/doctor/1/dr-1/{clinic_id}"' in text
+    assert re.findall(r'class="time" href="/doctor/1/dr-1/(\d)\?', text) == list("111222333")
+    assert "9:00 am – 12:00 pm" in text
+    assert "Nobody has rated them yet" in text
+    await _rate(city)
+    text = await look(http, "/doctor/1/dr-1")
+    assert "3.7 of 5, from 3 patients who came" in text
+    assert re.findall(r"</meter> (\d+)<", text) == ["1", "0", "2", "0", "0"]
+    # One clinic: straight to the chart there, on the day that was asked for.
+    lab = await city.database.fetch_row(
+        "SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id) "
+        "WHERE type = 'lab'"
+    )
+    assert lab is not None
+    path = f"/doctor/{lab['provider_id']}/baner-lab"
+    assert await led(http, path) == (303, f"{path}/{lab['clinic_id']}")
+    assert await led(http, f"/hi{path}?day=2026-11-27") == (303, f"/hi{path}/{lab['clinic_id']}?day=2026-11-27")
+    about = await look(http, f"{path}?about")
+    assert "HbA1c" in about
+    assert "₹450" in about
+    await city.database.execute(
+        "UPDATE directory.provider SET rating_total = 0, rating_count = 0; DELETE FROM reviews.rating; "
+        "DELETE FROM schedule.shift; DELETE FROM directory.provider_clinic"
+    )
+    assert "They see nobody at a clinic" in await look(http, "/doctor/1/dr-1")
+
+
+async def _rate(world: World) -> None:
+    await world.database.execute(
+        "INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at) "
+        "SELECT 1, patient_id, gen_random_uuid(), CASE WHEN patient_id = 1 THEN 5 ELSE 3 END, now() "
+        "FROM people.patient"
+    )
+    await world.database.execute(
+        "UPDATE directory.provider SET rating_total = 11, rating_count = 3 WHERE provider_id = 1"
+    )
+
+
+async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: World) -> None:
+    services: Services = app.state.services
+    for path, status, location in (
+        ("/clinic/1", 301, "/clinic/1/clinic-1"),
+        ("/clinic/1/x", 301, "/clinic/1/clinic-1"),
+        ("/clinic/999/x", 404, ""),
+        (f"/clinic/{10**20}", 404, ""),
+        ("/clinic/1/clinic-1?page=50", 303, "/clinic/1/clinic-1"),
+    ):
+        assert await led(http, path) == (status, location), path
+    for hours, said in ((0, "opens today at 9:00 am IST"), (4, "Open now</strong>, until 12:00 pm IST"), (6, "opens ")):
+        await city.pass_time(hours=hours)
+        await services.clock.follow()
+        assert said in await look(http, "/clinic/1/clinic-1"), hours
+    tomorrow = city.day + timedelta(days=1, hours=9)
+    assert f"opens {ENGLISH.moment(tomorrow, 'Asia/Kolkata')}" in await look(http, "/clinic/1/clinic-1")
+    text = await look(http, "/clinic/1/clinic-1")
+    assert "openstreetmap" not in text
+    assert re.findall(r'href="/doctor/(\d)/dr-\d">', text) == ["1", "2"]
+    assert f'href="/doctor/{PROVIDER}/dr-1/1?day={tomorrow + IST:%Y-%m-%d}' in text
+    clinic = await city.database.fetch_value("SELECT clinic_id FROM directory.clinic WHERE name = 'Baner Care'")
+    text = await look(http, f"/hi/clinic/{clinic}/baner-care")
+    assert "https://www.openstreetmap.org/?mlat=18.559&mlon=73.7868#map=17/18.559/73.7868" in text
+    assert 'href="tel:+912025000002"' in text
+    assert "HbA1c" in text
+    first = re.findall(r'<h3 lang="en"><a href="/hi/doctor/(\d+)/', text)
+    assert 'rel="next" href="?page=2"' in text
+    second = re.findall(
+        r'<h3 lang="en"><a href="/hi/doctor/(\d+)/', await look(http, f"/hi/clinic/{clinic}/baner-care?page=2")
+    )
+    working = await city.database.fetch_value(
+        "SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = $1", clinic
+    )
+    assert len(first) == 20
+    assert len({*first, *second}) == working
