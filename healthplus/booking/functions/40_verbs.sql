@@ -376,6 +376,12 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- The position that the next ticket to join will have; 100: there or further back.
+CREATE FUNCTION booking.next_position(p_provider_id bigint) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT 1 + count(*)::integer
+    FROM (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99) AS ahead
+$$;
+
 -- Joins the queue for any run of p_slots within p_wanted, at one clinic or (NULL) any: 'waiting', or 'offered' at once if
 -- something nobody else is owed is free; else 'slot_full', 'no_such_slot', 'claimed'.
 CREATE FUNCTION booking.join_queue(
@@ -432,9 +438,10 @@ BEGIN
         served_version = CASE WHEN has_twin THEN version + 1 END
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
-        provider_id, ticket_id, number, patient_id, clinic_id, wanted, slots_needed, state, joined_at, expires_at, present_at)
-    VALUES (p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_wanted, p_slots, 'waiting',
-        now_at, now_at + booking.wait_time(), now_at)
+        provider_id, ticket_id, number, patient_id, clinic_id, wanted, slots_needed, state, joined_at, expires_at, present_at,
+        joined_position)
+    SELECT p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_wanted, p_slots, 'waiting',
+        now_at, now_at + booking.wait_time(), now_at, booking.next_position(p_provider_id)
     RETURNING * INTO waiter;
     answer.version := booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
     answer.code := waiter.state;
