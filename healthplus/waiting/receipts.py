@@ -32,9 +32,8 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True)
 
     @property
     def run(self) -> tuple[datetime, datetime]:
-        assert self.from_ is not None
-        assert self.to is not None
-        return datetime.fromisoformat(self.from_), datetime.fromisoformat(self.to)
+        """Raises TypeError or ValueError where there is none."""
+        return datetime.fromisoformat(self.from_), datetime.fromisoformat(self.to)  # type: ignore[arg-type]
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,10 +132,13 @@ class Verification:
         for entry in entries:
             if entry.entry != self.entry + 1:
                 self.fault(entry.entry, f"entry {entry.entry} comes after entry {self.entry}")
-            if entry.hash != hash_of(self._provider_id, self.hash, entry):
-                self.fault(entry.entry, "its hash does not follow from what it says and the hash before it")
+            try:
+                if entry.hash != hash_of(self._provider_id, self.hash, entry):
+                    self.fault(entry.entry, "its hash does not follow from what it says and the hash before it")
+                self._step(entry)
+            except (ValueError, TypeError, ZeroDivisionError):
+                self.fault(entry.entry, "it cannot be read")
             self.entry, self.hash = entry.entry, entry.hash
-            self._step(entry)
 
     def end(self, last: int, head: str) -> None:
         """Compare where the chain ends with where it is said to end."""

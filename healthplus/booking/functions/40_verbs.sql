@@ -376,12 +376,6 @@ BEGIN
     RETURN answer;
 END $$;
 
--- The position that the next ticket to join will have; 100: there or further back.
-CREATE FUNCTION booking.next_position(p_provider_id bigint) RETURNS integer LANGUAGE sql STABLE AS $$
-    SELECT 1 + count(*)::integer
-    FROM (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99) AS ahead
-$$;
-
 -- Joins the queue for any run of p_slots within p_wanted, at one clinic or (NULL) any: 'waiting', or 'offered' at once if
 -- something nobody else is owed is free; else 'slot_full', 'no_such_slot', 'claimed'.
 CREATE FUNCTION booking.join_queue(

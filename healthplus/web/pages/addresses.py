@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import date, datetime
 from urllib.parse import urlencode
+from uuid import UUID
 
 _SLUG_LENGTH_MAX = 60
 
@@ -37,3 +38,17 @@ def chart_path(
         asked["n"] = n
     path = f"{provider_path(provider_id, name)}/{clinic_id}"
     return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def line_path(provider_id: int, name: str, clinic_id: int, **asked: object) -> str:
+    """Give where somebody joins the line; `asked` may be its `day`, `part`, `n` and `what`."""
+    path = f"{provider_path(provider_id, name)}/{clinic_id}/line"
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def wait_path(provider_id: int, ticket_id: UUID) -> str:
+    return f"/doctor/{provider_id}/wait/{ticket_id}"
+
+
+def receipt_path(provider_id: int, number: int) -> str:
+    return f"/doctor/{provider_id}/queue/{number}"

@@ -15,10 +15,21 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
+from healthplus.web.pages.queue_receipt import QueueReceiptController
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.visitor import meet
+from healthplus.web.pages.waiting import LineController, WaitController
 
-_CONTROLLERS = (HomeController, FindController, SignInController, PrivacyController, InformationController)
+_CONTROLLERS = (
+    HomeController,
+    FindController,
+    LineController,
+    WaitController,
+    QueueReceiptController,
+    SignInController,
+    PrivacyController,
+    InformationController,
+)
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 
 

@@ -36,6 +36,7 @@ class Site:
     Only on this machine's own address, without TLS, are they not.
     """
 
+    url: str
     https: bool
     hsts: bool
     shows_codes: bool
@@ -44,6 +45,7 @@ class Site:
     def of(cls, settings: Settings) -> Self:
         parts = urlsplit(settings.site_url)
         return cls(
+            url=settings.site_url,
             https=parts.scheme == "https" or parts.hostname not in _LOOPBACK,
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
