@@ -102,7 +102,9 @@ def could_use(joined: Entry, run: Entry) -> bool:
     starts_at, ends_at = run.run
     wanted_from, wanted_to = joined.run
     slot = (ends_at - starts_at) / run.slots
-    fitting = sum(wanted_from <= starts_at + slot * i and starts_at + slot * (i + 1) <= wanted_to for i in range(run.slots))
+    fitting = sum(
+        wanted_from <= starts_at + slot * i and starts_at + slot * (i + 1) <= wanted_to for i in range(run.slots)
+    )
     return fitting >= joined.slots
 
 

@@ -172,7 +172,7 @@ class WaitController(Controller):
         told: dict[str, object] = {"version": place.version}
         if place.version != after:
             shown = await _shown(request, provider_id, place)
-            told |= {"state": shown.state, "title": shown.title, "say": shown.said}
+            told |= {"state": shown.state, "title": shown.title, "say": shown.said, "position": place.position}
             told["html"] = fragment(request, "waiting/place.html", shown=shown, refused=None)
         if waiting.draining:
             return _json(told | {"reconnect": True}, headers={"Connection": "close"})
@@ -224,22 +224,22 @@ class Shown:
 
     @property
     def title(self) -> str:
-        said = self.language.gettext
+        _ = self.language.gettext
         match self.state:
             case "waiting":
-                return said("You are number %(num)d in line") % {"num": self.place.position}
+                return _("You are number %(num)d in line") % {"num": self.place.position}
             case "offered":
-                return said("Your turn")
+                return _("Your turn")
             case "accepted":
-                return said("You took %(time)s") % {"time": self.starts}
+                return _("You took %(time)s") % {"time": self.starts}
             case "lapsed":
-                return said("Your turn is over")
+                return _("Your turn is over")
             case "full":
-                return said("All of it is booked")
+                return _("All of it is booked")
             case "left":
-                return said("You left the line")
+                return _("You left the line")
             case _:
-                return said("Your hour in line is over")
+                return _("Your hour in line is over")
 
     @property
     def said(self) -> str:

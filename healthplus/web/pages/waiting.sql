@@ -30,7 +30,7 @@ LEFT JOIN LATERAL (
     WHERE provider_id = $1 AND number = ticket.number AND kind IN ('passed_over', 'missed')
     ORDER BY entry DESC LIMIT 1) AS told ON true
 CROSS JOIN LATERAL booking.odds($1, ticket.joined_position) AS odds
-WHERE ticket.provider_id = $1 AND ticket_id = $2
+WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2
 
 -- name: receipt
 -- Where in a provider's chain a ticket was waiting: from its first entry until its last, or (while it waits) the last of all.

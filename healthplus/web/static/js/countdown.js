@@ -13,6 +13,8 @@ function serverOffset() {
 
 const offset = serverOffset();
 
+export const serverNow = () => Date.now() + offset;
+
 /** "4:52", never below "0:00". */
 export function minutes(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
@@ -24,7 +26,7 @@ export function countDown(until, show) {
   let timer;
   function tick() {
     clearTimeout(timer);
-    const left = until - (Date.now() + offset);
+    const left = until - serverNow();
     show(Math.max(0, left));
     if (left > 0) timer = setTimeout(tick, (left % 1000) || 1000);
   }
