@@ -123,9 +123,14 @@ class Waiting:
     def path(self) -> str:
         return f"/doctor/{self.scene.provider_id}/wait/{self.ticket_id}"
 
-    async def expire(self, column: str = "expires_at") -> None:
-        await self.scene.stage.product.database.execute(
-            f"UPDATE booking.ticket SET {column} = joined_at WHERE ticket_id = $1", self.ticket_id
+    async def pass_over(self) -> None:
+        """Write what the verbs do with a ticket that was away for a minute when a time came free."""
+        database = self.scene.stage.product.database
+        await database.execute("UPDATE booking.ticket SET absent = true WHERE ticket_id = $1", self.ticket_id)
+        await database.fetch_value(
+            "SELECT booking.record($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
+            self.scene.provider_id,
+            self.ticket_id,
         )
 
 
@@ -192,21 +197,7 @@ async def poor_odds(stage: Stage) -> None:
 @state("wait-passed-over")
 async def passed_over(stage: Stage) -> None:
     waiting = await wait(stage, ahead=0, got=None)
-    scene = waiting.scene
-    await stage.go("/help")
-    # Away for a minute, and the next in line is there.
-    await stage.product.database.execute(
-        "UPDATE booking.ticket SET present_at = '-infinity' WHERE ticket_id = $1", waiting.ticket_id
-    )
-    await stage.product.database.execute("DELETE FROM booking.presence WHERE ticket_id = $1", waiting.ticket_id)
-    await stage.product.database.execute(
-        "UPDATE booking.ticket SET absent = true WHERE ticket_id = $1", waiting.ticket_id
-    )
-    await stage.product.database.fetch_value(
-        "SELECT booking.record($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
-        scene.provider_id,
-        waiting.ticket_id,
-    )
+    await waiting.pass_over()
     await stage.go(waiting.path)
 
 
@@ -251,7 +242,9 @@ async def left(stage: Stage) -> None:
 @state("wait-hour-over")
 async def hour_over(stage: Stage) -> None:
     waiting = await wait(stage)
-    await waiting.expire()
+    await stage.product.database.execute(
+        "UPDATE booking.ticket SET expires_at = joined_at WHERE ticket_id = $1", waiting.ticket_id
+    )
     await stage.go(waiting.path)
 
 

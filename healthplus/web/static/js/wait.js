@@ -183,6 +183,7 @@ function wake() {
 document.addEventListener("visibilitychange", wake);
 addEventListener("pageshow", wake);
 addEventListener("online", wake);
+addEventListener("offline", lost);
 
 // "Alert me": browsers allow sound, vibration and a screen that stays on only after a tap.
 
