@@ -162,7 +162,8 @@ class Verification:
         if entry.kind == "offered":
             self._offers[number] = entry
             self._demand_turn(entry)
-        elif entry.kind == "accepted" and (offer := self._offers.get(number)) is not None:
+        elif entry.kind == "accepted":
+            offer = self._offers.get(number, entry)
             # Another time, chosen instead of the one that was offered.
             if (offer.clinic_id, offer.run) != (entry.clinic_id, entry.run):
                 self._demand_turn(entry)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from click.testing import CliRunner
 from playwright.async_api import Browser, Page, Request, expect
 
+from healthplus.cli import main
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene, Waiting, wait
 
@@ -130,3 +134,50 @@ async def test_whoever_was_away_is_told_what_went_by(stage: Stage) -> None:
         "SELECT kind FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry", waiting.scene.provider_id
     )
     assert [row["kind"] for row in kinds] == ["joined", "passed_over", "resumed"]
+
+
+async def test_anyone_can_check_a_queue_from_outside(stage: Stage) -> None:
+    waiting = await wait(stage)
+    database, provider_id = stage.product.database, waiting.scene.provider_id
+    await stage.go(f"/doctor/{provider_id}/queue/3")
+    command = await stage.page.locator("code").inner_text()
+    assert command.startswith(f"healthplus verify-queue {stage.product.url}/doctor/{provider_id}/queue/3 --seen 3:")
+
+    async def run(*arguments: str) -> tuple[int, str]:
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["verify-queue", *arguments])
+        return result.exit_code, result.output
+
+    _, _, address, *seen = command.split()
+    code, said = await run(address, *seen)
+    assert (code, said.startswith("In order: 3 entries, the last with hash ")) == (0, True)
+    assert (await run(address.replace("/queue/3", "/queue/4")))[0] == 1
+    assert (await run(f"{stage.product.url}/help"))[0] == 1
+    assert (await run("ftp://x/y"))[0] == 1
+    assert (await run(address, "--seen", "3"))[0] == 1
+    code, said = await run(address, "--seen", f"2:{seen[1][2:]}")
+    assert (code, "not the one that was noted" in said) == (1, True)
+    code, said = await run(address, "--seen", f"4:{seen[1][2:]}")
+    assert (code, "is not there" in said) == (1, True)
+    for tampering in (
+        "UPDATE booking.queue_entry SET at = at + interval '1 s' WHERE provider_id = $1 AND entry = 2",
+        "DELETE FROM booking.queue_entry WHERE provider_id = $1 AND entry = 1",
+        "DELETE FROM booking.queue_entry WHERE provider_id = $1 AND entry = 3",  # the last
+    ):
+        kept = await database.fetch("SELECT * FROM booking.queue_entry WHERE provider_id = $1", provider_id)
+        await database.execute(tampering, provider_id)
+        ticket = "2" if "entry = 3" in tampering else "3"
+        code, said = await run(address.replace("/queue/3", f"/queue/{ticket}"))
+        assert (code, "NOT IN ORDER" in said) == (1, True)
+        await database.execute("DELETE FROM booking.queue_entry WHERE provider_id = $1", provider_id)
+        await database.execute_many(
+            "INSERT INTO booking.queue_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", [tuple(row) for row in kept]
+        )
+    await database.execute(
+        "UPDATE booking.queue_entry SET entry = CASE entry WHEN 1 THEN -2 ELSE -1 END "
+        "WHERE provider_id = $1 AND entry < 3",
+        provider_id,
+    )
+    await database.execute(
+        "UPDATE booking.queue_entry SET entry = -entry WHERE provider_id = $1 AND entry < 0", provider_id
+    )
+    assert (await run(address))[0] == 1

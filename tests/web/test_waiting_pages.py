@@ -77,16 +77,6 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     second = (await chand.post(path, what="day")).headers["location"]
     assert "You are number 2 in line" in (await chand.get(second)).text
     assert "2 people wait here now" in (await nobody.get(path)).text
-    # Nobody else's, and nobody's who is not there.
-    assert (await chand.get(wait)).status_code == 404
-    assert (await chand.get(f"{wait}/news")).status_code == 404
-    assert (await nobody.get(wait)).headers["location"].startswith("/verify")
-    assert (await nobody.get(f"{wait}/news")).status_code == 401
-    assert (await bina.get(wait.replace(f"/doctor/{PROVIDER}/", f"/doctor/{OTHER_PROVIDER}/"))).status_code == 404
-    assert (await chand.http.post(wait, data={"action": "leave"})).status_code == 404
-    # A second line while waiting in one.
-    claimed = await bina.post(path.replace("evening", "morning"), what="week")
-    assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&from=")
     news = (await bina.get(f"{wait}/news")).json()
     assert (news["state"], news["position"]) == ("waiting", 1)
     assert "Next hold ends within 5 min" in news["say"]
@@ -113,6 +103,22 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     assert "You left the line" in (await chand.get(second)).text
     assert (await chand.http.post(second, data={"action": "leave"})).status_code == 409
     await nobody.aclose()
+
+
+async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Client, day: str) -> None:
+    bina, chand, nobody = Person(app, world, "bina"), Person(app, world, "chand"), connect(app)
+    path = f"{FREE_LINE}?day={day}&part=evening"
+    await hold(asha, world, world.at(18))
+    wait = (await bina.post(path, what="part")).headers["location"]
+    assert (await chand.get(wait)).status_code == 404
+    assert (await chand.get(f"{wait}/news")).status_code == 404
+    assert (await nobody.get(wait)).headers["location"].startswith("/verify")
+    assert (await nobody.get(f"{wait}/news")).status_code == 401
+    assert (await bina.get(wait.replace(f"/doctor/{PROVIDER}/", f"/doctor/{OTHER_PROVIDER}/"))).status_code == 404
+    assert (await chand.http.post(wait, data={"action": "leave"})).status_code == 404
+    # A second line while waiting in one.
+    claimed = await bina.post(path.replace("evening", "morning"), what="week")
+    assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&from=")
 
 
 async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: str) -> None:

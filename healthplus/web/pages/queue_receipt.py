@@ -13,9 +13,10 @@ from healthplus.errors import NotFound
 from healthplus.waiting.receipts import Chain, Entry, Verification
 from healthplus.web.api.common import ProviderId
 from healthplus.web.api.models import ID_MAX
-from healthplus.web.languages import Language, N_
+from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
-from healthplus.web.pages.rendering import language_of, page, site
+from healthplus.web.pages.rendering import language_of, page
+from healthplus.web.pages.visitor import site
 from healthplus.web.pages.waiting import queries
 from healthplus.web.pages.wants import window_text
 from healthplus.web.services import AnyRequest, services

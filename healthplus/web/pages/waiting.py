@@ -21,7 +21,7 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.waiting.waiting_users import Place
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ProviderId, actor
 from healthplus.web.api.models import ID_MAX
-from healthplus.web.languages import Language
+from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import chart_path, line_path, provider_path, wait_path
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, visitor
@@ -40,6 +40,15 @@ WAITS_MIN = 30
 """So many waits must be over before odds are told of them."""
 GOOD_ODDS = 0.2
 """Below these, other ways to a visit are shown before the line."""
+
+
+_TITLES = {
+    "offered": N_("Your turn"),
+    "lapsed": N_("Your turn is over"),
+    "full": N_("All of it is booked"),
+    "left": N_("You left the line"),
+    "timed_out": N_("Your hour in line is over"),
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,6 @@ class LineController(Controller):
         self,
         request: AnyRequest,
         provider_id: ProviderId,
-        slug: FromPath[str],
         clinic_id: ClinicId,
         day: Day = None,
         part: Part = None,
@@ -84,7 +92,6 @@ class LineController(Controller):
         self,
         request: AnyRequest,
         provider_id: ProviderId,
-        slug: FromPath[str],
         clinic_id: ClinicId,
         day: Day = None,
         part: Part = None,
@@ -202,16 +209,13 @@ class Shown:
     @property
     def next_within_minutes(self) -> int:
         """In how many minutes the first hold ends, as whoever has it is told."""
-        assert self.place.next_lapse_at is not None
-        return self._minutes(self.next_until)
+        return max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
 
     @property
     def next_until(self) -> datetime:
+        """By when the first hold that others have is over for them."""
         assert self.place.next_lapse_at is not None
         return self.place.next_lapse_at - CLIENT_MARGIN
-
-    def _minutes(self, until: datetime) -> int:
-        return max(1, math.ceil((until - self.now).total_seconds() / 60))
 
     @property
     def wanted(self) -> str:
@@ -224,22 +228,11 @@ class Shown:
 
     @property
     def title(self) -> str:
-        _ = self.language.gettext
-        match self.state:
-            case "waiting":
-                return _("You are number %(num)d in line") % {"num": self.place.position}
-            case "offered":
-                return _("Your turn")
-            case "accepted":
-                return _("You took %(time)s") % {"time": self.starts}
-            case "lapsed":
-                return _("Your turn is over")
-            case "full":
-                return _("All of it is booked")
-            case "left":
-                return _("You left the line")
-            case _:
-                return _("Your hour in line is over")
+        if self.state == "waiting":
+            return self.language.gettext("You are number %(num)d in line") % {"num": self.place.position}
+        if self.state == "accepted":
+            return self.language.gettext("You took %(time)s") % {"time": self.starts}
+        return self.language.gettext(_TITLES[self.state])
 
     @property
     def said(self) -> str:
