@@ -77,6 +77,26 @@ async def test_two_tabs_ask_as_one_in_two_languages(stage: Stage) -> None:
     await expect(second.get_by_role("heading", level=1)).to_have_text("आपने कतार छोड़ दी")
 
 
+async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(stage: Stage) -> None:
+    waiting = await wait(stage, ahead=0)
+    await stage.go("/help")
+    await stage.page.evaluate(
+        "ticket => { navigator.locks.request(`wait-${ticket}`, () => new Promise(() => {})) }", str(waiting.ticket_id)
+    )
+    second = await stage.context.new_page()
+    asked = polls(second)
+    await second.goto(waiting.path)
+    await second.wait_for_timeout(300)
+    assert asked == []
+    await second.evaluate(
+        "() => { const now = Date.now; Date.now = () => now() + 40000; "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    await waiting.scene.release()
+    await expect(second.get_by_role("alert")).to_contain_text("10:20")
+    assert asked
+
+
 async def test_a_lost_network_keeps_the_number_and_says_so_once(stage: Stage) -> None:
     waiting = await wait(stage)
     page = stage.page

@@ -11,6 +11,8 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
+from healthplus.waiting import waiting_users
+from healthplus.web.pages import queue_receipt
 from tests.web.conftest import Client, connect
 from tests.web.world import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
@@ -178,3 +180,56 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
     receipt = await bina.get(f"/doctor/{PROVIDER}/queue/1")
     for said in ("In order", "was away; passed over", "Ticket 2 took a time", "could get nothing any more"):
         assert said in receipt.text
+
+
+async def test_idle_news_are_small(
+    app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bina = Person(app, world, "bina")
+    await hold(asha, world, world.at(18))
+    wait = (await bina.post(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
+    version = (await bina.get(f"{wait}/news")).json()["version"]
+    monkeypatch.setattr(waiting_users, "POLL_SECONDS_MAX", 0.1)
+    idle = await bina.get(f"{wait}/news?after={version}")
+    assert idle.json() == {"version": version}
+    assert len(idle.content) + sum(len(name) + len(value) + 4 for name, value in idle.headers.raw) < 1000
+    app.state.services.waiting.draining = True
+    leaving = await bina.get(f"{wait}/news?after={version}")
+    assert leaving.json() == {"version": version, "reconnect": True}
+    assert leaving.headers["connection"] == "close"
+
+
+async def test_receipts_for_programs(
+    http: httpx.AsyncClient, app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bina, chand = Person(app, world, "bina"), Person(app, world, "chand")
+    path = f"{FREE_LINE}?day={day}&part=evening"
+    await hold(asha, world, world.at(18))
+    first = (await bina.post(path, what="part")).headers["location"]
+    await chand.post(path, what="part", anywhere="1")
+    await bina.post(first, action="leave")
+    receipt = f"/doctor/{PROVIDER}/queue/2"
+    monkeypatch.setattr(queue_receipt, "_ENTRIES_A_PAGE", 2)
+    page = (await http.get(receipt, headers={"accept": "application/json"})).json()
+    assert [(entry["entry"], entry["kind"], entry["ticket"]) for entry in page["entries"]] == [
+        (1, "joined", 1),
+        (2, "joined", 2),
+    ]
+    assert (page["entries"][0]["clinic_id"], page["entries"][1]["clinic_id"], page["last"]) == (FREE, None, 3)
+    rest = (await http.get(page["next"])).json()
+    assert [entry["kind"] for entry in rest["entries"]] == ["left"]
+    assert (rest["next"], rest["previous"], rest["head"]) == (
+        None,
+        page["entries"][1]["hash"],
+        rest["entries"][0]["hash"],
+    )
+    assert "In order" in (await http.get(receipt, headers={"accept": "text/html,*/*;q=0.8"})).text
+    for nothing in ("3", "3.json", "0", "-1", "x", "1.xml", "9" * 30, "%00"):
+        assert (await http.get(f"/doctor/{PROVIDER}/queue/{nothing}")).status_code == 404
+    assert (await http.get(f"/doctor/{OTHER_PROVIDER}/queue/1")).status_code == 404
+    await world.database.execute("UPDATE booking.queue_entry SET during = NULL, slots_needed = 0 WHERE entry = 2")
+    assert "Not in order" in (await http.get(receipt)).text
+    await world.database.execute(
+        "UPDATE booking.queue_entry SET slots_needed = 1, during = (SELECT during FROM booking.queue_entry AS one "
+        "WHERE one.entry = 1 AND one.provider_id = 1) WHERE entry = 2"
+    )

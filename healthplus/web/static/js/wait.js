@@ -76,6 +76,11 @@ function countInTitle(title) {
   });
 }
 
+function showConnected() {
+  const hint = page.querySelector("#live-hint");
+  if (hint) hint.hidden = isLost || isOver;
+}
+
 function heard(news) {
   heardAt = Date.now();
   if (isLost) {
@@ -101,6 +106,7 @@ function heard(news) {
       setTimeout(speakWhenDue, Math.max(0, saidAt + SAY_EVERY - Date.now()));
     }
   }
+  showConnected();
   showMinutes();
   speakWhenDue();
 }
@@ -109,17 +115,21 @@ function lost() {
   if (isLost) return;
   isLost = true;
   connection.textContent = words.lost;
+  showConnected();
 }
 
 function signedOut() {
   isOver = true;
   connection.textContent = words.signedOut;
+  showConnected();
 }
 
 // Asking. Nothing here waits for a timer of a hidden tab, which may come a minute late, except after failures.
 
 let asking;
 let endPause = () => {};
+let turn = 0;
+let isAsking = false;
 
 async function ask(after) {
   asking = new AbortController();
@@ -138,8 +148,10 @@ async function ask(after) {
 }
 
 async function keepAsking() {
+  const mine = (turn += 1);
+  isAsking = true;
   let failures = 0;
-  while (!isOver && (state === "waiting" || state === "offered")) {
+  while (mine === turn && !isOver && (state === "waiting" || state === "offered")) {
     try {
       // Whoever was away may have been passed over: all of it is asked for then.
       const news = await ask(isLost || Date.now() - heardAt > STALE_AFTER ? "" : version);
@@ -151,6 +163,7 @@ async function keepAsking() {
       channel.postMessage({ language, news });
       failures = news.reconnect ? failures + 1 : 0;
     } catch {
+      if (mine !== turn) return;
       failures += 1;
       if (failures > 1) {
         lost();
@@ -173,11 +186,28 @@ channel.onmessage = async ({ data }) => {
   else heard((await ask("").catch(() => null)) ?? {});
 };
 
+/** Ask when it is this tab's turn; only one tab of a browser asks at a time. */
+function queueUp(options = {}) {
+  if (!navigator.locks) return keepAsking();
+  return navigator.locks.request(`wait-${words.ticket}`, options, keepAsking).catch(() => {
+    turn += 1; // another tab has taken over
+    isAsking = false;
+    asking?.abort();
+    queueUp();
+  });
+}
+
+/** Phones put tabs behind others to sleep: one that asks no more, and is not seen, must not keep the one that is. */
+function takeOver() {
+  if (!document.hidden && !isAsking && Date.now() - heardAt > STALE_AFTER) queueUp({ steal: true });
+}
+
 /** After sleep, or when the network is back, what was asked before may never be answered. */
 function wake() {
   if (document.hidden) return;
   endPause();
   if (isLost || Date.now() - heardAt > STALE_AFTER) asking?.abort();
+  takeOver();
   showMinutes();
 }
 document.addEventListener("visibilitychange", wake);
@@ -237,8 +267,10 @@ button.addEventListener("click", () => {
 });
 
 connection.dataset.offline = words.lost;
-page.querySelector("#live-hint")?.removeAttribute("hidden");
+showConnected();
 countInTitle(document.title);
-setInterval(showMinutes, 15_000);
-if (navigator.locks) navigator.locks.request(`wait-${words.ticket}`, keepAsking);
-else keepAsking();
+setInterval(() => {
+  showMinutes();
+  takeOver();
+}, 15_000);
+queueUp();
