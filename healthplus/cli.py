@@ -28,6 +28,7 @@ from healthplus.people.commands import key_group
 from healthplus.people.patients import add_patient
 from healthplus.people.secret import with_secret_key
 from healthplus.settings import Settings
+from healthplus.waiting.commands import verify_queue_command
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 
 _WAITING_MAX = 16_384
@@ -186,5 +187,6 @@ for command in (
     leave_group,
     sandbox_bank_command,
     shift_group,
+    verify_queue_command,
 ):
     main.add_command(command)

@@ -67,6 +67,31 @@ FROM (
 ) AS numbered
 WHERE number <> place OR last_ticket_number IS DISTINCT FROM tickets
 
+-- name: queue_chain_unbroken
+-- A queue's entries are numbered from 1, none missing, each hashed with the one before it; the book has the last.
+WITH link AS (
+    SELECT queue_entry AS this, provider_id, entry, hash, lag(hash) OVER turn AS previous, row_number() OVER turn AS place
+    FROM booking.queue_entry WINDOW turn AS (PARTITION BY provider_id ORDER BY entry)
+)
+SELECT provider_id, entry FROM link WHERE entry <> place OR hash <> booking.queue_hash(previous, this)
+UNION ALL
+SELECT provider_id, queue_entries FROM booking.book
+WHERE queue_hash IS DISTINCT FROM (
+    SELECT hash FROM booking.queue_entry
+    WHERE queue_entry.provider_id = book.provider_id ORDER BY entry DESC LIMIT 1)
+
+-- name: queue_chain_matches_events
+-- Whatever happened to a ticket is in its queue's chain, and nothing else.
+SELECT provider_id, number, ticket.state::text, done.events, told.entries
+FROM booking.ticket
+CROSS JOIN LATERAL (
+    SELECT count(*) AS events FROM booking.event
+    WHERE event.provider_id = ticket.provider_id AND event.ticket_id = ticket.ticket_id AND booking_id IS NULL) AS done
+CROSS JOIN LATERAL (
+    SELECT count(*) AS entries FROM booking.queue_entry
+    WHERE queue_entry.provider_id = ticket.provider_id AND queue_entry.number = ticket.number) AS told
+WHERE joined_position IS NOT NULL AND events <> entries
+
 -- name: no_offer_after_the_hour
 -- No ticket was made an offer after its hour was over.
 SELECT ticket.provider_id, ticket.ticket_id, ticket.expires_at, event.at

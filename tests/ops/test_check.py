@@ -23,6 +23,8 @@ FAULTS = {
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
     "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
     "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
+    "queue_chain_unbroken": "UPDATE booking.queue_entry SET number = number + 1 WHERE entry = 2",
+    "queue_chain_matches_events": "DELETE FROM booking.queue_entry WHERE entry = 1",
     "no_offer_after_the_hour": "UPDATE booking.ticket SET expires_at = joined_at WHERE state = 'offered'",
     "offers_belong_to_tickets": "UPDATE booking.ticket SET offer_id = gen_random_uuid() WHERE state = 'offered'",
     "nobody_overtaken": """

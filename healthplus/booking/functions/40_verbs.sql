@@ -433,9 +433,10 @@ BEGIN
         served_version = CASE WHEN has_twin THEN version + 1 END
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
-        provider_id, ticket_id, number, patient_id, clinic_id, wanted, slots_needed, state, joined_at, expires_at, present_at)
-    VALUES (p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_wanted, p_slots, 'waiting',
-        now_at, now_at + booking.wait_time(), now_at)
+        provider_id, ticket_id, number, patient_id, clinic_id, wanted, slots_needed, state, joined_at, expires_at, present_at,
+        joined_position)
+    SELECT p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_wanted, p_slots, 'waiting',
+        now_at, now_at + booking.wait_time(), now_at, booking.next_position(p_provider_id)
     RETURNING * INTO waiter;
     answer.version := booking.record(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
     answer.code := waiter.state;

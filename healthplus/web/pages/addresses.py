@@ -48,3 +48,17 @@ def chart_path(
 def visit_path(provider_id: int, booking_id: UUID, page: str = "") -> str:
     """Give where a patient's visit is, or one of its pages, such as "/move"."""
     return f"/appointments/{provider_id}/{booking_id}{page}"
+
+
+def line_path(provider_id: int, name: str, clinic_id: int, **asked: object) -> str:
+    """Give where somebody joins the line; `asked` may be its `day`, `part`, `n` and `what`."""
+    path = f"{provider_path(provider_id, name)}/{clinic_id}/line"
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def wait_path(provider_id: int, ticket_id: UUID) -> str:
+    return f"/doctor/{provider_id}/wait/{ticket_id}"
+
+
+def receipt_path(provider_id: int, number: int) -> str:
+    return f"/doctor/{provider_id}/queue/{number}"

@@ -13,9 +13,6 @@ from healthplus.web.services import AnyRequest, services
 
 booking_queries = load(Path(__file__).with_name("booking.sql"))
 
-_AFTERNOON_HOUR, _EVENING_HOUR = 12, 17
-PARTS = ("morning", "afternoon", "evening")
-
 _NO_SUCH_SLOT = {
     "past": N_("This time is past. Choose a later one."),
     "closed": N_("There are no visits at this time. Choose one of the times below."),
@@ -25,11 +22,6 @@ _NO_SUCH_SLOT = {
     "slots_needed": N_("One visit here cannot be so long. Choose a shorter one."),
     "on_leave": N_("The provider is away at this time. Choose another day."),
 }
-
-
-def part_of(hour: int) -> str:
-    """Give the part of the day, of PARTS, that an hour of the clinic's clock is in."""
-    return PARTS[(hour >= _AFTERNOON_HOUR) + (hour >= _EVENING_HOUR)]
 
 
 def parsed_instant(text: str) -> datetime | None:

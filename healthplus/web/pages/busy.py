@@ -21,7 +21,10 @@ from healthplus.web.services import AnyRequest, services
 
 
 class Wanted(NamedTuple):
-    """What somebody wants who has a place: a hold from `start`, or a wait for something until `end`."""
+    """What somebody wants who has a place: a hold from `start`, or a wait for something until `end`.
+
+    `anywhere`: the wait is for any of the provider's clinics.
+    """
 
     kind: str
     provider_id: int
@@ -29,6 +32,7 @@ class Wanted(NamedTuple):
     start: datetime
     end: datetime | None
     slots_needed: int
+    anywhere: bool
 
 
 class BusyController(Controller):
@@ -73,7 +77,7 @@ def _wanted(request: AnyRequest) -> Wanted:
     slots_needed = _number(given.get("n", "1"), 20)
     if start is None or kind not in ("hold", "line") or (kind == "line" and (end is None or end <= start)):
         raise NotFound
-    return Wanted(kind, ids[0], ids[1], start, end, slots_needed)
+    return Wanted(kind, ids[0], ids[1], start, end, slots_needed, "anywhere" in given)
 
 
 def _number(text: str, most: int) -> int:
@@ -102,5 +106,6 @@ async def _take(request: AnyRequest, who: Visitor, wanted: Wanted, key: str) -> 
     if wanted.end is None or wanted.kind == "hold":
         return await app.book.hold(wanted.provider_id, wanted.clinic_id, wanted.start, wanted.slots_needed, *by)
     window = (wanted.start, wanted.end)
-    outcome, _ = await app.waiting.join(wanted.provider_id, wanted.clinic_id, window, wanted.slots_needed, *by)
+    clinic_id = None if wanted.anywhere else wanted.clinic_id
+    outcome, _ = await app.waiting.join(wanted.provider_id, clinic_id, window, wanted.slots_needed, *by)
     return outcome

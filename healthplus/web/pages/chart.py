@@ -7,7 +7,6 @@ import hashlib
 import math
 from datetime import date, datetime, timedelta
 from typing import Annotated, NamedTuple
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,17 +18,11 @@ from healthplus.database import Record
 from healthplus.web.api.common import ProviderId, actor
 from healthplus.web.api.models import ID_MAX
 from healthplus.web.live import DAYS, Asked, Chart
-from healthplus.web.pages.addresses import chart_path, slug
-from healthplus.web.pages.booking import (
-    PARTS,
-    at_clinic,
-    booking_queries,
-    no_such_slot_text,
-    parsed_instant,
-    part_of,
-)
+from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
+from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
 from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
+from healthplus.web.pages.wants import PARTS, part_of
 from healthplus.web.services import AnyRequest, services
 
 _NEWS_SECONDS = 25.0
@@ -228,11 +221,10 @@ def _held_here(who: Visitor | None, asked: Asked) -> Place | None:
 async def _view(request: AnyRequest, asked: Asked) -> View:
     app = services(request)
     chart, mine = await asyncio.gather(app.charts.chart(asked), _mine(request, asked))
-    zone = ZoneInfo(asked.zone)
     cells = [_cell(row, mine) for row in chart.slots]
     parts = []
     for part in PARTS:
-        own = [cell for cell in cells if part_of(cell.starts_at.astimezone(zone).hour) == part]
+        own = [cell for cell in cells if part_of(cell.starts_at, asked.zone) == part]
         states = [cell.state for cell in own]
         parts.append(Part(part, own, states.count("free"), states.count("held")))
     days = [asked.first_day + timedelta(days=number) for number in range(DAYS)]
@@ -259,7 +251,8 @@ def _cell(row: Record, mine: list[Record]) -> Cell:
 
 
 def _count(chart: Chart, on: date, part: str) -> int | None:
-    counts = [count for hour, count in chart.week.get(on, {}).items() if part_of(hour) == part]
+    begins, ends = PARTS[part]
+    counts = [count for hour, count in chart.week.get(on, {}).items() if begins <= hour < ends]
     return sum(counts) if counts else None
 
 
@@ -311,10 +304,10 @@ async def _page(
         path_to=lambda on=asked.day, n=asked.slots_needed, start=None: chart_path(
             asked.provider_id, place["provider"], asked.clinic_id, day=on, n=n, start=start
         ),
-        line_path=lambda part: (
-            f"{chart_path(asked.provider_id, place['provider'], asked.clinic_id)}/line?"
-            + urlencode({"day": asked.day.isoformat(), "part": part, "n": asked.slots_needed})
+        line_to=lambda **what: line_path(
+            asked.provider_id, place["provider"], asked.clinic_id, day=asked.day, n=asked.slots_needed, **what
         ),
+        others_path=results_path(place["city_slug"], place["specialities"][0]["slug"] if place["specialities"] else ""),
         minutes_left=lambda at: max(1, math.ceil(((at - now).total_seconds() - 1) / 60)),
     )
 

@@ -14,7 +14,14 @@ from litestar.datastructures import Cookie
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
-from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path, results_path, visit_path
+from healthplus.web.pages.addresses import (
+    chart_path,
+    clinic_path,
+    provider_path,
+    receipt_path,
+    results_path,
+    visit_path,
+)
 from healthplus.web.pages.visitor import site, visitor
 from healthplus.web.services import AnyRequest, services
 
@@ -61,6 +68,7 @@ def _environment(language: Language) -> jinja2.Environment:
         chart_path=chart_path,
         visit_path=visit_path,
         results_path=results_path,
+        receipt_path=receipt_path,
     )
     return environment
 
@@ -86,10 +94,21 @@ def page(
     **values: object,
 ) -> Response[str]:
     """Give a page in the language of its address, for whoever asks; `headers` win over those that all pages have."""
+    return Response(
+        fragment(request, template, **values),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers={**_HEADERS, **_transport_security(request), **(headers or {})},
+        cookies=list(cookies),
+    )
+
+
+def fragment(request: AnyRequest, template: str, **values: object) -> str:
+    """Give a template's text in the language of the request's address: of a page, or of a part of one."""
     language, path = split_path(request.url.path)
     if query := request.url.query:
         path += f"?{query}"
-    text = (
+    return (
         _ENVIRONMENTS[language.code]
         .get_template(template)
         .render(
@@ -99,13 +118,6 @@ def page(
             now=services(request).clock.now() if "services" in request.app.state else None,
             **values,
         )
-    )
-    return Response(
-        text,
-        status_code=status,
-        media_type=MediaType.HTML,
-        headers={**_HEADERS, **_transport_security(request), **(headers or {})},
-        cookies=list(cookies),
     )
 
 

@@ -19,9 +19,11 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
+from healthplus.web.pages.queue_receipt import QueueReceiptController
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.visitor import meet
 from healthplus.web.pages.visits import VisitsController
+from healthplus.web.pages.waiting import LineController, WaitController
 
 _CONTROLLERS = (
     HomeController,
@@ -29,6 +31,9 @@ _CONTROLLERS = (
     ChartController,
     HoldController,
     BusyController,
+    LineController,
+    WaitController,
+    QueueReceiptController,
     DirectoryController,
     SignInController,
     VisitsController,

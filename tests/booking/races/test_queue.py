@@ -46,7 +46,10 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
         scene.database,
         "booking.record",
         (
-            "UPDATE booking.book SET version = version + 1 WHERE provider_id = p_provider_id RETURNING version",
+            "UPDATE booking.book SET version = version + 1,\n"
+            "            queue_entries = coalesce(link.entry, queue_entries), "
+            "queue_hash = coalesce(link.hash, queue_hash)\n"
+            "        WHERE provider_id = p_provider_id RETURNING version",
             "SELECT nextval('public.version') AS version",
         ),
     )

@@ -38,7 +38,8 @@ export function countDown(until, show) {
   tick();
 }
 
-for (const element of document.querySelectorAll("[data-countdown]")) {
+/** Have an element count down as ui.countdown made it; what is tied to it changes when its time is over. */
+export function follow(element) {
   const name = element.dataset.countdown;
   const figure = element.querySelector("b");
   countDown(Date.parse(element.dataset.until), (left) => {
@@ -48,3 +49,5 @@ for (const element of document.querySelectorAll("[data-countdown]")) {
     for (const shown of document.querySelectorAll(`[data-over="${name}"]`)) shown.hidden = false;
   });
 }
+
+document.querySelectorAll("[data-countdown]").forEach(follow);

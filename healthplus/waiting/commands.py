@@ -1,0 +1,81 @@
+"""The command by which anyone checks a queue, with nothing but the address of a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urljoin
+
+import aiohttp
+import click
+import msgspec
+
+from healthplus.errors import BadInput, HealthPlusError
+from healthplus.waiting.receipts import Chain, Verification
+
+_FAULTS_SHOWN = 20
+_ANSWER_SECONDS_MAX = 30
+
+
+@click.command("verify-queue")
+@click.argument("url")
+@click.option("--seen", metavar="ENTRY:HASH", help="An entry noted earlier, which must still be there as it was.")
+@click.pass_context
+def verify_queue_command(ctx: click.Context, url: str, seen: str | None) -> None:
+    """Fetch a whole queue from the address of a receipt in it, and work out anew whether it is unbroken and was fair.
+
+    Ends with 0 when it is, else with 1.
+    """
+    verification = asyncio.run(_verify(url, seen))
+    for fault in verification.faults[:_FAULTS_SHOWN]:
+        click.echo(f"Entry {fault.entry}: {fault.text}.")
+    if (more := len(verification.faults) - _FAULTS_SHOWN) > 0:
+        click.echo(f"And {more} more.")
+    if verification.faults:
+        click.echo("NOT IN ORDER: do not rely on this queue's records.")
+        ctx.exit(1)
+    click.echo(f"In order: {verification.entry} entries, the last with hash {verification.hash or 'none'}.")
+
+
+async def _verify(url: str, seen: str | None) -> Verification:
+    noted_entry, noted_hash = _noted(seen)
+    verification: Verification | None = None
+    chain: Chain | None = None
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS_MAX)) as session:
+        next_url: str | None = url.partition("?")[0]
+        while next_url is not None:
+            chain = await _fetch(session, next_url)
+            if verification is None:
+                verification = Verification(chain.provider_id)
+            before = verification.entry
+            verification.read(chain.entries)
+            if before < noted_entry <= verification.entry and noted_hash not in {
+                entry.hash for entry in chain.entries if entry.entry == noted_entry
+            }:
+                verification.fault(noted_entry, "its hash is not the one that was noted")
+            # Whatever it is told, it ends: each page must lead further.
+            next_url = urljoin(url, chain.next) if chain.next and verification.entry > before else None
+    assert verification is not None
+    assert chain is not None
+    verification.end(chain.last, chain.head)
+    if noted_entry > verification.entry:
+        verification.fault(noted_entry, "the entry that was noted is not there")
+    return verification
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str) -> Chain:
+    try:
+        async with session.get(url, headers={"Accept": "application/json"}) as answer:
+            if answer.status != 200:
+                raise HealthPlusError(f"{url} answered {answer.status}; give the address of a receipt.")
+            return msgspec.json.decode(await answer.read(), type=Chain)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise HealthPlusError(f"No queue could be read from {url}: {error}") from error
+
+
+def _noted(seen: str | None) -> tuple[int, str]:
+    if seen is None:
+        return 0, ""
+    entry, _, noted = seen.partition(":")
+    if not (entry.isdecimal() and noted):
+        raise BadInput("--seen takes a number and a hash, as in 512:9f86d0…, as they stand on a receipt.")
+    return int(entry), noted.lower()

@@ -1,0 +1,186 @@
+"""Queue receipts: whether what a provider's queue did is as it was written down, and was fair (docs/decisions/0018).
+
+This knows nothing of the database that wrote the chain: it reads what is published and works it out anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
+    """One thing that happened to one ticket.
+
+    `from_` and `to` are what was wanted by who joined, else the time that was offered, accepted or withheld; a
+    `clinic_id` of None stands for any. Instants are as they were hashed.
+    """
+
+    entry: int
+    at: str
+    kind: str
+    ticket: int
+    clinic_id: int | None
+    from_: str | None
+    to: str | None
+    slots: int
+    hash: str
+
+    @property
+    def run(self) -> tuple[datetime, datetime]:
+        """Raises TypeError or ValueError where there is none."""
+        return datetime.fromisoformat(self.from_), datetime.fromisoformat(self.to)  # type: ignore[arg-type]
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a provider's chain: the `entries` after entry `after`, whose hash is `previous`.
+
+    `last` and `head` are the number and the hash of the last entry there is; `next` leads on where this is not all.
+    """
+
+    provider_id: int
+    ticket: int
+    after: int
+    previous: str
+    entries: list[Entry]
+    last: int
+    head: str
+    next: str | None = None
+
+
+class Fault(NamedTuple):
+    """What is wrong, from which entry on."""
+
+    entry: int
+    text: str
+
+
+_AFTER = {
+    None: {"joined"},
+    "waiting": {"offered", "passed_over", "resumed", "withheld", "left", "timed_out", "full"},
+    "offered": {"accepted", "lapsed", "missed", "withdrawn", "left"},
+    "over": set(),
+}
+_LEADS_TO = {
+    "joined": "waiting",
+    "missed": "waiting",
+    "withdrawn": "waiting",
+    "passed_over": "waiting",
+    "resumed": "waiting",
+    "withheld": "waiting",
+    "offered": "offered",
+}
+
+
+def hash_of(provider_id: int, previous: str, entry: Entry) -> str:
+    """Give the hash that an entry must have, after one whose hash is `previous` ("" before the first)."""
+    parts = (
+        provider_id,
+        entry.entry,
+        entry.at,
+        entry.kind,
+        entry.ticket,
+        "" if entry.clinic_id is None else entry.clinic_id,
+        entry.from_ or "",
+        entry.to or "",
+        entry.slots,
+    )
+    return hashlib.sha256(bytes.fromhex(previous) + "|".join(map(str, parts)).encode()).hexdigest()
+
+
+def could_use(joined: Entry, run: Entry) -> bool:
+    """Whether a time that somebody was given holds one that a ticket had joined for.
+
+    All slots of a run are of one length, in one shift of one clinic, so a part of it can be had if all of it can.
+    """
+    if joined.clinic_id not in (None, run.clinic_id) or joined.slots > run.slots:
+        return False
+    starts_at, ends_at = run.run
+    wanted_from, wanted_to = joined.run
+    slot = (ends_at - starts_at) / run.slots
+    fitting = sum(
+        wanted_from <= starts_at + slot * i and starts_at + slot * (i + 1) <= wanted_to for i in range(run.slots)
+    )
+    return fitting >= joined.slots
+
+
+class Verification:
+    """Goes through a chain, entry by entry, and gathers what is wrong with it.
+
+    1. Entries are numbered one by one, and each has the hash that follows from it and the one before.
+    2. Tickets are numbered in the order in which they joined, and each took only steps that a ticket can take.
+    3. While a ticket waited and its client was present, no ticket with a later number was given a time that held one
+       that it wanted. With `ticket`, only of that one, as a chain that begins later does not tell of others.
+    """
+
+    def __init__(self, provider_id: int, previous: str = "", after: int = 0, ticket: int | None = None) -> None:
+        self.faults: list[Fault] = []
+        self.entry, self.hash = after, previous
+        self._provider_id = provider_id
+        self._ticket = ticket
+        self._last_ticket: int | None = None
+        self._states: dict[int, str] = {}
+        self._offers: dict[int, Entry] = {}
+        self._joined: dict[int, Entry] = {}
+        self._present: dict[int, Entry] = {}
+        """Those who wait and are there, with the entry by which they joined."""
+
+    def read(self, entries: Iterable[Entry]) -> None:
+        """Go on with the next entries."""
+        for entry in entries:
+            if entry.entry != self.entry + 1:
+                self.fault(entry.entry, f"entry {entry.entry} comes after entry {self.entry}")
+            try:
+                if entry.hash != hash_of(self._provider_id, self.hash, entry):
+                    self.fault(entry.entry, "its hash does not follow from what it says and the hash before it")
+                self._step(entry)
+            except (ValueError, TypeError, ZeroDivisionError):
+                self.fault(entry.entry, "it cannot be read")
+            self.entry, self.hash = entry.entry, entry.hash
+
+    def end(self, last: int, head: str) -> None:
+        """Compare where the chain ends with where it is said to end."""
+        if (self.entry, self.hash) != (last, head):
+            self.fault(self.entry, f"the chain ends here, but is said to end with entry {last}, or with another hash")
+
+    def _step(self, entry: Entry) -> None:
+        number = entry.ticket
+        before = self._states.get(number)
+        if entry.kind == "joined":
+            if self._last_ticket is not None and number != self._last_ticket + 1:
+                self.fault(entry.entry, f"ticket {number} joined after ticket {self._last_ticket}")
+            self._last_ticket = number
+            self._joined[number] = entry
+        # What joined before the chain, or this part of it, is known only by its later steps.
+        if (before is not None or number in self._joined) and entry.kind not in _AFTER[before]:
+            self.fault(entry.entry, f"ticket {number} cannot be {entry.kind} when it is {before}")
+        self._states[number] = _LEADS_TO.get(entry.kind, "over")
+        if entry.kind == "offered":
+            self._offers[number] = entry
+            self._demand_turn(entry)
+        elif entry.kind == "accepted":
+            offer = self._offers.get(number, entry)
+            # Another time, chosen instead of the one that was offered.
+            if (offer.clinic_id, offer.run) != (entry.clinic_id, entry.run):
+                self._demand_turn(entry)
+        self._note_presence(entry)
+
+    def _note_presence(self, entry: Entry) -> None:
+        if entry.kind in ("joined", "resumed", "withdrawn"):
+            if entry.ticket in self._joined and self._ticket in (None, entry.ticket):
+                self._present[entry.ticket] = self._joined[entry.ticket]
+        elif entry.kind != "withheld":
+            self._present.pop(entry.ticket, None)
+
+    def _demand_turn(self, given: Entry) -> None:
+        for number, joined in self._present.items():
+            if number < given.ticket and could_use(joined, given):
+                self.fault(given.entry, f"ticket {given.ticket} was given a time for which ticket {number} was waiting")
+
+    def fault(self, entry: int, text: str) -> None:
+        """Note what else is wrong."""
+        self.faults.append(Fault(entry, text))

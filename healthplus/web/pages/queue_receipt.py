@@ -1,0 +1,144 @@
+"""What a queue did while a ticket waited in it, for everyone to see and to check."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, MediaType, Response, get
+from litestar.params import FromPath, QueryParameter
+
+from healthplus.errors import NotFound
+from healthplus.waiting.receipts import Chain, Entry, Verification
+from healthplus.web.api.common import ProviderId
+from healthplus.web.api.models import ID_MAX
+from healthplus.web.languages import N_, Language
+from healthplus.web.pages.addresses import receipt_path
+from healthplus.web.pages.rendering import language_of, page
+from healthplus.web.pages.visitor import site
+from healthplus.web.pages.waiting import queries
+from healthplus.web.pages.wants import window_text
+from healthplus.web.services import AnyRequest, services
+
+ENTRIES_CHECKED_MAX = 2000
+"""By the page; the command checks all."""
+_ENTRIES_SHOWN = 100
+_ENTRIES_A_PAGE = 1000
+
+_KINDS = {
+    "joined": N_("joined the line"),
+    "offered": N_("was offered a time"),
+    "accepted": N_("took a time"),
+    "lapsed": N_("did not take the time; its turn is used"),
+    "missed": N_("did not see the offer; passed over until back"),
+    "withdrawn": N_("lost the offer, as the clinic changed its hours; waits on"),
+    "passed_over": N_("was away; passed over until back"),
+    "resumed": N_("came back"),
+    "withheld": N_("had times kept together for it, or let go"),
+    "left": N_("left the line"),
+    "timed_out": N_("had waited an hour"),
+    "full": N_("could get nothing any more"),
+}
+
+
+class QueueReceiptController(Controller):
+    path = "/doctor/{provider_id:int}/queue"
+
+    @get("/{ticket:str}")
+    async def show(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        ticket: FromPath[str],
+        after: Annotated[int, QueryParameter(ge=0, le=ID_MAX, description="The last entry seen.")] = 0,
+    ) -> Response[str] | Response[bytes]:
+        number = _number(ticket.removesuffix(".json"))
+        if ticket.endswith(".json") or _prefers_json(request):
+            return await _chain(request, provider_id, number, after)
+        return await _receipt(request, provider_id, number)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= ID_MAX):
+        raise NotFound
+    return int(text)
+
+
+def _prefers_json(request: AnyRequest) -> bool:
+    return request.accept.best_match(["text/html", "application/json"], default="text/html") == "application/json"
+
+
+async def _entries(request: AnyRequest, provider_id: int, after: int, limit: int, until: int) -> list[Entry]:
+    rows = await services(request).database.fetch(queries.chain, provider_id, after, limit, until)
+    return [Entry(**dict(zip(Entry.__struct_fields__, row, strict=True))) for row in rows]
+
+
+async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Response[str]:
+    row = await services(request).database.fetch_row(queries.receipt, provider_id, number)
+    if row is None:
+        raise NotFound
+    before = row["first"] - 1
+    entries = await _entries(request, provider_id, before, ENTRIES_CHECKED_MAX, row["until"])
+    verification = Verification(provider_id, row["previous"], before, ticket=number)
+    verification.read(entries)
+    language, zone = language_of(request), row["time_zone"]
+    told = [Told.of(entry, language, zone) for entry in entries]
+    own = [one for one in told if one.entry.ticket == number]
+    return page(
+        request,
+        "waiting/receipt.html",
+        number=number,
+        row=row,
+        zone=zone,
+        own=own,
+        others=told[-_ENTRIES_SHOWN:],
+        first=entries[0],
+        last=entries[-1],
+        is_cut=entries[-1].entry < row["until"],
+        faults=verification.faults,
+        address=f"{site(request).url}{receipt_path(provider_id, number)}",
+    )
+
+
+async def _chain(request: AnyRequest, provider_id: int, number: int, after: int) -> Response[bytes]:
+    head = await services(request).database.fetch_row(queries.chain_head, provider_id, number, after)
+    if head is None or not head["has_ticket"]:
+        raise NotFound
+    entries = await _entries(request, provider_id, after, _ENTRIES_A_PAGE, head["last"])
+    is_all = not entries or entries[-1].entry >= head["last"]
+    chain = Chain(
+        provider_id=provider_id,
+        ticket=number,
+        after=after,
+        previous=head["previous"],
+        entries=entries,
+        last=head["last"],
+        head=head["head"],
+        next=None if is_all else f"{receipt_path(provider_id, number)}.json?after={entries[-1].entry}",
+    )
+    return Response(
+        msgspec.json.encode(chain),
+        media_type=MediaType.JSON,
+        headers={"Cache-Control": "no-cache", "Vary": "Accept", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An entry in the reader's language."""
+
+    entry: Entry
+    at: str
+    what: str
+    when: str | None
+
+    @classmethod
+    def of(cls, entry: Entry, language: Language, zone: str) -> Told:
+        at = language.time(datetime.fromisoformat(entry.at), zone, seconds=True)
+        when = None
+        if entry.from_ is not None and entry.kind == "joined":
+            when = window_text(language, *entry.run, zone)
+        elif entry.from_ is not None:
+            when = language.moment(entry.run[0], zone)
+        # A kind that nobody knows can only have been written by a hand that should not have.
+        return cls(entry, at, language.gettext(_KINDS[entry.kind]) if entry.kind in _KINDS else entry.kind, when)

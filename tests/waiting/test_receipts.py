@@ -1,0 +1,288 @@
+"""The chain of a queue: that the verbs write one which is in order, and that none which is not passes for one."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.waiting.receipts import Entry, Verification, could_use, hash_of
+from tests.booking.races.scene import HOLD_TIME, SLOT, Provider, Scene
+from tests.booking.world import see
+
+NINE = datetime(2026, 11, 27, 9, tzinfo=UTC)
+
+
+async def chain(database: Database, provider_id: int) -> list[Entry]:
+    rows = await database.fetch(
+        "SELECT entry, booking.hashed_instant(at), kind, number, clinic_id, booking.hashed_instant(lower(during)), "
+        "booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex') "
+        "FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry",
+        provider_id,
+    )
+    return [Entry(**dict(zip(Entry.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def faults(provider_id: int, entries: list[Entry], ticket: int | None = None) -> list[str]:
+    verification = Verification(provider_id, ticket=ticket)
+    verification.read(entries)
+    return [fault.text for fault in verification.faults]
+
+
+class Crowd:
+    """Patients who do at random what patients do."""
+
+    def __init__(self, scene: Scene, provider: Provider, seed: int) -> None:
+        self.scene, self.provider = scene, provider
+        self.random = random.Random(seed)
+
+    async def run(self, steps: int) -> None:
+        patients = await self.scene.patients(7)
+        for _ in range(steps):
+            act = self.random.choice(
+                [self.join, self.join, self.hold, self.finish, self.answer, self.answer, self.wait]
+            )
+            await act(self.random.choice(patients))
+
+    async def join(self, patient: int) -> None:
+        first = self.random.randrange(len(self.provider.starts))
+        last = self.random.randint(first, len(self.provider.starts) - 1)
+        window = (self.provider.starts[first], self.provider.starts[last] + SLOT)
+        clinic = self.random.choice([None, self.provider.clinic_id])
+        n = self.random.choice([1, 1, 2, 3])
+        await self.scene.book.join_queue(self.provider.provider_id, clinic, *window, n, patient, "x")
+
+    async def hold(self, patient: int) -> None:
+        start = self.random.choice(self.provider.starts)
+        await self.scene.book.hold(
+            self.provider.provider_id, self.provider.clinic_id, start, self.random.choice([1, 2]), patient, "x"
+        )
+
+    async def finish(self, patient: int) -> None:
+        row = await self.scene.database.fetch_row(
+            "SELECT booking_id FROM booking.booking WHERE patient_id = $1 AND state = 'reserved' AND NOT offer", patient
+        )
+        if row is None:
+            return
+        if self.random.random() < 0.3:
+            await self.scene.book.confirm(self.provider.provider_id, row["booking_id"], patient, None, "x")
+        else:
+            await self.scene.book.release(self.provider.provider_id, row["booking_id"], patient, "x")
+
+    async def answer(self, patient: int) -> None:
+        row = await self.scene.database.fetch_row(
+            "SELECT ticket_id, state::text, offer_id FROM booking.ticket "
+            "WHERE patient_id = $1 AND state IN ('waiting', 'offered')",
+            patient,
+        )
+        if row is None:
+            return
+        ids = (self.provider.provider_id, row["ticket_id"], patient)
+        if row["state"] == "waiting" and self.random.random() < 0.8:
+            await self.scene.book.resume(*ids)
+            await see(self.scene.database, *ids[:2])
+        elif self.random.random() < 0.2:
+            await self.scene.book.leave_queue(*ids, "x")
+        elif self.random.random() < 0.3:
+            await see(self.scene.database, *ids[:2], row["offer_id"])
+        else:
+            start = self.random.choice([None, None, None, *self.provider.starts])
+            await self.scene.book.accept(*ids, "x", None, None, start)
+
+    async def wait(self, _: int) -> None:
+        await self.scene.forward(timedelta(seconds=self.random.choice([1, 5, 20, 40, 70])))
+
+
+@pytest.fixture
+async def scene(db: Database) -> Scene:
+    # Otherwise all count as present for the first minute of the tests' server.
+    await db.execute(
+        "CREATE OR REPLACE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean "
+        "LANGUAGE sql STABLE AS $$ SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest("
+        "p_ticket.present_at, (SELECT seen_at FROM booking.presence "
+        "WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id)) $$"
+    )
+    scene = Scene(db)
+    await scene.build()
+    return scene
+
+
+async def test_what_the_verbs_write_is_in_order(scene: Scene) -> None:
+    kinds: set[str] = set()
+    for seed in range(3):
+        provider = await scene.provider(slots=5, slots_max=3)
+        await Crowd(scene, provider, seed).run(250)
+        entries = await chain(scene.database, provider.provider_id)
+        assert faults(provider.provider_id, entries) == []
+        for ticket in (1, entries[-1].ticket):
+            assert faults(provider.provider_id, entries, ticket) == []
+        kinds |= {entry.kind for entry in entries}
+        head = await scene.database.fetch_row(
+            "SELECT queue_entries, encode(queue_hash, 'hex') FROM booking.book WHERE provider_id = $1",
+            provider.provider_id,
+        )
+        assert head is not None
+        assert tuple(head) == (len(entries), entries[-1].hash)
+    assert kinds >= {"joined", "offered", "accepted", "lapsed", "missed", "passed_over", "resumed", "left", "full"}
+
+
+@pytest.mark.breaks_invariants
+async def test_whoever_is_overtaken_shows(scene: Scene) -> None:
+    """The verbs with rule 6 switched off: the queue is served from its end."""
+    definition = await scene.database.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.serve_queue'))")
+    order = "AND NOT absent ORDER BY number"
+    assert order in definition
+    await scene.database.execute(definition.replace(order, f"{order} DESC"))
+    provider = await scene.provider()
+    holder, *waiters = await scene.patients(3)
+    hold = await scene.held(provider, holder)
+    for waiter in waiters:
+        await scene.waiting(provider, waiter)
+    await scene.release(provider, hold, holder)
+    entries = await chain(scene.database, provider.provider_id)
+    told = "ticket 2 was given a time for which ticket 1 was waiting"
+    assert faults(provider.provider_id, entries) == [told]
+    assert faults(provider.provider_id, entries, 1) == [told]
+    assert faults(provider.provider_id, entries, 2) == []
+
+
+def link(texts: list[dict[str, Any]]) -> list[Entry]:
+    """Entries with their hashes."""
+    entries: list[Entry] = []
+    for number, text in enumerate(texts, 1):
+        bare = Entry(entry=number, hash="", **{"at": at(number), **text})
+        entries.append(msgspec.structs.replace(bare, hash=hash_of(7, entries[-1].hash if entries else "", bare)))
+    return entries
+
+
+def at(minutes: int) -> str:
+    return f"{NINE + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def joined(ticket: int, first: int = 0, last: int = 60, slots: int = 1, clinic_id: int | None = 1) -> dict[str, Any]:
+    return {
+        "kind": "joined", "ticket": ticket, "clinic_id": clinic_id, "from_": at(first), "to": at(last), "slots": slots,
+    }  # fmt: skip
+
+
+def step(kind: str, ticket: int, first: int = 0, last: int = 10, slots: int = 1) -> dict[str, Any]:
+    return {**joined(ticket, first, last, slots), "kind": kind}
+
+
+GOOD = link(
+    [
+        joined(1), joined(2), joined(3, clinic_id=None), step("passed_over", 1), step("offered", 2), step("resumed", 1),
+        step("accepted", 2), step("left", 3), step("offered", 1), step("missed", 1), step("timed_out", 1),
+    ]
+)  # fmt: skip
+
+
+@given(st.data())
+def test_any_change_is_found(data: st.DataObject) -> None:
+    assert faults(7, GOOD) == []
+    entries = list(GOOD)
+    i = data.draw(st.integers(0, len(entries) - 2))
+    change = data.draw(
+        st.sampled_from(["delete", "swap", "at", "kind", "ticket", "clinic_id", "from_", "to", "slots", "hash"])
+    )
+    if change == "delete":
+        del entries[i]
+    elif change == "swap":
+        j = data.draw(st.integers(i + 1, len(entries) - 1))
+        entries[i], entries[j] = entries[j], entries[i]
+    else:
+        values = {"at": at(99), "kind": "full", "ticket": 9, "clinic_id": 8, "from_": at(98), "to": None, "slots": 0}
+        changed = values.get(change, "ab" * 32)
+        entries[i] = msgspec.structs.replace(entries[i], **{change: changed})
+    assert faults(7, entries)
+    assert faults(8, GOOD)  # another provider's
+
+
+def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
+    for texts, told in (
+        ([joined(1), joined(2), step("offered", 2)], "ticket 2 was given a time for which ticket 1 was waiting"),
+        ([joined(1), joined(3)], "ticket 3 joined after ticket 1"),
+        ([joined(1), step("accepted", 1)], "ticket 1 cannot be accepted when it is waiting"),
+        ([joined(1), step("offered", 1), step("accepted", 1), step("left", 1)],
+         "ticket 1 cannot be left when it is over"),
+        ([joined(1), joined(1)], "ticket 1 joined after ticket 1"),
+        ([joined(1), joined(2, 20, 60), step("offered", 1, 0), joined(3), step("offered", 3, 20),
+          ], "ticket 3 was given a time for which ticket 2 was waiting"),
+        # Another time than the offered one, which somebody earlier waited for.
+        ([joined(1, 20, 30), joined(2), step("offered", 2), step("accepted", 2, 20, 30)],
+         "ticket 2 was given a time for which ticket 1 was waiting"),
+    ):  # fmt: skip
+        assert told in faults(7, link(texts))
+    short = Verification(7)
+    short.read(GOOD[:-1])
+    assert short.faults == []
+    short.end(len(GOOD), GOOD[-1].hash)
+    assert "is said to end with entry 11" in short.faults[0].text
+
+
+def test_what_a_ticket_could_use() -> None:
+    run = Entry(entry=1, hash="", at=at(0), **step("offered", 9, 0, 30, 3))
+    for wanted, can in (
+        (joined(1), True),
+        (joined(1, slots=3), True),
+        (joined(1, slots=4), False),
+        (joined(1, 0, 9), False),
+        (joined(1, 10, 20), True),
+        (joined(1, 5, 25), True),
+        (joined(1, 5, 25, slots=2), False),
+        (joined(1, 25, 60), False),
+        (joined(1, clinic_id=2), False),
+        (joined(1, clinic_id=None), True),
+    ):
+        assert could_use(Entry(entry=1, hash="", at=at(0), **wanted), run) is can
+
+
+async def test_nothing_of_a_patient_is_in_it(scene: Scene) -> None:
+    provider = await scene.provider()
+    holder, waiter = await scene.patients(2)
+    await scene.held(provider, holder)
+    ticket_id = await scene.waiting(provider, waiter)
+    row = await scene.database.fetch_value("SELECT to_jsonb(queue_entry)::text FROM booking.queue_entry")
+    assert str(ticket_id) not in row
+    assert "patient" not in row
+
+
+async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
+    provider = await scene.provider()
+    book: Book = scene.book
+    holder, *waiters = await scene.patients(5)
+    hold = await scene.held(provider, holder)
+    tickets = [await scene.waiting(provider, waiter) for waiter in waiters]
+    await book.leave_queue(provider.provider_id, tickets[0], waiters[0], "x")
+    again = await scene.waiting(provider, waiters[0])
+    positions = await scene.database.fetch("SELECT joined_position FROM booking.ticket ORDER BY number")
+    assert [row["joined_position"] for row in positions] == [1, 2, 3, 4, 4]
+
+    async def odds(position: int) -> tuple[int, int]:
+        row = await scene.database.fetch_row("SELECT * FROM booking.odds($1, $2)", provider.provider_id, position)
+        assert row is not None
+        return row["waits"], row["got"]
+
+    assert [await odds(position) for position in (1, 2, 4)] == [(1, 0), (0, 0), (0, 0)]
+    for ticket in (*tickets[1:], again):
+        await see(scene.database, provider.provider_id, ticket)
+    await scene.release(provider, hold, holder)
+    assert (await book.accept(provider.provider_id, tickets[1], waiters[1], "x")).code == "accepted"
+    assert await odds(2) == (1, 1)
+    await scene.forward(HOLD_TIME + timedelta(minutes=60))
+    await book.settle(provider.provider_id)
+    assert [await odds(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
+    await scene.forward(timedelta(days=90))
+    assert await odds(4) == (0, 0)
+    plan = await scene.database.fetch(
+        "EXPLAIN SELECT state FROM booking.ticket WHERE provider_id = 1 AND joined_position = 3 "
+        "AND joined_at > now() - interval '90 days' ORDER BY joined_at DESC LIMIT 1000"
+    )
+    assert "ticket_joined_position" in str(plan)
