@@ -20,6 +20,7 @@ bench: $(INSTALLED)
 	.venv/bin/healthplus bench surge --json
 	.venv/bin/healthplus bench waiters --json
 	.venv/bin/healthplus bench waiters --open 5000 --json
+	.venv/bin/healthplus bench pages --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
 

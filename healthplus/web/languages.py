@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -23,6 +24,12 @@ CATALOGUES = Path(__file__).with_name("locale")
 
 HOME_ZONE = "Asia/Kolkata"
 """Of times that belong to no clinic, such as until when a number is paused."""
+
+# A page of slots writes a hundred times of day, and the next page much the same ones.
+_WRITTEN_MAX = 20_000
+_write_moment = lru_cache(_WRITTEN_MAX)(format_datetime)
+_write_day = lru_cache(_WRITTEN_MAX)(format_date)
+_write_money = lru_cache(_WRITTEN_MAX)(format_currency)
 
 _CLOCKS = {"en": ("h:mm a", "h:mm:ss a"), "hi": ("B h:mm", "B h:mm:ss")}
 
@@ -62,7 +69,7 @@ class Language:
 
     def day(self, on: _Day) -> str:
         """Give a day as "Tue 24 Nov"."""
-        return format_date(on, "EEE d MMM", self.locale)
+        return _write_day(on, "EEE d MMM", self.locale)
 
     def weekday(self, number: int) -> str:
         """Give a day of the week as "Mon", which is number 1."""
@@ -70,20 +77,20 @@ class Language:
 
     def date(self, at: datetime, zone: str) -> str:
         """Give a day as "Tue 24 Nov"."""
-        return format_datetime(at, "EEE d MMM", ZoneInfo(zone), self.locale)
+        return _write_moment(at, "EEE d MMM", ZoneInfo(zone), self.locale)
 
     def long_date(self, at: datetime, zone: str) -> str:
         """Give a day as "24 November 2026"."""
-        return format_datetime(at, "d MMMM y", ZoneInfo(zone), self.locale)
+        return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)
 
     def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Give a time of day as "10:20 am", without its zone: for beside others that have it."""
-        text = format_datetime(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
+        text = _write_moment(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
         return text.replace("AM", "am").replace("PM", "pm")
 
     def dial(self, at: datetime, zone: str) -> str:
         """Give a time of day as "10:20", for among others of the same half of the day."""
-        return format_datetime(at, "h:mm", ZoneInfo(zone), self.locale)
+        return _write_moment(at, "h:mm", ZoneInfo(zone), self.locale)
 
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Give a time of day with its zone, as "10:20 am IST"."""
@@ -96,7 +103,7 @@ class Language:
     def money(self, paise: int) -> str:
         """Give rupees, with paise only where there are some: "₹1,500"."""
         pattern = "¤#,##,##0.00" if paise % 100 else "¤#,##,##0"
-        return format_currency(paise / 100, "INR", pattern, self.locale, currency_digits=False)
+        return _write_money(paise / 100, "INR", pattern, self.locale, currency_digits=False)
 
 
 def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:

@@ -120,7 +120,7 @@ async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Cli
     assert (await chand.http.post(wait, data={"action": "leave"})).status_code == 404
     # A second line while waiting in one.
     claimed = await bina.post(path.replace("evening", "morning"), what="week")
-    assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&from=")
+    assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&n=1&from=")
 
 
 async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 import uvloop
 
 from healthplus.ops.bench.holds import HoldsPlan, HoldsResult, bench_holds
+from healthplus.ops.bench.pages import PagesPlan, PagesResult, bench_pages
 from healthplus.ops.bench.search import SearchPlan, SearchResult, bench_search
 from healthplus.ops.bench.stage import BenchFailed, running_server
 from healthplus.ops.bench.surge import SurgePlan, SurgeResult, bench_surge
@@ -21,7 +22,7 @@ from healthplus.ops.bench.waiters import WaitersPlan, WaitersResult, bench_waite
 _SECONDS_MAX = 120  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, SearchResult, SurgeResult, WaitersResult)
+_R = TypeVar("_R", HoldsResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -70,6 +71,17 @@ def search_command(providers: int, searches: int, as_json: bool) -> None:
     _print(run(bench_search, SearchPlan(providers, searches), seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("pages")
+@click.option("--connections", type=click.IntRange(1, 200), default=50, show_default=True, help="All asking at once.")
+@click.option("--requests", type=click.IntRange(100, 100_000), default=4000, show_default=True, help="Pages in all.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def pages_command(connections: int, requests: int, processes: int, as_json: bool) -> None:
+    """Time and weigh the pages of a demo, and have axe-core look at them."""
+    plan = PagesPlan(connections=connections, requests=requests, processes=processes)
+    _print(run(bench_pages, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 def run(
     bench: Callable[[str, Path, _P], Awaitable[_R]],
     plan: _P,
@@ -90,7 +102,7 @@ def run(
         return uvloop.run(within_time(dsn, folder))
 
 
-def _print(result: HoldsResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
+def _print(result: HoldsResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():
             click.echo(f"{name:>20}  {value}")
