@@ -35,17 +35,22 @@ _IMPORTS = re.compile(r"""(?:from|import)\s*["'](\./[^"']+)["']""")
 
 @dataclass(frozen=True)
 class PagesPlan:
-    """`requests` over `connections`, each asking for the next page as soon as it has one, in a demo of so many."""
+    """`requests` over `connections`, each asking for the next page as soon as it has one, in a demo of so many.
+
+    A quarter as many are asked for again by people who read each page for `reading_seconds`, on the average.
+    """
 
     connections: int = 50
     requests: int = 4000
     processes: int = 2
     cities: int = 20
     providers_per_city: int = 300
+    reading_seconds: float = 1.0
 
 
 class PagesResult(msgspec.Struct):
-    """Times are until an answer's headers are there; the client shares the machine with the product.
+    """Times are until an answer's headers are there; the client shares the machine with the product. `reading_`: while
+    people read what they get; else all ask without a pause, which is as many pages as the machine can give.
 
     `kb_max`, `requests_max`: of the heaviest first view, compressed, headers included. `violations`: what axe-core
     finds on all of them against WCAG 2.2 AA; null where Chromium or the development tools are not installed.
@@ -57,6 +62,8 @@ class PagesResult(msgspec.Struct):
     pages_per_second: float
     ttfb_p50_ms: float
     ttfb_p99_ms: float
+    reading_ttfb_p50_ms: float
+    reading_ttfb_p99_ms: float
     kb_max: float
     html_kb_max: float
     requests_max: int
@@ -87,16 +94,19 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
             views = [await _first_view(client, page) for page in pages]
             alone = {page.name: percentile_ms([await _ask(client, page) for _ in range(20)], 50) for page in pages}
             began = time.perf_counter()
-            times = await _load(client, pages, plan)
+            times = await _load(client, pages, plan.requests, plan.connections)
             seconds = time.perf_counter() - began
+            read = await _load(client, pages, plan.requests // 4, plan.connections, plan.reading_seconds)
             violations = await _violations(f"http://127.0.0.1:{port}", pages)
-    everything = [one for page in times.values() for one in page]
+    everything, reading = ([one for page in found.values() for one in page] for found in (times, read))
     return PagesResult(
         connections=plan.connections,
         requests=len(everything),
         pages_per_second=round(len(everything) / seconds, 1),
         ttfb_p50_ms=percentile_ms(everything, 50),
         ttfb_p99_ms=percentile_ms(everything, 99),
+        reading_ttfb_p50_ms=percentile_ms(reading, 50),
+        reading_ttfb_p99_ms=percentile_ms(reading, 99),
         kb_max=max(round(sum(sizes) / 1000, 1) for sizes in views),
         html_kb_max=max(round(sizes[0] / 1000, 1) for sizes in views),
         requests_max=max(map(len, views)),
@@ -187,17 +197,21 @@ async def _ask(client: aiohttp.ClientSession, page: _Page) -> float:
     return seconds
 
 
-async def _load(client: aiohttp.ClientSession, pages: list[_Page], plan: PagesPlan) -> dict[str, list[float]]:
+async def _load(
+    client: aiohttp.ClientSession, pages: list[_Page], requests: int, connections: int, reading_seconds: float = 0
+) -> dict[str, list[float]]:
     random = Random(_SEED)  # noqa: S311 - not for secrets
-    log = [random.choice(pages) for _ in range(plan.requests)]
+    log = [random.choice(pages) for _ in range(requests)]
     times: dict[str, list[float]] = {page.name: [] for page in pages}
 
     async def visit() -> None:
         while log:
-            page = log.pop()
+            if reading_seconds:
+                await asyncio.sleep(random.expovariate(1 / reading_seconds))
+            page = log.pop() if log else pages[0]
             times[page.name].append(await _ask(client, page))
 
-    await asyncio.gather(*(visit() for _ in range(plan.connections)))
+    await asyncio.gather(*(visit() for _ in range(connections)))
     return {name: seconds for name, seconds in times.items() if seconds}
 
 
