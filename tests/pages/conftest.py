@@ -41,19 +41,34 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
     )
     async with await Database.connect(dsn, min_size=1, max_size=4) as database:
         data = await create_demo_data(database, _SCALE)
-        log = (settings.data_folder / "log").open("wb")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "healthplus", "serve", env={**os.environ, **settings.as_environment()}, stderr=log
-        )
-        log.close()
+        app = _App(settings)
+        await app.start()
         try:
-            await _ready(settings.site_url)
-            yield Product(settings.site_url, database, data)
+            yield Product(settings.site_url, database, data, app.stop, app.start)
         finally:
-            process.terminate()
-            await process.wait()
+            await app.stop()
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()
+
+
+class _App:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        environment = {**os.environ, **self._settings.as_environment()}
+        with (self._settings.data_folder / "log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "healthplus", "serve", env=environment, stderr=log
+            )
+        await _ready(self._settings.site_url)
+
+    async def stop(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()
 
 
 async def _ready(url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -28,11 +28,13 @@ _serial = itertools.count(1)
 
 @dataclass(frozen=True)
 class Product:
-    """The product under test: where it is, its database, and what is in it."""
+    """The product under test: where it is, its database, what is in it, and its server's end and new start."""
 
     url: str
     database: Database
     data: DemoData
+    stop: Callable[[], Awaitable[None]]
+    start: Callable[[], Awaitable[None]]
 
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""

@@ -56,7 +56,7 @@ if (form) {
 
   function show(news) {
     if (news.shape !== say.shape) {
-      document.getElementById("restructured").hidden = false;
+      document.getElementById("changed").hidden = false;
       return;
     }
     let isNewlyFree = false;
@@ -77,8 +77,10 @@ if (form) {
       set(count.querySelector("b"), String(news.week[at]));
       count.classList.toggle("zero", news.week[at] === 0);
     });
-    if (isNewlyFree) document.getElementById("restructured").hidden = false;
-    tell(fill(say.told, { count: news.free.reduce((sum, count) => sum + count, 0) }));
+    const free = news.free.reduce((sum, count) => sum + count, 0);
+    if (isNewlyFree) document.getElementById("changed").hidden = false;
+    document.getElementById("join").hidden = free > 0 || !news.cells.includes("held");
+    tell(fill(say.told, { count: free }));
     say.version = news.version;
     showMinutes();
     showChosen();

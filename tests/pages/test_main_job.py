@@ -1,0 +1,174 @@
+"""The brief's section 8, in browsers that compete: from the search to the visit, and every way a wait can end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.pages.stage import Product, Stage
+from tests.pages.states.waiting import Scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Person:
+    """Somebody in a window of their own, with scripts or without: then they look again where others are told."""
+
+    def __init__(self, stage: Stage, scene: Scene, *, scripts: bool) -> None:
+        self.stage = stage
+        self.page = stage.page
+        self._scene = scene
+        self._scripts = scripts
+
+    async def find(self, name: str) -> None:
+        """Search for a doctor by name, and go to their slots (steps 1 to 3)."""
+        await self.stage.go("/")
+        await self.page.fill("#need", name)
+        await self.page.fill("#place", "Pune")
+        await self.page.keyboard.press("Escape")
+        await self.stage.press("Find")
+        await self.page.get_by_role("heading", level=2).get_by_role("link", name=name).first.click()
+        # One clinic: straight to the chart. The doctor is there on one day only.
+        assert f"/doctor/{self._scene.provider_id}/" in self.page.url
+        await self.page.goto(f"{self.page.url}?day={self._scene.starts_at.date()}")
+
+    async def hold(self) -> None:
+        """Choose the one slot, and hold it (steps 4 to 6)."""
+        await self.page.locator(".slot.free input").check()
+        await self.page.locator(".bar button").click()
+        await self.page.wait_for_url("**/hold/*")
+
+    async def join(self) -> None:
+        """Be told that all is held, and wait for it (step 7's last)."""
+        await expect(self.page.locator(".slot")).to_have_class("slot held")
+        await self.page.locator(".day").get_by_role("link", name="Join the line").first.click()
+        await self.stage.press("Join the line")
+        await self.page.wait_for_url("**/wait/*")
+
+    async def sees(self, heading: str) -> None:
+        if not self._scripts:
+            await self.page.reload()
+        await expect(self.page.get_by_role("heading", level=1)).to_contain_text(heading, timeout=8000)
+
+    async def pay(self) -> None:
+        await self.page.locator("form .button").first.click()
+        await expect(self.page.get_by_role("heading", level=1)).to_contain_text("Booked")
+
+
+@contextlib.asynccontextmanager
+async def people(product: Product, browser: Browser, *, scripts: bool) -> AsyncIterator[tuple[Scene, list[Person]]]:
+    """Give a doctor with one free slot, and four who want it."""
+    async with contextlib.AsyncExitStack() as windows:
+        found = []
+        for name in ("Asha", "Bina", "Chand", "Devi"):
+            stage = await windows.enter_async_context(Stage.open(product, browser, scripts=scripts))
+            await stage.patient(name)
+            found.append(stage)
+        scene = await Scene.make(found[0])
+        await scene.release()
+        yield scene, [Person(stage, scene, scripts=scripts) for stage in found]
+
+
+def chart_of(scene: Scene) -> str:
+    return scene.line.replace("/line", "")
+
+
+async def lapse(scene: Scene) -> None:
+    """Have the hold or offer of this moment run out."""
+    await scene.stage.product.database.execute(
+        "UPDATE booking.booking SET deadline = public.app_now() WHERE provider_id = $1 AND state = 'reserved'",
+        scene.provider_id,
+    )
+    await scene.book.settle(scene.provider_id)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_four_want_one_slot(product: Product, browser: Browser, scripts: bool) -> None:
+    async with people(product, browser, scripts=scripts) as (scene, (asha, bina, chand, devi)):
+        for one in (asha, bina):
+            await one.page.goto(chart_of(scene))
+        # Both see it free; the first to ask has it, and the other is told so.
+        await asha.hold()
+        if not scripts:
+            await bina.page.locator(".slot.free input").check()
+            await bina.page.locator(".bar button").click()
+            await expect(bina.page.locator("#error")).to_contain_text("held or promised")
+        await bina.join()
+        await bina.sees("You are number 1 in line")
+        for number, one in ((2, chand), (3, devi)):
+            await one.page.goto(chart_of(scene))
+            await one.join()
+            await one.sees(f"You are number {number} in line")
+        # The holder's time runs out; who has waited longest is offered it, nobody else.
+        await lapse(scene)
+        await asha.sees("Your 5 minutes are over")
+        await bina.sees("It’s your turn")
+        await chand.sees("You are number 1 in line")
+        # They do not take it: it goes on to the next, whose turn it is now.
+        await lapse(scene)
+        await bina.sees("Your turn is over")
+        await chand.sees("It’s your turn")
+        await devi.sees("You are number 1 in line")
+        await chand.page.get_by_role("button", name="Take 10:20 am").click()
+        await chand.page.wait_for_url("**/hold/*")
+        await devi.sees("You are number 1 in line")
+        await chand.pay()
+        # All is booked: whoever still waits is told at once.
+        await devi.sees("All of it is booked")
+        # It is given back: everybody may have it again.
+        await chand.page.get_by_role("link", name="See the visit").click()
+        await chand.page.get_by_role("link", name="Cancel").click()
+        await chand.page.locator("form .button, form .danger").first.click()
+        await chand.sees("cancelled")
+        await asha.page.goto(chart_of(scene))
+        await asha.hold()
+        await asha.pay()
+        for one in (asha, bina, chand, devi):
+            assert one.stage.faults == []
+
+
+async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -> None:
+    async with people(product, browser, scripts=True) as (scene, (asha, bina, *_)):
+        await product.database.execute(
+            "UPDATE directory.provider SET name = 'Dr Zubeida Quraishi-Onkelinx' WHERE provider_id = $1",
+            scene.provider_id,
+        )
+        await asha.find("Dr Zubeida Quraishi-Onkelinx")
+        await asha.hold()
+        await bina.find("Dr Zubeida Quraishi-Onkelinx")
+        await bina.join()
+        # Leaving the line leads on to other doctors.
+        await bina.page.get_by_role("button", name="Leave the line").click()
+        await bina.sees("You left the line")
+        await bina.page.get_by_role("link", name="Other doctors").click()
+        await expect(bina.page.locator(".provider").first).to_be_visible()
+
+
+@pytest.mark.timeout(120)
+async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product, browser: Browser) -> None:
+    async with people(product, browser, scripts=True) as (scene, (asha, bina, chand, _)):
+        for one in (asha, bina, chand):
+            await one.page.goto(chart_of(scene))
+            await (one.hold() if one is asha else one.join())
+        chart = await asha.stage.context.new_page()
+        await chart.goto(chart_of(scene))
+        await product.stop()
+        await expect(bina.page.locator("#connection")).to_contain_text("Your number is kept", timeout=15_000)
+        await product.start()
+        await expect(bina.page.locator("#connection")).to_be_empty(timeout=20_000)
+        await bina.sees("You are number 1 in line")
+        await chand.sees("You are number 2 in line")
+        await lapse(scene)
+        await bina.sees("It’s your turn")
+        await asha.sees("Your 5 minutes are over")
+        await bina.page.get_by_role("button", name="Take 10:20 am").click()
+        await bina.page.wait_for_url("**/hold/*")
+        await bina.pay()
+        await chand.sees("All of it is booked")
+        # A chart that was open all the while has heard of it, too.
+        await chart.bring_to_front()
+        await expect(chart.locator(".slot")).to_contain_text("booked", timeout=20_000)
