@@ -1,7 +1,8 @@
-"""What the demo prints to try next: commands that work when pasted."""
+"""What the demo prints to try next: the waiting room with two browsers, and commands that work when pasted."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData
 from healthplus.people.consent import CURRENT
 
+_ZONE = ZoneInfo("Asia/Kolkata")
 _READ_ID = """python3 -c 'import json,sys; told=json.load(sys.stdin); print(told.get("id") or sys.exit(str(told)))'"""
 
 
@@ -31,7 +33,9 @@ async def demo_hints(database: Database, data: DemoData, address: str) -> str:
         f'"to": "{_local(free[-1]["ends_at"])}"}}'
     )
     return f"""
-HealthPlus is starting: open {address} in a browser. Its programming interface, in another terminal:
+HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
+{await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
+Its programming interface, in another terminal:
 
 # Two patients, {first} and {second}, and a way to ask as one of them
 export FIRST={first_token} SECOND={second_token} DOCTOR={address}/api/v1/providers/{doctor}
@@ -69,5 +73,23 @@ ask $FIRST {address}/api/v1/openapi.json
 Stop with Ctrl-C; what was booked stays."""
 
 
+async def _waiting_room(book: Book, doctor: int, address: str, tomorrow: datetime) -> str:
+    """Say how to try the waiting room alone, where a doctor has a day with hardly a time left."""
+    chart = await book.chart(doctor, None, tomorrow, tomorrow + timedelta(days=3), 1, None)
+    days = Counter((row["clinic_id"], row["starts_at"].astimezone(_ZONE).date()) for row in chart if row["fits"])
+    if not days:
+        return ""
+    (clinic, day), count = min(days.items(), key=lambda one: one[1])
+    left, then = ("the one free time", "it is") if count == 1 else (f"one of the {count} free times", "once all are")
+    return f"""
+The waiting room, with two phones, or two browsers that do not know of each other (one a private window):
+  1. On the first, hold {left} of a doctor who is nearly full:
+     {address}/doctor/{doctor}/-/{clinic}?day={day}
+     Sign in with any mobile number, say 98765 43210; its code is shown at {address}/demo
+  2. On the second, with another number, open the same address: {then} held, join the line.
+  3. On the first, give the time back, or let its five minutes pass: the second is offered it, at once.
+"""
+
+
 def _local(instant: datetime) -> str:
-    return instant.astimezone(ZoneInfo("Asia/Kolkata")).isoformat()
+    return instant.astimezone(_ZONE).isoformat()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from healthplus.booking.book import Book
+from healthplus.ops.demo_hints import demo_hints
+from healthplus.people.patients import add_patient
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene
 
@@ -172,3 +177,45 @@ async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product,
         # A chart that was open all the while has heard of it, too.
         await chart.bring_to_front()
         await expect(chart.locator(".slot")).to_contain_text("booked", timeout=20_000)
+
+
+@pytest.mark.timeout(120)
+async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser: Browser) -> None:
+    hints = await demo_hints(product.database, product.data, product.url)
+    address = re.search(r"http://\S+/doctor/\S+", hints)
+    assert address
+    async with Stage.open(product, browser) as first, Stage.open(product, browser) as second:
+        for phone in (first, second):
+            await product.database.execute("DELETE FROM people.challenge")
+            await phone.go("/verify")
+            await phone.page.fill("#phone", phone.number())
+            await phone.press("Agree and send code")
+            await phone.page.fill("#code", await product.code())
+            await phone.press("Confirm")
+            await phone.page.goto(address[0])
+            if phone is first:
+                left = await phone.page.locator(".slot.free").count()
+                assert f"one of the {left} free times" in hints or ("the one free time" in hints and left == 1)
+                # What the second is not to find free, others hold.
+                await hold_the_rest(product, phone.page.url, left - 1)
+                await phone.page.reload()
+                await phone.page.locator(".slot.free input").check()
+                await phone.page.locator(".bar button").click()
+                await phone.page.wait_for_url("**/hold/*")
+        await second.page.locator(".day").get_by_role("link", name="Join the line").first.click()
+        await second.press("Join the line")
+        await expect(second.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
+        await first.press("Give it back")
+        await expect(second.page.get_by_role("heading", level=1)).to_contain_text("It’s your turn", timeout=8000)
+
+
+async def hold_the_rest(product: Product, url: str, count: int) -> None:
+    """Have others hold so many of a day's free slots, the first ones."""
+    provider_id, clinic_id, day = re.search(r"/doctor/(\d+)/[^/]+/(\d+)\?day=(\S+)", url).groups()  # type: ignore[union-attr]
+    begins = datetime.fromisoformat(f"{day}T00:00:00+05:30")
+    book = Book(product.database)
+    chart = await book.chart(int(provider_id), int(clinic_id), begins, begins + timedelta(days=1), 1, None)
+    for slot in [slot for slot in chart if slot["fits"]][:count]:
+        patient_id, _ = await add_patient(product.database, "Somebody")
+        held = await book.hold(int(provider_id), int(clinic_id), slot["starts_at"], 1, patient_id, "test")
+        assert held.code == "reserved"
