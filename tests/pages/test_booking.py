@@ -256,7 +256,7 @@ async def test_one_at_a_time(stage: Stage) -> None:
     await page.wait_for_url("**/hold/*")
     assert not page.url.endswith(first)
     await stage.go(first)
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("You gave")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("You released")
 
 
 async def test_the_chart_at_four_times_its_size(product: Product, browser: Browser) -> None:

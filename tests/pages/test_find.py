@@ -62,7 +62,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.fill("#place", "पुणे")
         await stage.press("Find")
         assert page.url.endswith("/hi/in/pune/cardiology")
-        await page.locator("summary").first.click()
+        await page.locator(".filters > summary").click()
         await page.select_option("#gender", "female")
         await stage.press("Show results")
         assert page.url.endswith("/hi/in/pune/cardiology?gender=female")

@@ -71,7 +71,7 @@ async def test_a_hold_shows_on_every_page_and_its_time_runs_out(stage: Stage) ->
     held = await stage.hold(patient)
     await stage.go("/help")
     bar = stage.page.locator("aside.live")
-    await expect(bar).to_contain_text("Held for you until")
+    await expect(bar).to_contain_text("Held until")
     await expect(bar.get_by_role("timer")).to_contain_text("4:5")
     href = await bar.get_by_role("link").get_attribute("href")
     assert href == f"/doctor/{stage.product.data.two_clinics_doctor_id}/hold/{held.booking_id}"

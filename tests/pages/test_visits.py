@@ -53,7 +53,7 @@ async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -
     await expect(page.locator("dl")).to_contain_text(said)
     second = await calendar_entry(stage, tmp_path)
     assert (second.uid, second.sequence) == (first.uid, 1)
-    assert second.start > first.start
+    assert second.start != first.start
 
     await page.get_by_role("link", name="Cancel it").click()
     await stage.press("Cancel the visit")

@@ -134,7 +134,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await scene.release()
         await page.reload()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("It’s your turn")
-        await stage.press("Let it go and leave the line")
+        await stage.press("Release it and leave the line")
         await expect(page.get_by_role("heading", level=1)).to_have_text("You left the line")
         ticket_id = await product.database.fetch_value(
             "SELECT ticket_id FROM booking.ticket WHERE patient_id = $1", patient.patient_id

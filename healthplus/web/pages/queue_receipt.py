@@ -35,7 +35,7 @@ _KINDS = {
     "withdrawn": N_("lost the offer, as the clinic changed its hours; waits on"),
     "passed_over": N_("was away; passed over until back"),
     "resumed": N_("came back"),
-    "withheld": N_("had times kept together for it, or let go"),
+    "withheld": N_("had times kept together for it, or released"),
     "left": N_("left the line"),
     "timed_out": N_("had waited an hour"),
     "full": N_("could get nothing any more"),

@@ -79,7 +79,7 @@ async def lost(stage: Stage) -> None:
 @state("hold-given-back")
 async def given_back(stage: Stage) -> None:
     await stage.go(await held(stage))
-    await stage.press("Give it back")
+    await stage.press("Release it")
 
 
 @state("hold-booked")

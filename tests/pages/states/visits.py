@@ -158,8 +158,8 @@ async def move(stage: Stage) -> None:
 async def move_taken(stage: Stage) -> None:
     """Somebody books the chosen time first."""
     await move(stage)
-    await stage.page.get_by_role("radio").first.check()
-    start = await stage.page.get_by_role("radio").first.input_value()
+    await stage.page.get_by_role("radio").last.check()
+    start = await stage.page.get_by_role("radio").last.input_value()
     other, _ = await add_patient(stage.product.database, "Bina Shah", stage.number())
     slots = await stage.free_slots(stage.product.data.two_clinics_doctor_id)
     slot = next(one for one in slots if one["starts_at"].timestamp() == datetime.fromisoformat(start).timestamp())
