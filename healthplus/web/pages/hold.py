@@ -160,6 +160,7 @@ async def _page(
             headers=_bank_headers(request),
             held=held,
             until=held["deadline"] - CLIENT_MARGIN,
+            day=held["starts_at"].astimezone(ZoneInfo(held["time_zone"])).date(),
             bank=bank if bank in _BANK else "",
             form=form or {},
             error=error,
