@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -36,6 +37,11 @@ class Window:
         self._keys += 1
         form = {"key": f"key-{self._keys}", **(form or {})}
         return await self.http.post(path, data=form, headers={**self._headers, **(headers or {})})
+
+    async def switch(self, path: str) -> httpx.Response:
+        """Send the form of the page of a clash."""
+        page = await self.get(path)
+        return await self.post(path, dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text)))
 
     async def hold(self, world: World, hour: int = 10, path: str = CHART) -> str:
         """Hold a slot of the world's day; give where its page is."""
@@ -208,7 +214,7 @@ async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Wind
     assert answer.headers["cache-control"] == "no-store"
     assert (news["cells"], news["free"], news["shape"]) == (
         ["free", "free", "held", "free", "free", "free"],
-        [5, 0, 0],
+        [5],
         first["shape"],
     )
     assert datetime.fromisoformat(news["held_until"][2]) > world.day - timedelta(days=3)
@@ -270,12 +276,49 @@ async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bin
     page = await asha.get(busy.headers["location"])
     assert "You already hold 10:00 am" in page.text
     wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
-    lost = await asha.post(f"/busy?{urlencode(wanted)}")
+    lost = await asha.switch(f"/busy?{urlencode(wanted)}")
     assert lost.status_code == 409
     assert "Someone took 11:00 am as you chose. These are free:" in lost.text
     # With nothing in the way, the clash is none.
     again = await asha.get(f"/busy?{urlencode(wanted)}")
     assert again.headers["location"].startswith(CHART)
+
+
+async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, asha: Window) -> None:
+    first = await asha.hold(world, 10)
+    wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
+    path = f"/busy?{urlencode(wanted)}"
+    page = await asha.get(path)
+    form = dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text))
+    answers = [*await asyncio.gather(*(asha.post(path, form) for _ in range(3))), await asha.post(path, form)]
+    [held] = {answer.headers["location"] for answer in answers}
+    assert f"/doctor/{PROVIDER}/hold/" in held
+    assert "11:00 am is held for you" in (await asha.get(held)).text
+    assert "10:00 was released" in (await asha.get(first)).text.replace(" am", "")
+    # Nor does a page of before, when something else is held by now.
+    wanted["start"] = world.at(9)
+    stale = await asha.post(f"/busy?{urlencode(wanted)}", {"has": first.rpartition("/")[2]})
+    assert stale.headers["location"].startswith("/busy?")
+    assert "11:00 am is held for you" in (await asha.get(held)).text
+
+
+async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, asha: Window, bina: Window) -> None:
+    booked = await bina.hold(world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    await bina.post(booked, {"name": "Bina"})
+    await asha.hold(world, 10)
+    line = {"for": "line", "provider": PROVIDER, "clinic": FREE, "from": world.at(0), "to": world.at(24)}
+    path = f"/busy?{urlencode(line)}"
+    refused = await asha.switch(path)
+    assert refused.status_code == 409
+    assert "All of it is booked" in refused.text
+    # And what is chosen there then is sent to the line.
+    assert f'action="/doctor/{PROVIDER}/dr-1/{FREE}/line?day={_day(world)}&amp;part=morning' in refused.text
+    # With nothing in the way it leads to the line, of the day as the clinic has it.
+    led = await asha.get(path)
+    assert f"/line?day={_day(world)}&part=morning&n=1&what=day" in led.headers["location"]
+    # As far as the pages of lines go, no further: a longer wait would be looked through time by time.
+    far = await asha.get(f"/busy?{urlencode({**line, 'from': '2000-01-01T00:00:00Z', 'to': '2199-01-01T00:00:00Z'})}")
+    assert far.status_code == 404
 
 
 async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
@@ -285,16 +328,16 @@ async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina
         "for": "line",
         "provider": PROVIDER,
         "clinic": FREE,
-        "from": world.at(18),
-        "to": world.at(18, 30),
+        "from": world.at(17),
+        "to": world.at(24),
         "n": 1,
     }
     assert "Release it and join the line" in (await asha.get(f"/busy?{urlencode(line)}")).text
-    joined = await asha.post(f"/busy?{urlencode(line)}")
+    joined = await asha.switch(f"/busy?{urlencode(line)}")
     assert f"/doctor/{PROVIDER}/wait/" in joined.headers["location"]
     hold = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
     assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(hold)}")).text
-    held = await asha.post(f"/busy?{urlencode(hold)}")
+    held = await asha.switch(f"/busy?{urlencode(hold)}")
     assert f"/doctor/{PROVIDER}/hold/" in held.headers["location"]
     states = await world.database.fetch("SELECT state::text AS state FROM booking.ticket")
     assert [row["state"] for row in states] == ["left"]

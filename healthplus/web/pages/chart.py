@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.params import FromPath, PathParameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
-from healthplus.web.api.common import ProviderId, actor
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.common import ClinicId, ProviderId, actor
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
@@ -28,7 +27,6 @@ from healthplus.web.services import AnyRequest, services
 _NEWS_SECONDS = 25.0
 _OTHER_TIMES = 3
 
-ClinicId = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 Text = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -45,7 +43,7 @@ class Cell(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The morning, afternoon or evening of the day, and how many of its slots can be chosen."""
+    """The morning, afternoon or evening of the day, if it has any slots, and how many of them can be chosen."""
 
     name: str
     cells: list[Cell]
@@ -56,7 +54,7 @@ class Part(NamedTuple):
 class News(msgspec.Struct):
     """What may have changed on a chart: `cells` and `held_until` in the order of its slots, counts as they are shown.
 
-    `shape` changes when there are other slots than before.
+    `shape` changes when there are other slots, or other days and parts with any, than before.
     """
 
     version: str
@@ -76,7 +74,12 @@ class View(NamedTuple):
     week: list[tuple[str, list[int | None]]]
 
     def news(self) -> News:
-        shape = repr([cell.starts_at for cell in self.cells])
+        shape = repr(
+            (
+                [cell.starts_at for cell in self.cells],
+                [(part, [count is None for count in counts]) for part, counts in self.week],
+            )
+        )
         free = [part.free for part in self.parts]
         week = [count for _, counts in self.week for count in counts if count is not None]
         told = ([cell.state for cell in self.cells], [cell.held_until for cell in self.cells], free, week)
@@ -226,7 +229,8 @@ async def _view(request: AnyRequest, asked: Asked) -> View:
     for part in PARTS:
         own = [cell for cell in cells if part_of(cell.starts_at, asked.zone) == part]
         states = [cell.state for cell in own]
-        parts.append(Part(part, own, states.count("free"), states.count("held")))
+        if own:
+            parts.append(Part(part, own, states.count("free"), states.count("held")))
     days = [asked.first_day + timedelta(days=number) for number in range(DAYS)]
     week = [(part, [_count(chart, on, part) for on in days]) for part in PARTS]
     # A doctor of the evenings has no mornings to look at.

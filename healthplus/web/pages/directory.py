@@ -4,10 +4,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
-from litestar.params import FromPath
 
-from healthplus.errors import NotFound
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.common import ClinicId, ProviderId
 from healthplus.web.api.paging import window
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
 from healthplus.web.pages.find import request_path
@@ -23,10 +21,10 @@ _STARS = (5, 4, 3, 2, 1)
 
 class DirectoryController(Controller):
     @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
-    async def provider(self, request: AnyRequest, provider_id: FromPath[int]) -> Response[str]:
+    async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[str]:
         """Show a provider; with one clinic, its chart, unless `about` asks for what is told of them."""
         app = services(request)
-        found = await app.browse.provider(_known(provider_id))
+        found = await app.browse.provider(provider_id)
         path = provider_path(provider_id, found["name"])
         if request_path(request) != path:
             return moved(request, path)
@@ -47,10 +45,10 @@ class DirectoryController(Controller):
         )
 
     @get(["/clinic/{clinic_id:int}", "/clinic/{clinic_id:int}/{slug:str}"])
-    async def clinic(self, request: AnyRequest, clinic_id: FromPath[int]) -> Response[str]:
+    async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         app = services(request)
         number = page_number(request.query_params.get("page"))
-        clinic, providers = await app.browse.clinic(_known(clinic_id), *window(number, _PROVIDERS))
+        clinic, providers = await app.browse.clinic(clinic_id, *window(number, _PROVIDERS))
         path = clinic_path(clinic_id, clinic["name"])
         if request_path(request) != path:
             return moved(request, path)
@@ -73,13 +71,6 @@ class DirectoryController(Controller):
             number=number,
             has_more=len(providers) > _PROVIDERS,
         )
-
-
-def _known(number: int) -> int:
-    """Give what may be an id. Raises NotFound."""
-    if not 1 <= number <= ID_MAX:
-        raise NotFound
-    return number
 
 
 def _day(request: AnyRequest) -> date | None:

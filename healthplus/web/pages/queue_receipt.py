@@ -15,6 +15,7 @@ from healthplus.web.api.common import ProviderId
 from healthplus.web.api.models import ID_MAX
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
+from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.visitor import site
 from healthplus.web.pages.waiting import queries
@@ -53,16 +54,10 @@ class QueueReceiptController(Controller):
         ticket: FromPath[str],
         after: Annotated[int, QueryParameter(ge=0, le=ID_MAX, description="The last entry seen.")] = 0,
     ) -> Response[str] | Response[bytes]:
-        number = _number(ticket.removesuffix(".json"))
+        number = parsed_number(ticket.removesuffix(".json"))
         if ticket.endswith(".json") or _prefers_json(request):
             return await _chain(request, provider_id, number, after)
         return await _receipt(request, provider_id, number)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= ID_MAX):
-        raise NotFound
-    return int(text)
 
 
 def _prefers_json(request: AnyRequest) -> bool:
