@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
+from healthplus.errors import DatabaseUnreachable
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 from healthplus.web.live import Asked, Charts
 from tests.web.conftest import connect
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
@@ -226,7 +229,7 @@ async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -
     path = f"{CHART}/news?day={_day(world)}"
     version = (await bina.get(path)).json()["version"]
     asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.1)
     start = datetime.fromisoformat(world.at(9))
     # Of another process, whose hints are lost.
     await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], "chand")
@@ -266,6 +269,58 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None
     # Another provider's book is no reason to look again.
     await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], "bina")
     assert await charts.chart(asked) is changed
+
+
+async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
+    charts = Charts(world.database, Book(world.database))
+    looks = 0
+
+    async def look() -> int | None:
+        nonlocal looks
+        looks += 1
+        return looks if looks == 4 else None
+
+    watching = asyncio.create_task(charts.as_soon_as(PROVIDER, look))
+    for _ in range(60):
+        await asyncio.sleep(0.02)
+        charts.heard([PROVIDER])
+    # As it began, at the first of the changes, and a second later.
+    assert looks == 3
+    async with asyncio.timeout(2):
+        assert await watching == 4
+
+
+async def test_who_watches_is_let_go_when_the_process_is_to_end(world: World, asha: Window) -> None:
+    hold = await asha.hold(world)
+    path = f"{CHART}/news?day={_day(world)}"
+    version = (await asha.get(path)).json()["version"]
+    paths = (f"{path}&after={version}", f"{hold}/news?after=reserved")
+    watching = [asyncio.create_task(asha.get(path)) for path in paths]
+    await asyncio.sleep(0.2)
+    os.kill(os.getpid(), DRAIN_SIGNAL)
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*watching, *(asha.get(path) for path in paths))
+    # To ask another process next: over this connection it would be this one again.
+    assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(204, "close")] * 4
+
+
+async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> None:
+    class Failing(Book):
+        fails = True
+
+        async def chart(self, *args: Any) -> Any:
+            if self.fails:
+                raise DatabaseUnreachable
+            return await super().chart(*args)
+
+    book = Failing(world.database)
+    charts = Charts(world.database, book)
+    day = (world.day + timedelta(hours=6)).date()
+    asked = Asked(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
+    failed = await asyncio.gather(*(charts.chart(asked) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in failed] == [DatabaseUnreachable] * 3
+    book.fails = False
+    assert len((await charts.chart(asked)).slots) == 6
 
 
 async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:

@@ -172,6 +172,7 @@ def check(answer: httpx.Response, asked: object) -> None:
     assert answer.status_code < 500, (asked, answer.text)
     assert "x-evil" not in answer.headers
     assert answer.headers["x-content-type-options"] == "nosniff", asked
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin", asked
     assert "cache-control" in answer.headers, asked
     assert re.fullmatch(r"/(?!/)[!-~]*", answer.headers.get("location", "/")), (asked, answer.headers)
     if answer.headers.get("content-type", "").startswith("text/html"):

@@ -19,12 +19,11 @@ from healthplus.web.api.common import ClinicId, ProviderId, actor
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
-from healthplus.web.pages.rendering import language_of, page, see_other
+from healthplus.web.pages.rendering import language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, part_of
 from healthplus.web.services import AnyRequest, services
 
-_NEWS_SECONDS = 25.0
 _OTHER_TIMES = 3
 
 Text = Annotated[str, QueryParameter(max_length=100)]
@@ -122,25 +121,15 @@ class ChartController(Controller):
         day: Text = "",
         n: Text = "1",
         after: Text = "",
-    ) -> Response[News | None]:
+    ) -> Response[bytes]:
         """Tell what a chart shows as soon as it is no longer `after`, a version; nothing when it stays for 25 s."""
-        app = services(request)
         asked = _asked(request, await at_clinic(request, provider_id, clinic_id), day, n, None)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _NEWS_SECONDS
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        while True:
-            # Listened for before looking: whatever happens after the look is heard.
-            change = asyncio.create_task(app.charts.change(provider_id, max(0, until - loop.time())))
-            try:
-                told = (await _view(request, asked)).news()
-                if told.version != after:
-                    return Response(told, headers=headers)
-                if loop.time() >= until or app.waiting.draining:
-                    return Response(None, status_code=204, headers=headers)
-                await change
-            finally:
-                change.cancel()
+
+        async def look() -> News | None:
+            told = (await _view(request, asked)).news()
+            return None if told.version == after else told
+
+        return news_answer(request, await services(request).charts.as_soon_as(provider_id, look))
 
     @post()
     async def hold(

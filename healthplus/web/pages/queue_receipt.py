@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, MediaType, Response, get
+from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from healthplus.errors import NotFound
@@ -16,7 +16,7 @@ from healthplus.web.api.models import ID_MAX
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
 from healthplus.web.pages.booking import parsed_number
-from healthplus.web.pages.rendering import language_of, page
+from healthplus.web.pages.rendering import document, language_of, page
 from healthplus.web.pages.visitor import site
 from healthplus.web.pages.waiting import queries
 from healthplus.web.pages.wants import window_text
@@ -112,11 +112,7 @@ async def _chain(request: AnyRequest, provider_id: int, number: int, after: int)
         head=head["head"],
         next=None if is_all else f"{receipt_path(provider_id, number)}.json?after={entries[-1].entry}",
     )
-    return Response(
-        msgspec.json.encode(chain),
-        media_type=MediaType.JSON,
-        headers={"Cache-Control": "no-cache", "Vary": "Accept", "X-Content-Type-Options": "nosniff"},
-    )
+    return document(request, msgspec.json.encode(chain), headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-from litestar import Controller, MediaType, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
@@ -22,7 +21,7 @@ from healthplus.waiting.waiting_users import Place
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import chart_path, line_path, provider_path, wait_path
-from healthplus.web.pages.rendering import fragment, language_of, page, see_other
+from healthplus.web.pages.rendering import fragment, language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, WHAT, Want, part_of, want_of, window_text
 from healthplus.web.problems import refusal
@@ -170,7 +169,7 @@ class WaitController(Controller):
         """Tell the page's script what is new: nothing but the version when nothing is, 25 seconds later at most."""
         waiting = services(request).waiting
         if (who := visitor(request)) is None:
-            return _json({"over": True}, status=401)
+            return news_answer(request, {"over": True}, status=401)
         if after is None:
             place = await waiting.look(provider_id, ticket_id, who.patient_id)
         else:
@@ -183,8 +182,8 @@ class WaitController(Controller):
             told |= {"state": shown.state, "title": shown.title, "say": shown.said, "position": place.position}
             told["html"] = fragment(request, "waiting/place.html", shown=shown, refused=None)
         if waiting.draining:
-            return _json(told | {"reconnect": True}, headers={"Connection": "close"})
-        return _json(told)
+            told["reconnect"] = True
+        return news_answer(request, told)
 
 
 @dataclass(frozen=True)
@@ -356,13 +355,4 @@ def _line_page(
         provider=provider_path(provider_id, line["provider"]),
         refused=refused,
         alternatives=[(at, chart(at.astimezone(ZoneInfo(zone)).date(), at)) for at in alternatives],
-    )
-
-
-def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(value),
-        status_code=status,
-        media_type=MediaType.JSON,
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )
