@@ -189,6 +189,13 @@ async def test_nothing_odd_breaks_a_page(app: Litestar, world: World, pages: Pag
             answer = await http.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
             check(answer, (method, path, name, options))
 
+        for path in (
+            "//evil.example",
+            "/hi//evil.example",
+            "/hi/%2Fevil.example/a",
+            "/hi///evil.example?a=//evil.example",
+        ):
+            await ask("GET", f"http://healthplus.test{path}", None)
         for path, headers in zip(pages.plain(), cycle(ODD_HEADERS), strict=False):
             await ask("GET", path, None)
             await ask("GET", path, "asha", headers=headers)

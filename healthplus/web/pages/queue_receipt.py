@@ -78,16 +78,14 @@ async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Respon
     verification = Verification(provider_id, row["previous"], before, ticket=number)
     verification.read(entries)
     language, zone = language_of(request), row["time_zone"]
-    told = [Told.of(entry, language, zone) for entry in entries]
-    own = [one for one in told if one.entry.ticket == number]
     return page(
         request,
         "waiting/receipt.html",
         number=number,
         row=row,
         zone=zone,
-        own=own,
-        others=told[-_ENTRIES_SHOWN:],
+        own=[Told.of(entry, language, zone) for entry in entries if entry.ticket == number],
+        others=[Told.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
         first=entries[0],
         last=entries[-1],
         is_cut=entries[-1].entry < row["until"],

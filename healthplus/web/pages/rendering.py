@@ -140,6 +140,7 @@ def news_answer(request: AnyRequest, news: object | None, *, status: int = 200) 
 def fragment(request: AnyRequest, template: str, **values: object) -> str:
     """Give a template's text in the language of the request's address: of a page, or of a part of one."""
     language, path = split_path(request.url.path)
+    path = f"/{path.lstrip('/')}"  # after two, a link to the page in another language would lead to another host
     if query := request.url.query:
         path += f"?{query}"
     return (
