@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import math
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
 from healthplus.web.api.common import ClinicId, ProviderId, actor
+from healthplus.web.languages import Language
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
@@ -39,6 +41,25 @@ class Cell(NamedTuple):
     ends_at: datetime
     state: str
     held_until: datetime | None
+
+
+class Written(NamedTuple):
+    """A slot's times: `from_` and `to` as "10:20 am", `dial` and `rest` its halves, `value` as forms carry it."""
+
+    number: int
+    value: str
+    from_: str
+    to: str
+    dial: str
+    rest: str
+
+
+# A page of slots writes some hundred times, and the next page, for somebody else, the same ones.
+@lru_cache(20_000)
+def _written(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> Written:
+    from_, dial = language.clock(starts_at, zone), language.dial(starts_at, zone)
+    to = language.clock(ends_at, zone)
+    return Written(int(starts_at.timestamp()), starts_at.isoformat(), from_, to, dial, from_.replace(dial, "").strip())
 
 
 class Part(NamedTuple):
@@ -258,6 +279,7 @@ async def _page(
     error: str | None = None,
 ) -> Response[str]:
     app = services(request)
+    language = language_of(request)
     now = app.clock.now()
     view = await _view(request, asked)
     zone = ZoneInfo(asked.zone)
@@ -301,6 +323,7 @@ async def _page(
             asked.provider_id, place["provider"], asked.clinic_id, day=asked.day, n=asked.slots_needed, **what
         ),
         others_path=results_path(place["city_slug"], place["specialities"][0]["slug"] if place["specialities"] else ""),
+        written=lambda cell: _written(cell.starts_at, cell.ends_at, asked.zone, language),
         minutes_left=lambda at: max(1, math.ceil(((at - now).total_seconds() - 1) / 60)),
     )
 
