@@ -74,6 +74,7 @@ class Charts:
         known = self._known.get(asked)
         if known is None or known[0] != tuple(stamp) or _failed(known[1]):
             known = tuple(stamp), asyncio.create_task(self._read(asked))
+            known[1].add_done_callback(_failed)  # it may be that nobody waits any more to hear of it
             self._known[asked] = known
             if len(self._known) > _CHARTS_MAX:
                 self._known.popitem(last=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from healthplus.database import Record, load
@@ -37,6 +37,14 @@ def parsed_instant(text: str) -> datetime | None:
 def no_such_slot_text(language: Language, reason: str) -> str:
     """Say why a verb knows no such slot."""
     return language.gettext(_NO_SUCH_SLOT.get(reason, _NO_SUCH_SLOT["closed"]))
+
+
+def parsed_day(text: str) -> date | None:
+    """Give a day as addresses carry it, or None for what is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def parsed_number(text: str, most: int = ID_MAX) -> int:

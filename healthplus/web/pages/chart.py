@@ -20,7 +20,7 @@ from healthplus.web.api.common import ClinicId, ProviderId, actor
 from healthplus.web.languages import Language
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
-from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
+from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant
 from healthplus.web.pages.rendering import language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, part_of
@@ -209,10 +209,7 @@ def _asked(request: AnyRequest, place: Record, day: str, n: str, start: datetime
     zone = ZoneInfo(place["time_zone"])
     today = services(request).clock.now().astimezone(zone).date()
     last = today + timedelta(days=place["max_booking_days"])
-    try:
-        on = date.fromisoformat(day)
-    except ValueError:
-        on = start.astimezone(zone).date() if start else today
+    on = parsed_day(day) or (start.astimezone(zone).date() if start else today)
     on = min(max(on, today), last)
     slots_needed = min(max(int(n) if n.isdecimal() and len(n) < 3 else 1, 1), place["slots_max"])
     first = today + timedelta(days=(on - today).days // DAYS * DAYS)

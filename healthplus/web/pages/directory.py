@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
@@ -8,6 +8,7 @@ from litestar import Controller, Response, get
 from healthplus.web.api.common import ClinicId, ProviderId
 from healthplus.web.api.paging import window
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
+from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
@@ -30,7 +31,8 @@ class DirectoryController(Controller):
             return moved(request, path)
         clinics = found["clinics"]
         if len(clinics) == 1 and "about" not in request.query_params:
-            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=_day(request)))
+            day = parsed_day(request.query_params.get("day", ""))
+            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
         now = app.clock.now()
         for clinic in clinics:
             time_zone = clinic["city"]["time_zone"]
@@ -71,10 +73,3 @@ class DirectoryController(Controller):
             number=number,
             has_more=len(providers) > _PROVIDERS,
         )
-
-
-def _day(request: AnyRequest) -> date | None:
-    try:
-        return date.fromisoformat(request.query_params.get("day", ""))
-    except ValueError:
-        return None

@@ -20,7 +20,7 @@ from healthplus.web.api.paging import PAGE_MAX, window
 from healthplus.web.languages import Language
 from healthplus.web.pages import visit_calendar
 from healthplus.web.pages.addresses import visit_path
-from healthplus.web.pages.booking import parsed_instant
+from healthplus.web.pages.booking import parsed_day, parsed_instant
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, site
 from healthplus.web.problems import refusal
@@ -101,7 +101,7 @@ class VisitsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
         _, visit = await _mine(request, provider_id, booking_id)
-        return await _move_page(request, visit, _day_of(day))
+        return await _move_page(request, visit, parsed_day(day))
 
     @post(f"{_ONE}/move")
     async def move(
@@ -112,7 +112,7 @@ class VisitsController(Controller):
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
         if start is None:
-            return await _move_page(request, visit, _day_of(day), 422, language.gettext("Choose one of the times."))
+            return await _move_page(request, visit, parsed_day(day), 422, language.gettext("Choose one of the times."))
         moved_to = visit_path(provider_id, booking_id, "?moved=1")
         if start == visit["starts_at"] and not visit["needs_rebooking"]:  # by a second click, or by going back
             return see_other(request, moved_to)
@@ -231,13 +231,6 @@ async def _move_page(
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
-
-
-def _day_of(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _not_changed(outcome: Outcome, language: Language) -> str:
