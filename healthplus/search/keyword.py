@@ -97,6 +97,8 @@ class Reading:
 async def read(database: Database, keyword: str, city_id: int | None) -> Reading:
     """Take a keyword apart, with what the database and words.toml know."""
     words = await normal_words(database, keyword)
+    if not words:
+        return Reading(words, city_id, _Found())
     phrases = [phrase for _, _, phrase in runs(words)]
     meanings = [VOCABULARY.phrases[phrase] for phrase in phrases if phrase in VOCABULARY.phrases]
     rows = await database.fetch(

@@ -75,6 +75,8 @@ def sendable(text: str) -> str:
 
 async def normal_words(database: Database, text: str) -> list[str]:
     """Give the first words of any text at all, as they are compared."""
+    if not text or text.isspace():
+        return []
     words = await database.fetch_value(_queries.words, sendable(text))
     return [word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX]]
 

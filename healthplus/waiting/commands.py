@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urljoin
 
 import aiohttp
 import click
@@ -14,6 +13,7 @@ from healthplus.waiting.receipts import Chain, Verification
 
 _FAULTS_SHOWN = 20
 _ANSWER_SECONDS_MAX = 30
+_ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 
 @click.command("verify-queue")
@@ -40,10 +40,12 @@ async def _verify(url: str, seen: str | None) -> Verification:
     noted_entry, noted_hash = _noted(seen)
     verification: Verification | None = None
     chain: Chain | None = None
+    url = url.partition("?")[0]
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS_MAX)) as session:
-        next_url: str | None = url.partition("?")[0]
-        while next_url is not None:
-            chain = await _fetch(session, next_url)
+        is_more = True
+        while is_more:
+            # Of the address as it was given: whoever is checked does not say where else to look.
+            chain = await _fetch(session, f"{url}?after={verification.entry if verification else 0}")
             if verification is None:
                 verification = Verification(chain.provider_id)
             before = verification.entry
@@ -53,7 +55,7 @@ async def _verify(url: str, seen: str | None) -> Verification:
             }:
                 verification.fault(noted_entry, "its hash is not the one that was noted")
             # Whatever it is told, it ends: each page must lead further.
-            next_url = urljoin(url, chain.next) if chain.next and verification.entry > before else None
+            is_more = chain.next is not None and verification.entry > before
     assert verification is not None
     assert chain is not None
     verification.end(chain.last, chain.head)
@@ -67,7 +69,12 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> Chain:
         async with session.get(url, headers={"Accept": "application/json"}) as answer:
             if answer.status != 200:
                 raise HealthPlusError(f"{url} answered {answer.status}; give the address of a receipt.")
-            return msgspec.json.decode(await answer.read(), type=Chain)
+            body = bytearray()
+            async for part in answer.content.iter_any():
+                body += part
+                if len(body) > _ANSWER_BYTES_MAX:
+                    raise HealthPlusError(f"{url} answered with more than any receipt has.")
+            return msgspec.json.decode(body, type=Chain)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise HealthPlusError(f"No queue could be read from {url}: {error}") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -18,16 +18,18 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True)
 
     `from_` and `to` are what was wanted by who joined, else the time that was offered, accepted or withheld; a
     `clinic_id` of None stands for any. Instants are as they were hashed.
+
+    What is read of others' servers is bounded: kinds are shown in terminals, slots gone through one by one.
     """
 
     entry: int
     at: str
-    kind: str
+    kind: Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,30}$")]
     ticket: int
     clinic_id: int | None
     from_: str | None
     to: str | None
-    slots: int
+    slots: Annotated[int, msgspec.Meta(ge=0, le=100)]
     hash: str
 
     @property

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from healthplus.booking.book import Book
 from healthplus.people.patients import add_patient
-from tests.pages.charts import Chart, a_chart, clear, take
+from tests.pages.charts import Chart, a_chart, clear, take, touch
 from tests.pages.stage import WIDE, Product, Stage
 from tests.pages.states.hold import held, lapse
 
@@ -75,6 +76,33 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> N
     await expect(page.locator("#error")).to_contain_text("as you chose. These are free:")
     await page.locator("#error a").first.click()
     await expect(page.locator("#chosen")).not_to_have_text("Choose a time")
+    assert stage.faults == []
+
+
+async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(stage: Stage) -> None:
+    chart = await a_chart(stage, days_ahead=20, offset=11)
+    await clear(stage, chart)
+    database, page = stage.product.database, stage.page
+    noon = datetime.combine(chart.day, time(12), ZoneInfo("Asia/Kolkata"))
+    leave = "INSERT INTO schedule.leave (provider_id, during) VALUES ($1, tstzrange($2, $3))"
+    await database.execute(leave, chart.provider_id, noon - timedelta(hours=12), noon)
+    await touch(stage, chart)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
+    await stage.go(chart.path())
+    assert await page.locator("h3 [data-free]").count() == await page.locator("ol.slots").count()
+    free = int(await page.locator("h3 [data-free]").first.inner_text())
+    await hold_by_other(stage, chart, (await starts(page))[0])
+    # Also of one who has no mornings.
+    await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1), timeout=2000)
+    # Other slots than before: said once, and no reason to ask again at once, and again.
+    gone, *_, last = map(datetime.fromisoformat, await starts(page))
+    await database.execute(leave, chart.provider_id, gone, gone + timedelta(minutes=1))
+    await hold_by_other(stage, chart, last.isoformat())
+    await expect(page.locator("#restructured")).to_be_visible(timeout=3000)
+    asked.clear()
+    await page.wait_for_timeout(2000)
+    assert len(asked) <= 2
     assert stage.faults == []
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from healthplus.booking.book import Book
+from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.waiting.receipts import Entry, Verification, could_use, hash_of
 from tests.booking.races.scene import HOLD_TIME, SLOT, Provider, Scene
@@ -225,6 +231,53 @@ def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
     assert short.faults == []
     short.end(len(GOOD), GOOD[-1].hash)
     assert "is said to end with entry 11" in short.faults[0].text
+
+
+async def test_a_hostile_server_can_do_nothing_but_fail() -> None:
+    good = msgspec.to_builtins(GOOD)
+    page = {"provider_id": 7, "ticket": 1, "after": 0, "previous": "", "last": len(GOOD), "head": GOOD[-1].hash}
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path_qs)
+        match request.match_info["what"]:
+            case "elsewhere":
+                entries = good[5:] if request.query["after"] == "5" else good[:5]
+                leads = {"next": "http://internal.example/"} if entries == good[:5] else {}
+                return web.json_response({**page, "entries": entries, **leads})
+            case "standing":
+                return web.json_response({**page, "entries": good[:5], "next": "on"})
+            case "terminal":
+                return web.json_response({**page, "entries": [{**good[0], "kind": "\x1b[2J"}]})
+            case "slots":
+                return web.json_response({**page, "entries": [{**good[0], "slots": 10**12}]})
+        endless = web.StreamResponse()
+        await endless.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await endless.write(b" " * 65536)
+        return endless
+
+    app = web.Application()
+    app.router.add_get("/{what}", answer)
+    async with TestServer(app) as server:
+
+        async def verify(what: str) -> tuple[int, str]:
+            result = await asyncio.to_thread(
+                CliRunner().invoke, main, ["verify-queue", str(server.make_url(f"/{what}"))]
+            )
+            return result.exit_code, result.output
+
+        # It is asked where it was looked for, wherever it would lead.
+        assert await verify("elsewhere") == (0, f"In order: 11 entries, the last with hash {GOOD[-1].hash}.\n")
+        assert asked == ["/elsewhere?after=0", "/elsewhere?after=5"]
+        code, said = await verify("standing")
+        assert (code, "NOT IN ORDER" in said) == (1, True)
+        for what in ("terminal", "slots", "endless"):
+            code, said = await verify(what)
+            assert code == 1
+            assert "\x1b" not in said
+            assert str(server.make_url(f"/{what}")) in said
 
 
 def test_what_a_ticket_could_use() -> None:

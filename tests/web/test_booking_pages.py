@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +14,8 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
+from healthplus.errors import DatabaseUnreachable
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 from healthplus.web.live import Asked, Charts
 from tests.web.conftest import connect
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
@@ -36,6 +40,11 @@ class Window:
         self._keys += 1
         form = {"key": f"key-{self._keys}", **(form or {})}
         return await self.http.post(path, data=form, headers={**self._headers, **(headers or {})})
+
+    async def switch(self, path: str) -> httpx.Response:
+        """Send the form of the page of a clash."""
+        page = await self.get(path)
+        return await self.post(path, dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text)))
 
     async def hold(self, world: World, hour: int = 10, path: str = CHART) -> str:
         """Hold a slot of the world's day; give where its page is."""
@@ -208,7 +217,7 @@ async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Wind
     assert answer.headers["cache-control"] == "no-store"
     assert (news["cells"], news["free"], news["shape"]) == (
         ["free", "free", "held", "free", "free", "free"],
-        [5, 0, 0],
+        [5],
         first["shape"],
     )
     assert datetime.fromisoformat(news["held_until"][2]) > world.day - timedelta(days=3)
@@ -220,7 +229,7 @@ async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -
     path = f"{CHART}/news?day={_day(world)}"
     version = (await bina.get(path)).json()["version"]
     asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.1)
     start = datetime.fromisoformat(world.at(9))
     # Of another process, whose hints are lost.
     await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], "chand")
@@ -262,6 +271,58 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None
     assert await charts.chart(asked) is changed
 
 
+async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
+    charts = Charts(world.database, Book(world.database))
+    looks = 0
+
+    async def look() -> int | None:
+        nonlocal looks
+        looks += 1
+        return looks if looks == 4 else None
+
+    watching = asyncio.create_task(charts.as_soon_as(PROVIDER, look))
+    for _ in range(60):
+        await asyncio.sleep(0.02)
+        charts.heard([PROVIDER])
+    # As it began, at the first of the changes, and a second later.
+    assert looks == 3
+    async with asyncio.timeout(2):
+        assert await watching == 4
+
+
+async def test_who_watches_is_let_go_when_the_process_is_to_end(world: World, asha: Window) -> None:
+    hold = await asha.hold(world)
+    path = f"{CHART}/news?day={_day(world)}"
+    version = (await asha.get(path)).json()["version"]
+    paths = (f"{path}&after={version}", f"{hold}/news?after=reserved")
+    watching = [asyncio.create_task(asha.get(path)) for path in paths]
+    await asyncio.sleep(0.2)
+    os.kill(os.getpid(), DRAIN_SIGNAL)
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*watching, *(asha.get(path) for path in paths))
+    # To ask another process next: over this connection it would be this one again.
+    assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(204, "close")] * 4
+
+
+async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> None:
+    class Failing(Book):
+        fails = True
+
+        async def chart(self, *args: Any) -> Any:
+            if self.fails:
+                raise DatabaseUnreachable
+            return await super().chart(*args)
+
+    book = Failing(world.database)
+    charts = Charts(world.database, book)
+    day = (world.day + timedelta(hours=6)).date()
+    asked = Asked(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
+    failed = await asyncio.gather(*(charts.chart(asked) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in failed] == [DatabaseUnreachable] * 3
+    book.fails = False
+    assert len((await charts.chart(asked)).slots) == 6
+
+
 async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:
     await asha.hold(world, 10)
     await bina.hold(world, 11)
@@ -270,12 +331,49 @@ async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bin
     page = await asha.get(busy.headers["location"])
     assert "You already hold 10:00 am" in page.text
     wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
-    lost = await asha.post(f"/busy?{urlencode(wanted)}")
+    lost = await asha.switch(f"/busy?{urlencode(wanted)}")
     assert lost.status_code == 409
     assert "Someone took 11:00 am as you chose. These are free:" in lost.text
     # With nothing in the way, the clash is none.
     again = await asha.get(f"/busy?{urlencode(wanted)}")
     assert again.headers["location"].startswith(CHART)
+
+
+async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, asha: Window) -> None:
+    first = await asha.hold(world, 10)
+    wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
+    path = f"/busy?{urlencode(wanted)}"
+    page = await asha.get(path)
+    form = dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text))
+    answers = [*await asyncio.gather(*(asha.post(path, form) for _ in range(3))), await asha.post(path, form)]
+    [held] = {answer.headers["location"] for answer in answers}
+    assert f"/doctor/{PROVIDER}/hold/" in held
+    assert "11:00 am is held for you" in (await asha.get(held)).text
+    assert "10:00 was released" in (await asha.get(first)).text.replace(" am", "")
+    # Nor does a page of before, when something else is held by now.
+    wanted["start"] = world.at(9)
+    stale = await asha.post(f"/busy?{urlencode(wanted)}", {"has": first.rpartition("/")[2]})
+    assert stale.headers["location"].startswith("/busy?")
+    assert "11:00 am is held for you" in (await asha.get(held)).text
+
+
+async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, asha: Window, bina: Window) -> None:
+    booked = await bina.hold(world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    await bina.post(booked, {"name": "Bina"})
+    await asha.hold(world, 10)
+    line = {"for": "line", "provider": PROVIDER, "clinic": FREE, "from": world.at(0), "to": world.at(24)}
+    path = f"/busy?{urlencode(line)}"
+    refused = await asha.switch(path)
+    assert refused.status_code == 409
+    assert "All of it is booked" in refused.text
+    # And what is chosen there then is sent to the line.
+    assert f'action="/doctor/{PROVIDER}/dr-1/{FREE}/line?day={_day(world)}&amp;part=morning' in refused.text
+    # With nothing in the way it leads to the line, of the day as the clinic has it.
+    led = await asha.get(path)
+    assert f"/line?day={_day(world)}&part=morning&n=1&what=day" in led.headers["location"]
+    # As far as the pages of lines go, no further: a longer wait would be looked through time by time.
+    far = await asha.get(f"/busy?{urlencode({**line, 'from': '2000-01-01T00:00:00Z', 'to': '2199-01-01T00:00:00Z'})}")
+    assert far.status_code == 404
 
 
 async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
@@ -285,16 +383,16 @@ async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina
         "for": "line",
         "provider": PROVIDER,
         "clinic": FREE,
-        "from": world.at(18),
-        "to": world.at(18, 30),
+        "from": world.at(17),
+        "to": world.at(24),
         "n": 1,
     }
     assert "Release it and join the line" in (await asha.get(f"/busy?{urlencode(line)}")).text
-    joined = await asha.post(f"/busy?{urlencode(line)}")
+    joined = await asha.switch(f"/busy?{urlencode(line)}")
     assert f"/doctor/{PROVIDER}/wait/" in joined.headers["location"]
     hold = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
     assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(hold)}")).text
-    held = await asha.post(f"/busy?{urlencode(hold)}")
+    held = await asha.switch(f"/busy?{urlencode(hold)}")
     assert f"/doctor/{PROVIDER}/hold/" in held.headers["location"]
     states = await world.database.fetch("SELECT state::text AS state FROM booking.ticket")
     assert [row["state"] for row in states] == ["left"]

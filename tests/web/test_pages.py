@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from dataclasses import replace
@@ -10,8 +11,11 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.database import Database
+from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.assets import ASSETS, asset_url
+from healthplus.web.pages import home
 from healthplus.web.pages.visitor import Site, local_path
 from tests.web.conftest import Client
 from tests.web.phone import CONSENT, NUMBER, Phone
@@ -266,3 +270,25 @@ async def test_a_fault_is_a_page_too(http: httpx.AsyncClient, monkeypatch: pytes
     assert (page.status_code, "कुछ गड़बड़" in page.text, NUMBER in page.text) == (500, True, False)
     too_large = await submit(http, "/verify", {"phone": "9" * 20_000})
     assert (too_large.status_code, too_large.headers["content-type"]) == (413, "text/html; charset=utf-8")
+
+
+async def test_the_start_is_read_once_for_all_who_come(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+
+    async def read(database: Database) -> object:
+        nonlocal reads
+        reads += 1
+        await asyncio.sleep(0.05)
+        if reads == 1:
+            raise DatabaseUnreachable
+        return await really_read(database)
+
+    really_read = home._read
+    monkeypatch.setattr(home, "_read", read)
+    failed = await asyncio.gather(*(http.get("/") for _ in range(5)))
+    assert [page.status_code for page in failed] == [503] * 5
+    shown = await asyncio.gather(*(http.get("/") for _ in range(5)))
+    assert [page.status_code for page in shown] == [200] * 5
+    assert reads == 2

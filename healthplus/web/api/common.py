@@ -24,6 +24,7 @@ YEAR_MIN, YEAR_MAX = 2000, 2199
 """No appointment is ever outside, and near the ends of the years 1 to 9999 not every instant can be kept in UTC."""
 
 ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The person or resource.")]
+ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 UNREAD_BYTES_MAX = 1024 * 1024
 IdempotencyKey: TypeAlias = Annotated[
     str,

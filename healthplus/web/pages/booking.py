@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from healthplus.database import Record, load
 from healthplus.errors import NotFound
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN
+from healthplus.web.api.models import ID_MAX
 from healthplus.web.languages import N_, Language
 from healthplus.web.services import AnyRequest, services
 
@@ -36,6 +37,21 @@ def parsed_instant(text: str) -> datetime | None:
 def no_such_slot_text(language: Language, reason: str) -> str:
     """Say why a verb knows no such slot."""
     return language.gettext(_NO_SUCH_SLOT.get(reason, _NO_SUCH_SLOT["closed"]))
+
+
+def parsed_day(text: str) -> date | None:
+    """Give a day as addresses carry it, or None for what is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def parsed_number(text: str, most: int = ID_MAX) -> int:
+    """Give a number from 1 to `most`, by default an id, as addresses carry it. Raises NotFound for anything else."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise NotFound
+    return int(text)
 
 
 async def at_clinic(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:

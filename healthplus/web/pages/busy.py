@@ -11,28 +11,37 @@ from healthplus.booking.book import Outcome
 from healthplus.database import Record
 from healthplus.errors import NotFound
 from healthplus.web.api.common import actor
-from healthplus.web.api.models import ID_MAX
-from healthplus.web.pages.addresses import chart_path
-from healthplus.web.pages.booking import at_clinic, parsed_instant
+from healthplus.web.pages.addresses import chart_path, line_path
+from healthplus.web.pages.booking import at_clinic, parsed_instant, parsed_number
 from healthplus.web.pages.chart import refused_hold
 from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key
+from healthplus.web.pages.waiting import refused_wait
+from healthplus.web.pages.wants import Want, want_of
 from healthplus.web.services import AnyRequest, services
+
+_SLOTS_MAX = 20
 
 
 class Wanted(NamedTuple):
-    """What somebody wants who has a place: a hold from `start`, or a wait for something until `end`.
+    """What somebody wants who has a place: a hold from `start`, or a wait for what `want` says.
 
     `anywhere`: the wait is for any of the provider's clinics.
     """
 
-    kind: str
-    provider_id: int
-    clinic_id: int
+    place: Record
     start: datetime
-    end: datetime | None
+    want: Want | None
     slots_needed: int
     anywhere: bool
+
+    @property
+    def path(self) -> str:
+        """Give where it is chosen: what is wanted if nothing is in the way any more."""
+        provider_id, provider, clinic_id = (self.place[name] for name in ("provider_id", "provider", "clinic_id"))
+        if self.want is None:
+            return chart_path(provider_id, provider, clinic_id, start=self.start, n=self.slots_needed)
+        return line_path(provider_id, provider, clinic_id, **self.want.asked(self.slots_needed, self.anywhere))
 
 
 class BusyController(Controller):
@@ -41,57 +50,47 @@ class BusyController(Controller):
     @get()
     async def busy(self, request: AnyRequest) -> Response[str]:
         who = demand_visitor(request)
-        wanted = _wanted(request)
-        place = await at_clinic(request, wanted.provider_id, wanted.clinic_id)
+        wanted = await _wanted(request)
         if who.place is None:
-            # What they had is over: nothing is in the way any more.
-            return see_other(request, _chart(wanted, place))
-        return page(request, "busy/busy.html", wanted=wanted, place=place, has=who.place)
+            # What they had is over.
+            return see_other(request, wanted.path)
+        return page(request, "busy/busy.html", wanted=wanted, place=wanted.place, has=who.place)
 
     @post()
     async def switch(self, request: AnyRequest) -> Response[str]:
-        back_to = f"{request.url.path}?{request.url.query}"
-        who = demand_visitor(request, back_to)
-        wanted = _wanted(request)
-        place = await at_clinic(request, wanted.provider_id, wanted.clinic_id)
-        key = idempotency_key(await form_of(request))
-        if who.place is not None:
+        who = demand_visitor(request, f"{request.url.path}?{request.url.query}")
+        wanted = await _wanted(request)
+        form = await form_of(request)
+        # Only what the page showed: by a second click, what they have is what the first one took.
+        if who.place is not None and form.get("has") == str(who.place.id):
             await _give_up(request, who, who.place)
-        outcome = await _take(request, who, wanted, key)
+        outcome = await _take(request, who, wanted, idempotency_key(form))
+        provider_id = wanted.place["provider_id"]
         if outcome.code == "reserved":
-            return see_other(request, f"/doctor/{wanted.provider_id}/hold/{outcome.booking_id}")
+            return see_other(request, f"/doctor/{provider_id}/hold/{outcome.booking_id}")
         if outcome.ticket_id is not None:
-            return see_other(request, f"/doctor/{wanted.provider_id}/wait/{outcome.ticket_id}")
+            return see_other(request, f"/doctor/{provider_id}/wait/{outcome.ticket_id}")
         if outcome.code == "claimed":
             return see_other(request, f"/busy?{request.url.query}")
-        return await refused_hold(request, place, wanted.start, wanted.slots_needed, outcome)
+        if wanted.want is None:
+            return await refused_hold(request, wanted.place, wanted.start, wanted.slots_needed, outcome)
+        return await refused_wait(request, wanted.place, wanted.want, wanted.slots_needed, wanted.anywhere, outcome)
 
 
-def _wanted(request: AnyRequest) -> Wanted:
-    """Read what is wanted from the address. Raises NotFound for anything that cannot be."""
+async def _wanted(request: AnyRequest) -> Wanted:
+    """Read what is wanted from the address. Raises NotFound for anything that no page of ours asks for."""
     given = request.query_params
+    place = await at_clinic(request, parsed_number(given.get("provider", "")), parsed_number(given.get("clinic", "")))
     start = parsed_instant(given.get("start", "") or given.get("from", ""))
     end = parsed_instant(given.get("to", ""))
-    kind = given.get("for", "")
-    ids = [_number(given.get(name, ""), ID_MAX) for name in ("provider", "clinic")]
-    slots_needed = _number(given.get("n", "1"), 20)
-    if start is None or kind not in ("hold", "line") or (kind == "line" and (end is None or end <= start)):
+    slots_needed = parsed_number(given.get("n", "1"), _SLOTS_MAX)
+    if start is None:
         raise NotFound
-    return Wanted(kind, ids[0], ids[1], start, end, slots_needed, "anywhere" in given)
-
-
-def _number(text: str, most: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= most):
+    is_line = given.get("for") == "line"
+    want = want_of(start, end, place["time_zone"]) if is_line and end is not None else None
+    if (want is None) != (given.get("for") == "hold"):
         raise NotFound
-    return int(text)
-
-
-def _chart(wanted: Wanted, place: Record) -> str:
-    start = wanted.start if wanted.kind == "hold" else None
-    day = wanted.start.date() if start is None else None
-    return chart_path(
-        wanted.provider_id, place["provider"], wanted.clinic_id, day=day, start=start, n=wanted.slots_needed
-    )
+    return Wanted(place, start, want, slots_needed, "anywhere" in given)
 
 
 async def _give_up(request: AnyRequest, who: Visitor, has: Place) -> None:
@@ -102,10 +101,11 @@ async def _give_up(request: AnyRequest, who: Visitor, has: Place) -> None:
 
 async def _take(request: AnyRequest, who: Visitor, wanted: Wanted, key: str) -> Outcome:
     app = services(request)
+    provider_id, clinic_id = wanted.place["provider_id"], wanted.place["clinic_id"]
     by = (who.patient_id, actor(who.patient_id), key)
-    if wanted.end is None or wanted.kind == "hold":
-        return await app.book.hold(wanted.provider_id, wanted.clinic_id, wanted.start, wanted.slots_needed, *by)
-    window = (wanted.start, wanted.end)
-    clinic_id = None if wanted.anywhere else wanted.clinic_id
-    outcome, _ = await app.waiting.join(wanted.provider_id, clinic_id, window, wanted.slots_needed, *by)
+    if wanted.want is None:
+        return await app.book.hold(provider_id, clinic_id, wanted.start, wanted.slots_needed, *by)
+    window = wanted.want.window(wanted.place["time_zone"])
+    where = None if wanted.anywhere else clinic_id
+    outcome, _ = await app.waiting.join(provider_id, where, window, wanted.slots_needed, *by)
     return outcome

@@ -6,29 +6,28 @@ import asyncio
 import hashlib
 import math
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.params import FromPath, PathParameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
-from healthplus.web.api.common import ProviderId, actor
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.common import ClinicId, ProviderId, actor
+from healthplus.web.languages import Language
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
-from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_instant
-from healthplus.web.pages.rendering import language_of, page, see_other
+from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant
+from healthplus.web.pages.rendering import language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, part_of
 from healthplus.web.services import AnyRequest, services
 
-_NEWS_SECONDS = 25.0
 _OTHER_TIMES = 3
 
-ClinicId = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 Text = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -44,8 +43,27 @@ class Cell(NamedTuple):
     held_until: datetime | None
 
 
+class Written(NamedTuple):
+    """A slot's times: `from_` and `to` as "10:20 am", `dial` and `rest` its halves, `value` as forms carry it."""
+
+    number: int
+    value: str
+    from_: str
+    to: str
+    dial: str
+    rest: str
+
+
+# A page of slots writes some hundred times, and the next page, for somebody else, the same ones.
+@lru_cache(20_000)
+def _written(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> Written:
+    from_, dial = language.clock(starts_at, zone), language.dial(starts_at, zone)
+    to = language.clock(ends_at, zone)
+    return Written(int(starts_at.timestamp()), starts_at.isoformat(), from_, to, dial, from_.replace(dial, "").strip())
+
+
 class Part(NamedTuple):
-    """The morning, afternoon or evening of the day, and how many of its slots can be chosen."""
+    """The morning, afternoon or evening of the day, if it has any slots, and how many of them can be chosen."""
 
     name: str
     cells: list[Cell]
@@ -56,7 +74,7 @@ class Part(NamedTuple):
 class News(msgspec.Struct):
     """What may have changed on a chart: `cells` and `held_until` in the order of its slots, counts as they are shown.
 
-    `shape` changes when there are other slots than before.
+    `shape` changes when there are other slots, or other days and parts with any, than before.
     """
 
     version: str
@@ -76,7 +94,12 @@ class View(NamedTuple):
     week: list[tuple[str, list[int | None]]]
 
     def news(self) -> News:
-        shape = repr([cell.starts_at for cell in self.cells])
+        shape = repr(
+            (
+                [cell.starts_at for cell in self.cells],
+                [(part, [count is None for count in counts]) for part, counts in self.week],
+            )
+        )
         free = [part.free for part in self.parts]
         week = [count for _, counts in self.week for count in counts if count is not None]
         told = ([cell.state for cell in self.cells], [cell.held_until for cell in self.cells], free, week)
@@ -119,25 +142,15 @@ class ChartController(Controller):
         day: Text = "",
         n: Text = "1",
         after: Text = "",
-    ) -> Response[News | None]:
+    ) -> Response[bytes]:
         """Tell what a chart shows as soon as it is no longer `after`, a version; nothing when it stays for 25 s."""
-        app = services(request)
         asked = _asked(request, await at_clinic(request, provider_id, clinic_id), day, n, None)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _NEWS_SECONDS
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        while True:
-            # Listened for before looking: whatever happens after the look is heard.
-            change = asyncio.create_task(app.charts.change(provider_id, max(0, until - loop.time())))
-            try:
-                told = (await _view(request, asked)).news()
-                if told.version != after:
-                    return Response(told, headers=headers)
-                if loop.time() >= until or app.waiting.draining:
-                    return Response(None, status_code=204, headers=headers)
-                await change
-            finally:
-                change.cancel()
+
+        async def look() -> News | None:
+            told = (await _view(request, asked)).news()
+            return None if told.version == after else told
+
+        return news_answer(request, await services(request).charts.as_soon_as(provider_id, look))
 
     @post()
     async def hold(
@@ -196,10 +209,7 @@ def _asked(request: AnyRequest, place: Record, day: str, n: str, start: datetime
     zone = ZoneInfo(place["time_zone"])
     today = services(request).clock.now().astimezone(zone).date()
     last = today + timedelta(days=place["max_booking_days"])
-    try:
-        on = date.fromisoformat(day)
-    except ValueError:
-        on = start.astimezone(zone).date() if start else today
+    on = parsed_day(day) or (start.astimezone(zone).date() if start else today)
     on = min(max(on, today), last)
     slots_needed = min(max(int(n) if n.isdecimal() and len(n) < 3 else 1, 1), place["slots_max"])
     first = today + timedelta(days=(on - today).days // DAYS * DAYS)
@@ -226,7 +236,8 @@ async def _view(request: AnyRequest, asked: Asked) -> View:
     for part in PARTS:
         own = [cell for cell in cells if part_of(cell.starts_at, asked.zone) == part]
         states = [cell.state for cell in own]
-        parts.append(Part(part, own, states.count("free"), states.count("held")))
+        if own:
+            parts.append(Part(part, own, states.count("free"), states.count("held")))
     days = [asked.first_day + timedelta(days=number) for number in range(DAYS)]
     week = [(part, [_count(chart, on, part) for on in days]) for part in PARTS]
     # A doctor of the evenings has no mornings to look at.
@@ -265,6 +276,7 @@ async def _page(
     error: str | None = None,
 ) -> Response[str]:
     app = services(request)
+    language = language_of(request)
     now = app.clock.now()
     view = await _view(request, asked)
     zone = ZoneInfo(asked.zone)
@@ -308,6 +320,7 @@ async def _page(
             asked.provider_id, place["provider"], asked.clinic_id, day=asked.day, n=asked.slots_needed, **what
         ),
         others_path=results_path(place["city_slug"], place["specialities"][0]["slug"] if place["specialities"] else ""),
+        written=lambda cell: _written(cell.starts_at, cell.ends_at, asked.zone, language),
         minutes_left=lambda at: max(1, math.ceil(((at - now).total_seconds() - 1) / 60)),
     )
 

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
-from litestar.params import FromPath
 
-from healthplus.errors import NotFound
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.common import ClinicId, ProviderId
 from healthplus.web.api.paging import window
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
+from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
@@ -23,16 +22,17 @@ _STARS = (5, 4, 3, 2, 1)
 
 class DirectoryController(Controller):
     @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
-    async def provider(self, request: AnyRequest, provider_id: FromPath[int]) -> Response[str]:
+    async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[str]:
         """Show a provider; with one clinic, its chart, unless `about` asks for what is told of them."""
         app = services(request)
-        found = await app.browse.provider(_known(provider_id))
+        found = await app.browse.provider(provider_id)
         path = provider_path(provider_id, found["name"])
         if request_path(request) != path:
             return moved(request, path)
         clinics = found["clinics"]
         if len(clinics) == 1 and "about" not in request.query_params:
-            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=_day(request)))
+            day = parsed_day(request.query_params.get("day", ""))
+            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
         now = app.clock.now()
         for clinic in clinics:
             time_zone = clinic["city"]["time_zone"]
@@ -47,10 +47,10 @@ class DirectoryController(Controller):
         )
 
     @get(["/clinic/{clinic_id:int}", "/clinic/{clinic_id:int}/{slug:str}"])
-    async def clinic(self, request: AnyRequest, clinic_id: FromPath[int]) -> Response[str]:
+    async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         app = services(request)
         number = page_number(request.query_params.get("page"))
-        clinic, providers = await app.browse.clinic(_known(clinic_id), *window(number, _PROVIDERS))
+        clinic, providers = await app.browse.clinic(clinic_id, *window(number, _PROVIDERS))
         path = clinic_path(clinic_id, clinic["name"])
         if request_path(request) != path:
             return moved(request, path)
@@ -73,17 +73,3 @@ class DirectoryController(Controller):
             number=number,
             has_more=len(providers) > _PROVIDERS,
         )
-
-
-def _known(number: int) -> int:
-    """Give what may be an id. Raises NotFound."""
-    if not 1 <= number <= ID_MAX:
-        raise NotFound
-    return number
-
-
-def _day(request: AnyRequest) -> date | None:
-    try:
-        return date.fromisoformat(request.query_params.get("day", ""))
-    except ValueError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,11 +17,10 @@ from healthplus.web.languages import N_
 from healthplus.web.live import Asked
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
-from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other
+from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, site
 from healthplus.web.services import AnyRequest, services
 
-_NEWS_SECONDS = 25.0
 _BANK = ("later", "declined", "unanswered")
 """What the bank said last, as the address carries it: it is kept nowhere, and decides nothing."""
 
@@ -47,26 +45,18 @@ class HoldController(Controller):
     @get("/news")
     async def news(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], after: Text = ""
-    ) -> Response[dict[str, str] | None]:
+    ) -> Response[bytes]:
         """Tell the hold's state as soon as it is no longer `after`; nothing when it stays so for 25 s."""
         who = demand_visitor(request)
         app = services(request)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _NEWS_SECONDS
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        while True:
-            change = asyncio.create_task(app.charts.change(provider_id, max(0, until - loop.time())))
-            try:
-                state = await app.database.fetch_value(booking_queries.held_state, provider_id, hold_id, who.patient_id)
-                if state is None:
-                    raise NotFound
-                if state != after:
-                    return Response({"state": state}, headers=headers)
-                if loop.time() >= until or app.waiting.draining:
-                    return Response(None, status_code=204, headers=headers)
-                await change
-            finally:
-                change.cancel()
+
+        async def look() -> dict[str, str] | None:
+            state = await app.database.fetch_value(booking_queries.held_state, provider_id, hold_id, who.patient_id)
+            if state is None:
+                raise NotFound
+            return None if state == after else {"state": state}
+
+        return news_answer(request, await app.charts.as_soon_as(provider_id, look))
 
     @post()
     async def pay(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
@@ -160,7 +150,6 @@ async def _page(
             headers=_bank_headers(request),
             held=held,
             until=held["deadline"] - CLIENT_MARGIN,
-            day=held["starts_at"].astimezone(ZoneInfo(held["time_zone"])).date(),
             bank=bank if bank in _BANK else "",
             form=form or {},
             error=error,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,7 +25,7 @@ class _Directory(NamedTuple):
     specialities: list[Record]
 
 
-_kept: WeakKeyDictionary[Database, _Directory] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[Database, asyncio.Task[_Directory]] = WeakKeyDictionary()
 
 
 class HomeController(Controller):
@@ -46,13 +47,24 @@ class HomeController(Controller):
 async def _directory(database: Database) -> _Directory:
     """Give what is shown of the directory, at most a minute old: it is the same for everybody and changes rarely."""
     kept = _kept.get(database)
-    if kept is None or time.monotonic() > kept.at + _KEEP_SECONDS:
-        kept = _kept[database] = _Directory(
-            time.monotonic(),
-            await database.fetch(queries.cities, _CITIES_MAX),
-            await database.fetch(queries.specialities, _SPECIALITIES_MAX),
-        )
-    return kept
+    if kept is None or (kept.done() and not _is_fresh(kept)):
+        kept = _kept[database] = asyncio.create_task(_read(database))
+    # Shielded: whoever hangs up must not take it from the others who wait for it.
+    return await asyncio.shield(kept)
+
+
+def _is_fresh(kept: asyncio.Task[_Directory]) -> bool:
+    if kept.cancelled() or kept.exception() is not None:
+        return False
+    return time.monotonic() <= kept.result().at + _KEEP_SECONDS
+
+
+async def _read(database: Database) -> _Directory:
+    return _Directory(
+        time.monotonic(),
+        await database.fetch(queries.cities, _CITIES_MAX),
+        await database.fetch(queries.specialities, _SPECIALITIES_MAX),
+    )
 
 
 def _by_name(language: Language, kind: str, rows: list[Record]) -> list[Record]:

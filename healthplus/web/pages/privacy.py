@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Controller, MediaType, Response, get, post
+from litestar import Controller, Response, get, post
 
 from healthplus.errors import Conflict
 from healthplus.people.consent import CONSENTS, CURRENT
 from healthplus.web import my_data
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.rendering import document, page, see_other
 from healthplus.web.pages.sign_in import signed_out
 from healthplus.web.pages.visitor import demand_visitor, visitor
 from healthplus.web.services import AnyRequest, services
@@ -34,14 +34,10 @@ class PrivacyController(Controller):
     @get("/export")
     async def export(self, request: AnyRequest) -> Response[bytes]:
         held = await my_data.export(services(request), demand_visitor(request, "/privacy").patient_id)
-        return Response(
+        return document(
+            request,
             msgspec.json.format(msgspec.json.encode(held)),
-            media_type=MediaType.JSON,
-            headers={
-                "Cache-Control": "no-store",
-                "Content-Disposition": 'attachment; filename="healthplus-my-data.json"',
-                "X-Content-Type-Options": "nosniff",
-            },
+            headers={"Content-Disposition": 'attachment; filename="healthplus-my-data.json"'},
         )
 
     @post("/sign-out-everywhere")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, MediaType, Response, get
+from litestar import Controller, Response, get
 from litestar.params import FromPath, QueryParameter
 
 from healthplus.errors import NotFound
@@ -15,7 +15,8 @@ from healthplus.web.api.common import ProviderId
 from healthplus.web.api.models import ID_MAX
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
-from healthplus.web.pages.rendering import language_of, page
+from healthplus.web.pages.booking import parsed_number
+from healthplus.web.pages.rendering import document, language_of, page
 from healthplus.web.pages.visitor import site
 from healthplus.web.pages.waiting import queries
 from healthplus.web.pages.wants import window_text
@@ -53,16 +54,10 @@ class QueueReceiptController(Controller):
         ticket: FromPath[str],
         after: Annotated[int, QueryParameter(ge=0, le=ID_MAX, description="The last entry seen.")] = 0,
     ) -> Response[str] | Response[bytes]:
-        number = _number(ticket.removesuffix(".json"))
+        number = parsed_number(ticket.removesuffix(".json"))
         if ticket.endswith(".json") or _prefers_json(request):
             return await _chain(request, provider_id, number, after)
         return await _receipt(request, provider_id, number)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= ID_MAX):
-        raise NotFound
-    return int(text)
 
 
 def _prefers_json(request: AnyRequest) -> bool:
@@ -83,16 +78,14 @@ async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Respon
     verification = Verification(provider_id, row["previous"], before, ticket=number)
     verification.read(entries)
     language, zone = language_of(request), row["time_zone"]
-    told = [Told.of(entry, language, zone) for entry in entries]
-    own = [one for one in told if one.entry.ticket == number]
     return page(
         request,
         "waiting/receipt.html",
         number=number,
         row=row,
         zone=zone,
-        own=own,
-        others=told[-_ENTRIES_SHOWN:],
+        own=[Told.of(entry, language, zone) for entry in entries if entry.ticket == number],
+        others=[Told.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
         first=entries[0],
         last=entries[-1],
         is_cut=entries[-1].entry < row["until"],
@@ -117,11 +110,7 @@ async def _chain(request: AnyRequest, provider_id: int, number: int, after: int)
         head=head["head"],
         next=None if is_all else f"{receipt_path(provider_id, number)}.json?after={entries[-1].entry}",
     )
-    return Response(
-        msgspec.json.encode(chain),
-        media_type=MediaType.JSON,
-        headers={"Cache-Control": "no-cache", "Vary": "Accept", "X-Content-Type-Options": "nosniff"},
-    )
+    return document(request, msgspec.json.encode(chain), headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import jinja2
+import msgspec
 from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 
@@ -39,6 +40,13 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(self), microphone=(), payment=(), usb=()",
     # Whom somebody sees and when is in the address.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Cookie",
+    "X-Content-Type-Options": "nosniff",
+}
+_DOCUMENT_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "Vary": "Cookie",
     "X-Content-Type-Options": "nosniff",
@@ -104,9 +112,35 @@ def page(
     )
 
 
+def document(
+    request: AnyRequest,
+    body: bytes,
+    media_type: str = MediaType.JSON,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """Give what is no page, such as a calendar file; it is kept nowhere unless `headers` say otherwise."""
+    return Response(
+        body,
+        status_code=status,
+        media_type=media_type,
+        headers={**_DOCUMENT_HEADERS, **_transport_security(request), **(headers or {})},
+    )
+
+
+def news_answer(request: AnyRequest, news: object | None, *, status: int = 200) -> Response[bytes]:
+    """Answer a script that waits for news; None: there are none. A process that drains has it ask another one next."""
+    close = {"Connection": "close"} if services(request).waiting.draining else {}
+    if news is None:
+        return document(request, b"", status=204, headers=close)
+    return document(request, msgspec.json.encode(news), status=status, headers=close)
+
+
 def fragment(request: AnyRequest, template: str, **values: object) -> str:
     """Give a template's text in the language of the request's address: of a page, or of a part of one."""
     language, path = split_path(request.url.path)
+    path = f"/{path.lstrip('/')}"  # after two, a link to the page in another language would lead to another host
     if query := request.url.query:
         path += f"?{query}"
     return (

@@ -13,14 +13,15 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import Outcome
 from healthplus.database import Record, load
-from healthplus.errors import BadInput, NotFound, NotFulfilled
+from healthplus.errors import NotFound, NotFulfilled
 from healthplus.reviews.ratings import rate
-from healthplus.web.api.common import ProviderId, actor, checked_instant
+from healthplus.web.api.common import ProviderId, actor
 from healthplus.web.api.paging import PAGE_MAX, window
 from healthplus.web.languages import Language
 from healthplus.web.pages import visit_calendar
 from healthplus.web.pages.addresses import visit_path
-from healthplus.web.pages.rendering import language_of, page, see_other
+from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, site
 from healthplus.web.problems import refusal
 from healthplus.web.services import AnyRequest, services
@@ -100,7 +101,7 @@ class VisitsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
         _, visit = await _mine(request, provider_id, booking_id)
-        return await _move_page(request, visit, _day_of(day))
+        return await _move_page(request, visit, parsed_day(day))
 
     @post(f"{_ONE}/move")
     async def move(
@@ -109,10 +110,9 @@ class VisitsController(Controller):
         who, visit = await _mine(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
-        try:
-            start = checked_instant("start", datetime.fromisoformat(form.get("start", "")))
-        except (ValueError, BadInput):
-            return await _move_page(request, visit, _day_of(day), 422, language.gettext("Choose one of the times."))
+        start = parsed_instant(form.get("start", ""))
+        if start is None:
+            return await _move_page(request, visit, parsed_day(day), 422, language.gettext("Choose one of the times."))
         moved_to = visit_path(provider_id, booking_id, "?moved=1")
         if start == visit["starts_at"] and not visit["needs_rebooking"]:  # by a second click, or by going back
             return see_other(request, moved_to)
@@ -133,15 +133,14 @@ class VisitsController(Controller):
         _, visit = await _mine(request, provider_id, booking_id)
         language = language_of(request)
         url = site(request).url + language.url(visit_path(provider_id, booking_id))
-        return Response(
+        return document(
+            request,
             visit_calendar.calendar_of(visit, url, language),
-            media_type=visit_calendar.MEDIA_TYPE,
+            visit_calendar.MEDIA_TYPE,
             headers={
                 "Cache-Control": "private, no-cache",
                 # Phones then offer to add it to the calendar rather than to keep a file.
                 "Content-Disposition": 'inline; filename="visit.ics"',
-                "Vary": "Cookie",
-                "X-Content-Type-Options": "nosniff",
             },
         )
 
@@ -232,13 +231,6 @@ async def _move_page(
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
-
-
-def _day_of(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _not_changed(outcome: Outcome, language: Language) -> str:

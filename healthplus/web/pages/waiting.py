@@ -6,24 +6,22 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
-from litestar import Controller, MediaType, Response, get, post
-from litestar.params import FromPath, PathParameter, QueryParameter
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
 from healthplus.waiting.waiting_users import Place
-from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ProviderId, actor
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import chart_path, line_path, provider_path, wait_path
-from healthplus.web.pages.rendering import fragment, language_of, page, see_other
+from healthplus.web.pages.rendering import fragment, language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, WHAT, Want, part_of, want_of, window_text
 from healthplus.web.problems import refusal
@@ -31,7 +29,6 @@ from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("waiting.sql"))
 
-ClinicId = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 Day = Annotated[date | None, QueryParameter(description="A day, as in 2026-11-27.")]
 Part = Annotated[str | None, QueryParameter(description="morning, afternoon or evening.")]
 Slots = Annotated[int, QueryParameter(ge=1, le=20, description="Consecutive slots, 1 to 20.")]
@@ -101,10 +98,8 @@ class LineController(Controller):
         line = await _line(request, provider_id, clinic_id)
         want = _want(request, line, day, part, form.get("what", "part"))
         anywhere = "anywhere" in form
-        asked = {"day": want.day.isoformat(), "part": want.part, "n": n, "what": want.what}
-        if anywhere:
-            asked["anywhere"] = 1
-        who = demand_visitor(request, line_path(provider_id, line["provider"], clinic_id, **asked))
+        back_to = line_path(provider_id, line["provider"], clinic_id, **want.asked(n, anywhere))
+        who = demand_visitor(request, back_to)
         wanted = want.window(line["time_zone"])
         outcome, place = await services(request).waiting.join(
             provider_id,
@@ -121,9 +116,16 @@ class LineController(Controller):
             told: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
             told |= {"from": wanted[0].isoformat(), "to": wanted[1].isoformat()} | ({"anywhere": 1} if anywhere else {})
             return see_other(request, "/busy", told)
-        if outcome.code not in ("slot_full", "no_such_slot"):
-            raise refusal(outcome)
         return _line_page(request, provider_id, line, want, n, anywhere=anywhere, refused=outcome)
+
+
+async def refused_wait(
+    request: AnyRequest, place: Record, want: Want, n: int, anywhere: bool, outcome: Outcome
+) -> Response[str]:
+    """Give the page of a line with why it cannot be joined. Raises what no page of ours brings about."""
+    provider_id = place["provider_id"]
+    line = await _line(request, provider_id, place["clinic_id"])
+    return _line_page(request, provider_id, line, want, n, anywhere=anywhere, refused=outcome)
 
 
 class WaitController(Controller):
@@ -167,7 +169,7 @@ class WaitController(Controller):
         """Tell the page's script what is new: nothing but the version when nothing is, 25 seconds later at most."""
         waiting = services(request).waiting
         if (who := visitor(request)) is None:
-            return _json({"over": True}, status=401)
+            return news_answer(request, {"over": True}, status=401)
         if after is None:
             place = await waiting.look(provider_id, ticket_id, who.patient_id)
         else:
@@ -180,8 +182,8 @@ class WaitController(Controller):
             told |= {"state": shown.state, "title": shown.title, "say": shown.said, "position": place.position}
             told["html"] = fragment(request, "waiting/place.html", shown=shown, refused=None)
         if waiting.draining:
-            return _json(told | {"reconnect": True}, headers={"Connection": "close"})
-        return _json(told)
+            told["reconnect"] = True
+        return news_answer(request, told)
 
 
 @dataclass(frozen=True)
@@ -263,9 +265,8 @@ class Shown:
     @property
     def line(self) -> str:
         want = want_of(self.place.wanted_from, self.place.wanted_to, self.zone)
-        asked: dict[str, Any] = {"n": self.place.slots_needed}
-        if want is not None:
-            asked |= {"day": want.day.isoformat(), "part": want.part, "what": want.what}
+        n = self.place.slots_needed
+        asked = {"n": n} if want is None else want.asked(n)
         return line_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **asked)
 
     @property
@@ -330,6 +331,9 @@ def _line_page(
     anywhere: bool,
     refused: Outcome | None = None,
 ) -> Response[str]:
+    if refused is not None and refused.code not in ("slot_full", "no_such_slot"):
+        raise refusal(refused)
+
     def chart(day: date | None = None, start: datetime | None = None) -> str:
         return chart_path(provider_id, line["provider"], line["clinic_id"], day=day, start=start, n=n)
 
@@ -341,6 +345,7 @@ def _line_page(
         status=200 if refused is None else refusal(refused).status,
         provider_id=provider_id,
         line=line,
+        action=line_path(provider_id, line["provider"], line["clinic_id"], day=want.day, part=want.part, n=n),
         want=want,
         choices=[(what, want._replace(what=what).text(language_of(request))) for what in WHAT],
         n=n,
@@ -350,13 +355,4 @@ def _line_page(
         provider=provider_path(provider_id, line["provider"]),
         refused=refused,
         alternatives=[(at, chart(at.astimezone(ZoneInfo(zone)).date(), at)) for at in alternatives],
-    )
-
-
-def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(value),
-        status_code=status,
-        media_type=MediaType.JSON,
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
     )

@@ -27,6 +27,11 @@ class Want(NamedTuple):
             return _at(self.day, begins, zone), _at(self.day, ends, zone)
         return _at(self.day, 0, zone), _at(self.day, 24 * (7 if self.what == "week" else 1), zone)
 
+    def asked(self, slots_needed: int, anywhere: bool = False) -> dict[str, object]:
+        """Give it as the address of a line asks for it; `anywhere`: at any of the provider's clinics."""
+        asked = {"day": self.day.isoformat(), "part": self.part, "n": slots_needed, "what": self.what}
+        return asked | ({"anywhere": 1} if anywhere else {})
+
     def text(self, language: Language) -> str:
         """Say it, as "Any morning time, Tue 24 Nov"."""
         day = language.day(self.day)

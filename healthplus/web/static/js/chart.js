@@ -1,9 +1,8 @@
 // Keeps a chart as it is while others act: texts and classes of what is there change, and nothing comes, goes or moves.
+import { poll } from "./connection.js";
 import { serverNow } from "./countdown.js";
 
 const TELL_EVERY = 30_000;
-const RETRY_FROM = 1000;
-const RETRY_MAX = 15_000;
 
 const form = document.getElementById("chart");
 
@@ -55,6 +54,7 @@ if (form) {
   }
 
   function show(news) {
+    say.version = news.version;
     if (news.shape !== say.shape) {
       document.getElementById("changed").hidden = false;
       return;
@@ -81,30 +81,8 @@ if (form) {
     if (isNewlyFree) document.getElementById("changed").hidden = false;
     document.getElementById("join").hidden = free > 0 || !news.cells.includes("held");
     tell(fill(say.told, { count: free }));
-    say.version = news.version;
     showMinutes();
     showChosen();
-  }
-
-  let isPaused = false;
-  let asking;
-  async function follow() {
-    if (asking) return;
-    asking = new AbortController();
-    let retry = RETRY_FROM;
-    while (!isPaused && document.visibilityState === "visible") {
-      try {
-        const answer = await fetch(`${say.news}&after=${say.version}`, { signal: asking.signal });
-        if (answer.status === 200) show(await answer.json());
-        else if (answer.status !== 204) throw new Error(answer.status);
-        retry = RETRY_FROM;
-      } catch {
-        if (asking.signal.aborted) break;
-        await new Promise((go) => setTimeout(go, retry));
-        retry = Math.min(RETRY_MAX, retry * 2);
-      }
-    }
-    asking = undefined;
   }
 
   form.addEventListener("change", () => {
@@ -114,21 +92,22 @@ if (form) {
     }
     showChosen();
   });
+  const news = poll(async (signal) => {
+    const answer = await fetch(`${say.news}&after=${say.version}`, { signal });
+    if (answer.status === 200) show(await answer.json());
+    else if (answer.status !== 204) throw new Error(answer.status);
+  });
+  let isPaused = false;
   pause.hidden = false;
   const pauseText = pause.textContent;
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.textContent = isPaused ? pause.dataset.goOn : pauseText;
-    if (isPaused) asking?.abort();
-    else follow();
+    if (isPaused) news.off();
+    else news.on();
   });
-  document.addEventListener("visibilitychange", follow);
   // A page that going back shows again is as it was when it was left, also where its hold was made.
-  addEventListener("pageshow", () => {
-    showChosen();
-    follow();
-  });
-  addEventListener("pagehide", () => asking?.abort());
+  addEventListener("pageshow", showChosen);
   setInterval(showMinutes, 5000);
   showMinutes();
 }

@@ -1,4 +1,4 @@
-// Says when the network is gone; what is on the page stays.
+// Says when the network is gone; what is on the page stays. And asks for what is new while there is one.
 const status = document.getElementById("connection");
 
 function tell() {
@@ -8,3 +8,62 @@ function tell() {
 addEventListener("online", tell);
 addEventListener("offline", tell);
 if (!navigator.onLine) tell();
+
+const ASK_EVERY = 1000;
+const PAUSE_MAX = 15_000;
+const STALE_AFTER = 35_000; // an answer comes after 25 s at the latest
+
+/**
+ * Keep calling `ask`, with a signal to give up, while the page is seen: once at a time, never in a rush, less often after
+ * failures (whatever it throws), at once when the network is back. Gives what stops it and has it go on.
+ */
+export function poll(ask) {
+  let turn = 0;
+  let asking;
+  let isOff = false;
+
+  async function goOn() {
+    if (asking || isOff || document.hidden) return;
+    const mine = (turn += 1);
+    let failures = 0;
+    while (mine === turn) {
+      const giveUp = (asking = new AbortController());
+      const dead = setTimeout(() => giveUp.abort(), STALE_AFTER);
+      const due = new Promise((go) => setTimeout(go, Math.min(PAUSE_MAX, ASK_EVERY * 2 ** failures)));
+      try {
+        await ask(giveUp.signal);
+        failures = 0;
+      } catch {
+        failures += 1;
+      }
+      clearTimeout(dead);
+      await due;
+    }
+  }
+
+  function stop() {
+    turn += 1;
+    asking?.abort();
+    asking = undefined;
+  }
+
+  // A tab behind others leaves them the few connections that a browser has.
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : goOn()));
+  addEventListener("pageshow", goOn);
+  addEventListener("pagehide", stop);
+  addEventListener("online", () => {
+    stop();
+    goOn();
+  });
+  goOn();
+  return {
+    off() {
+      isOff = true;
+      stop();
+    },
+    on() {
+      isOff = false;
+      goOn();
+    },
+  };
+}

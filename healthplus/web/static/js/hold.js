@@ -1,8 +1,8 @@
 // Tells of the hold what another tab, the bank or time has done to it, and says aloud how much time is left, rarely.
+import { poll } from "./connection.js";
 import { countDown } from "./countdown.js";
 
 const SPOKEN_AT = [300, 120, 60, 30];
-const RETRY = 3000;
 
 const hold = document.getElementById("hold");
 const spoken = document.getElementById("spoken");
@@ -24,24 +24,14 @@ if (until) {
   });
 }
 
-let asking;
-async function follow() {
-  if (asking || !hold) return;
-  asking = new AbortController();
-  while (document.visibilityState === "visible") {
-    try {
-      const answer = await fetch(`${hold.dataset.news}?after=${hold.dataset.state}`, { signal: asking.signal });
-      // Another answer than "still so" changes all of the page; what was typed is of no more use.
-      if (answer.status === 200) return location.reload();
-      if (answer.status !== 204) throw new Error(answer.status);
-    } catch {
-      if (asking.signal.aborted) break;
-      await new Promise((go) => setTimeout(go, RETRY));
-    }
-  }
-  asking = undefined;
+if (hold) {
+  const news = poll(async (signal) => {
+    const answer = await fetch(`${hold.dataset.news}?after=${hold.dataset.state}`, { signal });
+    if (answer.status === 204) return;
+    if (answer.status !== 200) throw new Error(answer.status);
+    // Another answer than "still so" changes all of the page; what was typed is of no more use. Not reload(), which would
+    // send a form again whose answer this page is.
+    news.off();
+    location.replace(location.pathname);
+  });
 }
-
-document.addEventListener("visibilitychange", follow);
-addEventListener("pageshow", follow);
-addEventListener("pagehide", () => asking?.abort());

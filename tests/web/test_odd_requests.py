@@ -1,0 +1,207 @@
+"""Whatever a browser may send to whatever page: an answer that is no fault of ours, and nothing of it unescaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import cycle, product
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from tests.web.conftest import Client, connect
+from tests.web.phone import Phone
+from tests.web.test_appointments import book
+from tests.web.test_holds import hold, wanted
+from tests.web.test_waits import evening, join
+from tests.web.world import FREE, ONLINE, PROVIDER, World
+
+MARK = "<i>'\"&"
+ODD = (
+    "", "\x00a", MARK, "x" * 3000, f"{1:020}{'9' * 40}", str(2**63), "nan,nan",
+    "9999-12-31T23:59:59-14:00",    "//evil.example", "/\\evil.example", "\r\nX-Evil: y",
+)  # fmt: skip
+BAD_QUERIES = ("%ff%fe=%ff", "day=%ed%a0%80&n=%c0%80", "%zz&%", "day=1&day=2&n=1&n=2&page=1&page=2&after=1&after=2")
+_FORM = "application/x-www-form-urlencoded"
+NO_FORMS = (
+    (_FORM, b"start=%ff%fe&who=%ed%a0%80&key=%ed%a0%80&has=%00"),
+    (_FORM, b"start=\xff&who=\xff&&==&\x00"),
+    (_FORM, b"&".join(b"a%d=" % number for number in range(1500))),
+    ("multipart/form-data", b"--x\r\n"),
+    ("multipart/form-data; boundary=x", b"--x\r\n"),
+    ("multipart/form-data; boundary=x",
+     b'--x\r\nContent-Disposition: form-data; name="start"; filename="a"\r\n\r\n\xff\r\n--x--\r\n'),
+    ("application/json", b"[1]"),
+    ("x", b""),
+)  # fmt: skip
+ODD_HEADERS = (
+    {"Accept": "a;q=x, */;q=9, ,"},
+    {"Accept-Encoding": "gzip;q=x"},
+    {"Cookie": b"session=\xff; verify=\xff; =; ;;"},
+    {"Cookie": f"session={'x' * 5000}; verify=bnVsbA"},
+    {"Origin": "http://[", "Host": "evil.example"},
+    {"Sec-Fetch-Site": b"\xff"},
+)
+
+_FILTERS = (
+    "need", "place", "city", "near", "within", "day", "type", "fee", "gender", "language", "rating", "experience",
+    "sort", "page",
+)  # fmt: skip
+QUERIES: dict[str, tuple[str, ...]] = {
+    "/find": _FILTERS,
+    "/in/{city}": _FILTERS,
+    "/in/{city}/{need}/{locality}": ("day", "near", "language", "page"),
+    "/doctor/{provider_id}/{slug}": ("about", "day"),
+    "/doctor/{provider_id}/{name}/{clinic_id}": ("day", "n", "start"),
+    "/doctor/{provider_id}/{name}/{clinic_id}/news": ("day", "n", "after"),
+    "/doctor/{provider_id}/{slug}/{clinic_id}/line": ("day", "part", "n", "what", "anywhere"),
+    "/doctor/{provider_id}/hold/{hold_id}": ("bank",),
+    "/doctor/{provider_id}/hold/{hold_id}/news": ("after",),
+    "/doctor/{provider_id}/wait/{ticket_id}": ("still",),
+    "/doctor/{provider_id}/wait/{ticket_id}/news": ("after",),
+    "/doctor/{provider_id}/queue/{ticket}": ("after",),
+    "/clinic/{clinic_id}/{slug}": ("page",),
+    "/busy": ("for", "provider", "clinic", "start", "from", "to", "n", "anywhere"),
+    "/verify": ("next",),
+    "/verify/code": ("next",),
+    "/appointments": ("page",),
+    "/appointments/{provider_id}/{booking_id}": ("moved",),
+    "/appointments/{provider_id}/{booking_id}/move": ("day",),
+    "/privacy/withdrawn": ("booked", "given_up"),
+    "/privacy/erased": ("booked", "given_up"),
+}
+FORMS: dict[str, tuple[str, ...]] = {
+    "/doctor/{provider_id}/{name}/{clinic_id}": ("start", "key"),
+    "/doctor/{provider_id}/{slug}/{clinic_id}/line": ("what", "anywhere", "key"),
+    "/doctor/{provider_id}/hold/{hold_id}": ("who", "name", "other", "method", "key"),
+    "/doctor/{provider_id}/wait/{ticket_id}": ("action", "key"),
+    "/appointments/{provider_id}/{booking_id}": ("stars", "key"),
+    "/appointments/{provider_id}/{booking_id}/move": ("start", "key"),
+    "/verify": ("phone", "consent", "key"),
+    "/verify/code": ("code", "again", "key"),
+    "/busy": ("has", "key"),
+}
+
+
+LAST = (
+    "/doctor/{provider_id}/hold/{hold_id}/release",
+    "/sign-out",
+    "/privacy/sign-out-everywhere",
+    "/privacy/withdraw",
+)
+"""Forms that end what the others are about; erasing is refused to whoever has a visit."""
+
+
+class Pages:
+    """The product's pages, in English, and where each is; what stands for a part of an address is in `ids`."""
+
+    def __init__(self, app: Litestar, world: World, ids: dict[str, str]) -> None:
+        self._ids = ids
+        self._fields = {"start": world.at(10), "what": "part", "method": "none"}
+        self._asked = {"/busy": {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}}
+        routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
+        self._routes = {
+            method: sorted(
+                (route.path_format for route in routes if method in route.methods and _is_page(route.path_format)),
+                key=lambda path: path in LAST,
+            )
+            for method in ("GET", "POST")
+        }
+
+    def _at(self, route: str, **odd: str) -> str:
+        return route.format(**{name: quote(value, safe="") for name, value in {**self._ids, **odd}.items()})
+
+    def gets(self) -> Iterator[str]:
+        """Every page; with every odd value of each part of its address, and of whatever it is asked."""
+        for route in self._routes["GET"]:
+            path = self._at(route)
+            yield path
+            parts = re.findall(r"{(\w+)}", route)
+            yield from (self._at(route, **{name: odd}) for name, odd in product(parts, ODD) if odd)
+            yield from (f"{path}?{query}" for query in BAD_QUERIES)
+            for name, odd in product(QUERIES.get(route, ()), ODD):
+                yield f"{path}?{urlencode({**self._asked.get(route, {}), name: odd})}"
+
+    def posts(self) -> Iterator[tuple[str, bytes, str]]:
+        """Every form, as an address, a body and its type: with every odd value of each field, and as no form at all."""
+        for route in self._routes["POST"]:
+            path = f"{self._at(route)}?{urlencode(self._asked.get(route, {}))}"
+            for name, odd in product(FORMS.get(route, ()), ODD):
+                yield path, urlencode({**self._fields, name: odd}).encode(), _FORM
+            yield from ((path, body, kind) for kind, body in NO_FORMS)
+
+    def plain(self) -> Iterator[str]:
+        return map(self._at, self._routes["GET"])
+
+
+def _is_page(path: str) -> bool:
+    return not path.startswith(("/api", "/static", "/hi", "/demo"))
+
+
+@pytest.fixture
+async def pages(app: Litestar, world: World, phone: Phone, asha: Client, bina: Client, chand: Client) -> Pages:
+    """Asha has a visit and a hold, Bina waits."""
+    visit = await book(asha, world, 11)
+    held = await hold(asha, wanted(world, 9))
+    await hold(chand, wanted(world, 18, FREE))
+    wait = await join(bina, evening(world))
+    return Pages(
+        app,
+        world,
+        {
+            "provider_id": str(PROVIDER),
+            "clinic_id": str(ONLINE),
+            "name": "dr-1",
+            "slug": "dr-1",
+            "hold_id": held["id"],
+            "booking_id": visit.rpartition("/")[2],
+            "ticket_id": wait["id"],
+            "ticket": str(wait["number"]),
+            "city": "pune",
+            "need": "doctor",
+            "locality": "baner",
+        },
+    )
+
+
+def check(answer: httpx.Response, asked: object) -> None:
+    assert answer.status_code < 500, (asked, answer.text)
+    assert "x-evil" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff", asked
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin", asked
+    assert "cache-control" in answer.headers, asked
+    assert re.fullmatch(r"/(?!/)[!-~]*", answer.headers.get("location", "/")), (asked, answer.headers)
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        assert MARK not in answer.text, asked
+        # Whatever was asked for, no page leads or sends anything to where it was told to.
+        assert not re.search(r'(href|action)="[^"/]*//+evil', answer.text), asked
+
+
+async def test_nothing_odd_breaks_a_page(app: Litestar, world: World, pages: Pages) -> None:
+    async with connect(app) as http:
+
+        async def ask(method: str, path: str, name: str | None, **options: Any) -> None:
+            headers = {"Cookie": f"session={world.tokens[name]}"} if name else {}
+            answer = await http.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
+            check(answer, (method, path, name, options))
+
+        for path in (
+            "//evil.example",
+            "/hi//evil.example",
+            "/hi/%2Fevil.example/a",
+            "/hi///evil.example?a=//evil.example",
+        ):
+            await ask("GET", f"http://healthplus.test{path}", None)
+        for path, headers in zip(pages.plain(), cycle(ODD_HEADERS), strict=False):
+            await ask("GET", path, None)
+            await ask("GET", path, "asha", headers=headers)
+        for path in pages.gets():
+            await ask("GET", path, "bina" if "/wait/" in path else "asha")
+        for path, body, kind in pages.posts():
+            await ask(
+                "POST", path, "bina" if "/wait/" in path else "asha", content=body, headers={"Content-Type": kind}
+            )
