@@ -24,7 +24,6 @@ from healthplus.ops.bench.waiters import overtaking
 from healthplus.ops.check import violations
 from tests.e2e.crowd import Join, inversions
 
-JOINS = 2000
 CONNECTIONS = 96
 PROCESSES = 3
 PROVIDER, CLINIC = 1, 1
@@ -52,7 +51,7 @@ async def hold_everything(stage: Stage, port: int) -> list[bytes]:
     return requests
 
 
-async def join_all(stage: Stage, port: int) -> list[Join]:
+async def join_all(stage: Stage, port: int, count: int) -> list[Join]:
     """Have everyone want any slot of the shift, as fast as the connections allow."""
     loop = asyncio.get_running_loop()
     wanted = {
@@ -60,7 +59,7 @@ async def join_all(stage: Stage, port: int) -> list[Join]:
         "from": stage.start_of(0),
         "to": stage.start_of(SLOTS_A_SHIFT - 1) + SLOT_TIME,
     }
-    patients = iter(range(1 + SLOTS_A_SHIFT, 1 + SLOTS_A_SHIFT + JOINS))
+    patients = iter(range(1 + SLOTS_A_SHIFT, 1 + SLOTS_A_SHIFT + count))
     joins: list[Join] = []
 
     async def join_some() -> None:
@@ -80,14 +79,14 @@ async def join_all(stage: Stage, port: int) -> list[Join]:
     return joins
 
 
-async def serve_all(stage: Stage, port: int, give_back: list[bytes]) -> None:
+async def serve_all(stage: Stage, port: int, give_back: list[bytes], count: int) -> None:
     """Give every slot back at once; whoever is offered one leaves, so that it goes to the next, until nobody waits."""
     seen = 0
 
     async def leave_some() -> None:
         nonlocal seen
         connection = await connect(port)
-        while seen < JOINS:
+        while seen < count:
             if not offered:
                 await asyncio.sleep(0.002)
                 continue
@@ -133,21 +132,22 @@ async def keep_present(database: Database) -> None:
 
 
 @pytest.mark.timeout(150)
-async def test_two_thousand_are_served_in_order(new_server: tuple[str, Path]) -> None:
-    async with prepared_stage(*new_server, 1, SLOTS_A_SHIFT + JOINS) as stage:
+@pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
+async def test_thousands_are_served_in_order(new_server: tuple[str, Path], count: int) -> None:
+    async with prepared_stage(*new_server, 1, SLOTS_A_SHIFT + count) as stage:
         await stage.database.execute(queries.keep_one_shift, stage.first_shift)
         async with running_app(stage, PROCESSES) as port:
             give_back = await hold_everything(stage, port)
-            joins = await join_all(stage, port)
+            joins = await join_all(stage, port, count)
             present = asyncio.create_task(keep_present(stage.database))
-            await serve_all(stage, port, give_back)
+            await serve_all(stage, port, give_back, count)
             present.cancel()
         rows = await stage.database.fetch(
             """SELECT number FROM booking.event JOIN booking.ticket USING (provider_id, ticket_id)
             WHERE kind = 'offered' ORDER BY seq"""
         )
-        assert [row["number"] for row in rows] == list(range(1, JOINS + 1))
-        assert sorted(join.number for join in joins) == list(range(1, JOINS + 1))
+        assert [row["number"] for row in rows] == list(range(1, count + 1))
+        assert sorted(join.number for join in joins) == list(range(1, count + 1))
         assert inversions(joins) == []
         assert await violations(stage.database) == []
     overtaken, by_ms = overtaking([(join.sent, join.number) for join in joins])

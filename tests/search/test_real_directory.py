@@ -20,6 +20,7 @@ async def names(db: Database, asked: Asked) -> list[str]:
     return [row["name"] for row in await find(db, asked, 0, 500)]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not REAL.exists(), reason="the hospital directory is not there")
 async def test_hospitals_are_found(db: Database) -> None:
     await import_csv(db, REAL)

@@ -129,6 +129,7 @@ def test_what_an_error_costs() -> None:
         assert 0 < edit_cost(*likely) < edit_cost(*unlikely)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not REAL.exists(), reason="the hospital directory is not here")
 async def test_the_real_directory(db: Database) -> None:
     await import_csv(db, REAL)

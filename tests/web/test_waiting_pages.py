@@ -52,9 +52,11 @@ async def hold(client: Client, world: World, at: str, clinic_id: int = FREE) -> 
 async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, asha: Client, day: str) -> None:
     bina, chand, nobody = Person(app, world, "bina"), Person(app, world, "chand"), connect(app)
     path = f"{FREE_LINE}?day={day}&part=evening&n=1"
+    assert "1 time is free now" in (await bina.get(path)).text
     held = await hold(asha, world, world.at(18))
     form = await bina.get(path)
     assert form.status_code == 200
+    assert "free now" not in form.text
     for said in ("Any evening time", "Nobody waits here now: you would be number 1", "Too few people", "other clinics"):
         assert said in form.text
     # Whoever is not signed in is led back with what they chose.

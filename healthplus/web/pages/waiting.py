@@ -20,6 +20,7 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.waiting.waiting_users import Place
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
 from healthplus.web.languages import N_, Language
+from healthplus.web.live import Asked
 from healthplus.web.pages.addresses import chart_path, line_path, provider_path, wait_path
 from healthplus.web.pages.rendering import fragment, language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, visitor
@@ -82,7 +83,9 @@ class LineController(Controller):
     ) -> Response[str]:
         line = await _line(request, provider_id, clinic_id)
         want = _want(request, line, day, part, request.query_params.get("what", "part"))
-        return _line_page(request, provider_id, line, want, n, anywhere="anywhere" in request.query_params)
+        anywhere = "anywhere" in request.query_params
+        free = await _free_starts(request, provider_id, line, want, n)
+        return _line_page(request, provider_id, line, want, n, anywhere=anywhere, free=free)
 
     @post()
     async def join(
@@ -321,6 +324,15 @@ def _want(request: AnyRequest, line: Record, day: date | None, part: str | None,
     return want
 
 
+async def _free_starts(request: AnyRequest, provider_id: int, line: Record, want: Want, n: int) -> int:
+    """Count what of the day wanted can be had without waiting."""
+    zone = line["time_zone"]
+    asked = Asked(provider_id, line["clinic_id"], want.day, want.day, n, zone)
+    begins, ends = want.window(zone)
+    chart = await services(request).charts.chart(asked)
+    return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
+
+
 def _line_page(
     request: AnyRequest,
     provider_id: int,
@@ -330,6 +342,7 @@ def _line_page(
     *,
     anywhere: bool,
     refused: Outcome | None = None,
+    free: int = 0,
 ) -> Response[str]:
     if refused is not None and refused.code not in ("slot_full", "no_such_slot"):
         raise refusal(refused)
@@ -352,6 +365,7 @@ def _line_page(
         anywhere=anywhere,
         odds=Odds.of(line["position"], line),
         chart=chart(want.day),
+        free=free,
         provider=provider_path(provider_id, line["provider"]),
         refused=refused,
         alternatives=[(at, chart(at.astimezone(ZoneInfo(zone)).date(), at)) for at in alternatives],
