@@ -66,7 +66,7 @@ async def live_through(stage: Stage, deaths: Callable[[], Awaitable[object]]) ->
     return promises
 
 
-async def app_processes_die(stage: Stage, kills: int) -> None:
+async def app_processes_die(stage: Stage, kills: int, late_seconds_max: float) -> None:
     killed: list[int] = []
 
     async def kill() -> None:
@@ -84,18 +84,19 @@ async def app_processes_die(stage: Stage, kills: int) -> None:
     assert {kind for _, kind, _ in promises.events} >= {"booked", "cancelled", "released", "accepted", "waiting"}
     late = await latest_lapse_seconds(stage.database)
     print(f"latest lapse {late:.3f} s after its time")
-    assert late <= 2
+    assert late <= late_seconds_max
 
 
 @pytest.mark.timeout(120)
 async def test_five_app_processes_die(stage: Stage) -> None:
-    await app_processes_die(stage, 5)
+    # Other tests keep the machine busy meanwhile, and each death leaves the other processes with all the work.
+    await app_processes_die(stage, 5, late_seconds_max=6)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_thirty_app_processes_die(stage: Stage) -> None:
-    await app_processes_die(stage, 30)
+    await app_processes_die(stage, 30, late_seconds_max=2)
 
 
 async def database_dies(new_server: tuple[str, Path], kills: int) -> None:

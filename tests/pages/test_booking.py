@@ -99,7 +99,7 @@ async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(stage:
     gone, *_, last = map(datetime.fromisoformat, await starts(page))
     await database.execute(leave, chart.provider_id, gone, gone + timedelta(minutes=1))
     await hold_by_other(stage, chart, last.isoformat())
-    await expect(page.locator("#restructured")).to_be_visible(timeout=3000)
+    await expect(page.locator("#changed")).to_be_visible(timeout=3000)
     asked.clear()
     await page.wait_for_timeout(2000)
     assert len(asked) <= 2

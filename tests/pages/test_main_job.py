@@ -49,7 +49,7 @@ class Person:
     async def join(self) -> None:
         """Be told that all is held, and wait for it (step 7's last)."""
         await expect(self.page.locator(".slot")).to_have_class("slot held")
-        await self.page.locator(".day").get_by_role("link", name="Join the line").first.click()
+        await self.page.get_by_role("link", name="Join the line").first.click()
         await self.stage.press("Join the line")
         await self.page.wait_for_url("**/wait/*")
 
@@ -149,7 +149,7 @@ async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -
         # Leaving the line leads on to other doctors.
         await bina.page.get_by_role("button", name="Leave the line").click()
         await bina.sees("You left the line")
-        await bina.page.get_by_role("link", name="Other doctors").click()
+        await bina.page.get_by_role("link", name="Look for others").click()
         await expect(bina.page.locator(".provider").first).to_be_visible()
 
 
@@ -202,10 +202,10 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
                 await phone.page.locator(".slot.free input").check()
                 await phone.page.locator(".bar button").click()
                 await phone.page.wait_for_url("**/hold/*")
-        await second.page.locator(".day").get_by_role("link", name="Join the line").first.click()
+        await second.page.get_by_role("link", name="Join the line").first.click()
         await second.press("Join the line")
         await expect(second.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
-        await first.press("Give it back")
+        await first.press("Release it")
         await expect(second.page.get_by_role("heading", level=1)).to_contain_text("It’s your turn", timeout=8000)
 
 
