@@ -30,7 +30,7 @@ test-long: $(INSTALLED)
 # Every page and state, into the folder screenshots.
 screenshots: $(INSTALLED) browser
 	rm -rf screenshots
-	.venv/bin/pytest -m screenshots --numprocesses 0
+	.venv/bin/pytest -m screenshots --numprocesses 2
 
 # What the tests of the pages look at them with; the fonts are for Hindi.
 browser:

@@ -18,7 +18,7 @@ from healthplus.ops.demo_data import DemoData
 from healthplus.people.patients import add_patient
 from healthplus.web.languages import LANGUAGES
 
-NARROW, WIDE = 360, 1280
+NARROWEST, NARROW, WIDE = 320, 360, 1280
 Scheme = Literal["light", "dark"]
 
 _AXE = (files("axe_playwright_python") / "axe.min.js").read_text()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser
 
-from tests.pages.stage import NARROW, WIDE, Product, Stage
+from tests.pages.stage import NARROW, NARROWEST, WIDE, Product, Stage
 from tests.pages.states import STATES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,7 +34,7 @@ async def test_no_violations(product: Product, browser: Browser, number: int, na
     ) as stage:
         await STATES[name](stage)
         assert await stage.violations() == []
-        for width in (320, NARROW, WIDE):
+        for width in (NARROWEST, NARROW, WIDE):
             await stage.page.set_viewport_size({"width": width, "height": 800})
             assert await stage.overflow() == 0
         assert stage.faults == []

@@ -119,12 +119,23 @@ async def test_paused_updates_wait(stage: Stage) -> None:
     await expect(stage.page.locator(slot(stage.page, first))).to_contain_text("held", timeout=2000)
 
 
-async def test_hold_and_pay_by_keyboard_alone(stage: Stage) -> None:
+@pytest.mark.timeout(90)
+async def test_from_the_start_to_a_visit_by_keyboard_alone(stage: Stage) -> None:
     await stage.patient()
     page = stage.page
-    chart = await a_chart(stage, days_ahead=20, offset=10)
-    await clear(stage, chart)
-    await stage.go(chart.path())
+    chart = await a_chart(stage, offset=10)
+    await stage.go("/")
+    await tab_to(page, "document.activeElement.id === 'need'")
+    await page.keyboard.type(chart.name)
+    await page.keyboard.press("Escape")  # suggestions
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/find?*")
+    # One of the next free times there.
+    await tab_to(
+        page, f"/[/]doctor[/]{chart.provider_id}[/].*[/]{chart.clinic_id}[?]/.test(document.activeElement.href ?? '')"
+    )
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/doctor/*/*/*?*")
     await tab_to(page, "document.activeElement.name === 'start'")
     for _ in range(3):
         await page.keyboard.press("ArrowRight")

@@ -22,6 +22,7 @@ from healthplus.web.pages import visit_calendar
 from healthplus.web.pages.addresses import visit_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
 from healthplus.web.pages.rendering import document, language_of, page, see_other
+from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, site
 from healthplus.web.problems import refusal
 from healthplus.web.services import AnyRequest, services
@@ -33,7 +34,6 @@ _WEEK = timedelta(days=7)
 _STARS_MAX = 5
 
 Day = Annotated[str, QueryParameter(max_length=40)]
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=PAGE_MAX)]
 
 _ONE = "/{provider_id:int}/{booking_id:uuid}"
 
@@ -42,8 +42,9 @@ class VisitsController(Controller):
     path = "/appointments"
 
     @get()
-    async def list_mine(self, request: AnyRequest, number: PageNumber = 1) -> Response[str]:
+    async def list_mine(self, request: AnyRequest) -> Response[str]:
         patient_id = demand_visitor(request).patient_id
+        number = page_number(request.query_params.get("page"))
         database = services(request).database
         past = await database.fetch(queries.past, patient_id, *window(number, _PAST_VISITS))
         is_first = number == 1
