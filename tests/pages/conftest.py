@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from healthplus.database import Database
 from healthplus.ops.demo_data import Scale, create_demo_data
@@ -89,6 +89,7 @@ async def browser() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.fail("The tests of the pages need Chromium: install Debian's packages chromium and fonts-lohit-deva.")
+    expect.set_options(timeout=15_000)  # other tests keep the machine busy
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

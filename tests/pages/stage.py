@@ -91,7 +91,7 @@ class Stage:
             java_script_enabled=scripts,
             reduced_motion="reduce",
         )
-        context.set_default_timeout(5000)
+        context.set_default_timeout(15_000)
         try:
             stage = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
             stage.page.on("pageerror", lambda error: stage.faults.append(str(error)))
