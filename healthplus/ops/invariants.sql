@@ -213,8 +213,8 @@ WHERE NOT EXISTS (SELECT FROM people.patient WHERE patient.patient_id = booking.
     OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
 
 -- name: scarce_days
--- Of each day on which something is taken, the book's last free slot is what booking.scarce_day says, unless a hold has lapsed
--- unsettled.
+-- Of each day of ten years on which something is taken, the book's last free slot is what booking.scarce_day says, unless a hold
+-- has lapsed unsettled.
 WITH place AS (
     SELECT provider_id, clinic_id, time_zone
     FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
@@ -237,7 +237,7 @@ CROSS JOIN LATERAL booking.last_of_day(
     provider_id, clinic_id,
     tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone), now_at) AS last
 LEFT JOIN booking.scarce_day AS noted USING (provider_id, clinic_id, day)
-WHERE day > (now_at AT TIME ZONE time_zone)::date
+WHERE day > (now_at AT TIME ZONE time_zone)::date AND day < (now_at AT TIME ZONE time_zone)::date + 3650
     AND (noted.day IS NOT NULL, noted.last_free_at) IS DISTINCT FROM (
         last.last_at IS DISTINCT FROM last.free_at, CASE WHEN last.last_at IS DISTINCT FROM last.free_at THEN last.free_at END)
     AND NOT EXISTS (

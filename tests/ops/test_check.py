@@ -109,3 +109,14 @@ async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> 
     await db.execute(FAULTS[invariant])
     found = await violations(db) + await violations(db, counters)
     assert invariant in {violation.invariant for violation in found}
+
+
+@pytest.mark.parametrize("days", [410, 4000])
+async def test_a_leave_of_years_breaks_nothing(db: Database, days: int) -> None:
+    clinic = await make_clinic(db, await make_city(db))
+    provider = await make_provider(db, {clinic: (50000, "online")}, max_booking_days=366)
+    await make_shift(db, provider, clinic, 1, time(9), time(12), 30)
+    now = datetime.now(UTC)
+    outcome = await Book(db).add_leave(provider, None, now + timedelta(days=3), now + timedelta(days=days), "", "test")
+    assert outcome.code == "changed"
+    assert await violations(db) == []

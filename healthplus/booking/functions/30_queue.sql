@@ -160,7 +160,7 @@ BEGIN
             JOIN place ON leave.clinic_id IS NULL OR leave.clinic_id = place.clinic_id
             CROSS JOIN LATERAL generate_series(
                 (greatest(lower(leave.during), p_now) AT TIME ZONE time_zone)::date,
-                (least(upper(leave.during), p_now + interval '400 days') AT TIME ZONE time_zone)::date, interval '1 day') AS on_day
+                (least(upper(leave.during), p_now + interval '10 years') AT TIME ZONE time_zone)::date, interval '1 day') AS on_day
             WHERE p_everything AND leave.provider_id = p_provider_id
         )
         SELECT clinic_id, day, free_at, last_at IS DISTINCT FROM free_at AND upper(whole_day) > p_now AS is_scarce
