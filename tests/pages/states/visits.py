@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import urllib.request
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from healthplus.booking.book import Book, Outcome
 from healthplus.people.patients import add_patient
@@ -31,17 +29,7 @@ async def unpaid(stage: Stage) -> str:
 
 
 async def pay(stage: Stage, patient: Patient, held: Outcome) -> str:
-    provider_id = stage.product.data.two_clinics_doctor_id
-    request = urllib.request.Request(  # noqa: S310
-        f"{stage.product.url}/api/v1/providers/{provider_id}/holds/{held.booking_id}/payment",
-        json.dumps({"method": "sandbox-ok"}).encode(),
-        {
-            "Authorization": f"Bearer {patient.token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": str(uuid4()),
-        },
-    )
-    await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())  # noqa: S310
+    await stage.pay(patient, held)
     await money_is(stage, held.booking_id, "captured")
     return path_of(stage, held)
 
@@ -167,7 +155,7 @@ async def move_taken(stage: Stage) -> None:
     provider_id = stage.product.data.two_clinics_doctor_id
     held = await book.hold(provider_id, slot["clinic_id"], slot["starts_at"], 1, other, "test")
     assert held.booking_id is not None
-    await book.confirm(provider_id, held.booking_id, other, "test", "test")
+    await stage.book_for_other(provider_id, held.booking_id, other)
     await stage.press("Move it here")
 
 

@@ -165,7 +165,7 @@ async def line_full(stage: Stage) -> None:
     scene = await Scene.make(stage)
     await stage.patient()
     await stage.go(scene.line)
-    await scene.book.confirm(scene.provider_id, scene.hold_id, scene.holder, "test", "test")
+    await stage.book_for_other(scene.provider_id, scene.hold_id, scene.holder)
     await stage.press("Join the line")
 
 
@@ -228,7 +228,7 @@ async def lapsed(stage: Stage) -> None:
 async def full(stage: Stage) -> None:
     waiting = await wait(stage)
     scene = waiting.scene
-    await scene.book.confirm(scene.provider_id, scene.hold_id, scene.holder, "test", "test")
+    await stage.book_for_other(scene.provider_id, scene.hold_id, scene.holder)
     await scene.book.settle(scene.provider_id)
     await stage.go(waiting.path)
 
