@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from litestar import Litestar, Router
 from litestar.datastructures import ResponseHeader, State
@@ -154,50 +154,62 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()
-        tasks = [
-            asyncio.create_task(_keep_running(run))
-            for run in (
-                ActiveReservations(database, book).run,
-                waiting.run,
-                charts.run,
-                hints.run,
-                payments.captures.run,
-                payments.learning.run,
-                notices.run,
-                codes.run,
-                clock.run,
-                WordLearning(database).run,
-            )
-        ]
-        loop = asyncio.get_running_loop()
+        runs = (
+            ActiveReservations(database, book).run,
+            waiting.run,
+            charts.run,
+            hints.run,
+            payments.captures.run,
+            payments.learning.run,
+            notices.run,
+            codes.run,
+            clock.run,
+            WordLearning(database).run,
+        )
+        await stack.enter_async_context(_background(runs))
+        stack.push_async_callback(code_messages.drain)
+        stack.enter_context(_on_drain(waiting.drain, charts.drain))
+        yield Services(
+            database=database,
+            browse=Browse(database),
+            book=book,
+            charts=charts,
+            waiting=waiting,
+            payments=payments,
+            tokens=tokens,
+            clock=clock,
+            patients=Patients(database, secret, tokens),
+            codes=codes,
+            code_messages=code_messages,
+            proxies=TrustedProxies(settings.trusted_proxies),
+        )
 
-        def drain() -> None:
-            waiting.drain()
-            charts.drain()
 
-        # Sent before the signal to end, which waits for requests under way and so for long polls.
-        loop.add_signal_handler(DRAIN_SIGNAL, drain)
-        try:
-            yield Services(
-                database=database,
-                browse=Browse(database),
-                book=book,
-                charts=charts,
-                waiting=waiting,
-                payments=payments,
-                tokens=tokens,
-                clock=clock,
-                patients=Patients(database, secret, tokens),
-                codes=codes,
-                code_messages=code_messages,
-                proxies=TrustedProxies(settings.trusted_proxies),
-            )
-        finally:
-            loop.remove_signal_handler(DRAIN_SIGNAL)
-            await code_messages.drain()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+@contextlib.asynccontextmanager
+async def _background(runs: Iterable[Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_keep_running(run)) for run in runs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _on_drain(*drains: Callable[[], None]) -> Iterator[None]:
+    """Have long polls answered when this process is about to be told to end, which waits for requests under way."""
+    loop = asyncio.get_running_loop()
+
+    def drain() -> None:
+        for one in drains:
+            one()
+
+    loop.add_signal_handler(DRAIN_SIGNAL, drain)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(DRAIN_SIGNAL)
 
 
 async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:

@@ -27,6 +27,22 @@ Scheme = Literal["light", "dark"]
 
 _AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_SMALL_TARGETS = """() => {
+    const small = [];
+    for (const element of document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")) {
+        const pressed = element.closest(".slot, .choice, label") ?? element;
+        const box = pressed.getBoundingClientRect();
+        if (!box.width || element.closest(".skip") || getComputedStyle(element).visibility === "hidden") continue;
+        const over = getComputedStyle(pressed, "::after");
+        const more = over.content !== "none" && over.position === "absolute" ? -2 * parseFloat(over.top) || 0 : 0;
+        const isInText = element.matches("a") && getComputedStyle(element).display === "inline";
+        const least = isInText ? 24 : 44;
+        // A line of text is a little less high than what it takes of the page.
+        const height = isInText ? parseFloat(getComputedStyle(element).lineHeight) : box.height + more;
+        if (height < least - 0.5 || (!isInText && box.width + more < least - 2)) small.push(element.outerHTML);
+    }
+    return small;
+}"""
 _serial = itertools.count(1)
 
 
@@ -128,10 +144,15 @@ class Stage:
         return f"+9198{next(_serial):04}3210"
 
     async def free_slots(self, provider_id: int) -> list[Record]:
-        """Give slots from tomorrow on that can be had now."""
-        now: datetime = await self.product.database.fetch_value("SELECT public.app_now()")
-        chart = await Book(self.product.database).chart(
-            provider_id, None, now + timedelta(days=1), now + timedelta(days=4), 1, None
+        """Give slots from tomorrow on that can be had now, where visits are paid for online."""
+        database = self.product.database
+        now: datetime = await database.fetch_value("SELECT public.app_now()")
+        clinic_id = await database.fetch_value(
+            "SELECT min(clinic_id) FROM directory.provider_clinic WHERE provider_id = $1 AND funding = 'online'",
+            provider_id,
+        )
+        chart = await Book(database).chart(
+            provider_id, clinic_id, now + timedelta(days=1), now + timedelta(days=4), 1, None
         )
         return [slot for slot in chart if slot["fits"]]
 
@@ -182,6 +203,14 @@ class Stage:
             for violation in found["violations"]
             for node in violation["nodes"]
         ]
+
+    async def small_targets(self) -> list[str]:
+        """Give what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.
+
+        A choice and a slot are pressed anywhere on them, and a pseudo-element may be laid over more than is drawn.
+        """
+        found: list[str] = await self.page.evaluate(_SMALL_TARGETS)
+        return found
 
     async def overflow(self) -> int:
         """Give by how many pixels the page is wider than its window."""

@@ -37,4 +37,6 @@ async def test_no_violations(product: Product, browser: Browser, number: int, na
         for width in (NARROWEST, NARROW, WIDE):
             await stage.page.set_viewport_size({"width": width, "height": 800})
             assert await stage.overflow() == 0
+            if width != NARROWEST:
+                assert await stage.small_targets() == []
         assert stage.faults == []

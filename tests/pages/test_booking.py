@@ -129,13 +129,10 @@ async def test_from_the_start_to_a_visit_by_keyboard_alone(stage: Stage) -> None
     await stage.go("/")
     await tab_to(page, "document.activeElement.id === 'need'")
     await page.keyboard.type(chart.name)
-    await page.keyboard.press("Escape")  # suggestions
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/find?*")
-    # One of the next free times there.
-    await tab_to(
-        page, f"/[/]doctor[/]{chart.provider_id}[/].*[/]{chart.clinic_id}[?]/.test(document.activeElement.href ?? '')"
-    )
+    # One of the next free times, at whichever clinic they are.
+    await tab_to(page, f"/[/]doctor[/]{chart.provider_id}[/].*[/][0-9]+[?]/.test(document.activeElement.href ?? '')")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/doctor/*/*/*?*")
     await tab_to(page, "document.activeElement.name === 'start'")
@@ -264,6 +261,35 @@ async def test_what_the_bank_says_is_said(stage: Stage) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Paying for")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked", timeout=15_000)
     assert stage.faults == []
+
+
+async def test_how_much_time_is_left_is_said_rarely(stage: Stage) -> None:
+    """At 5:00, 2:00, 1:00 and 0:30, and at the end; the countdown itself is silent."""
+    await stage.go(await held(stage))
+    page = stage.page
+    await page.route("**/news?*", lambda route: route.abort())
+    spoken = page.locator("#spoken")
+    await expect(page.get_by_role("timer")).to_have_count(1)
+    await expect(spoken).to_have_text("5:00 left to book.")
+    for left, said in (
+        (250, "5:00 left"),
+        (119, "2:00 left"),
+        (80, "2:00 left"),
+        (59, "1:00 left"),
+        (29, "0:30 left"),
+        (0, "over"),
+    ):
+        await page.evaluate(
+            """left => {
+                window.now ??= Date.now;
+                const until = Date.parse(document.querySelector("[data-countdown=hold]").dataset.until);
+                const by = until - left * 1000 - window.now();
+                Date.now = () => window.now() + by;
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            left,
+        )
+        await expect(spoken).to_contain_text(said)
 
 
 async def test_a_hold_that_ran_out_can_be_had_again(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 from healthplus.web.live import Asked, Charts
-from tests.web.conftest import connect
+from tests.web.window import Window
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
 PROMPTLY_SECONDS = 4
@@ -25,36 +25,13 @@ PROMPTLY_SECONDS = 4
 CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
 
 
-class Window:
-    """A browser's cookies, without a browser; forms get a new key each unless told which."""
-
-    def __init__(self, app: Litestar, token: str | None) -> None:
-        self.http = connect(app)
-        self._headers = {"Cookie": f"session={token}"} if token else {}
-        self._keys = 0
-
-    async def get(self, path: str) -> httpx.Response:
-        return await self.http.get(path, headers=self._headers)
-
-    async def post(
-        self, path: str, form: dict[str, str] | None = None, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
-        self._keys += 1
-        form = {"key": f"key-{self._keys}", **(form or {})}
-        return await self.http.post(path, data=form, headers={**self._headers, **(headers or {})})
-
-    async def switch(self, path: str) -> httpx.Response:
-        """Send the form of the page of a clash."""
-        page = await self.get(path)
-        return await self.post(path, dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text)))
-
-    async def hold(self, world: World, hour: int = 10, path: str = CHART) -> str:
-        """Hold a slot of the world's day; give where its page is."""
-        held = await self.post(f"{path}?day={_day(world)}", {"start": world.at(hour)})
-        assert held.status_code == 303, held.text
-        location = held.headers["location"]
-        assert f"/doctor/{PROVIDER}/hold/" in location, location
-        return str(location)
+async def hold(window: Window, world: World, hour: int = 10, path: str = CHART) -> str:
+    """Hold a slot of the world's day; give where its page is."""
+    held = await window.post(f"{path}?day={_day(world)}", {"start": world.at(hour)})
+    assert held.status_code == 303, held.text
+    location = held.headers["location"]
+    assert f"/doctor/{PROVIDER}/hold/" in location, location
+    return str(location)
 
 
 def _day(world: World) -> str:
@@ -73,11 +50,11 @@ def bina(app: Litestar, world: World) -> Window:
 
 @pytest.fixture
 def nobody(app: Litestar) -> Window:
-    return Window(app, None)
+    return Window(app)
 
 
 async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Window, nobody: Window) -> None:
-    path = await asha.hold(world)
+    path = await hold(asha, world)
     assert (await asha.get(path)).status_code == 200
     for address in (path, f"{path}/news?after=reserved"):
         assert (await bina.get(address)).status_code == 404
@@ -90,6 +67,18 @@ async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Wind
         crossed = await asha.post(address, headers={"Sec-Fetch-Site": "cross-site"})
         assert crossed.status_code == 403
     assert "is held for you" in (await asha.get(path)).text
+
+
+async def test_a_form_sent_again_changes_nothing_more(world: World, asha: Window) -> None:
+    path, form = f"{CHART}?day={_day(world)}", {"start": world.at(10), "key": "once"}
+    first, second = await asha.post(path, form), await asha.post(path, form)
+    assert first.headers["location"] == second.headers["location"]
+    # Nor under a new key, as after going back; another time moves what is held.
+    assert (await asha.post(path, {"start": world.at(10)})).headers["location"] == first.headers["location"]
+    kinds = "SELECT kind FROM booking.event WHERE booking_id IS NOT NULL ORDER BY seq"
+    assert [row["kind"] for row in await world.database.fetch(kinds)] == ["reserved"]
+    assert (await asha.post(path, {"start": world.at(11)})).headers["location"] == first.headers["location"]
+    assert [row["kind"] for row in await world.database.fetch(kinds)] == ["reserved", "moved"]
 
 
 async def test_who_is_not_signed_in_finds_the_chosen_time_again(world: World, nobody: Window) -> None:
@@ -144,7 +133,7 @@ async def test_nobodys_addresses(asha: Window) -> None:
 
 
 async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha: Window) -> None:
-    page = await asha.get(await asha.hold(world))
+    page = await asha.get(await hold(asha, world))
     policy = page.headers["content-security-policy"]
     [allowed] = [part for part in policy.split("; ") if part.startswith("form-action")]
     assert allowed.startswith("form-action 'self' http://127.0.0.1:")
@@ -161,7 +150,7 @@ async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha
 )
 async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: World, asha: Window) -> None:
     hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
-    path = await asha.hold(world, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
+    path = await hold(asha, world, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
     assert said in (await asha.get(path)).text
     form = {"who": "other", "other": "  Tara  ", "method": "sandbox-ok"}
     paid = await asha.post(path, form)
@@ -174,11 +163,11 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: Wo
     count = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE visit_for = 'Tara'")
     assert count == 1
     # Who was booked for once is offered again.
-    assert "for:Tara" in (await asha.get(await asha.hold(world, 11))).text
+    assert "for:Tara" in (await asha.get(await hold(asha, world, 11))).text
 
 
 async def test_names_that_cannot_be(world: World, asha: Window) -> None:
-    path = await asha.hold(world)
+    path = await hold(asha, world)
     for form in (
         {"who": "other", "other": ""},
         {"who": "other", "other": "x" * 201},
@@ -196,7 +185,7 @@ async def test_names_that_cannot_be(world: World, asha: Window) -> None:
 
 async def test_names_go_with_whom_they_belong_to(world: World, asha: Window) -> None:
     """Erasing a patient erases those they booked for."""
-    path = await asha.hold(world)
+    path = await hold(asha, world)
     await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
     await attend(world, path)
     await world.database.execute("UPDATE people.patient SET phone = '+919800000000' WHERE name = 'asha'")
@@ -212,7 +201,7 @@ async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Wind
     asking = asyncio.create_task(bina.get(f"{path}&after={first['version']}"))
     await asyncio.sleep(0.2)
     assert not asking.done()
-    await asha.hold(world, 10)
+    await hold(asha, world, 10)
     async with asyncio.timeout(PROMPTLY_SECONDS):
         answer = await asking
     news: dict[str, Any] = answer.json()
@@ -240,7 +229,7 @@ async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -
 
 
 async def test_news_of_a_hold(world: World, asha: Window) -> None:
-    path = await asha.hold(world)
+    path = await hold(asha, world)
     asking = asyncio.create_task(asha.get(f"{path}/news?after=reserved"))
     await asyncio.sleep(0.2)
     assert not asking.done()
@@ -293,10 +282,10 @@ async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
 
 
 async def test_who_watches_is_let_go_when_the_process_is_to_end(world: World, asha: Window) -> None:
-    hold = await asha.hold(world)
+    held = await hold(asha, world)
     path = f"{CHART}/news?day={_day(world)}"
     version = (await asha.get(path)).json()["version"]
-    paths = (f"{path}&after={version}", f"{hold}/news?after=reserved")
+    paths = (f"{path}&after={version}", f"{held}/news?after=reserved")
     watching = [asyncio.create_task(asha.get(path)) for path in paths]
     await asyncio.sleep(0.2)
     os.kill(os.getpid(), DRAIN_SIGNAL)
@@ -326,14 +315,14 @@ async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> Non
 
 
 async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:
-    await asha.hold(world, 10)
-    await bina.hold(world, 11)
+    await hold(asha, world, 10)
+    await hold(bina, world, 11)
     busy = await asha.post(f"/doctor/{OTHER_PROVIDER}/dr-2/{ONLINE}?day={_day(world)}", {"start": world.at(9)})
     assert busy.headers["location"].startswith("/busy?for=hold")
     page = await asha.get(busy.headers["location"])
     assert "You already hold 10:00 am" in page.text
     wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
-    lost = await asha.switch(f"/busy?{urlencode(wanted)}")
+    lost = await asha.fill(f"/busy?{urlencode(wanted)}")
     assert lost.status_code == 409
     assert "Someone took 11:00 am as you chose. These are free:" in lost.text
     # With nothing in the way, the clash is none.
@@ -342,7 +331,7 @@ async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bin
 
 
 async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, asha: Window) -> None:
-    first = await asha.hold(world, 10)
+    first = await hold(asha, world, 10)
     wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
     path = f"/busy?{urlencode(wanted)}"
     page = await asha.get(path)
@@ -360,12 +349,12 @@ async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, 
 
 
 async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, asha: Window, bina: Window) -> None:
-    booked = await bina.hold(world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    booked = await hold(bina, world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await bina.post(booked, {"name": "Bina"})
-    await asha.hold(world, 10)
+    await hold(asha, world, 10)
     line = {"for": "line", "provider": PROVIDER, "clinic": FREE, "from": world.at(0), "to": world.at(24)}
     path = f"/busy?{urlencode(line)}"
-    refused = await asha.switch(path)
+    refused = await asha.fill(path)
     assert refused.status_code == 409
     assert "All of it is booked" in refused.text
     # And what is chosen there then is sent to the line.
@@ -379,8 +368,8 @@ async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, as
 
 
 async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
-    await bina.hold(world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
-    await asha.hold(world, 10)
+    await hold(bina, world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    await hold(asha, world, 10)
     line = {
         "for": "line",
         "provider": PROVIDER,
@@ -390,11 +379,11 @@ async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina
         "n": 1,
     }
     assert "Release it and join the line" in (await asha.get(f"/busy?{urlencode(line)}")).text
-    joined = await asha.switch(f"/busy?{urlencode(line)}")
+    joined = await asha.fill(f"/busy?{urlencode(line)}")
     assert f"/doctor/{PROVIDER}/wait/" in joined.headers["location"]
-    hold = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
-    assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(hold)}")).text
-    held = await asha.switch(f"/busy?{urlencode(hold)}")
+    other = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
+    assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(other)}")).text
+    held = await asha.fill(f"/busy?{urlencode(other)}")
     assert f"/doctor/{PROVIDER}/hold/" in held.headers["location"]
     states = await world.database.fetch("SELECT state::text AS state FROM booking.ticket")
     assert [row["state"] for row in states] == ["left"]

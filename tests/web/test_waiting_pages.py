@@ -14,26 +14,10 @@ from healthplus.booking.book import Book
 from healthplus.waiting import waiting_users
 from healthplus.web.pages import queue_receipt
 from tests.web.conftest import Client, connect
+from tests.web.window import Window
 from tests.web.world import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
 FREE_LINE = f"/doctor/{PROVIDER}/dr-1/{FREE}/line"
-
-
-class Person:
-    """Somebody with a browser that keeps cookies."""
-
-    def __init__(self, app: Litestar, world: World, name: str) -> None:
-        self.http = connect(app)
-        self.http.cookies.set("session", world.tokens[name])
-
-    async def get(self, path: str) -> httpx.Response:
-        return await self.http.get(path)
-
-    async def post(self, path: str, **form: str) -> httpx.Response:
-        page = await self.get(path)
-        key = re.search(r'name="key" value="([^"]+)"', page.text)
-        assert key, page.text
-        return await self.http.post(path, data={"key": key[1], **form})
 
 
 @pytest.fixture
@@ -50,7 +34,7 @@ async def hold(client: Client, world: World, at: str, clinic_id: int = FREE) -> 
 
 
 async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand, nobody = Person(app, world, "bina"), Person(app, world, "chand"), connect(app)
+    bina, chand, nobody = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"]), connect(app)
     path = f"{FREE_LINE}?day={day}&part=evening&n=1"
     assert "1 time is free now" in (await bina.get(path)).text
     held = await hold(asha, world, world.at(18))
@@ -63,7 +47,7 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     away = await nobody.post(path, data={"what": "week", "anywhere": "1"})
     assert away.headers["location"].startswith("/verify?next=")
     assert "what%3Dweek%26anywhere%3D1" in away.headers["location"]
-    joined = await bina.post(path, what="part")
+    joined = await bina.fill(path, what="part")
     assert joined.status_code == 303, joined.text
     wait = joined.headers["location"]
     assert re.fullmatch(f"/doctor/{PROVIDER}/wait/[0-9a-f-]{{36}}", wait)
@@ -78,7 +62,7 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     assert '<noscript><meta http-equiv="refresh" content="25"></noscript>' in page.text
     still = await bina.get(f"{wait}?still")
     assert "http-equiv" not in still.text
-    second = (await chand.post(path, what="day")).headers["location"]
+    second = (await chand.fill(path, what="day")).headers["location"]
     assert "You are number 2 in line" in (await chand.get(second)).text
     assert "2 people wait here now" in (await nobody.get(path)).text
     news = (await bina.get(f"{wait}/news")).json()
@@ -95,14 +79,14 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     assert "It’s your turn: 6:00 pm is held for you" in page.text
     assert "Take 6:00 pm</button>" in page.text
     assert len((await bina.get(f"{wait}/news?after={offered['version']}x")).content) > 500
-    taken = await bina.post(wait, action="take")
+    taken = await bina.fill(wait, action="take")
     assert taken.headers["location"].startswith(f"/doctor/{PROVIDER}/hold/")
     # A second click, from another tab: there, too.
     assert (await bina.http.post(wait, data={"action": "take"})).headers["location"] == taken.headers["location"]
     page = await bina.get(wait)
     assert "You took 6:00 pm" in page.text
     assert taken.headers["location"] in page.text
-    left = await chand.post(second, action="leave")
+    left = await chand.fill(second, action="leave")
     assert left.headers["location"] == second
     assert "You left the line" in (await chand.get(second)).text
     assert (await chand.http.post(second, data={"action": "leave"})).status_code == 409
@@ -110,10 +94,10 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
 
 
 async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand, nobody = Person(app, world, "bina"), Person(app, world, "chand"), connect(app)
+    bina, chand, nobody = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"]), connect(app)
     path = f"{FREE_LINE}?day={day}&part=evening"
     await hold(asha, world, world.at(18))
-    wait = (await bina.post(path, what="part")).headers["location"]
+    wait = (await bina.fill(path, what="part")).headers["location"]
     assert (await chand.get(wait)).status_code == 404
     assert (await chand.get(f"{wait}/news")).status_code == 404
     assert (await nobody.get(wait)).headers["location"].startswith("/verify")
@@ -121,29 +105,29 @@ async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Cli
     assert (await bina.get(wait.replace(f"/doctor/{PROVIDER}/", f"/doctor/{OTHER_PROVIDER}/"))).status_code == 404
     assert (await chand.http.post(wait, data={"action": "leave"})).status_code == 404
     # A second line while waiting in one.
-    claimed = await bina.post(path.replace("evening", "morning"), what="week")
+    claimed = await bina.fill(path.replace("evening", "morning"), what="week")
     assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&n=1&from=")
 
 
 async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina = Person(app, world, "bina")
+    bina = Window(app, world.tokens["bina"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     held = await hold(asha, world, world.at(18))
     await asha.post(f"{held['url']}/payment", {"method": "x"})
-    full = await bina.post(path, what="part")
+    full = await bina.fill(path, what="part")
     assert (full.status_code, "All of it is booked" in full.text) == (409, True)
     assert "checked" in full.text
-    none = await bina.post(path.replace("evening", "morning"), what="part")
+    none = await bina.fill(path.replace("evening", "morning"), what="part")
     assert (none.status_code, "no such times" in none.text) == (422, True)
     for wrong in ("&part=night", "&n=0", "&n=21", "&day=2026-13-01", "&day=9999-12-31"):
         query = re.sub(f"&?{wrong[1:].split('=')[0]}=[^&]*", "", path.partition("?")[2]) + wrong
         answer = await bina.get(f"{FREE_LINE}?{query}")
         assert answer.status_code in (400, 422), wrong
-    assert (await bina.post(path, what="year")).status_code == 422
+    assert (await bina.fill(path, what="year")).status_code == 422
     assert (await bina.get(f"/doctor/{PROVIDER}/x/99/line")).status_code == 404
     assert (await bina.get(f"/doctor/99/x/{FREE}/line")).status_code == 404
     # A time that is free is offered at once.
-    offered = await bina.post(f"/doctor/{PROVIDER}/dr-1/{ONLINE}/line?day={day}&part=morning&n=2", what="day")
+    offered = await bina.fill(f"/doctor/{PROVIDER}/dr-1/{ONLINE}/line?day={day}&part=morning&n=2", what="day")
     page = await bina.get(offered.headers["location"])
     assert "Take 9:00 am and pay ₹500" in page.text
     await world.pass_time(seconds=66)
@@ -154,19 +138,19 @@ async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: 
 
 
 async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand = Person(app, world, "bina"), Person(app, world, "chand")
+    bina, chand = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     held = await hold(asha, world, world.at(18))
-    first = (await bina.post(path, what="part")).headers["location"]
+    first = (await bina.fill(path, what="part")).headers["location"]
     await bina.get(first)
     await world.pass_time(seconds=70)
-    second = (await chand.post(path, what="part")).headers["location"]
+    second = (await chand.fill(path, what="part")).headers["location"]
     await chand.get(second)
     await asha.delete(held["url"])
     page = await bina.get(first)  # back, when it has gone to the next
     assert "and you were passed over. Your number is unchanged." in page.text
     assert "You are number 1 in line" in page.text
-    taken = await chand.post(second, action="take")
+    taken = await chand.fill(second, action="take")
     hold_id = UUID(taken.headers["location"].rpartition("/")[2])
     outcome = await Book(world.database).confirm(PROVIDER, hold_id, world.ids["chand"], None, "x")
     assert outcome.code == "booked"
@@ -175,7 +159,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
     assert "http-equiv" not in page.text
     tomorrow = (world.day + timedelta(days=1, hours=18)).isoformat()
     await hold(asha, world, tomorrow)
-    third = (await bina.post(path.replace(day, tomorrow[:10]), what="part")).headers["location"]
+    third = (await bina.fill(path.replace(day, tomorrow[:10]), what="part")).headers["location"]
     assert "You are number 1 in line" in (await bina.get(third)).text
     await world.pass_time(minutes=61)
     assert "Your hour in line is over" in (await bina.get(third)).text
@@ -187,9 +171,9 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
 async def test_idle_news_are_small(
     app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bina = Person(app, world, "bina")
+    bina = Window(app, world.tokens["bina"])
     await hold(asha, world, world.at(18))
-    wait = (await bina.post(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
+    wait = (await bina.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
     version = (await bina.get(f"{wait}/news")).json()["version"]
     monkeypatch.setattr(waiting_users, "POLL_SECONDS_MAX", 0.1)
     idle = await bina.get(f"{wait}/news?after={version}")
@@ -204,12 +188,12 @@ async def test_idle_news_are_small(
 async def test_receipts_for_programs(
     http: httpx.AsyncClient, app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bina, chand = Person(app, world, "bina"), Person(app, world, "chand")
+    bina, chand = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     await hold(asha, world, world.at(18))
-    first = (await bina.post(path, what="part")).headers["location"]
-    await chand.post(path, what="part", anywhere="1")
-    await bina.post(first, action="leave")
+    first = (await bina.fill(path, what="part")).headers["location"]
+    await chand.fill(path, what="part", anywhere="1")
+    await bina.fill(first, action="leave")
     receipt = f"/doctor/{PROVIDER}/queue/2"
     monkeypatch.setattr(queue_receipt, "_ENTRIES_A_PAGE", 2)
     page = (await http.get(receipt, headers={"accept": "application/json"})).json()

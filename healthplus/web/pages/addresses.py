@@ -56,6 +56,10 @@ def line_path(provider_id: int, name: str, clinic_id: int, **asked: object) -> s
     return f"{path}?{urlencode(asked)}" if asked else path
 
 
+def hold_path(provider_id: int, booking_id: UUID) -> str:
+    return f"/doctor/{provider_id}/hold/{booking_id}"
+
+
 def wait_path(provider_id: int, ticket_id: UUID) -> str:
     return f"/doctor/{provider_id}/wait/{ticket_id}"
 

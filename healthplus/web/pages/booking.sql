@@ -1,8 +1,8 @@
 -- name: at_clinic
 -- A provider at a clinic, as a chart shows it. `slots_max`: the longest visit that can be booked there; `slot_minutes` of one slot.
 SELECT
-    provider.name AS provider, provider.type::text AS type, provider_id, clinic_id, max_booking_days,
-    search.specialities(provider_id) AS specialities, provider.accepts_new_patients,
+    provider.name AS provider, provider_id, clinic_id, max_booking_days,
+    search.specialities(provider_id) AS specialities,
     clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
     fee_paise, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
@@ -40,7 +40,7 @@ SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
     funding::text AS funding, offer, ticket_id, visit_for, deadline,
     CASE WHEN booking.state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE booking.state::text END AS state,
-    provider.name AS provider, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, city.name AS city, city.slug AS city_slug, time_zone,
+    provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
     patient.name AS patient,
     ARRAY (
         SELECT visit_for FROM booking.booking AS earlier

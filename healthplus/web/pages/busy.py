@@ -11,7 +11,7 @@ from healthplus.booking.book import Outcome
 from healthplus.database import Record
 from healthplus.errors import NotFound
 from healthplus.web.api.common import actor
-from healthplus.web.pages.addresses import chart_path, line_path
+from healthplus.web.pages.addresses import chart_path, hold_path, line_path, wait_path
 from healthplus.web.pages.booking import at_clinic, parsed_instant, parsed_number
 from healthplus.web.pages.chart import refused_hold
 from healthplus.web.pages.rendering import page, see_other
@@ -67,9 +67,10 @@ class BusyController(Controller):
         outcome = await _take(request, who, wanted, idempotency_key(form))
         provider_id = wanted.place["provider_id"]
         if outcome.code == "reserved":
-            return see_other(request, f"/doctor/{provider_id}/hold/{outcome.booking_id}")
+            assert outcome.booking_id is not None
+            return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.ticket_id is not None:
-            return see_other(request, f"/doctor/{provider_id}/wait/{outcome.ticket_id}")
+            return see_other(request, wait_path(provider_id, outcome.ticket_id))
         if outcome.code == "claimed":
             return see_other(request, f"/busy?{request.url.query}")
         if wanted.want is None:

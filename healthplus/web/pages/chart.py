@@ -19,9 +19,9 @@ from healthplus.database import Record
 from healthplus.web.api.common import ClinicId, ProviderId, actor
 from healthplus.web.languages import Language
 from healthplus.web.live import DAYS, Asked, Chart
-from healthplus.web.pages.addresses import chart_path, line_path, results_path, slug
+from healthplus.web.pages.addresses import chart_path, hold_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant
-from healthplus.web.pages.rendering import language_of, news_answer, page, see_other
+from healthplus.web.pages.rendering import language_of, moved, news_answer, page, see_other
 from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, part_of
 from healthplus.web.services import AnyRequest, services
@@ -127,8 +127,7 @@ class ChartController(Controller):
         place = await at_clinic(request, provider_id, clinic_id)
         chosen = parsed_instant(start)
         if name != slug(place["provider"]):
-            path = chart_path(provider_id, place["provider"], clinic_id)
-            return see_other(request, f"{path}?{request.url.query}" if request.url.query else path)
+            return moved(request, chart_path(provider_id, place["provider"], clinic_id))
         asked = _asked(request, place, day, n, chosen)
         return await _page(request, place, asked, chosen)
 
@@ -171,30 +170,29 @@ class ChartController(Controller):
             return await _page(request, place, asked, None, error=_("Choose a time first."))
         back_to = _path(asked, place["provider"], start)
         who = demand_visitor(request, back_to)
-        patient_id = who.patient_id
-        if (held := _held_here(who, asked)) is not None:
-            moved = await services(request).book.reschedule(
-                provider_id, held.id, patient_id, start, actor(patient_id), idempotency_key(form, "start")
-            )
-            if moved.code == "moved":
-                return see_other(request, held.path)
-            if moved.code not in ("expired", "wrong_state", "not_found"):
-                return await _page(request, place, asked, start, moved)
-        outcome = await services(request).book.hold(
-            provider_id,
-            clinic_id,
-            start,
-            asked.slots_needed,
-            patient_id,
-            actor(patient_id),
-            idempotency_key(form, "start"),
-        )
-        if outcome.code == "reserved":
-            return see_other(request, f"/doctor/{provider_id}/hold/{outcome.booking_id}")
+        held = _held_here(who, asked)
+        if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
+            return see_other(request, held.path)
+        outcome = await _take(request, who, asked, held, start, idempotency_key(form, "start"))
+        if outcome.code in ("reserved", "moved"):
+            assert outcome.booking_id is not None
+            return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.code == "claimed":
             wanted = {"for": "hold", "provider": provider_id, "clinic": clinic_id, "start": start.isoformat()}
             return see_other(request, "/busy", {**wanted, "n": asked.slots_needed})
         return await _page(request, place, asked, start, outcome)
+
+
+async def _take(
+    request: AnyRequest, who: Visitor, asked: Asked, held: Place | None, start: datetime, key: str
+) -> Outcome:
+    """Hold a start; or move there what is held, which keeps its five minutes, unless that is over meanwhile."""
+    book, by = services(request).book, (actor(who.patient_id), key)
+    if held is not None:
+        outcome = await book.reschedule(asked.provider_id, held.id, who.patient_id, start, *by)
+        if outcome.code not in ("expired", "wrong_state", "not_found"):
+            return outcome
+    return await book.hold(asked.provider_id, asked.clinic_id, start, asked.slots_needed, who.patient_id, *by)
 
 
 async def refused_hold(
@@ -295,7 +293,6 @@ async def _page(
         request,
         "chart/chart.html",
         status=200 if error is None else 409 if outcome else 422,
-        headers={"Cache-Control": "private, no-cache"},
         place=place,
         asked=asked,
         view=view,

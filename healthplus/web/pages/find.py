@@ -156,7 +156,9 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     if not rows and number > 1:
         return see_other(request, search.path())
     count_max = _FREE_COUNT_MAX if search.filters.day else _COUNT_MAX
-    count = await count_wanted(database, wanted, count_max + 1) if wanted and rows else 0
+    # The last page tells how many there are by itself.
+    has_more = len(rows) > _CARDS
+    count = await count_wanted(database, wanted, count_max + 1) if wanted and has_more else skip + len(rows)
     keyword = search.asked().keyword
     city_id = search.city["city_id"] if search.city else None
     meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _DOUBTED_MAX else []
@@ -170,7 +172,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         count=count,
         count_max=count_max,
         number=number,
-        has_more=len(rows) > _CARDS and number < PAGE_MAX,
+        has_more=has_more and number < PAGE_MAX,
         radius_km_default=int(RADIUS_KM_DEFAULT),
         sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
         active=[

@@ -15,6 +15,7 @@ from healthplus.people.patients import checked_name
 from healthplus.web.api.common import ProviderId, actor
 from healthplus.web.languages import N_
 from healthplus.web.live import Asked
+from healthplus.web.pages.addresses import hold_path, visit_path, wait_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, news_answer, page, see_other
@@ -60,12 +61,12 @@ class HoldController(Controller):
 
     @post()
     async def pay(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
-        who = demand_visitor(request, _path(provider_id, hold_id))
+        who = demand_visitor(request, hold_path(provider_id, hold_id))
         app = services(request)
         held = await _held(request, who, provider_id, hold_id)
         form = await form_of(request)
         _ = language_of(request).gettext
-        here = _path(provider_id, hold_id)
+        here = hold_path(provider_id, hold_id)
         if held["state"] != "reserved" or held["offer"]:
             return see_other(request, here)
         try:
@@ -97,14 +98,11 @@ class HoldController(Controller):
 
     @post("/release")
     async def release(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
-        who = demand_visitor(request, _path(provider_id, hold_id))
-        await _held(request, who, provider_id, hold_id)
-        await services(request).book.release(provider_id, hold_id, who.patient_id, actor(who.patient_id))
-        return see_other(request, _path(provider_id, hold_id))
-
-
-def _path(provider_id: int, hold_id: UUID) -> str:
-    return f"/doctor/{provider_id}/hold/{hold_id}"
+        who = demand_visitor(request, hold_path(provider_id, hold_id))
+        outcome = await services(request).book.release(provider_id, hold_id, who.patient_id, actor(who.patient_id))
+        if outcome.code == "not_found":
+            raise NotFound
+        return see_other(request, hold_path(provider_id, hold_id))
 
 
 async def _held(request: AnyRequest, who: Visitor, provider_id: int, hold_id: UUID) -> Record:
@@ -141,7 +139,7 @@ async def _page(
     provider_id, hold_id = held["provider_id"], held["booking_id"]
     if held["state"] == "reserved":
         if held["offer"]:
-            return see_other(request, f"/doctor/{provider_id}/wait/{held['ticket_id']}")
+            return see_other(request, wait_path(provider_id, held["ticket_id"]))
         payments = services(request).payments
         return page(
             request,
@@ -156,11 +154,11 @@ async def _page(
             field=field,
             methods=payments.methods if held["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,
-            path_here=_path(provider_id, hold_id),
+            path_here=hold_path(provider_id, hold_id),
         )
     if held["state"] in ("expired", "released"):
         return await _lost_page(request, held)
-    return page(request, "hold/booked.html", held=held, visit=f"/appointments/{provider_id}/{hold_id}")
+    return page(request, "hold/booked.html", held=held, visit=visit_path(provider_id, hold_id))
 
 
 async def _lost_page(request: AnyRequest, held: Record) -> Response[str]:
@@ -175,7 +173,7 @@ async def _lost_page(request: AnyRequest, held: Record) -> Response[str]:
         request,
         "hold/lost.html",
         held=held,
-        instead=f"/appointments/{provider_id}/{instead}" if instead else None,
+        instead=visit_path(provider_id, instead) if instead else None,
         money=await app.payments.money(provider_id, hold_id),
         is_free=held["starts_at"] in free,
         others=len(free),
@@ -187,4 +185,4 @@ def _bank_headers(request: AnyRequest) -> dict[str, str]:
     """Let the form lead on to the bank, as its answer may."""
     pages = services(request).payments.pages
     policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
-    return {"Content-Security-Policy": policy, "Cache-Control": "private, no-cache"}
+    return {"Content-Security-Policy": policy}

@@ -18,10 +18,12 @@ from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_
 from healthplus.web.pages.addresses import (
     chart_path,
     clinic_path,
+    hold_path,
     provider_path,
     receipt_path,
     results_path,
     visit_path,
+    wait_path,
 )
 from healthplus.web.pages.visitor import site, visitor
 from healthplus.web.services import AnyRequest, services
@@ -75,9 +77,11 @@ def _environment(language: Language) -> jinja2.Environment:
         provider_path=provider_path,
         clinic_path=clinic_path,
         chart_path=chart_path,
+        hold_path=hold_path,
         visit_path=visit_path,
         results_path=results_path,
         receipt_path=receipt_path,
+        wait_path=wait_path,
     )
     return environment
 

@@ -14,6 +14,7 @@ from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order
 from healthplus.web.api.paging import PAGE_MAX
 from healthplus.web.pages.addresses import results_path, slug
+from healthplus.web.pages.booking import parsed_day
 
 TYPES = ("doctor", "hospital", "clinic", "lab")
 GENDERS = ("female", "male", "other")
@@ -183,11 +184,8 @@ def _one_of(known: tuple[str, ...], text: str | None) -> str:
 def _day(text: str, today: date) -> str:
     if text in _STRETCHES:
         return text
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return ""
-    return day.isoformat() if 0 <= (day - today).days <= _DAYS_AHEAD_MAX else ""
+    day = parsed_day(text)
+    return day.isoformat() if day and 0 <= (day - today).days <= _DAYS_AHEAD_MAX else ""
 
 
 def _position(text: str) -> tuple[float, float] | None:

@@ -18,6 +18,7 @@ from healthplus.errors import CrossSite, Unauthenticated
 from healthplus.people.numbers import masked
 from healthplus.settings import Settings
 from healthplus.web.languages import split_path
+from healthplus.web.pages.addresses import hold_path, wait_path
 from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -89,7 +90,7 @@ class Place:
 
     @property
     def path(self) -> str:
-        return f"/doctor/{self.provider_id}/{'hold' if self.kind == 'hold' else 'wait'}/{self.id}"
+        return (hold_path if self.kind == "hold" else wait_path)(self.provider_id, self.id)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from healthplus.waiting.waiting_users import Place
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
 from healthplus.web.languages import N_, Language
 from healthplus.web.live import Asked
-from healthplus.web.pages.addresses import chart_path, line_path, provider_path, wait_path
+from healthplus.web.pages.addresses import chart_path, hold_path, line_path, provider_path, wait_path
 from healthplus.web.pages.rendering import fragment, language_of, news_answer, page, see_other
 from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.pages.wants import PARTS, WHAT, Want, part_of, want_of, window_text
@@ -150,7 +150,8 @@ class WaitController(Controller):
             outcome = await book.accept(provider_id, ticket_id, who.patient_id, by, key)
             taken = outcome.code == "accepted" or (outcome.code == "wrong_state" and outcome.state == "accepted")
             if taken:
-                return see_other(request, f"/doctor/{provider_id}/hold/{outcome.booking_id}")
+                assert outcome.booking_id is not None
+                return see_other(request, hold_path(provider_id, outcome.booking_id))
         elif form.get("action") == "leave":
             outcome = await book.leave_queue(provider_id, ticket_id, who.patient_id, by, key)
             if outcome.code == "left":
