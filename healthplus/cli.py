@@ -8,25 +8,26 @@ import os
 import socket
 import time
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import click
 from granian.constants import Interfaces, Loops
 from granian.server import Server as Granian
 
+from healthplus.accounts.commands import key_group
+from healthplus.accounts.patients import add_patient
+from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.database import Database, migrate, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.import_report import import_command
 from healthplus.errors import Conflict, HealthPlusError
-from healthplus.ops.bench.commands import bench_group
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_hints import demo_hints
-from healthplus.payments.commands import running_bank, sandbox_bank_command
-from healthplus.people.commands import key_group
-from healthplus.people.patients import add_patient
-from healthplus.people.secret import with_secret_key
+from healthplus.payments.gateways.sandbox_process import running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
@@ -178,15 +179,18 @@ def _demand_free(host: str, port: int) -> None:
 
 
 for command in (
-    bench_group,
     check_command,
     fee_command,
     find_command,
     import_command,
     key_group,
     leave_group,
-    sandbox_bank_command,
     shift_group,
     verify_queue_command,
 ):
     main.add_command(command)
+
+# Packages that stand beside the product and may not be installed with it.
+for package, name in (("healthplus_bench", "bench_group"), ("healthplus_sandbox", "sandbox_bank_command")):
+    if find_spec(package) is not None:
+        main.add_command(getattr(import_module(f"{package}.commands"), name))

@@ -13,7 +13,7 @@ import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.ops.check import invariants
-from healthplus.payments.commands import bank_url, running_bank
+from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
 
 # Tests lose nothing in a power cut.

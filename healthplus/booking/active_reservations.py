@@ -61,7 +61,7 @@ class ActiveReservations:
     async def _settle_each(self, providers: list[Record]) -> None:
         for row in providers:
             try:
-                await self._book.settle(row["provider_id"], unless_busy=True)
+                await self._book.advance(row["provider_id"], unless_busy=True)
             except PostgresError:
                 # A fault in one provider's book must not keep the others' holds from lapsing in time.
                 logger.exception("provider %s could not be settled", row["provider_id"])

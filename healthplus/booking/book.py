@@ -58,7 +58,7 @@ class Outcome(msgspec.Struct, frozen=True):
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     deadline: datetime | None = None
-    fee_paise: int | None = None
+    fee_minor: int | None = None
     funding: str | None = None
     version: int | None = None
     can_wait: bool | None = None
@@ -210,9 +210,9 @@ class Book:
         """The ticket's state as the code, or not_found."""
         return await self._call("resume", provider_id, ticket_id, patient_id)
 
-    async def settle(self, provider_id: int, unless_busy: bool = False) -> Outcome:
+    async def advance(self, provider_id: int, unless_busy: bool = False) -> Outcome:
         """settled | busy | not_found; `unless_busy`: rather than wait, leave it to whoever has the book locked"""
-        return await self._call("settle", provider_id, unless_busy)
+        return await self._call("advance", provider_id, unless_busy)
 
     async def attend(self, provider_id: int, booking_id: UUID, state: str, actor: str) -> Outcome:
         """arrived | fulfilled | no_show | wrong_state | not_found"""

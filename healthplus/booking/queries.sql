@@ -38,9 +38,9 @@ SELECT * FROM booking.leave_queue($1, $2, $3, $4, $5)
 -- Count as present again.
 SELECT * FROM booking.resume($1, $2, $3)
 
--- name: settle
+-- name: advance
 -- Do what time has made due.
-SELECT * FROM booking.settle($1, $2)
+SELECT * FROM booking.advance($1, $2)
 
 -- name: attend
 -- Record what came of a visit.
@@ -72,7 +72,7 @@ FROM public.app_now() AS now_at
 -- name: booking
 -- A patient's own hold or booking; a lapsed hold shows as expired whether or not anyone has settled it yet.
 SELECT
-    booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
+    booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
     CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
     CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline,
@@ -87,7 +87,7 @@ SELECT provider_id, booking_id, ticket_id FROM booking.claim WHERE patient_id = 
 -- name: appointments
 -- Everything a patient has booked or holds, latest visit first.
 SELECT
-    provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
     CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
     CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline

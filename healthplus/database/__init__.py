@@ -2,8 +2,8 @@
 
 from asyncpg import PostgresError, Range
 
+from healthplus.database.change_feed import Hints
 from healthplus.database.embedded import EmbeddedServer
-from healthplus.database.hints import Hints
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load

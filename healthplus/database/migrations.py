@@ -19,7 +19,18 @@ from healthplus.errors import MigrationConflict
 
 # Two ints: the one-bigint lock space belongs to the booking verbs.
 _LOCK = (18, 1)
-_AREAS = ("database", "directory", "schedule", "people", "notices", "booking", "payments", "search", "reviews")
+_AREAS = ("database", "directory", "schedule", "accounts", "notices", "booking", "payments", "search", "reviews")
+_BOOKING = (
+    *(f"core/{name}" for name in ("figures", "outcome", "lock", "events", "idempotency", "claims")),
+    *("availability", "chart", "scarce_days", "queue"),
+    *(
+        f"verbs/{name}"
+        for name in (
+            *("hold", "confirm", "release", "reschedule", "join", "accept", "leave"),
+            *("resume", "advance", "attend", "schedule"),
+        )
+    ),
+)
 _PACKAGE = Path(__file__).parents[1]
 
 _RECORD_TABLE = """
@@ -45,7 +56,7 @@ BEGIN
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO doomed
     FROM pg_proc p
     WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname IN
-            ('public', 'directory', 'schedule', 'people', 'notices', 'booking', 'payments', 'search', 'reviews'))
+            ('public', 'directory', 'schedule', 'accounts', 'notices', 'booking', 'payments', 'search', 'reviews'))
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                                                 AND d.deptype = 'e')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
@@ -115,9 +126,19 @@ def _numbered(folder: Path) -> list[_Migration]:
 
 
 def _functions(package: Path) -> _Migration:
-    paths = [path for area in _AREAS for path in sorted((package / area / "functions").glob("*.sql"))]
+    paths = []
+    for area in _AREAS:
+        folder = package / area / "functions"
+        found = sorted(folder.rglob("*.sql"))
+        if area == "booking":
+            found.sort(key=lambda path: _rank(str(path.relative_to(folder))))
+        paths += found
     sql = "\n;\n".join([_DROP_FUNCTIONS, *(path.read_text(encoding="utf-8") for path in paths)])
     return _Migration(0, "functions", hashlib.sha256(sql.encode()).hexdigest(), sql)
+
+
+def _rank(name: str) -> int:
+    return [*(f"{known}.sql" for known in _BOOKING), name].index(name)
 
 
 def _refuse_conflicts(migrations: list[_Migration], applied: dict[int, asyncpg.Record]) -> None:

@@ -33,7 +33,7 @@ def find_command(settings: Settings, name: str) -> None:
     for row in rows:
         click.echo(
             f"provider {row['provider_id']}, clinic {row['clinic_id']}: {row['name']} ({row['type']}), "
-            f"{row['clinic']}, {row['city']}; {row['funding']}, {row['fee_paise'] / 100:.2f} rupees"
+            f"{row['clinic']}, {row['city']}; {row['funding']}, {row['fee_minor'] / 100:.2f} rupees"
         )
 
 

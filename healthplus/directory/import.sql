@@ -156,20 +156,20 @@ SELECT count(*) AS added, 0::bigint AS updated FROM added
 -- name: put_provider_lab_tests
 -- Adds tests and changes prices; the file need not name every test of a provider.
 WITH given AS (
-    SELECT provider_id, lab_test_id, price_paise
-    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_paise integer)
+    SELECT provider_id, lab_test_id, price_minor
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_minor integer)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.lab_test ON lab_test.slug = given.slug
 ), updated AS (
     UPDATE directory.provider_lab_test AS known
-    SET price_paise = given.price_paise
+    SET price_minor = given.price_minor
     FROM given
     WHERE known.provider_id = given.provider_id AND known.lab_test_id = given.lab_test_id
-        AND known.price_paise <> given.price_paise
+        AND known.price_minor <> given.price_minor
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
-    SELECT provider_id, lab_test_id, price_paise FROM given
+    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
+    SELECT provider_id, lab_test_id, price_minor FROM given
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
@@ -198,22 +198,22 @@ SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS 
 -- Who works where, and for how much; a file without prices leaves those that are stored.
 WITH given AS (
     SELECT provider_id, clinic_id, known.provider_id IS NOT NULL AS is_known,
-        coalesce(given.fee_paise, known.fee_paise, 0) AS fee_paise,
+        coalesce(given.fee_minor, known.fee_minor, 0) AS fee_minor,
         coalesce(given.funding, known.funding, 'clinic') AS funding
-    FROM jsonb_to_recordset($1) AS given(provider text, clinic text, fee_paise integer, funding directory.funding)
+    FROM jsonb_to_recordset($1) AS given(provider text, clinic text, fee_minor integer, funding directory.funding)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.clinic ON clinic.identifier = given.clinic
     LEFT JOIN directory.provider_clinic AS known USING (provider_id, clinic_id)
 ), updated AS (
     UPDATE directory.provider_clinic AS post
-    SET fee_paise = given.fee_paise, funding = given.funding
+    SET fee_minor = given.fee_minor, funding = given.funding
     FROM given
     WHERE post.provider_id = given.provider_id AND post.clinic_id = given.clinic_id
-        AND (post.fee_paise, post.funding) IS DISTINCT FROM (given.fee_paise, given.funding)
+        AND (post.fee_minor, post.funding) IS DISTINCT FROM (given.fee_minor, given.funding)
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
-    SELECT provider_id, clinic_id, fee_paise, funding FROM given WHERE NOT is_known
+    INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+    SELECT provider_id, clinic_id, fee_minor, funding FROM given WHERE NOT is_known
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
@@ -253,8 +253,8 @@ ANALYZE directory.provider_clinic, schedule.shift, booking.book
 
 -- name: reopen_books
 -- New shifts are new times: they are recorded, whoever waits is served first, and searches see them.
-SELECT count(booking.record(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
-    count(booking.settle_book(provider_id, now_at)::text), count(booking.summarise(provider_id, now_at)::text),
-    count(booking.note_scarce_days(provider_id, now_at, p_everything => true)::text)
+SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
+    count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_availability(provider_id, now_at)::text),
+    count(booking.refresh_scarce_days(provider_id, now_at, p_everything => true)::text)
 FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 WHERE identifier = ANY($1::text[])

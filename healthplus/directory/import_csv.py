@@ -177,7 +177,7 @@ class _Seen:
             if known != facts:
                 different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
                 raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
-        prices = {(entry.provider.identifier, slug(t.name)): (entry.line, t.price_paise) for t in entry.tests}
+        prices = {(entry.provider.identifier, slug(t.name)): (entry.line, t.price_minor) for t in entry.tests}
         for test, (_, price) in prices.items():
             line, known_price = self._prices.get(test, (0, price))
             if known_price != price:
@@ -195,7 +195,7 @@ class _Seen:
 
 
 def _content(entry: Entry) -> tuple[object, ...]:
-    return entry.clinic, entry.provider, entry.fee_paise, entry.funding, entry.specialities, entry.shifts, entry.tests
+    return entry.clinic, entry.provider, entry.fee_minor, entry.funding, entry.specialities, entry.shifts, entry.tests
 
 
 async def _fit_shifts(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:

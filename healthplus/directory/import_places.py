@@ -31,7 +31,7 @@ def tables(
     specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
     has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
     tests = {slug(test.name): test.name for entry in reversed(entries) for test in entry.tests}
-    prices = {(entry.provider.identifier, slug(t.name)): t.price_paise for entry in entries for t in entry.tests}
+    prices = {(entry.provider.identifier, slug(t.name)): t.price_minor for entry in entries for t in entry.tests}
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
@@ -40,9 +40,9 @@ def tables(
         "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
         "lab_tests": [{"slug": s, "name": name} for s, name in sorted(tests.items())],
         "provider_lab_tests": [
-            {"provider": p, "slug": s, "price_paise": price} for (p, s), price in sorted(prices.items())
+            {"provider": p, "slug": s, "price_minor": price} for (p, s), price in sorted(prices.items())
         ],
-        "posts": [{**_post(entry), "fee_paise": entry.fee_paise, "funding": entry.funding} for entry in entries],
+        "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
         "shifts": [
             {**_post(entry), **msgspec.structs.asdict(shift), "starts": _time(shift.starts), "ends": _time(shift.ends)}
             for entry in gaining

@@ -71,7 +71,7 @@ class LabTest(msgspec.Struct, frozen=True):
     """A test that a provider offers, and its price."""
 
     name: str
-    price_paise: int
+    price_minor: int
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class Entry(msgspec.Struct, frozen=True):
     line: int
     clinic: Clinic
     provider: Provider
-    fee_paise: int | None = None
+    fee_minor: int | None = None
     funding: str | None = None
     specialities: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
@@ -228,22 +228,22 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
     same = {name: getattr(row, name) for name in Provider.__struct_fields__ if name not in ("identifier", "languages")}
     languages = _list(row.languages or "") or None
     provider = Provider(identifier=row.provider_identifier, languages=languages, **same)
-    fee_paise, funding = _price(row.fee_rupees, row.funding)
+    fee_minor, funding = _price(row.fee_rupees, row.funding)
     return Entry(
-        line, clinic, provider, fee_paise, funding, _list(row.specialities), parse_shifts(row.shifts), _tests(row.tests)
+        line, clinic, provider, fee_minor, funding, _list(row.specialities), parse_shifts(row.shifts), _tests(row.tests)
     )
 
 
 def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None, str | None]:
     if fee_rupees is None and funding is None:
         return None, None
-    fee_paise = (fee_rupees or Decimal(0)) * 100
-    if not (fee_paise.is_finite() and 0 <= fee_paise <= 100_000_000) or fee_paise % 1:
+    fee_minor = (fee_rupees or Decimal(0)) * 100
+    if not (fee_minor.is_finite() and 0 <= fee_minor <= 100_000_000) or fee_minor % 1:
         raise BadInput(f"fee_rupees '{fee_rupees}': between 0 and 1000000, with at most two decimals")
-    funding = funding or ("online" if fee_paise else "free")
-    if (funding == "free" and fee_paise) or (funding == "online" and not fee_paise):
+    funding = funding or ("online" if fee_minor else "free")
+    if (funding == "free" and fee_minor) or (funding == "online" and not fee_minor):
         raise BadInput(f"a fee of {fee_rupees or 0} rupees does not go with funding {funding!r}")
-    return int(fee_paise), funding
+    return int(fee_minor), funding
 
 
 def _tests(text: str) -> tuple[LabTest, ...]:

@@ -14,7 +14,7 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
-    city.time_zone, booking.deadline, booking.offer, booking.fee_paise, booking.funding::text,
+    city.time_zone, booking.deadline, booking.offer, booking.fee_minor, booking.funding::text,
     ticket.state::text AS ticket_state,
     CASE
         WHEN way.address IS NULL THEN 'void'
@@ -31,7 +31,7 @@ FROM taken
 JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
 JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
-LEFT JOIN people.patient ON patient.patient_id = taken.patient_id
+LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 CROSS JOIN LATERAL (SELECT CASE WHEN taken.channel = 'email' THEN patient.email WHEN patient.takes_sms THEN patient.phone END AS address) AS way
 

@@ -81,7 +81,7 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
     text = TEXTS[template_of(row)]
     facts = _facts(row, client_margin)
     lines = [text.said.format_map(facts)]
-    if text.with_fee and row["funding"] in _FUNDING and row["fee_paise"]:
+    if text.with_fee and row["funding"] in _FUNDING and row["fee_minor"]:
         lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
     lines += [f"{text.act}: {site_url}{PAGE}", "HealthPlus"]
     return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n", row["notice_id"].hex)
@@ -90,7 +90,7 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
 def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:
     zone = ZoneInfo(row["time_zone"])
     starts_at = row["starts_at"].astimezone(zone)
-    rupees, paise = divmod(row["fee_paise"], 100)
+    rupees, paise = divmod(row["fee_minor"], 100)
     return {
         "when": f"{starts_at:%a} {starts_at.day} {starts_at:%b}, {_clock(starts_at, '%M')} {starts_at:%Z}",
         "until": _clock((row["deadline"] - client_margin).astimezone(zone), "%M:%S"),

@@ -139,15 +139,15 @@ class BookMaker:
         self, provider_id: int, slot: _Slot, patient_id: int, state: str, held_at: datetime, booked_at: datetime
     ) -> tuple[_Event, _Event]:
         booking_id = self._add(provider_id, slot, patient_id, state, held_at)
-        fee_paise, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
+        fee_minor, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
         if funding == "online":
             name = f"demo-{booking_id}"
-            self.payments.append((provider_id, booking_id, booking_id, name, fee_paise, "captured", booked_at))
+            self.payments.append((provider_id, booking_id, booking_id, name, fee_minor, "captured", booked_at))
         return _Event(held_at, "reserved", booking_id), _Event(booked_at, "booked", booking_id)
 
     def _add(self, provider_id: int, slot: _Slot, patient_id: int, state: str, at: datetime) -> UUID:
         booking_id = UUID(int=self._random.getrandbits(128), version=4)
-        fee_paise, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
+        fee_minor, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
         ends_at = slot.starts_at + timedelta(minutes=slot.shift.slot_minutes)
         seat = self._random.randint(1, slot.shift.seats)
         self.bookings.append(
@@ -161,7 +161,7 @@ class BookMaker:
                 1,
                 state,
                 at + _HOLD,
-                fee_paise,
+                fee_minor,
                 funding,
                 at,
             )

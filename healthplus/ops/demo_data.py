@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from healthplus.accounts.keys import SCOPES, add_key
 from healthplus.database import Database, Transaction, load
 from healthplus.ops.demo_book import FIRST_VISIT_AGO_MAX, BookMaker
 from healthplus.ops.demo_directory import FACTS, Directory, Maker, fake_phone, person, slug
-from healthplus.people.keys import SCOPES, add_key
-from healthplus.search.learning import learn_words
+from healthplus.search.word_counts import learn_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
 
@@ -88,7 +88,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     names = [person(random, random.choice(list(FACTS["names"]))) for _ in patients]
     now = await tx.fetch_value("SELECT public.app_now()")
     await tx.copy_rows(
-        "people.patient",
+        "accounts.patient",
         ("patient_id", "name", "phone", "created_at"),
         [
             (patient_id, f"{given} {family}", _patient_phone(number), now - FIRST_VISIT_AGO_MAX)
@@ -140,7 +140,7 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
     await tx.execute(_queries.put_provider_lab_tests, labs, tests, prices)
     await tx.copy_rows(
         "directory.provider_clinic",
-        ("provider_id", "clinic_id", "fee_paise", "funding"),
+        ("provider_id", "clinic_id", "fee_minor", "funding"),
         [(*post, *price) for post, price in directory.posts.items()],
     )
     await tx.copy_rows(
@@ -168,7 +168,7 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
             "slots_needed",
             "state",
             "deadline",
-            "fee_paise",
+            "fee_minor",
             "funding",
             "created_at",
         ],
@@ -177,7 +177,7 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "payments.payment",
-        ["provider_id", "hold_id", "booking_id", "authorisation", "amount_paise", "state", "at"],
+        ["provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"],
         book.payments,
     )
     await tx.execute(_queries.put_ledger)

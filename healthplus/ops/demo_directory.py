@@ -179,8 +179,8 @@ class Maker:
     def _add_post(self, provider_id: int, clinic_id: int, speciality: str) -> None:
         low, high = FACTS["specialities"][speciality]
         funding = self._random.choices(("online", "clinic", "free"), (70, 25, 5))[0]
-        fee_paise = 0 if funding == "free" else self._random.randrange(low, high + 1, 50) * 100
-        self.directory.posts[provider_id, clinic_id] = (fee_paise, funding)
+        fee_minor = 0 if funding == "free" else self._random.randrange(low, high + 1, 50) * 100
+        self.directory.posts[provider_id, clinic_id] = (fee_minor, funding)
 
     def _add_lab_tests(self, provider_id: int) -> None:
         tests = FACTS["lab_tests"]

@@ -6,10 +6,10 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData
-from healthplus.people.consent import CURRENT
 
 _ZONE = ZoneInfo("Asia/Kolkata")
 _READ_ID = """python3 -c 'import json,sys; told=json.load(sys.stdin); print(told.get("id") or sys.exit(str(told)))'"""

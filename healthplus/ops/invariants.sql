@@ -106,10 +106,10 @@ FULL JOIN (SELECT * FROM booking.ticket WHERE state = 'offered') AS ticket USING
 WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
 
 -- name: nobody_overtaken
--- Of the tickets of one provider that wanted the same, the earlier was offered first, unless it had ended or been passed
+-- Of the tickets of one provider that want the same, the earlier was offered first, unless it had ended or been passed
 -- over before the later was. (Rules 5 and 6.)
 WITH turn AS (
-    SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, wanted, slots_needed,
+    SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, queue_window, slots_needed,
         min(event.seq) FILTER (WHERE kind = 'waiting') AS joined,
         min(event.seq) FILTER (WHERE kind = 'offered') AS offered,
         min(event.seq) FILTER (WHERE kind IN ('passed_over', 'left', 'timed_out', 'full', 'expired')) AS excused
@@ -117,7 +117,7 @@ WITH turn AS (
     GROUP BY ticket.provider_id, ticket.ticket_id
 )
 SELECT provider_id, earlier.number, later.number AS overtaken_by
-FROM turn AS earlier JOIN turn AS later USING (provider_id, wanted, slots_needed)
+FROM turn AS earlier JOIN turn AS later USING (provider_id, queue_window, slots_needed)
 WHERE earlier.number < later.number AND earlier.clinic_id IS NOT DISTINCT FROM later.clinic_id
     AND later.offered < coalesce(earlier.offered, 9223372036854775807)
     AND later.offered < coalesce(earlier.excused, 9223372036854775807)
@@ -129,7 +129,7 @@ FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
 WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)
     AND EXISTS (
         SELECT FROM booking.runs(
-            ticket.provider_id, ticket.clinic_id, lower(ticket.wanted), upper(ticket.wanted), ticket.slots_needed, now_at,
+            ticket.provider_id, ticket.clinic_id, lower(ticket.queue_window), upper(ticket.queue_window), ticket.slots_needed, now_at,
             false, ticket.number))
 
 -- name: one_live_claim
@@ -180,7 +180,7 @@ WHERE booking.booking_id IS NULL
     OR (payment.state = 'authorised' AND payment.due IS NULL)
     OR (((payment.state = 'authorised' AND payment.due = 'capture') OR (payment.state = 'captured' AND payment.due IS NULL))
         AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR booking.funding <> 'online'
-            OR booking.fee_paise <> payment.amount_paise))
+            OR booking.fee_minor <> payment.amount_minor))
 
 -- name: no_booking_without_payment
 -- What was booked and is funded online has its money set aside to be captured, or captured, once.
@@ -197,16 +197,16 @@ WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'ful
 SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
 FROM payments.payment
 FULL JOIN (
-    SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last, max(amount_paise) AS amount_paise
+    SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last, max(amount_minor) AS amount_minor
     FROM payments.ledger GROUP BY provider_id, hold_id, authorisation
 ) AS fact USING (provider_id, hold_id, authorisation)
-WHERE (payment.state, payment.amount_paise, fact.first) IS DISTINCT FROM (fact.last, fact.amount_paise, 'authorised')
+WHERE (payment.state, payment.amount_minor, fact.first) IS DISTINCT FROM (fact.last, fact.amount_minor, 'authorised')
 
 -- name: references_exist
 -- What the book points at exists: it has no foreign keys, since checking one locks what many providers share.
 SELECT provider_id, booking_id, patient_id, clinic_id
 FROM booking.booking
-WHERE NOT EXISTS (SELECT FROM people.patient WHERE patient.patient_id = booking.patient_id)
+WHERE NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = booking.patient_id)
     OR NOT EXISTS (
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from healthplus.database import Database, Record, load
 from healthplus.errors import HealthPlusError
 from healthplus.payments.gateway import Gateway, Money
-from healthplus.payments.sweeping import BATCH_MAX, keep_sweeping
+from healthplus.payments.polling import BATCH_MAX, keep_sweeping
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Captures:
         try:
             match row["due"]:
                 case "capture":
-                    return await self._gateway.capture(row["authorisation"], row["amount_paise"])
+                    return await self._gateway.capture(row["authorisation"], row["amount_minor"])
                 case "void":
                     return await self._gateway.void(row["authorisation"])
                 case _:

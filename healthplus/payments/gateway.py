@@ -46,7 +46,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     authorisation: str
     state: Money
-    amount_paise: int
+    amount_minor: int
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class Gateway(Protocol):
     """The names of the ways to pay that a page offers."""
 
     async def authorise(
-        self, key: str, amount_paise: int, method: str, back_to: str = ""
+        self, key: str, amount_minor: int, method: str, back_to: str = ""
     ) -> Authorisation | Declined | Pending:
         """Set money aside under `key`, once. A refusal is not kept: another method may be tried under the same key.
 
@@ -77,7 +77,7 @@ class Gateway(Protocol):
         a method the gateway does not know.
         """
 
-    async def capture(self, authorisation: str, amount_paise: int) -> Money:
+    async def capture(self, authorisation: str, amount_minor: int) -> Money:
         """Take all that was set aside. Like `void` and `refund`, gives what became of the money.
 
         A step that can no longer be taken, such as voiding what is captured, changes nothing and gives what is so.
@@ -114,13 +114,13 @@ class NoGateway:
     async def authorise(
         self,
         key: str,  # noqa: ARG002
-        amount_paise: int,  # noqa: ARG002
+        amount_minor: int,  # noqa: ARG002
         method: str,  # noqa: ARG002
         back_to: str = "",  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         self._unavailable()
 
-    async def capture(self, authorisation: str, amount_paise: int) -> Money:  # noqa: ARG002
+    async def capture(self, authorisation: str, amount_minor: int) -> Money:  # noqa: ARG002
         self._unavailable()
 
     async def void(self, authorisation: str) -> Money:  # noqa: ARG002

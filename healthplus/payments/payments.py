@@ -11,7 +11,7 @@ from healthplus.database import Database, PostgresError
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.payments.captures import Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
-from healthplus.payments.learning import Learning, key_of
+from healthplus.payments.reconciliation import Learning, key_of
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Payments:
         authorisation: str | None = held["authorisation"]
         if held["asking"]:
             # From here on the intent is kept: should nobody get to confirm, `learning` finds the money.
-            answer = await self._gateway.authorise(key_of(provider_id, booking_id), held["fee_paise"], method, back_to)
+            answer = await self._gateway.authorise(key_of(provider_id, booking_id), held["fee_minor"], method, back_to)
             if isinstance(answer, Declined):
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):

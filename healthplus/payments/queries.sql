@@ -2,18 +2,18 @@
 -- A patient's hold that is to be paid for. Where the gateway is about to be asked for money, that is on record before it is. For
 -- what is no live hold any more: the money set aside for it, first that which was not let go.
 WITH held AS (
-    SELECT state <> 'reserved' OR deadline <= now_at AS over, offer, fee_paise, funding, now_at,
+    SELECT state <> 'reserved' OR deadline <= now_at AS over, offer, fee_minor, funding, now_at,
         CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state
     FROM public.app_now() AS now_at, booking.booking
     WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 ), intent AS (
-    INSERT INTO payments.intent (provider_id, hold_id, amount_paise, asked_at, check_at)
-    SELECT $1, $2, fee_paise, now_at, now_at + interval '20 seconds'
+    INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
+    SELECT $1, $2, fee_minor, now_at, now_at + interval '20 seconds'
     FROM held WHERE funding = 'online' AND NOT over AND NOT offer
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
     RETURNING hold_id
 )
-SELECT state, fee_paise, EXISTS (SELECT FROM intent) AS asking,
+SELECT state, fee_minor, EXISTS (SELECT FROM intent) AS asking,
     CASE WHEN over THEN (
         SELECT authorisation FROM payments.payment
         WHERE provider_id = $1 AND hold_id = $2
@@ -31,11 +31,11 @@ WHERE (provider_id, hold_id, authorisation) IN (
     WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id, authorisation, amount_paise, due::text AS due
+RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due
 
 -- name: void_due
 -- Money set aside for a hold that was then refused.
-SELECT provider_id, hold_id, authorisation, amount_paise, due::text AS due
+SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due
 FROM payments.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
@@ -59,11 +59,11 @@ WITH answer AS (
     FROM payments.payment JOIN answer USING (provider_id, hold_id, authorisation)
     FOR UPDATE OF payment SKIP LOCKED
 )
-SELECT payments.reach(free.payment, free.reached, 'answer', now_at) FROM public.app_now() AS now_at, free
+SELECT payments.advance_payment(free.payment, free.reached, 'answer', now_at) FROM public.app_now() AS now_at, free
 
 -- name: learn
 -- Take in what was not the gateway's answer to us.
-SELECT payments.learn($1, $2, $3, $4::text::payments.payment_state, $5, $6::text::payments.source, $7)
+SELECT payments.record_gateway_event($1, $2, $3, $4::text::payments.payment_state, $5, $6::text::payments.source, $7)
 
 -- name: known
 -- What is known already of the money for a hold.

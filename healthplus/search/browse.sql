@@ -38,8 +38,8 @@ SELECT search.place(clinic, city) || jsonb_build_object(
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', lab_test.name, 'price_paise', price_paise)
-            ORDER BY lab_test.name, price_paise, provider_id), '[]')
+            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', lab_test.name, 'price_minor', price_minor)
+            ORDER BY lab_test.name, price_minor, provider_id), '[]')
         FROM directory.provider_clinic
         JOIN directory.provider_lab_test USING (provider_id)
         JOIN directory.lab_test USING (lab_test_id)
@@ -53,7 +53,7 @@ WHERE clinic_id = $1
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'specialities', search.specialities(provider_id),
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count, 'accepts_new_patients', accepts_new_patients,
-    'fee_paise', fee_paise, 'funding', funding
+    'fee_minor', fee_minor, 'funding', funding
 ) AS document
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
 WHERE clinic_id = $1
@@ -73,13 +73,13 @@ SELECT jsonb_build_object(
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('slug', slug, 'name', lab_test.name, 'price_paise', price_paise) ORDER BY lab_test.name), '[]')
+            jsonb_build_object('slug', slug, 'name', lab_test.name, 'price_minor', price_minor) ORDER BY lab_test.name), '[]')
         FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
         WHERE provider_lab_test.provider_id = provider.provider_id),
     'clinics', (
         SELECT coalesce(jsonb_agg(
             search.place(clinic, city) || jsonb_build_object(
-                'fee_paise', fee_paise, 'funding', funding,
+                'fee_minor', fee_minor, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
                 'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at))
@@ -103,7 +103,7 @@ SELECT city_id FROM directory.city WHERE slug = $1
 -- the price list is walked until there are enough; where few do, the city is.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
-    'price_paise', price_paise,
+    'price_minor', price_minor,
     'clinics', (
         SELECT coalesce(jsonb_agg(search.place(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
@@ -113,5 +113,5 @@ FROM directory.provider_lab_test JOIN directory.provider USING (provider_id)
 WHERE lab_test_id = $1 AND EXISTS (
     SELECT FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
     WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND clinic.city_id = $2)
-ORDER BY price_paise, provider_id
+ORDER BY price_minor, provider_id
 LIMIT $3 OFFSET $4

@@ -70,8 +70,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     specialities: Sequence[str] = ()
     types: Sequence[str] = ()
     clinic_id: int | None = None
-    fee_paise_min: int | None = None
-    fee_paise_max: int | None = None
+    fee_minor_min: int | None = None
+    fee_minor_max: int | None = None
     experience_years_min: int | None = None
     rating_min: float | None = None
     gender: str | None = None
@@ -81,7 +81,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Wanted(Struct, kw_only=True):
-    """What is asked for in the database's terms: its `search.wanted`."""
+    """What is asked for in the database's terms: its `search.criteria`."""
 
     terms: str | None = None
     city_id: int | None = None
@@ -91,8 +91,8 @@ class Wanted(Struct, kw_only=True):
     radius_m: float | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
-    fee_paise_min: int | None = None
-    fee_paise_max: int | None = None
+    fee_minor_min: int | None = None
+    fee_minor_max: int | None = None
     practising_since_max: int | None = None
     rating_min: float | None = None
     gender: str | None = None
@@ -152,8 +152,8 @@ async def understood(database: Database, asked: Asked) -> Wanted | None:
         radius_m=around.radius_m,
         starts_from=starts_from,
         starts_before=starts_before,
-        fee_paise_min=asked.fee_paise_min,
-        fee_paise_max=asked.fee_paise_max,
+        fee_minor_min=asked.fee_minor_min,
+        fee_minor_max=asked.fee_minor_max,
         practising_since_max=None if asked.experience_years_min is None else now.year - asked.experience_years_min,
         rating_min=asked.rating_min,
         gender=asked.gender,

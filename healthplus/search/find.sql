@@ -5,10 +5,10 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
     provider.practising_since, provider.accepts_new_patients, listing.rating, provider.rating_count,
     clinic.name AS clinic_name, clinic.address, clinic.postal_code, clinic.latitude, clinic.longitude, city.name AS city_name,
-    city.slug AS city_slug, city.time_zone, post.fee_paise, post.funding::text AS funding,
+    city.slug AS city_slug, city.time_zone, post.fee_minor, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
           WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities
-FROM search.find(jsonb_populate_record(NULL::search.wanted, $1), $2, $3) WITH ORDINALITY
+FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3) WITH ORDINALITY
     AS found(provider_id, clinic_id, distance_m, first_free_on, position)
 JOIN directory.provider ON provider.provider_id = found.provider_id
 JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
@@ -19,7 +19,7 @@ ORDER BY found.position
 
 -- name: count_found
 -- How many providers there are to find, counted no further than $2.
-SELECT search.count_found(jsonb_populate_record(NULL::search.wanted, $1), $2)
+SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 
 -- name: city
 -- The city with one of the slugs $1, or whose name's words are $2: its clock, and its middle.

@@ -6,30 +6,30 @@ WITH asked AS MATERIALIZED (
     WHERE provider_id = $1 AND ticket_id = ANY ($2::uuid[]) AND ($3::bigint IS NULL OR patient_id = $3)
 ), want AS MATERIALIZED (
     -- few, however many wait
-    SELECT different.clinic_id, different.wanted, held.holds, held.next_lapse_at
-    FROM (SELECT DISTINCT clinic_id, wanted, now_at FROM asked WHERE state = 'waiting') AS different
+    SELECT different.clinic_id, different.queue_window, held.holds, held.next_lapse_at
+    FROM (SELECT DISTINCT clinic_id, queue_window, now_at FROM asked WHERE state = 'waiting') AS different
     CROSS JOIN LATERAL (
         SELECT count(*) AS holds, min(deadline) AS next_lapse_at FROM booking.booking
-        WHERE provider_id = $1 AND state = 'reserved' AND deadline > now_at AND during && different.wanted
+        WHERE provider_id = $1 AND state = 'reserved' AND deadline > now_at AND during && different.queue_window
             AND (different.clinic_id IS NULL OR booking.clinic_id = different.clinic_id)) AS held
 ), line AS MATERIALIZED (
     SELECT ticket_id, row_number() OVER (ORDER BY number) AS position FROM booking.ticket
     WHERE provider_id = $1 AND state = 'waiting' AND number <= (SELECT max(number) FROM asked WHERE state = 'waiting')
 )
 SELECT
-    asked.ticket_id, asked.patient_id, asked.number, asked.clinic_id, lower(asked.wanted) AS wanted_from,
-    upper(asked.wanted) AS wanted_to, asked.slots_needed, asked.joined_at, asked.expires_at,
+    asked.ticket_id, asked.patient_id, asked.number, asked.clinic_id, lower(asked.queue_window) AS wanted_from,
+    upper(asked.queue_window) AS wanted_to, asked.slots_needed, asked.joined_at, asked.expires_at,
     CASE WHEN asked.state = 'waiting' AND asked.expires_at <= now_at THEN 'timed_out' ELSE asked.state::text END AS state,
     CASE WHEN asked.state = 'waiting' THEN booking.is_present(ticket, now_at)
         WHEN asked.state = 'offered' THEN offer.deadline > now_at END AS current,
     line.position, want.holds, want.next_lapse_at,
     offer.booking_id AS offer_id, offer.clinic_id AS offer_clinic_id, lower(offer.during) AS starts_at,
-    upper(offer.during) AS ends_at, CASE WHEN offer.state = 'reserved' THEN offer.deadline END AS deadline, offer.fee_paise,
+    upper(offer.during) AS ends_at, CASE WHEN offer.state = 'reserved' THEN offer.deadline END AS deadline, offer.fee_minor,
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS book_version
 FROM asked
 JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.ticket_id = asked.ticket_id
 LEFT JOIN line ON line.ticket_id = asked.ticket_id
-LEFT JOIN want ON asked.state = 'waiting' AND want.wanted = asked.wanted AND want.clinic_id IS NOT DISTINCT FROM asked.clinic_id
+LEFT JOIN want ON asked.state = 'waiting' AND want.queue_window = asked.queue_window AND want.clinic_id IS NOT DISTINCT FROM asked.clinic_id
 LEFT JOIN booking.booking AS offer ON offer.provider_id = $1 AND offer.booking_id = asked.offer_id
 
 -- name: events_since

@@ -71,7 +71,7 @@ class Place(msgspec.Struct, frozen=True):
     starts_at: datetime | None
     ends_at: datetime | None
     deadline: datetime | None
-    fee_paise: int | None
+    fee_minor: int | None
     book_version: int
 
     @property

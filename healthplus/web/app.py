@@ -14,22 +14,22 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from healthplus.accounts.codes import Codes
+from healthplus.accounts.patients import Patients
+from healthplus.accounts.secret import Secret, with_secret_key
+from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.database import Database, Hints
 from healthplus.errors import DatabaseUnreachable
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
-from healthplus.payments.commands import bank_url
 from healthplus.payments.gateway import Gateway, NoGateway
+from healthplus.payments.gateways.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
-from healthplus.payments.sandbox import SandboxGateway
-from healthplus.people.codes import Codes
-from healthplus.people.patients import Patients
-from healthplus.people.secret import Secret, with_secret_key
-from healthplus.people.sessions import KnownTokens
 from healthplus.search.browse import Browse
-from healthplus.search.learning import WordLearning
+from healthplus.search.word_counts import WordLearning
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
@@ -47,14 +47,14 @@ from healthplus.web.api.suggest import SuggestController
 from healthplus.web.api.waits import MyWaitsController, WaitsController
 from healthplus.web.api.webhooks import WebhooksController
 from healthplus.web.assets import asset
-from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.live import Charts
+from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
-from healthplus.web.pages.visitor import Site
+from healthplus.web.pages.session import Site
 from healthplus.web.services import Services
+from healthplus.web.shared_charts import Charts
 
 logger = logging.getLogger(__name__)
 

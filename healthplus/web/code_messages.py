@@ -6,9 +6,9 @@ import asyncio
 import logging
 from urllib.parse import urlsplit
 
+from healthplus.accounts.codes import Sent
 from healthplus.errors import SignInUnavailable
 from healthplus.notices.sender import NoSender, Sms, SmsSender
-from healthplus.people.codes import Sent
 
 logger = logging.getLogger(__name__)
 

@@ -8,18 +8,18 @@ from typing import Any, TypeAlias
 from litestar import Request
 from litestar.datastructures import State
 
+from healthplus.accounts.codes import Codes
+from healthplus.accounts.patients import Patients
+from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.payments.payments import Payments
-from healthplus.people.codes import Codes
-from healthplus.people.patients import Patients
-from healthplus.people.sessions import KnownTokens
 from healthplus.search.browse import Browse
 from healthplus.waiting.waiting_users import WaitingUsers
-from healthplus.web.client_address import TrustedProxies
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.live import Charts
+from healthplus.web.http.client_address import TrustedProxies
+from healthplus.web.shared_charts import Charts
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 

@@ -356,7 +356,7 @@ class Book:
     def waiting(self) -> list[Ticket]:
         return [t for t in self.tickets if t.state == "waiting"]
 
-    def settle(self) -> None:
+    def advance(self) -> None:
         self.lapse()
         self.serve_all()
 
@@ -458,7 +458,7 @@ class Book:
             live = [b for b in there if b.state != "reserved" or self.now < b.deadline]
             if live and not self.place(clinic_id, start, slots, before=0):
                 return self.refuse(clinic_id, start, slots)  # what the rows already justify settles nothing
-            self.settle()
+            self.advance()
             run = self.place(clinic_id, start, slots)
             if not run:
                 return self.refuse(clinic_id, start, slots)
@@ -471,7 +471,7 @@ class Book:
         return self.once(actor, "hold", key, (clinic_id, start, slots, patient), "reserved", act)
 
     def owned(self, booking: Booking, patient: int | None) -> bool:
-        self.settle()
+        self.advance()
         return booking in self.bookings and patient in (None, booking.patient)
 
     def confirm(
@@ -498,7 +498,7 @@ class Book:
             if not booked:
                 return describe("expired" if booking.state == "expired" else "wrong_state", booking)
             booked.state = "booked"
-            self.settle()
+            self.advance()
             return describe("booked", booked)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
@@ -579,14 +579,14 @@ class Book:
     ) -> Answer:
         def act() -> Answer:
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
-                self.settle()  # what is merely held may be worth waiting for; without any, the rows justify a refusal
+                self.advance()  # what is merely held may be worth waiting for; without any, the rows justify a refusal
             if not self.runs(clinic_id, start, end, slots, booked_only=True):
                 for o in self.openings(clinic_id, start, end):
                     horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
                     if o.end - o.clinic.lead > self.now and o.day <= horizon and 1 <= slots <= o.shift.slots_max:
                         return Answer("slot_full", can_wait=False, near=(clinic_id, start, slots))
                 return Answer("no_such_slot", "closed")
-            self.settle()
+            self.advance()
             number = len(self.tickets) + 1
             ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now)
             if refusal := self.claim(patient, ticket):
@@ -607,7 +607,7 @@ class Book:
         start: datetime | None = None,
     ) -> Answer:
         def act() -> Answer:
-            self.settle()
+            self.advance()
             if ticket not in self.tickets or patient not in (None, ticket.patient):
                 return Answer("not_found")
             if ticket.state == "lapsed" or (ticket.state == "waiting" and ticket.unfetched):
@@ -631,7 +631,7 @@ class Book:
 
     def leave_queue(self, ticket: Ticket, patient: int | None, actor: str, key: str | None = None) -> Answer:
         def act() -> Answer:
-            self.settle()
+            self.advance()
             if ticket not in self.tickets or patient not in (None, ticket.patient):
                 return Answer("not_found")
             if ticket.state not in ("waiting", "offered"):
@@ -673,7 +673,7 @@ class Book:
             return Answer("shift_overlap")
         if conflicts and not flag:
             return Answer("conflict", conflicts=conflicts)
-        self.settle()
+        self.advance()
         self.shifts, self.leaves = shifts, leaves
         for b in self.out_of_schedule():
             if b.state == "booked":
@@ -682,5 +682,5 @@ class Book:
             self.give_back(b, "released")
             if b.offer and b.ticket:
                 b.ticket.state, b.ticket.offer = "waiting", None
-        self.settle()
+        self.advance()
         return Answer("changed", conflicts=conflicts or None)

@@ -80,10 +80,10 @@ async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> Non
 async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     await hold_some(db, 1)
     await move_clock(db, 400)
-    await db.execute("ALTER FUNCTION booking.settle RENAME TO settle_away")
+    await db.execute("ALTER FUNCTION booking.advance RENAME TO settle_away")
     service = asyncio.create_task(ActiveReservations(db, Book(db)).run())
     await asyncio.sleep(0.2)
-    await db.execute("ALTER FUNCTION booking.settle_away RENAME TO settle")
+    await db.execute("ALTER FUNCTION booking.settle_away RENAME TO advance")
     async with asyncio.timeout(5):
         while await count_expired(db) < 1:
             await asyncio.sleep(0.05)

@@ -31,7 +31,7 @@ async def test_a_phone_booking_occupies_the_slot(db: Database, at_the_clinic: tu
     held = await book.hold(provider, clinic, start, 1, caller, STAFF, "call 1")
     assert held.booking_id
     booked = await book.confirm(provider, held.booking_id, None, None, STAFF, "call 1")
-    assert (booked.code, booked.funding, booked.fee_paise) == ("booked", "clinic", 40000)
+    assert (booked.code, booked.funding, booked.fee_minor) == ("booked", "clinic", 40000)
     assert (await book.hold(provider, clinic, start, 1, other, "patient:2")).code == "slot_full"
     actors = await db.fetch("SELECT kind, actor FROM booking.event WHERE provider_id = $1 ORDER BY seq", provider)
     assert [tuple(row) for row in actors] == [("reserved", STAFF), ("booked", STAFF)]

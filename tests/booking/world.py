@@ -54,7 +54,7 @@ async def make_provider(db: Database, clinics: dict[int, tuple[int, str]], max_b
         max_booking_days,
     )
     await db.execute_many(
-        "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) VALUES ($1, $2, $3, $4)",
         [(provider_id, clinic_id, fee, funding) for clinic_id, (fee, funding) in clinics.items()],
     )
     return int(provider_id)
@@ -91,7 +91,7 @@ async def make_shift(
 
 async def make_patients(db: Database, count: int) -> list[int]:
     rows = await db.fetch(
-        "INSERT INTO people.patient (name) SELECT 'Patient' FROM generate_series(1, $1) RETURNING patient_id", count
+        "INSERT INTO accounts.patient (name) SELECT 'Patient' FROM generate_series(1, $1) RETURNING patient_id", count
     )
     return [row["patient_id"] for row in rows]
 

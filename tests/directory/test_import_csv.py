@@ -63,14 +63,14 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
     assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
     tests = await db.fetch(
-        """SELECT slug, name, price_paise
+        """SELECT slug, name, price_minor
         FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) ORDER BY slug"""
     )
     assert [tuple(row) for row in tests] == [
         ("hba1c", "HbA1c", 45000),
         ("thyroid-profile-t3-t4-tsh", "Thyroid Profile (T3 T4 TSH)", 64950),
     ]
-    prices = await db.fetch("SELECT fee_paise, funding::text FROM directory.provider_clinic ORDER BY fee_paise")
+    prices = await db.fetch("SELECT fee_minor, funding::text FROM directory.provider_clinic ORDER BY fee_minor")
     assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
     doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
     assert doctor is not None
@@ -285,10 +285,10 @@ async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
 async def test_tests_are_added_and_their_prices_changed(db: Database, tmp_path: Path) -> None:
     async def prices() -> dict[str, int]:
         rows = await db.fetch(
-            """SELECT identifier || ' ' || slug AS what, price_paise FROM directory.provider_lab_test
+            """SELECT identifier || ' ' || slug AS what, price_minor FROM directory.provider_lab_test
             JOIN directory.provider USING (provider_id) JOIN directory.lab_test USING (lab_test_id)"""
         )
-        return {row["what"]: row["price_paise"] for row in rows}
+        return {row["what"]: row["price_minor"] for row in rows}
 
     first = LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=450; ECG = 0.5\nb,lab,B,c1,One,Pune,MH,hba1c=399.99\n"
     summary = await import_csv(db, write(tmp_path, first))

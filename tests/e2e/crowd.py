@@ -16,9 +16,9 @@ import msgspec
 
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
-from healthplus.ops.bench.client import Connection, connect, delete, get, post
-from healthplus.ops.bench.stage import SLOT_TIME, Stage, clinic_of
-from healthplus.ops.bench.waiters import app_processes
+from healthplus_bench.client import Connection, connect, delete, get, post
+from healthplus_bench.environment import SLOT_TIME, Stage, clinic_of
+from healthplus_bench.waiters import app_processes
 
 SLOTS = 4
 """Few enough that most who come must wait."""

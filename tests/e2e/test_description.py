@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from healthplus.ops.bench.stage import prepared_stage, running_app, running_server
-from healthplus.people.keys import add_key
+from healthplus.accounts.keys import add_key
+from healthplus_bench.environment import prepared_stage, running_app, running_server
 
 
 def answered(_context: Any, response: Any, _case: Any) -> None:

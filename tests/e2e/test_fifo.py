@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from healthplus.database import Database
-from healthplus.ops.bench.client import connect, delete, post
-from healthplus.ops.bench.stage import (
+from healthplus.ops.check import violations
+from healthplus_bench.client import connect, delete, post
+from healthplus_bench.environment import (
     SLOT_TIME,
     SLOTS_A_SHIFT,
     Stage,
@@ -20,8 +21,7 @@ from healthplus.ops.bench.stage import (
     running_app,
     running_server,
 )
-from healthplus.ops.bench.waiters import overtaking
-from healthplus.ops.check import violations
+from healthplus_bench.waiters import overtaking
 from tests.e2e.crowd import Join, inversions
 
 CONNECTIONS = 96

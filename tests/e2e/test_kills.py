@@ -13,9 +13,9 @@ from random import Random
 import pytest
 
 from healthplus.database import EmbeddedServer
-from healthplus.ops.bench.client import get, post
-from healthplus.ops.bench.stage import Stage, clinic_of, prepared_stage, running_app, running_server
 from healthplus.ops.check import violations
+from healthplus_bench.client import get, post
+from healthplus_bench.environment import Stage, clinic_of, prepared_stage, running_app, running_server
 from tests.e2e.crowd import (
     Join,
     Patient,

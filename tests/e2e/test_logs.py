@@ -229,8 +229,8 @@ async def let_things_break(
     # What PostgreSQL says of a row that fails a check quotes the row.
     async with broken(
         db,
-        "ALTER TABLE people.patient ADD CONSTRAINT canary CHECK (created_at < '2000-01-01') NOT VALID",
-        "ALTER TABLE people.patient DROP CONSTRAINT canary",
+        "ALTER TABLE accounts.patient ADD CONSTRAINT canary CHECK (created_at < '2000-01-01') NOT VALID",
+        "ALTER TABLE accounts.patient DROP CONSTRAINT canary",
     ):
         refused = await visitor.ask("POST", f"/codes/{code_id}/verify", {"code": code})
         renamed = await visitor.ask("PATCH", "/me", {"name": f"{NAME} II"})
@@ -278,8 +278,8 @@ async def call_as_developer(product: LoggedProduct, db: Database, visitor: Visit
             assert (await visitor.ask("POST", holds, "no hold", **where)).status_code == status
     async with broken(
         db,
-        "ALTER TABLE people.developer_key_use ADD CONSTRAINT canary_key CHECK (requests < 2) NOT VALID",
-        "ALTER TABLE people.developer_key_use DROP CONSTRAINT canary_key",
+        "ALTER TABLE accounts.developer_key_use ADD CONSTRAINT canary_key CHECK (requests < 2) NOT VALID",
+        "ALTER TABLE accounts.developer_key_use DROP CONSTRAINT canary_key",
     ):
         assert (await visitor.ask("POST", holds, {}, params={"api_dev_key": key})).status_code == 500
     return {key, STRAY_KEY}
@@ -287,7 +287,7 @@ async def call_as_developer(product: LoggedProduct, db: Database, visitor: Visit
 
 async def test_no_error_of_the_database_quotes_a_row(db: Database) -> None:
     """Background tasks log what they did not expect with its traceback, and with what PostgreSQL says of it."""
-    failing = "INSERT INTO people.patient (phone, created_at) VALUES ($1, NULL)"
+    failing = "INSERT INTO accounts.patient (phone, created_at) VALUES ($1, NULL)"
     with pytest.raises(PostgresError, match="created_at") as alone:
         await db.execute(failing, f"+91{NATIONAL}")
 

@@ -45,7 +45,7 @@ def phone(patient_id: int) -> str:
 
 async def give_addresses(database: Database, patients: Sequence[int], *, sms: bool = True, email: bool = False) -> None:
     await database.execute_many(
-        "UPDATE people.patient SET phone = $2, email = $3 WHERE patient_id = $1",
+        "UPDATE accounts.patient SET phone = $2, email = $3 WHERE patient_id = $1",
         [(one, phone(one) if sms else None, f"p{one}@mail.example" if email else None) for one in patients],
     )
 

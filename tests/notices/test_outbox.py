@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import queries
-from healthplus.people.patients import add_patient
 from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Provider, Scene, rewrite
 from tests.notices.scene import kinds, outbox, reachable
 
@@ -51,9 +51,9 @@ async def test_a_hold_that_lapsed_and_an_offer_are_told(scene: Scene) -> None:
     ticket = await scene.waiting(provider, waiter)
     await scene.forward(HOLD_TIME + timedelta(seconds=1))
     await scene.database.execute("UPDATE booking.ticket SET present_at = public.app_now()")
-    await scene.book.settle(provider.provider_id)
+    await scene.book.advance(provider.provider_id)
     await scene.forward(OFFER_TIME + timedelta(seconds=1))
-    await scene.book.settle(provider.provider_id)
+    await scene.book.advance(provider.provider_id)
     rows = [(row["kind"], row["patient_id"], row["ticket_id"]) for row in await outbox(scene.database)]
     assert rows == [("expired", holder, None), ("offered", waiter, ticket), ("expired", waiter, ticket)]
 

@@ -138,7 +138,7 @@ async def test_the_end_of_a_hold_is_no_news_after_an_hour(scene: Scene) -> None:
         provider = await scene.provider()
         await scene.held(provider, patient)
         await scene.forward(timedelta(minutes=6))
-        await scene.book.settle(provider.provider_id)
+        await scene.book.advance(provider.provider_id)
         await scene.forward(late)
         await sweep_all(notices(scene.database, recorder))
         assert recorder.templates == ["expired"] * count
@@ -168,14 +168,14 @@ async def test_an_offer_nobody_took_is_told_by_what_became_of_the_ticket(scene: 
         )
     recorder = Recorder()
     await scene.forward(OFFER_TIME)
-    await scene.book.settle(await scene.database.fetch_value("SELECT max(provider_id) FROM directory.provider"))
+    await scene.book.advance(await scene.database.fetch_value("SELECT max(provider_id) FROM directory.provider"))
     await sweep_all(notices(scene.database, recorder))
     assert recorder.templates == ["offer_lapsed" if fetched else "offer_missed"]
 
 
 async def test_who_can_no_longer_be_reached_is_not_told(scene: Scene) -> None:
     await bookings(scene, 1)
-    await scene.database.execute("UPDATE people.patient SET phone = NULL")
+    await scene.database.execute("UPDATE accounts.patient SET phone = NULL")
     recorder = Recorder()
     await sweep_all(notices(scene.database, recorder))
     (row,) = await outbox(scene.database)

@@ -26,7 +26,7 @@ ROW: dict[str, Any] = {
     "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
     "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
     "time_zone": "Asia/Kolkata",
-    "fee_paise": 50_000,
+    "fee_minor": 50_000,
     "funding": "online",
 }
 ROWS = [ROW | {"kind": kind} for kind in TEXTS if not kind.startswith("offer_")] + [
@@ -60,7 +60,7 @@ def test_times_are_the_citys_and_deadlines_the_clients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("funding", "fee_paise", "said"),
+    ("funding", "fee_minor", "said"),
     [
         ("online", 50_000, "The fee is Rs 500, paid online."),
         ("clinic", 12_350, "The fee is Rs 123.50, to be paid at the clinic."),
@@ -68,10 +68,10 @@ def test_times_are_the_citys_and_deadlines_the_clients() -> None:
         ("free", 0, None),
     ],
 )
-def test_a_mail_says_the_fee(funding: str, fee_paise: int, said: str | None) -> None:
-    text = email(funding=funding, fee_paise=fee_paise).text
+def test_a_mail_says_the_fee(funding: str, fee_minor: int, said: str | None) -> None:
+    text = email(funding=funding, fee_minor=fee_minor).text
     assert (said in text) if said else ("fee" not in text)
-    assert "fee" not in sms(funding=funding, fee_paise=fee_paise).text
+    assert "fee" not in sms(funding=funding, fee_minor=fee_minor).text
 
 
 def test_the_link_is_the_same_in_all() -> None:
@@ -138,7 +138,7 @@ async def tell_everything(scene: Scene, provider: Any, told: Any) -> None:
     async def pass_by(time: timedelta) -> None:
         await scene.forward(time + timedelta(seconds=1))
         await scene.database.execute("UPDATE booking.ticket SET present_at = public.app_now()")
-        await scene.book.settle(provider.provider_id)
+        await scene.book.advance(provider.provider_id)
         await tell()
 
     one, other, third = await reachable(scene, 3, email=True)

@@ -5,11 +5,11 @@ from typing import cast
 import pytest
 
 from healthplus.database import Database
-from healthplus.ops.bench.client import percentile_ms
-from healthplus.ops.bench.commands import run
-from healthplus.ops.bench.holds import HoldsPlan, bench_holds
-from healthplus.ops.bench.stage import BenchFailed, refuse_unless_durable
-from healthplus.ops.bench.surge import SurgePlan, bench_surge
+from healthplus_bench.client import percentile_ms
+from healthplus_bench.commands import run
+from healthplus_bench.environment import BenchFailed, refuse_unless_durable
+from healthplus_bench.holds import HoldsPlan, bench_holds
+from healthplus_bench.surge import SurgePlan, bench_surge
 
 
 @pytest.fixture(autouse=True)

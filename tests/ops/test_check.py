@@ -11,7 +11,7 @@ from healthplus.database import Database
 from healthplus.ops.check import counters, invariants, violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
-CAPTURE = "SELECT payments.reach(payment, 'captured', 'answer', app_now()) FROM payments.payment"
+CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM payments.payment"
 LATER = "INSERT INTO public.app_clock (clock_offset) VALUES (interval '2 minutes 1 second')"
 FAULTS = {
     "no_overlap": """
@@ -34,10 +34,10 @@ FAULTS = {
         UPDATE booking.booking SET state = 'released' WHERE state = 'reserved' AND NOT offer""",
     "one_live_claim": "DELETE FROM booking.claim",
     "withheld_only_for_runs": """
-        UPDATE booking.ticket SET withheld_seat = 1, withheld_during = wanted WHERE state = 'waiting'""",
+        UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
     "search_summaries": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
     "scarce_days": "DELETE FROM booking.scarce_day",
-    "listings": "UPDATE search.listing SET fee_paise = fee_paise + 1",
+    "listings": "UPDATE search.listing SET fee_minor = fee_minor + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
@@ -45,7 +45,7 @@ FAULTS = {
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM payments.payment",
-    "payments_match_ledger": "UPDATE payments.ledger SET amount_paise = amount_paise + 1",
+    "payments_match_ledger": "UPDATE payments.ledger SET amount_minor = amount_minor + 1",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_visits": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
@@ -57,10 +57,10 @@ FAULTS = {
     "double_captured": f"""
         {CAPTURE};
         DROP INDEX payments.payment_kept;
-        INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_paise, state, at)
-        SELECT provider_id, hold_id, booking_id, 'once more', amount_paise, state, at FROM payments.payment;
+        INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
+        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM payments.payment;
         INSERT INTO payments.ledger
-        SELECT provider_id, hold_id, 'once more', state, amount_paise, source, at FROM payments.ledger""",
+        SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM payments.ledger""",
     "refund_missing": f"{CAPTURE}; UPDATE payments.payment SET due = 'refund'; {LATER}",
 }
 

@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from healthplus.accounts.keys import SCOPES, use_key
 from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
-from healthplus.people.keys import SCOPES, use_key
 
 SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
 DIRECTORY = """
-    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, fee_paise, funding::text,
+    SELECT provider.identifier, provider.name, provider.type::text, bio, languages, fee_minor, funding::text,
         clinic.name AS clinic, clinic.latitude, array_agg(starts::text ORDER BY shift_id) AS shifts
     FROM directory.provider JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
     JOIN schedule.shift USING (provider_id, clinic_id)
@@ -73,7 +73,7 @@ async def test_what_is_shown_is_there(db: Database) -> None:
     )
     for name, token in demo.patient_tokens.items():
         found = await db.fetch_value(
-            "SELECT name FROM people.patient JOIN people.session USING (patient_id) WHERE token_hash = $1",
+            "SELECT name FROM accounts.patient JOIN accounts.session USING (patient_id) WHERE token_hash = $1",
             hashlib.sha256(token.encode()).digest(),
         )
         assert found == name
@@ -145,7 +145,7 @@ async def test_ratings_are_from_past_visits(db: Database) -> None:
 async def test_nothing_can_reach_a_real_person(db: Database) -> None:
     await create_demo_data(db, SMALL)
     phones = await db.fetch(
-        """SELECT phone FROM people.patient UNION ALL SELECT phone FROM directory.provider
+        """SELECT phone FROM accounts.patient UNION ALL SELECT phone FROM directory.provider
         UNION ALL SELECT phone FROM directory.clinic"""
     )
     assert all(row["phone"].startswith("+910") for row in phones)
@@ -166,7 +166,7 @@ async def test_again_adds_only_tokens_and_a_key(db: Database) -> None:
     with pytest.raises(UnknownDeveloperKey, match="was revoked"):
         await use_key(db, first.developer_key, "search")
     # The ids that COPY was given are not given out again.
-    await db.execute("INSERT INTO people.patient (name) VALUES ('New')")
+    await db.execute("INSERT INTO accounts.patient (name) VALUES ('New')")
 
 
 async def test_a_seed_always_gives_the_same_directory(db: Database, other: Database) -> None:

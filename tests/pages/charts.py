@@ -65,7 +65,7 @@ async def take(stage: Stage, chart: Chart, state: str, *, but: int = 0) -> None:
     await clear(stage, chart)
     await stage.product.database.execute(
         """INSERT INTO booking.booking (
-            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_paise, funding,
+            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding,
             created_at)
         SELECT $1, $2, 1, tstzrange(lower(during), upper(during) - slot * CASE
                 WHEN lead(during) OVER (ORDER BY during) IS NULL THEN $5::integer ELSE 0 END),

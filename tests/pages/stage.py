@@ -16,10 +16,10 @@ from uuid import UUID, uuid4
 
 from playwright.async_api import Browser, BrowserContext, Page, Response
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book, Outcome
 from healthplus.database import Database, Record
 from healthplus.ops.demo_data import DemoData
-from healthplus.people.patients import add_patient
 from healthplus.web.languages import LANGUAGES
 
 NARROWEST, NARROW, WIDE = 320, 360, 1280

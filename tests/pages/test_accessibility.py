@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
     ],
 )
 async def test_no_violations(product: Product, browser: Browser, number: int, name: str) -> None:
-    await product.database.execute("DELETE FROM people.challenge")
+    await product.database.execute("DELETE FROM accounts.challenge")
     hindi = number % 2 == 1
     async with Stage.open(
         product,

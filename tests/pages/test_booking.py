@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
-from healthplus.people.patients import add_patient
 from tests.pages.charts import Chart, a_chart, clear, take, touch
 from tests.pages.stage import WIDE, Product, Stage
 from tests.pages.states.hold import held, lapse
@@ -176,7 +176,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         page = stage.page
         chart = await a_chart(stage, days_ahead=20, offset=11)
         await clear(stage, chart)
-        await product.database.execute("DELETE FROM people.challenge")
+        await product.database.execute("DELETE FROM accounts.challenge")
         await stage.go(chart.path())
         await page.locator(".slot.free input").nth(1).check()
         await page.locator(".bar button").click()

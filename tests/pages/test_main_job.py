@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import Browser, expect
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.ops.demo_hints import demo_hints
-from healthplus.people.patients import add_patient
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene
 
@@ -87,7 +87,7 @@ async def lapse(scene: Scene) -> None:
         "UPDATE booking.booking SET deadline = public.app_now() WHERE provider_id = $1 AND state = 'reserved'",
         scene.provider_id,
     )
-    await scene.book.settle(scene.provider_id)
+    await scene.book.advance(scene.provider_id)
 
 
 @pytest.mark.timeout(120)
@@ -186,7 +186,7 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
     assert address
     async with Stage.open(product, browser) as first, Stage.open(product, browser) as second:
         for phone in (first, second):
-            await product.database.execute("DELETE FROM people.challenge")
+            await product.database.execute("DELETE FROM accounts.challenge")
             await phone.go("/verify")
             await phone.page.fill("#phone", phone.number())
             await phone.press("Agree and send code")

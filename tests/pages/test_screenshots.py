@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "screenshots"
 @pytest.mark.parametrize("language", ["en", "hi"])
 @pytest.mark.parametrize("name", STATES)
 async def test_screenshots(product: Product, browser: Browser, name: str, language: str) -> None:
-    await product.database.execute("DELETE FROM people.challenge")
+    await product.database.execute("DELETE FROM accounts.challenge")
     async with Stage.open(product, browser, language=language) as stage:
         await STATES[name](stage)
         for width in (NARROWEST, NARROW, WIDE):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_by_keyboard_from_a_page_and_back_to_it(stage: Stage) -> None:
     page = stage.page
-    await stage.product.database.execute("DELETE FROM people.challenge")
+    await stage.product.database.execute("DELETE FROM accounts.challenge")
     await stage.go("/privacy/withdraw")
     assert page.url.endswith("/verify?next=%2Fprivacy%2Fwithdraw")
     await page.focus("#phone")
@@ -44,7 +44,7 @@ async def test_by_keyboard_from_a_page_and_back_to_it(stage: Stage) -> None:
 
 
 async def test_an_error_takes_focus_and_leads_to_its_field(stage: Stage) -> None:
-    await stage.product.database.execute("DELETE FROM people.challenge")
+    await stage.product.database.execute("DELETE FROM accounts.challenge")
     await wrong(stage)
     await expect(stage.page.locator("#error")).to_be_focused()
     assert (await stage.page.title()).startswith("Error: ")
@@ -53,7 +53,7 @@ async def test_an_error_takes_focus_and_leads_to_its_field(stage: Stage) -> None
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
-    await product.database.execute("DELETE FROM people.challenge")
+    await product.database.execute("DELETE FROM accounts.challenge")
     async with Stage.open(product, browser, language="hi", scripts=False) as stage:
         await stage.go("/verify?next=/privacy")
         await stage.page.fill("#phone", stage.number())

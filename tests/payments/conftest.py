@@ -8,10 +8,10 @@ import pytest
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import PaymentUnavailable
-from healthplus.payments.commands import bank_url
 from healthplus.payments.gateway import Authorisation, Declined, Fact, Money, Pending
+from healthplus.payments.gateways.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
-from healthplus.payments.sandbox import SandboxGateway
 from healthplus.settings import Settings
 from tests.web.world import World
 
@@ -29,12 +29,12 @@ class Bank(SandboxGateway):
         self.calls: list[str] = []
 
     async def authorise(
-        self, key: str, amount_paise: int, method: str, back_to: str = ""
+        self, key: str, amount_minor: int, method: str, back_to: str = ""
     ) -> Authorisation | Declined | Pending:
-        return await self._then("authorise", await super().authorise(key, amount_paise, method, back_to))
+        return await self._then("authorise", await super().authorise(key, amount_minor, method, back_to))
 
-    async def capture(self, authorisation: str, amount_paise: int) -> Money:
-        return await self._then("capture", await super().capture(authorisation, amount_paise))
+    async def capture(self, authorisation: str, amount_minor: int) -> Money:
+        return await self._then("capture", await super().capture(authorisation, amount_minor))
 
     async def void(self, authorisation: str) -> Money:
         return await self._then("void", await super().void(authorisation))

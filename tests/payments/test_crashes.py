@@ -16,10 +16,10 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import counters, violations
 from healthplus.payments.captures import queries
-from healthplus.payments.commands import bank_url
 from healthplus.payments.gateway import Authorisation
+from healthplus.payments.gateways.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
-from healthplus.payments.sandbox import SandboxGateway
 from healthplus.settings import Settings
 from tests.payments.conftest import Bank
 from tests.payments.steps import hold, pay
@@ -166,7 +166,7 @@ async def recover(world: World, bank: Bank, held: UUID) -> None:
     payments = Payments(world.database, book, bank)
     knowable = 0
     for _ in range(480 // STEP_SECONDS):
-        await book.settle(PROVIDER)
+        await book.advance(PROVIDER)
         await payments.captures.sweep()
         await payments.learning.sweep()
         if await is_owed(world, bank, held):

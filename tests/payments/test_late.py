@@ -38,7 +38,7 @@ async def test_the_slot_is_booked_anew(payments: Payments, book: Book, bank: Ban
     bank.after["authorise"] = lambda: lapse(world)
     paid = await pay(payments, world, held)
     late = paid.outcome.booking_id
-    assert (paid.outcome.code, paid.outcome.state, paid.outcome.fee_paise) == ("booked", "booked", 50000)
+    assert (paid.outcome.code, paid.outcome.state, paid.outcome.fee_minor) == ("booked", "booked", 50000)
     assert late != held
     assert paid.outcome.starts_at == datetime.fromisoformat(world.at(9))
     assert await states(world) == ["expired", "booked"]
@@ -164,7 +164,7 @@ async def test_money_that_comes_twice_books_once(payments: Payments, world: Worl
         "INSERT INTO payments.intent VALUES ($1, $2, 50000, app_now(), app_now())", PROVIDER, held
     )
     await lapse(world)
-    learn = "SELECT payments.learn($1, $2, $3, 'authorised', 50000, 'webhook', $4)"
+    learn = "SELECT payments.record_gateway_event($1, $2, $3, 'authorised', 50000, 'webhook', $4)"
     for number, name in enumerate(("first", "first", "second", "second")):
         await world.database.execute(learn, PROVIDER, held, name, f"event {number}")
     assert await states(world) == ["expired", "booked"]
@@ -172,7 +172,7 @@ async def test_money_that_comes_twice_books_once(payments: Payments, world: Worl
     assert [tuple(row) for row in rows] == [("first", "capture"), ("second", "void")]
     # The bank has never heard of either.
     await world.database.execute(
-        """SELECT payments.reach(payment, reached::payments.payment_state, 'answer', app_now())
+        """SELECT payments.advance_payment(payment, reached::payments.payment_state, 'answer', app_now())
         FROM payments.payment, (VALUES ('captured', 'capture'), ('voided', 'void')) AS answer (reached, step)
         WHERE step = due::text"""
     )
@@ -207,7 +207,7 @@ async def test_nothing_is_booked_for_somebody_erased(
     async def lapse_and_erase() -> None:
         await lapse(world)
         await world.database.execute(
-            "UPDATE people.patient SET name = '', erased_at = app_now() WHERE patient_id = $1", world.ids["asha"]
+            "UPDATE accounts.patient SET name = '', erased_at = app_now() WHERE patient_id = $1", world.ids["asha"]
         )
 
     bank.after["authorise"] = lapse_and_erase

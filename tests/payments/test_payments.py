@@ -183,7 +183,7 @@ async def test_the_ledger_says_what_happened_and_how_it_was_learnt(
 async def test_the_patient_is_told_once_that_the_money_went_back(
     payments: Payments, book: Book, bank: Bank, world: World, captured_first: bool
 ) -> None:
-    await world.database.execute("UPDATE people.patient SET email = 'asha@example.org' WHERE name = 'asha'")
+    await world.database.execute("UPDATE accounts.patient SET email = 'asha@example.org' WHERE name = 'asha'")
     held = await hold(book, world)
     await pay(payments, world, held)
     if captured_first:
@@ -193,7 +193,7 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     assert await world.database.fetch_value(told, held) == 0
     await payments.captures.sweep()
     await world.database.execute(
-        "SELECT payments.learn(provider_id, hold_id, authorisation, state, 50000, 'webhook', 'again') "
+        "SELECT payments.record_gateway_event(provider_id, hold_id, authorisation, state, 50000, 'webhook', 'again') "
         "FROM payments.payment"
     )
     assert await world.database.fetch_value(told, held) == 1

@@ -19,11 +19,11 @@ import msgspec
 import pytest
 
 from healthplus.errors import BadInput, Conflict, PaymentUnavailable
-from healthplus.payments.bank import Trial
-from healthplus.payments.commands import bank_url, running_bank
 from healthplus.payments.gateway import Authorisation, Declined, Fact, Pending
-from healthplus.payments.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
+from healthplus_sandbox.bank import Trial
 from tests.payments.conftest import Bank
 
 
@@ -109,7 +109,7 @@ def bank_processes(port: int) -> list[int]:
     found = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if b"sandbox-bank" in (process / "cmdline").read_bytes():
+            if b"healthplus_sandbox" in (process / "cmdline").read_bytes():
                 variables = (process / "environ").read_bytes().split(b"\0")
                 if b"HEALTHPLUS_SANDBOX_BANK_PORT=%d" % port in variables:
                     found.append(int(process.name))
@@ -133,7 +133,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         [
             sys.executable, "-c",
             "import sys, time; from pathlib import Path; from healthplus.settings import Settings\n"
-            "from healthplus.payments.commands import running_bank\n"
+            "from healthplus.payments.gateways.sandbox_process import running_bank\n"
             "with running_bank(Settings(None, Path(sys.argv[1]))) as bank:\n"
             "    print(bank.sandbox_bank_port, flush=True); time.sleep(60)",
             tmp_path,

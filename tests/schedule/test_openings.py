@@ -40,7 +40,7 @@ async def add_shift(db: Database, zone: str, weekday: int, starts: time, ends: t
             INSERT INTO directory.provider (identifier, type, name, max_booking_days)
             VALUES (gen_random_uuid()::text, 'doctor', 'D', 366) RETURNING provider_id
         ), post AS (
-            INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise)
+            INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor)
             SELECT provider_id, clinic_id, 100 FROM provider, clinic RETURNING provider_id, clinic_id
         )
         INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)

@@ -35,12 +35,12 @@ CITIES = [
 ]
 TYPES = ["doctor", "hospital", "clinic", "lab"]
 WORDS = ["ruby", "apollo", "city", "care", "rao"]
-FIND = "SELECT * FROM search.find(jsonb_populate_record(NULL::search.wanted, $1), $2, $3)"
-COUNT = "SELECT search.count_found(jsonb_populate_record(NULL::search.wanted, $1), $2)"
+FIND = "SELECT * FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3)"
+COUNT = "SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)"
 POSTS = """
 SELECT provider_id, clinic_id, city_id, time_zone, provider.type::text AS type,
     provider.name || ' ' || clinic.name AS name,
-    clinic.address, postal_code, clinic.latitude, clinic.longitude, fee_paise, gender::text AS gender, languages,
+    clinic.address, postal_code, clinic.latitude, clinic.longitude, fee_minor, gender::text AS gender, languages,
     practising_since, accepts_new_patients, rating_total, rating_count,
     array(SELECT speciality_id FROM directory.provider_speciality AS s WHERE s.provider_id = provider.provider_id)
         AS specialities
@@ -238,8 +238,8 @@ def matches(post: Record, wanted: dict[str, Any], distance: float | None) -> boo
         and ask("gender") in (None, post["gender"])
         and ask("accepts_new_patients") in (None, post["accepts_new_patients"])
         and ask("language") in (None, *(language.lower() for language in post["languages"]))
-        and post["fee_paise"] >= ask("fee_paise_min", 0)
-        and post["fee_paise"] <= ask("fee_paise_max", 10**9)
+        and post["fee_minor"] >= ask("fee_minor_min", 0)
+        and post["fee_minor"] <= ask("fee_minor_max", 10**9)
         and (
             "practising_since_max" not in wanted or (post["practising_since"] or 9999) <= wanted["practising_since_max"]
         )
@@ -322,8 +322,8 @@ WANTED = st.fixed_dictionaries(
         "name_terms": st.sampled_from([f"'n:{word}'" for word in WORDS]),
         "city_id": st.integers(1, 4),
         "radius_m": st.sampled_from([1.0, 3000.0, 9000.0, 200_000.0]),
-        "fee_paise_min": st.sampled_from([0, 30000, 30001]),
-        "fee_paise_max": st.sampled_from([0, 30000, 69999]),
+        "fee_minor_min": st.sampled_from([0, 30000, 30001]),
+        "fee_minor_max": st.sampled_from([0, 30000, 69999]),
         "practising_since_max": st.sampled_from([1990, 2010]),
         "rating_min": st.sampled_from([1.0, 3.0, 4.5]),
         "gender": st.sampled_from(["female", "male", "other"]),
@@ -340,7 +340,7 @@ def trial(dsn: str) -> Iterator[Trial]:
         trial.run(trial.build())
         trial.look()
         yield trial
-        trial.run(trial.db.execute("SELECT booking.settle(provider_id) FROM booking.book"))
+        trial.run(trial.db.execute("SELECT booking.advance(provider_id) FROM booking.book"))
         trial.run(
             trial.db.execute("UPDATE directory.provider SET rating_total = 0, rating_count = 0")
         )  # nobody gave them
@@ -408,8 +408,8 @@ def test_each_wish_alone_and_each_order(trial: Trial) -> None:
         "radius_m": 9000.0,
         "starts_from": NIGHT + timedelta(days=2),
         "starts_before": NIGHT + timedelta(hours=15),
-        "fee_paise_min": 30000,
-        "fee_paise_max": 30000,
+        "fee_minor_min": 30000,
+        "fee_minor_max": 30000,
         "practising_since_max": 2010,
         "rating_min": 3.0,
         "gender": "female",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from healthplus.database import Database
-from healthplus.ops.bench.search import fill
 from healthplus.search.find import Asked, Available, Order, find
+from healthplus_bench.search import fill
 
 PROVIDERS = 3000
 _READ = """

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from healthplus.database import Database
 from healthplus.search.keyword import understand
-from healthplus.search.learning import learn_words
 from healthplus.search.vocabulary import VOCABULARY
+from healthplus.search.word_counts import learn_words
 from tests.search.world import find, make_directory
 
 SKIN = ["Meera Joshi", "Rohan Patil"]

@@ -16,7 +16,7 @@ async def two_changes_at_once(db: Database) -> set[str]:
     await World.make(db)
     async with db.transaction() as tx:
         await tx.execute(
-            "UPDATE directory.provider_clinic SET fee_paise = 70000 WHERE provider_id = $1 AND clinic_id = 1", PROVIDER
+            "UPDATE directory.provider_clinic SET fee_minor = 70000 WHERE provider_id = $1 AND clinic_id = 1", PROVIDER
         )
         other = asyncio.create_task(
             db.execute("UPDATE directory.provider SET max_booking_days = 9 WHERE provider_id = $1", PROVIDER)

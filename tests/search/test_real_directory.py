@@ -10,8 +10,8 @@ import pytest
 from healthplus.database import Database
 from healthplus.directory.import_csv import import_csv
 from healthplus.search.find import Asked, Order, find
-from healthplus.search.learning import learn_words
 from healthplus.search.spelling import did_you_mean
+from healthplus.search.word_counts import learn_words
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "nhd_hospitals_india.csv"
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from healthplus import ops
+import healthplus_bench
 from healthplus.database import Database
 from healthplus.directory.import_csv import import_csv
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.search.keyword import understand
-from healthplus.search.learning import WordLearning, learn_words
 from healthplus.search.spelling import did_you_mean, edit_cost
 from healthplus.search.vocabulary import VOCABULARY
+from healthplus.search.word_counts import WordLearning, learn_words
 from tests.search.world import add_provider, make_directory
 
-MISSPELLINGS = tomllib.loads((Path(ops.__file__).parent / "bench" / "misspellings.toml").read_text(encoding="utf-8"))[
+MISSPELLINGS = tomllib.loads((Path(healthplus_bench.__file__).parent / "misspellings.toml").read_text("utf-8"))[
     "misspelling"
 ]
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "nhd_hospitals_india.csv"

@@ -94,7 +94,7 @@ async def test_changes_are_seen_at_once(db: Database, dsn: str) -> None:
     assert len(await texts(db, "usha")) == 2
     assert await names_are_right(db)
     move = (
-        "UPDATE directory.provider_clinic SET clinic_id = $3, fee_paise = 2 WHERE provider_id = $1 AND clinic_id = $2"
+        "UPDATE directory.provider_clinic SET clinic_id = $3, fee_minor = 2 WHERE provider_id = $1 AND clinic_id = $2"
     )
     await db.execute(move, usha, poona, sai)
     assert await names_are_right(db)

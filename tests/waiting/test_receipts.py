@@ -142,7 +142,7 @@ async def test_what_the_verbs_write_is_in_order(scene: Scene) -> None:
 @pytest.mark.breaks_invariants
 async def test_whoever_is_overtaken_shows(scene: Scene) -> None:
     """The verbs with rule 6 switched off: the queue is served from its end."""
-    definition = await scene.database.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.serve_queue'))")
+    definition = await scene.database.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
     order = "AND NOT absent ORDER BY number"
     assert order in definition
     await scene.database.execute(definition.replace(order, f"{order} DESC"))
@@ -319,7 +319,9 @@ async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     assert [row["joined_position"] for row in positions] == [1, 2, 3, 4, 4]
 
     async def odds(position: int) -> tuple[int, int]:
-        row = await scene.database.fetch_row("SELECT * FROM booking.odds($1, $2)", provider.provider_id, position)
+        row = await scene.database.fetch_row(
+            "SELECT * FROM booking.acceptance_rate($1, $2)", provider.provider_id, position
+        )
         assert row is not None
         return row["waits"], row["got"]
 
@@ -330,7 +332,7 @@ async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     assert (await book.accept(provider.provider_id, tickets[1], waiters[1], "x")).code == "accepted"
     assert await odds(2) == (1, 1)
     await scene.forward(HOLD_TIME + timedelta(minutes=60))
-    await book.settle(provider.provider_id)
+    await book.advance(provider.provider_id)
     assert [await odds(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
     await scene.forward(timedelta(days=90))
     assert await odds(4) == (0, 0)

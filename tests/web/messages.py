@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import healthplus.web
-from healthplus.people.consent import CONSENTS
+from healthplus.accounts.consent import CONSENTS
 from healthplus.web.languages import CATALOGUES
 
 _SOURCE = Path(healthplus.web.__file__).parent
@@ -23,7 +23,7 @@ def source() -> Catalog:
     for file, line, message, comments, context in extract_from_dir(_SOURCE, _METHODS, _OPTIONS):
         catalogue.add(message, locations=[(file, line)], auto_comments=comments, context=context)
     for consent in CONSENTS:  # a lower layer, which knows of no languages
-        catalogue.add(consent.text, locations=[("people/consent.py", 1)])
+        catalogue.add(consent.text, locations=[("accounts/consent.py", 1)])
     return catalogue
 
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from healthplus.accounts.consent import CURRENT
 from healthplus.notices.sender import Sms
-from healthplus.people.consent import CURRENT
 
 if TYPE_CHECKING:
     from tests.web.conftest import Client

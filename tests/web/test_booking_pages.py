@@ -16,7 +16,7 @@ from litestar import Litestar
 from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-from healthplus.web.live import Asked, Charts
+from healthplus.web.shared_charts import Asked, Charts
 from tests.web.window import Window
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
@@ -160,7 +160,7 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: Wo
     assert "For Tara" in page
     # Sent again, by a second click or a lost answer: as the first time.
     assert (await asha.post(path, form)).headers["location"] == path
-    count = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE visit_for = 'Tara'")
+    count = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name = 'Tara'")
     assert count == 1
     # Who was booked for once is offered again.
     assert "for:Tara" in (await asha.get(await hold(asha, world, 11))).text
@@ -188,10 +188,10 @@ async def test_names_go_with_whom_they_belong_to(world: World, asha: Window) -> 
     path = await hold(asha, world)
     await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
     await attend(world, path)
-    await world.database.execute("UPDATE people.patient SET phone = '+919800000000' WHERE name = 'asha'")
+    await world.database.execute("UPDATE accounts.patient SET phone = '+919800000000' WHERE name = 'asha'")
     erased = await asha.post("/privacy/erase")
     assert erased.headers["location"].startswith("/privacy/erased")
-    assert await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE visit_for IS NOT NULL") == 0
+    assert await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name IS NOT NULL") == 0
 
 
 async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Window, bina: Window) -> None:

@@ -26,11 +26,11 @@ VALUES ('lab-pune', 1, 'Kothrud Lab', '3, Paud Road', '411038', '+910000000001',
 INSERT INTO directory.provider (identifier, type, name)
 VALUES ('lab-1', 'lab', 'Kothrud Pathology'), ('lab-2', 'lab', 'Baner Pathology'),
     ('hospital', 'hospital', 'City Hospital');
-INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
+INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
 VALUES (3, 4, 0, 'free'), (3, 1, 0, 'free'), (3, 5, 0, 'free'), (4, 4, 0, 'clinic'), (5, 1, 0, 'clinic');
 INSERT INTO directory.lab_test (slug, name) VALUES
     ('hba1c', 'HbA1c'), ('lipid-profile', 'Lipid Profile'), ('widal', 'Widal');
-INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
+INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
 VALUES (3, 1, 45000), (4, 1, 39950), (4, 2, 0);
 INSERT INTO directory.speciality (slug, name) VALUES ('cardiology', 'Cardiology'), ('urology', 'Urology');
 INSERT INTO directory.provider_speciality (provider_id, speciality_id) VALUES (1, 2), (1, 1), (2, 1);
@@ -191,7 +191,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     # Another's calendar is another's; with several seats a time counts once.
     await town.database.execute("UPDATE schedule.shift SET seats = 3 WHERE provider_id = $1", OTHER_PROVIDER)
     assert (await next_free(anyone, OTHER_PROVIDER))[FREE] == first[FREE]
-    await town.database.fetch("SELECT booking.summarise(provider_id, app_now()) FROM booking.book")
+    await town.database.fetch("SELECT booking.refresh_availability(provider_id, app_now()) FROM booking.book")
 
 
 async def test_a_clinics_page(anyone: Client, town: World) -> None:

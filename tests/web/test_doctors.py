@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 
+from healthplus.accounts.keys import add_key
 from healthplus.database import Database
-from healthplus.people.keys import add_key
-from healthplus.search.learning import learn_words
+from healthplus.search.word_counts import learn_words
 from tests.web.problem import problem
 
 pytestmark = pytest.mark.breaks_invariants  # ratings that nobody gave

@@ -36,7 +36,7 @@ SELECT 'd' || n, (CASE n WHEN 61 THEN 'hospital' WHEN 62 THEN 'lab' ELSE 'doctor
     CASE WHEN n <= 60 THEN (ARRAY['female', 'male', NULL])[n % 3 + 1]::directory.gender END,
     CASE WHEN n % 2 = 0 THEN ARRAY['Marathi', 'English'] ELSE ARRAY['Hindi'] END, 1980 + n % 40, 30
 FROM generate_series(1, 63) AS n;
-INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
+INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
 SELECT provider_id, clinic_id, 20000 + provider_id % 10 * 5000, 'clinic'
 FROM directory.provider JOIN directory.clinic
     ON clinic.name = CASE WHEN provider.identifier = 'd63' THEN 'Hill Clinic'
@@ -48,7 +48,7 @@ SELECT provider_id, speciality_id FROM directory.provider JOIN directory.special
     ON slug = CASE WHEN provider_id % 4 = 0 THEN 'cardiology' ELSE 'dentistry' END
 WHERE identifier LIKE 'd%';
 INSERT INTO directory.lab_test (slug, name) VALUES ('hba1c', 'HbA1c');
-INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_paise)
+INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
 SELECT provider_id, lab_test_id, 45000 FROM directory.provider, directory.lab_test WHERE type = 'lab';
 -- Every seventh works on Mondays only, every eleventh never.
 INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
@@ -146,7 +146,7 @@ async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClie
         ("/in/pune/lab?", "type = 'lab'"),
         ("/in/pune/hospital?", "type = 'hospital'"),
         ("/in/pune/cardiology?type=lab", "type = 'lab' AND " + _IS.format("cardiology")),
-        ("/in/pune?fee=300", "fee_paise <= 30000"),
+        ("/in/pune?fee=300", "fee_minor <= 30000"),
         ("/in/pune?gender=female", "gender = 'female'"),
         ("/in/pune?language=marathi", "'Marathi' = ANY (languages)"),
         ("/in/pune?experience=20", f"practising_since <= {year - 20}"),
@@ -156,7 +156,7 @@ async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClie
         (f"/in/pune?day={third}", days[3]),
         (
             "/in/pune/dentistry?day=tomorrow&gender=male&fee=400",
-            f"{days[1]} AND gender = 'male' AND fee_paise <= 40000 AND " + _IS.format("dentistry"),
+            f"{days[1]} AND gender = 'male' AND fee_minor <= 40000 AND " + _IS.format("dentistry"),
         ),
     ):
         text = await look(http, path)
@@ -365,7 +365,7 @@ async def _rate(world: World) -> None:
     await world.database.execute(
         "INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at) "
         "SELECT 1, patient_id, gen_random_uuid(), CASE WHEN patient_id = 1 THEN 5 ELSE 3 END, now() "
-        "FROM people.patient"
+        "FROM accounts.patient"
     )
     await world.database.execute(
         "UPDATE directory.provider SET rating_total = 11, rating_count = 3 WHERE provider_id = 1"

@@ -21,8 +21,15 @@ from tests.web.world import FREE, ONLINE, PROVIDER, World, attend
 VARYING = ("expires_in", "resend_in", "version", "detail")
 TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
-    *("payments.intent", "payments.payment", "notices.notice", "people.patient", "people.session", "people.consent"),
-    *("people.challenge", "people.idempotency", "reviews.rating"),
+    *(
+        "payments.intent",
+        "payments.payment",
+        "notices.notice",
+        "accounts.patient",
+        "accounts.session",
+        "accounts.consent",
+    ),
+    *("accounts.challenge", "accounts.idempotency", "reviews.rating"),
 )
 
 
@@ -41,7 +48,7 @@ class Scene:
         """Everything a request can add, anywhere."""
         sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in TABLES)
         effects = {row["name"]: row["rows"] for row in await self.world.database.fetch(sql)}
-        sessions = "SELECT count(*) FROM people.session WHERE revoked_at IS NULL"
+        sessions = "SELECT count(*) FROM accounts.session WHERE revoked_at IS NULL"
         effects["live sessions"] = await self.world.database.fetch_value(sessions)
         effects["messages"] = len(self.phone.messages)
         return effects
@@ -169,8 +176,8 @@ async def signed_in(scene: Scene) -> Client:
 async def _(scene: Scene) -> Request:
     client = await signed_in(scene)
     other = await scene.world.database.fetch_value(
-        """INSERT INTO people.session (token_hash, patient_id)
-        SELECT sha256('other'), patient_id FROM people.patient WHERE phone = $1 RETURNING session_id""",
+        """INSERT INTO accounts.session (token_hash, patient_id)
+        SELECT sha256('other'), patient_id FROM accounts.patient WHERE phone = $1 RETURNING session_id""",
         NUMBER,
     )
     return Request(client, "DELETE", f"me/sessions/{other}")

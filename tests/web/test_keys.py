@@ -13,13 +13,13 @@ import pytest
 from litestar import Litestar, get
 from litestar.params import FromQuery
 
+from healthplus.accounts.keys import add_key, revoke_key
+from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database
 from healthplus.errors import Conflict
-from healthplus.people.keys import add_key, revoke_key
-from healthplus.people.sessions import hash_token, queries
 from healthplus.web.api.common import READ_PROBLEMS
 from healthplus.web.api.keys import needs_key
-from tests.people.test_keys import set_clock
+from tests.accounts.test_keys import set_clock
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
@@ -173,7 +173,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
         assert without.status_code in (404, 422)
         assert tells_no_quota(without)
     assert await world.counts() == counts
-    assert await db.fetch_value("SELECT sum(requests) FROM people.developer_key_use") == len(CHANGES)
+    assert await db.fetch_value("SELECT sum(requests) FROM accounts.developer_key_use") == len(CHANGES)
 
     # What only looks counts nothing, and a repeat counts like any other request.
     header = {"Api-Dev-Key": key}

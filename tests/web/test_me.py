@@ -9,9 +9,9 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.people.patients import add_patient
 from tests.web.conftest import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
@@ -241,11 +241,11 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "AND table_schema NOT IN ('directory', 'pg_catalog', 'information_schema')"
     )
     assert {row["name"] for row in pointing} == {
-        "people.patient",
-        "people.session",
-        "people.challenge",
-        "people.consent",
-        "people.idempotency",
+        "accounts.patient",
+        "accounts.session",
+        "accounts.challenge",
+        "accounts.consent",
+        "accounts.idempotency",
         "booking.booking",
         "booking.ticket",
         "booking.claim",
@@ -265,26 +265,26 @@ async def test_nothing_that_names_the_erased_is_left(
 ) -> None:
     await lived_in(me, asha, world)
     for text in (PLANTED["name"], PLANTED["email"], NUMBER):
-        assert await everywhere(world.database, text) == ["people.patient"]
-    before = await world.database.fetch_value("SELECT count(*) FROM people.challenge")
+        assert await everywhere(world.database, text) == ["accounts.patient"]
+    before = await world.database.fetch_value("SELECT count(*) FROM accounts.challenge")
     erased = await me.delete("me")
     assert erased.status_code == 200, erased.text
     assert "registers" in erased.json()["detail"]
     for text in (*PLANTED.values(), NUMBER, NUMBER[3:], "Quillfeather", "feather.example"):
         assert await everywhere(world.database, text) == []
     problem(await me.get("me"), 401)
-    row = await world.database.fetch_row("SELECT * FROM people.patient WHERE erased_at IS NOT NULL")
+    row = await world.database.fetch_row("SELECT * FROM accounts.patient WHERE erased_at IS NOT NULL")
     assert row is not None
     held = [
         dict(one)
         for one in await world.database.fetch("SELECT * FROM booking.booking WHERE patient_id = $1", row["patient_id"])
     ]
     assert {one["state"] for one in held} == {"cancelled", "booked", "released"}
-    for table in ("people.session", "people.idempotency", "people.consent", "notices.notice"):
+    for table in ("accounts.session", "accounts.idempotency", "accounts.consent", "notices.notice"):
         sql = f"SELECT count(*) FROM {table} WHERE patient_id = $1"
         assert await world.database.fetch_value(sql, row["patient_id"]) == 0
     # What was sent to the number stays counted, and says nothing of whose it was.
-    assert await world.database.fetch_value("SELECT count(*) FROM people.challenge") == before
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == before
     again = Client(http, await sign_in(anyone, phone))
     export = (await again.get("me/export")).json()
     assert (export["bookings"], export["events"]) == ([], [])
@@ -327,7 +327,7 @@ async def test_signing_in_while_being_erased(
     erased, signed_in = await asyncio.gather(me.delete("me"), anyone.post(f"codes/{sent['id']}/verify", {"code": code}))
     assert erased.status_code == 200
     assert signed_in.status_code in (201, 410)
-    left = "SELECT count(*) FROM people.session JOIN people.patient USING (patient_id) WHERE erased_at IS NOT NULL"
+    left = "SELECT count(*) FROM accounts.session JOIN accounts.patient USING (patient_id) WHERE erased_at IS NOT NULL"
     assert await world.database.fetch_value(left) == 0
 
 
@@ -339,7 +339,7 @@ async def test_a_code_asked_for_before_does_not_give_consent_back(
     code = await phone.code(len(phone.messages) + 1)
     assert (await me.delete("me/consents")).status_code == 200
     problem(await anyone.post(f"codes/{sent['id']}/verify", {"code": code}), 410)
-    assert await world.database.fetch_value("SELECT count(*) FROM people.consent WHERE withdrawn_at IS NULL") == 0
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.consent WHERE withdrawn_at IS NULL") == 0
 
 
 async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) -> None:
@@ -349,7 +349,7 @@ async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) 
 
 async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> None:
     assert (await me.delete("me")).status_code == 200
-    patient_id = await world.database.fetch_value("SELECT patient_id FROM people.patient WHERE erased_at IS NOT NULL")
+    patient_id = await world.database.fetch_value("SELECT patient_id FROM accounts.patient WHERE erased_at IS NOT NULL")
     # As another process does that has not heard of it yet.
     book = Book(world.database)
     start = datetime.fromisoformat(world.at(13))
@@ -361,7 +361,7 @@ async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> N
 async def test_nobody_is_erased_who_holds_something_meanwhile(
     me: Client, app: Litestar, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient_id = await world.database.fetch_value("SELECT patient_id FROM people.patient WHERE phone = $1", NUMBER)
+    patient_id = await world.database.fetch_value("SELECT patient_id FROM accounts.patient WHERE phone = $1", NUMBER)
     book = Book(world.database)
 
     async def hold_then_claim(_book: Book, asked: int) -> None:
@@ -377,7 +377,7 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
 async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, world: World) -> None:
     assert (await me.get("me")).status_code == 200
     # As another process does: this one has just seen the token, and has not heard of it.
-    await world.database.execute("UPDATE people.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
+    await world.database.execute("UPDATE accounts.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
     problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)}), 401)
     problem(await me.ask("PATCH", "me", {"name": "Mallory"}), 401)
     problem(await me.delete("me"), 401)

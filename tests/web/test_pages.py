@@ -16,7 +16,7 @@ from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.assets import ASSETS, asset_url
 from healthplus.web.pages import home
-from healthplus.web.pages.visitor import Site, local_path
+from healthplus.web.pages.session import Site, local_path
 from tests.web.conftest import Client
 from tests.web.phone import CONSENT, NUMBER, Phone
 from tests.web.world import AT_CLINIC, PROVIDER, World
@@ -120,7 +120,7 @@ async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, ph
     signed_in.append(await submit(http, "/verify/code", {"code": code, "key": "two"}))
     assert {answer.headers["location"] for answer in signed_in} == {"/"}
     assert http.cookies["session"] == token
-    assert await world.database.fetch_value("SELECT count(*) FROM people.session WHERE agent IS NOT NULL") == 4
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
     # Whoever goes back and corrects the number sends the same form with something else in it.
     corrected = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
     assert corrected.status_code == 303
@@ -202,7 +202,7 @@ async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, world: Wo
     await api.delete(f"providers/{PROVIDER}/appointments/{held['id']}")
     erased = await submit(http, "/privacy/erase", {})
     assert erased.headers["location"] == "/privacy/erased"
-    assert await world.database.fetch_value("SELECT count(*) FROM people.patient WHERE phone = $1", NUMBER) == 0
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.patient WHERE phone = $1", NUMBER) == 0
 
 
 async def test_files_are_kept_for_good_and_change_their_address(http: httpx.AsyncClient) -> None:

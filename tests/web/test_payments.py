@@ -8,9 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from healthplus.payments.sandbox import SIGNATURE, sign
+from healthplus.payments.gateways.sandbox import SIGNATURE, sign
 from healthplus.settings import Settings
-from tests.payments.test_learning import told
+from tests.payments.test_reconciliation import told
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, wanted
@@ -100,5 +100,5 @@ async def test_a_large_webhook_is_read(http: httpx.AsyncClient, secret: str) -> 
 async def test_paying_leaves_no_trace_but_the_intent_when_declined(asha: Client, world: World) -> None:
     held = await hold(asha, wanted(world, clinic_id=ONLINE))
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
-    rows = await world.database.fetch("SELECT provider_id, hold_id::text, amount_paise FROM payments.intent")
+    rows = await world.database.fetch("SELECT provider_id, hold_id::text, amount_minor FROM payments.intent")
     assert [tuple(row) for row in rows] == [(PROVIDER, held["id"], 50000)]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from healthplus.web.client_address import TrustedProxies
+from healthplus.web.http.client_address import TrustedProxies
 from tests.web.conftest import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
@@ -114,7 +114,7 @@ async def test_wrong_requests(http: httpx.AsyncClient, phone: Phone, world: Worl
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         problem(await http.post("/api/v1/codes", content=content, headers={"Idempotency-Key": "a"}), status, code)
     assert phone.messages == []
-    assert await world.database.fetch_value("SELECT count(*) FROM people.challenge") == 0
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
 async def test_wrong_verifications(anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World) -> None:
@@ -126,12 +126,12 @@ async def test_wrong_verifications(anyone: Client, http: httpx.AsyncClient, phon
         problem(await anyone.post(f"codes/{one}/verify", {"code": "123456"}), 404)
     for path, body in (("/api/v1/codes", ASKED), (url, {"code": "123456"})):
         assert "idempotency" in problem(await http.post(path, json=body), 400)["detail"].lower()
-    assert await world.database.fetch_value("SELECT tries FROM people.challenge") == 0
+    assert await world.database.fetch_value("SELECT tries FROM accounts.challenge") == 0
 
 
 async def test_without_a_sender_nobody_is_kept_waiting(anyone: Client, world: World) -> None:
     assert "ask the operator" in problem(await anyone.post("codes", ASKED), 503, "sign_in_unavailable")["detail"]
-    assert await world.database.fetch_value("SELECT count(*) FROM people.challenge") == 0
+    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
 async def test_no_answer_waits_for_the_sender(app: Litestar, anyone: Client, phone: Phone) -> None:
@@ -205,7 +205,9 @@ async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
     app.state.services = replace(app.state.services, proxies=TrustedProxies("127.0.0.1"))
     numbers = [f"+9198{n:04}3210" for n in range(450)]
     known = set(random.sample(numbers, 225))
-    await world.database.execute("INSERT INTO people.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known))
+    await world.database.execute(
+        "INSERT INTO accounts.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known)
+    )
     for round_number in range(3):
         samples = _Samples(anyone, phone)
         for number in numbers[150 * round_number : 150 * (round_number + 1)]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.people.patients import add_patient
 
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name) VALUES ('pune', 'Pune');
@@ -16,10 +16,10 @@ INSERT INTO directory.clinic (identifier, city_id, name)
 SELECT 'clinic-' || n, city_id, 'Clinic ' || n FROM directory.city, generate_series(1, 3) AS n;
 INSERT INTO directory.provider (identifier, type, name)
 SELECT 'provider-' || n, 'doctor', 'Dr ' || n FROM generate_series(1, 2) AS n;
-INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
-SELECT provider_id, clinic_id, fee_paise, funding::directory.funding
+INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+SELECT provider_id, clinic_id, fee_minor, funding::directory.funding
 FROM directory.provider,
-    (VALUES (1, 50000, 'online'), (2, 30000, 'clinic'), (3, 0, 'free')) AS fee (clinic_id, fee_paise, funding);
+    (VALUES (1, 50000, 'online'), (2, 30000, 'clinic'), (3, 0, 'free')) AS fee (clinic_id, fee_minor, funding);
 -- Half-hour slots: mornings at the first clinic, afternoons at the second, one free evening slot at the third.
 INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, slots_max)
 SELECT provider_id, clinic_id, weekday, starts::time, ends::time, 30, 4
@@ -52,7 +52,7 @@ class World:
         world = cls(database)
         await database.execute(_DIRECTORY)
         for provider_id in (PROVIDER, OTHER_PROVIDER):
-            await Book(database).settle(provider_id)  # opens the book, as the first verb does
+            await Book(database).advance(provider_id)  # opens the book, as the first verb does
         for name in ("asha", "bina", "chand"):
             world.ids[name], world.tokens[name] = await add_patient(database, name)
         return world

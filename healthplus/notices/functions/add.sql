@@ -8,7 +8,7 @@ BEGIN
         CASE p_kind WHEN 'offered' THEN deadline WHEN 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
         p_now
     FROM booking.booking
-    JOIN people.patient USING (patient_id)
+    JOIN accounts.patient USING (patient_id)
     CROSS JOIN LATERAL (
         VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END), ('email', patient.email)) AS way (channel, address)
     WHERE booking.provider_id = p_provider_id

@@ -1,23 +1,23 @@
 -- Money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked in its stead.
 CREATE FUNCTION payments.set_aside(
-    p_hold booking.booking, p_booking_id uuid, p_authorisation text, p_amount_paise integer, p_due payments.payment_step,
+    p_hold booking.booking, p_booking_id uuid, p_authorisation text, p_amount_minor integer, p_due payments.payment_step,
     p_source payments.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_paise, due, at)
-    VALUES (p_hold.provider_id, p_hold.booking_id, p_booking_id, p_authorisation, p_amount_paise, p_due, p_now);
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_paise, source, at)
-    VALUES (p_hold.provider_id, p_hold.booking_id, p_authorisation, 'authorised', p_amount_paise, p_source, p_now);
+    INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, due, at)
+    VALUES (p_hold.provider_id, p_hold.booking_id, p_booking_id, p_authorisation, p_amount_minor, p_due, p_now);
+    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
+    VALUES (p_hold.provider_id, p_hold.booking_id, p_authorisation, 'authorised', p_amount_minor, p_source, p_now);
 END $$;
 
 -- What became of a payment whose row the caller has locked. Facts come late, out of order and again: a state never goes back.
 -- What is due may have changed meanwhile: a booking cancelled while its money was captured is due to be refunded.
-CREATE FUNCTION payments.reach(
+CREATE FUNCTION payments.advance_payment(
     p_payment payments.payment, p_state payments.payment_state, p_source payments.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_paise, source, at)
-    VALUES (p_payment.provider_id, p_payment.hold_id, p_payment.authorisation, p_state, p_payment.amount_paise, p_source, p_now)
+    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
+    VALUES (p_payment.provider_id, p_payment.hold_id, p_payment.authorisation, p_state, p_payment.amount_minor, p_source, p_now)
     ON CONFLICT DO NOTHING;
     IF p_state <= p_payment.state THEN
         RETURN;
@@ -35,8 +35,8 @@ END $$;
 -- A verb. Every fact about money that is not the gateway's answer to us enters here: 'learnt', or 'known' for a fact or a webhook
 -- (p_event_id) that came before, or 'unknown' where the gateway was never asked for money for such a hold. Money not heard of
 -- before pays for its hold as if the patient's own request had brought it.
-CREATE FUNCTION payments.learn(
-    p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state payments.payment_state, p_amount_paise integer,
+CREATE FUNCTION payments.record_gateway_event(
+    p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state payments.payment_state, p_amount_minor integer,
     p_source payments.source, p_event_id text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -71,15 +71,15 @@ BEGIN
     SELECT * INTO money FROM payments.payment
     WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation FOR UPDATE;
     IF NOT FOUND THEN
-        IF p_state IN ('authorised', 'captured') AND p_amount_paise = asked.amount_paise THEN
+        IF p_state IN ('authorised', 'captured') AND p_amount_minor = asked.amount_minor THEN
             PERFORM booking.confirm(p_provider_id, p_hold_id, NULL, p_authorisation, 'gateway', NULL, NULL, p_source);
         ELSE  -- gone already, or not the money that was asked for
             SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
-            PERFORM payments.set_aside(held, p_hold_id, p_authorisation, p_amount_paise, 'void', p_source, now_at);
+            PERFORM payments.set_aside(held, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at);
         END IF;
         SELECT * INTO STRICT money FROM payments.payment
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation;
     END IF;
-    PERFORM payments.reach(money, p_state, p_source, now_at);
+    PERFORM payments.advance_payment(money, p_state, p_source, now_at);
     RETURN 'learnt';
 END $$;

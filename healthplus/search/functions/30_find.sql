@@ -37,8 +37,8 @@ $$;
 CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 
 -- What is looked for. NULL where nothing is said.
-DROP TYPE IF EXISTS search.wanted CASCADE;
-CREATE TYPE search.wanted AS (
+DROP TYPE IF EXISTS search.criteria CASCADE;
+CREATE TYPE search.criteria AS (
     terms tsquery,                -- what every listing found has
     city_id bigint,
     name_terms tsquery,           -- with what in their names they come first, in the order 'best'
@@ -47,8 +47,8 @@ CREATE TYPE search.wanted AS (
     radius_m double precision,
     starts_from timestamptz,      -- a slot that is free starts at this instant or later
     starts_before timestamptz,    -- and before this one
-    fee_paise_min integer,
-    fee_paise_max integer,
+    fee_minor_min integer,
+    fee_minor_max integer,
     practising_since_max integer, -- a year
     rating_min real,
     gender directory.gender,
@@ -58,20 +58,20 @@ CREATE TYPE search.wanted AS (
 );
 
 -- The conditions on listings that these wishes mean, over the parameters that search.find hands on.
-CREATE FUNCTION search.conditions(p_wanted search.wanted) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat_ws(' AND ', 'true',
-        CASE WHEN p_wanted.terms IS NOT NULL THEN 'terms @@ $1' END,
-        CASE WHEN p_wanted.city_id IS NOT NULL THEN 'city_id = $19' END,
-        CASE WHEN p_wanted.radius_m IS NOT NULL
+        CASE WHEN p_criteria.terms IS NOT NULL THEN 'terms @@ $1' END,
+        CASE WHEN p_criteria.city_id IS NOT NULL THEN 'city_id = $19' END,
+        CASE WHEN p_criteria.radius_m IS NOT NULL
             THEN 'public.earth_box($3, $4) OPERATOR(public.@>) place AND public.earth_distance($3, place) <= $4'
-            WHEN p_wanted.ordering = 'distance_asc' THEN 'place IS NOT NULL' END,
-        CASE WHEN p_wanted.fee_paise_min IS NOT NULL THEN 'fee_paise >= $11' END,
-        CASE WHEN p_wanted.fee_paise_max IS NOT NULL THEN 'fee_paise <= $12' END,
-        CASE WHEN p_wanted.practising_since_max IS NOT NULL THEN 'practising_since <= $13' END,
-        CASE WHEN p_wanted.rating_min IS NOT NULL THEN 'rating >= $14' END,
-        CASE WHEN p_wanted.gender IS NOT NULL THEN 'gender = $15' END,
-        CASE WHEN p_wanted.language IS NOT NULL THEN 'languages @> array[$16]' END,
-        CASE WHEN p_wanted.accepts_new_patients IS NOT NULL THEN 'accepts_new_patients = $17' END)
+            WHEN p_criteria.ordering = 'distance_asc' THEN 'place IS NOT NULL' END,
+        CASE WHEN p_criteria.fee_minor_min IS NOT NULL THEN 'fee_minor >= $11' END,
+        CASE WHEN p_criteria.fee_minor_max IS NOT NULL THEN 'fee_minor <= $12' END,
+        CASE WHEN p_criteria.practising_since_max IS NOT NULL THEN 'practising_since <= $13' END,
+        CASE WHEN p_criteria.rating_min IS NOT NULL THEN 'rating >= $14' END,
+        CASE WHEN p_criteria.gender IS NOT NULL THEN 'gender = $15' END,
+        CASE WHEN p_criteria.language IS NOT NULL THEN 'languages @> array[$16]' END,
+        CASE WHEN p_criteria.accepts_new_patients IS NOT NULL THEN 'accepts_new_patients = $17' END)
 $$;
 
 -- Rows p_skip + 1 to p_skip + p_count of what is found, each provider once, at the clinic that comes first in the order.
@@ -83,26 +83,26 @@ $$;
 -- clock between which a slot must start; `template` has the first day on which the week has one; `dated` corrects that by the
 -- book. What the listings order by is ordered first, and then looked at only until there are enough; what dates order, as
 -- far as search.dated_max goes.
-CREATE FUNCTION search.find(p_wanted search.wanted, p_skip integer, p_count integer)
+CREATE FUNCTION search.find(p_criteria search.criteria, p_skip integer, p_count integer)
 RETURNS TABLE (provider_id bigint, clinic_id bigint, distance_m double precision, first_free_on date)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
-    centre public.earth := public.ll_to_earth(p_wanted.latitude, p_wanted.longitude);
-    static_order text := CASE p_wanted.ordering
-        WHEN 'best' THEN CASE WHEN p_wanted.name_terms IS NULL THEN '' ELSE '(terms @@ $2) DESC, ' END
+    centre public.earth := public.ll_to_earth(p_criteria.latitude, p_criteria.longitude);
+    static_order text := CASE p_criteria.ordering
+        WHEN 'best' THEN CASE WHEN p_criteria.name_terms IS NULL THEN '' ELSE '(terms @@ $2) DESC, ' END
             || 'score DESC, provider_id, clinic_id'
         WHEN 'rating_desc' THEN 'score DESC, provider_id, clinic_id'
         WHEN 'rating_asc' THEN 'score, provider_id DESC, clinic_id DESC'
         WHEN 'distance_asc' THEN 'place OPERATOR(public.<->) $3, provider_id, clinic_id' END;
-    date_order text := CASE p_wanted.ordering
+    date_order text := CASE p_criteria.ordering
         WHEN 'date_asc' THEN 'free_day'
         WHEN 'date_desc' THEN 'free_day DESC NULLS LAST'
         WHEN 'type_date_asc' THEN 'type::text, free_day'
         WHEN 'type_date_desc' THEN 'type::text DESC, free_day DESC NULLS LAST'
         WHEN 'date_type_asc' THEN 'free_day, type::text'
         WHEN 'date_type_desc' THEN 'free_day DESC NULLS LAST, type::text DESC' END || ', score DESC, provider_id, clinic_id';
-    has_window boolean := p_wanted.starts_from IS NOT NULL OR p_wanted.starts_before IS NOT NULL;
+    has_window boolean := p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL;
     statement text;
     rows_max integer := (p_skip + p_count) * 2;
     providers bigint[];
@@ -149,14 +149,14 @@ BEGIN
         %5$s
         LIMIT $18
         $sql$,
-        search.conditions(p_wanted),
+        search.conditions(p_criteria),
         'ORDER BY ' || coalesce(static_order || ' OFFSET 0', 'score DESC LIMIT ' || search.dated_max()),
         CASE WHEN has_window THEN
             'WHERE free_day IS NOT NULL AND (in_doubt OR latest IS NULL OR free_day < latest / 1440
                 OR (free_day = latest / 1440 AND first_starts[(free_day + 3) % 7 + 1] <= latest % 1440))' END,
         'ORDER BY ' || date_order,
         -- On the last day, the slots late in it may be all that are free.
-        CASE WHEN p_wanted.starts_before IS NOT NULL THEN
+        CASE WHEN p_criteria.starts_before IS NOT NULL THEN
             'WHERE in_doubt OR free_day < latest / 1440 OR last_starts[(free_day + 3) % 7 + 1] <= latest % 1440
                 OR (search.has_slot_between(
                         provider_id, clinic_id, free_day, CASE WHEN free_day = soonest / 1440 THEN soonest % 1440 ELSE 0 END, latest % 1440)
@@ -167,13 +167,13 @@ BEGIN
             'SELECT array_agg(provider_id), array_agg(clinic_id), array_agg(distance_m), array_agg(free_day) FROM (%s) AS found',
             statement)
         INTO providers, clinics, distances, days
-        USING p_wanted.terms, p_wanted.name_terms, centre, p_wanted.radius_m,
-            ceil(extract(epoch FROM p_wanted.starts_from) / 60)::integer,
+        USING p_criteria.terms, p_criteria.name_terms, centre, p_criteria.radius_m,
+            ceil(extract(epoch FROM p_criteria.starts_from) / 60)::integer,
             floor(extract(epoch FROM now_at) / 60)::integer + 1,
-            ceil(extract(epoch FROM p_wanted.starts_before) / 60)::integer - 1,
-            greatest(p_wanted.starts_from, now_at), p_wanted.starts_before, now_at,
-            p_wanted.fee_paise_min, p_wanted.fee_paise_max, p_wanted.practising_since_max, p_wanted.rating_min,
-            p_wanted.gender, p_wanted.language, p_wanted.accepts_new_patients, rows_max, p_wanted.city_id;
+            ceil(extract(epoch FROM p_criteria.starts_before) / 60)::integer - 1,
+            greatest(p_criteria.starts_from, now_at), p_criteria.starts_before, now_at,
+            p_criteria.fee_minor_min, p_criteria.fee_minor_max, p_criteria.practising_since_max, p_criteria.rating_min,
+            p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id;
         firsts := array(
             SELECT min(row) FROM unnest(providers) WITH ORDINALITY AS found(provider, row)
             GROUP BY provider ORDER BY min(row) LIMIT p_skip + p_count);
@@ -185,27 +185,27 @@ BEGIN
 END $$;
 
 -- How many providers search.find would find, counted no further than p_max. Where nothing is said about when, listings alone tell.
-CREATE FUNCTION search.count_found(p_wanted search.wanted, p_max integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION search.count_found(p_criteria search.criteria, p_max integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$
 DECLARE
     rows_max integer := p_max * 2;
     rows integer;
     providers integer;
 BEGIN
-    IF p_wanted.starts_from IS NOT NULL OR p_wanted.starts_before IS NOT NULL THEN
+    IF p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL THEN
         -- An order by dates would look at all there are before it counts.
-        p_wanted.ordering := CASE p_wanted.ordering WHEN 'distance_asc' THEN 'distance_asc' ELSE 'rating_desc' END;
-        RETURN (SELECT count(*) FROM search.find(p_wanted, 0, p_max));
+        p_criteria.ordering := CASE p_criteria.ordering WHEN 'distance_asc' THEN 'distance_asc' ELSE 'rating_desc' END;
+        RETURN (SELECT count(*) FROM search.find(p_criteria, 0, p_max));
     END IF;
     LOOP
         -- The parameters are numbered as those of search.find.
         EXECUTE format(
             'SELECT count(*), count(DISTINCT provider_id) FROM (SELECT provider_id FROM search.listing WHERE %s LIMIT $18) AS found',
-            search.conditions(p_wanted))
+            search.conditions(p_criteria))
         INTO rows, providers
-        USING p_wanted.terms, NULL::tsquery, public.ll_to_earth(p_wanted.latitude, p_wanted.longitude), p_wanted.radius_m,
+        USING p_criteria.terms, NULL::tsquery, public.ll_to_earth(p_criteria.latitude, p_criteria.longitude), p_criteria.radius_m,
             NULL::integer, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz,
-            p_wanted.fee_paise_min, p_wanted.fee_paise_max, p_wanted.practising_since_max, p_wanted.rating_min,
-            p_wanted.gender, p_wanted.language, p_wanted.accepts_new_patients, rows_max, p_wanted.city_id;
+            p_criteria.fee_minor_min, p_criteria.fee_minor_max, p_criteria.practising_since_max, p_criteria.rating_min,
+            p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id;
         EXIT WHEN providers >= p_max OR rows < rows_max;
         rows_max := rows_max * 8;
     END LOOP;

@@ -11,7 +11,7 @@ from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, IdempotencyKey, P
 from healthplus.web.api.holds import move_booking
 from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import Booking, MoveRequest, booking_of_outcome, booking_of_row
-from healthplus.web.problems import refusal
+from healthplus.web.http.errors import refusal
 from healthplus.web.services import AnyRequest, services
 
 _ONE = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}"

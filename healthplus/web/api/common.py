@@ -17,7 +17,7 @@ from litestar.params import HeaderParameter, PathParameter
 from healthplus.booking.book import Outcome
 from healthplus.errors import BadInput, HealthPlusError, Malformed, Unauthenticated
 from healthplus.web.api.models import ID_MAX, hold_url, wait_url
-from healthplus.web.problems import MEDIA_TYPE, Problem, refusal
+from healthplus.web.http.errors import MEDIA_TYPE, Problem, refusal
 from healthplus.web.services import AnyRequest, services
 
 YEAR_MIN, YEAR_MAX = 2000, 2199

@@ -24,9 +24,9 @@ from healthplus.web.api.directory_models import (
     Specialities,
     slots_url,
 )
-from healthplus.web.api.etags import NOT_MODIFIED, IfNoneMatch, tagged
 from healthplus.web.api.models import ID_MAX
-from healthplus.web.api.paging import Page, ResultsPerPage, paged, window
+from healthplus.web.http.etags import NOT_MODIFIED, IfNoneMatch, tagged
+from healthplus.web.http.paging import Page, ResultsPerPage, paged, window
 from healthplus.web.services import AnyRequest, services
 
 # Counts lag anyway. A page is asked for anew each time, as changes in the directory are to be seen at once.

@@ -19,7 +19,7 @@ from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.common import PROBLEMS, checked_instant
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import ID_MAX
-from healthplus.web.api.paging import Page, ResultsPerPage, paged, window
+from healthplus.web.http.paging import Page, ResultsPerPage, paged, window
 from healthplus.web.services import AnyRequest, services
 
 RADIUS_KM_MAX = 500
@@ -251,8 +251,8 @@ def _asked(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery])
         specialities=more.speciality or (),
         types=more.type or (),
         clinic_id=more.clinic_id,
-        fee_paise_min=None if more.fee_min is None else more.fee_min * 100,
-        fee_paise_max=None if more.fee_max is None else more.fee_max * 100,
+        fee_minor_min=None if more.fee_min is None else more.fee_min * 100,
+        fee_minor_max=None if more.fee_max is None else more.fee_max * 100,
         experience_years_min=more.experience_min,
         rating_min=more.rating_min,
         gender=more.gender,
@@ -306,7 +306,7 @@ def _doctor(row: Record) -> Doctor:
         distance_km=row["distance_m"] and round(row["distance_m"] / 1000, 3),
         rating=row["rating"] and round(row["rating"], 1),
         rating_count=row["rating_count"],
-        fee=row["fee_paise"] / 100,
+        fee=row["fee_minor"] / 100,
         funding=row["funding"],
         gender=row["gender"],
         languages=row["languages"],

@@ -28,7 +28,7 @@ from healthplus.web.api.models import (
     booking_of_row,
     booking_url,
 )
-from healthplus.web.problems import refusal
+from healthplus.web.http.errors import refusal
 from healthplus.web.services import AnyRequest, services
 
 

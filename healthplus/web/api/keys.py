@@ -17,8 +17,8 @@ from litestar.openapi.spec import OpenAPIHeader, OpenAPIResponse, OpenAPIType, O
 from litestar.types import Message
 from litestar.types import Scope as AsgiScope
 
+from healthplus.accounts.keys import KeyUse, Scope, use_key
 from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
-from healthplus.people.keys import KeyUse, Scope, use_key
 from healthplus.web.services import AnyRequest, services
 
 HEADER = "Api-Dev-Key"

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from healthplus.database import Record
 from healthplus.errors import BadInput
-from healthplus.web import my_data
+from healthplus.privacy import personal_data
 from healthplus.web.api.common import PROBLEMS, IdempotencyKey, bearer_token, patient
 from healthplus.web.api.models import booking_url, hold_url, wait_url
 from healthplus.web.services import AnyRequest, services
@@ -145,7 +145,7 @@ class MeController(Controller):
         Appointments stay unless cancelled before. Signing in again asks for consent again.
         """
         patient_id = await patient(request)
-        given_up, booked = await my_data.withdraw(services(request), patient_id)
+        given_up, booked = await personal_data.withdraw(services(request), patient_id)
         appointments = [booking_url(row["provider_id"], row["booking_id"], "booked") for row in booked]
         return Withdrawn(
             _url_of(given_up),
@@ -158,7 +158,7 @@ class MeController(Controller):
     async def export(self, request: AnyRequest) -> Response[dict[str, Any]]:
         """Read everything that is held about me, as it is held."""
         patient_id = await patient(request)
-        held = await my_data.export(services(request), patient_id)
+        held = await personal_data.export(services(request), patient_id)
         return Response(held, headers={"Cache-Control": "no-store"})
 
     @delete(status_code=200, responses={**_CHANGE_PROBLEMS, 409: PROBLEMS[409]})
@@ -168,7 +168,7 @@ class MeController(Controller):
         Past visits stay in the clinics' registers with nobody attached. The number may sign in again, as somebody new.
         """
         patient_id = await patient(request)
-        given_up = await my_data.erase(services(request), patient_id)
+        given_up = await personal_data.erase(services(request), patient_id)
         return Erased(
             _url_of(given_up),
             "Your name, number and e-mail address are erased, and you are signed out everywhere. "
@@ -176,7 +176,7 @@ class MeController(Controller):
         )
 
 
-def _url_of(given_up: my_data.GivenUp | None) -> str | None:
+def _url_of(given_up: personal_data.GivenUp | None) -> str | None:
     if given_up is None:
         return None
     url = hold_url if given_up.kind == "hold" else wait_url

@@ -7,9 +7,9 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
-from healthplus.people.consent import CURRENT
-from healthplus.people.numbers import masked
-from healthplus.people.sessions import agent_label
+from healthplus.accounts.consent import CURRENT
+from healthplus.accounts.phone_numbers import masked
+from healthplus.accounts.sessions import agent_label
 from healthplus.web.api.common import PROBLEMS, IdempotencyKey
 from healthplus.web.api.me import Profile, profile_of_row
 from healthplus.web.services import AnyRequest, client_address, services

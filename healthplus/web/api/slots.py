@@ -12,8 +12,8 @@ from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import load
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.common import READ_PROBLEMS, ProviderId, checked_instant, patient_or_anyone
-from healthplus.web.api.etags import IfNoneMatch, names
 from healthplus.web.api.models import ID_MAX, Slot, Slots
+from healthplus.web.http.etags import IfNoneMatch, names
 from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("queries.sql"))

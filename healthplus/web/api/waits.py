@@ -27,7 +27,7 @@ from healthplus.web.api.models import (
     wait_of_place,
 )
 from healthplus.web.api.slots import WINDOW_MAX
-from healthplus.web.problems import refusal
+from healthplus.web.http.errors import refusal
 from healthplus.web.services import AnyRequest, services
 
 After = Annotated[

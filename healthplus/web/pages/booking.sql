@@ -4,7 +4,7 @@ SELECT
     provider.name AS provider, provider_id, clinic_id, max_booking_days,
     search.specialities(provider_id) AS specialities,
     clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
-    fee_paise, funding::text AS funding,
+    fee_minor, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
     coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes
@@ -37,20 +37,20 @@ SELECT EXISTS (
 -- name: held
 -- A patient's own hold, or what has become of it, as its page shows it; a lapsed one is expired whether or not it was settled.
 SELECT
-    booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_paise,
-    funding::text AS funding, offer, ticket_id, visit_for, deadline,
+    booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
+    funding::text AS funding, offer, ticket_id, patient_name, deadline,
     CASE WHEN booking.state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE booking.state::text END AS state,
     provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
     patient.name AS patient,
     ARRAY (
-        SELECT visit_for FROM booking.booking AS earlier
-        WHERE earlier.patient_id = $3 AND earlier.visit_for IS NOT NULL
-        GROUP BY visit_for ORDER BY max(created_at) DESC LIMIT 6) AS relatives
+        SELECT patient_name FROM booking.booking AS earlier
+        WHERE earlier.patient_id = $3 AND earlier.patient_name IS NOT NULL
+        GROUP BY patient_name ORDER BY max(created_at) DESC LIMIT 6) AS relatives
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
-JOIN people.patient USING (patient_id)
+JOIN accounts.patient USING (patient_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: held_state
@@ -61,5 +61,5 @@ WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: name_visitor
 -- Whom a hold is for; NULL: the patient. Nobody else's decision hangs on it, so it needs no lock of the book.
-UPDATE booking.booking SET visit_for = $4
-WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND state = 'reserved' AND visit_for IS DISTINCT FROM $4
+UPDATE booking.booking SET patient_name = $4
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND state = 'reserved' AND patient_name IS DISTINCT FROM $4

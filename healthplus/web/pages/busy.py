@@ -14,10 +14,10 @@ from healthplus.web.api.common import actor
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, wait_path
 from healthplus.web.pages.booking import at_clinic, parsed_instant, parsed_number
 from healthplus.web.pages.chart import refused_hold
+from healthplus.web.pages.queue import refused_wait
+from healthplus.web.pages.queue_windows import Want, want_of
 from healthplus.web.pages.rendering import page, see_other
-from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key
-from healthplus.web.pages.waiting import refused_wait
-from healthplus.web.pages.wants import Want, want_of
+from healthplus.web.pages.session import Place, Visitor, demand_visitor, form_of, idempotency_key
 from healthplus.web.services import AnyRequest, services
 
 _SLOTS_MAX = 20

@@ -18,13 +18,13 @@ from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
 from healthplus.web.api.common import ClinicId, ProviderId, actor
 from healthplus.web.languages import Language
-from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant
+from healthplus.web.pages.queue_windows import PARTS, part_of
 from healthplus.web.pages.rendering import language_of, moved, news_answer, page, see_other
-from healthplus.web.pages.visitor import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
-from healthplus.web.pages.wants import PARTS, part_of
+from healthplus.web.pages.session import Place, Visitor, demand_visitor, form_of, idempotency_key, visitor
 from healthplus.web.services import AnyRequest, services
+from healthplus.web.shared_charts import DAYS, Asked, Chart
 
 _OTHER_TIMES = 3
 

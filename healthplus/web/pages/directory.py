@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get
 
 from healthplus.web.api.common import ClinicId, ProviderId
-from healthplus.web.api.paging import window
+from healthplus.web.http.paging import window
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path

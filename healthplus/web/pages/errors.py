@@ -8,9 +8,9 @@ from typing import Any
 from litestar import Response
 
 from healthplus.errors import Unauthenticated
-from healthplus.web import problems
+from healthplus.web.http import errors
 from healthplus.web.pages.rendering import page, see_other
-from healthplus.web.pages.visitor import local_path
+from healthplus.web.pages.session import local_path
 from healthplus.web.services import AnyRequest
 
 _PASSED_ON = ("Allow", "Retry-After")
@@ -20,10 +20,10 @@ _TEMPLATES = {403: "forbidden", 404: "not_found", 405: "not_found", 410: "over",
 def render(request: AnyRequest, error: Exception) -> Response[Any]:
     """Turn any exception into a page in the reader's language, or, below /api, into a problem document."""
     if request.url.path.startswith("/api/"):
-        return problems.render(request, error)
+        return errors.render(request, error)
     if isinstance(error, Unauthenticated):
         return _sign_in(request, error)
-    problem, headers = problems.problem_of(request, error)
+    problem, headers = errors.problem_of(request, error)
     status = problem["status"]
     name = _TEMPLATES.get(status, "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
     kept = {name: value for name, value in headers.items() if name in _PASSED_ON}

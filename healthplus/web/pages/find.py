@@ -23,7 +23,7 @@ from healthplus.search.find import (
 )
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
-from healthplus.web.api.paging import PAGE_MAX, window
+from healthplus.web.http.paging import PAGE_MAX, window
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.free_times import Day, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other

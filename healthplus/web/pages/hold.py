@@ -8,19 +8,19 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.accounts.patients import checked_name
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
-from healthplus.people.patients import checked_name
 from healthplus.web.api.common import ProviderId, actor
 from healthplus.web.languages import N_
-from healthplus.web.live import Asked
 from healthplus.web.pages.addresses import hold_path, visit_path, wait_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, news_answer, page, see_other
-from healthplus.web.pages.visitor import Visitor, demand_visitor, form_of, idempotency_key, site
+from healthplus.web.pages.session import Visitor, demand_visitor, form_of, idempotency_key, site
 from healthplus.web.services import AnyRequest, services
+from healthplus.web.shared_charts import Asked
 
 _BANK = ("later", "declined", "unanswered")
 """What the bank said last, as the address carries it: it is kept nowhere, and decides nothing."""
@@ -119,11 +119,11 @@ async def _note_who_comes(request: AnyRequest, who: Visitor, held: Record, form:
     if whom == "me":
         if not held["patient"] or form.get("name", "").strip():
             await app.patients.change(who.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name"))
-        visit_for = None
+        patient_name = None
     else:
-        visit_for = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
+        patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
     await app.database.execute(
-        booking_queries.name_visitor, held["provider_id"], held["booking_id"], who.patient_id, visit_for
+        booking_queries.name_visitor, held["provider_id"], held["booking_id"], who.patient_id, patient_name
     )
 
 

@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 from litestar import Controller, Response, get
 
 from healthplus.database import Database, Record
-from healthplus.web import my_data
+from healthplus.privacy import personal_data
 from healthplus.web.languages import Language
 from healthplus.web.pages.rendering import language_of, page
-from healthplus.web.pages.visitor import queries, visitor
+from healthplus.web.pages.session import queries, visitor
 from healthplus.web.services import AnyRequest, services
 
 _CITIES_MAX = 40
@@ -40,7 +40,7 @@ class HomeController(Controller):
             "home/home.html",
             cities=_by_name(language, "city", directory.cities),
             specialities=_by_name(language, "speciality", directory.specialities),
-            visits=await my_data.booked_ahead(app, who.patient_id) if who else [],
+            visits=await personal_data.booked_ahead(app, who.patient_id) if who else [],
         )
 
 

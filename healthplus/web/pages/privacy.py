@@ -3,13 +3,13 @@ from __future__ import annotations
 import msgspec
 from litestar import Controller, Response, get, post
 
+from healthplus.accounts.consent import CONSENTS, CURRENT
 from healthplus.errors import Conflict
-from healthplus.people.consent import CONSENTS, CURRENT
-from healthplus.web import my_data
+from healthplus.privacy import personal_data
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import document, page, see_other
+from healthplus.web.pages.session import demand_visitor, visitor
 from healthplus.web.pages.sign_in import signed_out
-from healthplus.web.pages.visitor import demand_visitor, visitor
 from healthplus.web.services import AnyRequest, services
 
 _TEXTS = {consent.version: consent.text for consent in CONSENTS}
@@ -33,7 +33,7 @@ class PrivacyController(Controller):
 
     @get("/export")
     async def export(self, request: AnyRequest) -> Response[bytes]:
-        held = await my_data.export(services(request), demand_visitor(request, "/privacy").patient_id)
+        held = await personal_data.export(services(request), demand_visitor(request, "/privacy").patient_id)
         return document(
             request,
             msgspec.json.format(msgspec.json.encode(held)),
@@ -50,7 +50,7 @@ class PrivacyController(Controller):
     async def ask_whether_to_withdraw(self, request: AnyRequest) -> Response[str]:
         who = demand_visitor(request)
         return page(
-            request, "privacy/withdraw.html", booked=await my_data.booked_ahead(services(request), who.patient_id)
+            request, "privacy/withdraw.html", booked=await personal_data.booked_ahead(services(request), who.patient_id)
         )
 
     @post("/withdraw")
@@ -58,7 +58,7 @@ class PrivacyController(Controller):
         if (who := visitor(request)) is None:
             # A second click comes after the first has signed them out.
             return see_other(request, "/privacy")
-        given_up, booked = await my_data.withdraw(services(request), who.patient_id)
+        given_up, booked = await personal_data.withdraw(services(request), who.patient_id)
         told: dict[str, object] = {"booked": len(booked)} if booked else {}
         if given_up is not None:
             told["given_up"] = given_up.kind
@@ -77,7 +77,7 @@ class PrivacyController(Controller):
         if (who := visitor(request)) is None:
             return see_other(request, "/privacy")
         try:
-            given_up = await my_data.erase(services(request), who.patient_id)
+            given_up = await personal_data.erase(services(request), who.patient_id)
         except Conflict as error:
             return await _erase_page(request, who.patient_id, error.status)
         return signed_out(request, "/privacy/erased", {"given_up": given_up.kind} if given_up else None)
@@ -88,7 +88,7 @@ class PrivacyController(Controller):
 
 
 async def _erase_page(request: AnyRequest, patient_id: int, status: int = 200) -> Response[str]:
-    booked = await my_data.booked_ahead(services(request), patient_id)
+    booked = await personal_data.booked_ahead(services(request), patient_id)
     return page(request, "privacy/erase.html", status=status, booked=booked, refused=status != 200)
 
 

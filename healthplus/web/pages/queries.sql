@@ -1,7 +1,7 @@
 -- name: visitor
 -- Who is signed in, and what takes their one place.
 SELECT patient.name, patient.phone, live.*
-FROM people.patient
+FROM accounts.patient
 LEFT JOIN LATERAL (
     SELECT
         CASE

@@ -16,10 +16,10 @@ from healthplus.web.api.models import ID_MAX
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
 from healthplus.web.pages.booking import parsed_number
+from healthplus.web.pages.queue import queries
+from healthplus.web.pages.queue_windows import window_text
 from healthplus.web.pages.rendering import document, language_of, page
-from healthplus.web.pages.visitor import site
-from healthplus.web.pages.waiting import queries
-from healthplus.web.pages.wants import window_text
+from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
 
 ENTRIES_CHECKED_MAX = 2000

@@ -25,7 +25,7 @@ from healthplus.web.pages.addresses import (
     visit_path,
     wait_path,
 )
-from healthplus.web.pages.visitor import site, visitor
+from healthplus.web.pages.session import site, visitor
 from healthplus.web.services import AnyRequest, services
 
 TEMPLATES = Path(__file__).parents[1] / "templates"

@@ -10,6 +10,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from healthplus.settings import Settings
 from healthplus.web.api.common import ApiRequest
 from healthplus.web.languages import LANGUAGES
+from healthplus.web.pages.appointments import VisitsController
 from healthplus.web.pages.busy import BusyController
 from healthplus.web.pages.chart import ChartController
 from healthplus.web.pages.demo import DemoController
@@ -19,11 +20,10 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
+from healthplus.web.pages.queue import LineController, WaitController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
+from healthplus.web.pages.session import meet
 from healthplus.web.pages.sign_in import SignInController
-from healthplus.web.pages.visitor import meet
-from healthplus.web.pages.visits import VisitsController
-from healthplus.web.pages.waiting import LineController, WaitController
 
 _CONTROLLERS = (
     HomeController,

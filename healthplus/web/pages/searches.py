@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order
-from healthplus.web.api.paging import PAGE_MAX
+from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.pages.addresses import results_path, slug
 from healthplus.web.pages.booking import parsed_day
 
@@ -142,7 +142,7 @@ class Search(Struct, frozen=True, kw_only=True):
             postal_code=self.postal_code,
             specialities=[self.speciality["slug"]] if self.speciality else (),
             types=[filters.type] if filters.type else (),
-            fee_paise_max=filters.fee * 100 or None,
+            fee_minor_max=filters.fee * 100 or None,
             experience_years_min=filters.experience or None,
             rating_min=filters.rating or None,
             gender=filters.gender or None,

@@ -1,4 +1,4 @@
-"""Signing in by phone: number and consent, then the code. The rules are those of people/codes.py."""
+"""Signing in by phone: number and consent, then the code. The rules are those of accounts/codes.py."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from litestar import Controller, Response, get, post
 from litestar.datastructures import Cookie
 
 from healthplus import errors
+from healthplus.accounts.codes import Sent
+from healthplus.accounts.consent import CURRENT
+from healthplus.accounts.phone_numbers import masked
+from healthplus.accounts.sessions import agent_label
 from healthplus.errors import HealthPlusError
-from healthplus.people.codes import Sent
-from healthplus.people.consent import CURRENT
-from healthplus.people.numbers import masked
-from healthplus.people.sessions import agent_label
 from healthplus.web.languages import HOME_ZONE, N_, Language
 from healthplus.web.pages.rendering import language_of, page, see_other
-from healthplus.web.pages.visitor import form_of, idempotency_key, local_path, site, visitor
+from healthplus.web.pages.session import form_of, idempotency_key, local_path, site, visitor
 from healthplus.web.services import AnyRequest, client_address, services
 
 _COOKIE = "verify"

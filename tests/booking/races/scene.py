@@ -123,7 +123,7 @@ class Scene:
             slots_max=slots_max,
         )
         # The book's row is made by its first verb, and others that come meanwhile wait for it even without a lock.
-        assert (await self.book.settle(provider_id)).code == "settled"
+        assert (await self.book.advance(provider_id)).code == "advanced"
         return Provider(provider_id, self.clinic_id, [start.astimezone(UTC) for start in starts])
 
     async def providers(self, count: int, slots: int = 1) -> list[Provider]:

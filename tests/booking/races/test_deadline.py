@@ -91,7 +91,7 @@ async def confirm_and_settle_around_deadlines(scene: Scene) -> Counter[str]:
         due_at = (deadline - clock_zero).total_seconds() + jitter.uniform(-0.03, 0.03)
         await asyncio.sleep(due_at - time.monotonic())
         confirmed, _ = await asyncio.gather(
-            scene.confirm(provider, booking_id, patient), scene.book.settle(provider.provider_id)
+            scene.confirm(provider, booking_id, patient), scene.book.advance(provider.provider_id)
         )
         return confirmed.code
 
@@ -161,9 +161,11 @@ async def sweep_lapsed_holds(scene: Scene, dsn: str) -> Counter[UUID]:
 @pytest.mark.breaks_invariants
 async def test_without_the_lock_sweepers_expire_a_hold_twice(scene: Scene, dsn: str) -> None:
     await switch_lock_off(scene.database)
-    await rewrite(scene.database, "booking.settle", ("pg_try_advisory_xact_lock(", "pg_try_advisory_xact_lock_shared("))
+    await rewrite(
+        scene.database, "booking.advance", ("pg_try_advisory_xact_lock(", "pg_try_advisory_xact_lock_shared(")
+    )
     expire = "UPDATE booking.booking SET state = 'expired'"
-    await rewrite(scene.database, "booking.lapse", (expire, f"PERFORM pg_sleep(0.01); {expire}"))
+    await rewrite(scene.database, "booking.expire_due", (expire, f"PERFORM pg_sleep(0.01); {expire}"))
 
     expiries = await sweep_lapsed_holds(scene, dsn)
 

@@ -66,7 +66,7 @@ Prepare = Callable[[Scene, Provider], Awaitable[Request]]
 async def test_without_replay_a_repeat_gets_another_answer(
     scene: Scene, prepare: Prepare, code: str, event: str
 ) -> None:
-    await stub(scene.database, "booking.replay", "RETURN answer;")
+    await stub(scene.database, "booking.find_result", "RETURN answer;")
     provider = await scene.provider()
     request = await prepare(scene, provider)
 
@@ -93,7 +93,7 @@ async def test_requests_under_one_key_are_one(scene: Scene, prepare: Prepare, co
 @pytest.mark.breaks_invariants
 async def test_without_replay_a_repeat_has_a_second_effect(scene: Scene) -> None:
     """What else keeps a second hold away is switched off too: here a patient may have several."""
-    await stub(scene.database, "booking.replay", "RETURN answer;")
+    await stub(scene.database, "booking.find_result", "RETURN answer;")
     await stub(scene.database, "booking.take_claim", "RETURN NULL;")
 
     assert await hold_in_two_seats(scene) == 2
@@ -185,7 +185,7 @@ async def hold_elsewhere_while_accepting(scene: Scene, pause_before: str) -> lis
         await scene.until_locked_out(2, [holding])
     answers = [(await accepting).code, (await holding).code]
     # An offer that could not be accepted has run out by now.
-    await scene.book.settle(here.provider_id)
+    await scene.book.advance(here.provider_id)
     return answers
 
 

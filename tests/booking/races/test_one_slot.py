@@ -178,7 +178,7 @@ async def open_second_clinic(scene: Scene, provider: Provider) -> int:
     city_id = await scene.database.fetch_value("SELECT city_id FROM directory.city")
     clinic_id = await make_clinic(scene.database, city_id)
     await scene.database.execute(
-        """INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding)
+        """INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
         VALUES ($1, $2, 100, 'clinic')""",
         provider.provider_id,
         clinic_id,

@@ -59,7 +59,7 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
 
         async def verbs() -> None:
             for ticket_id, patient in zip(tickets, waiters, strict=True):
-                await scene.book.settle(provider.provider_id)
+                await scene.book.advance(provider.provider_id)
                 await scene.book.resume(provider.provider_id, ticket_id, patient)
 
         flushes = [asyncio.create_task(flush(seed)) for seed in range(PROCESSES)]

@@ -19,7 +19,9 @@ ROUNDS = 150
 
 LOST_WAKE_UPS = """SELECT count(*) FROM booking.ticket, public.app_now() AS now_at
 WHERE state = 'waiting' AND booking.is_present(ticket, now_at)
-    AND EXISTS (SELECT FROM booking.runs(provider_id, clinic_id, lower(wanted), upper(wanted), slots_needed, now_at))"""
+    AND EXISTS (
+        SELECT FROM booking.runs(
+            provider_id, clinic_id, lower(queue_window), upper(queue_window), slots_needed, now_at))"""
 
 
 async def lost_wake_ups(scene: Scene) -> int:
@@ -44,7 +46,7 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
     await scene.database.execute("CREATE SEQUENCE public.version; CREATE SEQUENCE public.number")
     await rewrite(
         scene.database,
-        "booking.record",
+        "booking.append_event",
         (
             "UPDATE booking.book SET version = version + 1,\n"
             "            queue_entries = coalesce(link.entry, queue_entries), "
@@ -55,10 +57,10 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
     )
     await rewrite(
         scene.database,
-        "booking.free_booking",
+        "booking.release_or_cancel",
         (
-            "PERFORM booking.serve_queue(p_provider_id, now_at);",
-            "PERFORM booking.serve_queue(p_provider_id, now_at); PERFORM pg_sleep(0.2);",
+            "PERFORM booking.make_offers(p_provider_id, now_at);",
+            "PERFORM booking.make_offers(p_provider_id, now_at); PERFORM pg_sleep(0.2);",
         ),
     )
     await rewrite(
@@ -66,14 +68,14 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
         "booking.join_queue",
         (
             "UPDATE booking.book\n    SET last_ticket_number = last_ticket_number + 1,\n"
-            "        -- with the event of this join, what was settled stays so\n"
+            "        -- with the event of this join, what was advanced stays so\n"
             "        served_version = CASE WHEN has_twin THEN version + 1 END\n"
             "    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;",
             "waiter.number := nextval('public.number');",
         ),
         (
-            "PERFORM booking.remember(",
-            "PERFORM pg_sleep(0.2); PERFORM booking.remember(",
+            "PERFORM booking.store_result(",
+            "PERFORM pg_sleep(0.2); PERFORM booking.store_result(",
         ),
     )
 
@@ -85,7 +87,7 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
 
 @pytest.mark.breaks_invariants
 async def test_without_looking_again_under_the_lock_a_wake_up_is_lost(scene: Scene) -> None:
-    await rewrite(scene.database, "booking.join_queue", ("booking.serve(waiter, now_at)", "false"))
+    await rewrite(scene.database, "booking.join_queue", ("booking.make_offer(waiter, now_at)", "false"))
 
     provider, calls = await release_and_join(scene)
     await scene.in_order(provider, calls)
@@ -185,11 +187,13 @@ FREED_BY = pytest.mark.parametrize("freed_by", ["release", "cancel", "expiry"])
 
 @FREED_BY
 async def test_without_serving_the_queue_first_a_newcomer_barges(scene: Scene, freed_by: str) -> None:
-    await rewrite(scene.database, "booking.free_booking", ("PERFORM booking.serve_queue(p_provider_id, now_at);", ""))
+    await rewrite(
+        scene.database, "booking.release_or_cancel", ("PERFORM booking.make_offers(p_provider_id, now_at);", "")
+    )
     await rewrite(
         scene.database,
         "booking.hold",
-        ("PERFORM booking.settle_book(p_provider_id, now_at);", "PERFORM booking.lapse(p_provider_id, now_at);"),
+        ("PERFORM booking.advance_book(p_provider_id, now_at);", "PERFORM booking.expire_due(p_provider_id, now_at);"),
     )
 
     assert (await free_slot_before_queue(scene, freed_by))[0] == "newcomer"

@@ -19,7 +19,7 @@ async def mixed(stage: Stage) -> None:
     await take(stage, chart, "reserved", but=6)
     await stage.product.database.execute(
         """INSERT INTO booking.booking (
-            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_paise, funding,
+            provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding,
             created_at)
         SELECT $1, $2, who, tstzrange(upper(during) - slot * back, upper(during) - slot * (back - 1)), 1, 1, 'booked',
             NULL, 50000, 'online', now_at

@@ -28,7 +28,7 @@ async def hold(stage: Stage) -> None:
 async def unnamed(stage: Stage) -> None:
     path = await held(stage)
     await stage.product.database.execute(
-        "UPDATE people.patient SET name = '' WHERE patient_id = "
+        "UPDATE accounts.patient SET name = '' WHERE patient_id = "
         "(SELECT patient_id FROM booking.booking WHERE booking_id = $1::text::uuid)",
         path.split("/")[-1],
     )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from healthplus.people.consent import CURRENT
+from healthplus.accounts.consent import CURRENT
 from tests.pages.stage import Patient, Stage
 from tests.pages.states import state
 
@@ -8,7 +8,7 @@ from tests.pages.states import state
 async def consenting(stage: Stage) -> Patient:
     patient = await stage.patient()
     await stage.product.database.execute(
-        "INSERT INTO people.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, now())",
+        "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, now())",
         patient.patient_id,
         CURRENT.purpose,
         CURRENT.version,

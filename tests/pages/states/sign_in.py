@@ -38,7 +38,9 @@ async def too_many(stage: Stage) -> None:
 
 
 async def _last_range(stage: Stage) -> str:
-    phone = await stage.product.database.fetch_value("SELECT phone FROM people.challenge ORDER BY serial DESC LIMIT 1")
+    phone = await stage.product.database.fetch_value(
+        "SELECT phone FROM accounts.challenge ORDER BY serial DESC LIMIT 1"
+    )
     return str(phone)[5:9]
 
 
@@ -56,7 +58,7 @@ async def wrong(stage: Stage) -> None:
 @state("code-spent")
 async def spent(stage: Stage) -> None:
     await _ask_for_code(stage)
-    await stage.product.database.execute("UPDATE people.challenge SET tries = 5")
+    await stage.product.database.execute("UPDATE accounts.challenge SET tries = 5")
     await _guess(stage, "123456")
 
 
@@ -64,12 +66,12 @@ async def spent(stage: Stage) -> None:
 async def locked(stage: Stage) -> None:
     await _ask_for_code(stage)
     await stage.product.database.execute(
-        "INSERT INTO people.challenge (challenge_id, serial, phone_hash, prefix_hash, requester_hash, key_hash, "
+        "INSERT INTO accounts.challenge (challenge_id, serial, phone_hash, prefix_hash, requester_hash, key_hash, "
         "request_hash, code_hash, consent_version, created_at, expires_at, tries, tried_at) "
         "SELECT gen_random_uuid(), serial + n, phone_hash, prefix_hash, requester_hash, key_hash, request_hash, "
         "code_hash, consent_version, created_at - interval '2 days', expires_at - interval '2 days', 5, "
-        "created_at - interval '2 days' FROM people.challenge, generate_series(1, 20) AS n "
-        "WHERE serial = (SELECT max(serial) FROM people.challenge)"
+        "created_at - interval '2 days' FROM accounts.challenge, generate_series(1, 20) AS n "
+        "WHERE serial = (SELECT max(serial) FROM accounts.challenge)"
     )
     await _guess(stage, "123456")
 
@@ -77,7 +79,7 @@ async def locked(stage: Stage) -> None:
 @state("code-over")
 async def over(stage: Stage) -> None:
     await _ask_for_code(stage)
-    await stage.product.database.execute("UPDATE people.challenge SET expires_at = now() - interval '1 s'")
+    await stage.product.database.execute("UPDATE accounts.challenge SET expires_at = now() - interval '1 s'")
     await _guess(stage, "123456")
 
 

@@ -5,8 +5,8 @@ import itertools
 from datetime import datetime
 from uuid import UUID
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book, Outcome
-from healthplus.people.patients import add_patient
 from tests.pages.stage import Patient, Stage
 from tests.pages.states import state
 

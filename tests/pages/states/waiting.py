@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Range
-from healthplus.people.patients import add_patient
 from tests.pages.stage import Patient, Stage
 from tests.pages.states import state
 
@@ -37,7 +37,7 @@ class Scene:
             "VALUES (gen_random_uuid(), 'doctor', 'Dr Asha Kulkarni-Deshpande') RETURNING provider_id"
         )
         await database.execute(
-            "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_paise, funding) "
+            "INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) "
             "VALUES ($1, $2, 50000, 'online')",
             provider_id,
             clinic_id,
@@ -96,8 +96,8 @@ class Scene:
     async def waits_before(self, *, position: int, waits: int, got: int) -> None:
         """Have so many waits ended before, straight in the table: they are only counted."""
         await self.stage.product.database.execute(
-            "INSERT INTO booking.ticket (provider_id, number, patient_id, clinic_id, wanted, slots_needed, state, "
-            "joined_at, expires_at, present_at, joined_position, offer_id) "
+            "INSERT INTO booking.ticket (provider_id, number, patient_id, clinic_id, queue_window, slots_needed, "
+            "state, joined_at, expires_at, present_at, joined_position, offer_id) "
             "SELECT $1, -n, $2, $3, tstzrange(at, at + interval '1 hour'), 1, "
             "(CASE WHEN n <= $6 THEN 'accepted' ELSE 'timed_out' END)::booking.ticket_state, "
             "at, at + interval '1 hour', at, $4, gen_random_uuid() "
@@ -128,7 +128,7 @@ class Waiting:
         database = self.scene.stage.product.database
         await database.execute("UPDATE booking.ticket SET absent = true WHERE ticket_id = $1", self.ticket_id)
         await database.fetch_value(
-            "SELECT booking.record($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
+            "SELECT booking.append_event($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
             self.scene.provider_id,
             self.ticket_id,
         )
@@ -229,7 +229,7 @@ async def full(stage: Stage) -> None:
     waiting = await wait(stage)
     scene = waiting.scene
     await stage.book_for_other(scene.provider_id, scene.hold_id, scene.holder)
-    await scene.book.settle(scene.provider_id)
+    await scene.book.advance(scene.provider_id)
     await stage.go(waiting.path)
 
 

@@ -1,0 +1,113 @@
+"""Developers' keys: who may call the API from a program, for what, and how often."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+from healthplus.accounts.sessions import hash_token, queries
+from healthplus.database import Database, Record, Transaction
+from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
+
+Scope: TypeAlias = Literal["search", "book"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+PER_MINUTE, PER_DAY = 60, 5000
+"""The quotas of a key for which none are given: a request a second, for a program that is not busy all day."""
+
+_NAME_LENGTH_MAX = 200
+_KEY = re.compile(r"hp_[A-Za-z0-9_-]{43}")
+"""256 random bits; the prefix lets people, and programs that look for leaked secrets, see what it is."""
+
+_REFUSALS = {
+    "unknown": "This developer key is not known; look at how it was copied.",
+    "expired": "This developer key has expired; ask the operator for a new one.",
+    "revoked": "This developer key was revoked; ask the operator for a new one.",
+}
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """`left` of `limit` requests may yet be made in a window of `window_seconds`, which ends in `ends_in` seconds."""
+
+    name: str
+    limit: int
+    window_seconds: int
+    left: int
+    ends_in: int
+
+
+class KeyUse(msgspec.Struct, frozen=True):
+    """A request made with a key. Unless `counted`, the key's quota is used up, and it must be refused."""
+
+    key_id: int
+    counted: bool
+    quotas: tuple[Quota, ...]
+
+
+async def use_key(database: Database, key: str, scope: Scope) -> KeyUse:
+    """Count a request for what `scope` names, made with a key, and say what is left of its quotas.
+
+    Nothing is remembered between requests: a key that was revoked anywhere is of no use from then on.
+    Raises UnknownDeveloperKey and OutOfScope, and then counts nothing.
+    """
+    if not _KEY.fullmatch(key):
+        raise UnknownDeveloperKey(_REFUSALS["unknown"])
+    row = await database.fetch_row(queries.use_developer_key, hash_token(key), scope)
+    assert row is not None
+    if row["outcome"] in _REFUSALS:
+        raise UnknownDeveloperKey(_REFUSALS[row["outcome"]])
+    if row["outcome"] == "out_of_scope":
+        raise OutOfScope(
+            f"This developer key lacks the scope `{scope}`; ask the operator for one that has it.", scope=scope
+        )
+    quotas = (
+        Quota("minute", row["per_minute"], 60, row["minute_left"], row["minute_ends_in"]),
+        Quota("day", row["per_day"], 86_400, row["day_left"], row["day_ends_in"]),
+    )
+    return KeyUse(row["key_id"], row["outcome"] == "counted", quotas)
+
+
+async def add_key(
+    database: Database | Transaction,
+    name: str,
+    scopes: Sequence[Scope],
+    per_minute: int = PER_MINUTE,
+    per_day: int = PER_DAY,
+    expires_in: timedelta | None = None,
+) -> tuple[int, str]:
+    """Register a developer; give the id and the key, which is kept only as a hash and cannot be shown again.
+
+    Raises BadInput.
+    """
+    name = name.strip()
+    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.isprintable()):
+        raise BadInput(f"A developer's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    key = f"hp_{secrets.token_urlsafe(32)}"
+    key_id: int = await database.fetch_value(
+        queries.add_developer_key,
+        name,
+        hash_token(key),
+        [one for one in SCOPES if one in scopes],
+        per_minute,
+        per_day,
+        expires_in,
+    )
+    return key_id, key
+
+
+async def list_keys(database: Database) -> list[Record]:
+    """Give every key with how often it was used: today (in UTC), and in the last 7 and 30 days, today among them."""
+    return await database.fetch(queries.developer_keys)
+
+
+async def revoke_key(database: Database, key_id: int) -> str:
+    """Let a key in no more, anywhere; give its developer's name. Raises NotFound."""
+    name: str | None = await database.fetch_value(queries.revoke_developer_key, key_id)
+    if name is None:
+        raise NotFound(f"There is no key {key_id}, or it was revoked before; `healthplus key list` shows them.")
+    return name

@@ -1,0 +1,147 @@
+"""Patients: who they are, where they are signed in, what they agreed to."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from uuid import UUID
+
+from healthplus.accounts.phone_numbers import is_mobile, phone_number
+from healthplus.accounts.secret import Secret
+from healthplus.accounts.sessions import KnownTokens, hash_token, queries
+from healthplus.database import Database, Record, Transaction
+from healthplus.errors import BadInput, Conflict, KeyReused, NotFound
+
+_NAME_LENGTH_MAX = 200
+_EMAIL_LENGTH_MAX = 254
+_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
+"""Invisible, and needed to write names in several Indian scripts."""
+
+
+async def add_patient(
+    database: Database, name: str, phone: str | None = None, region: str | None = None
+) -> tuple[int, str]:
+    """Add a patient; give their id and a token, which is kept only as a hash and cannot be shown again.
+
+    Whoever later signs in by a code sent to `phone` is this patient. It may be a landline, to be called at; without a
+    country code it is the region's own. Raises BadInput, or Conflict when another patient has that number.
+    """
+    name = checked_name(name)
+    takes_sms = True
+    if phone is not None:
+        phone = phone_number(phone, region, mobile=False)
+        takes_sms = is_mobile(phone)
+    token = secrets.token_urlsafe(32)
+    async with database.transaction() as transaction:
+        patient_id: int | None = await transaction.fetch_value(queries.add_patient, name, phone, takes_sms)
+        if patient_id is None:
+            raise Conflict("A patient with this phone number exists already.")
+        await transaction.execute(queries.add_token, hash_token(token), patient_id)
+    return patient_id, token
+
+
+def checked_name(name: str) -> str:
+    """Give a person's name as it is kept. Raises BadInput."""
+    name = name.strip()
+    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.translate(_JOINERS).isprintable()):
+        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    return name
+
+
+def _checked_email(email: str) -> str:
+    email = email.strip()
+    if not (len(email) <= _EMAIL_LENGTH_MAX and email.isprintable() and re.fullmatch(r"[^@\s]+@[^@\s]+", email)):
+        raise BadInput("email: this is no e-mail address; write it like asha@example.org.")
+    return email
+
+
+class Patients:
+    """What patients see and change of themselves."""
+
+    def __init__(self, database: Database, secret: Secret, tokens: KnownTokens) -> None:
+        self._database = database
+        self._secret = secret
+        self._tokens = tokens
+
+    async def profile(self, patient_id: int) -> Record:
+        """Give name, phone and email."""
+        row = await self._database.fetch_row(queries.profile, patient_id)
+        assert row is not None
+        return row
+
+    async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> Record:
+        """Change name or email; give the profile. Raises BadInput and KeyReused."""
+        if (name := changes.get("name")) is not None:
+            changes["name"] = checked_name(name)
+        if (email := changes.get("email")) is not None:
+            changes["email"] = _checked_email(email)
+        async with self._database.transaction() as transaction:
+            if await self._is_new(transaction, patient_id, "change", key, repr(sorted(changes.items()))):
+                given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
+                await transaction.execute(queries.change_profile, patient_id, *given)
+        return await self.profile(patient_id)
+
+    async def phone_mac(self, patient_id: int, asked: Database | Transaction | None = None) -> bytes | None:
+        """Give what stands for the patient's number wherever requests are counted."""
+        row = await (asked or self._database).fetch_row(queries.profile, patient_id)
+        return None if row is None or row["phone"] is None else self._secret.mac("phone", row["phone"])
+
+    async def sessions(self, patient_id: int, token: str) -> list[Record]:
+        """Give where the patient is signed in; `is_this` where `token` is the session's own."""
+        return await self._database.fetch(queries.sessions, patient_id, hash_token(token))
+
+    async def end_session(self, patient_id: int, session_id: UUID, key: str) -> None:
+        """Sign one device out. Raises NotFound and KeyReused."""
+        async with self._database.transaction() as transaction:
+            if not await transaction.fetch_value(queries.has_session, patient_id, session_id):
+                raise NotFound
+            if await self._is_new(transaction, patient_id, "end_session", key, str(session_id)):
+                await transaction.execute(queries.end_session, patient_id, session_id)
+        self._tokens.forget(patient_id)
+
+    async def end_session_of(self, patient_id: int, token: str) -> None:
+        """Sign out whoever has this token."""
+        await self._database.execute(queries.end_session_of_token, hash_token(token))
+        self._tokens.forget(patient_id)
+
+    async def end_sessions(self, patient_id: int) -> None:
+        """Sign the patient out everywhere."""
+        await self._database.execute(queries.end_sessions, patient_id)
+        self._tokens.forget(patient_id)
+
+    async def consents(self, patient_id: int) -> list[Record]:
+        """Give what the patient agreed to, latest first."""
+        return await self._database.fetch(queries.consents, patient_id)
+
+    async def withdraw_consents(self, patient_id: int) -> None:
+        """End every consent and every session: signing in again asks for consent again."""
+        async with self._database.transaction() as transaction:
+            # Or a code asked for before would agree anew. Signing in locks the challenge first, too.
+            if (mac := await self.phone_mac(patient_id, transaction)) is not None:
+                await transaction.execute(queries.end_challenges, mac)
+            # Or a sign-in under way would leave a session without a consent.
+            await transaction.execute(queries.lock_patient, patient_id)
+            await transaction.execute(queries.withdraw_consents, patient_id)
+            await transaction.execute(queries.end_sessions, patient_id)
+        self._tokens.forget(patient_id)
+
+    async def erase(self, transaction: Transaction, patient_id: int) -> None:
+        """Leave nothing here by which the patient could be found; whoever has the number next is somebody new.
+
+        Once it is committed, KnownTokens must forget the patient too.
+        """
+        # Signing in locks the challenge first, then the patient: so does this.
+        if (mac := await self.phone_mac(patient_id, transaction)) is not None:
+            await transaction.execute(queries.end_challenges, mac)
+        for query in ("erase_patient", "erase_consents", "erase_sessions", "erase_keys"):
+            await transaction.execute(queries[query], patient_id)
+
+    async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:
+        """Take a request's key; False when it is a repeat. Raises KeyReused when the key came with another request."""
+        mac = self._secret.mac
+        key_hash, request_hash = mac("key", key), mac("request", request)
+        if await transaction.fetch_value(queries.remember, patient_id, operation, key_hash, request_hash):
+            return True
+        if await transaction.fetch_value(queries.remembered, patient_id, operation, key_hash) != request_hash:
+            raise KeyReused
+        return False

@@ -1,0 +1,47 @@
+-- A provider's slots within [p_from, p_to) that can still be had or are taken, for a patient (NULL: anyone) to see.
+-- `state`: free, held (by others, or promised to those who wait), booked, mine. `held_until`: when the first such hold
+-- can lapse. `fits`: a run of p_slots can start here.
+CREATE FUNCTION booking.chart(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_slots integer, p_patient_id bigint,
+    p_now timestamptz
+) RETURNS TABLE (
+    clinic_id bigint, starts_at timestamptz, ends_at timestamptz, state text, held_until timestamptz, fits boolean
+) LANGUAGE sql STABLE AS $$
+    WITH slot AS MATERIALIZED (
+        SELECT opening.clinic_id, tstzrange(starts_at, starts_at + opening.slot) AS during
+        FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
+        CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
+        WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before
+            AND starts_at >= p_from AND starts_at < p_to
+            AND NOT EXISTS (
+                SELECT FROM schedule.leave
+                WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)
+                    AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
+    ), free AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now) AS run
+    ), fitting AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '1 day', p_slots, p_now) AS run
+    ), obtainable AS MATERIALIZED (
+        SELECT DISTINCT run.clinic_id, run.starts_at
+        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now, true) AS run
+    )
+    SELECT slot.clinic_id, lower(slot.during), upper(slot.during),
+        CASE WHEN here.mine THEN 'mine' WHEN free.starts_at IS NOT NULL THEN 'free'
+            WHEN obtainable.starts_at IS NOT NULL THEN 'held' ELSE 'booked' END,
+        CASE WHEN NOT coalesce(here.mine, false) AND free.starts_at IS NULL AND obtainable.starts_at IS NOT NULL
+            THEN here.held_until END,
+        fitting.starts_at IS NOT NULL
+    FROM slot
+    LEFT JOIN free ON free.clinic_id = slot.clinic_id AND free.starts_at = lower(slot.during)
+    LEFT JOIN fitting ON fitting.clinic_id = slot.clinic_id AND fitting.starts_at = lower(slot.during)
+    LEFT JOIN obtainable ON obtainable.clinic_id = slot.clinic_id AND obtainable.starts_at = lower(slot.during)
+    CROSS JOIN LATERAL (
+        SELECT bool_or(patient_id = p_patient_id AND (booking.state <> 'reserved' OR deadline > p_now)) AS mine,
+            min(deadline) FILTER (WHERE booking.state = 'reserved' AND deadline > p_now) AS held_until
+        FROM booking.booking
+        WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && slot.during
+    ) AS here
+    ORDER BY slot.during, slot.clinic_id
+$$;

@@ -1,0 +1,70 @@
+-- The queue, and everything a verb does under the lock besides deciding. All of these are called with the book locked.
+
+-- An instant as it is hashed, and shown beside the hash: in UTC, to the microsecond.
+CREATE FUNCTION booking.hashed_instant(p_at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
+-- The hash of an entry of the queue's chain: of the hash before it and of all that the entry says.
+CREATE FUNCTION booking.queue_hash(p_previous bytea, p_entry booking.queue_entry) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT sha256(coalesce(p_previous, '') || convert_to(concat_ws('|',
+        p_entry.provider_id, p_entry.entry, booking.hashed_instant(p_entry.at), p_entry.kind, p_entry.number,
+        coalesce(p_entry.clinic_id::text, ''), coalesce(booking.hashed_instant(lower(p_entry.during)), ''),
+        coalesce(booking.hashed_instant(upper(p_entry.during)), ''), p_entry.slots_needed), 'UTF8'))
+$$;
+
+-- Appends what happened to a ticket to the queue's chain, and gives the entry; the caller keeps its number and hash in the book.
+CREATE FUNCTION booking.append_queue_entry(p_provider_id bigint, p_now timestamptz, p_kind text, p_ticket_id uuid, p_reason text)
+RETURNS booking.queue_entry LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    waiter booking.ticket;
+    link booking.queue_entry;
+    previous bytea;
+BEGIN
+    SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    SELECT queue_entries + 1, queue_hash INTO link.entry, previous FROM booking.book WHERE provider_id = p_provider_id;
+    link.provider_id := p_provider_id;
+    link.at := p_now;
+    link.number := waiter.number;
+    link.slots_needed := waiter.slots_needed;
+    link.kind := CASE WHEN p_kind <> 'waiting' THEN p_kind
+        WHEN p_reason = '' THEN 'joined' WHEN p_reason = 'offer_unseen' THEN 'missed' ELSE 'withdrawn' END;
+    IF link.kind = 'joined' THEN
+        link.clinic_id := waiter.clinic_id;
+        link.during := waiter.queue_window;
+    ELSIF link.kind IN ('offered', 'accepted') THEN
+        SELECT clinic_id, during INTO link.clinic_id, link.during
+        FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
+    ELSIF link.kind = 'withheld' THEN
+        link.during := waiter.withheld_during;
+    END IF;
+    link.hash := booking.queue_hash(previous, link);
+    INSERT INTO booking.queue_entry SELECT (link).*;
+    RETURN link;
+END $$;
+
+-- Appends an event, notes down what the patient is to be told of it, and gives the book's new version. What happens to a
+-- ticket itself goes into the queue's chain, too.
+CREATE FUNCTION booking.append_event(
+    p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
+) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    new_version bigint;
+    link booking.queue_entry;
+BEGIN
+    IF p_ticket_id IS NOT NULL AND p_booking_id IS NULL THEN
+        link := booking.append_queue_entry(p_provider_id, p_now, p_kind, p_ticket_id, p_reason);
+    END IF;
+    WITH head AS (
+        UPDATE booking.book SET version = version + 1,
+            queue_entries = coalesce(link.entry, queue_entries), queue_hash = coalesce(link.hash, queue_hash)
+        WHERE provider_id = p_provider_id RETURNING version
+    )
+    INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
+    SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
+    RETURNING seq INTO STRICT new_version;
+    IF p_kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking') THEN
+        PERFORM notices.add(p_provider_id, p_booking_id, p_ticket_id, p_kind, p_now);
+    END IF;
+    RETURN new_version;
+END $$;

@@ -1,0 +1,228 @@
+CREATE FUNCTION booking.end_ticket(p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.ticket SET state = p_state, withheld_seat = NULL, withheld_during = NULL
+    WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, p_state::text, NULL, p_ticket.ticket_id, p_actor);
+END $$;
+
+-- Keeps one run for a ticket that does not fit yet, or (NULLs) keeps nothing for it.
+CREATE FUNCTION booking.withhold(p_ticket booking.ticket, p_seat integer, p_during tstzrange, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF (p_ticket.withheld_seat, p_ticket.withheld_during) IS DISTINCT FROM (p_seat::smallint, p_during) THEN
+        UPDATE booking.ticket SET withheld_seat = p_seat, withheld_during = p_during
+        WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+        PERFORM booking.append_event(p_ticket.provider_id, p_now, 'withheld', NULL, p_ticket.ticket_id, 'system');
+    END IF;
+END $$;
+
+-- Gives a waiting, present ticket an offer if something it wants is free and not withheld for an earlier one; if not,
+-- and it needs several slots, withholds the run that is nearest to complete. True when it was offered something.
+CREATE FUNCTION booking.make_offer(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    run record;
+    offer booking.booking;
+BEGIN
+    SELECT * INTO run
+    FROM booking.runs(
+        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed, p_now,
+        false, p_ticket.number)
+    ORDER BY starts_at, gap_length, clinic_id, seat LIMIT 1;
+    IF FOUND THEN
+        offer.booking_id := gen_random_uuid();
+        INSERT INTO booking.booking (
+            provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
+            fee_minor, funding, created_at)
+        SELECT p_ticket.provider_id, offer.booking_id, run.clinic_id, p_ticket.patient_id,
+            tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
+            p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now
+        FROM directory.provider_clinic
+        WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id;
+        UPDATE booking.ticket
+        SET state = 'offered', offer_id = offer.booking_id, withheld_seat = NULL, withheld_during = NULL
+        WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+        PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, p_ticket.ticket_id, 'system');
+        PERFORM booking.append_event(p_ticket.provider_id, p_now, 'offered', NULL, p_ticket.ticket_id, 'system');
+        RETURN true;
+    END IF;
+    IF p_ticket.slots_needed > 1 THEN
+        WITH free AS MATERIALIZED (
+            SELECT clinic_id, seat, starts_at
+            FROM booking.runs(
+                p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), 1, p_now,
+                false, p_ticket.number)
+        )
+        SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
+        FROM booking.runs(
+            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed,
+            p_now, true) AS candidate
+        JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
+            AND free.starts_at >= candidate.starts_at AND free.starts_at < candidate.ends_at
+        GROUP BY candidate.clinic_id, candidate.seat, candidate.starts_at, candidate.ends_at
+        ORDER BY count(*) DESC, candidate.starts_at, candidate.clinic_id, candidate.seat LIMIT 1;
+        PERFORM booking.withhold(p_ticket, run.seat, run.during, p_now);
+    END IF;
+    RETURN false;
+END $$;
+
+-- What the passing of time has decided by p_now: holds and offers that lapsed, tickets whose hour is over.
+CREATE FUNCTION booking.expire_due(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    lapsed booking.booking;
+    waiter booking.ticket;
+    was_fetched boolean;
+BEGIN
+    FOR lapsed IN
+        SELECT * FROM booking.booking
+        WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now ORDER BY deadline, booking_id
+    LOOP
+        UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = lapsed.booking_id;
+        PERFORM booking.append_event(p_provider_id, p_now, 'expired', lapsed.booking_id, lapsed.ticket_id, 'system');
+        IF lapsed.offer THEN
+            SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
+            was_fetched := EXISTS (
+                SELECT FROM booking.presence
+                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id AND fetched_offer_id = lapsed.booking_id);
+            IF was_fetched OR waiter.offers_unfetched > 0 THEN
+                PERFORM booking.end_ticket(waiter, 'lapsed', p_now, 'system');
+            ELSE
+                UPDATE booking.ticket SET state = 'waiting', offer_id = NULL, offers_unfetched = 1, absent = true
+                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
+                PERFORM booking.append_event(p_provider_id, p_now, 'waiting', NULL, lapsed.ticket_id, 'system', 'offer_unseen');
+            END IF;
+        END IF;
+    END LOOP;
+    FOR waiter IN
+        SELECT * FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now ORDER BY number
+    LOOP
+        PERFORM booking.end_ticket(waiter, 'timed_out', p_now, 'system');
+    END LOOP;
+END $$;
+
+-- Serves those who wait: one pass over the present tickets in order of number, over all that is free; then ends the
+-- tickets that nothing still obtainable can satisfy. A want that found nothing is not looked for again in the same pass.
+CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    wants booking.ticket[];
+    waiter booking.ticket;
+    want booking.ticket;
+    any_free boolean;
+    hopeless text[] := '{}';
+    want_key text;
+BEGIN
+    -- One ticket for each different want: there are few, however many wait.
+    SELECT array_agg(one) INTO wants
+    FROM (
+        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed) ticket AS one
+        FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting'
+        ORDER BY clinic_id, queue_window, slots_needed
+    ) AS different;
+    IF wants IS NULL THEN
+        RETURN;
+    END IF;
+    INSERT INTO booking.presence_since (at)
+    SELECT p_now WHERE NOT EXISTS (SELECT FROM booking.presence_since) ON CONFLICT DO NOTHING;
+    any_free := EXISTS (
+        SELECT
+        FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(wants) AS w) AS span,
+            booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
+    IF any_free THEN
+        FOR waiter IN
+            SELECT * FROM booking.ticket
+            WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
+        LOOP
+            -- Nobody further back can have anything either, however many they are.
+            EXIT WHEN cardinality(hopeless) = cardinality(wants);
+            IF NOT booking.is_present(waiter, p_now) THEN
+                PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+                UPDATE booking.ticket SET absent = true
+                WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
+                PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
+                CONTINUE;
+            END IF;
+            want_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
+            CONTINUE WHEN waiter.slots_needed = 1 AND want_key = ANY (hopeless);
+            IF NOT booking.make_offer(waiter, p_now) AND waiter.slots_needed = 1 THEN
+                hopeless := hopeless || want_key;
+            END IF;
+        END LOOP;
+    ELSE
+        FOR waiter IN
+            SELECT * FROM booking.ticket
+            WHERE provider_id = p_provider_id AND state = 'waiting' AND withheld_seat IS NOT NULL ORDER BY number
+        LOOP
+            PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+        END LOOP;
+    END IF;
+    FOREACH want IN ARRAY wants LOOP
+        IF NOT EXISTS (
+            SELECT FROM booking.runs(
+                p_provider_id, want.clinic_id, lower(want.queue_window), upper(want.queue_window), want.slots_needed, p_now, true)
+        ) THEN
+            FOR waiter IN
+                SELECT * FROM booking.ticket
+                WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM want.clinic_id
+                    AND queue_window = want.queue_window AND slots_needed = want.slots_needed
+                ORDER BY number
+            LOOP
+                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
+            END LOOP;
+        END IF;
+    END LOOP;
+    UPDATE booking.book SET served_version = CASE WHEN NOT any_free THEN version END, served_at = p_now
+    WHERE provider_id = p_provider_id;
+END $$;
+
+-- Everything that is due: afterwards no hold is past its time, and nothing that is free and not withheld is wanted by
+-- anyone present. True when someone waits and nothing at all is free between the first and the last time anyone wants.
+--
+-- Mostly nothing is due, and looks at three indexes tell: without a change of the book, only a lapse, the end of an hour
+-- or the passing of a slot could matter to those who wait for nothing that is free, and slots pass as minutes begin.
+CREATE FUNCTION booking.advance_book(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    head booking.book;
+    any_lapsed boolean := EXISTS (
+        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now);
+    any_waiting boolean := EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting');
+BEGIN
+    IF NOT any_lapsed AND NOT any_waiting THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
+    IF NOT any_lapsed AND head.served_version = head.version
+        AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
+        AND NOT EXISTS (
+            SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now)
+    THEN
+        RETURN true;
+    END IF;
+    PERFORM booking.expire_due(p_provider_id, p_now);
+    PERFORM booking.make_offers(p_provider_id, p_now);
+    -- Every change has its event; a run that begins or ceases to be withheld changes what is free for all, too.
+    IF (SELECT version FROM booking.book WHERE provider_id = p_provider_id) > head.version THEN
+        PERFORM booking.refresh_availability(p_provider_id, p_now);
+    END IF;
+    RETURN coalesce((SELECT served_version = version FROM booking.book WHERE provider_id = p_provider_id), false);
+END $$;
+
+-- The position that the next ticket to join will have; 100: there or further back.
+CREATE FUNCTION booking.next_position(p_provider_id bigint) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT 1 + count(*)::integer
+    FROM (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99) AS ahead
+$$;
+
+-- What came of the waits that began at a position in the last 90 days and are over: how many there were (the last thousand
+-- at most), and how many of these took a time.
+CREATE FUNCTION booking.acceptance_rate(p_provider_id bigint, p_position integer, OUT waits integer, OUT got integer)
+LANGUAGE sql STABLE AS $$
+    SELECT count(*)::integer, (count(*) FILTER (WHERE state = 'accepted'))::integer
+    FROM (
+        SELECT state FROM booking.ticket
+        WHERE provider_id = p_provider_id AND joined_position = p_position
+            AND joined_at > (SELECT public.app_now()) - interval '90 days' AND state NOT IN ('waiting', 'offered')
+        ORDER BY joined_at DESC LIMIT 1000
+    ) AS over
+$$;

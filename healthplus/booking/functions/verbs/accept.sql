@@ -1,0 +1,69 @@
+-- Takes the offer made for a ticket, or (p_start) another run that can be had now: 'accepted', a hold of full length from now.
+-- Else 'offer_over', 'wrong_state', 'not_found', 'claimed' (elsewhere, just as the offer's time ran out), or, with the offer
+-- kept, why the other run cannot be had.
+CREATE FUNCTION booking.accept(
+    p_provider_id bigint, p_ticket_id uuid, p_patient_id bigint, p_clinic_id bigint, p_start timestamptz, p_actor text, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    request text := concat_ws('|', p_ticket_id, coalesce(p_clinic_id::text, '*'), extract(epoch FROM p_start));
+    answer booking.outcome;
+    waiter booking.ticket;
+    offer booking.booking;
+    place record;
+    fee directory.provider_clinic;
+BEGIN
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    now_at := public.app_now();
+    answer := booking.find_result(p_provider_id, p_actor, 'accept', p_key, request, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM booking.advance_book(p_provider_id, now_at);
+    SELECT * INTO waiter FROM booking.ticket
+    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    IF NOT FOUND THEN
+        RETURN booking.refuse('not_found');
+    ELSIF waiter.state = 'lapsed' OR (waiter.state = 'waiting' AND waiter.offers_unfetched > 0) THEN
+        RETURN booking.describe_ticket('offer_over', p_provider_id, p_ticket_id);
+    ELSIF waiter.state <> 'offered' THEN
+        RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
+    END IF;
+    -- An offer's time can run out while this verb is at work. Its patient's claim then looks dead to other providers' verbs,
+    -- which must not overwrite it from here on, or have done so.
+    PERFORM FROM booking.claim
+    WHERE patient_id = waiter.patient_id AND provider_id = p_provider_id AND ticket_id = p_ticket_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN booking.refuse('claimed');
+    END IF;
+    SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
+    IF p_start IS NOT NULL AND (p_start, coalesce(p_clinic_id, offer.clinic_id)) <> (lower(offer.during), offer.clinic_id) THEN
+        SELECT * INTO place
+        FROM booking.seat_for(
+            p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, waiter.number, offer.booking_id);
+        IF NOT FOUND THEN
+            RETURN booking.refuse_run(
+                p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at,
+                booking.why_not(
+                    p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, offer.booking_id));
+        END IF;
+        SELECT * INTO fee FROM directory.provider_clinic
+        WHERE provider_id = p_provider_id AND clinic_id = coalesce(p_clinic_id, offer.clinic_id);
+        UPDATE booking.booking
+        SET during = place.during, seat = place.seat, clinic_id = fee.clinic_id, fee_minor = fee.fee_minor, funding = fee.funding
+        WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;
+        PERFORM booking.append_event(p_provider_id, now_at, 'moved', offer.booking_id, p_ticket_id, p_actor);
+    END IF;
+    UPDATE booking.booking SET offer = false, deadline = now_at + booking.hold_time()
+    WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;
+    PERFORM booking.end_ticket(waiter, 'accepted', now_at, p_actor);
+    PERFORM booking.make_offers(p_provider_id, now_at);
+    PERFORM booking.refresh_availability(p_provider_id, now_at);
+    UPDATE booking.claim SET booking_id = offer.booking_id, ticket_id = NULL
+    WHERE patient_id = waiter.patient_id AND provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    answer := booking.describe_ticket('accepted', p_provider_id, p_ticket_id);
+    PERFORM booking.store_result(p_provider_id, p_actor, 'accept', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
+    RETURN answer;
+END $$;

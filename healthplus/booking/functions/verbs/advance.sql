@@ -1,0 +1,24 @@
+-- Settles a provider's book. p_try: not if someone else has it locked, as every verb settles.
+CREATE FUNCTION booking.advance(p_provider_id bigint, p_try boolean DEFAULT false)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_try THEN
+        IF NOT pg_try_advisory_xact_lock(p_provider_id) THEN
+            RETURN booking.refuse('busy');
+        END IF;
+        -- An import locks books by their rows alone.
+        PERFORM FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN booking.refuse('busy');
+        END IF;
+    END IF;
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    PERFORM booking.advance_book(p_provider_id, public.app_now());
+    answer.code := 'advanced';
+    SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_provider_id;
+    RETURN answer;
+END $$;

@@ -1,0 +1,86 @@
+CREATE FUNCTION booking.hold_request(p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id)
+$$;
+
+-- The refusal of a hold that the rows justify already, without the lock: ten thousand of these must not stand in line behind
+-- 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason: its client may have gone, and
+-- only settling tells.
+CREATE FUNCTION booking.refuse_hold(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    answer booking.outcome;
+    why text;
+BEGIN
+    IF EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND (state <> 'reserved' OR deadline > now_at)
+    ) THEN
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+        IF why <> 'free' THEN
+            answer := booking.find_result(
+                p_provider_id, p_actor, 'hold', p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id), now_at);
+            IF answer.code IS NULL THEN
+                answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
+            END IF;
+        END IF;
+    END IF;
+    RETURN answer;
+END $$;
+
+-- Holds a run of slots for a patient: 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', 'claimed', 'lapses'.
+CREATE FUNCTION booking.hold(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    request text := booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id);
+    answer booking.outcome;
+    held booking.booking;
+    why text;
+    refusal text;
+BEGIN
+    answer := booking.refuse_hold(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_actor, p_key);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('no_such_slot', 'no_such_provider');
+    END IF;
+    now_at := public.app_now();
+    answer := booking.find_result(p_provider_id, p_actor, 'hold', p_key, request, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM booking.advance_book(p_provider_id, now_at);
+
+    SELECT seat, during INTO held.seat, held.during
+    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+    IF NOT FOUND THEN
+        why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+        RETURN booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
+    END IF;
+    held.booking_id := gen_random_uuid();
+    refusal := booking.take_claim(p_patient_id, p_provider_id, held.booking_id, NULL, now_at);
+    IF refusal IS NOT NULL THEN
+        RETURN booking.refuse(refusal);
+    END IF;
+    INSERT INTO booking.booking (
+        provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at)
+    SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
+        now_at + booking.hold_time(), fee_minor, funding, now_at
+    FROM directory.provider_clinic
+    WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
+    ON CONFLICT DO NOTHING
+    RETURNING * INTO held;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'booking_overlap fired under the lock of provider %', p_provider_id;
+    END IF;
+    answer := booking.describe(
+        'reserved', held, booking.append_event(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor));
+    PERFORM booking.refresh_availability(p_provider_id, now_at, p_clinic_id, held.during);
+    PERFORM booking.store_result(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
+    RETURN answer;
+END $$;

@@ -1,0 +1,62 @@
+-- Gives a booking back, for release and cancel: whoever waits is served first.
+CREATE FUNCTION booking.end_booking(
+    p_held booking.booking, p_state booking.booking_state, p_now timestamptz, p_actor text, p_reason text DEFAULT ''
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.booking SET state = p_state
+    WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id;
+    PERFORM booking.append_event(p_held.provider_id, p_now, p_state::text, p_held.booking_id, p_held.ticket_id, p_actor, p_reason);
+    UPDATE payments.payment
+    SET due = CASE state WHEN 'authorised' THEN 'void' WHEN 'captured' THEN 'refund' END::payments.payment_step, at = p_now
+    WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id AND state IN ('authorised', 'captured');
+END $$;
+
+-- Gives back a live hold ('released') or a booking that has not started ('cancelled'); else 'expired', 'wrong_state',
+-- 'too_late', 'not_found'.
+CREATE FUNCTION booking.release_or_cancel(
+    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text, p_operation text,
+    p_from booking.booking_state, p_to booking.booking_state
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    answer booking.outcome;
+    held booking.booking;
+BEGIN
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    now_at := public.app_now();
+    answer := booking.find_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM booking.advance_book(p_provider_id, now_at);
+    SELECT * INTO held FROM booking.booking
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    IF NOT FOUND THEN
+        RETURN booking.refuse('not_found');
+    ELSIF held.state = 'expired' AND p_from = 'reserved' THEN
+        RETURN booking.describe('expired', held);
+    ELSIF held.state <> p_from OR (held.offer AND held.state = 'reserved') THEN
+        RETURN booking.describe('wrong_state', held);
+    ELSIF held.state = 'booked' AND lower(held.during) <= now_at THEN
+        RETURN booking.describe('too_late', held);
+    END IF;
+    PERFORM booking.end_booking(held, p_to, now_at, p_actor);
+    PERFORM booking.make_offers(p_provider_id, now_at);
+    PERFORM booking.refresh_availability(p_provider_id, now_at);
+    held.state := p_to;
+    answer := booking.describe(p_to::text, held);
+    PERFORM booking.store_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, answer, now_at) WHERE p_key IS NOT NULL;
+    RETURN answer;
+END $$;
+
+CREATE FUNCTION booking.release(p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text)
+RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
+    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_patient_id, p_actor, p_key, 'release', 'reserved', 'released')
+$$;
+
+CREATE FUNCTION booking.cancel(p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text)
+RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
+    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_patient_id, p_actor, p_key, 'cancel', 'booked', 'cancelled')
+$$;

@@ -1,0 +1,30 @@
+-- Marks a waiting ticket present again and serves it if it can be: the ticket's state, or 'not_found'.
+CREATE FUNCTION booking.resume(p_provider_id bigint, p_ticket_id uuid, p_patient_id bigint)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    was_absent boolean;
+BEGIN
+    IF NOT booking.lock_book(p_provider_id) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    now_at := public.app_now();
+    -- What lapsed while nobody looked is settled first: an offer that lapsed unseen must not count as this client's return.
+    PERFORM booking.expire_due(p_provider_id, now_at);
+    SELECT absent INTO was_absent FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    UPDATE booking.ticket SET absent = false, present_at = now_at
+    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND state = 'waiting'
+        AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    IF FOUND AND was_absent THEN
+        PERFORM booking.append_event(p_provider_id, now_at, 'resumed', NULL, p_ticket_id, 'system');
+    END IF;
+    PERFORM booking.make_offers(p_provider_id, now_at);
+    PERFORM booking.refresh_availability(p_provider_id, now_at);
+    IF NOT EXISTS (
+        SELECT FROM booking.ticket
+        WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND (p_patient_id IS NULL OR patient_id = p_patient_id)
+    ) THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    RETURN booking.describe_ticket(NULL, p_provider_id, p_ticket_id);
+END $$;

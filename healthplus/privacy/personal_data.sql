@@ -1,0 +1,79 @@
+-- name: booked_ahead
+-- Visits that a clinic expects, as pages name them.
+SELECT provider_id, booking_id, lower(during) AS starts_at, provider.name AS provider, clinic.name AS clinic, city.time_zone
+FROM booking.booking
+LEFT JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.clinic USING (clinic_id)
+LEFT JOIN directory.city USING (city_id)
+WHERE patient_id = $1 AND booking.state = 'booked' AND upper(during) > (SELECT public.app_now())
+ORDER BY during
+
+-- name: export
+-- Whatever is held about a patient; $2 is their number's HMAC, $3 their name as an actor. Of secrets and of others, nothing.
+WITH own_booking AS (SELECT * FROM booking.booking WHERE patient_id = $1),
+    own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
+SELECT jsonb_build_object(
+    'at', public.app_now(),
+    'profile', (SELECT to_jsonb(patient) FROM accounts.patient WHERE patient_id = $1),
+    'consents', (SELECT coalesce(jsonb_agg(to_jsonb(consent) ORDER BY given_at), '[]') FROM accounts.consent WHERE patient_id = $1),
+    'sessions', (
+        SELECT coalesce(jsonb_agg(to_jsonb(session) - 'token_hash' ORDER BY created_at), '[]')
+        FROM accounts.session WHERE patient_id = $1),
+    'codes', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'created_at', created_at, 'expires_at', expires_at, 'wrong_tries', tries, 'used_at', used_at) ORDER BY serial), '[]')
+        FROM accounts.challenge WHERE phone_hash = $2),
+    'place', (SELECT to_jsonb(claim) FROM booking.claim WHERE patient_id = $1),
+    'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
+    'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
+    'payment_intents', (
+        SELECT coalesce(jsonb_agg(to_jsonb(intent) ORDER BY asked_at), '[]')
+        FROM own_booking JOIN payments.intent ON intent.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'payments', (
+        SELECT coalesce(jsonb_agg(to_jsonb(payment) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
+    'ledger', (
+        SELECT coalesce(jsonb_agg(to_jsonb(ledger) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.ledger ON ledger.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'webhooks', (
+        SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
+        FROM own_booking JOIN payments.webhook_event
+            ON webhook_event.provider_id = own_booking.provider_id AND hold_id = booking_id),
+    'ratings', (SELECT coalesce(jsonb_agg(to_jsonb(rating) ORDER BY rated_at), '[]') FROM reviews.rating WHERE patient_id = $1),
+    'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
+    'events', (
+        SELECT coalesce(jsonb_agg(to_jsonb(event) ORDER BY at, provider_id, seq), '[]')
+        FROM booking.event
+        WHERE provider_id IN (SELECT provider_id FROM own_booking UNION ALL SELECT provider_id FROM own_ticket)
+            AND (booking_id IN (SELECT booking_id FROM own_booking)
+                OR ticket_id IN (SELECT ticket_id FROM own_ticket) OR actor = $3)),
+    'requests_remembered', (SELECT count(*) FROM accounts.idempotency WHERE patient_id = $1)
+        + (SELECT count(*) FROM booking.idempotency WHERE caller = $3)
+)
+
+-- name: forget_notices
+-- They were this patient's.
+DELETE FROM notices.notice WHERE patient_id = $1
+
+-- name: forget_keys
+-- Texts of the patient's own choosing.
+DELETE FROM booking.idempotency WHERE caller = $1
+
+-- name: lock_claim
+-- A patient's one place, made where there is none yet, so that there is something to lock.
+WITH made AS (
+    INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES ($1, 0, gen_random_uuid()) ON CONFLICT DO NOTHING
+)
+SELECT FROM booking.claim WHERE patient_id = $1 FOR UPDATE
+
+-- name: is_live
+-- Whether a patient holds, waits, or has a visit ahead.
+SELECT EXISTS (
+    SELECT FROM booking.claim WHERE patient_id = $1 AND (booking.claim_fate(claim, (SELECT public.app_now()))).fate = 'live'
+) OR EXISTS (
+    SELECT FROM booking.booking
+    WHERE patient_id = $1 AND state = 'booked' AND lower(during) > (SELECT public.app_now()))
+
+-- name: forget_names
+-- Of those the patient booked for.
+UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL

@@ -1,0 +1,272 @@
+"""A patient's own visits: what is ahead and past, moving and cancelling, the calendar file, the receipt, the stars."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, QueryParameter
+
+from healthplus.booking.book import Outcome
+from healthplus.database import Record, load
+from healthplus.errors import NotFound, NotFulfilled
+from healthplus.reviews.ratings import rate
+from healthplus.web.api.common import ProviderId, actor
+from healthplus.web.http.errors import refusal
+from healthplus.web.http.paging import PAGE_MAX, window
+from healthplus.web.languages import Language
+from healthplus.web.pages import appointment_calendar
+from healthplus.web.pages.addresses import visit_path
+from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.rendering import document, language_of, page, see_other
+from healthplus.web.pages.searches import page_number
+from healthplus.web.pages.session import Visitor, demand_visitor, form_of, idempotency_key, site
+from healthplus.web.services import AnyRequest, services
+
+queries = load(Path(__file__).with_name("appointments.sql"))
+
+_PAST_VISITS = 20
+_WEEK = timedelta(days=7)
+_STARS_MAX = 5
+
+Day = Annotated[str, QueryParameter(max_length=40)]
+
+_ONE = "/{provider_id:int}/{booking_id:uuid}"
+
+
+class VisitsController(Controller):
+    path = "/appointments"
+
+    @get()
+    async def list_mine(self, request: AnyRequest) -> Response[str]:
+        patient_id = demand_visitor(request).patient_id
+        number = page_number(request.query_params.get("page"))
+        database = services(request).database
+        past = await database.fetch(queries.past, patient_id, *window(number, _PAST_VISITS))
+        is_first = number == 1
+        return page(
+            request,
+            "visits/list.html",
+            ahead=await database.fetch(queries.ahead, patient_id) if is_first else [],
+            lost=await database.fetch(queries.lost, patient_id) if is_first else [],
+            past=past[:_PAST_VISITS],
+            number=number,
+            has_more=len(past) > _PAST_VISITS and number < PAGE_MAX,
+        )
+
+    @get(_ONE)
+    async def read(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        _, visit = await _mine(request, provider_id, booking_id)
+        return _visit_page(request, visit)
+
+    @post(_ONE)
+    async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        who, visit = await _mine(request, provider_id, booking_id)
+        language = language_of(request)
+        stars = (await form_of(request)).get("stars", "")
+        if stars not in map(str, range(1, _STARS_MAX + 1)):
+            return _visit_page(request, visit, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5")
+        try:
+            await rate(services(request).database, provider_id, booking_id, who.patient_id, int(stars))
+        except NotFulfilled as error:
+            said = language.gettext("You can rate it once the clinic has noted that it took place.")
+            return _visit_page(request, visit, error.status, said)
+        return see_other(request, visit_path(provider_id, booking_id))
+
+    @get(f"{_ONE}/cancel")
+    async def ask_whether_to_cancel(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
+    ) -> Response[str]:
+        _, visit = await _mine(request, provider_id, booking_id)
+        return page(request, "visits/cancel.html", visit=visit, error=None)
+
+    @post(f"{_ONE}/cancel")
+    async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        who, _ = await _mine(request, provider_id, booking_id)
+        key = idempotency_key(await form_of(request))
+        outcome = await services(request).book.cancel(
+            provider_id, booking_id, who.patient_id, actor(who.patient_id), key
+        )
+        if outcome.state == "cancelled":  # by this form, or by another before it
+            return see_other(request, visit_path(provider_id, booking_id))
+        error = _not_changed(outcome, language_of(request))
+        _, visit = await _mine(request, provider_id, booking_id)
+        return page(request, "visits/cancel.html", status=409, visit=visit, error=error)
+
+    @get(f"{_ONE}/move")
+    async def choose_another_time(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
+    ) -> Response[str]:
+        _, visit = await _mine(request, provider_id, booking_id)
+        return await _move_page(request, visit, parsed_day(day))
+
+    @post(f"{_ONE}/move")
+    async def move(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
+    ) -> Response[str]:
+        who, visit = await _mine(request, provider_id, booking_id)
+        language = language_of(request)
+        form = await form_of(request)
+        start = parsed_instant(form.get("start", ""))
+        if start is None:
+            return await _move_page(request, visit, parsed_day(day), 422, language.gettext("Choose one of the times."))
+        moved_to = visit_path(provider_id, booking_id, "?moved=1")
+        if start == visit["starts_at"] and not visit["needs_rebooking"]:  # by a second click, or by going back
+            return see_other(request, moved_to)
+        outcome = await services(request).book.reschedule(
+            provider_id, booking_id, who.patient_id, start, actor(who.patient_id), idempotency_key(form, "start")
+        )
+        if outcome.code == "moved":
+            return see_other(request, moved_to)
+        error = _not_moved(outcome, visit, start, language)
+        _, visit = await _mine(request, provider_id, booking_id)
+        chosen_day = start.astimezone(ZoneInfo(visit["time_zone"])).date()
+        return await _move_page(request, visit, chosen_day, 409, error, start)
+
+    @get(f"{_ONE}/visit.ics")
+    async def calendar_file(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
+    ) -> Response[bytes]:
+        _, visit = await _mine(request, provider_id, booking_id)
+        language = language_of(request)
+        url = site(request).url + language.url(visit_path(provider_id, booking_id))
+        return document(
+            request,
+            appointment_calendar.calendar_of(visit, url, language),
+            appointment_calendar.MEDIA_TYPE,
+            headers={
+                "Cache-Control": "private, no-cache",
+                # Phones then offer to add it to the calendar rather than to keep a file.
+                "Content-Disposition": 'inline; filename="visit.ics"',
+            },
+        )
+
+    @get(f"{_ONE}/receipt")
+    async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        _, visit = await _mine(request, provider_id, booking_id)
+        if visit["taken_at"] is None:
+            raise NotFound
+        return page(request, "visits/receipt.html", visit=visit, number=_receipt_number(visit))
+
+
+async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[Visitor, Record]:
+    """Give who asks, and their visit. Raises Unauthenticated, and NotFound also for what is somebody else's."""
+    # Neither a form nor a file is a page to come back to.
+    is_page = request.method == "GET" and not request.url.path.endswith(".ics")
+    who = demand_visitor(request, None if is_page else visit_path(provider_id, booking_id))
+    visit = await services(request).database.fetch_row(queries.visit, provider_id, booking_id, who.patient_id)
+    if visit is None:
+        raise NotFound
+    return who, visit
+
+
+def _visit_page(
+    request: AnyRequest, visit: Record, status: int = 200, error: str | None = None, field: str = ""
+) -> Response[str]:
+    return page(
+        request,
+        "visits/visit.html",
+        status=status,
+        visit=visit,
+        error=error,
+        field=field,
+        has_moved="moved" in request.query_params and visit["changes"] > 0,
+        stars_max=_STARS_MAX,
+    )
+
+
+async def _move_page(
+    request: AnyRequest,
+    visit: Record,
+    day: date | None,
+    status: int = 200,
+    error: str | None = None,
+    chosen: datetime | None = None,
+) -> Response[str]:
+    """Show a week of days, and the times of one: of the asked one, or else of the first that has any.
+
+    `chosen` is what could not be had: it stays chosen, since what others hold may be free again soon.
+    """
+    if visit["state"] != "booked" or visit["begun"]:
+        return page(request, "visits/move.html", status=status, visit=visit, error=error)
+    app = services(request)
+    zone = ZoneInfo(visit["time_zone"])
+    now = app.clock.now()
+    today, visit_day = now.astimezone(zone).date(), visit["starts_at"].astimezone(zone).date()
+    last_day = today + timedelta(days=visit["max_booking_days"])
+    which = (visit["provider_id"], visit["booking_id"])
+    if day is None:
+        # Near the day that suited until now, if there is anything.
+        start = await app.database.fetch_value(queries.next_free_start, *which, _midnight(visit_day, zone)) or (
+            await app.database.fetch_value(queries.next_free_start, *which, now)
+        )
+        day = start.astimezone(zone).date() if start else visit_day
+    day = min(max(day, today), last_day)
+    week = today + (day - today) // _WEEK * _WEEK
+    starts: dict[date, list[datetime]] = {week + timedelta(days=n): [] for n in range(7)}
+    rows = await app.database.fetch(queries.free_starts, *which, _midnight(week, zone), _midnight(week + _WEEK, zone))
+    for row in rows:
+        starts[row["starts_at"].astimezone(zone).date()].append(row["starts_at"])
+    free = starts[day]
+    later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
+    return page(
+        request,
+        "visits/move.html",
+        status=status,
+        visit=visit,
+        error=error,
+        chosen=chosen,
+        day=day,
+        zone_name=f"{datetime.combine(day, time(12), zone):%Z}",
+        days={one: len(free) for one, free in starts.items() if one <= last_day},
+        free=free,
+        later=later.astimezone(zone).date() if later else None,
+        earlier_week=week - _WEEK if week > today else None,
+        later_week=week + _WEEK if week + _WEEK <= last_day else None,
+    )
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def _not_changed(outcome: Outcome, language: Language) -> str:
+    """Say why a visit can be neither moved nor cancelled. Raises what no form of ours brings about."""
+    match outcome.code:
+        case "too_late":
+            return language.gettext("The visit has begun. To change it, call the clinic.")
+        case "wrong_state":
+            return language.gettext("The visit has changed meanwhile. This is how it stands now.")
+        case _:
+            raise refusal(outcome)
+
+
+def _not_moved(outcome: Outcome, visit: Record, start: datetime, language: Language) -> str:
+    clock = language.clock(start, visit["time_zone"])
+    match outcome.code:
+        case "slot_full":
+            said = language.gettext(
+                "Someone took %(time)s as you chose. Your visit is where it was; choose another time."
+            )
+        case "slot_held":
+            said = language.gettext(
+                "%(time)s is held by someone else just now. Your visit is where it was; choose another time, or try "
+                "again in some minutes."
+            )
+        case "no_such_slot":
+            said = language.gettext(
+                "%(time)s cannot be booked any more. Your visit is where it was; choose another time."
+            )
+        case _:
+            return _not_changed(outcome, language)
+    return said % {"time": clock}
+
+
+def _receipt_number(visit: Record) -> str:
+    """Give what tells one receipt from another, and how many there are from nobody: a part of the hold's random id."""
+    digits = visit["hold_id"].hex[:12].upper()
+    return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -1,0 +1,124 @@
+-- name: ahead
+-- A patient's visits to come, or under way, the next first.
+SELECT
+    provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, false AS over,
+    provider.name AS provider, clinic.name AS clinic, time_zone
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND upper(during) > now_at
+ORDER BY during
+
+-- name: past
+-- A patient's visits that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
+SELECT
+    provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, true AS over,
+    provider.name AS provider, clinic.name AS clinic, time_zone
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE patient_id = $1 AND (
+    booking.state IN ('cancelled', 'fulfilled', 'no_show') OR (booking.state IN ('booked', 'arrived') AND upper(during) <= now_at))
+ORDER BY during DESC, booking_id
+LIMIT $2 OFFSET $3
+
+-- name: lost
+-- What a patient held or was offered in the last day and did not take in time, or has set money aside for in the last month, the
+-- latest first. What it booked after all is a visit, and what was booked on another try is not lost.
+SELECT
+    provider_id, booking_id, ticket_id, offer, lower(during) AS starts_at,
+    provider.name AS provider, clinic.name AS clinic, time_zone
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+CROSS JOIN LATERAL (
+    SELECT coalesce(bool_or(booking_id <> hold_id), false) AS was_booked, max(at) AS at
+    FROM payments.payment
+    WHERE payment.provider_id = booking.provider_id AND payment.hold_id = booking.booking_id) AS money
+WHERE patient_id = $1 AND NOT money.was_booked
+    AND (booking.state IN ('expired', 'released') OR (booking.state = 'reserved' AND deadline <= now_at))
+    AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days')
+    AND (NOT offer OR EXISTS (  -- a missed offer after which its patient still waits is no loss
+        SELECT FROM booking.ticket
+        WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id
+            AND ticket.offer_id = booking.booking_id AND ticket.state = 'lapsed'))
+    AND (money.at IS NOT NULL OR NOT EXISTS (  -- tried again, and had
+        SELECT FROM booking.booking AS again
+        WHERE again.patient_id = $1 AND again.provider_id = booking.provider_id AND again.booking_id <> booking.booking_id
+            AND again.during && booking.during AND again.occupies))
+ORDER BY deadline DESC
+LIMIT 5
+
+-- name: visit
+-- A patient's own visit with all that is to be said of it. `changes` counts how often it was changed after it was made.
+SELECT
+    booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
+    booking.state::text AS state, needs_rebooking, fee_minor, funding::text AS funding,
+    lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
+    coalesce(patient_name, patient.name) AS patient_name,
+    provider.name AS provider, max_booking_days,
+    ARRAY (
+        SELECT speciality.name
+        FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+        WHERE provider_speciality.provider_id = booking.provider_id ORDER BY speciality.name) AS specialities,
+    clinic.name AS clinic, clinic.phone AS clinic_phone, clinic.latitude, clinic.longitude, time_zone,
+    -- many addresses have city and postal code in them
+    concat_ws(', ', clinic.name, nullif(address, ''),
+        CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
+        CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
+    rating.stars,
+    changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
+    money.amount_minor, money.state AS money, money.hold_id, money.authorisation, money.taken_at, money.returned_at
+FROM public.app_now() AS now_at, booking.booking
+JOIN accounts.patient USING (patient_id)
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+LEFT JOIN reviews.rating USING (provider_id, patient_id)
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS changes, max(at) AS at
+    FROM booking.event
+    WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id
+        AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
+LEFT JOIN LATERAL (
+    SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
+        (SELECT at FROM payments.ledger
+         WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
+            AND ledger.authorisation = payment.authorisation AND ledger.state = 'captured') AS taken_at,
+        (SELECT min(at) FROM payments.ledger
+         WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
+            AND ledger.authorisation = payment.authorisation AND ledger.state IN ('voided', 'refunded')) AS returned_at
+    FROM payments.payment
+    WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
+    -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
+    ORDER BY (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
+    LIMIT 1) AS money ON true
+WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
+    AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+
+-- name: free_starts
+-- When a visit could start instead, from $3 and before $4, as booking.reschedule would have it: its own time is
+-- not in its way.
+SELECT DISTINCT run.starts_at
+FROM public.app_now() AS now_at, booking.booking, booking.runs(
+    provider_id, booking.clinic_id, $3, $4::timestamptz + interval '1 day', slots_needed, now_at, p_except => booking_id) AS run
+WHERE provider_id = $1 AND booking_id = $2 AND run.starts_at < $4 AND run.starts_at <> lower(during)
+ORDER BY run.starts_at
+
+-- name: next_free_start
+-- The first of these starts from an instant on; looked for week by week, since it is nearly always found in the first.
+SELECT first.starts_at
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+CROSS JOIN generate_series(0, max_booking_days / 7 + 1) AS week
+CROSS JOIN LATERAL (
+    SELECT min(run.starts_at) AS starts_at
+    FROM booking.runs(
+        provider_id, booking.clinic_id, $3::timestamptz + week * interval '7 days', $3 + (week + 1) * interval '7 days' + interval '1 day',
+        slots_needed, now_at, p_except => booking_id) AS run
+    WHERE run.starts_at <> lower(during)) AS first
+WHERE provider_id = $1 AND booking_id = $2 AND first.starts_at IS NOT NULL
+LIMIT 1

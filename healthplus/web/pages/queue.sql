@@ -1,0 +1,68 @@
+-- name: line
+-- Where somebody may join the line of a provider at a clinic, and how long it is.
+SELECT provider.name AS provider, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
+    (SELECT count(*) FROM directory.provider_clinic AS other WHERE other.provider_id = $1) AS clinics,
+    position, odds.*
+FROM directory.provider
+JOIN directory.provider_clinic USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+CROSS JOIN LATERAL booking.next_position($1) AS position
+CROSS JOIN LATERAL booking.acceptance_rate($1, position) AS odds
+WHERE provider_id = $1 AND clinic_id = $2
+
+-- name: wait
+-- What a wait's page tells besides the ticket's place: with whom and where, of its offer, when it was last passed over.
+SELECT provider.name AS provider, place.*, offer.funding::text AS funding, offer.state::text AS offer_state,
+    told.at AS passed_at, told.kind AS passed_kind, ticket.joined_position, odds.*,
+    (SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+     WHERE provider_id = $1 ORDER BY speciality_id LIMIT 1) AS speciality
+FROM booking.ticket
+JOIN directory.provider USING (provider_id)
+LEFT JOIN booking.booking AS offer ON offer.provider_id = $1 AND offer.booking_id = ticket.offer_id
+CROSS JOIN LATERAL (
+    SELECT clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone
+    FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+    WHERE provider_id = $1
+    ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS place
+LEFT JOIN LATERAL (
+    SELECT at, kind FROM booking.queue_entry
+    WHERE provider_id = $1 AND number = ticket.number AND kind IN ('passed_over', 'missed')
+    ORDER BY entry DESC LIMIT 1) AS told ON true
+CROSS JOIN LATERAL booking.acceptance_rate($1, ticket.joined_position) AS odds
+WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2
+
+-- name: receipt
+-- Where in a provider's chain a ticket was waiting: from its first entry until its last, or (while it waits) the last of all.
+WITH own AS (
+    SELECT min(entry) AS first, max(entry) AS last,
+        bool_or(kind IN ('accepted', 'lapsed', 'left', 'timed_out', 'full')) AS is_over
+    FROM booking.queue_entry WHERE provider_id = $1 AND number = $2
+)
+SELECT provider.name AS provider, own.is_over,
+    coalesce(encode(before.hash, 'hex'), '') AS previous,
+    coalesce((
+        SELECT time_zone FROM directory.provider_clinic
+        JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+        WHERE provider_id = $1 ORDER BY clinic_id LIMIT 1), 'Asia/Kolkata') AS time_zone,
+    CASE WHEN own.is_over THEN own.last ELSE book.queue_entries END AS until, own.first
+FROM own
+JOIN booking.book ON book.provider_id = $1
+JOIN directory.provider ON provider.provider_id = $1
+LEFT JOIN booking.queue_entry AS before ON before.provider_id = $1 AND before.entry = own.first - 1
+WHERE own.first IS NOT NULL
+
+-- name: chain
+-- Entries of a provider's chain after $2, at most $3 and none after $4, as they were hashed.
+SELECT entry, booking.hashed_instant(at), kind, number, clinic_id,
+    booking.hashed_instant(lower(during)), booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex')
+FROM booking.queue_entry
+WHERE provider_id = $1 AND entry > $2 AND entry <= $4
+ORDER BY entry LIMIT $3
+
+-- name: chain_head
+-- How far a provider's chain goes, whether a ticket is in it, and the hash of the entry $3.
+SELECT queue_entries AS last, coalesce(encode(queue_hash, 'hex'), '') AS head,
+    EXISTS (SELECT FROM booking.queue_entry WHERE provider_id = $1 AND number = $2) AS has_ticket,
+    coalesce((SELECT encode(hash, 'hex') FROM booking.queue_entry WHERE provider_id = $1 AND entry = $3), '') AS previous
+FROM booking.book WHERE provider_id = $1

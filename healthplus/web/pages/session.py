@@ -1,0 +1,181 @@
+"""Who looks at a page: the session in their cookie, what takes their one place, whether they meant to send a form."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from litestar.datastructures import Cookie
+
+from healthplus.accounts.phone_numbers import masked
+from healthplus.database import Record, load
+from healthplus.errors import CrossSite, Unauthenticated
+from healthplus.settings import Settings
+from healthplus.web.languages import split_path
+from healthplus.web.pages.addresses import hold_path, wait_path
+from healthplus.web.services import AnyRequest, services
+
+queries = load(Path(__file__).with_name("queries.sql"))
+
+_SESSION_SECONDS = 90 * 86_400
+"""As long as the session itself lives (accounts.session_time in the database)."""
+_NEXT_LENGTH_MAX = 1000
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What pages must know of how the product is run.
+
+    `https`: cookies are Secure and named __Host-, so that no other host and no plain request can set or see them.
+    Only on this machine's own address, without TLS, are they not. `url` is where people find it.
+    """
+
+    url: str
+    https: bool
+    hsts: bool
+    shows_codes: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        parts = urlsplit(settings.site_url)
+        return cls(
+            url=settings.site_url,
+            https=parts.scheme == "https" or parts.hostname not in _LOOPBACK,
+            hsts=parts.scheme == "https",
+            shows_codes=settings.sandbox_notices,
+        )
+
+    def cookie(self, name: str, value: str, seconds: int) -> Cookie:
+        return Cookie(
+            self._named(name),
+            value=value,
+            max_age=seconds,
+            path="/",
+            secure=self.https,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def end_cookie(self, name: str) -> Cookie:
+        return self.cookie(name, "", 0)
+
+    def session_cookie(self, token: str) -> Cookie:
+        return self.cookie("session", token, _SESSION_SECONDS)
+
+    def read(self, request: AnyRequest, name: str) -> str | None:
+        return request.cookies.get(self._named(name)) or None
+
+    def _named(self, name: str) -> str:
+        return f"__Host-{name}" if self.https else name
+
+
+@dataclass(frozen=True)
+class Place:
+    """What takes a patient's one place: a `hold`, an `offer` that waits to be taken, or a `wait`.
+
+    `id` is the hold's or the ticket's; the deadline in `row` is the server's.
+    """
+
+    kind: Literal["hold", "offer", "wait"]
+    provider_id: int
+    id: UUID
+    row: Record
+
+    @property
+    def path(self) -> str:
+        return (hold_path if self.kind == "hold" else wait_path)(self.provider_id, self.id)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who is signed in."""
+
+    patient_id: int
+    token: str
+    name: str
+    phone: str
+    place: Place | None
+
+
+def site(request: AnyRequest) -> Site:
+    found: Site = request.app.state.site
+    return found
+
+
+def visitor(request: AnyRequest) -> Visitor | None:
+    """Give who is signed in; None for everybody else."""
+    found: Visitor | None = request.state.get("visitor")
+    return found
+
+
+def demand_visitor(request: AnyRequest, back_to: str | None = None) -> Visitor:
+    """Give who is signed in. Raises Unauthenticated, which has others sign in and then go `back_to`, or here."""
+    found = visitor(request)
+    if found is None:
+        raise Unauthenticated(**({"back_to": back_to} if back_to else {}))
+    return found
+
+
+async def meet(request: AnyRequest) -> None:
+    """Before each page: refuse forms that another site had sent, and see who is there."""
+    if request.method != "GET":
+        _refuse_cross_site(request)
+    token = site(request).read(request, "session")
+    if token is None:
+        return
+    app = services(request)
+    patient_id = await app.tokens.patient_of(token, afresh=request.method != "GET")
+    if patient_id is None:
+        return
+    row = await app.database.fetch_row(queries.visitor, patient_id)
+    assert row is not None
+    place = Place(row["kind"], row["provider_id"], row["place_id"], row) if row["kind"] else None
+    request.state.visitor = Visitor(patient_id, token, row["name"], masked(row["phone"] or ""), place)
+
+
+def _refuse_cross_site(request: AnyRequest) -> None:
+    """Raise CrossSite unless a form came from a page of ours.
+
+    Browsers say so in Sec-Fetch-Site; older ones only name the Origin. What sends neither is no browser, so nobody's
+    cookies can be abused through it.
+    """
+    told = request.headers.get("sec-fetch-site")
+    if told is not None:
+        if told not in ("same-origin", "none"):
+            raise CrossSite
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise CrossSite
+
+
+def local_path(given: object, default: str = "/") -> str:
+    """Give a path of this site as it was handed around in an address, in no language; the default for anything else."""
+    if not (isinstance(given, str) and len(given) <= _NEXT_LENGTH_MAX):
+        return default
+    path = split_path(given)[1]
+    # Browsers take // and /\\ for the start of another host's address, and pass over tabs and line ends.
+    if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
+        return path
+    return default
+
+
+async def form_of(request: AnyRequest) -> dict[str, str]:
+    """Give a form's fields; of a field that came twice, the last."""
+    return {name: str(value) for name, value in (await request.form()).multi_items()}
+
+
+def idempotency_key(form: dict[str, str], *fields: str) -> str:
+    """Give the key for the verbs: the same when the same form is sent again with the same `fields`.
+
+    The key in the form alone will not do: whoever goes back, changes something and sends again means a new request.
+    """
+    parts = [form.get("key") or secrets.token_urlsafe(16), *(form.get(name, "") for name in fields)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

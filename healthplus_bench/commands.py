@@ -1,0 +1,109 @@
+"""`healthplus bench`: measures the product itself, on a database of its own that goes when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+import uvloop
+
+from healthplus_bench.environment import BenchFailed, running_server
+from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
+from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
+from healthplus_bench.search import SearchPlan, SearchResult, bench_search
+from healthplus_bench.surge import SurgePlan, SurgeResult, bench_surge
+from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
+
+_SECONDS_MAX = 120  # besides the server's start and stop
+_FILL_SECONDS_MAX = 1800
+_P = TypeVar("_P")
+_R = TypeVar("_R", HoldsResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
+
+
+@click.group("bench")
+def bench_group() -> None:
+    """Measure it, on a new database and app processes that are gone afterwards."""
+
+
+@bench_group.command("holds")
+@click.option("--seconds", type=click.IntRange(1, 12), default=10, show_default=True, help="How long to count.")
+@click.option("--clients", type=click.IntRange(1, 200), default=32, show_default=True, help="Connections.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def holds_command(seconds: int, clients: int, processes: int, as_json: bool) -> None:
+    """Count bookings, hold and payment, over HTTP, beside what the database alone can do."""
+    plan = HoldsPlan(seconds=seconds, clients=clients, processes=processes)
+    _print(run(bench_holds, plan), as_json)
+
+
+@bench_group.command("surge")
+@click.option("--clients", type=click.IntRange(37, 5000), default=1000, show_default=True, help="All at once.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def surge_command(clients: int, processes: int, as_json: bool) -> None:
+    """Let everyone want the 36 slots of one doctor at once."""
+    _print(run(bench_surge, SurgePlan(clients=clients, processes=processes)), as_json)
+
+
+@bench_group.command("waiters")
+@click.option("--open", "waiters", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="Long polls.")
+@click.option("--offers", type=click.IntRange(1, 1000), default=200, show_default=True, help="Slots given back.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) -> None:
+    """Let many wait for one doctor, and tell the first of them of each slot that is given back."""
+    _print(run(bench_waiters, WaitersPlan(waiters, min(offers, waiters), processes)), as_json)
+
+
+@bench_group.command("search")
+@click.option(
+    "--providers", type=click.IntRange(1000, 1_000_000), default=6000, show_default=True, help="To find from."
+)
+@click.option("--searches", type=click.IntRange(10, 100_000), default=2000, show_default=True, help="Of a mixed log.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def search_command(providers: int, searches: int, as_json: bool) -> None:
+    """Time searches and completions at the database, one at a time; filling it takes minutes for 500,000."""
+    _print(run(bench_search, SearchPlan(providers, searches), seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
+@bench_group.command("pages")
+@click.option("--connections", type=click.IntRange(1, 200), default=50, show_default=True, help="All asking at once.")
+@click.option("--requests", type=click.IntRange(100, 100_000), default=4000, show_default=True, help="Pages in all.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def pages_command(connections: int, requests: int, processes: int, as_json: bool) -> None:
+    """Time and weigh the pages of a demo, and have axe-core look at them."""
+    plan = PagesPlan(connections=connections, requests=requests, processes=processes)
+    _print(run(bench_pages, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
+def run(
+    bench: Callable[[str, Path, _P], Awaitable[_R]],
+    plan: _P,
+    server_settings: Mapping[str, str] | None = None,
+    seconds_max: float = _SECONDS_MAX,
+) -> _R:
+    """Run a bench on a new database. Raises BenchFailed, also when it takes too long."""
+
+    async def within_time(dsn: str, folder: Path) -> _R:
+        try:
+            async with asyncio.timeout(seconds_max):
+                return await bench(dsn, folder, plan)
+        except TimeoutError:
+            raise BenchFailed("The bench took too long; the machine is too busy to measure anything.") from None
+
+    gc.disable()  # the client's own pauses would count as the product's
+    with running_server(server_settings) as (dsn, folder):
+        return uvloop.run(within_time(dsn, folder))
+
+
+def _print(result: HoldsResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
+    if not as_json:
+        for name, value in msgspec.structs.asdict(result).items():
+            click.echo(f"{name:>20}  {value}")
+    click.echo(msgspec.json.encode(result))

@@ -1,0 +1,171 @@
+"""What a bench runs on: a database of its own, made-up providers and patients, and the product's own app processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from healthplus.database import Database, EmbeddedServer, load, migrate
+from healthplus.errors import HealthPlusError
+from healthplus.settings import Settings
+
+queries = load(Path(__file__).with_name("environment.sql"))
+
+SLOTS_A_SHIFT = 36
+SLOTS_A_DAY = 2 * SLOTS_A_SHIFT
+SLOT_TIME = timedelta(minutes=5)
+SHIFT_DISTANCE = timedelta(hours=7)
+
+POOL_SIZE = 8
+
+_START_SECONDS_MAX = 15
+_STOP_SECONDS_MAX = 5
+
+
+class BenchFailed(HealthPlusError):
+    """The bench could not be run to its end."""
+
+    code = "bench_failed"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a bench plays. Provider n works at clinic (n + 9) // 10 in two shifts a day from `first_shift` on."""
+
+    dsn: str
+    folder: Path
+    database: Database
+    token_prefix: str
+    first_shift: datetime
+
+    def token(self, patient_id: int) -> str:
+        """Give a patient's token."""
+        return f"{self.token_prefix}{patient_id}"
+
+    def start_of(self, slot: int) -> datetime:
+        """Give when a provider's slot starts, counted from 0 over all days."""
+        day, slot_of_day = divmod(slot, SLOTS_A_DAY)
+        shift, slot_of_shift = divmod(slot_of_day, SLOTS_A_SHIFT)
+        return self.first_shift + timedelta(days=day) + shift * SHIFT_DISTANCE + slot_of_shift * SLOT_TIME
+
+
+def clinic_of(provider_id: int) -> int:
+    """Give the clinic where a provider works."""
+    return (provider_id + 9) // 10
+
+
+@contextlib.contextmanager
+def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
+    """Run a new database for this block; give its DSN and its folder, which goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="healthplus-bench-"))
+    # The account the server runs under must be able to enter it.
+    folder.chmod(0o755)
+    try:
+        with EmbeddedServer(folder, server_settings) as dsn:
+            asyncio.run(migrate(dsn))
+            yield dsn, folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def prepared_stage(dsn: str, folder: Path, providers: int, patients: int) -> AsyncIterator[Stage]:
+    """Fill a new database. Raises BenchFailed where what it commits could be lost."""
+    async with await Database.connect(dsn, min_size=1, max_size=2) as database:
+        await refuse_unless_durable(database)
+        prefix = secrets.token_urlsafe(24)
+        await database.execute(queries.put_city)
+        for name in ("put_clinics", "put_providers", "put_posts", "put_shifts"):
+            await database.execute(queries[name], providers)
+        await database.execute(queries.put_patients, patients)
+        await database.execute(queries.put_tokens, patients, prefix)
+        await database.execute(queries.analyze)
+        first_shift: datetime = await database.fetch_value(queries.first_shift)
+        yield Stage(dsn, folder, database, prefix, first_shift)
+        await refuse_unless_durable(database)
+
+
+async def refuse_unless_durable(database: Database) -> None:
+    """Raise BenchFailed where a session made as the product makes its own would not wait for the disc."""
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        if await database.fetch_value(f"SHOW {name}") == "off":
+            raise BenchFailed(f"{name} is off: bookings made without it are not counted. Turn it on.")
+
+
+async def wal_flushes(database: Database) -> int:
+    """Give how often sessions have waited for the disc so far."""
+    flushes: int = await database.fetch_value(queries.wal_flushes)
+    return flushes
+
+
+@contextlib.asynccontextmanager
+async def running_app(stage: Stage, processes: int) -> AsyncIterator[int]:
+    """Run `healthplus serve` for this block, and give its port. Raises BenchFailed when it does not come up."""
+    port = _free_port()
+    settings = Settings(
+        stage.dsn,
+        stage.folder,
+        host="127.0.0.1",
+        port=port,
+        processes=processes,
+        # Opened before anything is counted, and no more of them than have use on few cores.
+        pool_size_min=POOL_SIZE,
+        pool_size_max=POOL_SIZE,
+        sandbox_payments=True,
+    )
+    log = stage.folder / "app.log"
+    with log.open("wb") as file:
+        app = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "healthplus", "serve", env={**os.environ, **settings.as_environment()},
+            stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+    try:
+        await _until_ready(app, port, log)
+        yield port
+    finally:
+        await _stop(app)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+async def _until_ready(app: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    end = asyncio.get_running_loop().time() + _START_SECONDS_MAX
+    while app.returncode is None and asyncio.get_running_loop().time() < end:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /api/v1/ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            status_line = await reader.readline()
+            writer.close()
+            if b" 200 " in status_line:
+                return
+        await asyncio.sleep(0.1)
+    said = await asyncio.to_thread(log.read_text)
+    raise BenchFailed(f"The app did not come up. The end of its log:\n{said[-2000:]}")
+
+
+async def _stop(app: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        app.terminate()
+    try:
+        await asyncio.wait_for(app.wait(), _STOP_SECONDS_MAX)
+    except TimeoutError:
+        # Its workers too: they are of its session.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(app.pid, signal.SIGKILL)
+        await app.wait()

@@ -1,0 +1,263 @@
+"""The pages: how soon they begin to come while many ask, what their first view weighs, and whether they can be used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import importlib
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urljoin
+
+import aiohttp
+import msgspec
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.ops.demo_data import DemoData, Scale, create_demo_data
+from healthplus_bench.client import percentile_ms
+from healthplus_bench.environment import BenchFailed, Stage, running_app
+
+_SEED = 5
+_AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_PARTS = re.compile(r"""(?:<link rel="(?:stylesheet|icon)"[^>]*href|<script[^>]*src|<img[^>]*src)="([^"]+)\"""")
+_IMPORTS = re.compile(r"""(?:from|import)\s*["'](\./[^"']+)["']""")
+
+
+@dataclass(frozen=True)
+class PagesPlan:
+    """`requests` over `connections`, each asking for the next page as soon as it has one, in a demo of so many.
+
+    A quarter as many are asked for again by people who read each page for `reading_seconds`, on the average.
+    """
+
+    connections: int = 50
+    requests: int = 4000
+    processes: int = 2
+    cities: int = 20
+    providers_per_city: int = 300
+    reading_seconds: float = 1.0
+
+
+class PagesResult(msgspec.Struct):
+    """Times are until an answer's headers are there; the client shares the machine with the product. `reading_`: while
+    people read what they get; else all ask without a pause, which is as many pages as the machine can give.
+
+    `kb_max`, `requests_max`: of the heaviest first view, compressed, headers included. `violations`: what axe-core
+    finds on all of them against WCAG 2.2 AA; null where Chromium or the development tools are not installed.
+    `alone_p50_ms`: the median of each page when nobody else asks. `p50_p99_ms_by_page`: with all who ask.
+    """
+
+    connections: int
+    requests: int
+    pages_per_second: float
+    ttfb_p50_ms: float
+    ttfb_p99_ms: float
+    reading_ttfb_p50_ms: float
+    reading_ttfb_p99_ms: float
+    kb_max: float
+    html_kb_max: float
+    requests_max: int
+    violations: int | None
+    alone_p50_ms: dict[str, float]
+    p50_p99_ms_by_page: dict[str, tuple[float, float]]
+
+
+class _Page(msgspec.Struct, frozen=True):
+    name: str
+    path: str
+    token: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "gzip"} | ({"Cookie": f"session={self.token}"} if self.token else {})
+
+
+async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
+    """Fill a new database with the demo, and ask for its pages. Raises BenchFailed for any that does not come."""
+    async with await Database.connect(dsn, min_size=1, max_size=2, statement_seconds_max=None) as database:
+        scale = Scale(cities=plan.cities, providers_per_city=plan.providers_per_city)
+        pages = await _pages(database, await create_demo_data(database, scale))
+        await database.execute("ANALYZE")
+        stage = Stage(dsn, folder, database, token_prefix="", first_shift=datetime.now(UTC))
+        async with running_app(stage, plan.processes) as port, _client(port, plan.connections) as client:
+            pages = [await _settled(client, page) for page in pages]
+            views = [await _first_view(client, page) for page in pages]
+            alone = {page.name: percentile_ms([await _ask(client, page) for _ in range(20)], 50) for page in pages}
+            began = time.perf_counter()
+            times = await _load(client, pages, plan.requests, plan.connections)
+            seconds = time.perf_counter() - began
+            read = await _load(client, pages, plan.requests // 4, plan.connections, plan.reading_seconds)
+            violations = await _violations(f"http://127.0.0.1:{port}", pages)
+    everything, reading = ([one for page in found.values() for one in page] for found in (times, read))
+    return PagesResult(
+        connections=plan.connections,
+        requests=len(everything),
+        pages_per_second=round(len(everything) / seconds, 1),
+        ttfb_p50_ms=percentile_ms(everything, 50),
+        ttfb_p99_ms=percentile_ms(everything, 99),
+        reading_ttfb_p50_ms=percentile_ms(reading, 50),
+        reading_ttfb_p99_ms=percentile_ms(reading, 99),
+        kb_max=max(round(sum(sizes) / 1000, 1) for sizes in views),
+        html_kb_max=max(round(sizes[0] / 1000, 1) for sizes in views),
+        requests_max=max(map(len, views)),
+        violations=violations,
+        alone_p50_ms=alone,
+        p50_p99_ms_by_page={name: (percentile_ms(v, 50), percentile_ms(v, 99)) for name, v in sorted(times.items())},
+    )
+
+
+async def _pages(database: Database, data: DemoData) -> list[_Page]:
+    """Give the pages by what they are: a patient with a visit and a hold, and one who waits for what is held."""
+    (first, first_token), (second, second_token) = [
+        (await database.fetch_value("SELECT patient_id FROM accounts.patient WHERE name = $1 LIMIT 1", name), token)
+        for name, token in data.patient_tokens.items()
+    ]
+    book = Book(database)
+    doctor = data.two_clinics_doctor_id
+    now = datetime.now(UTC)
+    chart = await book.chart(doctor, None, now + timedelta(days=1), now + timedelta(days=3), 1, None)
+    free = [slot for slot in chart if slot["fits"]][:2]
+    booked = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, first, "bench")
+    assert booked.booking_id is not None
+    await book.confirm(doctor, booked.booking_id, first, "bench", "bench")
+    held = await book.hold(doctor, free[1]["clinic_id"], free[1]["starts_at"], 1, first, "bench")
+    window = free[1]["starts_at"], free[1]["ends_at"]
+    waits = await book.join_queue(doctor, free[1]["clinic_id"], *window, 1, second, "bench")
+    if None in (held.booking_id, waits.ticket_id):
+        raise BenchFailed(f"The stage could not be set: {held.code}, {waits.code}.")
+    row = await database.fetch_row(
+        """SELECT city.slug AS city, speciality.slug AS need, provider_clinic.clinic_id
+        FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
+        JOIN directory.provider_speciality USING (provider_id) JOIN directory.speciality USING (speciality_id)
+        WHERE provider_id = $1 LIMIT 1""",
+        doctor,
+    )
+    assert row is not None
+    day = free[0]["starts_at"].date().isoformat()
+    at = f"/doctor/{doctor}"
+    chart_path = f"{at}/-/{free[0]['clinic_id']}"
+    clash = f"/busy?for=hold&provider={doctor}&clinic={row['clinic_id']}&start={day}T10:00:00Z"
+    return [
+        _Page("home", "/"),
+        _Page("home in Hindi", "/hi/"),
+        _Page("results of a city", f"/in/{row['city']}"),
+        _Page("results of a need", f"/in/{row['city']}/{row['need']}"),
+        _Page("results of words", f"/find?need=tooth+pain&place={row['city']}"),
+        _Page("results of a day", f"/in/{row['city']}/{row['need']}?day=tomorrow&sort=date"),
+        _Page("provider", at + "/-?about"),
+        _Page("clinic", f"/clinic/{row['clinic_id']}/-"),
+        _Page("chart", f"{chart_path}?day={day}"),
+        _Page("line", f"{chart_path}/line?day={day}"),
+        _Page("number", "/verify"),
+        _Page("help", "/help"),
+        _Page("privacy", "/privacy"),
+        _Page("queue receipt", f"{at}/queue/{waits.number}"),
+        _Page("own chart", f"{chart_path}?day={day}", first_token),
+        _Page("hold", f"{at}/hold/{held.booking_id}", first_token),
+        _Page("clash", clash, first_token),
+        _Page("visits", "/appointments", first_token),
+        _Page("visit", f"/appointments/{doctor}/{booked.booking_id}", first_token),
+        _Page("wait", f"{at}/wait/{waits.ticket_id}", second_token),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _client(port: int, connections: int) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(limit=connections)
+    async with aiohttp.ClientSession(
+        f"http://127.0.0.1:{port}", connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    ) as client:
+        yield client
+
+
+async def _settled(client: aiohttp.ClientSession, page: _Page) -> _Page:
+    """Give a page with the address that its own leads to: the name in it is the page's to say."""
+    async with client.get(page.path, headers=page.headers) as answer:
+        return msgspec.structs.replace(page, path=answer.url.path_qs)
+
+
+async def _ask(client: aiohttp.ClientSession, page: _Page) -> float:
+    """Give the seconds until a page begins to come."""
+    began = time.perf_counter()
+    async with client.get(page.path, headers=page.headers) as answer:
+        seconds = time.perf_counter() - began
+        await answer.read()
+        if answer.status != 200:
+            raise BenchFailed(f"{page.path} answers {answer.status}.")
+    return seconds
+
+
+async def _load(
+    client: aiohttp.ClientSession, pages: list[_Page], requests: int, connections: int, reading_seconds: float = 0
+) -> dict[str, list[float]]:
+    random = Random(_SEED)  # noqa: S311 - not for secrets
+    log = [random.choice(pages) for _ in range(requests)]
+    times: dict[str, list[float]] = {page.name: [] for page in pages}
+
+    async def visit() -> None:
+        while log:
+            if reading_seconds:
+                await asyncio.sleep(random.expovariate(1 / reading_seconds))
+            page = log.pop() if log else pages[0]
+            times[page.name].append(await _ask(client, page))
+
+    await asyncio.gather(*(visit() for _ in range(connections)))
+    return {name: seconds for name, seconds in times.items() if seconds}
+
+
+async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
+    """Give the bytes of a page and of all that its first view loads, as they are sent; the page's own first."""
+    sizes: list[int] = []
+    paths = [page.path]
+    seen = set(paths)
+    for path in paths:
+        async with client.get(path, headers=page.headers) as answer:
+            body = await answer.read()
+            if answer.status != 200:
+                raise BenchFailed(f"{path} answers {answer.status}.")
+            sizes.append(len(body) + sum(len(name) + len(value) + 4 for name, value in answer.raw_headers))
+            text = (gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body).decode()
+        found = _IMPORTS.findall(text) if path.endswith(".js") else _PARTS.findall(text) if path == page.path else []
+        for one in (urljoin(path, name) for name in found):
+            if one not in seen:
+                seen.add(one)
+                paths.append(one)
+    return sizes
+
+
+async def _violations(url: str, pages: list[_Page]) -> int | None:
+    """Count what axe-core finds, light and narrow; None where it or a browser is not there."""
+    browser_path = shutil.which("chromium")
+    try:
+        axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+        playwright: Any = importlib.import_module("playwright.async_api")
+    except ModuleNotFoundError:
+        return None
+    if browser_path is None:
+        return None
+    count = 0
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for page in pages:
+            context = await browser.new_context(base_url=url, viewport={"width": 360, "height": 780})
+            if page.token:
+                await context.add_cookies([{"name": "session", "value": page.token, "url": url}])
+            window = await context.new_page()
+            await window.goto(page.path)
+            await window.evaluate(f"() => {{ {axe} }}")
+            options = {"runOnly": {"type": "tag", "values": _AXE_RULES}, "resultTypes": ["violations"]}
+            found = await window.evaluate("options => axe.run(document, options)", options)
+            count += sum(len(violation["nodes"]) for violation in found["violations"])
+            await context.close()
+        await browser.close()
+    return count

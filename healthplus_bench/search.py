@@ -1,0 +1,200 @@
+"""Finding providers among very many: a log of mixed searches, and of what is typed until a suggestion fits."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from healthplus.database import Database, load
+from healthplus.ops.demo_directory import FACTS, slug
+from healthplus.search.find import Asked, Available, Order, find
+from healthplus.search.spelling import did_you_mean
+from healthplus.search.suggest import suggest
+from healthplus.search.word_counts import learn_words
+from healthplus_bench.client import percentile_ms
+from healthplus_bench.environment import refuse_unless_durable
+
+queries = load(Path(__file__).with_name("search.sql"))
+
+MISSPELLINGS = tomllib.loads(Path(__file__).with_name("misspellings.toml").read_text("utf-8"))["misspelling"]
+_PROVIDERS_A_STEP = 20_000
+_SEED = 4
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """`providers` in 20 cities; `searches` of the log are run, after a tenth of them to warm up."""
+
+    providers: int = 6000
+    searches: int = 1000
+
+
+class SearchResult(msgspec.Struct):
+    """Times are from the question until its rows are there, the database's and the driver's.
+
+    `right_at_rank_one`: of the `misspellings`, how many have what was meant as their first suggestion.
+    `p50_p99_ms_by_kind`: the median and the 99th percentile of each kind of search in the log.
+    """
+
+    providers: int
+    searches: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    suggest_p50_ms: float
+    suggest_p99_ms: float
+    right_at_rank_one: int
+    misspellings: int
+    found: int
+    p50_p99_ms_by_kind: dict[str, tuple[float, float]]
+
+
+async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResult:
+    """Fill a new database, then ask it. Raises BenchFailed where what it commits could be lost."""
+    async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+        await refuse_unless_durable(database)
+        await fill(database, plan.providers)
+        cities = {row["slug"]: row["city_id"] for row in await database.fetch(queries.city_ids)}
+        random = Random(_SEED)  # noqa: S311 - not for secrets
+        log = [_search(random) for _ in range(plan.searches)]
+        typed = [prefix for _ in range(plan.searches // 10) for prefix in _prefixes(random)]
+        times: dict[str, list[float]] = {}
+        found = 0
+        for number, (kind, asked) in enumerate([*log[: len(log) // 10], *log]):
+            began = time.perf_counter()
+            rows = await find(database, asked, 0, 21)
+            if number >= len(log) // 10:
+                times.setdefault(kind, []).append(time.perf_counter() - began)
+                found += bool(rows)
+        suggesting = []
+        for number, prefix in enumerate([*typed[: len(typed) // 10], *typed]):
+            began = time.perf_counter()
+            await suggest(database, prefix, None, 8)
+            if number >= len(typed) // 10:
+                suggesting.append(time.perf_counter() - began)
+        right = [
+            one["right"] in (await did_you_mean(database, one["wrong"], cities.get(one.get("city", ""))))[:1]
+            for one in MISSPELLINGS
+        ]
+    everything = [one for kind in times.values() for one in kind]
+    return SearchResult(
+        providers=plan.providers,
+        searches=len(log),
+        p50_ms=percentile_ms(everything, 50),
+        p99_ms=percentile_ms(everything, 99),
+        max_ms=percentile_ms(everything, 100),
+        suggest_p50_ms=percentile_ms(suggesting, 50),
+        suggest_p99_ms=percentile_ms(suggesting, 99),
+        right_at_rank_one=sum(right),
+        misspellings=len(MISSPELLINGS),
+        found=found,
+        p50_p99_ms_by_kind={k: (percentile_ms(v, 50), percentile_ms(v, 99)) for k, v in sorted(times.items())},
+    )
+
+
+async def fill(database: Database, providers: int) -> None:
+    """Make a directory with shifts, and some evenings booked up, as search.sql says; the same each time."""
+    facts = [
+        {
+            "name": city["name"],
+            "state": city["state"],
+            "latitude": city["position"][0],
+            "longitude": city["position"][1],
+            "localities": list(city["localities"].items()),
+            "families": (names := FACTS["names"][city["region"]])["family"],
+            "females": names["female"],
+            "males": names["male"],
+            "languages": names["languages"],
+        }
+        for city in FACTS["cities"]
+    ]
+    specialities = list(FACTS["specialities"])
+    async with database.transaction() as tx:
+        await tx.execute(queries.put_cities, facts)
+        await tx.execute(queries.put_specialities, [slug(name) for name in specialities], specialities)
+        await tx.execute(queries.without_triggers)
+        await tx.execute(queries.drop_shift_overlap)
+        await tx.execute(queries.make_dice)
+        await tx.execute(queries.put_clinics, facts, providers, len(facts))
+        await tx.execute(queries.put_providers, facts, providers, len(facts))
+        await tx.execute(queries.put_provider_specialities, len(specialities))
+        await tx.execute(queries.put_posts)
+        await tx.execute(queries.analyze)
+        await tx.execute(queries.put_shifts)
+        await tx.execute(queries.analyze)
+        await tx.execute(queries.put_bookings)
+        await tx.fetch(queries.put_books)
+    for done in range(0, providers, _PROVIDERS_A_STEP):
+        await database.fetch(queries.put_listings, done, done + _PROVIDERS_A_STEP)
+    await database.fetch(queries.put_clinic_names)
+    await learn_words(database)
+    await database.execute(queries.tidy)
+
+
+def _search(random: Random) -> tuple[str, Asked]:
+    """Draw one of the log's searches, and name its kind: how often each comes is a guess, broad ones not spared."""
+    city = random.choice(FACTS["cities"])
+    locality = random.choice(list(city["localities"]))
+    word = random.choice(
+        ("dentist", "skin doctor", "child specialist", "heart", "eye", "back pain", "fever", "sugar", "ent")
+    )
+    speciality = slug(random.choice(list(FACTS["specialities"])))
+    names = FACTS["names"][city["region"]]
+    family, given = random.choice(names["family"]), random.choice(names[random.choice(("female", "male"))])
+    here: dict[str, Any] = {"city": city["name"]}
+    north, east = city["position"]
+    near = {"latitude": north + random.uniform(-0.05, 0.05), "longitude": east + random.uniform(-0.05, 0.05)}
+    when = {"available": random.choice(list(Available))}
+    choices: dict[str, tuple[int, dict[str, Any]]] = {
+        "city, word": (20, here | {"keyword": word}),
+        "city, speciality, by date": (15, here | {"specialities": [speciality], "order": Order.DATE_ASC}),
+        "city, word, locality": (10, here | {"keyword": f"{word} {locality}"}),
+        "city, name": (10, here | {"keyword": f"{given} {family}"}),
+        "name": (5, {"keyword": f"dr {given} {family}"}),
+        "word and city in the keyword": (5, {"keyword": f"{word} {city['name']}"}),
+        "5 km, speciality, by distance": (
+            8, near | {"radius_km": 5.0, "specialities": [speciality], "order": Order.DISTANCE_ASC}
+        ),
+        "postal code": (3, {"postal_code": city["localities"][locality], "order": Order.RATING_DESC}),
+        "city, speciality, free on a day": (8, here | when | {"specialities": [speciality]}),
+        "city, free at an hour": (3, here | _two_hours(random) | {"specialities": [speciality]}),
+        "city": (4, here),
+        "city, by date": (3, here | {"order": Order.DATE_ASC}),
+        "city, filters": (
+            3, here | {"fee_minor_max": 60000, "gender": "female", "rating_min": 4.0, "order": Order.RATING_DESC}
+        ),
+        "speciality everywhere": (1, {"specialities": [speciality]}),
+        "speciality everywhere, by date": (1, {"specialities": [speciality], "order": Order.DATE_TYPE_DESC}),
+        "everybody, by date": (1, {"order": Order.TYPE_DATE_ASC}),
+    }  # fmt: skip
+    kind = random.choices(list(choices), [weight for weight, _ in choices.values()])[0]
+    return kind, Asked(**choices[kind][1])
+
+
+def _two_hours(random: Random) -> dict[str, datetime]:
+    tomorrow = datetime.now(UTC).replace(hour=random.randint(3, 13), minute=0) + timedelta(days=1)
+    return {"starts_from": tomorrow, "starts_before": tomorrow + timedelta(hours=2)}
+
+
+def _prefixes(random: Random) -> Iterator[str]:
+    """Give all beginnings of something somebody types, letter by letter."""
+    city = random.choice(FACTS["cities"])
+    names = FACTS["names"][city["region"]]
+    text = random.choice(
+        (
+            random.choice(names["family"]),
+            f"{random.choice(names['female'])} {random.choice(names['family'])}",
+            f"{random.choice(names['family'])} hospital",
+            random.choice(list(FACTS["specialities"])),
+            city["name"],
+        )
+    ).lower()
+    return (text[:length] for length in range(1, len(text) + 1))

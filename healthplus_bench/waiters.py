@@ -1,0 +1,344 @@
+"""A waiting room: everyone waits for one doctor, each with a long poll open, while slots are given back one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import os
+import resource
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from healthplus.ops.check import violations
+from healthplus_bench.client import Answer, Connection, connect, delete, get, percentile_ms, post
+from healthplus_bench.environment import (
+    SLOT_TIME,
+    SLOTS_A_SHIFT,
+    BenchFailed,
+    Stage,
+    clinic_of,
+    prepared_stage,
+    queries,
+    running_app,
+)
+
+_WANTED, _WARM = 1, 2
+"""The provider everyone waits for; and one for whom some wait before anything is measured."""
+_WARM_WAITERS = 200
+_PREPARING_MAX = 48
+"""Requests under way at once while the room fills."""
+_QUIET_SECONDS = 3.0
+_OFFER_SECONDS_MAX = 10.0
+_PAUSE_SECONDS = 0.02
+_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class WaitersPlan:
+    """How many wait, and how many slots are given back while they do."""
+
+    open: int = 1000
+    offers: int = 200
+    processes: int = 2
+
+
+class WaitersResult(msgspec.Struct):
+    """What was measured. `offer_ms`: from asking to give a slot back until the first in the queue is told of it.
+
+    `kib_per_waiter` is what all app processes grew by; `db_connections_held` counts connections that were at work, or
+    in a transaction, for a whole second while everyone waited. `violations`: offers to anyone but the first in line,
+    and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours in the
+    queue of whom the later had asked to join first, by the client's clock, and by how long at most.
+    """
+
+    open: int
+    offers: int
+    offer_p50_ms: float
+    offer_p99_ms: float
+    offer_max_ms: float
+    kib_per_waiter: float
+    db_connections: int
+    db_connections_held: int
+    violations: int
+    answers: int
+    join_p99_ms: float
+    overtaken: float
+    overtaken_ms: float
+    processes: int
+    cores: int
+
+
+class _Seen(msgspec.Struct):
+    """What is read of an answer."""
+
+    id: str = ""
+    state: str = ""
+    version: str = ""
+    number: int = 0
+
+
+_see = msgspec.json.Decoder(_Seen).decode
+
+
+class _Join(NamedTuple):
+    """When a client asked to join and was answered, and which number it got."""
+
+    sent: float
+    answered: float
+    number: int
+
+
+@dataclass
+class _Client:
+    """One patient on one connection; `id` is of their hold or, while they wait, of their ticket."""
+
+    patient_id: int
+    token: str
+    port: int
+    connection: Connection
+    id: str = ""
+    number: int = 0
+    version: str = ""
+
+    async def ask(self, raw: bytes, status: int) -> _Seen:
+        if not self.connection.is_open:  # the app closes what is idle for long
+            self.connection = await connect(self.port)
+        answer: Answer = await self.connection.request(raw)
+        if answer.status != status:
+            raise BenchFailed(f"A request was answered {answer.status}: {answer.body.decode()[:300]}")
+        return _see(answer.body)
+
+
+@dataclass
+class _Room:
+    """A provider's queue as its clients see it."""
+
+    stage: Stage
+    provider_id: int
+    told: dict[str, asyncio.Future[float]] = field(default_factory=dict)
+    strays: int = 0
+    answers: int = 0
+
+    async def hold(self, client: _Client, slot: int) -> None:
+        wanted = {"clinic_id": clinic_of(self.provider_id), "start": self.stage.start_of(slot), "slots_needed": 1}
+        held = await client.ask(
+            post(f"/providers/{self.provider_id}/holds", client.token, f"hold-{client.patient_id}", wanted), 201
+        )
+        client.id = held.id
+
+    async def give_back(self, client: _Client) -> None:
+        await client.ask(
+            delete(f"/providers/{self.provider_id}/holds/{client.id}", client.token, f"back-{client.id}"), 200
+        )
+
+    async def join(self, client: _Client) -> _Join:
+        first, last = self.stage.start_of(0), self.stage.start_of(SLOTS_A_SHIFT - 1)
+        wanted = {"clinic_id": clinic_of(self.provider_id), "from": first, "to": last + SLOT_TIME, "slots_needed": 1}
+        now = asyncio.get_running_loop().time
+        sent = now()
+        seen = await client.ask(
+            post(f"/providers/{self.provider_id}/waits", client.token, f"join-{client.patient_id}", wanted), 201
+        )
+        client.id, client.number, client.version = seen.id, seen.number, seen.version
+        return _Join(sent, now(), seen.number)
+
+    async def wait(self, client: _Client) -> None:
+        """Poll until offered something; tell when."""
+        while True:
+            seen = await client.ask(
+                get(f"/providers/{self.provider_id}/waits/{client.id}?after={client.version}", client.token), 200
+            )
+            self.answers += 1
+            client.version = seen.version
+            if seen.state != "waiting":
+                break
+        told = self.told.pop(client.id, None)
+        if told is None or seen.state != "offered":
+            self.strays += 1
+        else:
+            told.set_result(asyncio.get_running_loop().time())
+
+    async def accept(self, client: _Client) -> None:
+        taken = await client.ask(
+            post(f"/providers/{self.provider_id}/waits/{client.id}/accept", client.token, f"accept-{client.id}", {}),
+            201,
+        )
+        client.id = taken.id
+
+
+async def bench_waiters(dsn: str, folder: Path, plan: WaitersPlan) -> WaitersResult:
+    """Fill a waiting room on a new database and serve it. Raises BenchFailed."""
+    _allow_open_files(plan.open + 1000)
+    async with prepared_stage(dsn, folder, 2, 2 * SLOTS_A_SHIFT + plan.open + _WARM_WAITERS) as stage:
+        await stage.database.execute(queries.keep_one_shift, stage.first_shift)
+        async with running_app(stage, plan.processes) as port:
+            result = await _run(stage, port, plan)
+        result.violations += len(await violations(stage.database))
+        return result
+
+
+async def _run(stage: Stage, port: int, plan: WaitersPlan) -> WaitersResult:
+    warm_room = _Room(stage, _WARM)
+    warm_holders, warm_waiters, _, warm_polls = await _fill(
+        warm_room, port, 1 + SLOTS_A_SHIFT + plan.open, _WARM_WAITERS
+    )
+    await asyncio.sleep(_QUIET_SECONDS)
+    for poll in warm_polls:
+        poll.cancel()
+    for client in warm_holders + warm_waiters:
+        client.connection.close()
+
+    room = _Room(stage, _WANTED)
+    kib_before = _resident_kib()
+    holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
+    await asyncio.sleep(_QUIET_SECONDS)
+    kib = _resident_kib() - kib_before
+    connections, held = await _connections(stage)
+    room.answers = 0
+    overtaken, overtaken_ms = overtaking([(sent, number) for sent, _, number in joins])
+    offer_seconds = await _serve(room, holders, waiters[: plan.offers])
+    for poll in polls:
+        if poll.done():
+            poll.result()  # raises what went wrong
+        poll.cancel()
+    for client in holders + waiters:
+        client.connection.close()
+    return WaitersResult(
+        open=plan.open,
+        offers=len(offer_seconds),
+        offer_p50_ms=percentile_ms(offer_seconds, 50),
+        offer_p99_ms=percentile_ms(offer_seconds, 99),
+        offer_max_ms=percentile_ms(offer_seconds, 100),
+        kib_per_waiter=round(kib / plan.open, 1),
+        db_connections=connections,
+        db_connections_held=held,
+        violations=room.strays,
+        answers=room.answers,
+        join_p99_ms=percentile_ms([done - sent for sent, done, _ in joins], 99),
+        overtaken=round(overtaken, 4),
+        overtaken_ms=overtaken_ms,
+        processes=plan.processes,
+        cores=os.cpu_count() or 1,
+    )
+
+
+async def _fill(
+    room: _Room, port: int, first: int, waiting: int
+) -> tuple[list[_Client], list[_Client], list[_Join], list[asyncio.Task[None]]]:
+    """Have patients from `first` on hold every slot, and others wait for them; give both, the first in line first."""
+    holders = await _clients(room.stage, port, first, SLOTS_A_SHIFT)
+    await _each(holders, lambda client: room.hold(client, client.patient_id - first))
+    waiters = await _clients(room.stage, port, first + SLOTS_A_SHIFT, waiting)
+    joins: list[_Join] = []
+    polls: list[asyncio.Task[None]] = []
+
+    async def join_and_wait(client: _Client) -> None:
+        joins.append(await room.join(client))
+        polls.append(asyncio.create_task(room.wait(client)))
+
+    await _each(waiters, join_and_wait)
+    waiters.sort(key=lambda client: client.number)
+    return holders, waiters, joins, polls
+
+
+async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> list[float]:
+    """Give one slot back for each head of the queue, who takes it and gives it back in turn for a later one."""
+    seconds = []
+    holders = holders.copy()
+    for head in heads:
+        holder = holders.pop(0)
+        told = room.told[head.id] = asyncio.get_running_loop().create_future()
+        began = asyncio.get_running_loop().time()
+        await room.give_back(holder)
+        try:
+            seconds.append(await asyncio.wait_for(told, _OFFER_SECONDS_MAX) - began)
+        except TimeoutError:
+            raise BenchFailed(f"Ticket {head.number} was not told of its offer in {_OFFER_SECONDS_MAX} s.") from None
+        await room.accept(head)
+        holders.append(head)
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return seconds
+
+
+async def _clients(stage: Stage, port: int, first: int, count: int) -> list[_Client]:
+    return [_Client(number, stage.token(number), port, await connect(port)) for number in range(first, first + count)]
+
+
+async def _each(clients: list[_Client], work: Callable[[_Client], Awaitable[None]]) -> None:
+    """Work for all clients, in their order, _PREPARING_MAX at a time."""
+    left: Iterator[_Client] = iter(clients)
+
+    async def worker() -> None:
+        for client in left:
+            await work(client)
+
+    await asyncio.gather(*(worker() for _ in range(_PREPARING_MAX)))
+
+
+async def _connections(stage: Stage) -> tuple[int, int]:
+    """Give how many connections the app has to the database, and how many of them were not idle for a second."""
+    busy: set[tuple[object, ...]] | None = None
+    count = 0
+    for _ in range(_SAMPLES):
+        rows = await stage.database.fetch(queries.sessions)
+        count = max(count, len(rows))
+        now_busy: set[tuple[object, ...]] = {(row["pid"], row["since"]) for row in rows if row["state"] != "idle"}
+        busy = now_busy if busy is None else busy & now_busy
+        await asyncio.sleep(1 / _SAMPLES)
+    return count, len(busy or ())
+
+
+def app_processes() -> list[int]:
+    """Give the app processes running below this one: of the same command as the child that started them."""
+    return [
+        worker
+        for server in _children(os.getpid())
+        if b"serve" in _command(server)
+        for worker in _children(server)
+        if _command(worker) == _command(server)
+    ]
+
+
+def _children(pid: int) -> Iterator[int]:
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ended since
+            yield from map(int, children.read_text().split())
+
+
+def _command(pid: int) -> bytes:
+    """Give the command line, empty of a process that is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def _resident_kib() -> int:
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in app_processes())
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
+    """Of (time sent, number got), give the share of neighbours by number that were sent the other way round, and by how
+    many milliseconds at most anyone was overtaken who was sent earlier.
+    """
+    sent = [at for at, _ in sorted(joins, key=lambda join: join[1])]
+    pairs = list(itertools.pairwise(sent))
+    latest, worst = -math.inf, 0.0
+    for at in sent:
+        worst = max(worst, latest - at)
+        latest = max(latest, at)
+    return sum(later < earlier for earlier, later in pairs) / max(1, len(pairs)), round(worst * 1000, 1)
+
+
+def _allow_open_files(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        if hard != resource.RLIM_INFINITY and hard < count:
+            raise BenchFailed(f"This needs {count} open files; only {hard} are allowed here (ulimit -n).")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -1,0 +1,278 @@
+"""Thousands of payments at a bank that fails in every way there is, by two processes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+import time as clock
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from healthplus.booking.book import Book
+from healthplus.database import Database
+from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
+from healthplus.ops.check import counters, violations
+from healthplus.payments.gateways.sandbox import SandboxGateway
+from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
+from healthplus.payments.payments import Payments
+from healthplus.settings import Settings
+from healthplus_sandbox.bank import Trial
+from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+
+PAYMENTS_MAX = 2000
+PROVIDERS = 40
+AT_ONCE = 40
+ANSWER_SECONDS_MAX = 0.5
+STEP_SECONDS = 10
+FAULTY = Trial(
+    fail_before=0.14,
+    fail_after=0.14,
+    never_answer=0.005,
+    slow=0.03,
+    slow_seconds=0.7,  # longer than anyone waits
+    later=0.03,
+    later_seconds=3,
+    pay_twice=0.05,
+    webhooks="all",
+    webhook_lost=0.3,
+    webhook_repeated=0.3,
+    webhook_seconds_max=3,
+)
+
+
+@dataclass
+class Town:
+    """Where it happens; `offsets` says since when the product's clock is ahead of the bank's, and how far."""
+
+    database: Database
+    book: Book
+    bank: Settings
+    providers: list[int]
+    clinic: int
+    first: datetime
+    patients: list[int]
+    processes: list[Payments] = field(default_factory=list)
+    offsets: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
+    seen: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ledger(self) -> Path:
+        return self.bank.data_folder / "sandbox-bank.sqlite3"
+
+    async def tell_bank(self, trial: Trial) -> Counter[str]:
+        """Have the bank behave otherwise; give the faults it has had till now."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{bank_url(self.bank)}/trial", data=msgspec.json.encode(trial)) as response,
+        ):
+            return Counter(msgspec.json.decode(await response.read()))
+
+    async def pass_time(self, seconds: float) -> None:
+        ahead = self.offsets[-1][1] + seconds
+        await self.database.execute(
+            "INSERT INTO app_clock (clock_offset) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET clock_offset = $1",
+            timedelta(seconds=ahead),
+        )
+        self.offsets.append((clock.time(), ahead))
+
+    def at(self, bank_time: float) -> float:
+        """What the product's clock showed then."""
+        return bank_time + next(ahead for since, ahead in reversed(self.offsets) if since <= bank_time)
+
+
+@pytest.fixture
+def own_bank(tmp_path: Path) -> Iterator[Settings]:
+    with running_bank(Settings(None, tmp_path, port=9, sandbox_payments=True)) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def town(db: Database, own_bank: Settings) -> AsyncIterator[Town]:
+    clinic = await make_clinic(db, await make_city(db))
+    providers = []
+    for _ in range(PROVIDERS):
+        providers.append(await make_provider(db, {clinic: (50000, "online")}))
+        for weekday in range(1, 8):
+            await make_shift(db, providers[-1], clinic, weekday, time(6), time(18), 5)
+    first = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=30, second=0, microsecond=0)
+    town = Town(db, Book(db), own_bank, providers, clinic, first, await make_patients(db, PAYMENTS_MAX))
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            gateway = SandboxGateway(bank_url(own_bank), own_bank.payment_webhook_secret, ANSWER_SECONDS_MAX)
+            town.processes.append(Payments(db, Book(db), await stack.enter_async_context(gateway)))
+        yield town
+
+
+@contextlib.asynccontextmanager
+async def webhooks_taken(town: Town) -> AsyncIterator[str]:
+    """Take the bank's webhooks, as the API does; give the address."""
+
+    async def take(request: web.Request) -> web.Response:
+        process = random.choice(town.processes)
+        try:
+            await process.learning.receive({k.lower(): v for k, v in request.headers.items()}, await request.read())
+        except (BadSignature, NotFound) as error:
+            town.seen[f"webhook {error.code}"] += 1
+            return web.Response(status=error.status)
+        town.seen["webhook"] += 1
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+async def visit(town: Town, patient: int, draw: random.Random) -> None:
+    """One patient: holds, pays in some way, asks again or gives up, and may think better of it."""
+    process = draw.choice(town.processes)
+    provider, held = await hold_some(town, patient, draw)
+    method = draw.choices(("sandbox-ok", "sandbox-later", "sandbox-declined"), (80, 12, 8))[0]
+    for _ in range(3):
+        try:
+            paid = await process.pay(provider, held, patient, method, f"patient:{patient}", f"key {patient}")
+        except PaymentDeclined:
+            town.seen["declined"] += 1
+            method = "sandbox-ok"
+        except PaymentUnavailable:
+            town.seen["unavailable"] += 1
+            if draw.random() < 0.4:
+                break
+        else:
+            town.seen[paid.outcome.code] += 1
+            held = paid.outcome.booking_id or held
+            break
+    if draw.random() < 0.15:
+        await asyncio.sleep(draw.random())
+        for give_back in (town.book.release, town.book.cancel):
+            town.seen[(await give_back(provider, held, patient, "patient")).code] += 1
+
+
+async def hold_some(town: Town, patient: int, draw: random.Random) -> tuple[int, UUID]:
+    while True:
+        provider, slot = draw.choice(town.providers), draw.randrange(144)
+        start = town.first + timedelta(minutes=5 * slot)
+        held = await town.book.hold(provider, town.clinic, start, 1, patient, "patient")
+        if held.code == "reserved" and held.booking_id:
+            return provider, held.booking_id
+
+
+async def pay_all(town: Town, count: int) -> None:
+    """Let so many patients come, some at once, with all that runs in the background of a process."""
+    tasks = [
+        asyncio.create_task(run()) for process in town.processes for run in (process.captures.run, process.learning.run)
+    ]
+    draw = random.Random(20)
+    coming = iter(town.patients[:count])
+
+    async def queue() -> None:
+        for patient in coming:
+            await visit(town, patient, draw)
+
+    await asyncio.gather(*(queue() for _ in range(AT_ONCE)))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def settle_all(town: Town) -> None:
+    """Ten more minutes, in steps, with a bank that works again, and another process that gives it time to answer."""
+    async with SandboxGateway(bank_url(town.bank), town.bank.payment_webhook_secret) as gateway:
+        await _settle_all(town, Payments(town.database, town.book, gateway))
+
+
+async def _settle_all(town: Town, process: Payments) -> None:
+    for _ in range(600 // STEP_SECONDS):
+        for row in await town.database.fetch(
+            "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
+        ):
+            await town.book.advance(row["provider_id"])
+        while (await process.captures.sweep())[0]:
+            pass
+        while (await process.learning.sweep())[0]:
+            pass
+        await town.pass_time(STEP_SECONDS)
+
+
+async def check_ledgers(town: Town) -> Counter[str]:
+    """The bank's ledger against ours: the same money in the same state, none of it kept in vain or taken twice."""
+    assert await violations(town.database) + await violations(town.database, counters) == []
+    with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
+        at_bank = {
+            name: (key, state)
+            for name, key, state in ledger.execute(
+                "SELECT authorisation, key, state FROM payment WHERE state <> 'pending'"
+            )
+        }
+        moved = ledger.execute("SELECT authorisation, state, count(*), max(at) FROM moved GROUP BY 1, 2").fetchall()
+    assert max(times for _, _, times, _ in moved) == 1
+    rows = await town.database.fetch("SELECT authorisation, state::text FROM payments.payment")
+    assert {row["authorisation"]: row["state"] for row in rows} == {name: state for name, (_, state) in at_bank.items()}
+    taken = Counter(key for key, state in at_bank.values() if state == "captured")
+    booked = await town.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
+    assert set(taken.values()) == {1}
+    assert len(taken) == booked
+    return Counter(state for _, state in at_bank.values())
+
+
+async def ordered_after(town: Town) -> list[float]:
+    """For all money that went back: how long after it could be known to be owed that was ordered, in seconds.
+
+    It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or as it is learnt.
+    """
+    with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
+        came = dict(ledger.execute("SELECT authorisation, at FROM moved WHERE state = 'authorised'").fetchall())
+    rows = await town.database.fetch(
+        """SELECT payment.authorisation, extract(epoch FROM ledger.at)::float8 AS learnt,
+            ended.at AS ended, paid.at AS paid
+        FROM payments.payment
+        JOIN payments.ledger ON ledger.authorisation = payment.authorisation AND ledger.state = 'authorised'
+        CROSS JOIN LATERAL (
+            SELECT extract(epoch FROM max(at))::float8 AS at FROM booking.event
+            WHERE event.booking_id = payment.booking_id AND kind IN ('expired', 'released', 'cancelled')) AS ended
+        CROSS JOIN LATERAL (
+            SELECT extract(epoch FROM min(at))::float8 AS at FROM booking.event
+            WHERE event.booking_id = payment.booking_id AND kind = 'booked') AS paid
+        WHERE payment.state IN ('voided', 'refunded')"""
+    )
+    found = []
+    for row in rows:
+        over = row["ended"] or row["paid"]  # a second payment is owed as soon as the first has booked
+        known = max(town.at(came[row["authorisation"]]), over)
+        found.append(max(row["learnt"], over) - known)
+    return found
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("payments", [600, pytest.param(PAYMENTS_MAX, marks=pytest.mark.long)])
+async def test_no_money_is_lost_or_taken_twice(town: Town, payments: int) -> None:
+    async with webhooks_taken(town) as url:
+        await town.tell_bank(msgspec.structs.replace(FAULTY, webhook_url=url))
+        await pay_all(town, payments)
+        faults = await town.tell_bank(Trial(webhooks="none"))
+        await asyncio.sleep(FAULTY.later_seconds + 1)  # what is still to be authorised is, by the bank's own clock
+        await settle_all(town)
+    states = await check_ledgers(town)
+    lags = await ordered_after(town)
+    failed = sum(faults[fault] for fault in ("fail_before", "fail_after", "never_answer", "slow"))
+    assert failed >= 0.3 * payments
+    assert min(faults[fault] for fault in ("later", "pay_twice", "webhook_lost", "webhook_repeated")) > 0
+    assert min(states[state] for state in ("captured", "voided", "refunded")) > 0
+    assert max(lags) <= 60

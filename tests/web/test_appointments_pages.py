@@ -1,0 +1,371 @@
+"""A patient's own visits by pages: what each state says, whose they are, and what the forms do, once and again."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from healthplus.booking.book import Book
+from tests.web.conftest import Client
+from tests.web.test_appointments import book
+from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_pages import submit
+from tests.web.test_waits import evening, join
+from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def sign_in(http: httpx.AsyncClient, world: World, name: str) -> None:
+    http.cookies.set("session", world.tokens[name])
+
+
+async def visit_of(client: Client, world: World, hour: int = 9, clinic_id: int = ONLINE) -> str:
+    """Book a visit; give where its page is."""
+    held = await hold(client, {"clinic_id": clinic_id, "start": world.at(hour)})
+    url = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
+    return f"/appointments/{PROVIDER}/{url.rpartition('/')[2]}"
+
+
+async def said(http: httpx.AsyncClient, path: str) -> str:
+    """Give a page's words, as they are read."""
+    answer = await http.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "private, no-cache"
+    return words(answer.text)
+
+
+def words(page: str) -> str:
+    main = re.search(r"<main.*</main>", page, re.DOTALL)
+    assert main
+    return " ".join(re.sub(r"<[^>]+>", " ", main[0]).split())
+
+
+async def came(world: World, path: str, *states: str) -> None:
+    await attend(world, f"{PROVIDER}/appointments/{path.rpartition('/')[2]}", *states)
+
+
+async def money_is(world: World, path: str, *states: str) -> None:
+    """Let captures get to one of these states."""
+    for _ in range(200):
+        found = await world.database.fetch_value(
+            "SELECT coalesce(due::text || '_due', state::text) FROM payments.payment WHERE booking_id = $1",
+            UUID(path.rpartition("/")[2]),
+        )
+        if found in states:
+            return
+        await world.database.execute("SELECT pg_sleep(0.05)")
+    pytest.fail(f"the money is {found}")
+
+
+async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    assert "You have no visits yet" in await said(http, "/appointments")
+    paid = await visit_of(asha, world)
+    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
+    free = await visit_of(asha, world, 18, FREE)
+    await money_is(world, paid, "captured")
+
+    page = await said(http, paid)
+    zone = ZoneInfo("Asia/Kolkata")
+    day = world.day.astimezone(zone)
+    for text in (
+        "Your visit is booked", f"{day:%a} {day.day} {day:%b}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
+        "For asha", "₹500, paid on", "Add to calendar", "Move it", "Cancel it", "Receipt",
+    ):  # fmt: skip
+        assert text in page, text
+    assert "₹300, to pay at the clinic" in await said(http, at_clinic)
+    assert "No fee" in await said(http, free)
+    assert "Receipt" not in await said(http, free)
+    for part in (at_clinic, free):
+        assert (await http.get(f"{part}/receipt")).status_code == 404
+    listed = await said(http, "/appointments")
+    assert listed.index("9:00 am") < listed.index("1:00 pm") < listed.index("6:00 pm")
+    assert f'href="{paid}"' in (await http.get("/")).text
+    hindi = await said(http, f"/hi{paid}")
+    assert "आपकी अपॉइंटमेंट बुक है" in hindi
+
+    # The clinic's leave.
+    await Book(world.database).add_leave(
+        PROVIDER, FREE, world.day, world.day + timedelta(days=1), "", "desk", flag_for_rebooking=True
+    )
+    stranded = await said(http, free)
+    assert "Please choose another time" in stranded
+    assert "Add to calendar" not in stranded
+    assert "Needs another time" in await said(http, "/appointments")
+
+
+async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    paid = await visit_of(asha, world)
+    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
+    await visit_of(asha, world, 18, FREE)
+    await came(world, paid, "arrived")
+    assert "You have arrived" in await said(http, paid)
+    for page_name in ("cancel", "move"):
+        assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
+    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - datetime.now(UTC)).total_seconds())
+    begun = await said(http, at_clinic)
+    assert "Your visit has begun" in begun
+    assert "too late to move or cancel" in begun
+    for page_name in ("cancel", "move"):
+        closed = await http.get(f"{at_clinic}/{page_name}")
+        assert "too late" in words(closed.text)
+        assert "<form" not in closed.text.partition("<main")[2].partition("</main>")[0]
+    late = await submit(http, f"{at_clinic}/cancel", {"key": "x"})
+    assert (late.status_code, "The visit has begun" in late.text) == (409, True)
+    late = await submit(http, f"{at_clinic}/move", {"key": "x", "start": world.at(15)})
+    assert (late.status_code, "The visit has begun" in late.text) == (409, True)
+    early = await submit(http, at_clinic, {"stars": "5"})
+    assert (early.status_code, "once the clinic has noted" in early.text) == (409, True)
+    await world.pass_time(minutes=30)
+    assert "Your visit is over" in await said(http, at_clinic)
+    await came(world, at_clinic, "no_show")
+    missed = await said(http, at_clinic)
+    assert "You missed this visit" in missed
+    assert "Book again" in missed
+
+    await came(world, paid, "fulfilled")
+    assert "How was it" in await said(http, paid)
+    for stars in ("", "0", "6", "five", "1.5"):
+        wrong = await submit(http, paid, {"stars": stars})
+        assert (wrong.status_code, "Choose from 1 to 5 stars" in wrong.text) == (422, True)
+    for stars in ("4", "4", "2"):
+        assert (await submit(http, paid, {"stars": stars})).headers["location"] == paid
+        assert f"You gave {stars} stars" in await said(http, paid)
+    rating = await world.database.fetch_row(
+        "SELECT rating_total, rating_count FROM directory.provider WHERE provider_id = 1"
+    )
+    assert tuple(rating or ()) == (2, 1)
+    listed = await said(http, "/appointments")
+    assert (
+        listed.index("To come") < listed.index("6:00 pm") < listed.index("Past and cancelled") < listed.index("Missed")
+    )
+    assert "Took place" in listed
+    assert "There are no earlier visits" in await said(http, "/appointments?page=2")
+    for odd in ("0", "-1", "x", "²", "9" * 30):
+        assert (await http.get(f"/appointments?page={odd}")).status_code == 200
+
+
+async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    paid = await visit_of(asha, world)
+    await money_is(world, paid, "captured")
+    form = {"key": "once"}
+    ask = await said(http, f"{paid}/cancel")
+    assert "The ₹500 that you paid goes back the way it came" in ask
+    assert "For asha" in await said(http, paid)
+    await world.database.execute(
+        "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", world.ids["asha"]
+    )
+    assert "For Meera Rao" in await said(http, paid)
+    receipt = await said(http, f"{paid}/receipt")
+    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "For Meera Rao"):
+        assert text in receipt
+    for again in (form, form, {"key": "another"}):
+        assert (await submit(http, f"{paid}/cancel", again)).headers["location"] == paid
+    events = await world.database.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'")
+    assert events == 1
+    cancelled = await said(http, paid)
+    assert "Your visit is cancelled" in cancelled
+    assert "given back" in cancelled
+    await money_is(world, paid, "refunded")
+    given_back = await said(http, paid)
+    assert "₹500 was given back on" in given_back
+    assert "₹500 was given back on" in await said(http, f"{paid}/receipt")
+    assert "cancelled already" in await said(http, f"{paid}/cancel")
+    assert "cancelled already" in await said(http, f"{paid}/move")
+    moved = await submit(http, f"{paid}/move", {"key": "x", "start": world.at(11)})
+    assert (moved.status_code, "has changed meanwhile" in moved.text) == (409, True)
+    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
+    assert "no money goes back" in await said(http, f"{at_clinic}/cancel")
+    await came(world, at_clinic, "arrived")
+    refused = await submit(http, f"{at_clinic}/cancel", {"key": "y"})
+    assert (refused.status_code, "has changed meanwhile" in refused.text) == (409, True)
+
+
+async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    path = await visit_of(asha, world)
+    await visit_of(bina, world, 10)
+    move = f"{path}/move"
+    page = await http.get(move)
+    starts = re.findall(r'name="start" id="\w+" value="([^"]+)"', page.text)
+    zone = ZoneInfo("Asia/Kolkata")
+    free = [datetime.fromisoformat(start).astimezone(zone) for start in starts]
+    assert [f"{start:%H:%M}" for start in free] == ["09:30", "10:30", "11:00", "11:30"]
+    day = world.day.astimezone(zone).date()
+    assert all(start.date() == day for start in free)
+    other_day = day + timedelta(days=1)
+    assert f'href="{move}?day={other_day}"' in page.text
+    assert "6 free" in words((await http.get(f"{move}?day={other_day}")).text)
+    for odd in ("", "x", "0001-01-01", "9999-12-31", "2026-02-30"):
+        assert (await http.get(f"{move}?day={odd}")).status_code == 200
+    assert (await http.get(f"{move}?day={'9' * 50}")).status_code == 400
+
+    # Refused: the choice is kept, others are shown, nothing has changed.
+    for start, what in (
+        (world.at(10), "Someone took 10:00 am as you chose"),
+        (world.at(12), "12:00 pm cannot be booked any more"),
+        (world.at(10, 7), "10:07 am cannot be booked any more"),
+    ):
+        refused = await submit(http, f"{move}?day={day}", {"key": "k", "start": start})
+        assert (refused.status_code, what in refused.text) == (409, True), refused.text
+        kept = re.findall(r'value="([^"]+)" required checked', refused.text)
+        assert [datetime.fromisoformat(one) for one in kept] == [datetime.fromisoformat(start)]
+        assert "9:30 am" in refused.text
+    held = await hold(bina, wanted(world, 11))
+    refused = await submit(http, move, {"key": "k", "start": world.at(11)})
+    assert (refused.status_code, "11:00 am is held by someone else" in refused.text) == (409, True)
+    await bina.delete(held["url"])
+    for wrong in ("", "x", "2026-11-27T10:00", "0001-01-01T00:00:00+00:00"):
+        page = await submit(http, f"{move}?day={other_day}", {"key": "k", "start": wrong})
+        assert (page.status_code, "Choose one of the times" in page.text) == (422, True)
+    assert "9:00 am" in await said(http, path)
+
+    form = {"key": "k", "start": world.at(11)}
+    for _ in range(2):
+        assert (await submit(http, move, form)).headers["location"] == f"{path}?moved=1"
+    assert await world.database.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'moved'") == 1
+    moved = await said(http, f"{path}?moved=1")
+    assert "It has moved" in moved
+    assert "11:00 am to 11:30 am IST" in moved
+    assert "It has moved" not in await said(http, f"{await visit_of(asha, world, 18, FREE)}?moved=1")
+
+    # Nothing is left on a day, and then nowhere.
+    await Book(world.database).add_leave(
+        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", "desk", flag_for_rebooking=True
+    )
+    full = await said(http, f"{move}?day={day}")
+    assert "Nothing is free on" in full
+    assert "The next free time is on" in full
+    assert "6 free" in await said(http, move)  # leads to the next day at once
+    await Book(world.database).add_leave(
+        PROVIDER,
+        ONLINE,
+        world.day - timedelta(days=9),
+        world.day + timedelta(days=61),
+        "",
+        "desk",
+        flag_for_rebooking=True,
+    )
+    assert "as far ahead as can be booked" in await said(http, move)
+
+
+async def test_a_longer_visit_may_move_into_its_own_time(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    held = await hold(asha, {"clinic_id": AT_CLINIC, "start": world.at(13), "slots_needed": 2})
+    await asha.post(f"{held['url']}/payment", PAY)
+    path = f"/appointments/{PROVIDER}/{held['id']}"
+    page = (await http.get(f"{path}/move")).text
+    starts = [datetime.fromisoformat(one) for one in re.findall(r'name="start" id="\w+" value="([^"]+)"', page)]
+    assert starts[0] == datetime.fromisoformat(world.at(13, 30))
+    assert starts[-1] == datetime.fromisoformat(world.at(15))
+    answer = await submit(http, f"{path}/move", {"key": "k", "start": world.at(13, 30)})
+    assert answer.status_code == 303
+    assert "1:30 pm to 2:30 pm" in await said(http, path)
+
+
+async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    path = await visit_of(asha, world)
+    held = await hold(asha, wanted(world, 10))
+    nobodys = f"/appointments/{PROVIDER}/{UUID(int=7)}"
+    elsewhere = path.replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")
+    is_hold = f"/appointments/{PROVIDER}/{held['id']}"
+    pages, forms = ("", "/cancel", "/move", "/visit.ics", "/receipt"), ("", "/cancel", "/move")
+    before = await world.counts()
+
+    # Nobody is signed in: sign in, and back to a page, never to a form or a file.
+    for name in pages:
+        answer = await http.get(path + name)
+        back_to = path if name == "/visit.ics" else path + name
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/verify?next={back_to.replace('/', '%2F')}")
+    for name in forms:
+        answer = await submit(http, path + name, {"key": "k", "stars": "1", "start": world.at(11)})
+        assert answer.headers["location"] == f"/verify?next={path.replace('/', '%2F')}"
+    assert (await http.get("/appointments")).headers["location"] == "/verify?next=%2Fappointments"
+
+    sign_in(http, world, "bina")
+    assert "You have no visits yet" in await said(http, "/appointments")
+    for where in (path, nobodys, elsewhere, is_hold, "/appointments/0/x", f"/appointments/{2**70}/{UUID(int=7)}"):
+        for prefix in ("", "/hi"):
+            for name in pages:
+                assert (await http.get(prefix + where + name)).status_code == 404
+            for name in forms:
+                answer = await submit(http, prefix + where + name, {"key": "k", "stars": "1", "start": world.at(11)})
+                assert answer.status_code == 404
+
+    sign_in(http, world, "asha")
+    for where in (nobodys, elsewhere, is_hold):
+        assert (await http.get(where)).status_code == 404
+    for name in forms:
+        for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+            form = {"key": "k", "stars": "1", "start": world.at(11)}
+            assert (await submit(http, path + name, form, **headers)).status_code == 403
+    assert await world.counts() == before
+    assert "9:00 am" in await said(http, path)
+
+
+async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, world: World) -> None:
+    sign_in(http, world, "asha")
+    held = await hold(asha, wanted(world, 9))
+    assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in (await http.get("/appointments")).text  # the bar on top
+    assert "Not booked" not in await said(http, "/appointments")
+    await world.pass_time(minutes=6)
+    lost = await http.get("/appointments")
+    assert "Not booked" in lost.text
+    assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in lost.text
+    await book(asha, world, 9)  # tried again
+    assert "Not booked" not in await said(http, "/appointments")
+    await hold(asha, wanted(world, 11))
+    await world.pass_time(minutes=6)
+    assert "Not booked" in await said(http, "/appointments")
+    await world.pass_time(days=1)
+    assert "Not booked" not in await said(http, "/appointments")
+
+
+async def test_a_turn_that_passed_is_told(
+    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, world: World
+) -> None:
+    held = await hold(asha, wanted(world, 18, FREE))
+    missed, passed = await join(chand, evening(world)), await join(bina, evening(world))
+    await asha.delete(held["url"])
+    await world.pass_time(seconds=66)  # an offer that was never fetched: its place in the line is kept
+    assert (await bina.get(passed["url"])).json()["state"] == "offered"
+    sign_in(http, world, "chand")
+    assert "Your turn is over" not in await said(http, "/appointments")
+    await world.pass_time(seconds=66)
+    await bina.get(passed["url"])
+    sign_in(http, world, "bina")
+    page = (await http.get("/appointments")).text
+    assert "Your turn is over" in page
+    assert f'href="/doctor/{PROVIDER}/wait/{passed["id"]}"' in page
+    assert (await chand.get(missed["url"])).json()["number"] == 1
+
+
+async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) -> None:
+    await world.database.execute(
+        "INSERT INTO booking.booking (provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, "
+        "state, fee_minor, funding, created_at) "
+        "SELECT 1, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, $1, "
+        "tstzrange(now() - n * interval '1 day', now() - n * interval '1 day' + interval '30 min'), 1, 1, 'booked', 0, "
+        "'free', now() - n * interval '1 day' FROM generate_series(1, 25) AS n",
+        world.ids["asha"],
+    )
+    sign_in(http, world, "asha")
+    try:
+        pages = [(await http.get(f"/appointments?page={number}")).text for number in (1, 2)]
+        found = [[int(n) for n in re.findall(r'href="/appointments/1/\S+-0*(\d+)"', page)] for page in pages]
+        assert found == [list(range(1, 21)), list(range(21, 26))]
+        assert ('href="?page=2"' in pages[0], 'href="?page=1"' in pages[1], 'href="?page=3"' in pages[1]) == (
+            True,
+            True,
+            False,
+        )
+    finally:
+        await world.database.execute("DELETE FROM booking.booking")  # they were never reserved
