@@ -59,9 +59,9 @@ FROM booking.event WHERE provider_id BETWEEN $1 AND $2 AND kind = 'booked'
 -- name: end_captures
 -- What pgbench set aside is not known to the gateway, which must not be asked for it.
 WITH ended AS (
-    UPDATE payments.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL RETURNING *
+    UPDATE ledger.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL RETURNING *
 )
-INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
+INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
 SELECT provider_id, hold_id, authorisation, state, amount_minor, 'answer', at FROM ended
 
 -- name: live_tickets

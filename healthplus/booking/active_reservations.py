@@ -1,8 +1,8 @@
 """ActiveReservations: frees what is held past its time, promptly, in every app process.
 
 Expiry is a fact of the row, so this only makes it prompt: if every process died, nothing would be wrong, only late. No
-process leads: `settle` may be run by any of them at any time, and is skipped where another has the book locked, since
-every verb settles.
+process leads: any of them may run the verb `advance` at any time. It skips a book that another has locked, since every
+verb advances the book it locks.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 SLEEP_SECONDS_MAX = 1.0
 SLEEP_SECONDS_MIN = 0.02
-"""So that a head that cannot be settled at once (its book is locked) is not asked for in a tight loop."""
+"""So that a head whose book is locked is not asked for in a tight loop."""
 QUEUES_EVERY_SECONDS = 5.0
 KEYS_EVERY_SECONDS = 3600.0
 
 
 class ActiveReservations:
-    """Settles the providers whose oldest hold, offer or ticket is due."""
+    """Advances the books whose oldest hold, offer or ticket is due."""
 
     def __init__(self, database: Database, book: Book) -> None:
         self._database = database
@@ -39,17 +39,17 @@ class ActiveReservations:
             try:
                 sleep_seconds = await self.sweep()
             except (HealthPlusError, PostgresError):
-                logger.exception("ActiveReservations could not settle; trying again")
+                logger.exception("ActiveReservations could not advance the books; trying again")
                 sleep_seconds = SLEEP_SECONDS_MAX
             await asyncio.sleep(sleep_seconds)
 
     async def sweep(self) -> float:
         """Settle everything that is due; give the seconds until the next look."""
-        await self._settle_each(await self._database.fetch(queries.due_providers))
+        await self._advance_each(await self._database.fetch(queries.due_providers))
         now = time.monotonic()
         if now >= self._queues_due:
             self._queues_due = now + QUEUES_EVERY_SECONDS
-            await self._settle_each(await self._database.fetch(queries.waiting_providers))
+            await self._advance_each(await self._database.fetch(queries.waiting_providers))
         if now >= self._keys_due:
             self._keys_due = now + KEYS_EVERY_SECONDS
             await self._database.execute(queries.forget_old_keys)
@@ -58,10 +58,10 @@ class ActiveReservations:
             return SLEEP_SECONDS_MAX
         return min(max(head_seconds, SLEEP_SECONDS_MIN), SLEEP_SECONDS_MAX)
 
-    async def _settle_each(self, providers: list[Record]) -> None:
+    async def _advance_each(self, providers: list[Record]) -> None:
         for row in providers:
             try:
                 await self._book.advance(row["provider_id"], unless_busy=True)
             except PostgresError:
                 # A fault in one provider's book must not keep the others' holds from lapsing in time.
-                logger.exception("provider %s could not be settled", row["provider_id"])
+                logger.exception("provider %s could not be advanced", row["provider_id"])

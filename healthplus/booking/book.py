@@ -1,4 +1,4 @@
-"""The book's Python face: one method a verb, one server-side call each. The rules are in functions/*.sql."""
+"""The book's Python face: one method a verb, one server-side call each. The rules are in functions/."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any, Literal
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from healthplus.accounts.actors import Actor
+from healthplus.booking import outcomes
+from healthplus.booking.outcomes import Refused, outcome_of
 from healthplus.database import Database, Range, Record, load
 from healthplus.errors import DatabaseUnreachable
 
 queries = load(Path(__file__).with_name("queries.sql"))
+_calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
 
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown (brief, section 8)."""
@@ -22,54 +27,11 @@ CLIENT_MARGIN = timedelta(seconds=5)
 CALLS_PER_PROVIDER_MAX = 1
 """Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
 
-_UNCHANGED = (
-    "",
-    None,
-    "slot_full",
-    "slot_held",
-    "no_such_slot",
-    "claimed",
-    "lapses",
-    "busy",
-    "not_found",
-    "key_reused",
-)
-"""Codes of outcomes that change nothing."""
-
-STATUS_TEXTS = {
-    "reserved": "Appointment Successful",
-    "booked": "Appointment Successful",
-    "slot_full": "Appointment Failed – Slot Full",
-    "slot_held": "Appointment Failed – Retry, as other users are holding reserved slots",
-}
-"""The brief's three answers to the letter (its section 5), by an outcome's code."""
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What a verb answers: the columns of the database's booking.outcome, in order."""
-
-    code: str
-    reason: str | None = None
-    booking_id: UUID | None = None
-    ticket_id: UUID | None = None
-    number: int | None = None
-    state: str | None = None
-    clinic_id: int | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    deadline: datetime | None = None
-    fee_minor: int | None = None
-    funding: str | None = None
-    version: int | None = None
-    can_wait: bool | None = None
-    alternatives: list[datetime] | None = None
-    conflicts: list[UUID] | None = None
-
 
 class Shift(msgspec.Struct, frozen=True):
     """A weekly template, in the clinic's city's time.
 
-    `weekday` is ISO 8601's; `shift_id` None means a new one; `ends` at midnight means the end of the day.
+    `weekday` is ISO 8601's (Monday is 1); `shift_id` None means a new one; `ends` at midnight means the end of the day.
     """
 
     provider_id: int
@@ -86,13 +48,14 @@ class Shift(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """The verbs.
+    """The verbs. Each returns what it did, or `Refused` with a code of its own; booking/outcomes.py has the types.
 
-    `patient_id` must own what is touched; None is staff or the system. `actor` owns the idempotency `key`.
+    `actor` is who asks: a patient may touch only what is their own. It also owns the idempotency `key`. All methods
+    raise DatabaseUnreachable, after which it is unknown whether the change was made.
     """
 
     def __init__(self, database: Database, changed: Callable[[int], None] = lambda _: None) -> None:
-        """`changed` is told of each provider whose book a verb may have changed, once that is committed."""
+        """Call `changed` with each provider whose book a verb may have changed, once that is committed."""
         self._database = database
         self.changed = changed
         self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
@@ -103,16 +66,16 @@ class Book:
             provider_id, asyncio.Semaphore(CALLS_PER_PROVIDER_MAX)
         )
 
-    async def _call(self, verb: str, provider_id: int, *args: object) -> Outcome:
+    async def _call(self, verb: str, provider_id: int, *args: object) -> Any:
         try:
-            row = await self._database.fetch_row(queries[verb], provider_id, *args)
+            row = await self._database.fetch_row(_calls[verb], provider_id, *args)
         except DatabaseUnreachable:
             self.changed(provider_id)  # perhaps it was
             raise
         assert row is not None
-        outcome = Outcome(*row)
-        # A refused rush must not have everyone who waits look again and again; what its settling changed is seen soon.
-        if outcome.code not in _UNCHANGED:
+        outcome = outcome_of(row)
+        # A refusal may have advanced the book, which is noticed soon; a refused rush must not wake all who wait.
+        if not isinstance(outcome, Refused):
             self.changed(provider_id)
         return outcome
 
@@ -123,105 +86,111 @@ class Book:
         start: datetime,
         slots_needed: int,
         patient_id: int,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
-    ) -> Outcome:
-        """reserved | slot_full | slot_held | no_such_slot | claimed | lapses | key_reused"""
-        wanted = (provider_id, clinic_id, start, slots_needed, patient_id, actor, key)
+    ) -> outcomes.Held | outcomes.HoldRefused:
+        """Hold slots in a row for a patient, for five minutes."""
+        args = (provider_id, clinic_id, start, slots_needed, patient_id, str(actor), key)
         turn = self._turn(provider_id)
-        if turn.locked() and (refusal := await self._call("refuse_hold", *wanted)).code:
-            return refusal
+        if turn.locked() and (refused := await self._call("refuse_hold", *args)).code:
+            return refused
         async with turn:
-            return await self._call("hold", *wanted)
+            return await self._call("hold", *args)
 
     async def confirm(
         self,
         provider_id: int,
         booking_id: UUID,
-        patient_id: int | None,
         authorisation: str | None,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
         method: str | None = None,
-    ) -> Outcome:
-        """booked | expired | payment_required | wrong_state | not_found | key_reused"""
-        return await self._call("confirm", provider_id, booking_id, patient_id, authorisation, actor, key, method)
+    ) -> outcomes.Booked | outcomes.ConfirmRefused:
+        """Book a hold, with the money set aside for it where there is any; `method` is how it was paid."""
+        return await self._call("confirm", provider_id, booking_id, authorisation, str(actor), key, method)
 
     async def release(
-        self, provider_id: int, booking_id: UUID, patient_id: int | None, actor: str, key: str | None = None
-    ) -> Outcome:
-        """released | expired | wrong_state | not_found | key_reused"""
-        return await self._call("release", provider_id, booking_id, patient_id, actor, key)
+        self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
+    ) -> outcomes.Released | outcomes.ReleaseRefused:
+        """Give up a live hold; the queue is served first."""
+        return await self._call("release", provider_id, booking_id, str(actor), key)
 
     async def cancel(
-        self, provider_id: int, booking_id: UUID, patient_id: int | None, actor: str, key: str | None = None
-    ) -> Outcome:
-        """cancelled | too_late | wrong_state | not_found | key_reused"""
-        return await self._call("cancel", provider_id, booking_id, patient_id, actor, key)
+        self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
+    ) -> outcomes.Cancelled | outcomes.CancelRefused:
+        """Cancel a booking that has not started; the queue is served first."""
+        return await self._call("cancel", provider_id, booking_id, str(actor), key)
 
     async def reschedule(
-        self,
-        provider_id: int,
-        booking_id: UUID,
-        patient_id: int | None,
-        start: datetime,
-        actor: str,
-        key: str | None = None,
-    ) -> Outcome:
-        """moved | slot_full | slot_held | no_such_slot | too_late | expired | wrong_state | not_found | key_reused"""
-        return await self._call("reschedule", provider_id, booking_id, patient_id, start, actor, key)
+        self, provider_id: int, booking_id: UUID, start: datetime, actor: Actor, key: str | None = None
+    ) -> outcomes.Moved | outcomes.MoveRefused:
+        """Move a hold or booking to another start at the same clinic."""
+        return await self._call("reschedule", provider_id, booking_id, start, str(actor), key)
+
+    async def name_patient(
+        self, provider_id: int, booking_id: UUID, patient_name: str | None, actor: Actor
+    ) -> outcomes.Named | outcomes.NameRefused:
+        """Note who a live hold is for, by name; None: the patient whose account it is."""
+        return await self._call("name_patient", provider_id, booking_id, patient_name, str(actor))
 
     async def join_queue(
         self,
         provider_id: int,
         clinic_id: int | None,
-        wanted_from: datetime,
-        wanted_to: datetime,
+        window_from: datetime,
+        window_to: datetime,
         slots_needed: int,
         patient_id: int,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
-    ) -> Outcome:
-        """waiting | offered | slot_full | no_such_slot | claimed | key_reused; `clinic_id` None: at any clinic"""
-        wanted = Range(wanted_from, wanted_to)
+    ) -> outcomes.Joined | outcomes.JoinRefused:
+        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics."""
+        window = Range(window_from, window_to)
         async with self._turn(provider_id):
-            return await self._call("join_queue", provider_id, clinic_id, wanted, slots_needed, patient_id, actor, key)
+            return await self._call(
+                "join_queue", provider_id, clinic_id, window, slots_needed, patient_id, str(actor), key
+            )
 
     async def accept(
         self,
         provider_id: int,
         ticket_id: UUID,
-        patient_id: int | None,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
         clinic_id: int | None = None,
         start: datetime | None = None,
-    ) -> Outcome:
-        """accepted | offer_over | claimed | wrong_state | not_found | key_reused; for another start, hold's refusals"""
-        return await self._call("accept", provider_id, ticket_id, patient_id, clinic_id, start, actor, key)
+    ) -> outcomes.Accepted | outcomes.AcceptRefused:
+        """Accept the offer made for a ticket, or another start that can be had now instead."""
+        return await self._call("accept", provider_id, ticket_id, clinic_id, start, str(actor), key)
 
     async def leave_queue(
-        self, provider_id: int, ticket_id: UUID, patient_id: int | None, actor: str, key: str | None = None
-    ) -> Outcome:
-        """left | wrong_state | not_found | key_reused"""
-        return await self._call("leave_queue", provider_id, ticket_id, patient_id, actor, key)
+        self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None
+    ) -> outcomes.Left | outcomes.LeaveRefused:
+        """Leave the queue, and give up an offer made meanwhile."""
+        return await self._call("leave_queue", provider_id, ticket_id, str(actor), key)
 
-    async def resume(self, provider_id: int, ticket_id: UUID, patient_id: int | None) -> Outcome:
-        """The ticket's state as the code, or not_found."""
-        return await self._call("resume", provider_id, ticket_id, patient_id)
+    async def resume(
+        self, provider_id: int, ticket_id: UUID, actor: Actor
+    ) -> outcomes.Resumed | Refused[Literal["not_found"]]:
+        """Count a ticket's client as present again."""
+        return await self._call("resume", provider_id, ticket_id, str(actor))
 
-    async def advance(self, provider_id: int, unless_busy: bool = False) -> Outcome:
-        """settled | busy | not_found; `unless_busy`: rather than wait, leave it to whoever has the book locked"""
+    async def advance(
+        self, provider_id: int, unless_busy: bool = False
+    ) -> outcomes.Advanced | Refused[Literal["busy", "not_found"]]:
+        """Do what time has made due; `unless_busy`: leave it to a caller that has the book locked."""
         return await self._call("advance", provider_id, unless_busy)
 
-    async def attend(self, provider_id: int, booking_id: UUID, state: str, actor: str) -> Outcome:
-        """arrived | fulfilled | no_show | wrong_state | not_found"""
-        return await self._call("attend", provider_id, booking_id, state, actor)
+    async def attend(
+        self, provider_id: int, booking_id: UUID, state: outcomes.Attendance, actor: Actor
+    ) -> outcomes.Attended | outcomes.AttendRefused:
+        """Record what came of an appointment."""
+        return await self._call("attend", provider_id, booking_id, state, str(actor))
 
     async def change_shift(
-        self, shift: Shift, actor: str, *, remove: bool = False, flag_for_rebooking: bool = False
-    ) -> Outcome:
-        """changed | conflict, with the bookings in the way | shift_overlap | not_found"""
+        self, shift: Shift, actor: Actor, *, remove: bool = False, flag_for_rebooking: bool = False
+    ) -> outcomes.ScheduleChanged | outcomes.ScheduleRefused:
+        """Add, change or end a shift; refused while bookings are in the way, unless these are to be flagged."""
         return await self._call(
             "change_shift",
             shift.provider_id,
@@ -236,7 +205,7 @@ class Book:
             Range(shift.valid_from, shift.valid_to),
             remove,
             flag_for_rebooking,
-            actor,
+            str(actor),
         )
 
     async def add_leave(
@@ -246,17 +215,21 @@ class Book:
         starts_at: datetime,
         ends_at: datetime,
         reason: str,
-        actor: str,
+        actor: Actor,
         *,
         flag_for_rebooking: bool = False,
-    ) -> Outcome:
-        """changed | conflict, with the bookings in the way | not_found; `clinic_id` None: away from all of them"""
+    ) -> outcomes.ScheduleChanged | outcomes.ScheduleRefused:
+        """Close a time, as change_shift does; `clinic_id` None: at all of the provider's clinics."""
         during = Range(starts_at, ends_at)
-        return await self._call("change_leave", provider_id, None, clinic_id, during, reason, flag_for_rebooking, actor)
+        return await self._call(
+            "change_leave", provider_id, None, clinic_id, during, reason, flag_for_rebooking, str(actor)
+        )
 
-    async def remove_leave(self, provider_id: int, leave_id: UUID, actor: str) -> Outcome:
-        """changed | not_found"""
-        return await self._call("change_leave", provider_id, leave_id, None, None, "", False, actor)
+    async def remove_leave(
+        self, provider_id: int, leave_id: UUID, actor: Actor
+    ) -> outcomes.ScheduleChanged | outcomes.ScheduleRefused:
+        """Open a time again."""
+        return await self._call("change_leave", provider_id, leave_id, None, None, "", False, str(actor))
 
     # What follows reads; it takes no lock and changes nothing of the book.
 
@@ -269,23 +242,23 @@ class Book:
         slots_needed: int,
         patient_id: int | None,
     ) -> list[Record]:
-        """Give the slots from one instant to another: clinic_id, starts_at, ends_at, state, held_until, fits."""
+        """Return the slots from one instant to another: clinic_id, starts_at, ends_at, state, held_until, fits."""
         return await self._database.fetch(
             queries.chart, provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id
         )
 
     async def chart_stamp(self, provider_id: int) -> Record | None:
-        """Give what a chart depends on besides the request: version, minute, lapsed."""
+        """Return what a chart depends on besides the request: version, minute, lapsed."""
         return await self._database.fetch_row(queries.chart_stamp, provider_id)
 
     async def booking(self, provider_id: int, booking_id: UUID, patient_id: int) -> Record | None:
-        """Give a patient's own hold or booking, or None."""
+        """Return a patient's own hold or booking, or None."""
         return await self._database.fetch_row(queries.booking, provider_id, booking_id, patient_id)
 
     async def claim(self, patient_id: int) -> Record | None:
-        """Give what takes, or last took, a patient's one place: provider_id with booking_id or ticket_id."""
+        """Return a patient's claim, live or not: provider_id with booking_id or ticket_id."""
         return await self._database.fetch_row(queries.claim, patient_id)
 
     async def appointments(self, patient_id: int) -> list[Record]:
-        """Give a patient's bookings and live holds, latest visit first."""
+        """Return a patient's bookings and live holds, the latest appointment first."""
         return await self._database.fetch(queries.appointments, patient_id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import click
 
-from healthplus.booking.book import Book, Outcome, Shift
+from healthplus.accounts.actors import System
+from healthplus.booking.book import Book, Shift
+from healthplus.booking.outcomes import ScheduleChanged, ScheduleRefused
 from healthplus.database import Database, running_database
 from healthplus.directory.commands import ID
 from healthplus.directory.shift_text import parse_shifts
@@ -18,7 +20,7 @@ from healthplus.settings import Settings
 
 T = TypeVar("T")
 
-_ACTOR = "operator"
+_ACTOR = System("operator")
 _YEAR_MAX = 2199
 _flag = click.option(
     "--flag-for-rebooking",
@@ -59,7 +61,7 @@ def add_shift_command(settings: Settings, provider_id: int, clinic_id: int, shif
                 ),
                 _ACTOR,
             )
-            _demand_changed(outcome, f"{shift} was not added")
+            _require_changed(outcome, f"{shift} was not added")
         return len(parsed)
 
     click.echo(f"Shifts added: {_with_book(settings, add)}.")
@@ -93,7 +95,7 @@ def add_leave_command(
     if ends_at.year > _YEAR_MAX:
         raise BadInput(f"A leave must end before the year {_YEAR_MAX + 1}.")
 
-    async def add(book: Book) -> Outcome:
+    async def add(book: Book) -> ScheduleChanged | ScheduleRefused:
         return await book.add_leave(
             provider_id,
             clinic_id,
@@ -104,7 +106,7 @@ def add_leave_command(
             flag_for_rebooking=flag_for_rebooking,
         )
 
-    _demand_changed(_with_book(settings, add), "The leave was not added")
+    _require_changed(_with_book(settings, add), "The leave was not added")
     click.echo("Added the leave.")
 
 
@@ -117,16 +119,22 @@ def _with_book(settings: Settings, act: Callable[[Book], Awaitable[T]]) -> T:
         return asyncio.run(run(dsn))
 
 
-def _demand_changed(outcome: Outcome, failure: str) -> None:
-    reasons = {
-        "not_found": "there is no such provider, or not at that clinic; `healthplus find NAME` shows the ids.",
-        "shift_overlap": "it overlaps another shift of this provider.",
-        "conflict": "bookings are in the way: "
-        + ", ".join(map(str, outcome.conflicts or []))
-        + ". Move them first, or give --flag-for-rebooking.",
-    }
-    if outcome.code != "changed":
-        raise Conflict(f"{failure}: {reasons.get(outcome.code, outcome.code)}")
+def _require_changed(outcome: ScheduleChanged | ScheduleRefused, failure: str) -> None:
+    match outcome.code:
+        case "changed":
+            return
+        case "not_found":
+            why = "there is no such provider, or not at that clinic; `healthplus find NAME` shows the ids."
+        case "shift_overlap":
+            why = "it overlaps another shift of this provider."
+        case "conflict":
+            ids = ", ".join(map(str, outcome.conflicts or []))
+            why = f"bookings are in the way: {ids}. Move them first, or give --flag-for-rebooking."
+        case "invalid":
+            why = "its times make no shift or leave; check start, end and the length of a slot."
+        case code:
+            assert_never(code)
+    raise Conflict(f"{failure}: {why}")
 
 
 def _clock(minutes: int) -> time:

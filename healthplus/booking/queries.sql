@@ -7,32 +7,36 @@ SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7)
 SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7)
 
 -- name: confirm
--- Book a live hold, with the money set aside for it.
-SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6, $7)
+-- Book a hold, with the money set aside for it.
+SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6)
 
 -- name: release
--- Give a live hold back.
-SELECT * FROM booking.release($1, $2, $3, $4, $5)
+-- Give up a live hold.
+SELECT * FROM booking.release($1, $2, $3, $4)
 
 -- name: cancel
--- Give a booking back.
-SELECT * FROM booking.cancel($1, $2, $3, $4, $5)
+-- Cancel a booking.
+SELECT * FROM booking.cancel($1, $2, $3, $4)
 
 -- name: reschedule
 -- Move a hold or booking to another start.
-SELECT * FROM booking.reschedule($1, $2, $3, $4, $5, $6)
+SELECT * FROM booking.reschedule($1, $2, $3, $4, $5)
+
+-- name: name_patient
+-- Note who a live hold is for.
+SELECT * FROM booking.name_patient($1, $2, $3, $4)
 
 -- name: join_queue
--- Wait for what others hold.
+-- Join the queue for what others hold.
 SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7)
 
 -- name: accept
 -- Take an offer, or another run instead of it.
-SELECT * FROM booking.accept($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.accept($1, $2, $3, $4, $5, $6)
 
 -- name: leave_queue
--- Stop waiting.
-SELECT * FROM booking.leave_queue($1, $2, $3, $4, $5)
+-- Leave the queue.
+SELECT * FROM booking.leave_queue($1, $2, $3, $4)
 
 -- name: resume
 -- Count as present again.
@@ -43,7 +47,7 @@ SELECT * FROM booking.resume($1, $2, $3)
 SELECT * FROM booking.advance($1, $2)
 
 -- name: attend
--- Record what came of a visit.
+-- Record what came of an appointment.
 SELECT * FROM booking.attend($1, $2, $3, $4)
 
 -- name: change_shift
@@ -53,7 +57,7 @@ SELECT * FROM booking.change_shift(
         $10::daterange)::schedule.shift, $11, $12, $13)
 
 -- name: change_leave
--- Add a leave or take one back.
+-- Add a leave or remove one.
 SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
 
 -- name: chart
@@ -66,31 +70,31 @@ SELECT
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS version,
     -- shifts start on whole minutes and leads are whole minutes, so a slot can only go out of reach as a minute begins
     date_trunc('minute', now_at) AS minute,
-    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND state = 'reserved' AND deadline <= now_at) AS lapsed
+    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND booking.is_due(booking, now_at)) AS lapsed
 FROM public.app_now() AS now_at
 
 -- name: booking
--- A patient's own hold or booking; a lapsed hold shows as expired whether or not anyone has settled it yet.
+-- A patient's own hold or booking.
 SELECT
     booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
-    CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
-    CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline,
+    booking.state_at(booking, now_at)::text AS state,
+    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
     offer, created_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: claim
--- What a patient's one place is taken by.
+-- What a patient's one claim is for.
 SELECT provider_id, booking_id, ticket_id FROM booking.claim WHERE patient_id = $1
 
 -- name: appointments
--- Everything a patient has booked or holds, latest visit first.
+-- Everything a patient has booked or holds, the latest appointment first.
 SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
-    CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state,
-    CASE WHEN state = 'reserved' AND deadline > now_at THEN deadline END AS deadline
+    booking.state_at(booking, now_at)::text AS state,
+    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline
 FROM public.app_now() AS now_at, booking.booking
 WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
 ORDER BY during DESC
@@ -104,7 +108,7 @@ SELECT extract(epoch FROM min(deadline) - (SELECT public.app_now()))::float8 FRO
 -- Whose holds, offers or tickets have run out, the longest overdue first.
 SELECT provider_id FROM (
     SELECT provider_id, deadline AS due_at FROM booking.booking
-    WHERE state = 'reserved' AND deadline <= (SELECT public.app_now())
+    WHERE booking.is_due(booking, (SELECT public.app_now()))
     UNION ALL
     SELECT provider_id, expires_at FROM booking.ticket
     WHERE state = 'waiting' AND expires_at <= (SELECT public.app_now())

@@ -19,14 +19,25 @@ from healthplus.errors import MigrationConflict
 
 # Two ints: the one-bigint lock space belongs to the booking verbs.
 _LOCK = (18, 1)
-_AREAS = ("database", "directory", "schedule", "accounts", "notices", "booking", "payments", "search", "reviews")
+_AREAS = (
+    "database",
+    "directory",
+    "schedule",
+    "accounts",
+    "ledger",
+    "notices",
+    "booking",
+    "payments",
+    "search",
+    "reviews",
+)
 _BOOKING = (
-    *(f"core/{name}" for name in ("figures", "outcome", "lock", "events", "idempotency", "claims")),
+    *(f"core/{name}" for name in ("figures", "actors", "states", "outcome", "idempotency", "lock", "events", "claims")),
     *("availability", "chart", "scarce_days", "queue"),
     *(
         f"verbs/{name}"
         for name in (
-            *("hold", "confirm", "release", "reschedule", "join", "accept", "leave"),
+            *("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave"),
             *("resume", "advance", "attend", "schedule"),
         )
     ),
@@ -56,7 +67,7 @@ BEGIN
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO doomed
     FROM pg_proc p
     WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname IN
-            ('public', 'directory', 'schedule', 'accounts', 'notices', 'booking', 'payments', 'search', 'reviews'))
+            ('public', 'directory', 'schedule', 'accounts', 'ledger', 'notices', 'booking', 'payments', 'search', 'reviews'))
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                                                 AND d.deptype = 'e')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid

@@ -22,7 +22,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
         WHEN taken.kind = 'expired' AND EXISTS (  -- it was paid for, if late, and is booked
-            SELECT FROM payments.payment
+            SELECT FROM ledger.payment
             WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id AND payment.booking_id <> hold_id)
             THEN 'void'
         WHEN taken.until <= (SELECT public.app_now()) OR taken.tries > $5 THEN 'failed'

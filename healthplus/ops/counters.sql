@@ -1,13 +1,13 @@
 -- name: captured_not_booked
 -- Money that was taken and not given back, nor is about to be, for what is not booked.
 SELECT provider_id, booking_id, taken.authorisation, booking.state::text AS booking_state
-FROM payments.ledger AS taken
-LEFT JOIN payments.payment USING (provider_id, hold_id, authorisation)
+FROM ledger.entry AS taken
+LEFT JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 LEFT JOIN booking.booking USING (provider_id, booking_id)
 WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
     AND (booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND booking.funding = 'online') IS NOT TRUE
     AND NOT EXISTS (
-        SELECT FROM payments.ledger AS back
+        SELECT FROM ledger.entry AS back
         WHERE (back.provider_id, back.hold_id, back.authorisation) = (taken.provider_id, taken.hold_id, taken.authorisation)
             AND back.state = 'refunded')
 
@@ -18,17 +18,17 @@ FROM booking.booking JOIN booking.event USING (provider_id, booking_id)
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
     AND event.kind = 'booked' AND event.at < (SELECT public.app_now()) - interval '2 minutes'
     AND NOT EXISTS (
-        SELECT FROM payments.payment JOIN payments.ledger USING (provider_id, hold_id, authorisation)
+        SELECT FROM ledger.payment JOIN ledger.entry USING (provider_id, hold_id, authorisation)
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
             AND payment.state = 'captured' AND ledger.state = 'captured')
 
 -- name: double_captured
 -- Bookings for which money was taken more than once, and not given back, nor is about to be.
 SELECT provider_id, booking_id, count(*) AS times, string_agg(authorisation, ' ') AS authorisations
-FROM payments.ledger AS taken JOIN payments.payment USING (provider_id, hold_id, authorisation)
+FROM ledger.entry AS taken JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
     AND NOT EXISTS (
-        SELECT FROM payments.ledger AS back
+        SELECT FROM ledger.entry AS back
         WHERE (back.provider_id, back.hold_id, back.authorisation) = (taken.provider_id, taken.hold_id, taken.authorisation)
             AND back.state = 'refunded')
 GROUP BY provider_id, booking_id HAVING count(*) > 1
@@ -36,10 +36,10 @@ GROUP BY provider_id, booking_id HAVING count(*) > 1
 -- name: refund_missing
 -- Money set aside or taken that nothing booked is paid for with, and that has not gone back two minutes later.
 SELECT provider_id, booking_id, payment.authorisation, payment.state::text, payment.due::text, booking.state::text AS booking_state
-FROM payments.payment JOIN booking.booking USING (provider_id, booking_id)
+FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))
     AND NOT EXISTS (
-        SELECT FROM payments.ledger
+        SELECT FROM ledger.entry
         WHERE (ledger.provider_id, ledger.hold_id, ledger.authorisation)
                 = (payment.provider_id, payment.hold_id, payment.authorisation)
             AND (ledger.state IN ('voided', 'refunded') OR ledger.at >= (SELECT public.app_now()) - interval '2 minutes'))

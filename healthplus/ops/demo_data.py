@@ -176,7 +176,7 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     )
     await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
-        "payments.payment",
+        "ledger.payment",
         ["provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"],
         book.payments,
     )

@@ -58,9 +58,9 @@ WHERE provider.provider_id = given.provider_id AND provider.identifier LIKE 'dem
 
 -- name: put_ledger
 -- What the demo's payments went through.
-INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
+INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
 SELECT provider_id, hold_id, authorisation, fact, amount_minor, 'answer', at
-FROM payments.payment, unnest('{authorised,captured}'::payments.payment_state[]) AS fact
+FROM ledger.payment, unnest('{authorised,captured}'::ledger.payment_state[]) AS fact
 WHERE authorisation LIKE 'demo-%'
 
 -- name: summarise_books
@@ -71,7 +71,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- name: analyze
 -- Before the summaries, and so that the very first queries are planned well.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, accounts.patient, payments.payment,
+    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, accounts.patient, ledger.payment,
     reviews.rating
 
 -- name: shown_providers

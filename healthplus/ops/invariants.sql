@@ -136,7 +136,7 @@ WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_pre
 -- A patient has at most one live hold or ticket, and what is live is what the claim names.
 WITH live AS (
     SELECT patient_id, provider_id, booking_id, NULL::uuid AS ticket_id FROM booking.booking
-    WHERE state = 'reserved' AND NOT offer AND deadline > (SELECT public.app_now())
+    WHERE state = 'reserved' AND NOT offer AND NOT booking.is_due(booking, (SELECT public.app_now()))
     UNION ALL
     SELECT ticket.patient_id, ticket.provider_id, NULL, ticket.ticket_id
     FROM booking.ticket LEFT JOIN booking.booking AS offer
@@ -163,7 +163,7 @@ CROSS JOIN LATERAL (SELECT booking.first_free(book.provider_id, NULL, now_at, NU
 WHERE isfinite(book.touched_at)
     AND NOT EXISTS (
         SELECT FROM booking.booking
-        WHERE booking.provider_id = book.provider_id AND state = 'reserved' AND deadline <= now_at)
+        WHERE booking.provider_id = book.provider_id AND booking.is_due(booking, now_at))
     AND CASE WHEN book.next_free_at IS NULL
         THEN actual.next_free_at < book.touched_at + make_interval(days => provider.max_booking_days)
         ELSE actual.next_free_at IS DISTINCT FROM book.next_free_at AND book.next_free_at > now_at + (
@@ -175,7 +175,7 @@ WHERE isfinite(book.touched_at)
 -- Money is captured, or due to be, only for what was booked and is paid for online; any other is due to go back, or has.
 SELECT payment.provider_id, payment.booking_id, payment.authorisation, payment.state::text, payment.due::text,
     booking.state::text AS booking_state
-FROM payments.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
+FROM ledger.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
 WHERE booking.booking_id IS NULL
     OR (payment.state = 'authorised' AND payment.due IS NULL)
     OR (((payment.state = 'authorised' AND payment.due = 'capture') OR (payment.state = 'captured' AND payment.due IS NULL))
@@ -187,7 +187,7 @@ WHERE booking.booking_id IS NULL
 SELECT booking.provider_id, booking.booking_id, kept.payments
 FROM booking.booking
 CROSS JOIN LATERAL (
-    SELECT count(*) AS payments FROM payments.payment
+    SELECT count(*) AS payments FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
         AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))) AS kept
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
@@ -195,10 +195,10 @@ WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'ful
 -- name: payments_match_ledger
 -- Every payment stands where the last fact about it says, and the first is that it was set aside.
 SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
-FROM payments.payment
+FROM ledger.payment
 FULL JOIN (
     SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last, max(amount_minor) AS amount_minor
-    FROM payments.ledger GROUP BY provider_id, hold_id, authorisation
+    FROM ledger.entry GROUP BY provider_id, hold_id, authorisation
 ) AS fact USING (provider_id, hold_id, authorisation)
 WHERE (payment.state, payment.amount_minor, fact.first) IS DISTINCT FROM (fact.last, fact.amount_minor, 'authorised')
 
@@ -242,7 +242,7 @@ WHERE day > (now_at AT TIME ZONE time_zone)::date AND day < (now_at AT TIME ZONE
         last.last_at IS DISTINCT FROM last.free_at, CASE WHEN last.last_at IS DISTINCT FROM last.free_at THEN last.free_at END)
     AND NOT EXISTS (
         SELECT FROM booking.booking
-        WHERE booking.provider_id = day.provider_id AND state = 'reserved' AND deadline <= now_at)
+        WHERE booking.provider_id = day.provider_id AND booking.is_due(booking, now_at))
 
 -- name: listings
 -- What search reads is what the directory, the schedule and the ratings say.

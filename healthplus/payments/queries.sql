@@ -2,8 +2,8 @@
 -- A patient's hold that is to be paid for. Where the gateway is about to be asked for money, that is on record before it is. For
 -- what is no live hold any more: the money set aside for it, first that which was not let go.
 WITH held AS (
-    SELECT state <> 'reserved' OR deadline <= now_at AS over, offer, fee_minor, funding, now_at,
-        CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state
+    SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, funding, now_at,
+        booking.state_at(booking, now_at)::text AS state
     FROM public.app_now() AS now_at, booking.booking
     WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 ), intent AS (
@@ -15,7 +15,7 @@ WITH held AS (
 )
 SELECT state, fee_minor, EXISTS (SELECT FROM intent) AS asking,
     CASE WHEN over THEN (
-        SELECT authorisation FROM payments.payment
+        SELECT authorisation FROM ledger.payment
         WHERE provider_id = $1 AND hold_id = $2
         ORDER BY state >= 'voided' OR due IS NOT DISTINCT FROM 'void' OR due IS NOT DISTINCT FROM 'refund', at
         LIMIT 1) END AS authorisation
@@ -24,10 +24,10 @@ FROM held
 -- name: take_due
 -- Some of what is due at the gateway, oldest first. It comes up again after $2 unless marked by then: this keeps processes
 -- from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
-UPDATE payments.payment
+UPDATE ledger.payment
 SET at = (SELECT public.app_now()) + $2
 WHERE (provider_id, hold_id, authorisation) IN (
-    SELECT provider_id, hold_id, authorisation FROM payments.payment
+    SELECT provider_id, hold_id, authorisation FROM ledger.payment
     WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
@@ -36,38 +36,38 @@ RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due
 -- name: void_due
 -- Money set aside for a hold that was then refused.
 SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due
-FROM payments.payment
+FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
 -- name: money
 -- What becomes of the money for a booking that was given back: what is due to be done with it, or what was done.
-SELECT coalesce(due::text || '_due', state::text) FROM payments.payment
+SELECT coalesce(due::text || '_due', state::text) FROM ledger.payment
 WHERE provider_id = $1 AND booking_id = $2 ORDER BY state DESC LIMIT 1
 
 -- name: booked_instead
 -- What the money for a lapsed hold has booked.
-SELECT booking_id FROM payments.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
+SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
 -- name: mark
 -- What became of the money, as the gateway answered.
 WITH answer AS (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::payments.payment_state[])
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
         AS answer (provider_id, hold_id, authorisation, state)
 ), free AS MATERIALIZED (
     -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
     SELECT payment, answer.state AS reached
-    FROM payments.payment JOIN answer USING (provider_id, hold_id, authorisation)
+    FROM ledger.payment JOIN answer USING (provider_id, hold_id, authorisation)
     FOR UPDATE OF payment SKIP LOCKED
 )
 SELECT payments.advance_payment(free.payment, free.reached, 'answer', now_at) FROM public.app_now() AS now_at, free
 
 -- name: learn
 -- Take in what was not the gateway's answer to us.
-SELECT payments.record_gateway_event($1, $2, $3, $4::text::payments.payment_state, $5, $6::text::payments.source, $7)
+SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6::text::ledger.source, $7)
 
 -- name: known
 -- What is known already of the money for a hold.
-SELECT authorisation, state::text AS state FROM payments.ledger WHERE provider_id = $1 AND hold_id = $2
+SELECT authorisation, state::text AS state FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
 
 -- name: take_intents
 -- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless looked at by then.
@@ -92,6 +92,6 @@ SET check_at = CASE
 FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS seen (provider_id, hold_id)
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS has_come, count(due) > 0 AS is_due, count(*) FILTER (WHERE state = 'captured' AND due IS NULL) > 0 AS is_taken
-    FROM payments.payment
+    FROM ledger.payment
     WHERE payment.provider_id = seen.provider_id AND payment.hold_id = seen.hold_id) AS money
 WHERE intent.provider_id = seen.provider_id AND intent.hold_id = seen.hold_id

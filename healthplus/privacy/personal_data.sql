@@ -31,10 +31,10 @@ SELECT jsonb_build_object(
         FROM own_booking JOIN payments.intent ON intent.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'payments', (
         SELECT coalesce(jsonb_agg(to_jsonb(payment) ORDER BY at), '[]')
-        FROM own_booking JOIN payments.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
+        FROM own_booking JOIN ledger.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
     'ledger', (
         SELECT coalesce(jsonb_agg(to_jsonb(ledger) ORDER BY at), '[]')
-        FROM own_booking JOIN payments.ledger ON ledger.provider_id = own_booking.provider_id AND hold_id = booking_id),
+        FROM own_booking JOIN ledger.entry ON ledger.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'webhooks', (
         SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
         FROM own_booking JOIN payments.webhook_event

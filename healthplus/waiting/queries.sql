@@ -10,7 +10,7 @@ WITH asked AS MATERIALIZED (
     FROM (SELECT DISTINCT clinic_id, queue_window, now_at FROM asked WHERE state = 'waiting') AS different
     CROSS JOIN LATERAL (
         SELECT count(*) AS holds, min(deadline) AS next_lapse_at FROM booking.booking
-        WHERE provider_id = $1 AND state = 'reserved' AND deadline > now_at AND during && different.queue_window
+        WHERE provider_id = $1 AND state = 'reserved' AND NOT booking.is_due(booking, now_at) AND during && different.queue_window
             AND (different.clinic_id IS NULL OR booking.clinic_id = different.clinic_id)) AS held
 ), line AS MATERIALIZED (
     SELECT ticket_id, row_number() OVER (ORDER BY number) AS position FROM booking.ticket

@@ -12,10 +12,16 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from healthplus.accounts.actors import Actor, Patient
+
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
 LAPSES_MAX = 3
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
+
+
+def may_act(actor: Actor, patient: int) -> bool:
+    return actor == Patient(patient) or not isinstance(actor, Patient)
 
 
 @dataclass(frozen=True)
@@ -414,8 +420,8 @@ class Book:
 
     # Who may.
 
-    def once(self, actor: str, verb: str, key: str | None, body: Any, wins: str, act: Callable[[], Answer]) -> Answer:
-        """Act, unless the same request came before under this key; only a change is remembered."""
+    def once(self, actor: Actor, verb: str, key: str | None, body: Any, wins: str, act: Callable[[], Answer]) -> Answer:
+        """Act, unless the same request came before under this key; only a change is stored."""
         name = (self, actor, verb, key)
         if name in self.world.results:
             at, first_body, first = self.world.results[name]
@@ -448,16 +454,16 @@ class Book:
         self.world.claims[patient] = Claim(on, lapses)
         return None
 
-    # The verbs. `patient` None is staff.
+    # The verbs.
 
     def hold(
-        self, clinic_id: int, start: datetime, slots: int, patient: int, actor: str, key: str | None = None
+        self, clinic_id: int, start: datetime, slots: int, patient: int, actor: Actor, key: str | None = None
     ) -> Answer:
         def act() -> Answer:
             there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
             live = [b for b in there if b.state != "reserved" or self.now < b.deadline]
             if live and not self.place(clinic_id, start, slots, before=0):
-                return self.refuse(clinic_id, start, slots)  # what the rows already justify settles nothing
+                return self.refuse(clinic_id, start, slots)  # what the rows already justify advances nothing
             self.advance()
             run = self.place(clinic_id, start, slots)
             if not run:
@@ -470,15 +476,13 @@ class Book:
 
         return self.once(actor, "hold", key, (clinic_id, start, slots, patient), "reserved", act)
 
-    def owned(self, booking: Booking, patient: int | None) -> bool:
+    def owned(self, booking: Booking, actor: Actor) -> bool:
         self.advance()
-        return booking in self.bookings and patient in (None, booking.patient)
+        return booking in self.bookings and may_act(actor, booking.patient)
 
-    def confirm(
-        self, booking: Booking, patient: int | None, authorisation: str | None, actor: str, key: str | None = None
-    ) -> Answer:
+    def confirm(self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
-            if not self.owned(booking, patient):
+            if not self.owned(booking, actor):
                 return Answer("not_found")
             reserved = booking.state == "reserved"
             if reserved and booking.offer:
@@ -517,14 +521,14 @@ class Book:
         booking.state = state
         booking.payments = dict.fromkeys(booking.payments, "void")
 
-    def release(self, booking: Booking, patient: int | None, actor: str, key: str | None = None) -> Answer:
-        return self.once(actor, "release", key, booking, "released", lambda: self.free(booking, patient, "reserved"))
+    def release(self, booking: Booking, actor: Actor, key: str | None = None) -> Answer:
+        return self.once(actor, "release", key, booking, "released", lambda: self.free(booking, actor, "reserved"))
 
-    def cancel(self, booking: Booking, patient: int | None, actor: str, key: str | None = None) -> Answer:
-        return self.once(actor, "cancel", key, booking, "cancelled", lambda: self.free(booking, patient, "booked"))
+    def cancel(self, booking: Booking, actor: Actor, key: str | None = None) -> Answer:
+        return self.once(actor, "cancel", key, booking, "cancelled", lambda: self.free(booking, actor, "booked"))
 
-    def free(self, booking: Booking, patient: int | None, only: str) -> Answer:
-        if not self.owned(booking, patient):
+    def free(self, booking: Booking, actor: Actor, only: str) -> Answer:
+        if not self.owned(booking, actor):
             return Answer("not_found")
         if booking.state == "expired" and only == "reserved":
             return describe("expired", booking)
@@ -536,11 +540,9 @@ class Book:
         self.serve_all()
         return describe(booking.state, booking)
 
-    def reschedule(
-        self, booking: Booking, patient: int | None, start: datetime, actor: str, key: str | None = None
-    ) -> Answer:
+    def reschedule(self, booking: Booking, start: datetime, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
-            if not self.owned(booking, patient):
+            if not self.owned(booking, actor):
                 return Answer("not_found")
             if booking.state == "expired":
                 return describe("expired", booking)
@@ -558,8 +560,8 @@ class Book:
 
         return self.once(actor, "reschedule", key, (booking, start), "moved", act)
 
-    def attend(self, booking: Booking, state: str, _actor: str) -> Answer:
-        if not self.owned(booking, None):
+    def attend(self, booking: Booking, state: str, actor: Actor) -> Answer:
+        if not self.owned(booking, actor):
             return Answer("not_found")
         steps = [("booked", "arrived"), ("arrived", "fulfilled"), ("booked", "no_show")]
         if (booking.state, state) not in steps or (state == "no_show" and self.now < booking.start):
@@ -574,12 +576,12 @@ class Book:
         end: datetime,
         slots: int,
         patient: int,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
     ) -> Answer:
         def act() -> Answer:
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
-                self.advance()  # what is merely held may be worth waiting for; without any, the rows justify a refusal
+                self.advance()  # what is only held may be worth waiting for; without any, the rows justify a refusal
             if not self.runs(clinic_id, start, end, slots, booked_only=True):
                 for o in self.openings(clinic_id, start, end):
                     horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
@@ -600,15 +602,14 @@ class Book:
     def accept(
         self,
         ticket: Ticket,
-        patient: int | None,
-        actor: str,
+        actor: Actor,
         key: str | None = None,
         clinic_id: int | None = None,
         start: datetime | None = None,
     ) -> Answer:
         def act() -> Answer:
             self.advance()
-            if ticket not in self.tickets or patient not in (None, ticket.patient):
+            if ticket not in self.tickets or not may_act(actor, ticket.patient):
                 return Answer("not_found")
             if ticket.state == "lapsed" or (ticket.state == "waiting" and ticket.unfetched):
                 return describe_ticket("offer_over", ticket)
@@ -629,10 +630,10 @@ class Book:
 
         return self.once(actor, "accept", key, (ticket, clinic_id, start), "accepted", act)
 
-    def leave_queue(self, ticket: Ticket, patient: int | None, actor: str, key: str | None = None) -> Answer:
+    def leave_queue(self, ticket: Ticket, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
             self.advance()
-            if ticket not in self.tickets or patient not in (None, ticket.patient):
+            if ticket not in self.tickets or not may_act(actor, ticket.patient):
                 return Answer("not_found")
             if ticket.state not in ("waiting", "offered"):
                 return describe_ticket("wrong_state", ticket)
@@ -644,9 +645,9 @@ class Book:
 
         return self.once(actor, "leave", key, ticket, "left", act)
 
-    def resume(self, ticket: Ticket, patient: int | None) -> Answer:
+    def resume(self, ticket: Ticket, actor: Actor) -> Answer:
         self.lapse()
-        owned = ticket in self.tickets and patient in (None, ticket.patient)
+        owned = ticket in self.tickets and may_act(actor, ticket.patient)
         if owned and ticket.state == "waiting":
             ticket.absent, ticket.seen = False, self.now
         self.serve_all()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.database import Database
@@ -28,7 +29,7 @@ async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
         provider = await make_provider(db, {clinic: (0, "free")})
         for weekday in range(1, 8):
             await make_shift(db, provider, clinic, weekday, time(9), time(12), 30)
-        outcome = await Book(db).hold(provider, clinic, start, 1, patient, "test")
+        outcome = await Book(db).hold(provider, clinic, start, 1, patient, Patient(patient))
         assert outcome.booking_id
         held.append((provider, outcome.booking_id))
     return held
@@ -90,4 +91,4 @@ async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog
     service.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await service
-    assert "could not be settled" in caplog.text
+    assert "could not be advanced" in caplog.text

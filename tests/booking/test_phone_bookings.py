@@ -6,11 +6,12 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
-STAFF = "staff:7"
+STAFF = Staff(7)
 
 
 @pytest.fixture
@@ -30,30 +31,31 @@ async def test_a_phone_booking_occupies_the_slot(db: Database, at_the_clinic: tu
     book = Book(db)
     held = await book.hold(provider, clinic, start, 1, caller, STAFF, "call 1")
     assert held.booking_id
-    booked = await book.confirm(provider, held.booking_id, None, None, STAFF, "call 1")
+    booked = await book.confirm(provider, held.booking_id, None, STAFF, "call 1")
+    assert booked.code == "booked"
     assert (booked.code, booked.funding, booked.fee_minor) == ("booked", "clinic", 40000)
-    assert (await book.hold(provider, clinic, start, 1, other, "patient:2")).code == "slot_full"
+    assert (await book.hold(provider, clinic, start, 1, other, Patient(other))).code == "slot_full"
     actors = await db.fetch("SELECT kind, actor FROM booking.event WHERE provider_id = $1 ORDER BY seq", provider)
-    assert [tuple(row) for row in actors] == [("reserved", STAFF), ("booked", STAFF)]
+    assert [tuple(row) for row in actors] == [("reserved", "staff:7"), ("booked", "staff:7")]
 
 
 async def test_the_front_desk_overtakes_nobody(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
     provider, clinic, start = at_the_clinic
     holder, waiter, caller = await make_patients(db, 3)
     book = Book(db)
-    held = await book.hold(provider, clinic, start, 1, holder, "patient:1")
+    held = await book.hold(provider, clinic, start, 1, holder, Patient(holder))
     assert held.booking_id
-    waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, "patient:2")
+    waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, Patient(waiter))
     assert waiting.ticket_id
-    await book.release(provider, held.booking_id, holder, "patient:1")
+    await book.release(provider, held.booking_id, Patient(holder))
     assert (await book.hold(provider, clinic, start, 1, caller, STAFF)).code == "slot_held"
-    assert (await book.accept(provider, waiting.ticket_id, waiter, "patient:2")).code == "accepted"
+    assert (await book.accept(provider, waiting.ticket_id, Patient(waiter))).code == "accepted"
 
 
 async def test_a_caller_holds_one_place_like_anyone(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
     provider, clinic, start = at_the_clinic
     (caller,) = await make_patients(db, 1)
     book = Book(db)
-    assert (await book.hold(provider, clinic, start, 1, caller, f"patient:{caller}")).code == "reserved"
+    assert (await book.hold(provider, clinic, start, 1, caller, Patient(caller))).code == "reserved"
     later = start + timedelta(days=1)
     assert (await book.hold(provider, clinic, later, 1, caller, STAFF)).code == "claimed"

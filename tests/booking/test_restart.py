@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Patient, System
 from healthplus.booking.book import Book
 from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.errors import DatabaseUnreachable
@@ -31,8 +32,10 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
         holder, waiter = await make_patients(db, 2)
         start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
         book = Book(db)
-        held = await book.hold(provider, clinic, start, 1, holder, "test")
-        waiting = await book.join_queue(provider, clinic, start, start + timedelta(minutes=30), 1, waiter, "test")
+        held = await book.hold(provider, clinic, start, 1, holder, Patient(holder))
+        waiting = await book.join_queue(
+            provider, clinic, start, start + timedelta(minutes=30), 1, waiter, Patient(waiter)
+        )
         assert held.booking_id
         assert waiting.ticket_id
         await see(db, provider, waiting.ticket_id)
@@ -44,7 +47,7 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
 async def release_and_look(dsn: str, provider: int, hold: UUID) -> str:
     """Let the slot go; give what became of the ticket."""
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        assert (await Book(db).release(provider, hold, None, "test")).code == "released"
+        assert (await Book(db).release(provider, hold, System("test"))).code == "released"
         assert await violations(db) == []
         return str(await db.fetch_value("SELECT state FROM booking.ticket"))
 

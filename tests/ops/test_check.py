@@ -11,7 +11,7 @@ from healthplus.database import Database
 from healthplus.ops.check import counters, invariants, violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
-CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM payments.payment"
+CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 LATER = "INSERT INTO public.app_clock (clock_offset) VALUES (interval '2 minutes 1 second')"
 FAULTS = {
     "no_overlap": """
@@ -44,8 +44,8 @@ FAULTS = {
         SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), now(), 'cancelled', booking_id, 'test'
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
-    "no_booking_without_payment": "DELETE FROM payments.payment",
-    "payments_match_ledger": "UPDATE payments.ledger SET amount_minor = amount_minor + 1",
+    "no_booking_without_payment": "DELETE FROM ledger.payment",
+    "payments_match_ledger": "UPDATE ledger.entry SET amount_minor = amount_minor + 1",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_visits": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
@@ -57,11 +57,11 @@ FAULTS = {
     "double_captured": f"""
         {CAPTURE};
         DROP INDEX payments.payment_kept;
-        INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
-        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM payments.payment;
-        INSERT INTO payments.ledger
-        SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM payments.ledger""",
-    "refund_missing": f"{CAPTURE}; UPDATE payments.payment SET due = 'refund'; {LATER}",
+        INSERT INTO ledger.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
+        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM ledger.payment;
+        INSERT INTO ledger.entry
+        SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM ledger.entry""",
+    "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 
 

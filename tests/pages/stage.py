@@ -189,7 +189,7 @@ class Stage:
         """Have somebody else's hold be booked, with money that no bank knows of and is not to be asked for."""
         outcome = await Book(self.product.database).confirm(provider_id, booking_id, patient_id, "test", "test")
         assert outcome.code == "booked"
-        await self.product.database.execute("UPDATE payments.payment SET due = NULL WHERE booking_id = $1", booking_id)
+        await self.product.database.execute("UPDATE ledger.payment SET due = NULL WHERE booking_id = $1", booking_id)
 
     async def violations(self, *rules: str) -> list[str]:
         """Give what axe-core finds against WCAG 2.2 AA, or against these of its rules."""

@@ -233,8 +233,7 @@ async def test_twice_back_and_reload_do_no_harm(stage: Stage) -> None:
     await page.bring_to_front()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked")
     paid = await stage.product.database.fetch(
-        "SELECT hold_id FROM payments.payment JOIN booking.booking USING (provider_id, booking_id) "
-        "WHERE patient_id = $1",
+        "SELECT hold_id FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id) WHERE patient_id = $1",
         patient.patient_id,
     )
     assert len(paid) == 1

@@ -24,14 +24,14 @@ async def pay(payments: Payments, world: World, booking_id: UUID, method: str = 
 
 
 async def money(world: World) -> tuple[str, str | None] | None:
-    row = await world.database.fetch_row("SELECT state::text, due::text FROM payments.payment")
+    row = await world.database.fetch_row("SELECT state::text, due::text FROM ledger.payment")
     return None if row is None else (row["state"], row["due"])
 
 
 async def facts(world: World) -> list[tuple[str, str]]:
     """The ledger: each state that money reached, and how that was learnt."""
     rows = await world.database.fetch(
-        "SELECT state::text, source::text FROM payments.ledger ORDER BY hold_id, authorisation, state"
+        "SELECT state::text, source::text FROM ledger.entry ORDER BY hold_id, authorisation, state"
     )
     return [(row["state"], row["source"]) for row in rows]
 

@@ -137,8 +137,8 @@ class Play:
 
 async def begin(world: World) -> UUID:
     await world.database.execute(
-        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, payments.payment,
-            payments.ledger, payments.intent;
+        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, ledger.payment,
+            ledger.entry, payments.intent;
         DELETE FROM public.app_clock"""
     )
     return await hold(Book(world.database), world)
@@ -175,7 +175,7 @@ async def recover(world: World, bank: Bank, held: UUID) -> None:
         await world.pass_time(seconds=STEP_SECONDS)
     assert await violations(world.database) + await violations(world.database, counters) == []
     at_bank = {fact.authorisation: fact.state for fact in await bank.fetch(f"{PROVIDER}:{held}")}
-    rows = await world.database.fetch("SELECT authorisation, state::text FROM payments.payment")
+    rows = await world.database.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank
     booked = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
     assert list(at_bank.values()).count("captured") == booked
@@ -189,7 +189,7 @@ async def is_owed(world: World, bank: Bank, held: UUID) -> bool:
         world.ids["asha"],
     )
     ordered = await world.database.fetch_value(
-        "SELECT count(*) > 0 FROM payments.payment WHERE due IS NOT NULL OR state > 'authorised'"
+        "SELECT count(*) > 0 FROM ledger.payment WHERE due IS NOT NULL OR state > 'authorised'"
     )
     return over and not ordered and bool(await bank.fetch(f"{PROVIDER}:{held}"))
 

@@ -223,7 +223,7 @@ async def check_ledgers(town: Town) -> Counter[str]:
         }
         moved = ledger.execute("SELECT authorisation, state, count(*), max(at) FROM moved GROUP BY 1, 2").fetchall()
     assert max(times for _, _, times, _ in moved) == 1
-    rows = await town.database.fetch("SELECT authorisation, state::text FROM payments.payment")
+    rows = await town.database.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == {name: state for name, (_, state) in at_bank.items()}
     taken = Counter(key for key, state in at_bank.values() if state == "captured")
     booked = await town.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
@@ -242,8 +242,8 @@ async def ordered_after(town: Town) -> list[float]:
     rows = await town.database.fetch(
         """SELECT payment.authorisation, extract(epoch FROM ledger.at)::float8 AS learnt,
             ended.at AS ended, paid.at AS paid
-        FROM payments.payment
-        JOIN payments.ledger ON ledger.authorisation = payment.authorisation AND ledger.state = 'authorised'
+        FROM ledger.payment
+        JOIN ledger.entry ON ledger.authorisation = payment.authorisation AND ledger.state = 'authorised'
         CROSS JOIN LATERAL (
             SELECT extract(epoch FROM max(at))::float8 AS at FROM booking.event
             WHERE event.booking_id = payment.booking_id AND kind IN ('expired', 'released', 'cancelled')) AS ended

@@ -168,12 +168,12 @@ async def test_money_that_comes_twice_books_once(payments: Payments, world: Worl
     for number, name in enumerate(("first", "first", "second", "second")):
         await world.database.execute(learn, PROVIDER, held, name, f"event {number}")
     assert await states(world) == ["expired", "booked"]
-    rows = await world.database.fetch("SELECT authorisation, due::text FROM payments.payment ORDER BY 1")
+    rows = await world.database.fetch("SELECT authorisation, due::text FROM ledger.payment ORDER BY 1")
     assert [tuple(row) for row in rows] == [("first", "capture"), ("second", "void")]
     # The bank has never heard of either.
     await world.database.execute(
-        """SELECT payments.advance_payment(payment, reached::payments.payment_state, 'answer', app_now())
-        FROM payments.payment, (VALUES ('captured', 'capture'), ('voided', 'void')) AS answer (reached, step)
+        """SELECT payments.advance_payment(payment, reached::ledger.payment_state, 'answer', app_now())
+        FROM ledger.payment, (VALUES ('captured', 'capture'), ('voided', 'void')) AS answer (reached, step)
         WHERE step = due::text"""
     )
 

@@ -194,7 +194,7 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     await payments.captures.sweep()
     await world.database.execute(
         "SELECT payments.record_gateway_event(provider_id, hold_id, authorisation, state, 50000, 'webhook', 'again') "
-        "FROM payments.payment"
+        "FROM ledger.payment"
     )
     assert await world.database.fetch_value(told, held) == 1
 

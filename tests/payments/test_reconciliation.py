@@ -238,7 +238,7 @@ async def learn_all(db: Database, told_of: Sequence[tuple[Money, str, int]], lif
     """Play one payment's facts on a hold of its own; give what is left."""
     book = Book(db)
     await db.execute(
-        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, payments.payment, payments.ledger,
+        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
             payments.intent, payments.webhook_event;
         DELETE FROM public.app_clock"""
     )
@@ -253,7 +253,7 @@ async def learn_all(db: Database, told_of: Sequence[tuple[Money, str, int]], lif
     for state, source, number in told_of:
         event = f"{state} {number}" if source == "webhook" else None
         await db.execute(queries.learn, PROVIDER, held, "money", state, 50000, source, event)
-    payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM payments.payment")
+    payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM ledger.payment")
     return (
         [tuple(row) for row in payment],
         [state for state, _ in await facts(day)],

@@ -38,7 +38,7 @@ async def test_cancelling_gives_the_slot_and_the_money_back(asha: Client, bina: 
     assert response.json()["money"] in ("void_due", "voided", "refund_due", "refunded")
     assert (await asha.delete(url, key="cancel")).json()["state"] == "cancelled"
     problem(await asha.delete(url), 409, "wrong_state")
-    row = await world.database.fetch_row("SELECT state::text, due::text FROM payments.payment")
+    row = await world.database.fetch_row("SELECT state::text, due::text FROM ledger.payment")
     assert row is not None
     assert tuple(row) in {("authorised", "void"), ("captured", "refund"), ("voided", None), ("refunded", None)}
     await book(bina, world)

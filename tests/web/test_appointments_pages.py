@@ -54,7 +54,7 @@ async def money_is(world: World, path: str, *states: str) -> None:
     """Let captures get to one of these states."""
     for _ in range(200):
         found = await world.database.fetch_value(
-            "SELECT coalesce(due::text || '_due', state::text) FROM payments.payment WHERE booking_id = $1",
+            "SELECT coalesce(due::text || '_due', state::text) FROM ledger.payment WHERE booking_id = $1",
             UUID(path.rpartition("/")[2]),
         )
         if found in states:

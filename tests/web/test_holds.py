@@ -65,7 +65,7 @@ async def test_paying_books(asha: Client, world: World, clinic_id: int, hour: in
     assert (response.status_code, booked["state"], booked["status_text"]) == (200, "booked", "Appointment Successful")
     assert "expires_at" not in booked
     assert booked["url"] == f"/api/v1/providers/{PROVIDER}/appointments/{held['id']}"
-    payments = await world.database.fetch_value("SELECT count(*) FROM payments.payment")
+    payments = await world.database.fetch_value("SELECT count(*) FROM ledger.payment")
     assert payments == (clinic_id == ONLINE)
 
 
@@ -84,7 +84,7 @@ async def test_an_expired_hold_is_gone_before_money_moves(asha: Client, world: W
     await world.pass_time(seconds=305.1)
     gone = problem(await asha.post(f"{held['url']}/payment", PAY), 410, "expired")
     assert "reservation has expired" in gone["detail"]
-    assert (await world.counts())["payments.payment"] == 0
+    assert (await world.counts())["ledger.payment"] == 0
     problem(await asha.get(held["url"]), 410, "expired")
     problem(await asha.delete(held["url"]), 410, "expired")
     problem(await asha.post(f"{held['url']}/move", {"start": world.at(10)}), 410, "expired")
@@ -163,15 +163,15 @@ async def test_a_repeat_gives_the_first_result(asha: Client, world: World) -> No
     paid = [await asha.post(f"{url}/payment", PAY, key="two") for _ in range(2)]
     assert [response.json()["state"] for response in paid] == ["booked", "booked"]
     assert (await asha.post(f"{url}/payment", PAY, key="three")).json()["id"] == first.json()["id"]
-    assert (await world.counts())["payments.payment"] == 1
-    assert await world.database.fetch_value("SELECT due::text FROM payments.payment") in ("capture", None)
+    assert (await world.counts())["ledger.payment"] == 1
+    assert await world.database.fetch_value("SELECT due::text FROM ledger.payment") in ("capture", None)
 
 
 async def test_two_payments_at_once_set_money_aside_once(asha: Client, world: World) -> None:
     held = await hold(asha, wanted(world))
     answers = await asyncio.gather(*(asha.post(f"{held['url']}/payment", PAY) for _ in range(4)))
     assert {(answer.status_code, answer.json()["id"]) for answer in answers} == {(200, held["id"])}
-    rows = await world.database.fetch("SELECT due::text, state::text FROM payments.payment")
+    rows = await world.database.fetch("SELECT due::text, state::text FROM ledger.payment")
     assert [tuple(row) for row in rows] in ([("capture", "authorised")], [(None, "captured")])
 
 

@@ -23,7 +23,7 @@ TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
     *(
         "payments.intent",
-        "payments.payment",
+        "ledger.payment",
         "notices.notice",
         "accounts.patient",
         "accounts.session",

@@ -71,7 +71,7 @@ class World:
 
     async def counts(self) -> dict[str, int]:
         """Rows of all booking tables and of payments."""
-        tables = [f"booking.{table}" for table in BOOKING_TABLES] + ["payments.payment"]
+        tables = [f"booking.{table}" for table in BOOKING_TABLES] + ["ledger.payment"]
         sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in tables)
         return {row["name"]: row["rows"] for row in await self.database.fetch(sql)}
 

@@ -1,9 +1,9 @@
--- What is obtainable. Hold, queue, chart and search all ask here.
+-- What is obtainable: the one answer for holds, the queue, charts and search.
 
--- Whether a ticket's client was seen within presence_time. Once settle has passed a ticket over it stays absent until
--- `resume`, so that a client that comes back can never count as present without the queue having been looked at for it.
--- A restart of the database is no fault of those who wait: everyone else is present for a while after it, and after a crash
--- that emptied booking.presence without a restart, which booking.presence_since tells by being empty.
+-- Whether a ticket's client was seen within presence_time. Once the queue has passed a ticket over, it stays absent until
+-- the verb `resume`: a client that comes back must not count as present before the queue has been served for it.
+-- After a restart of the database everyone else counts as present for a while; so, too, after a crash that emptied
+-- booking.presence, which an empty booking.presence_since tells.
 CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest(
         p_ticket.present_at,
@@ -13,7 +13,7 @@ CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) R
          WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
 $$;
 
--- Whether a lapsed hold that nobody has settled yet is still spoken for: somebody present may want what it frees.
+-- Whether a present ticket may want what a hold frees that has expired and whose row does not say so yet.
 CREATE FUNCTION booking.is_wanted(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -45,10 +45,11 @@ CREATE FUNCTION booking.gaps(
             WHERE booking.provider_id = p_provider_id AND booking.seat = seat.seat::smallint
                 AND booking.occupies AND booking.during && opening.during
                 AND (p_except IS NULL OR booking.booking_id <> p_except)
-                AND CASE WHEN booking.state <> 'reserved' THEN true
-                    WHEN p_booked_only THEN false
-                    ELSE booking.deadline > p_now
-                        OR booking.is_wanted(p_provider_id, booking.clinic_id, booking.during, p_now) END
+                AND CASE booking.state_at(booking, p_now)
+                    WHEN 'reserved' THEN NOT p_booked_only
+                    WHEN 'expired' THEN NOT p_booked_only
+                        AND booking.is_wanted(p_provider_id, booking.clinic_id, booking.during, p_now)
+                    ELSE true END
             UNION ALL
             SELECT leave.during
             FROM schedule.leave
@@ -147,7 +148,7 @@ BEGIN
     FROM booking.booking
     WHERE provider_id = p_provider_id AND occupies AND during && run AND seat <= opening.seats
         AND (p_except IS NULL OR booking_id <> p_except)
-        AND (state <> 'reserved' OR deadline > p_now OR booking.is_wanted(p_provider_id, clinic_id, during, p_now));
+        AND (NOT booking.is_due(booking, p_now) OR booking.is_wanted(p_provider_id, clinic_id, during, p_now));
     RETURN CASE WHEN seats.booked >= opening.seats THEN 'booked' WHEN seats.taken >= opening.seats THEN 'held' ELSE 'free' END;
 END $$;
 
@@ -171,7 +172,7 @@ BEGIN
         (head.next_free_at >= upper(day)
             OR (head.next_free_at IS NULL AND date_trunc('minute', head.touched_at) = date_trunc('minute', p_now)))
         AND NOT EXISTS (
-            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now)
+            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now))
     ) IS TRUE THEN
         SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO found
         FROM (

@@ -17,8 +17,8 @@ BEGIN
     END IF;
 END $$;
 
--- Gives a waiting, present ticket an offer if something it wants is free and not withheld for an earlier one; if not,
--- and it needs several slots, withholds the run that is nearest to complete. True when it was offered something.
+-- Makes a waiting, present ticket an offer if a run in its window is free and not withheld for an earlier one; if not, and it
+-- needs several slots, withholds the run that is nearest to complete. True when it was made an offer.
 CREATE FUNCTION booking.make_offer(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
@@ -66,7 +66,7 @@ BEGIN
     RETURN false;
 END $$;
 
--- What the passing of time has decided by p_now: holds and offers that lapsed, tickets whose hour is over.
+-- Expires what has run out by p_now: holds and offers past their deadline, tickets whose hour is over.
 CREATE FUNCTION booking.expire_due(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     lapsed booking.booking;
@@ -75,7 +75,7 @@ DECLARE
 BEGIN
     FOR lapsed IN
         SELECT * FROM booking.booking
-        WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now ORDER BY deadline, booking_id
+        WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
     LOOP
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = lapsed.booking_id;
         PERFORM booking.append_event(p_provider_id, p_now, 'expired', lapsed.booking_id, lapsed.ticket_id, 'system');
@@ -101,33 +101,56 @@ BEGIN
     END LOOP;
 END $$;
 
--- Serves those who wait: one pass over the present tickets in order of number, over all that is free; then ends the
--- tickets that nothing still obtainable can satisfy. A want that found nothing is not looked for again in the same pass.
+-- Ends as 'full' the tickets that nothing obtainable can satisfy; p_windows: one waiting ticket for each different window.
+CREATE FUNCTION booking.end_hopeless(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    one booking.ticket;
+    waiter booking.ticket;
+BEGIN
+    FOREACH one IN ARRAY p_windows LOOP
+        IF NOT EXISTS (
+            SELECT FROM booking.runs(
+                p_provider_id, one.clinic_id, lower(one.queue_window), upper(one.queue_window), one.slots_needed, p_now, true)
+        ) THEN
+            FOR waiter IN
+                SELECT * FROM booking.ticket
+                WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM one.clinic_id
+                    AND queue_window = one.queue_window AND slots_needed = one.slots_needed
+                ORDER BY number
+            LOOP
+                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
+            END LOOP;
+        END IF;
+    END LOOP;
+END $$;
+
+-- Serves the queue: one pass over the present tickets in order of number, over all that is free; then ends the tickets that
+-- nothing obtainable can satisfy. A window in which nothing was found is not looked at again in the same pass.
 CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    wants booking.ticket[];
+    windows booking.ticket[];
     waiter booking.ticket;
-    want booking.ticket;
     any_free boolean;
     hopeless text[] := '{}';
-    want_key text;
+    window_key text;
 BEGIN
-    -- One ticket for each different want: there are few, however many wait.
-    SELECT array_agg(one) INTO wants
+    -- One ticket for each different window: there are few, however many wait.
+    SELECT array_agg(one) INTO windows
     FROM (
         SELECT DISTINCT ON (clinic_id, queue_window, slots_needed) ticket AS one
         FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting'
         ORDER BY clinic_id, queue_window, slots_needed
     ) AS different;
-    IF wants IS NULL THEN
+    IF windows IS NULL THEN
         RETURN;
     END IF;
     INSERT INTO booking.presence_since (at)
     SELECT p_now WHERE NOT EXISTS (SELECT FROM booking.presence_since) ON CONFLICT DO NOTHING;
     any_free := EXISTS (
         SELECT
-        FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(wants) AS w) AS span,
+        FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(windows) AS w) AS span,
             booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
     IF any_free THEN
         FOR waiter IN
@@ -135,7 +158,7 @@ BEGIN
             WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
         LOOP
             -- Nobody further back can have anything either, however many they are.
-            EXIT WHEN cardinality(hopeless) = cardinality(wants);
+            EXIT WHEN cardinality(hopeless) = cardinality(windows);
             IF NOT booking.is_present(waiter, p_now) THEN
                 PERFORM booking.withhold(waiter, NULL, NULL, p_now);
                 UPDATE booking.ticket SET absent = true
@@ -143,10 +166,10 @@ BEGIN
                 PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
                 CONTINUE;
             END IF;
-            want_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
-            CONTINUE WHEN waiter.slots_needed = 1 AND want_key = ANY (hopeless);
+            window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
+            CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (hopeless);
             IF NOT booking.make_offer(waiter, p_now) AND waiter.slots_needed = 1 THEN
-                hopeless := hopeless || want_key;
+                hopeless := hopeless || window_key;
             END IF;
         END LOOP;
     ELSE
@@ -157,42 +180,28 @@ BEGIN
             PERFORM booking.withhold(waiter, NULL, NULL, p_now);
         END LOOP;
     END IF;
-    FOREACH want IN ARRAY wants LOOP
-        IF NOT EXISTS (
-            SELECT FROM booking.runs(
-                p_provider_id, want.clinic_id, lower(want.queue_window), upper(want.queue_window), want.slots_needed, p_now, true)
-        ) THEN
-            FOR waiter IN
-                SELECT * FROM booking.ticket
-                WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM want.clinic_id
-                    AND queue_window = want.queue_window AND slots_needed = want.slots_needed
-                ORDER BY number
-            LOOP
-                PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
-            END LOOP;
-        END IF;
-    END LOOP;
+    PERFORM booking.end_hopeless(p_provider_id, windows, p_now);
     UPDATE booking.book SET served_version = CASE WHEN NOT any_free THEN version END, served_at = p_now
     WHERE provider_id = p_provider_id;
 END $$;
 
--- Everything that is due: afterwards no hold is past its time, and nothing that is free and not withheld is wanted by
--- anyone present. True when someone waits and nothing at all is free between the first and the last time anyone wants.
+-- Advances a book to p_now: afterwards no hold is past its deadline, and nothing free and not withheld is wanted by a present
+-- ticket. True when somebody waits and nothing at all is free between the first and the last time that any ticket wants.
 --
--- Mostly nothing is due, and looks at three indexes tell: without a change of the book, only a lapse, the end of an hour
--- or the passing of a slot could matter to those who wait for nothing that is free, and slots pass as minutes begin.
+-- Mostly nothing is due, and looks at three indexes tell: without a change of the book, only an expiry, the end of a ticket's
+-- hour or the passing of a slot could matter to tickets when nothing is free, and slots pass as minutes begin.
 CREATE FUNCTION booking.advance_book(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head booking.book;
-    any_lapsed boolean := EXISTS (
-        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND state = 'reserved' AND deadline <= p_now);
+    any_due boolean := EXISTS (
+        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now));
     any_waiting boolean := EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting');
 BEGIN
-    IF NOT any_lapsed AND NOT any_waiting THEN
+    IF NOT any_due AND NOT any_waiting THEN
         RETURN false;
     END IF;
     SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
-    IF NOT any_lapsed AND head.served_version = head.version
+    IF NOT any_due AND head.served_version = head.version
         AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
         AND NOT EXISTS (
             SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now)

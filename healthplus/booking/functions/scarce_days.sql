@@ -30,8 +30,8 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             AND (day + shift.ends - make_interval(mins => 2 * shift.slot_minutes)) AT TIME ZONE time_zone >= upper(p_taken))
 $$;
 
--- Brings booking.scarce_day up to date for the day on which p_taken was taken at p_clinic_id, or (NULLs) for whatever the queue
--- may have been given and what was freed. p_everything: for every day on which anything stands in the way.
+-- Brings booking.scarce_day up to date for the day on which p_taken was taken at p_clinic_id, or (NULLs) for all that offers may
+-- have taken and that was freed. p_everything: for every day on which anything stands in the way.
 CREATE FUNCTION booking.refresh_scarce_days(
     p_provider_id bigint, p_now timestamptz, p_clinic_id bigint DEFAULT NULL, p_taken tstzrange DEFAULT NULL,
     p_everything boolean DEFAULT false
@@ -46,7 +46,7 @@ BEGIN
         RETURN;
     END IF;
     FOR noted IN
-        WITH place AS MATERIALIZED (
+        WITH location AS MATERIALIZED (
             SELECT clinic_id, time_zone
             FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
             WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
@@ -63,16 +63,16 @@ BEGIN
             WHERE p_taken IS NULL AND provider_id = p_provider_id AND state = 'waiting' AND withheld_during IS NOT NULL
         ), day AS (
             SELECT clinic_id, time_zone, (lower(during) AT TIME ZONE time_zone)::date AS day
-            FROM taken CROSS JOIN place
+            FROM taken CROSS JOIN location
             WHERE NOT booking.leaves_later_slot(p_provider_id, clinic_id, during)
             UNION
-            SELECT clinic_id, time_zone, day FROM booking.scarce_day JOIN place USING (clinic_id)
+            SELECT clinic_id, time_zone, day FROM booking.scarce_day JOIN location USING (clinic_id)
             WHERE provider_id = p_provider_id
                 AND (p_taken IS NULL OR day = (lower(p_taken) AT TIME ZONE time_zone)::date)
             UNION
-            SELECT place.clinic_id, time_zone, on_day::date
+            SELECT location.clinic_id, time_zone, on_day::date
             FROM schedule.leave
-            JOIN place ON leave.clinic_id IS NULL OR leave.clinic_id = place.clinic_id
+            JOIN location ON leave.clinic_id IS NULL OR leave.clinic_id = location.clinic_id
             CROSS JOIN LATERAL generate_series(
                 (greatest(lower(leave.during), p_now) AT TIME ZONE time_zone)::date,
                 (least(upper(leave.during), p_now + interval '10 years') AT TIME ZONE time_zone)::date, interval '1 day') AS on_day

@@ -10,3 +10,12 @@ ALTER TABLE payments.ledger RENAME COLUMN amount_paise TO amount_minor;
 ALTER TABLE directory.provider_clinic RENAME COLUMN fee_paise TO fee_minor;
 ALTER TABLE directory.provider_lab_test RENAME COLUMN price_paise TO price_minor;
 ALTER TABLE search.listing RENAME COLUMN fee_paise TO fee_minor;
+
+-- Money for bookings is a layer of its own: the booking verbs write it, and payments, above them, talks to the gateway.
+CREATE SCHEMA ledger;
+ALTER TYPE payments.payment_state SET SCHEMA ledger;
+ALTER TYPE payments.payment_step SET SCHEMA ledger;
+ALTER TYPE payments.source SET SCHEMA ledger;
+ALTER TABLE payments.payment SET SCHEMA ledger;
+ALTER TABLE payments.ledger SET SCHEMA ledger;
+ALTER TABLE ledger.ledger RENAME TO entry;

@@ -1,33 +1,13 @@
--- Money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked in its stead.
-CREATE FUNCTION payments.set_aside(
-    p_hold booking.booking, p_booking_id uuid, p_authorisation text, p_amount_minor integer, p_due payments.payment_step,
-    p_source payments.source, p_now timestamptz
-) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, due, at)
-    VALUES (p_hold.provider_id, p_hold.booking_id, p_booking_id, p_authorisation, p_amount_minor, p_due, p_now);
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-    VALUES (p_hold.provider_id, p_hold.booking_id, p_authorisation, 'authorised', p_amount_minor, p_source, p_now);
-END $$;
-
--- What became of a payment whose row the caller has locked. Facts come late, out of order and again: a state never goes back.
--- What is due may have changed meanwhile: a booking cancelled while its money was captured is due to be refunded.
+-- Notes the state that a payment has reached, and tells the patient of a refund; the caller has locked its row.
 CREATE FUNCTION payments.advance_payment(
-    p_payment payments.payment, p_state payments.payment_state, p_source payments.source, p_now timestamptz
+    p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-    VALUES (p_payment.provider_id, p_payment.hold_id, p_payment.authorisation, p_state, p_payment.amount_minor, p_source, p_now)
-    ON CONFLICT DO NOTHING;
-    IF p_state <= p_payment.state THEN
-        RETURN;
-    END IF;
-    UPDATE payments.payment
-    SET state = p_state, due = CASE WHEN p_state = 'captured' AND due = 'void' THEN 'refund'::payments.payment_step END, at = p_now
-    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation;
-    IF p_state = 'refunded' OR (p_state = 'voided' AND EXISTS (
-        SELECT FROM booking.booking
-        WHERE provider_id = p_payment.provider_id AND booking_id = p_payment.booking_id AND state = 'cancelled')) THEN
+    IF ledger.advance_payment(p_payment, p_state, p_source, p_now) AND (
+        p_state = 'refunded' OR (p_state = 'voided' AND EXISTS (
+            SELECT FROM booking.booking
+            WHERE provider_id = p_payment.provider_id AND booking_id = p_payment.booking_id AND state = 'cancelled'))
+    ) THEN
         PERFORM notices.add(p_payment.provider_id, p_payment.booking_id, NULL::uuid, 'refunded', p_now);
     END IF;
 END $$;
@@ -36,18 +16,17 @@ END $$;
 -- (p_event_id) that came before, or 'unknown' where the gateway was never asked for money for such a hold. Money not heard of
 -- before pays for its hold as if the patient's own request had brought it.
 CREATE FUNCTION payments.record_gateway_event(
-    p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state payments.payment_state, p_amount_minor integer,
-    p_source payments.source, p_event_id text DEFAULT NULL
+    p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state ledger.payment_state, p_amount_minor integer,
+    p_source ledger.source, p_event_id text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
     asked payments.intent;
-    money payments.payment;
-    held booking.booking;
+    money ledger.payment;
 BEGIN
     -- Most webhooks say what the gateway's answer has said: that changes nothing, and needs no lock.
     IF EXISTS (
-        SELECT FROM payments.ledger
+        SELECT FROM ledger.entry
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation AND state = p_state
     ) THEN
         INSERT INTO payments.webhook_event (provider_id, event_id, hold_id, authorisation, state, at)
@@ -68,16 +47,16 @@ BEGIN
             RETURN 'known';
         END IF;
     END IF;
-    SELECT * INTO money FROM payments.payment
+    SELECT * INTO money FROM ledger.payment
     WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation FOR UPDATE;
     IF NOT FOUND THEN
         IF p_state IN ('authorised', 'captured') AND p_amount_minor = asked.amount_minor THEN
-            PERFORM booking.confirm(p_provider_id, p_hold_id, NULL, p_authorisation, 'gateway', NULL, NULL, p_source);
+            PERFORM booking.confirm(p_provider_id, p_hold_id, p_authorisation, 'system:gateway', NULL, NULL, p_source);
         ELSE  -- gone already, or not the money that was asked for
-            SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
-            PERFORM payments.set_aside(held, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at);
+            PERFORM ledger.set_aside(
+                p_provider_id, p_hold_id, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at);
         END IF;
-        SELECT * INTO STRICT money FROM payments.payment
+        SELECT * INTO STRICT money FROM ledger.payment
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation;
     END IF;
     PERFORM payments.advance_payment(money, p_state, p_source, now_at);

@@ -36,10 +36,10 @@ JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(booking_id <> hold_id), false) AS was_booked, max(at) AS at
-    FROM payments.payment
+    FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.hold_id = booking.booking_id) AS money
 WHERE patient_id = $1 AND NOT money.was_booked
-    AND (booking.state IN ('expired', 'released') OR (booking.state = 'reserved' AND deadline <= now_at))
+    AND booking.state_at(booking, now_at) IN ('expired', 'released')
     AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days')
     AND (NOT offer OR EXISTS (  -- a missed offer after which its patient still waits is no loss
         SELECT FROM booking.ticket
@@ -85,13 +85,13 @@ CROSS JOIN LATERAL (
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
     SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
-        (SELECT at FROM payments.ledger
+        (SELECT at FROM ledger.entry
          WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
             AND ledger.authorisation = payment.authorisation AND ledger.state = 'captured') AS taken_at,
-        (SELECT min(at) FROM payments.ledger
+        (SELECT min(at) FROM ledger.entry
          WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
             AND ledger.authorisation = payment.authorisation AND ledger.state IN ('voided', 'refunded')) AS returned_at
-    FROM payments.payment
+    FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
     -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
     ORDER BY (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC

@@ -26,7 +26,7 @@ WHERE provider_id = $1 AND clinic_id = $2
 SELECT lower(during) AS starts_at, upper(during) AS ends_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND patient_id = $2 AND occupies AND during && tstzrange($3, $4)
-    AND (state <> 'reserved' OR deadline > now_at)
+    AND NOT booking.is_due(booking, now_at)
 
 -- name: away
 -- Whether a provider's leave falls on these hours.
@@ -39,7 +39,7 @@ SELECT EXISTS (
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, offer, ticket_id, patient_name, deadline,
-    CASE WHEN booking.state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE booking.state::text END AS state,
+    booking.state_at(booking, now_at)::text AS state,
     provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
     patient.name AS patient,
     ARRAY (
@@ -55,7 +55,7 @@ WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: held_state
 -- What has become of a hold.
-SELECT CASE WHEN state = 'reserved' AND deadline <= now_at THEN 'expired' ELSE state::text END AS state
+SELECT booking.state_at(booking, now_at)::text AS state
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from healthplus.booking.book import Book, Outcome
+from healthplus.accounts.actors import Actor, Patient
+from healthplus.booking import outcomes
+from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
@@ -136,9 +138,9 @@ class Scene:
         return (await self.patients(1))[0]
 
     async def hold(
-        self, provider: Provider, patient_id: int, slot: int = 0, key: str | None = None, actor: str | None = None
-    ) -> Outcome:
-        actor = actor or f"patient:{patient_id}"
+        self, provider: Provider, patient_id: int, slot: int = 0, key: str | None = None, actor: Actor | None = None
+    ) -> outcomes.Held | outcomes.HoldRefused:
+        actor = actor or Patient(patient_id)
         return await self.book.hold(
             provider.provider_id, provider.clinic_id, provider.starts[slot], 1, patient_id, actor, key
         )
@@ -156,13 +158,19 @@ class Scene:
         assert (await self.confirm(provider, booking_id, patient_id)).code == "booked"
         return booking_id
 
-    async def confirm(self, provider: Provider, booking_id: UUID, patient_id: int, key: str | None = None) -> Outcome:
-        return await self.book.confirm(provider.provider_id, booking_id, patient_id, None, f"patient:{patient_id}", key)
+    async def confirm(
+        self, provider: Provider, booking_id: UUID, patient_id: int, key: str | None = None
+    ) -> outcomes.Booked | outcomes.ConfirmRefused:
+        return await self.book.confirm(provider.provider_id, booking_id, None, Patient(patient_id), key)
 
-    async def release(self, provider: Provider, booking_id: UUID, patient_id: int) -> Outcome:
-        return await self.book.release(provider.provider_id, booking_id, patient_id, f"patient:{patient_id}")
+    async def release(
+        self, provider: Provider, booking_id: UUID, patient_id: int
+    ) -> outcomes.Released | outcomes.ReleaseRefused:
+        return await self.book.release(provider.provider_id, booking_id, Patient(patient_id))
 
-    async def join(self, provider: Provider, patient_id: int, slots_needed: int = 1, key: str | None = None) -> Outcome:
+    async def join(
+        self, provider: Provider, patient_id: int, slots_needed: int = 1, key: str | None = None
+    ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for anything in the provider's whole shift."""
         return await self.book.join_queue(
             provider.provider_id,
@@ -171,7 +179,7 @@ class Scene:
             provider.closes_at,
             slots_needed,
             patient_id,
-            f"patient:{patient_id}",
+            Patient(patient_id),
             key,
         )
 

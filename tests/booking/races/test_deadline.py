@@ -15,7 +15,8 @@ from uuid import UUID
 import pytest
 
 from healthplus.booking.active_reservations import ActiveReservations
-from healthplus.booking.book import Book, Outcome
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Outcome
 from healthplus.database import Database, Record
 from tests.booking.races.scene import HOLD_TIME, Provider, Scene, rewrite, switch_lock_off
 
@@ -43,7 +44,7 @@ async def confirm_across_the_deadline(scene: Scene) -> tuple[Outcome, datetime, 
 async def test_with_the_clock_read_before_the_lock_a_confirm_comes_too_late(scene: Scene) -> None:
     await rewrite(
         scene.database,
-        "booking.confirm",
+        "booking.open_book",
         ("    now_at := public.app_now();\n", ""),
         ("\nBEGIN\n", "\nBEGIN\n    now_at := public.app_now();\n"),
     )

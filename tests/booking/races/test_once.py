@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from healthplus.booking.book import Outcome
+from healthplus.accounts.actors import Patient
+from healthplus.booking.outcomes import Outcome
 from tests.booking.races.scene import OFFER_TIME, Provider, Scene, rewrite, stub
 from tests.booking.world import see
 
@@ -38,7 +39,7 @@ async def a_join(scene: Scene, provider: Provider) -> Request:
 async def a_cancel(scene: Scene, provider: Provider) -> Request:
     patient = await scene.patient()
     booking_id = await scene.booked(provider, patient)
-    return lambda key: scene.book.cancel(provider.provider_id, booking_id, patient, "patient", key)
+    return lambda key: scene.book.cancel(provider.provider_id, booking_id, Patient(patient), key)
 
 
 async def an_accept(scene: Scene, provider: Provider) -> Request:
@@ -46,7 +47,7 @@ async def an_accept(scene: Scene, provider: Provider) -> Request:
     booking_id = await scene.held(provider, holder)
     ticket_id = await scene.waiting(provider, patient)
     await scene.release(provider, booking_id, holder)
-    return lambda key: scene.book.accept(provider.provider_id, ticket_id, patient, "patient", key)
+    return lambda key: scene.book.accept(provider.provider_id, ticket_id, Patient(patient), key)
 
 
 EVERY_VERB = pytest.mark.parametrize(
@@ -177,13 +178,13 @@ async def hold_elsewhere_while_accepting(scene: Scene, pause_before: str) -> lis
     await scene.forward(OFFER_TIME - timedelta(seconds=2))
     async with scene.database.transaction() as transaction:
         await transaction.execute("SELECT pg_advisory_xact_lock($1)", PAUSE)
-        accepting = asyncio.create_task(scene.book.accept(here.provider_id, ticket_id, patient, "patient"))
+        accepting = asyncio.create_task(scene.book.accept(here.provider_id, ticket_id, Patient(patient)))
         await scene.until_locked_out(1)
         await scene.forward(timedelta(seconds=2))
         holding = asyncio.create_task(scene.hold(there, patient))
         # Either it is answered, or it waits for the accept.
         await scene.until_locked_out(2, [holding])
-    answers = [(await accepting).code, (await holding).code]
+    answers: list[str] = [(await accepting).code, (await holding).code]
     # An offer that could not be accepted has run out by now.
     await scene.book.advance(here.provider_id)
     return answers

@@ -8,7 +8,9 @@ from datetime import time
 
 import pytest
 
-from healthplus.booking.book import STATUS_TEXTS, Outcome, Shift
+from healthplus.accounts.actors import Staff
+from healthplus.booking.book import Shift
+from healthplus.booking.outcomes import STATUS_TEXTS, Outcome
 from healthplus.database import PostgresError
 from healthplus.ops.check import violations
 from tests.booking.races.scene import Provider, Scene, rewrite, switch_lock_off
@@ -133,7 +135,7 @@ async def arrive_among_newcomers(scene: Scene) -> int:
             tries_left -= arrived.is_set()
 
     hammering = asyncio.gather(*(hammer(patient) for patient in newcomers))
-    assert (await scene.book.attend(provider.provider_id, booking_id, "arrived", "staff:1")).code == "arrived"
+    assert (await scene.book.attend(provider.provider_id, booking_id, "arrived", Staff(1))).code == "arrived"
     arrived.set()
     await hammering
     return await scene.occupants(provider)
@@ -169,7 +171,7 @@ async def shifts_at_two_clinics(scene: Scene, provider: Provider, other_clinic_i
 
     async def add(clinic_id: int) -> str:
         shift = Shift(provider.provider_id, None, clinic_id, weekday, time(9), time(12), 30)
-        return (await scene.book.change_shift(shift, "staff:1")).code
+        return (await scene.book.change_shift(shift, Staff(1))).code
 
     return sorted(await scene.at_once(provider, [add(provider.clinic_id), add(other_clinic_id)]))
 
@@ -236,7 +238,7 @@ async def hold_at_two_clinics(scene: Scene) -> list[str]:
     here, there = await scene.patients(2)
 
     async def hold_at(clinic_id: int, patient_id: int) -> Outcome:
-        return await scene.book.hold(provider.provider_id, clinic_id, provider.opens_at, 1, patient_id, "staff:1")
+        return await scene.book.hold(provider.provider_id, clinic_id, provider.opens_at, 1, patient_id, Staff(1))
 
     outcomes = await scene.at_once(provider, [hold_at(provider.clinic_id, here), hold_at(other_clinic_id, there)])
     return sorted(outcome.code for outcome in outcomes)

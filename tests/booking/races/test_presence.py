@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from asyncpg.exceptions import DeadlockDetectedError
 
+from healthplus.accounts.actors import Patient
 from healthplus.database import Database
 from healthplus.waiting.presence import queries
 from tests.booking.races.scene import Scene, deadlocks
@@ -60,7 +61,7 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
         async def verbs() -> None:
             for ticket_id, patient in zip(tickets, waiters, strict=True):
                 await scene.book.advance(provider.provider_id)
-                await scene.book.resume(provider.provider_id, ticket_id, patient)
+                await scene.book.resume(provider.provider_id, ticket_id, Patient(patient))
 
         flushes = [asyncio.create_task(flush(seed)) for seed in range(PROCESSES)]
         await asyncio.gather(verbs(), scene.release(provider, booking_id, holder))

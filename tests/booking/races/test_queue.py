@@ -12,7 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from healthplus.booking.book import Outcome
+from healthplus.accounts.actors import Actor, Patient, Staff, System
+from healthplus.booking.outcomes import Outcome
 from tests.booking.races.scene import HOLD_TIME, Provider, Scene, rewrite, stub, switch_lock_off, until
 
 ROUNDS = 150
@@ -65,14 +66,18 @@ async def test_without_any_lock_a_wake_up_is_lost(scene: Scene) -> None:
     )
     await rewrite(
         scene.database,
-        "booking.join_queue",
+        "booking.add_ticket",
         (
             "UPDATE booking.book\n    SET last_ticket_number = last_ticket_number + 1,\n"
-            "        -- with the event of this join, what was advanced stays so\n"
-            "        served_version = CASE WHEN has_twin THEN version + 1 END\n"
+            "        -- with the event of this join, the book is as far advanced as before\n"
+            "        served_version = CASE WHEN p_is_full THEN version + 1 END\n"
             "    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;",
             "waiter.number := nextval('public.number');",
         ),
+    )
+    await rewrite(
+        scene.database,
+        "booking.join_queue",
         (
             "PERFORM booking.store_result(",
             "PERFORM pg_sleep(0.2); PERFORM booking.store_result(",
@@ -119,7 +124,7 @@ async def test_no_wake_up_is_lost_in_many_rounds(scene: Scene) -> None:
 
 
 WAITERS = 3
-NEWCOMERS = ("patient:0", "patient:0", "staff:7", "staff:8", "key:partner", "key:partner")
+NEWCOMERS: tuple[Actor | None, ...] = (None, None, Staff(7), Staff(8), System("partner"), System("partner"))
 
 
 async def free_slot_before_queue(scene: Scene, freed_by: str) -> list[str]:
@@ -141,7 +146,7 @@ async def free_slot_before_queue(scene: Scene, freed_by: str) -> list[str]:
     await scene.forward(timedelta(seconds=80))
     tickets = {patient: await scene.waiting(provider, patient) for patient in waiters}
 
-    async def hammer(patient_id: int, actor: str) -> None:
+    async def hammer(patient_id: int, actor: Actor | None) -> None:
         while (await scene.hold(provider, patient_id, actor=actor)).code != "reserved":
             pass
 
@@ -149,7 +154,7 @@ async def free_slot_before_queue(scene: Scene, freed_by: str) -> list[str]:
         for patient, ticket_id in tickets.items():
             await until(partial(has_been_served, ticket_id))
             await asyncio.sleep(0.05)
-            await scene.book.leave_queue(provider.provider_id, ticket_id, patient, f"patient:{patient}")
+            await scene.book.leave_queue(provider.provider_id, ticket_id, Patient(patient))
 
     async def has_been_served(ticket_id: UUID) -> bool:
         state = await scene.database.fetch_value("SELECT state FROM booking.ticket WHERE ticket_id = $1", ticket_id)
@@ -163,7 +168,7 @@ async def free_slot_before_queue(scene: Scene, freed_by: str) -> list[str]:
     if freed_by == "release":
         assert (await scene.release(provider, booking_id, owner)).code == "released"
     elif freed_by == "cancel":
-        await scene.book.cancel(provider.provider_id, booking_id, owner, f"patient:{owner}")
+        await scene.book.cancel(provider.provider_id, booking_id, Patient(owner))
     else:
         await scene.forward(HOLD_TIME - timedelta(seconds=280))
     async with asyncio.timeout(20):
@@ -192,8 +197,11 @@ async def test_without_serving_the_queue_first_a_newcomer_barges(scene: Scene, f
     )
     await rewrite(
         scene.database,
-        "booking.hold",
-        ("PERFORM booking.advance_book(p_provider_id, now_at);", "PERFORM booking.expire_due(p_provider_id, now_at);"),
+        "booking.open_book",
+        (
+            "is_full := booking.advance_book(p_provider_id, now_at);",
+            "PERFORM booking.expire_due(p_provider_id, now_at);",
+        ),
     )
 
     assert (await free_slot_before_queue(scene, freed_by))[0] == "newcomer"
@@ -223,7 +231,7 @@ async def churn_until_large_is_served(scene: Scene) -> int | None:
         await scene.waiting(provider, patients.pop())
 
     async def accept(ticket_id: UUID, patient_id: int) -> None:
-        outcome = await scene.book.accept(provider.provider_id, ticket_id, patient_id, f"patient:{patient_id}")
+        outcome = await scene.book.accept(provider.provider_id, ticket_id, Patient(patient_id))
         assert outcome.code == "accepted"
 
     for number in range(CHURN_ROUNDS):

@@ -37,7 +37,7 @@ async def pay(stage: Stage, patient: Patient, held: Outcome) -> str:
 async def money_is(stage: Stage, booking_id: UUID | None, state: str) -> None:
     async with asyncio.timeout(10):
         while state != await stage.product.database.fetch_value(
-            "SELECT state::text FROM payments.payment WHERE booking_id = $1 AND due IS NULL", booking_id
+            "SELECT state::text FROM ledger.payment WHERE booking_id = $1 AND due IS NULL", booking_id
         ):
             await asyncio.sleep(0.05)
 

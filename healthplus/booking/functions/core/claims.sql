@@ -1,5 +1,5 @@
--- What a claim stands for by the facts of its row: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid). Volatile, to
--- see what was committed while its caller waited for the claim's lock.
+-- What a claim stands for by the rows it points to: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid). Volatile, to see
+-- what was committed while its caller waited for the claim's lock.
 CREATE FUNCTION booking.claim_fate(p_claim booking.claim, p_now timestamptz, OUT fate text, OUT lapsed_at timestamptz)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -26,7 +26,7 @@ BEGIN
     ELSE
         SELECT * INTO held FROM booking.booking
         WHERE provider_id = p_claim.provider_id AND booking_id = p_claim.booking_id;
-        IF held.state = 'expired' OR held.state = 'reserved' AND held.deadline <= p_now THEN
+        IF booking.state_at(held, p_now) = 'expired' THEN
             fate := 'lapsed';
             lapsed_at := held.deadline;
         ELSIF held.state = 'reserved' THEN
@@ -35,8 +35,8 @@ BEGIN
     END IF;
 END $$;
 
--- Claims a patient's one place for a hold (p_booking_id) or a ticket (p_ticket_id): NULL when it was free, else why not.
--- The last lock its caller takes. A patient who let several holds lapse may still queue.
+-- Takes a patient's one claim for a hold (p_booking_id) or a ticket (p_ticket_id): NULL when it was free, else why not.
+-- The last lock that its caller takes. A patient who let several holds lapse may still queue.
 CREATE FUNCTION booking.take_claim(
     p_patient_id bigint, p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_now timestamptz
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$

@@ -1,5 +1,3 @@
--- The queue, and everything a verb does under the lock besides deciding. All of these are called with the book locked.
-
 -- An instant as it is hashed, and shown beside the hash: in UTC, to the microsecond.
 CREATE FUNCTION booking.hashed_instant(p_at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
@@ -13,7 +11,8 @@ CREATE FUNCTION booking.queue_hash(p_previous bytea, p_entry booking.queue_entry
         coalesce(booking.hashed_instant(upper(p_entry.during)), ''), p_entry.slots_needed), 'UTF8'))
 $$;
 
--- Appends what happened to a ticket to the queue's chain, and gives the entry; the caller keeps its number and hash in the book.
+-- Appends what happened to a ticket to the queue's chain, and returns the entry; the caller keeps its number and hash in the
+-- book.
 CREATE FUNCTION booking.append_queue_entry(p_provider_id bigint, p_now timestamptz, p_kind text, p_ticket_id uuid, p_reason text)
 RETURNS booking.queue_entry LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -43,8 +42,8 @@ BEGIN
     RETURN link;
 END $$;
 
--- Appends an event, notes down what the patient is to be told of it, and gives the book's new version. What happens to a
--- ticket itself goes into the queue's chain, too.
+-- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
+-- into the queue's chain, too.
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$

@@ -1,5 +1,5 @@
--- The first result of the same request, if it came before within idempotency_time; 'key_reused' for another request
--- under its key; a NULL code when it is new.
+-- The result of the same request, if it came within idempotency_time; 'key_reused' for another request under its key; a NULL
+-- code when it is new.
 CREATE FUNCTION booking.find_result(
     p_provider_id bigint, p_caller text, p_operation text, p_key text, p_request text, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$

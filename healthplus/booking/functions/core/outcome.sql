@@ -1,4 +1,8 @@
--- What every verb answers. `code` says what happened; the rest is filled as far as it applies.
+-- What the verbs answer, as booking.outcome. Each verb is called as a bare autocommit `SELECT * FROM booking.verb(...)`, locks one
+-- provider's book, then reads the clock, then looks, then acts (booking.open_book). p_actor is who calls it: it names the
+-- caller in events, must be allowed to touch what is touched (booking.may_act), and owns the idempotency key p_key (NULL: none).
+-- Refusals are not stored: a repeated request is decided again.
+-- `code` says what happened; the rest is filled as far as it applies.
 DROP TYPE IF EXISTS booking.outcome CASCADE;
 CREATE TYPE booking.outcome AS (
     code text,
@@ -19,10 +23,6 @@ CREATE TYPE booking.outcome AS (
     conflicts uuid[]              -- bookings in the way of a change of schedule
 );
 
--- The verbs. Each is called as a bare autocommit `SELECT * FROM booking.verb(...)`, locks one provider's book, then reads
--- the clock, then looks, then acts. p_patient_id is the patient who asks and must own what is touched; NULL is staff or the
--- system. p_actor names the caller in events and owns the idempotency key p_key (NULL: none). Refusals are never remembered.
-
 CREATE FUNCTION booking.refuse(p_code text, p_reason text DEFAULT NULL) RETURNS booking.outcome LANGUAGE plpgsql AS $$
 DECLARE
     answer booking.outcome;
@@ -33,7 +33,8 @@ BEGIN
 END $$;
 
 -- A booking as it now stands, with what happened to it. p_version: the book's, where the caller knows it.
-CREATE FUNCTION booking.describe(p_code text, p_booking booking.booking, p_version bigint DEFAULT NULL) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION booking.describe(p_code text, p_booking booking.booking, p_version bigint DEFAULT NULL)
+RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN

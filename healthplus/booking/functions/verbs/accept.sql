@@ -1,29 +1,50 @@
+-- Moves an offer to another run that can be had now, for its ticket: NULL, or the refusal of that run.
+CREATE FUNCTION booking.swap_offer(
+    p_ticket booking.ticket, p_offer booking.booking, p_clinic_id bigint, p_start timestamptz, p_now timestamptz, p_actor text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    run record;
+BEGIN
+    SELECT * INTO run
+    FROM booking.seat_for(
+        p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now, p_ticket.number, p_offer.booking_id);
+    IF NOT FOUND THEN
+        RETURN booking.refuse_run(
+            p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now,
+            booking.why_not(p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now, p_offer.booking_id));
+    END IF;
+    UPDATE booking.booking
+    SET during = run.during, seat = run.seat, clinic_id = practice_location.clinic_id,
+        fee_minor = practice_location.fee_minor, funding = practice_location.funding
+    FROM directory.provider_clinic AS practice_location
+    WHERE booking.provider_id = p_offer.provider_id AND booking.booking_id = p_offer.booking_id
+        AND practice_location.provider_id = p_offer.provider_id AND practice_location.clinic_id = p_clinic_id;
+    PERFORM booking.append_event(p_offer.provider_id, p_now, 'moved', p_offer.booking_id, p_ticket.ticket_id, p_actor);
+    RETURN NULL;
+END $$;
+
 -- Takes the offer made for a ticket, or (p_start) another run that can be had now: 'accepted', a hold of full length from now.
 -- Else 'offer_over', 'wrong_state', 'not_found', 'claimed' (elsewhere, just as the offer's time ran out), or, with the offer
 -- kept, why the other run cannot be had.
 CREATE FUNCTION booking.accept(
-    p_provider_id bigint, p_ticket_id uuid, p_patient_id bigint, p_clinic_id bigint, p_start timestamptz, p_actor text, p_key text
+    p_provider_id bigint, p_ticket_id uuid, p_clinic_id bigint, p_start timestamptz, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    opened record;
     now_at timestamptz;
     request text := concat_ws('|', p_ticket_id, coalesce(p_clinic_id::text, '*'), extract(epoch FROM p_start));
     answer booking.outcome;
     waiter booking.ticket;
     offer booking.booking;
-    place record;
-    fee directory.provider_clinic;
 BEGIN
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('not_found');
-    END IF;
-    now_at := public.app_now();
-    answer := booking.find_result(p_provider_id, p_actor, 'accept', p_key, request, now_at);
+    opened := booking.open_book(p_provider_id, p_actor, 'accept', p_key, request);
+    now_at := opened.now_at;
+    answer := opened.answer;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    PERFORM booking.advance_book(p_provider_id, now_at);
     SELECT * INTO waiter FROM booking.ticket
-    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND booking.may_act(p_actor, patient_id);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     ELSIF waiter.state = 'lapsed' OR (waiter.state = 'waiting' AND waiter.offers_unfetched > 0) THEN
@@ -40,21 +61,10 @@ BEGIN
     END IF;
     SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
     IF p_start IS NOT NULL AND (p_start, coalesce(p_clinic_id, offer.clinic_id)) <> (lower(offer.during), offer.clinic_id) THEN
-        SELECT * INTO place
-        FROM booking.seat_for(
-            p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, waiter.number, offer.booking_id);
-        IF NOT FOUND THEN
-            RETURN booking.refuse_run(
-                p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at,
-                booking.why_not(
-                    p_provider_id, coalesce(p_clinic_id, offer.clinic_id), p_start, waiter.slots_needed, now_at, offer.booking_id));
+        answer := booking.swap_offer(waiter, offer, coalesce(p_clinic_id, offer.clinic_id), p_start, now_at, p_actor);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
         END IF;
-        SELECT * INTO fee FROM directory.provider_clinic
-        WHERE provider_id = p_provider_id AND clinic_id = coalesce(p_clinic_id, offer.clinic_id);
-        UPDATE booking.booking
-        SET during = place.during, seat = place.seat, clinic_id = fee.clinic_id, fee_minor = fee.fee_minor, funding = fee.funding
-        WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;
-        PERFORM booking.append_event(p_provider_id, now_at, 'moved', offer.booking_id, p_ticket_id, p_actor);
     END IF;
     UPDATE booking.booking SET offer = false, deadline = now_at + booking.hold_time()
     WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;

@@ -1,4 +1,5 @@
--- Settles a provider's book. p_try: not if someone else has it locked, as every verb settles.
+-- Advances a provider's book to now: 'advanced', or 'not_found'. p_try: 'busy' if another caller has it locked, since every
+-- verb advances the book it locks.
 CREATE FUNCTION booking.advance(p_provider_id bigint, p_try boolean DEFAULT false)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -1,25 +1,26 @@
--- Records what came of a visit: 'arrived', 'fulfilled' or 'no_show'; else 'wrong_state', 'not_found'.
+-- Records what came of an appointment: 'arrived', 'fulfilled' or 'no_show'; else 'wrong_state', 'not_found'.
 CREATE FUNCTION booking.attend(p_provider_id bigint, p_booking_id uuid, p_state booking.booking_state, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    now_at timestamptz;
+    opened record;
+    answer booking.outcome;
     held booking.booking;
 BEGIN
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('not_found');
+    opened := booking.open_book(p_provider_id, p_actor, 'attend', NULL, NULL);
+    answer := opened.answer;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
-    now_at := public.app_now();
-    PERFORM booking.advance_book(p_provider_id, now_at);
     SELECT * INTO held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     ELSIF (p_state, held.state) NOT IN (('arrived', 'booked'), ('fulfilled', 'arrived'), ('no_show', 'booked'))
-        OR (p_state = 'no_show' AND lower(held.during) > now_at)
+        OR (p_state = 'no_show' AND lower(held.during) > opened.now_at)
     THEN
         RETURN booking.describe('wrong_state', held);
     END IF;
     UPDATE booking.booking SET state = p_state
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
-    PERFORM booking.append_event(p_provider_id, now_at, p_state::text, p_booking_id, held.ticket_id, p_actor);
+    PERFORM booking.append_event(p_provider_id, opened.now_at, p_state::text, p_booking_id, held.ticket_id, p_actor);
     RETURN booking.describe(p_state::text, held);
 END $$;

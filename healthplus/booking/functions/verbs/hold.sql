@@ -3,9 +3,9 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id)
 $$;
 
--- The refusal of a hold that the rows justify already, without the lock: ten thousand of these must not stand in line behind
--- 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason: its client may have gone, and
--- only settling tells.
+-- Refuses a hold that the rows rule out already, without the lock, so that ten thousand refusals need not stand in line
+-- behind 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason to refuse: its client
+-- may have gone, which only booking.advance_book finds out.
 CREATE FUNCTION booking.refuse_hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -16,7 +16,7 @@ DECLARE
 BEGIN
     IF EXISTS (
         SELECT FROM booking.booking
-        WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND (state <> 'reserved' OR deadline > now_at)
+        WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND NOT booking.is_due(booking, now_at)
     ) THEN
         why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
         IF why <> 'free' THEN
@@ -35,32 +35,33 @@ CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    opened record;
     now_at timestamptz;
     request text := booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id);
     answer booking.outcome;
     held booking.booking;
-    why text;
     refusal text;
 BEGIN
     answer := booking.refuse_hold(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_actor, p_key);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('no_such_slot', 'no_such_provider');
-    END IF;
-    now_at := public.app_now();
-    answer := booking.find_result(p_provider_id, p_actor, 'hold', p_key, request, now_at);
-    IF answer.code IS NOT NULL THEN
+    opened := booking.open_book(p_provider_id, p_actor, 'hold', p_key, request);
+    now_at := opened.now_at;
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        RETURN booking.refuse('no_such_slot', answer.reason);
+    ELSIF answer.code IS NOT NULL THEN
         RETURN answer;
+    ELSIF NOT booking.may_act(p_actor, p_patient_id) THEN
+        RETURN booking.refuse('not_found');
     END IF;
-    PERFORM booking.advance_book(p_provider_id, now_at);
-
     SELECT seat, during INTO held.seat, held.during
     FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
     IF NOT FOUND THEN
-        why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
-        RETURN booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
+        RETURN booking.refuse_run(
+            p_provider_id, p_clinic_id, p_start, p_slots, now_at,
+            booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at));
     END IF;
     held.booking_id := gen_random_uuid();
     refusal := booking.take_claim(p_patient_id, p_provider_id, held.booking_id, NULL, now_at);

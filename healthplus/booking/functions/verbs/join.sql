@@ -1,5 +1,5 @@
--- The refusal of a wait that could only be in vain: 'slot_full' where all is booked, 'no_such_slot' where there never was any.
-CREATE FUNCTION booking.refuse_wait(
+-- Refuses to queue for what can never be had: 'slot_full' where all is booked, 'no_such_slot' where there are no such slots.
+CREATE FUNCTION booking.refuse_join(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -19,22 +19,46 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
+-- same window still waits, so that the queue stays as it was served.
+CREATE FUNCTION booking.add_ticket(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_ticket_id uuid,
+    p_is_full boolean, p_now timestamptz
+) RETURNS booking.ticket LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    waiter booking.ticket;
+BEGIN
+    UPDATE booking.book
+    SET last_ticket_number = last_ticket_number + 1,
+        -- with the event of this join, the book is as far advanced as before
+        served_version = CASE WHEN p_is_full THEN version + 1 END
+    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
+    INSERT INTO booking.ticket (
+        provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at,
+        present_at, joined_position)
+    SELECT p_provider_id, p_ticket_id, waiter.number, p_patient_id, p_clinic_id, p_window, p_slots, 'waiting',
+        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id)
+    RETURNING * INTO waiter;
+    RETURN waiter;
+END $$;
+
 -- Joins the queue for any run of p_slots within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if
--- something nobody else is owed is free; else 'slot_full', 'no_such_slot', 'claimed'.
+-- something is free that no earlier ticket can use; else 'slot_full', 'no_such_slot', 'claimed'.
 CREATE FUNCTION booking.join_queue(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    opened record;
     now_at timestamptz := public.app_now();
     request text := concat_ws('|', coalesce(p_clinic_id::text, '*'), extract(epoch FROM lower(p_window)),
         extract(epoch FROM upper(p_window)), p_slots, p_patient_id);
     answer booking.outcome;
     waiter booking.ticket;
-    has_twin boolean;
+    is_full boolean;
     refusal text;
 BEGIN
     -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
-    -- anything in the window is merely held, there is mostly something to wait for.
+    -- anything in the window is only held, there is mostly something to wait for.
     IF NOT EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
@@ -43,51 +67,43 @@ BEGIN
     ) THEN
         answer := booking.find_result(p_provider_id, p_actor, 'join', p_key, request, now_at);
         IF answer.code IS NULL THEN
-            answer := booking.refuse_wait(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
+            answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
         END IF;
         RETURN answer;
     END IF;
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('no_such_slot', 'no_such_provider');
-    END IF;
-    now_at := public.app_now();
-    answer := booking.find_result(p_provider_id, p_actor, 'join', p_key, request, now_at);
-    IF answer.code IS NOT NULL THEN
+    opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
+    now_at := opened.now_at;
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        RETURN booking.refuse('no_such_slot', answer.reason);
+    ELSIF answer.code IS NOT NULL THEN
         RETURN answer;
+    ELSIF NOT booking.may_act(p_actor, p_patient_id) THEN
+        RETURN booking.refuse('not_found');
     END IF;
-    has_twin := booking.advance_book(p_provider_id, now_at) AND EXISTS (
+    is_full := opened.is_full AND EXISTS (
         SELECT FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM p_clinic_id
             AND queue_window = p_window AND slots_needed = p_slots);
-    IF NOT has_twin AND NOT EXISTS (
+    IF NOT is_full AND NOT EXISTS (
         SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, now_at, true)
     ) THEN
-        RETURN booking.refuse_wait(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
+        RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
     END IF;
     waiter.ticket_id := gen_random_uuid();
     refusal := booking.take_claim(p_patient_id, p_provider_id, NULL, waiter.ticket_id, now_at);
     IF refusal IS NOT NULL THEN
         RETURN booking.refuse(refusal);
     END IF;
-    UPDATE booking.book
-    SET last_ticket_number = last_ticket_number + 1,
-        -- with the event of this join, what was advanced stays so
-        served_version = CASE WHEN has_twin THEN version + 1 END
-    WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
-    INSERT INTO booking.ticket (
-        provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at, present_at,
-        joined_position)
-    SELECT p_provider_id, waiter.ticket_id, waiter.number, p_patient_id, p_clinic_id, p_window, p_slots, 'waiting',
-        now_at, now_at + booking.wait_time(), now_at, booking.next_position(p_provider_id)
-    RETURNING * INTO waiter;
+    waiter := booking.add_ticket(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, waiter.ticket_id, is_full, now_at);
     answer.version := booking.append_event(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
     answer.code := waiter.state;
     answer.state := waiter.state;
     answer.ticket_id := waiter.ticket_id;
     answer.number := waiter.number;
-    -- What is free now, after settling, is what no earlier ticket can use; where one that wants the same still waits and
-    -- nothing is free at all, there is nothing to look for.
-    IF NOT has_twin AND (booking.make_offer(waiter, now_at) OR p_slots > 1) THEN  -- served, or something may be withheld for it
+    -- What is free in an advanced book is what no earlier ticket can use.
+    IF NOT is_full AND (booking.make_offer(waiter, now_at) OR p_slots > 1) THEN  -- an offer, or a run withheld for it
         PERFORM booking.refresh_availability(p_provider_id, now_at);
         answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     END IF;

@@ -1,4 +1,4 @@
--- Gives a booking back, for release and cancel: whoever waits is served first.
+-- Ends a hold or booking as 'released' or 'cancelled', with what is now due of its money. The caller then serves the queue.
 CREATE FUNCTION booking.end_booking(
     p_held booking.booking, p_state booking.booking_state, p_now timestamptz, p_actor text, p_reason text DEFAULT ''
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
@@ -6,33 +6,29 @@ BEGIN
     UPDATE booking.booking SET state = p_state
     WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id;
     PERFORM booking.append_event(p_held.provider_id, p_now, p_state::text, p_held.booking_id, p_held.ticket_id, p_actor, p_reason);
-    UPDATE payments.payment
-    SET due = CASE state WHEN 'authorised' THEN 'void' WHEN 'captured' THEN 'refund' END::payments.payment_step, at = p_now
-    WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id AND state IN ('authorised', 'captured');
+    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now);
 END $$;
 
--- Gives back a live hold ('released') or a booking that has not started ('cancelled'); else 'expired', 'wrong_state',
--- 'too_late', 'not_found'.
+-- Ends a live hold ('released') or a booking that has not started ('cancelled'), and serves the queue; else 'expired',
+-- 'wrong_state', 'too_late', 'not_found'.
 CREATE FUNCTION booking.release_or_cancel(
-    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text, p_operation text,
+    p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text, p_operation text,
     p_from booking.booking_state, p_to booking.booking_state
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    opened record;
     now_at timestamptz;
     answer booking.outcome;
     held booking.booking;
 BEGIN
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('not_found');
-    END IF;
-    now_at := public.app_now();
-    answer := booking.find_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, now_at);
+    opened := booking.open_book(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text);
+    now_at := opened.now_at;
+    answer := opened.answer;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    PERFORM booking.advance_book(p_provider_id, now_at);
     SELECT * INTO held FROM booking.booking
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking.may_act(p_actor, patient_id);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     ELSIF held.state = 'expired' AND p_from = 'reserved' THEN
@@ -47,16 +43,17 @@ BEGIN
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     held.state := p_to;
     answer := booking.describe(p_to::text, held);
-    PERFORM booking.store_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, answer, now_at) WHERE p_key IS NOT NULL;
+    PERFORM booking.store_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, answer, now_at)
+    WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
 
-CREATE FUNCTION booking.release(p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text)
+CREATE FUNCTION booking.release(p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text)
 RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
-    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_patient_id, p_actor, p_key, 'release', 'reserved', 'released')
+    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_actor, p_key, 'release', 'reserved', 'released')
 $$;
 
-CREATE FUNCTION booking.cancel(p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_actor text, p_key text)
+CREATE FUNCTION booking.cancel(p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text)
 RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
-    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_patient_id, p_actor, p_key, 'cancel', 'booked', 'cancelled')
+    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_actor, p_key, 'cancel', 'booked', 'cancelled')
 $$;

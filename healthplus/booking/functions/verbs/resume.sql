@@ -1,5 +1,5 @@
--- Marks a waiting ticket present again and serves it if it can be: the ticket's state, or 'not_found'.
-CREATE FUNCTION booking.resume(p_provider_id bigint, p_ticket_id uuid, p_patient_id bigint)
+-- Marks a waiting ticket present again and offers it what it can use: the ticket's state, or 'not_found'.
+CREATE FUNCTION booking.resume(p_provider_id bigint, p_ticket_id uuid, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
@@ -9,12 +9,12 @@ BEGIN
         RETURN booking.refuse('not_found');
     END IF;
     now_at := public.app_now();
-    -- What lapsed while nobody looked is settled first: an offer that lapsed unseen must not count as this client's return.
+    -- What is due is expired first: an offer that ran out unseen must not count as this client's return.
     PERFORM booking.expire_due(p_provider_id, now_at);
     SELECT absent INTO was_absent FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     UPDATE booking.ticket SET absent = false, present_at = now_at
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND state = 'waiting'
-        AND (p_patient_id IS NULL OR patient_id = p_patient_id);
+        AND booking.may_act(p_actor, patient_id);
     IF FOUND AND was_absent THEN
         PERFORM booking.append_event(p_provider_id, now_at, 'resumed', NULL, p_ticket_id, 'system');
     END IF;
@@ -22,7 +22,7 @@ BEGIN
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     IF NOT EXISTS (
         SELECT FROM booking.ticket
-        WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND (p_patient_id IS NULL OR patient_id = p_patient_id)
+        WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND booking.may_act(p_actor, patient_id)
     ) THEN
         RETURN booking.refuse('not_found');
     END IF;

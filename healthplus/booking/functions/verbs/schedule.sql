@@ -1,6 +1,6 @@
 -- Changes of schedule are verbs too: under the same lock, each lists the bookings in its way and refuses ('conflict'), unless
--- told to flag them for rebooking. Nothing booked is cancelled silently. Holds in the way are released; an offer in the way
--- goes back to its place in the queue.
+-- told to flag them for rebooking. Nothing booked is cancelled silently. Holds in the way are released; a ticket whose offer
+-- is in the way waits again under its number.
 
 -- Bookings still to come that no shift has room for, or that lie in a leave.
 CREATE FUNCTION booking.out_of_schedule(p_provider_id bigint, p_now timestamptz)
@@ -20,8 +20,8 @@ RETURNS SETOF booking.booking LANGUAGE sql STABLE AS $$
     ORDER BY during, seat
 $$;
 
--- After a change of schedule: answers 'conflict' (the caller's change is then undone by the exception it raises) or clears
--- the way, settles and answers 'changed'.
+-- After a change of schedule: raises HP001 when bookings are in the way, which undoes the caller's change; else clears the
+-- way, advances the book and answers 'changed'.
 CREATE FUNCTION booking.rearrange(p_provider_id bigint, p_flag boolean, p_now timestamptz, p_actor text, p_kind text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -70,14 +70,15 @@ END $$;
 CREATE FUNCTION booking.change_shift(p_shift schedule.shift, p_remove boolean, p_flag boolean, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    now_at timestamptz;
+    opened record;
+    answer booking.outcome;
     details text;
 BEGIN
-    IF NOT booking.lock_book(p_shift.provider_id) THEN
-        RETURN booking.refuse('not_found');
+    opened := booking.open_book(p_shift.provider_id, p_actor, 'change_shift', NULL, NULL);
+    answer := opened.answer;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
-    now_at := public.app_now();
-    PERFORM booking.advance_book(p_shift.provider_id, now_at);
     IF p_remove THEN
         DELETE FROM schedule.shift WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
     ELSIF p_shift.shift_id IS NULL THEN
@@ -99,7 +100,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
     END IF;
-    RETURN booking.rearrange(p_shift.provider_id, p_flag, now_at, p_actor, 'shift_changed');
+    RETURN booking.rearrange(p_shift.provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
 EXCEPTION
     WHEN exclusion_violation THEN
         RETURN booking.refuse('shift_overlap');
@@ -115,14 +116,15 @@ CREATE FUNCTION booking.change_leave(
     p_provider_id bigint, p_leave_id uuid, p_clinic_id bigint, p_during tstzrange, p_reason text, p_flag boolean, p_actor text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    now_at timestamptz;
+    opened record;
+    answer booking.outcome;
     details text;
 BEGIN
-    IF NOT booking.lock_book(p_provider_id) THEN
-        RETURN booking.refuse('not_found');
+    opened := booking.open_book(p_provider_id, p_actor, 'change_leave', NULL, NULL);
+    answer := opened.answer;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
-    now_at := public.app_now();
-    PERFORM booking.advance_book(p_provider_id, now_at);
     IF p_leave_id IS NULL THEN
         IF p_clinic_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
@@ -137,7 +139,7 @@ BEGIN
             RETURN booking.refuse('not_found');
         END IF;
     END IF;
-    RETURN booking.rearrange(p_provider_id, p_flag, now_at, p_actor, 'leave_changed');
+    RETURN booking.rearrange(p_provider_id, p_flag, opened.now_at, p_actor, 'leave_changed');
 EXCEPTION
     WHEN check_violation THEN
         RETURN booking.refuse('invalid');

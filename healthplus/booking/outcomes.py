@@ -1,0 +1,162 @@
+"""What the booking verbs answer, as types: for each verb, what it did or the codes with which it refuses.
+
+The database answers one row, booking.outcome. Its code decides which of the classes here it becomes, so a branch on
+`outcome.code` narrows the type, and a code that is misspelt or forgotten is a type error.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from healthplus.database import Record
+
+Code = TypeVar("Code", bound=str)
+
+
+class BookingChanged(msgspec.Struct, Generic[Code], frozen=True):
+    """A hold or booking as a verb left it. `deadline` is the server's, while it is held; `version` is the book's.
+
+    For an accepted offer, `number` is the ticket's and `state` the ticket's state.
+    """
+
+    code: Code
+    booking_id: UUID
+    state: str
+    clinic_id: int
+    starts_at: datetime
+    ends_at: datetime
+    fee_minor: int
+    funding: str
+    version: int
+    deadline: datetime | None = None
+    ticket_id: UUID | None = None
+    number: int | None = None
+
+
+class TicketChanged(msgspec.Struct, Generic[Code], frozen=True):
+    """A ticket as a verb left it, with the offer made for it, if any: `booking_id` and what follows."""
+
+    code: Code
+    ticket_id: UUID
+    number: int
+    state: str
+    version: int
+    booking_id: UUID | None = None
+    clinic_id: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    deadline: datetime | None = None
+    fee_minor: int | None = None
+    funding: str | None = None
+
+
+class Done(msgspec.Struct, Generic[Code], frozen=True):
+    """A change of a book that is not about one booking; `conflicts` are those that were flagged for rebooking."""
+
+    code: Code
+    version: int | None = None
+    conflicts: list[UUID] | None = None
+
+
+class Refused(msgspec.Struct, Generic[Code], frozen=True):
+    """Why a verb changed nothing, and as far as it applies what stands in the way.
+
+    `reason` tells causes of one code apart. `can_wait`: joining the queue makes sense. `alternatives`: starts that are
+    free near by, nearest first. `conflicts`: bookings in the way of a change of schedule.
+    """
+
+    code: Code
+    reason: str | None = None
+    booking_id: UUID | None = None
+    ticket_id: UUID | None = None
+    number: int | None = None
+    state: str | None = None
+    clinic_id: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    deadline: datetime | None = None
+    fee_minor: int | None = None
+    funding: str | None = None
+    version: int | None = None
+    can_wait: bool | None = None
+    alternatives: list[datetime] | None = None
+    conflicts: list[UUID] | None = None
+
+
+COLUMNS = Refused.__struct_fields__
+"""Those of booking.outcome; naming them lets a newer database have more."""
+
+# What more than one verb refuses with.
+SlotCode: TypeAlias = Literal["slot_full", "slot_held", "no_such_slot"]
+OwnCode: TypeAlias = Literal["not_found", "wrong_state", "key_reused"]
+
+Held: TypeAlias = BookingChanged[Literal["reserved"]]
+HoldRefused: TypeAlias = Refused[SlotCode | Literal["claimed", "lapses", "not_found", "key_reused"]]
+Booked: TypeAlias = BookingChanged[Literal["booked"]]
+ConfirmRefused: TypeAlias = Refused[OwnCode | Literal["expired", "payment_required"]]
+Released: TypeAlias = BookingChanged[Literal["released"]]
+ReleaseRefused: TypeAlias = Refused[OwnCode | Literal["expired"]]
+Cancelled: TypeAlias = BookingChanged[Literal["cancelled"]]
+CancelRefused: TypeAlias = Refused[OwnCode | Literal["too_late"]]
+Moved: TypeAlias = BookingChanged[Literal["moved"]]
+MoveRefused: TypeAlias = Refused[OwnCode | SlotCode | Literal["expired", "too_late"]]
+Named: TypeAlias = BookingChanged[Literal["named"]]
+NameRefused: TypeAlias = Refused[Literal["not_found", "wrong_state"]]
+Joined: TypeAlias = TicketChanged[Literal["waiting", "offered"]]
+JoinRefused: TypeAlias = Refused[Literal["slot_full", "no_such_slot", "claimed", "not_found", "key_reused"]]
+Accepted: TypeAlias = BookingChanged[Literal["accepted"]]
+AcceptRefused: TypeAlias = Refused[OwnCode | SlotCode | Literal["offer_over", "claimed"]]
+Left: TypeAlias = TicketChanged[Literal["left"]]
+LeaveRefused: TypeAlias = Refused[OwnCode]
+TicketState: TypeAlias = Literal["waiting", "offered", "accepted", "lapsed", "left", "timed_out", "full"]
+Resumed: TypeAlias = TicketChanged[TicketState]
+Advanced: TypeAlias = Done[Literal["advanced"]]
+Attendance: TypeAlias = Literal["arrived", "fulfilled", "no_show"]
+Attended: TypeAlias = BookingChanged[Attendance]
+AttendRefused: TypeAlias = Refused[Literal["not_found", "wrong_state"]]
+ScheduleChanged: TypeAlias = Done[Literal["changed"]]
+ScheduleRefused: TypeAlias = Refused[Literal["conflict", "shift_overlap", "invalid", "not_found"]]
+
+RefusalCode: TypeAlias = (
+    OwnCode
+    | SlotCode
+    | Literal["claimed", "lapses", "expired", "payment_required", "too_late", "offer_over"]
+    | Literal["busy", "conflict", "shift_overlap", "invalid"]
+)
+"""Every code that means that nothing was changed."""
+
+Outcome: TypeAlias = BookingChanged[Any] | TicketChanged[Any] | Done[Any] | Refused[Any]
+
+STATUS_TEXTS = {
+    "reserved": "Appointment Successful",
+    "booked": "Appointment Successful",
+    "slot_full": "Appointment Failed – Slot Full",
+    "slot_held": "Appointment Failed – Retry, as other users are holding reserved slots",
+}
+"""The brief's three answers to the letter (its section 5), by an outcome's code."""
+
+_BOOKING = frozenset(
+    ("reserved", "booked", "released", "cancelled", "moved", "named", "accepted", "arrived", "fulfilled", "no_show")
+)
+_TICKET = frozenset(("waiting", "offered", "left", "lapsed", "timed_out", "full"))
+_DONE = frozenset(("advanced", "changed"))
+
+_booking_fields = itemgetter(*BookingChanged.__struct_fields__)
+_ticket_fields = itemgetter(*TicketChanged.__struct_fields__)
+
+
+def outcome_of(row: Record) -> Outcome:
+    """Return what a row of booking.outcome says. Its code is never empty."""
+    code = row["code"]
+    if code in _BOOKING:
+        return BookingChanged(*_booking_fields(row))
+    if code in _TICKET:
+        return TicketChanged(*_ticket_fields(row))
+    if code in _DONE:
+        return Done(code, row["version"], row["conflicts"])
+    return Refused(*row)
