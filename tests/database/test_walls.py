@@ -1,7 +1,6 @@
-"""The layers of pyproject.toml hold in SQL, too: functions and named queries use what lies at or below them, and write
-only their own area's tables.
+"""The layers of pyproject.toml hold in SQL, too: an area uses what lies below it and writes only its own tables.
 
-What a function uses is read from the catalogue: names with a schema in its body that are a table, view, type or function.
+What a function uses is read from the catalogue: names with a schema in its body that are a table, type or function.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ WRITES = {
 }
 
 _CATALOGUE = """
-SELECT nspname AS schema, relname AS name, NULL AS body FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid
+SELECT nspname AS schema, relname AS name, NULL AS body
+FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid
 WHERE relkind IN ('r', 'v', 'm', 'S', 'c')
 UNION ALL
 SELECT nspname, typname, NULL FROM pg_type JOIN pg_namespace ON typnamespace = pg_namespace.oid
@@ -59,10 +59,6 @@ def named_queries() -> Iterator[Text]:
         if "functions" not in path.parts and "migrations" not in path.parts:
             area = path.relative_to(PACKAGE).parts[0]
             yield from (Text(area, f"{path.name}: {name}", sql) for name, sql in load(path).items())
-
-
-def uncommented(sql: str) -> str:
-    return re.sub(r"--.*", "", sql)
 
 
 class Walls:
