@@ -26,12 +26,10 @@ async def plan_of(db: Database, sql: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("sql", "index"), [(DUE, "booking_provider_deadline"), (DUE_ANYWHERE, "booking_deadline")], ids=["one", "all"]
-)
-async def test_what_is_due_is_found_by_the_index_of_deadlines(db: Database, sql: str, index: str) -> None:
+@pytest.mark.parametrize("sql", [DUE, DUE_ANYWHERE], ids=["of one provider", "of all"])
+async def test_what_is_due_is_found_by_an_index_of_deadlines(db: Database, sql: str) -> None:
     plan = await plan_of(db, sql)
-    assert f"using {index} " in plan
+    assert re.search(r"using booking_(provider_)?deadline ", plan)
     assert "is_due" not in plan
 
 
