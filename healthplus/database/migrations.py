@@ -19,7 +19,7 @@ from healthplus.errors import MigrationConflict
 
 # Two ints: the one-bigint lock space belongs to the booking verbs.
 _LOCK = (18, 1)
-_AREAS = ("database", "directory", "schedule", "accounts", "notices", "booking", "payments", "search", "reviews")
+_AREAS = ("database", "directory", "schedule", "accounts", "booking", "notices", "payments", "search", "reviews")
 _BOOKING = (
     *(f"core/{name}" for name in ("figures", "outcome", "lock", "events", "idempotency", "claims")),
     *("availability", "chart", "scarce_days", "queue"),

@@ -156,6 +156,8 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
 
 
 async def _store_book(tx: Transaction, book: BookMaker) -> None:
+    # Before the bookings: an event of a booking that is not there yet makes no notice, and nobody should get one.
+    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "booking.booking",
         [
@@ -174,7 +176,6 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
         ],
         book.bookings,
     )
-    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "payments.payment",
         ["provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"],

@@ -43,8 +43,7 @@ BEGIN
     RETURN link;
 END $$;
 
--- Appends an event, notes down what the patient is to be told of it, and gives the book's new version. What happens to a
--- ticket itself goes into the queue's chain, too.
+-- Appends an event and returns the book's new version. What happens to a ticket itself goes into the queue's chain, too.
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
@@ -63,8 +62,5 @@ BEGIN
     INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
     SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
     RETURNING seq INTO STRICT new_version;
-    IF p_kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking') THEN
-        PERFORM notices.add(p_provider_id, p_booking_id, p_ticket_id, p_kind, p_now);
-    END IF;
     RETURN new_version;
 END $$;
