@@ -1,4 +1,4 @@
-"""The only package that knows the driver."""
+"""The database: the only package that imports the driver."""
 
 from asyncpg import PostgresError, Range
 
