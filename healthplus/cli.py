@@ -1,4 +1,4 @@
-"""The command line. Other modules define their click commands; each is added to `main` here."""
+"""The command line. The areas define their own click commands, which are added to `main` here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from healthplus.directory.import_report import import_command
 from healthplus.errors import Conflict, HealthPlusError
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
-from healthplus.ops.demo_hints import demo_hints
+from healthplus.ops.demo_guide import demo_guide
 from healthplus.payments.gateways.sandbox_process import running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
@@ -107,11 +107,11 @@ def demo(settings: Settings, port: int | None) -> None:
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
-            return await demo_hints(
+            return await demo_guide(
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
-    _demand_free(settings.host, settings.port)
+    _require_free_port(settings.host, settings.port)
     with running_database(settings) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
@@ -124,7 +124,7 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
         terminate = worker.terminate
 
         def drain_and_terminate() -> None:
-            # A process that ends finishes its requests first: those that wait for news must be told to ask elsewhere.
+            # A process that ends finishes its requests first. So long polls must be answered now; they go on elsewhere.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.inner.pid, DRAIN_SIGNAL)
             terminate()
@@ -133,21 +133,24 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
         return worker
 
     def _respawn_workers(self, *args: Any, **options: Any) -> None:
-        time.sleep(_RESPAWN_SECONDS)  # what cannot start at all must not be tried without pause
+        time.sleep(_RESPAWN_SECONDS)  # a process that cannot start must not be started again without a pause
         super()._respawn_workers(*args, **options)
         # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
         self.respawned_wrks.clear()
 
 
 def run_app(settings: Settings) -> None:
-    """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish what they are answering."""
-    _demand_free(settings.host, settings.port)
+    """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
+
+    Raises Conflict when the port is in use.
+    """
+    _require_free_port(settings.host, settings.port)
     with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
         _run_processes(complete)
 
 
 def _run_processes(settings: Settings) -> None:
-    # App processes are started anew, not forked: they read their settings from the environment.
+    # App processes are spawned, not forked: they read their settings from the environment.
     os.environ.update(with_secret_key(settings).as_environment())
     _Supervisor(
         "healthplus.web.app:create_app",
@@ -158,7 +161,7 @@ def _run_processes(settings: Settings) -> None:
         port=settings.port,
         workers=settings.processes,
         websockets=False,
-        # A waiting patient is a request under way for up to 25 s; granian's own limit is some hundreds.
+        # Each waiting patient is a request that lasts up to 25 s; granian's own limit is some hundreds.
         backlog=_WAITING_MAX,
         backpressure=_WAITING_MAX,
         respawn_failed_workers=True,
@@ -166,8 +169,8 @@ def _run_processes(settings: Settings) -> None:
     ).serve()
 
 
-def _demand_free(host: str, port: int) -> None:
-    # App processes share their port; without this, two products would share one too.
+def _require_free_port(host: str, port: int) -> None:
+    # App processes share their port; without this check, two running products would share one too.
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -190,7 +193,7 @@ for command in (
 ):
     main.add_command(command)
 
-# Packages that stand beside the product and may not be installed with it.
+# Packages beside the product, which may not be installed with it.
 for package, name in (("healthplus_bench", "bench_group"), ("healthplus_sandbox", "sandbox_bank_command")):
     if find_spec(package) is not None:
         main.add_command(getattr(import_module(f"{package}.commands"), name))

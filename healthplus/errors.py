@@ -1,7 +1,7 @@
-"""Every error the product raises on purpose, in one tree.
+"""All errors that the product raises on purpose, in one tree.
 
-The docstring of a class is its default message; `code` names it in an API answer, `status` is its HTTP status. One
-handler in the web layer turns any of them into a problem document (RFC 9457), one in the command line into one line.
+The docstring of a class is its default message; `code` is its name in an API answer, `status` its HTTP status. One
+handler in the web layer turns them into problem documents (RFC 9457), one in the command line into one line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class HealthPlusError(Exception):
     status: ClassVar[int] = 500
 
     def __init__(self, detail: str | None = None, **members: object) -> None:
-        """Take what is particular to this case: a sentence, and extra members for the problem document."""
+        """Make an error with a message of its own, if any, and extra members for the problem document."""
         self.title = inspect.cleandoc(type(self).__doc__ or "")
         self.detail = detail or self.title
         self.members = members
@@ -80,7 +80,7 @@ class Gone(HealthPlusError):
     status = 410
 
 
-# What the booking verbs refuse with: `code` is their outcome's own.
+# Refusals of the booking verbs: `code` is that of their outcome.
 
 
 class SlotFull(Conflict):

@@ -15,8 +15,8 @@ _VARIABLES = {"database_url": "DATABASE_URL", "data_folder": "HEALTHPLUS_DATA"}
 
 
 def _default_data_folder() -> Path:
-    # As root the server runs under another account, which often cannot enter the folder the product was started in
-    # (/root, say); /var/lib can always be entered. The name keeps two checkouts apart.
+    # Started by root, the server runs under another account, which often cannot enter the current folder (/root, say);
+    # it can always enter /var/lib. The name differs between two checkouts.
     if os.geteuid() == 0:
         return Path("/var/lib/healthplus", str(Path.cwd()).strip("/").replace("/", "-") or "root")
     return Path("healthplus-data").absolute()
@@ -26,17 +26,17 @@ def _default_data_folder() -> Path:
 class Settings:
     """Each field is read from HEALTHPLUS_<NAME>, except DATABASE_URL and HEALTHPLUS_DATA.
 
-    Without `database_url` an embedded server is run on `data_folder`.
-    `processes` are app processes; each keeps between `pool_size_min` and `pool_size_max` database connections.
+    Without `database_url` an embedded server runs on `data_folder`.
+    `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
-    `secret_key` is what codes and sign-ins are made with; all machines must share it, and one is made in `data_folder`
-    where none is given. `phone_region` is where numbers without a country code are. `sms_codes_per_day` is what may be
-    spent on sign-in codes. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
-    `sandbox_bank_port` is where the sandbox of payments listens (0: wherever there is room), `payment_webhook_secret`
-    what a gateway signs its webhooks with.
-    `public_url` is where people find the product. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
-    `dlt_entity_id` and `dlt_templates` are what India's register of senders knows the product and its texts by.
-    `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the address that mail comes from.
+    `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
+    kept in `data_folder`. `phone_region` is the country of numbers without a country code. `sms_codes_per_day` limits
+    the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
+    `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what a
+    gateway signs its webhooks with.
+    `public_url` is the product's public address. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
+    `dlt_entity_id` and `dlt_templates` identify the product and its texts in India's register of senders.
+    `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
     """
 
     database_url: str | None
@@ -46,7 +46,7 @@ class Settings:
     processes: int = 2
     pool_size_min: int = 2
     pool_size_max: int = 10
-    # Off unless asked for: a stand-in shows sign-in codes to whoever looks.
+    # Off by default: a stand-in shows sign-in codes to everybody.
     sandbox_payments: bool = False
     sandbox_notices: bool = False
     sandbox_bank_port: int = 0
@@ -56,7 +56,7 @@ class Settings:
     phone_region: str = "IN"
     sms_codes_per_day: int = 2000
     trusted_proxies: str = ""
-    # What may hold a password is not shown.
+    # Settings that may contain a password are not shown.
     sms_url: str | None = field(default=None, repr=False)
     sms_token: str | None = field(default=None, repr=False)
     sms_sender: str | None = None
@@ -67,7 +67,7 @@ class Settings:
 
     @property
     def site_url(self) -> str:
-        """Where people find the product, as it is written in messages; without a slash at its end."""
+        """Return the product's address as it is written in messages, without a slash at its end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @classmethod
@@ -84,7 +84,7 @@ class Settings:
         return cls(**values)  # type: ignore[arg-type]
 
     def as_environment(self) -> dict[str, str]:
-        """Give the variables from which another process reads these same settings."""
+        """Return the variables from which another process reads these same settings."""
         return {_variable(f.name): _format(getattr(self, f.name)) for f in fields(self)}
 
 

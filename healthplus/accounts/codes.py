@@ -1,4 +1,4 @@
-"""Signing in by a code sent to one's phone. The limits, and the arithmetic of guessing, are in functions/codes.sql."""
+"""Signing in by a code that is sent to the patient's phone. The limits, and the reasons, are in functions/codes.sql."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 FORGET_EVERY_SECONDS = 60.0
 _FORGET = ("forget_numbers", "forget_challenges", "forget_keys", "forget_sessions", "forget_developer_key_uses")
 _RANGE_DIGITS = 4
-"""The last digits of a number, in which the numbers of one range differ."""
+"""How many last digits the numbers of one range differ in."""
 
 _FULL = {
     "number": "Another code can be sent to this number in {wait}; one sent before may still be on its way.",
@@ -47,7 +47,10 @@ _FULL = {
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A code under way. `code` is None when this request came before: nothing is sent again."""
+    """A code to be sent to `phone`. `code` is None when the request is a repeat: nothing is sent again.
+
+    `expires_in` and `resend_in` are seconds: until the code expires, and until another may be requested.
+    """
 
     challenge_id: UUID
     phone: str
@@ -60,7 +63,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Codes:
-    """Makes codes and compares them. Neither code nor number is ever in an error's text."""
+    """Makes codes and checks them. No error's text has a code or a number in it."""
 
     def __init__(self, database: Database, secret: Secret, settings: Settings) -> None:
         if settings.sms_codes_per_day < 1:
@@ -69,20 +72,21 @@ class Codes:
         self._secret = secret
         self._region = settings.phone_region
         self._per_day = settings.sms_codes_per_day
-        # The database takes these calls one at a time: a flood of them must queue here, and not hold every connection.
-        self._turn = asyncio.Lock()
+        # The database takes these calls one at a time. A flood of them must wait here, not hold every connection.
+        self._one_at_a_time = asyncio.Lock()
 
     async def request(self, phone: str, consent_version: str, address: str, key: str) -> Sent:
-        """Make a code to be sent to a number, as its owner wrote it; `address` is whence this is asked.
+        """Make a code to be sent to a number, which may be written in any usual way.
 
-        Raises PhoneRefused, ConsentOutdated, TooManyCodes and KeyReused.
+        `address` is where the request comes from, `key` its idempotency key. Raises PhoneRefused, ConsentOutdated,
+        TooManyCodes and KeyReused.
         """
         phone = phone_number(phone, self._region)
         if consent_version != CURRENT.version:
             raise ConsentOutdated
         challenge_id, code = uuid4(), f"{secrets.randbelow(10**6):06}"
         mac = self._secret.mac
-        async with self._turn:
+        async with self._one_at_a_time:
             row = await self._database.fetch_row(
                 queries.request_code,
                 challenge_id,
@@ -105,15 +109,16 @@ class Codes:
         return Sent(row["challenge_id"], phone, code if is_new else None, row["expires_in"], row["resend_in"])
 
     async def verify(self, challenge_id: UUID, code: str, key: str, agent: str) -> tuple[int, str]:
-        """Give the patient whose number it is, and a token that lets them in; the same ones when repeated under `key`.
+        """Check a code; return the patient whose number it was sent to, and a token that signs them in.
 
-        Raises BadInput, NotFound, WrongCode, CodeOver, TooManyCodes and KeyReused.
+        A repeat with the same `key` returns the same ones. `agent` names the patient's device. Raises BadInput,
+        NotFound, WrongCode, CodeOver, TooManyCodes and KeyReused.
         """
         code = re.sub(r"[\s-]", "", code)
         if not re.fullmatch(r"[0-9]{6}", code):
             raise BadInput("code: a code is six digits, as in the text message.")
         key_hash = self._secret.mac("key", key)
-        async with self._turn:
+        async with self._one_at_a_time:
             tried = await self._database.fetch_row(queries.try_code, challenge_id, key_hash)
         assert tried is not None
         is_repeat = tried["outcome"] == "repeated"
@@ -123,7 +128,7 @@ class Codes:
             if is_repeat:
                 raise KeyReused
             raise _wrong(tried["tries_left"])
-        # Not at random: whoever repeats the request is given it again, although only its hash is kept.
+        # Not at random: a repeat of the request must return the same token, although only its hash is kept.
         digest = self._secret.mac("token", str(challenge_id), code, key)
         token = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if not is_repeat:
@@ -142,7 +147,7 @@ class Codes:
         return self._secret.mac("code", str(challenge_id), code)
 
     async def run(self) -> None:
-        """Forget what is over, until cancelled: numbers, codes that no limit counts any more, sessions, keys."""
+        """Call `forget` now and then, until cancelled."""
         while True:
             try:
                 await self.forget()
@@ -151,6 +156,7 @@ class Codes:
             await asyncio.sleep(FORGET_EVERY_SECONDS)
 
     async def forget(self) -> None:
+        """Delete what is over: numbers, codes that no limit counts any more, sessions, idempotency keys, key uses."""
         for query in _FORGET:
             await self._database.execute(queries[query])
 
@@ -167,7 +173,7 @@ def _refusal(tried: Record) -> HealthPlusError:
             return _too_many("guesses", tried["retry_after"])
         case "spent":
             return CodeOver("Too many wrong codes were given; ask for a new one.", reason="spent")
-        case _:
+        case _:  # over
             return CodeOver()
 
 

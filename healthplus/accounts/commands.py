@@ -1,4 +1,4 @@
-"""Commands that register developers and show what they use."""
+"""Commands that register developers and show how much they use the API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def add_key_command(
 ) -> None:
     """Register a developer, and print the key to give them; it cannot be shown again."""
     expires_in = None if expires_days is None else timedelta(days=expires_days)
-    key_id, key = _ask(settings, lambda database: add_key(database, name, scopes, per_minute, per_day, expires_in))
+    key_id, key = _with_database(
+        settings, lambda database: add_key(database, name, scopes, per_minute, per_day, expires_in)
+    )
     click.echo(f"Key {key_id}\n{key}")
 
 
@@ -51,7 +53,7 @@ def add_key_command(
 @click.pass_obj
 def list_keys_command(settings: Settings) -> None:
     """List the keys, with their quotas and how many requests were made with each; days are those of UTC."""
-    for row in _ask(settings, list_keys):
+    for row in _with_database(settings, list_keys):
         used = f", last used {row['used_at']:%Y-%m-%d %H:%M} UTC" if row["used_at"] else ""
         click.echo(
             f"{row['key_id']} {row['name']}: {' and '.join(row['scopes'])}, {row['per_minute']} a minute, "
@@ -65,7 +67,7 @@ def list_keys_command(settings: Settings) -> None:
 @click.pass_obj
 def revoke_key_command(settings: Settings, key_id: int) -> None:
     """End a key, at once and for good; `key list` shows the ids."""
-    name = _ask(settings, lambda database: revoke_key(database, key_id))
+    name = _with_database(settings, lambda database: revoke_key(database, key_id))
     click.echo(f"The key of {name} is revoked.")
 
 
@@ -77,10 +79,10 @@ def _state(row: Record) -> str:
     return "good until revoked"
 
 
-def _ask(settings: Settings, ask: Callable[[Database], Awaitable[T]]) -> T:
+def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     async def run(dsn: str) -> T:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await ask(database)
+            return await work(database)
 
     with running_database(settings) as dsn:
         return asyncio.run(run(dsn))

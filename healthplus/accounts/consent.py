@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Consent(NamedTuple):
-    """`version` names the text for good: a new text gets a new version, and those agreed to before are kept here."""
+    """A text that patients agree to. A new text gets a new `version`; the texts agreed to before stay in CONSENTS."""
 
     version: str
     purpose: str

@@ -1,4 +1,4 @@
-"""Developers' keys: who may call the API from a program, for what, and how often."""
+"""Developers' keys: which program may call the API, for what, and how often."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Scope: TypeAlias = Literal["search", "book"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PER_MINUTE, PER_DAY = 60, 5000
-"""The quotas of a key for which none are given: a request a second, for a program that is not busy all day."""
+"""The default quotas of a key: a request a second, for a program that is not busy all day."""
 
 _NAME_LENGTH_MAX = 200
 _KEY = re.compile(r"hp_[A-Za-z0-9_-]{43}")
-"""256 random bits; the prefix lets people, and programs that look for leaked secrets, see what it is."""
+"""256 random bits; the prefix lets people, and programs that search for leaked secrets, recognise a key."""
 
 _REFUSALS = {
     "unknown": "This developer key is not known; look at how it was copied.",
@@ -32,7 +32,10 @@ _REFUSALS = {
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """`left` of `limit` requests may yet be made in a window of `window_seconds`, which ends in `ends_in` seconds."""
+    """How much a key may be used: `left` of `limit` requests remain in a window of `window_seconds`.
+
+    The window ends in `ends_in` seconds.
+    """
 
     name: str
     limit: int
@@ -42,7 +45,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class KeyUse(msgspec.Struct, frozen=True):
-    """A request made with a key. Unless `counted`, the key's quota is used up, and it must be refused."""
+    """A request made with a key. If it is not `counted`, a quota is used up and the request must be refused."""
 
     key_id: int
     counted: bool
@@ -50,10 +53,10 @@ class KeyUse(msgspec.Struct, frozen=True):
 
 
 async def use_key(database: Database, key: str, scope: Scope) -> KeyUse:
-    """Count a request for what `scope` names, made with a key, and say what is left of its quotas.
+    """Count a request made with a key, for what `scope` names, and return what is left of its quotas.
 
-    Nothing is remembered between requests: a key that was revoked anywhere is of no use from then on.
-    Raises UnknownDeveloperKey and OutOfScope, and then counts nothing.
+    Nothing is cached between requests, so that a key is refused as soon as it is revoked. Raises UnknownDeveloperKey
+    and OutOfScope; the request is then not counted.
     """
     if not _KEY.fullmatch(key):
         raise UnknownDeveloperKey(_REFUSALS["unknown"])
@@ -80,7 +83,7 @@ async def add_key(
     per_day: int = PER_DAY,
     expires_in: timedelta | None = None,
 ) -> tuple[int, str]:
-    """Register a developer; give the id and the key, which is kept only as a hash and cannot be shown again.
+    """Register a developer; return the key's id and the key, of which only a hash is kept.
 
     Raises BadInput.
     """
@@ -101,12 +104,12 @@ async def add_key(
 
 
 async def list_keys(database: Database) -> list[Record]:
-    """Give every key with how often it was used: today (in UTC), and in the last 7 and 30 days, today among them."""
+    """Return every key with how often it was used: today (in UTC), and in the last 7 and 30 days including today."""
     return await database.fetch(queries.developer_keys)
 
 
 async def revoke_key(database: Database, key_id: int) -> str:
-    """Let a key in no more, anywhere; give its developer's name. Raises NotFound."""
+    """Revoke a key, at once and everywhere; return its developer's name. Raises NotFound."""
     name: str | None = await database.fetch_value(queries.revoke_developer_key, key_id)
     if name is None:
         raise NotFound(f"There is no key {key_id}, or it was revoked before; `healthplus key list` shows them.")

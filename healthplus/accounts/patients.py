@@ -1,4 +1,4 @@
-"""Patients: who they are, where they are signed in, what they agreed to."""
+"""Patients: their profiles, the sessions they are signed in with, and their consents."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from healthplus.errors import BadInput, Conflict, KeyReused, NotFound
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
 _JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
-"""Invisible, and needed to write names in several Indian scripts."""
+"""Invisible characters that are needed to write names in several Indian scripts."""
 
 
 async def add_patient(
     database: Database, name: str, phone: str | None = None, region: str | None = None
 ) -> tuple[int, str]:
-    """Add a patient; give their id and a token, which is kept only as a hash and cannot be shown again.
+    """Add a patient; return their id and a token, of which only a hash is kept.
 
-    Whoever later signs in by a code sent to `phone` is this patient. It may be a landline, to be called at; without a
-    country code it is the region's own. Raises BadInput, or Conflict when another patient has that number.
+    Later sign-ins by a code sent to `phone` are this patient's. It may be a landline, on which the clinic can call
+    them; a number without a country code is one of `region`. Raises BadInput, or Conflict when another patient has it.
     """
     name = checked_name(name)
     takes_sms = True
@@ -41,7 +41,7 @@ async def add_patient(
 
 
 def checked_name(name: str) -> str:
-    """Give a person's name as it is kept. Raises BadInput."""
+    """Return a person's name as it is kept. Raises BadInput."""
     name = name.strip()
     if not (0 < len(name) <= _NAME_LENGTH_MAX and name.translate(_JOINERS).isprintable()):
         raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
@@ -56,7 +56,7 @@ def _checked_email(email: str) -> str:
 
 
 class Patients:
-    """What patients see and change of themselves."""
+    """What patients can see and change of their own data."""
 
     def __init__(self, database: Database, secret: Secret, tokens: KnownTokens) -> None:
         self._database = database
@@ -64,13 +64,13 @@ class Patients:
         self._tokens = tokens
 
     async def profile(self, patient_id: int) -> Record:
-        """Give name, phone and email."""
+        """Return name, phone and email."""
         row = await self._database.fetch_row(queries.profile, patient_id)
         assert row is not None
         return row
 
     async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> Record:
-        """Change name or email; give the profile. Raises BadInput and KeyReused."""
+        """Change name or email; return the new profile. Raises BadInput and KeyReused."""
         if (name := changes.get("name")) is not None:
             changes["name"] = checked_name(name)
         if (email := changes.get("email")) is not None:
@@ -81,13 +81,13 @@ class Patients:
                 await transaction.execute(queries.change_profile, patient_id, *given)
         return await self.profile(patient_id)
 
-    async def phone_mac(self, patient_id: int, asked: Database | Transaction | None = None) -> bytes | None:
-        """Give what stands for the patient's number wherever requests are counted."""
-        row = await (asked or self._database).fetch_row(queries.profile, patient_id)
+    async def phone_mac(self, patient_id: int, transaction: Transaction | None = None) -> bytes | None:
+        """Return what stands for the patient's number where requests are counted; None if they have no number."""
+        row = await (transaction or self._database).fetch_row(queries.profile, patient_id)
         return None if row is None or row["phone"] is None else self._secret.mac("phone", row["phone"])
 
     async def sessions(self, patient_id: int, token: str) -> list[Record]:
-        """Give where the patient is signed in; `is_this` where `token` is the session's own."""
+        """Return the patient's sessions; `is_this` marks the one whose token is `token`."""
         return await self._database.fetch(queries.sessions, patient_id, hash_token(token))
 
     async def end_session(self, patient_id: int, session_id: UUID, key: str) -> None:
@@ -100,7 +100,7 @@ class Patients:
         self._tokens.forget(patient_id)
 
     async def end_session_of(self, patient_id: int, token: str) -> None:
-        """Sign out whoever has this token."""
+        """End the session with this token, which is the patient's."""
         await self._database.execute(queries.end_session_of_token, hash_token(token))
         self._tokens.forget(patient_id)
 
@@ -110,25 +110,25 @@ class Patients:
         self._tokens.forget(patient_id)
 
     async def consents(self, patient_id: int) -> list[Record]:
-        """Give what the patient agreed to, latest first."""
+        """Return the patient's consents, latest first."""
         return await self._database.fetch(queries.consents, patient_id)
 
     async def withdraw_consents(self, patient_id: int) -> None:
         """End every consent and every session: signing in again asks for consent again."""
         async with self._database.transaction() as transaction:
-            # Or a code asked for before would agree anew. Signing in locks the challenge first, too.
+            # Otherwise a code that was requested before would consent again. Signing in locks the challenge first, too.
             if (mac := await self.phone_mac(patient_id, transaction)) is not None:
                 await transaction.execute(queries.end_challenges, mac)
-            # Or a sign-in under way would leave a session without a consent.
+            # Otherwise a sign-in under way would leave a session without a consent.
             await transaction.execute(queries.lock_patient, patient_id)
             await transaction.execute(queries.withdraw_consents, patient_id)
             await transaction.execute(queries.end_sessions, patient_id)
         self._tokens.forget(patient_id)
 
     async def erase(self, transaction: Transaction, patient_id: int) -> None:
-        """Leave nothing here by which the patient could be found; whoever has the number next is somebody new.
+        """Delete everything by which the patient could be identified; the number's next sign-in is a new patient's.
 
-        Once it is committed, KnownTokens must forget the patient too.
+        After the commit, the caller must have KnownTokens forget the patient.
         """
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
@@ -137,11 +137,11 @@ class Patients:
             await transaction.execute(queries[query], patient_id)
 
     async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:
-        """Take a request's key; False when it is a repeat. Raises KeyReused when the key came with another request."""
+        """Store a request's key; return False for a repeat. Raises KeyReused when the key came with another request."""
         mac = self._secret.mac
         key_hash, request_hash = mac("key", key), mac("request", request)
-        if await transaction.fetch_value(queries.remember, patient_id, operation, key_hash, request_hash):
+        if await transaction.fetch_value(queries.store_request, patient_id, operation, key_hash, request_hash):
             return True
-        if await transaction.fetch_value(queries.remembered, patient_id, operation, key_hash) != request_hash:
+        if await transaction.fetch_value(queries.find_request, patient_id, operation, key_hash) != request_hash:
             raise KeyReused
         return False

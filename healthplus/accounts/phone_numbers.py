@@ -1,4 +1,4 @@
-"""Phone numbers as people write them, and as they are kept: in E.164."""
+"""Phone numbers: read as people write them, kept in E.164."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNFIT = {
 
 
 def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -> str:
-    """Give a number in E.164; without a country code it is the region's own. Raises PhoneRefused."""
+    """Return a number in E.164; one without a country code is one of `region`. Raises PhoneRefused."""
     text = text.strip()
     try:
         if not _WRITTEN.fullmatch(text):
@@ -36,10 +36,10 @@ def phone_number(text: str, region: str | None = None, *, mobile: bool = True) -
 
 
 def is_mobile(phone: str) -> bool:
-    """Tell whether a number in E.164 can get a text message."""
+    """Return whether a number in E.164 can get a text message."""
     return phonenumbers.number_type(phonenumbers.parse(phone)) in _MOBILE
 
 
 def masked(phone: str) -> str:
-    """Give what may be shown of a number."""
+    """Return what may be shown of a number: its last digits."""
     return f"••• {phone[-4:]}"

@@ -1,24 +1,24 @@
 -- name: add_patient
--- A new patient, unless the number is taken: an error would put it into the database's log.
+-- Add a patient, unless the number is taken: an error would put the number into the database's log.
 INSERT INTO accounts.patient (name, phone, takes_sms, created_at) VALUES ($1, $2, $3, (SELECT public.app_now()))
 ON CONFLICT DO NOTHING RETURNING patient_id
 
 -- name: add_token
--- A token for a program, as its SHA-256.
+-- Add a token for a program, as its SHA-256.
 INSERT INTO accounts.session (token_hash, patient_id, created_at) VALUES ($1, $2, (SELECT public.app_now()))
 
 -- name: session
--- Who is let in by a token, and whether this is its first use of the day.
+-- Whose session a token is, and whether this is its first use today.
 SELECT patient_id, used_on < (now_at AT TIME ZONE 'UTC')::date AS first_today
 FROM accounts.session, public.app_now() AS now_at
 WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now_at)
 
 -- name: note_use
--- Once a day is enough to tell one's devices apart.
+-- Note that a session was used today; more exact is not needed to tell a patient's devices apart.
 UPDATE accounts.session SET used_on = ((SELECT public.app_now()) AT TIME ZONE 'UTC')::date WHERE token_hash = $1
 
 -- name: sessions
--- Where a patient is signed in; $2 is the token of the one that asks.
+-- A patient's sessions; is_this marks the one that makes the request, whose token hash is $2.
 SELECT session_id, created_at, used_on, expires_at, agent, token_hash = $2 AS is_this
 FROM accounts.session, public.app_now() AS now_at
 WHERE patient_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now_at)
@@ -34,7 +34,7 @@ UPDATE accounts.session SET revoked_at = (SELECT public.app_now())
 WHERE patient_id = $1 AND session_id = $2 AND revoked_at IS NULL
 
 -- name: end_session_of_token
--- Sign out who asks.
+-- End the session that makes the request.
 UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE token_hash = $1 AND revoked_at IS NULL
 
 -- name: end_sessions
@@ -42,15 +42,15 @@ UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE token_h
 UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE patient_id = $1 AND revoked_at IS NULL
 
 -- name: request_code
--- Have a code sent, if that is allowed now.
+-- Make a code to be sent, if that is allowed now.
 SELECT * FROM accounts.request_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: try_code
--- Count a guess, and give what to compare it to.
+-- Count a guess, and return the hash to compare it to.
 SELECT * FROM accounts.try_code($1, $2)
 
 -- name: sign_in
--- Let in who gave the right code.
+-- Start a session after the right code.
 SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5)
 
 -- name: profile
@@ -58,21 +58,21 @@ SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5)
 SELECT name, phone, email FROM accounts.patient WHERE patient_id = $1
 
 -- name: change_profile
--- $2 and $4 say which of the two is given.
+-- $2 and $4 say whether to change the name ($3) and the e-mail address ($5).
 UPDATE accounts.patient
 SET name = CASE WHEN $2::boolean THEN $3 ELSE name END, email = CASE WHEN $4::boolean THEN $5 ELSE email END
 WHERE patient_id = $1 AND erased_at IS NULL
 
--- name: remember
--- Nothing when this key came before within its time; else the key is taken.
+-- name: store_request
+-- Store a request under its key; no row when one was stored within the last key_time.
 INSERT INTO accounts.idempotency (patient_id, operation, key_hash, request_hash, at)
 VALUES ($1, $2, $3, $4, (SELECT public.app_now()))
 ON CONFLICT (patient_id, operation, key_hash) DO UPDATE SET request_hash = excluded.request_hash, at = excluded.at
 WHERE idempotency.at <= excluded.at - accounts.key_time()
 RETURNING true
 
--- name: remembered
--- What came with a key before.
+-- name: find_request
+-- The hash of the request stored under a key.
 SELECT request_hash FROM accounts.idempotency WHERE patient_id = $1 AND operation = $2 AND key_hash = $3
 
 -- name: consents
@@ -80,39 +80,39 @@ SELECT request_hash FROM accounts.idempotency WHERE patient_id = $1 AND operatio
 SELECT purpose, version, given_at, withdrawn_at FROM accounts.consent WHERE patient_id = $1 ORDER BY given_at DESC, version DESC
 
 -- name: lock_patient
--- Against signing in meanwhile.
+-- So that the patient cannot sign in meanwhile.
 SELECT FROM accounts.patient WHERE patient_id = $1 FOR UPDATE
 
 -- name: withdraw_consents
--- As easy as giving them.
+-- End every consent.
 UPDATE accounts.consent SET withdrawn_at = (SELECT public.app_now())
 WHERE patient_id = $1 AND withdrawn_at IS NULL
 
 -- name: erase_patient
--- The row stays, as that of nobody: visits point to it. Its times are made vague, or they would lead to the number's codes,
--- which stay for the limits' sake.
+-- The row stays without a name, since bookings point to it. Its creation time is made vague: the exact one would lead to the
+-- codes sent to the number, which stay for the limits.
 UPDATE accounts.patient
 SET name = '', phone = NULL, email = NULL, created_at = date_trunc('month', created_at), erased_at = (SELECT public.app_now())
 WHERE patient_id = $1
 
 -- name: erase_sessions
--- They say which devices a patient had.
+-- Delete them: they say which devices a patient had.
 DELETE FROM accounts.session WHERE patient_id = $1
 
 -- name: erase_keys
--- They say what a patient asked for, if only as HMACs.
+-- Delete idempotency keys: they say what a patient requested, if only as HMACs.
 DELETE FROM accounts.idempotency WHERE patient_id = $1
 
 -- name: end_challenges
--- No code sent to this number lets anybody in any more. That they were sent stays counted.
+-- End every code sent to a number. They stay counted.
 UPDATE accounts.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NOT NULL
 
 -- name: erase_consents
--- That nobody agreed to something is no proof of anything.
+-- Delete them: a consent of nobody proves nothing.
 DELETE FROM accounts.consent WHERE patient_id = $1
 
 -- name: forget_numbers
--- Of codes whose time is over. Here as below, what another process is busy with is left to it.
+-- Delete the numbers of expired codes. Here and below, rows that another process has locked are left to it.
 UPDATE accounts.challenge SET phone = NULL
 WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.challenge
@@ -120,7 +120,7 @@ WHERE ctid = ANY (ARRAY (
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_challenges
--- Those that no limit counts any more.
+-- Delete the codes that no limit counts any more.
 DELETE FROM accounts.challenge
 WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.challenge
@@ -129,7 +129,7 @@ WHERE ctid = ANY (ARRAY (
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_keys
--- Past their 24 hours.
+-- Delete idempotency keys after their 24 hours.
 DELETE FROM accounts.idempotency
 WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.idempotency
@@ -137,7 +137,7 @@ WHERE ctid = ANY (ARRAY (
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_sessions
--- Ended a month ago.
+-- Delete sessions that ended a month ago.
 DELETE FROM accounts.session
 WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.session
@@ -145,11 +145,11 @@ WHERE ctid = ANY (ARRAY (
     FOR UPDATE SKIP LOCKED))
 
 -- name: use_developer_key
--- Count a request made with a developer's key, unless it may not be made.
+-- Count a request made with a developer's key, if it is allowed.
 SELECT * FROM accounts.use_developer_key($1, $2)
 
 -- name: add_developer_key
--- A developer's key, as its SHA-256.
+-- Add a developer's key, as its SHA-256.
 INSERT INTO accounts.developer_key (name, key_hash, scopes, per_minute, per_day, created_at, expires_at)
 SELECT $1, $2, $3, $4, $5, now_at, now_at + $6::interval FROM public.app_now() AS now_at
 RETURNING key_id
@@ -168,11 +168,11 @@ GROUP BY key_id, now_at
 ORDER BY key_id
 
 -- name: revoke_developer_key
--- Nothing when there is no such key, or none any more.
+-- No row when there is no such key, or it was revoked before.
 UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now())
 WHERE key_id = $1 AND revoked_at IS NULL
 RETURNING name
 
 -- name: forget_developer_key_uses
--- The operator's figures, for a year and a month to compare it with.
+-- Delete counts after a year and a month, so that a month can be compared with that of a year before.
 DELETE FROM accounts.developer_key_use WHERE day < ((SELECT public.app_now()) AT TIME ZONE 'UTC')::date - 400

@@ -1,4 +1,4 @@
-"""The product's secret key, and what is derived from it."""
+"""The product's secret key, and the keyed hashes made with it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LENGTH_MIN = 32
 
 
 class Secret:
-    """Makes what only a holder of the key can make or check; a new key ends no session.
+    """Makes keyed hashes, which only a holder of the key can make or check.
 
-    It ends the sign-ins under way, and begins every count of requests and guesses anew.
+    A new key ends no session. It ends the sign-ins under way, and every count of requests and guesses starts again.
     """
 
     def __init__(self, key: str) -> None:
@@ -27,19 +27,22 @@ class Secret:
         self._key = key.encode()
 
     def mac(self, purpose: str, *parts: str) -> bytes:
-        """Give 32 bytes that stand for these parts, and for no others and no other purpose."""
+        """Return 32 bytes that stand for these parts and this purpose alone."""
         return hmac.digest(self._key, "\0".join((purpose, *parts)).encode(), "sha256")
 
 
 def with_secret_key(settings: Settings) -> Settings:
-    """Give settings that have a key: the operator's, or one kept in the data folder, made when first asked for."""
+    """Return settings with a key: the operator's, or one kept in the data folder, where the first call makes it.
+
+    Raises BadInput when none can be kept there.
+    """
     if settings.secret_key:
         return settings
     path = settings.data_folder / "secret-key"
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Whole before it has its name, and then never replaced: two processes that start at once agree.
+            # Complete before it has its name, and never replaced: two processes that start at once use the same key.
             with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # readable for its owner only
                 draft.write(secrets.token_urlsafe(_LENGTH_MIN))
                 draft.flush()

@@ -1,4 +1,4 @@
-"""Who is let in by which token: kept in the database, and revocable there."""
+"""Sessions: which patient a token signs in. They are kept in the database, and can be revoked there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hash_token(token: str) -> bytes:
 
 
 async def patient_of_token(database: Database, token: str) -> int | None:
-    """Give the id of the patient whose token this is; None when it is nobody's, revoked or over."""
+    """Return the id of the patient whose token this is; None when it is unknown, revoked or expired."""
     if len(token) > _TOKEN_LENGTH_MAX:
         return None
     token_hash = hash_token(token)
@@ -44,18 +44,18 @@ async def patient_of_token(database: Database, token: str) -> int | None:
 
 
 def agent_label(user_agent: str) -> str:
-    """Give what tells one's devices apart, such as "Firefox on Android", and no more of what a browser says."""
+    """Return browser and system, such as "Firefox on Android": enough to tell a patient's devices apart, no more."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for name in _SYSTEMS if name in user_agent), "")
     return " on ".join(filter(None, (browser, system)))
 
 
 class KnownTokens:
-    """Remembers for a moment whose token is whose, since every request asks.
+    """A short cache of whose token is whose, which every request needs to know.
 
-    A token revoked in another process may therefore read for up to SECONDS_MAX longer; what changes something asks
-    afresh. Tokens that were not found
-    are not remembered: one made a moment ago works at once, and guesses take no room.
+    A token that another process revoked can therefore still be used to read for up to SECONDS_MAX. Requests that
+    change something look it up afresh. Unknown tokens are not cached: a new one works at once, and guesses take no
+    room.
     """
 
     SECONDS_MAX = 5.0
@@ -67,16 +67,16 @@ class KnownTokens:
         self._ended = 0
 
     async def patient_of(self, token: str, *, afresh: bool = False) -> int | None:
-        """Give what `patient_of_token` gives, at most SECONDS_MAX old."""
+        """Return what `patient_of_token` returns, at most SECONDS_MAX old; not from the cache if `afresh`."""
         now = time.monotonic()
         key = hash_token(token)
         if not afresh and (known := self._known.get(key)) is not None and now < known[1]:
             return known[0]
         ended = self._ended
         patient_id = await patient_of_token(self._database, token)
-        # What was looked up while sessions were being ended may have been read before they were.
+        # A session that was ended during this look-up may have been read before its end.
         if patient_id is not None and ended == self._ended:
-            # All live equally long, so the first in the dict is the oldest.
+            # All are kept equally long, so the first in the dict is the oldest.
             self._known.pop(key, None)
             while len(self._known) >= self.TOKENS_MAX:
                 del self._known[next(iter(self._known))]
@@ -84,7 +84,7 @@ class KnownTokens:
         return patient_id
 
     def forget(self, patient_id: int) -> None:
-        """Ask anew about a patient's tokens: after some were revoked."""
+        """Drop a patient's tokens from the cache, after some were revoked."""
         self._ended += 1
         for key in [key for key, known in self._known.items() if known[0] == patient_id]:
             del self._known[key]

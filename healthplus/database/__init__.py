@@ -1,8 +1,8 @@
-"""The only package that knows the driver."""
+"""The database: the only package that imports the driver."""
 
 from asyncpg import PostgresError, Range
 
-from healthplus.database.change_feed import Hints
+from healthplus.database.change_feed import ChangeFeed
 from healthplus.database.embedded import EmbeddedServer
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
@@ -10,9 +10,9 @@ from healthplus.database.queries import Queries, load
 from healthplus.database.running import running_database
 
 __all__ = [
+    "ChangeFeed",
     "Database",
     "EmbeddedServer",
-    "Hints",
     "PostgresError",
     "Queries",
     "Range",

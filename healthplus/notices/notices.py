@@ -1,4 +1,4 @@
-"""Tells people what became of their bookings: sends what the outbox holds, at least once."""
+"""Sends the notices in the outbox, which tell patients what happened to their bookings: each at least once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ logger = logging.getLogger(__name__)
 BATCH_MAX = 50
 """Also the most messages of one channel under way at once."""
 LEASE = timedelta(seconds=30)
-"""How long what was taken is left to its taker: longer than a batch lasts. Doubles with each try."""
+"""How long notices are left to the process that took them: longer than a batch lasts. Doubles with each try."""
 AGAIN_AFTER_MAX = timedelta(minutes=10)
 TRIES_MAX = 6
-"""A relay that takes messages and does not say so in time sends each of them so often."""
-SWEEPS_MAX = 4
-"""Batches of one channel under way at once: a slow message must not keep an offer waiting."""
+"""So often, at most, a patient gets the same message from a relay that accepts messages but does not say so in time."""
+BATCHES_MAX = 4
+"""Batches of one channel under way at once: a slow message must not hold up an offer."""
 KEPT = timedelta(days=90)
+"""How old a notice is when it is deleted."""
 IDLE_SECONDS = 0.5
 ERROR_SECONDS = 5.0
 FORGET_EVERY_SECONDS = 3600.0
@@ -36,7 +37,10 @@ _Done: TypeAlias = list[tuple[int, UUID, str]]  # provider, notice, outcome
 
 
 class Notices:
-    """The background task; any number of processes may run it. A channel that is not set up is left alone."""
+    """The background task that sends notices; any number of processes may run it.
+
+    The notices of a channel that is not set up stay in the outbox.
+    """
 
     def __init__(self, database: Database, senders: Senders, site_url: str, client_margin: timedelta) -> None:
         self._database = database
@@ -45,7 +49,7 @@ class Notices:
         self._client_margin = client_margin
 
     async def run(self) -> None:
-        """Run until cancelled. Each channel by itself, so that a slow mail server keeps no SMS waiting."""
+        """Run until cancelled. Each channel has its own task, so that a slow mail server does not hold up any SMS."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._forget())
             if not isinstance(self._senders.sms, NoSender):
@@ -53,16 +57,16 @@ class Notices:
             if not isinstance(self._senders.email, NoSender):
                 tasks.create_task(self._send("email"))
 
-    async def sweep(self, channel: Channel) -> int:
-        """Send one batch of what is due; give how many were due. What failed comes up again later."""
+    async def send_due(self, channel: Channel) -> int:
+        """Send one batch of due notices; return how many were due. Those that failed are due again later."""
         due = await self._database.fetch(queries.take_due, channel, BATCH_MAX, LEASE, AGAIN_AFTER_MAX, TRIES_MAX)
         done: _Done = []
         failures: list[str] = []
         try:
             await asyncio.gather(*(self._deliver(row, channel, done, failures) for row in due))
-        finally:  # also when told to stop: what has gone out should not go out again
+        finally:  # also when cancelled: what was sent should not be sent again
             if done:
-                done.sort()  # two processes that mark the same, after a lease has run out, do so in the same order
+                done.sort()  # so that two processes that mark the same, after a lease has run out, cannot deadlock
                 await self._database.execute(queries.mark, *map(list, zip(*done, strict=True)))
         if failures:
             logger.warning("%d of %d notices by %s were not sent: %s", len(failures), len(due), channel, failures[-1])
@@ -85,31 +89,31 @@ class Notices:
             except NoticeUndelivered as error:
                 failures.append(error.detail)
                 return
-            except Exception as error:  # one that cannot be sent must not keep back, or repeat, the others
+            except Exception as error:  # one that cannot be sent must not stop the others, or have them repeated
                 failures.append(type(error).__name__)  # its text may quote the message
                 return
             outcome = "sent"
         done.append((row["provider_id"], row["notice_id"], outcome))
 
     async def _send(self, channel: Channel) -> None:
-        sweeps: set[asyncio.Task[bool]] = set()
+        batches: set[asyncio.Task[bool]] = set()
         async with asyncio.TaskGroup() as tasks:
             while True:
-                sweep = tasks.create_task(self._try_sweep(channel))
-                sweeps.add(sweep)
-                sweep.add_done_callback(sweeps.discard)
-                await asyncio.wait({sweep}, timeout=IDLE_SECONDS)
-                if sweep.done() and not sweep.result():
+                batch = tasks.create_task(self._try_send_due(channel))
+                batches.add(batch)
+                batch.add_done_callback(batches.discard)
+                await asyncio.wait({batch}, timeout=IDLE_SECONDS)
+                if batch.done() and not batch.result():
                     await asyncio.sleep(IDLE_SECONDS)
-                if len(sweeps) >= SWEEPS_MAX:
-                    await asyncio.wait(sweeps, return_when=asyncio.FIRST_COMPLETED)
+                if len(batches) >= BATCHES_MAX:
+                    await asyncio.wait(batches, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _try_sweep(self, channel: Channel) -> bool:
-        """Send a batch; give whether there is probably more to send."""
+    async def _try_send_due(self, channel: Channel) -> bool:
+        """Send a batch; return whether there is probably more to send."""
         try:
-            return await self.sweep(channel) == BATCH_MAX
+            return await self.send_due(channel) == BATCH_MAX
         except (HealthPlusError, PostgresError) as error:
-            logger.warning("what is to be told by %s could not be looked up or marked: %s", channel, _name(error))
+            logger.warning("notices by %s could not be looked up or marked: %s", channel, _name(error))
             await asyncio.sleep(ERROR_SECONDS)
             return False
 

@@ -1,8 +1,8 @@
 -- name: take_due
--- Some of what is due by a channel, offers first: they are soon no news. It comes up again after $3, doubled by each try up to
--- $4, unless marked by then: this keeps processes from sending the same, and is the only memory that a try failed. With each
--- comes what is to be said; or what has become of it instead: `failed` after its time or $5 tries, `void` when it is true no longer or
--- nobody can be told.
+-- Take up to $2 due notices of a channel, those that are soon too late (offers) first. A notice is due again after $3, doubled by
+-- each try up to $4, unless it is marked by then: this keeps processes from sending the same one, and is the only trace of a try
+-- that failed. A row has what the text needs, or an outcome instead: `failed` after its time or $5 tries, `void` when it is no
+-- longer true or the patient cannot be reached.
 WITH taken AS (
     UPDATE notices.notice
     SET tries = least(tries + 1, 30000), due_at = (SELECT public.app_now()) + least($3::interval * 2.0 ^ least(tries, 30), $4::interval)
@@ -21,7 +21,7 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
-        WHEN taken.kind = 'expired' AND EXISTS (  -- it was paid for, if late, and is booked
+        WHEN taken.kind = 'expired' AND EXISTS (  -- it was paid for late, and booked again
             SELECT FROM ledger.payment
             WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id AND payment.booking_id <> hold_id)
             THEN 'void'
@@ -36,7 +36,7 @@ LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ti
 CROSS JOIN LATERAL (SELECT CASE WHEN taken.channel = 'email' THEN patient.email WHEN patient.takes_sms THEN patient.phone END AS address) AS way
 
 -- name: mark
--- What became of them.
+-- Note the outcomes of notices: sent, failed or void.
 UPDATE notices.notice
 SET due_at = NULL,
     sent_at = CASE WHEN outcome = 'sent' THEN (SELECT public.app_now()) END,
@@ -45,11 +45,11 @@ FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS done (provider_id, notice_i
 WHERE notice.provider_id = done.provider_id AND notice.notice_id = done.notice_id AND due_at IS NOT NULL
 
 -- name: forget
--- Nobody asks any more what was told so long ago.
+-- Delete old notices.
 DELETE FROM notices.notice WHERE created_at < (SELECT public.app_now()) - $1::interval
 
 -- name: show_in_sandbox
--- A message for the demo page; of all of them the last $4 are kept.
+-- Add a message for the demo page, and keep only the last $4 of them.
 WITH shown AS (
     INSERT INTO notices.sandbox_message (at, channel, masked_address, text)
     VALUES ((SELECT public.app_now()), $1::text::notices.channel, $2, $3)

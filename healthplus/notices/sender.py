@@ -1,4 +1,4 @@
-"""The ways out of the product: SMS and e-mail, in earnest or in a sandbox that only shows them."""
+"""Senders of SMS and e-mail: to the operator's relay and mail server, or to a sandbox that only shows them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NOT_NOW = (401, 403, 404, 408, 425, 429)
 class Sms(msgspec.Struct, frozen=True):
     """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`.
 
-    `id` is the same however often the message is sent, for whoever takes it to tell a repeat by.
+    `id` stays the same however often the message is sent, so that a relay can recognise a repeat.
     """
 
     to: str
@@ -43,7 +43,7 @@ class Sms(msgspec.Struct, frozen=True):
     id: str = msgspec.field(default_factory=lambda: uuid4().hex)
 
     def __repr__(self) -> str:
-        return f"Sms({self.template_id})"  # neither number nor code, wherever this ends up
+        return f"Sms({self.template_id})"  # neither number nor code: this may be logged
 
 
 class Email(msgspec.Struct, frozen=True):
@@ -57,25 +57,28 @@ class Email(msgspec.Struct, frozen=True):
 
 
 class SmsSender(Protocol):
-    """Raises NoticeUndelivered when a message was perhaps not handed over, NoticeRefused when it never will be."""
+    """Sends text messages.
+
+    Raises NoticeUndelivered when the message was not handed over, or possibly not; NoticeRefused when it never can be.
+    """
 
     async def send(self, message: Sms, /) -> None: ...
 
 
 class EmailSender(Protocol):
-    """Raises NoticeUndelivered when the message was not handed over, or possibly not."""
+    """Sends e-mail. Raises NoticeUndelivered and NoticeRefused as SmsSender does."""
 
     async def send(self, message: Email, /) -> None: ...
 
 
 class NoSender:
-    """Stands where nothing has been set up."""
+    """Stands in for a channel that is not set up. `channel` is its name in the error, which every message raises."""
 
-    def __init__(self, way: str) -> None:
-        self._way = way
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
 
     async def send(self, _message: Sms | Email, /) -> None:
-        raise NoticeUndelivered(f"{self._way} has not been set up here.")
+        raise NoticeUndelivered(f"{self._channel} has not been set up here.")
 
 
 class SandboxSender:
@@ -88,12 +91,15 @@ class SandboxSender:
         masked = f"••• {message.to[-4:]}" if isinstance(message, Sms) else f"••• @{message.to.rpartition('@')[2]}"
         channel = "sms" if isinstance(message, Sms) else "email"
         await self._database.execute(queries.show_in_sandbox, channel, masked, message.text, SANDBOX_MESSAGES_MAX)
-        # A warning, since it must be seen whatever is logged else.
+        # A warning, so that it is shown at every log level in use.
         logger.warning("sandbox %s to %s: %s", channel, masked, message.text)
 
 
 class HttpSmsSender:
-    """Hands messages to the operator's relay, with what India's register of senders (DLT) asks for."""
+    """Sends messages to the operator's relay, with the ids that India's register of senders (DLT) requires.
+
+    Raises BadInput when the relay's address is neither HTTPS nor on this machine.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
         assert settings.sms_url is not None
@@ -117,22 +123,22 @@ class HttpSmsSender:
             "id": message.id,
         }
         try:
-            # A redirect would take number, text and token to wherever it points.
+            # A redirect could send number, text and token to another server.
             async with self._session.post(self._url, json=body, headers=self._headers, allow_redirects=False) as answer:
                 status = answer.status
         except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
             raise NoticeUndelivered(f"The SMS relay could not be reached ({type(error).__name__}).") from None
         if not 200 <= status < 300:
-            # 4xx is about this message, but for those that mean "not now" or that an operator mends.
+            # 4xx means that this message is refused, except for those that mean "not now" or that an operator can mend.
             kind = NoticeRefused if 400 <= status < 500 and status not in _NOT_NOW else NoticeUndelivered
             raise kind(f"The SMS relay answered {status}.")
 
 
 class SmtpSender:
-    """Hands messages to a mail server, a connection each.
+    """Sends messages to a mail server, each over its own connection.
 
-    smtp:// turns to TLS by STARTTLS or does not send, smtps:// begins with TLS, smtp+plain:// goes without: it is for a
-    server on the same machine.
+    smtp:// uses STARTTLS and does not send without it; smtps:// uses TLS from the start; smtp+plain:// uses none and is
+    for a server on the same machine. Raises BadInput for other addresses.
     """
 
     def __init__(self, url: str, mail_from: str) -> None:
@@ -166,7 +172,7 @@ class SmtpSender:
         except (aiosmtplib.SMTPException, OSError) as error:
             # The server's own words may quote the address.
             code = getattr(error, "code", "")
-            # What the server says for good of one recipient; anything else may be mended within the day.
+            # Only a permanent refusal of the recipient is final; anything else may be mended within the day.
             gone = isinstance(error, aiosmtplib.SMTPRecipientsRefused) and all(
                 one.code >= 500 for one in error.recipients
             )
@@ -175,7 +181,7 @@ class SmtpSender:
 
 
 def dlt_templates(text: str) -> Mapping[str, str]:
-    """Read `booked=1107… code=1107…`: under which id each of our texts is registered."""
+    """Read `booked=1107… code=1107…`: the ids under which our texts are registered. Raises BadInput."""
     pairs = [pair.partition("=") for pair in text.split()]
     if not all(name and equals and number for name, equals, number in pairs):
         raise BadInput("HEALTHPLUS_DLT_TEMPLATES must be like `booked=1107161234567890123 code=1107161234567890124`.")
@@ -189,7 +195,7 @@ class Senders(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def open_senders(settings: Settings, database: Database) -> AsyncIterator[Senders]:
-    """Give the senders that the settings ask for."""
+    """Yield the senders that the settings name. Raises BadInput when they do not fit together."""
     if settings.sandbox_notices:
         sandbox = SandboxSender(database)
         yield Senders(sandbox, sandbox)

@@ -1,7 +1,7 @@
-"""All that people are told, in English; another language is another table like TEXTS.
+"""The texts of all notices, in English; another language is another table like TEXTS.
 
-Neither doctor nor clinic is named, nor what they treat: a message is read over shoulders and on locked screens, and
-lies about for years. For the same reason the link is the same in all: the page behind it asks who is there.
+They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
+it is kept for years. For the same reason all have the same link, to a page that asks the reader to sign in.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ PAGE = "/appointments"
 
 
 class Text(NamedTuple):
-    """`said` and `act` make the SMS, in ASCII: one other letter and an SMS holds half as many. DLT registers each."""
+    """A notice. The SMS consists of `message` and `action`, which introduces the link; DLT registers each.
+
+    They are ASCII: with one other letter, an SMS holds half as many. `subject` is the e-mail's.
+    """
 
     subject: str
-    said: str
-    act: str
+    message: str
+    action: str
     with_fee: bool = False
 
 
@@ -64,26 +67,28 @@ _FUNDING = {"online": "paid online", "clinic": "to be paid at the clinic"}
 
 
 def template_of(row: Record) -> str:
-    """Say which text fits: an offer that nobody took ends otherwise than a hold does."""
+    """Return the name of the text for a notice: an offer that was not taken has other texts than an expired hold."""
     if row["kind"] == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered") else "offer_lapsed"
     return str(row["kind"])
 
 
 def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
+    """Return the SMS for a row of `take_due`. An offer is said to end `client_margin` before it does."""
     template = template_of(row)
     text = TEXTS[template]
-    said = text.said.format_map(_facts(row, client_margin))
-    return Sms(row["address"], f"HealthPlus: {said} {text.act}: {site_url}{PAGE}", template, row["notice_id"].hex)
+    message = text.message.format_map(_facts(row, client_margin))
+    return Sms(row["address"], f"HealthPlus: {message} {text.action}: {site_url}{PAGE}", template, row["notice_id"].hex)
 
 
 def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
+    """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS; it also states the fee."""
     text = TEXTS[template_of(row)]
     facts = _facts(row, client_margin)
-    lines = [text.said.format_map(facts)]
+    lines = [text.message.format_map(facts)]
     if text.with_fee and row["funding"] in _FUNDING and row["fee_minor"]:
         lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
-    lines += [f"{text.act}: {site_url}{PAGE}", "HealthPlus"]
+    lines += [f"{text.action}: {site_url}{PAGE}", "HealthPlus"]
     return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n", row["notice_id"].hex)
 
 

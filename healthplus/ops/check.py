@@ -1,7 +1,7 @@
-"""The invariants of the book as SQL: run by operators, and after every test that used a database.
+"""Checks what must always be true of the data: `healthplus check` runs them, and so does every test with a database.
 
-The counters of money hold too, but only where the payment gateway is being talked to: operators run them, and the tests
-of payments.
+Each query of invariants.sql returns the rows that break one invariant. Those of counters.sql are about money, and are
+true only while payments are being settled with the gateway: operators run them, and the tests of payments.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ROWS_MAX = 20
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A row that should not be there, by the name of the invariant it breaks."""
+    """A row that breaks an invariant, with the name of the invariant."""
 
     invariant: str
     row: dict[str, str]
 
 
 async def violations(database: Database, queries: Queries = invariants) -> list[Violation]:
-    """Give what breaks any invariant, at most ROWS_MAX rows of each; empty when all is well."""
+    """Return the rows that break an invariant, at most ROWS_MAX of each; none when all is well."""
     found: list[Violation] = []
     for name, sql in queries.items():
         for row in await database.fetch(f"SELECT * FROM ({sql}\n) AS violation LIMIT {ROWS_MAX}"):

@@ -1,4 +1,4 @@
-"""Commands for those who operate the product."""
+"""Commands for operators of the product."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 -- name: captured_not_booked
--- Money that was taken and not given back, nor is about to be, for what is not booked.
+-- Money that was captured, and is neither refunded nor due to be, for a booking that is not booked.
 SELECT provider_id, booking_id, taken.authorisation, booking.state::text AS booking_state
 FROM ledger.entry AS taken
 LEFT JOIN ledger.payment USING (provider_id, hold_id, authorisation)
@@ -12,7 +12,7 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
             AND back.state = 'refunded')
 
 -- name: booked_not_captured
--- What was booked, and paid for online, two minutes ago or more, and the money not taken.
+-- Bookings that are funded online and were booked two minutes ago or more, whose money is not captured.
 SELECT provider_id, booking_id, event.at AS booked_at
 FROM booking.booking JOIN booking.event USING (provider_id, booking_id)
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
@@ -23,7 +23,7 @@ WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'ful
             AND payment.state = 'captured' AND ledger.state = 'captured')
 
 -- name: double_captured
--- Bookings for which money was taken more than once, and not given back, nor is about to be.
+-- Bookings for which money was captured more than once, and is neither refunded nor due to be.
 SELECT provider_id, booking_id, count(*) AS times, string_agg(authorisation, ' ') AS authorisations
 FROM ledger.entry AS taken JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
@@ -34,7 +34,7 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
 GROUP BY provider_id, booking_id HAVING count(*) > 1
 
 -- name: refund_missing
--- Money set aside or taken that nothing booked is paid for with, and that has not gone back two minutes later.
+-- Money that no booking keeps, and that was neither voided nor refunded within two minutes.
 SELECT provider_id, booking_id, payment.authorisation, payment.state::text, payment.due::text, booking.state::text AS booking_state
 FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))

@@ -1,6 +1,6 @@
-"""The demo providers' books: bookings and live holds to come, and past visits with the ratings given after them.
+"""The demo's bookings: future bookings and live holds, and past bookings with their ratings.
 
-Rows for COPY, with all that the verbs would have written beside them.
+They are rows for COPY, including everything else that the verbs would have written.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
 
 _TIME_ZONE = ZoneInfo("Asia/Kolkata")
 _HOLD = timedelta(seconds=305)
-_LEAD = timedelta(minutes=10)  # the clinics' lead_minutes: what starts sooner cannot be had any more
-_PROVIDERS_BOOKED = 0.1  # the rest have nothing to come
+_LEAD = timedelta(minutes=10)  # the clinics' lead_minutes: slots that start sooner cannot be booked
+_PROVIDERS_BOOKED = 0.1  # the rest have no future bookings
 _SLOTS_BOOKED = 0.15
 _DAYS = 4
 
 _PROVIDERS_RATED = 0.7
 _RATINGS_MEAN, _RATINGS_MAX = 4, 40  # of a provider who is rated
-_FIRST_VISIT_DAYS, _LAST_VISIT_DAYS = 180, 2  # ago; whoever came two days ago may have rated by now
+_OLDEST_DAYS, _NEWEST_DAYS = 180, 2  # how long ago past bookings took place; they are rated within a day or so
 _BOOKED_AHEAD_DAYS_MAX = 20
-FIRST_VISIT_AGO_MAX = timedelta(days=_FIRST_VISIT_DAYS + _BOOKED_AHEAD_DAYS_MAX + 1)
+BOOKING_AGE_MAX = timedelta(days=_OLDEST_DAYS + _BOOKED_AHEAD_DAYS_MAX + 1)
 
 
 class _Slot(NamedTuple):
@@ -42,7 +42,7 @@ class _Event(NamedTuple):
 
 
 class BookMaker:
-    """Rows for COPY, in the order of the columns in demo_data.py."""
+    """Makes rows for COPY, in the order of the columns in demo_data.py."""
 
     def __init__(self, random: Random, directory: Directory, patients: Sequence[int], now: datetime) -> None:
         self.bookings: list[tuple[object, ...]] = []
@@ -58,27 +58,27 @@ class BookMaker:
         self._today = datetime.combine(now.astimezone(_TIME_ZONE).date(), datetime.min.time(), _TIME_ZONE)
 
     def fill_books(self, nearly_full_id: int) -> None:
-        """Fill every provider's book: some were visited, some are booked, and one has hardly a slot left."""
+        """Fill the providers' books: some have past bookings, some future ones, and one has hardly a slot left."""
         for provider_id, shifts in self._directory.shifts.items():
-            events = self._visit(provider_id, shifts) if self._random.random() < _PROVIDERS_RATED else []
+            events = self._add_past_bookings(provider_id, shifts) if self._random.random() < _PROVIDERS_RATED else []
             if provider_id == nearly_full_id:
                 events += self._fill(provider_id, shifts)
             elif self._random.random() < _PROVIDERS_BOOKED:
                 events += self._book_some(provider_id, shifts)
-            # An event's number follows its time.
+            # Events are numbered in order of time.
             self.events += (
                 (provider_id, seq, event.at, event.kind, event.booking_id, event.actor)
                 for seq, event in enumerate(sorted(events, key=lambda event: event.at), start=1)
             )
 
     def _book_some(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
-        """Book some slots, and now and then have one more held."""
+        """Book some slots, and at some providers have one more held."""
         slots = [slot for slot in self._slots_ahead(shifts) if self._random.random() < _SLOTS_BOOKED]
         held = slots[:1] if self._random.random() < 0.05 else []
         return self._write(provider_id, slots[len(held) :], held)
 
     def _fill(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
-        """Leave four slots that are not booked, and three of these held."""
+        """Book all slots but four, and have three of these held."""
         slots = self._slots_ahead(shifts)
         spared = self._random.sample(range(len(slots)), 4)
         booked = [slot for index, slot in enumerate(slots) if index not in spared]
@@ -89,33 +89,33 @@ class BookMaker:
         return [slot for slot in slots if slot.starts_at > self._now + _LEAD]
 
     def _slot(self, shifts: Sequence[Shift], number: int) -> _Slot:
-        """Give a slot by its number; today's first has 0, those before today are below."""
+        """Return a slot by its number: 0 is today's first, negative ones are before today."""
         day, in_day = divmod(number, len(shifts) * SLOTS_A_SHIFT)
         shift = shifts[in_day // SLOTS_A_SHIFT]
         minutes = shift.starts.hour * 60 + shift.starts.minute + in_day % SLOTS_A_SHIFT * shift.slot_minutes
         return _Slot(self._today + timedelta(days=day, minutes=minutes), shift)
 
     def _write(self, provider_id: int, booked: Sequence[_Slot], held: Sequence[_Slot]) -> list[_Event]:
-        # Booked one after another in the last two days, then the holds, just now.
+        # The bookings were made one after another in the last two days, then the holds, just now.
         step = timedelta(days=2) / (len(booked) + 1)
         events: list[_Event] = []
         for number, slot in enumerate(booked):
             at = self._now - step * (len(booked) - number)
             events += self._book(provider_id, slot, self._random.choice(self._patients), "booked", at, at + step / 2)
         for slot in held:
-            # A patient may have one live hold.
+            # A patient may have only one live hold.
             patient_id = next(self._unclaimed)
             booking_id = self._add(provider_id, slot, patient_id, "reserved", self._now)
             events.append(_Event(self._now, "reserved", booking_id))
             self.claims.append((patient_id, provider_id, booking_id))
         return events
 
-    def _visit(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
-        """Let some patients have come, once each, and have rated the provider afterwards."""
+    def _add_past_bookings(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
+        """Add fulfilled bookings, each of another patient, and their ratings."""
         random = self._random
         count = min(_RATINGS_MAX, 1 + int(random.expovariate(1 / (_RATINGS_MEAN - 0.5))), len(self._patients))
         slots_a_day = len(shifts) * SLOTS_A_SHIFT
-        numbers = random.sample(range(-_FIRST_VISIT_DAYS * slots_a_day, (1 - _LAST_VISIT_DAYS) * slots_a_day), count)
+        numbers = random.sample(range(-_OLDEST_DAYS * slots_a_day, (1 - _NEWEST_DAYS) * slots_a_day), count)
         usual = random.triangular(2.8, 5.2, 4.6)
         events: list[_Event] = []
         for patient_id, number in zip(random.sample(self._patients, count), numbers, strict=True):
@@ -139,7 +139,7 @@ class BookMaker:
         self, provider_id: int, slot: _Slot, patient_id: int, state: str, held_at: datetime, booked_at: datetime
     ) -> tuple[_Event, _Event]:
         booking_id = self._add(provider_id, slot, patient_id, state, held_at)
-        fee_minor, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
+        fee_minor, funding = self._directory.provider_clinics[provider_id, slot.shift.clinic_id]
         if funding == "online":
             name = f"demo-{booking_id}"
             self.payments.append((provider_id, booking_id, booking_id, name, fee_minor, "captured", booked_at))
@@ -147,7 +147,7 @@ class BookMaker:
 
     def _add(self, provider_id: int, slot: _Slot, patient_id: int, state: str, at: datetime) -> UUID:
         booking_id = UUID(int=self._random.getrandbits(128), version=4)
-        fee_minor, funding = self._directory.posts[provider_id, slot.shift.clinic_id]
+        fee_minor, funding = self._directory.provider_clinics[provider_id, slot.shift.clinic_id]
         ends_at = slot.starts_at + timedelta(minutes=slot.shift.slot_minutes)
         seat = self._random.randint(1, slot.shift.seats)
         self.bookings.append(

@@ -1,4 +1,4 @@
-"""A full directory to try the product with: its next days partly booked, its providers rated after past visits."""
+"""The demo's data: a full directory whose next days are partly booked, and ratings of past bookings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from random import Random
 
 from healthplus.accounts.keys import SCOPES, add_key
 from healthplus.database import Database, Transaction, load
-from healthplus.ops.demo_book import FIRST_VISIT_AGO_MAX, BookMaker
-from healthplus.ops.demo_directory import FACTS, Directory, Maker, fake_phone, person, slug
+from healthplus.ops.demo_book import BOOKING_AGE_MAX, BookMaker
+from healthplus.ops.demo_directory import FACTS, Directory, DirectoryMaker, draw_person, fake_phone, slug
 from healthplus.search.word_counts import learn_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
@@ -25,9 +25,9 @@ _DEVELOPER = "Demo"
 
 @dataclass(frozen=True)
 class DemoData:
-    """Providers worth showing; the tokens of two patients by name and a developer's key, which can be had only now.
+    """Providers worth showing, the tokens of two patients by name, and a developer's key; tokens and key are new.
 
-    In the next four days all of the nearly full doctor's slots but four are taken, and three of those four are held.
+    In the next four days all of the nearly full doctor's slots but four are booked, and three of those four are held.
     """
 
     two_clinics_doctor_id: int
@@ -39,7 +39,7 @@ class DemoData:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much to make, and from which seed: the same gives the same directory, and bookings relative to now."""
+    """How much data to make. The same seed makes the same directory, and the same bookings relative to now."""
 
     seed: int = 20
     cities: int = 20
@@ -48,9 +48,9 @@ class Scale:
 
 
 async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
-    """Fill the database, unless that was done before; make new tokens for the two patients, and a new developer's key.
+    """Fill the database, unless that was done before; make new tokens for two patients, and a new developer's key.
 
-    Wants a connection whose statements may last as long as they need.
+    `db` should have no limit on the time of a statement.
     """
     async with db.transaction() as tx:
         await tx.execute(_queries.lock)
@@ -75,7 +75,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.put_specialities, [slug(name) for name in specialities], specialities)
     lab_tests = list(FACTS["lab_tests"])
     await tx.execute(_queries.put_lab_tests, [slug(name) for name in lab_tests], lab_tests)
-    maker = Maker(Random(scale.seed), last["clinic_id"], last["provider_id"])  # noqa: S311 - not for secrets
+    maker = DirectoryMaker(Random(scale.seed), last["clinic_id"], last["provider_id"])  # noqa: S311 - not for secrets
     for city in FACTS["cities"][: scale.cities]:
         city_id = await tx.fetch_value(
             _queries.put_city, slug(city["name"]), city["name"], city["state"], *city["position"]
@@ -85,18 +85,18 @@ async def _create(tx: Transaction, scale: Scale) -> None:
 
     random = Random(f"{scale.seed} book")  # noqa: S311
     patients = [last["patient_id"] + number for number in range(1, scale.patients + 1)]
-    names = [person(random, random.choice(list(FACTS["names"]))) for _ in patients]
+    names = [draw_person(random, random.choice(list(FACTS["names"]))) for _ in patients]
     now = await tx.fetch_value("SELECT public.app_now()")
     await tx.copy_rows(
         "accounts.patient",
         ("patient_id", "name", "phone", "created_at"),
         [
-            (patient_id, f"{given} {family}", _patient_phone(number), now - FIRST_VISIT_AGO_MAX)
+            (patient_id, f"{given} {family}", _patient_phone(number), now - BOOKING_AGE_MAX)
             for number, (patient_id, (_, given, family)) in enumerate(zip(patients, names, strict=True))
         ],
     )
     await tx.execute(_queries.advance_ids)
-    # The first two patients are left without a booking: tokens are made for them, to try one with.
+    # The first two patients have no bookings: they are the ones to try the product as.
     book = BookMaker(random, maker.directory, patients[2:], now)
     nearly_full = {str(row[1]): int(str(row[0])) for row in maker.directory.providers}[_NEARLY_FULL]
     book.fill_books(nearly_full)
@@ -104,7 +104,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.put_books)
     await tx.execute(_queries.put_rating_totals)
     await tx.execute(_queries.analyze)
-    await tx.execute(_queries.summarise_books, now)
+    await tx.execute(_queries.refresh_availability, now)
     await learn_words(tx)
 
 
@@ -141,7 +141,7 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
     await tx.copy_rows(
         "directory.provider_clinic",
         ("provider_id", "clinic_id", "fee_minor", "funding"),
-        [(*post, *price) for post, price in directory.posts.items()],
+        [(*ids, *price) for ids, price in directory.provider_clinics.items()],
     )
     await tx.copy_rows(
         "schedule.shift",
@@ -156,6 +156,8 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
 
 
 async def _store_book(tx: Transaction, book: BookMaker) -> None:
+    # Before the bookings: an event of a booking that is not there yet makes no notice, and nobody should get one.
+    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "booking.booking",
         [
@@ -174,7 +176,6 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
         ],
         book.bookings,
     )
-    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "ledger.payment",
         ["provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"],

@@ -1,21 +1,21 @@
 -- name: last_ids
--- COPY takes ids as they are given; these are the last ones in use.
+-- The last ids in use: COPY needs ids.
 SELECT (SELECT coalesce(max(clinic_id), 0) FROM directory.clinic) AS clinic_id,
     (SELECT coalesce(max(provider_id), 0) FROM directory.provider) AS provider_id,
     (SELECT coalesce(max(patient_id), 0) FROM accounts.patient) AS patient_id
 
 -- name: advance_ids
--- After COPY, so that the next id given out is a new one.
+-- After COPY, so that the next id from each sequence is a new one.
 SELECT setval(pg_get_serial_sequence('directory.clinic', 'clinic_id'), (SELECT max(clinic_id) FROM directory.clinic)),
     setval(pg_get_serial_sequence('directory.provider', 'provider_id'), (SELECT max(provider_id) FROM directory.provider)),
     setval(pg_get_serial_sequence('accounts.patient', 'patient_id'), (SELECT max(patient_id) FROM accounts.patient))
 
 -- name: lock
--- Two runs must not both find nothing there.
+-- So that two runs at once do not both create the data.
 LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 
 -- name: put_city
--- A city that an import has brought stays as it is.
+-- Add a city, unless an import has added it; return its id.
 WITH added AS (
     INSERT INTO directory.city (slug, name, state, latitude, longitude) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (slug) DO NOTHING
@@ -24,21 +24,21 @@ WITH added AS (
 SELECT city_id FROM added UNION ALL SELECT city_id FROM directory.city WHERE slug = $1
 
 -- name: put_specialities
--- Slugs and names, of which some may be known.
+-- Add specialities by slugs and names, unless they are there.
 INSERT INTO directory.speciality (slug, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (slug) DO NOTHING
 
 -- name: put_provider_specialities
--- By the specialities' slugs.
+-- What providers practise, by the specialities' slugs.
 INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT provider_id, speciality_id
 FROM unnest($1::bigint[], $2::text[]) AS given(provider_id, slug) JOIN directory.speciality USING (slug)
 
 -- name: put_lab_tests
--- As specialities.
+-- Add lab tests, as specialities.
 INSERT INTO directory.lab_test (slug, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (slug) DO NOTHING
 
 -- name: put_provider_lab_tests
--- By the tests' slugs.
+-- Which tests a lab offers, by their slugs; prices in the smallest unit of the currency.
 INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
 SELECT provider_id, lab_test_id, price_minor
 FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS given(provider_id, slug, price_minor) JOIN directory.lab_test USING (slug)
@@ -51,41 +51,42 @@ FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
 -- name: put_rating_totals
--- What reviews.rate adds to, rating by rating.
-UPDATE directory.provider SET rating_total = given.stars, rating_count = given.ratings
-FROM (SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id) AS given
-WHERE provider.provider_id = given.provider_id AND provider.identifier LIKE 'demo:%'
+-- The totals that reviews.rate keeps up to date.
+UPDATE directory.provider SET rating_total = summed.stars, rating_count = summed.ratings
+FROM (SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id) AS summed
+WHERE provider.provider_id = summed.provider_id AND provider.identifier LIKE 'demo:%'
 
 -- name: put_ledger
--- What the demo's payments went through.
+-- The demo's payments were authorised, then captured.
 INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
 SELECT provider_id, hold_id, authorisation, fact, amount_minor, 'answer', at
 FROM ledger.payment, unnest('{authorised,captured}'::ledger.payment_state[]) AS fact
 WHERE authorisation LIKE 'demo-%'
 
--- name: summarise_books
--- When each provider is next free, and on which days their last slots are taken.
-SELECT count(booking.refresh_availability(provider_id, $1)::text), count(booking.refresh_scarce_days(provider_id, $1, p_everything => true)::text)
+-- name: refresh_availability
+-- Work out when each provider is next free, and on which days their last slots are taken.
+SELECT count(booking.refresh_availability(provider_id, $1)::text),
+    count(booking.refresh_scarce_days(provider_id, $1, p_everything => true)::text)
 FROM directory.provider WHERE identifier LIKE 'demo:%'
 
 -- name: analyze
--- Before the summaries, and so that the very first queries are planned well.
+-- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
     directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, accounts.patient, ledger.payment,
     reviews.rating
 
 -- name: shown_providers
--- Those worth showing.
+-- The ids of providers.
 SELECT identifier, provider_id FROM directory.provider WHERE identifier = ANY($1::text[])
 
 -- name: shown_patients
--- The two that a token is made for; they have no hold, so that they may try one.
+-- The patients with these phone numbers.
 SELECT patient_id, name FROM accounts.patient WHERE phone = ANY($1::text[]) ORDER BY patient_id
 
 -- name: put_token
--- Only its digest is kept.
+-- Add a token, of which only the digest is kept.
 INSERT INTO accounts.session (token_hash, patient_id) VALUES ($1, $2)
 
 -- name: revoke_demo_keys
--- Those of earlier starts: one that works is enough.
+-- Revoke the keys of earlier starts: one key is enough.
 UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now()) WHERE name = $1 AND revoked_at IS NULL

@@ -1,4 +1,4 @@
-"""Made-up providers at made-up clinics in real cities, drawn from demo_facts.toml."""
+"""The demo's directory: made-up providers at made-up clinics in real cities, drawn from demo_facts.toml."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLOTS_A_SHIFT = 36
 
 @dataclass(frozen=True)
 class Shift:
-    """The same every day of the week."""
+    """A shift that is the same every day of the week."""
 
     clinic_id: int
     starts: time
@@ -30,29 +30,32 @@ class Shift:
 
     @property
     def ends(self) -> time:
-        """When the last slot ends, the same day."""
+        """Return when the last slot ends, the same day."""
         minutes = self.starts.hour * 60 + self.starts.minute + SLOTS_A_SHIFT * self.slot_minutes
         return time(minutes // 60, minutes % 60)
 
 
 @dataclass
 class Directory:
-    """Rows for COPY, in the order of the columns in demo_data.py; and by provider what bookings are made from."""
+    """Rows for COPY, in the order of the columns in demo_data.py.
+
+    `provider_clinics`: fee and funding by provider and clinic; `shifts`: by provider.
+    """
 
     clinics: list[tuple[object, ...]] = field(default_factory=list)
     providers: list[tuple[object, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
     lab_tests: list[tuple[int, str, int]] = field(default_factory=list)
-    posts: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
+    provider_clinics: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     shifts: dict[int, list[Shift]] = field(default_factory=dict)
 
 
 def fake_phone(number: int) -> str:
-    """Give a number nobody can have: in India 0 dials out of an area, so no subscriber's number starts with it."""
+    """Return a number that nobody has: in India no subscriber's number starts with 0, which dials out of an area."""
     return f"+910{number:09}"
 
 
-def person(random: Random, region: str) -> tuple[str, str, str]:
+def draw_person(random: Random, region: str) -> tuple[str, str, str]:
     """Draw a gender, a given and a family name that go together."""
     names = FACTS["names"][region]
     gender = random.choice(("female", "male"))
@@ -60,12 +63,12 @@ def person(random: Random, region: str) -> tuple[str, str, str]:
 
 
 def slug(name: str) -> str:
-    """Give a name's address; the names here are plain enough for that."""
+    """Return a name as used in addresses; enough for the plain names here."""
     return "-".join(re.findall("[a-z0-9]+", name.lower()))
 
 
-class Maker:
-    """Fills a directory, city by city. `clinic_id` and `provider_id` are the last ones already in use."""
+class DirectoryMaker:
+    """Fills a directory, city by city. `clinic_id` and `provider_id` are the last ids already in use."""
 
     def __init__(self, random: Random, clinic_id: int, provider_id: int) -> None:
         self.directory = Directory()
@@ -77,17 +80,17 @@ class Maker:
         """Add one city's clinics and providers: four in five are doctors."""
         facilities = {"hospital": max(1, providers * 7 // 100), "clinic": max(1, providers * 7 // 100)}
         facilities["lab"] = max(1, providers * 6 // 100)
-        places: list[tuple[int, str]] = []
+        clinics: list[tuple[int, str]] = []
         for kind, count in facilities.items():
             for number in range(1, count + 1):
                 locality = self._random.choice(list(city["localities"]))
                 clinic_id = self._add_clinic(city, city_id, kind, locality)
                 self._add_facility(f"demo:{slug(city['name'])}:{kind}-{number}", kind, clinic_id, locality)
                 if kind != "lab":
-                    places.append((clinic_id, locality))
+                    clinics.append((clinic_id, locality))
         for doctor in range(1, providers - sum(facilities.values()) + 1):
-            # One in eight works mornings in one place and evenings in another; the first always does.
-            at = self._random.sample(places, 2 if doctor == 1 or self._random.random() < 1 / 8 else 1)
+            # One in eight works at one clinic in the morning and at another in the evening; the first always does.
+            at = self._random.sample(clinics, 2 if doctor == 1 or self._random.random() < 1 / 8 else 1)
             self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at)
 
     def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str) -> int:
@@ -126,7 +129,7 @@ class Maker:
         provider_id = self._add_provider(
             identifier, kind, ("", "", "", name, None), bio, specialities, ["English", "Hindi"]
         )
-        self._add_post(provider_id, clinic_id, specialities[0])
+        self._add_provider_clinic(provider_id, clinic_id, specialities[0])
         slot_minutes, seats = {"hospital": (10, 2), "clinic": (5, 1), "lab": (10, 4)}[kind]
         if kind == "lab":
             self._add_lab_tests(provider_id)
@@ -134,7 +137,7 @@ class Maker:
         self._add_shifts(provider_id, [(clinic_id, time(7)), (clinic_id, evening)], slot_minutes, seats)
 
     def _add_doctor(self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]]) -> None:
-        gender, given, family = person(self._random, city["region"])
+        gender, given, family = draw_person(self._random, city["region"])
         specialities = [self._random.choice(_MEDICAL_SPECIALITIES)]
         if self._random.random() < 0.2:
             specialities = list(dict.fromkeys([*specialities, "General Medicine"]))
@@ -144,7 +147,7 @@ class Maker:
         languages = self._random.sample(known, self._random.randint(2, len(known)))
         provider_id = self._add_provider(identifier, "doctor", names, bio, specialities, languages)
         for clinic_id, _ in at:
-            self._add_post(provider_id, clinic_id, specialities[0])
+            self._add_provider_clinic(provider_id, clinic_id, specialities[0])
         morning = time(self._random.choice((8, 9, 10)), self._random.choice((0, 30)))
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))
         self._add_shifts(provider_id, [(at[0][0], morning), (at[-1][0], evening)], 5, 1)
@@ -176,11 +179,11 @@ class Maker:
         self.directory.specialities += [(self._provider_id, slug(name)) for name in specialities]
         return self._provider_id
 
-    def _add_post(self, provider_id: int, clinic_id: int, speciality: str) -> None:
+    def _add_provider_clinic(self, provider_id: int, clinic_id: int, speciality: str) -> None:
         low, high = FACTS["specialities"][speciality]
         funding = self._random.choices(("online", "clinic", "free"), (70, 25, 5))[0]
         fee_minor = 0 if funding == "free" else self._random.randrange(low, high + 1, 50) * 100
-        self.directory.posts[provider_id, clinic_id] = (fee_minor, funding)
+        self.directory.provider_clinics[provider_id, clinic_id] = (fee_minor, funding)
 
     def _add_lab_tests(self, provider_id: int) -> None:
         tests = FACTS["lab_tests"]

@@ -1,26 +1,26 @@
 -- name: no_overlap
--- No two bookings that occupy a provider's seat overlap, whatever the constraint says.
+-- No two bookings that occupy the same seat of a provider overlap: checked without relying on the constraint.
 SELECT a.provider_id, a.booking_id, b.booking_id AS other_booking_id, a.seat, a.during
 FROM booking.booking AS a
 JOIN booking.booking AS b ON b.provider_id = a.provider_id AND b.seat = a.seat AND b.during && a.during AND b.booking_id > a.booking_id
 WHERE a.occupies AND b.occupies
 
 -- name: overlap_constraint_present
--- The constraint that forbids a double booking is there and enforced.
+-- The constraint that forbids double bookings exists and is enforced.
 SELECT 'booking_overlap' AS missing
 WHERE NOT EXISTS (
     SELECT FROM pg_constraint
     WHERE conname = 'booking_overlap' AND conrelid = 'booking.booking'::regclass AND contype = 'x' AND convalidated)
 
 -- name: events_without_gaps
--- A book's events are numbered from 1 to its version, none missing.
+-- A book's events are numbered from 1 to its version, without gaps.
 SELECT provider_id, book.version, count(event.seq) AS events, max(event.seq) AS last_seq
 FROM booking.book FULL JOIN booking.event USING (provider_id)
 GROUP BY provider_id, book.version
 HAVING count(event.seq) IS DISTINCT FROM book.version OR coalesce(max(event.seq), 0) IS DISTINCT FROM book.version
 
 -- name: bookings_match_events
--- Every booking was reserved first, changed only as its states allow, and is in the state its last event says.
+-- Every booking was reserved first, changed only in ways its states allow, and is in the state that its last event says.
 WITH step AS (
     SELECT provider_id, booking_id, kind, lag(kind) OVER turn AS before, lead(kind) OVER turn AS after
     FROM booking.event
@@ -37,7 +37,7 @@ WHERE step.kind IS NULL OR booking.state IS NULL
         ('booked', 'arrived'), ('booked', 'no_show'), ('arrived', 'fulfilled'))
 
 -- name: tickets_match_events
--- Every ticket changed only as its states allow, and is in the state its last event says.
+-- Every ticket changed only in ways its states allow, and is in the state that its last event says.
 WITH step AS (
     SELECT provider_id, ticket_id, kind, lag(kind) OVER turn AS before, lead(kind) OVER turn AS after
     FROM booking.event
@@ -53,11 +53,11 @@ WHERE step.kind IS NULL OR ticket.state IS NULL
         ('offered', 'accepted'), ('offered', 'lapsed'), ('offered', 'waiting'), ('offered', 'left'))
 
 -- name: tickets_numbered_once
--- Ticket numbers run from 1 to the book's counter, and were given in the order of the events that record the joins.
-SELECT provider_id, number, place, last_ticket_number
+-- Tickets are numbered from 1 to the book's counter, in the order of the events that record the joins.
+SELECT provider_id, number, join_order, last_ticket_number
 FROM (
     SELECT ticket.provider_id, ticket.number, book.last_ticket_number,
-        row_number() OVER (PARTITION BY ticket.provider_id ORDER BY joined.seq) AS place,
+        row_number() OVER (PARTITION BY ticket.provider_id ORDER BY joined.seq) AS join_order,
         count(*) OVER (PARTITION BY ticket.provider_id) AS tickets
     FROM booking.ticket
     LEFT JOIN booking.book USING (provider_id)
@@ -65,15 +65,15 @@ FROM (
         SELECT min(seq) AS seq FROM booking.event
         WHERE event.provider_id = ticket.provider_id AND event.ticket_id = ticket.ticket_id AND kind = 'waiting') AS joined ON true
 ) AS numbered
-WHERE number <> place OR last_ticket_number IS DISTINCT FROM tickets
+WHERE number <> join_order OR last_ticket_number IS DISTINCT FROM tickets
 
 -- name: queue_chain_unbroken
--- A queue's entries are numbered from 1, none missing, each hashed with the one before it; the book has the last.
+-- A queue's entries are numbered from 1 without gaps, each hashed with the one before it; the book has the hash of the last.
 WITH link AS (
-    SELECT queue_entry AS this, provider_id, entry, hash, lag(hash) OVER turn AS previous, row_number() OVER turn AS place
-    FROM booking.queue_entry WINDOW turn AS (PARTITION BY provider_id ORDER BY entry)
+    SELECT queue_entry AS this, provider_id, entry, hash, lag(hash) OVER chain AS previous, row_number() OVER chain AS expected
+    FROM booking.queue_entry WINDOW chain AS (PARTITION BY provider_id ORDER BY entry)
 )
-SELECT provider_id, entry FROM link WHERE entry <> place OR hash <> booking.queue_hash(previous, this)
+SELECT provider_id, entry FROM link WHERE entry <> expected OR hash <> booking.queue_hash(previous, this)
 UNION ALL
 SELECT provider_id, queue_entries FROM booking.book
 WHERE queue_hash IS DISTINCT FROM (
@@ -81,33 +81,33 @@ WHERE queue_hash IS DISTINCT FROM (
     WHERE queue_entry.provider_id = book.provider_id ORDER BY entry DESC LIMIT 1)
 
 -- name: queue_chain_matches_events
--- Whatever happened to a ticket is in its queue's chain, and nothing else.
-SELECT provider_id, number, ticket.state::text, done.events, told.entries
+-- A ticket has as many entries in its queue's chain as it has events.
+SELECT provider_id, number, ticket.state::text, happened.events, chained.entries
 FROM booking.ticket
 CROSS JOIN LATERAL (
     SELECT count(*) AS events FROM booking.event
-    WHERE event.provider_id = ticket.provider_id AND event.ticket_id = ticket.ticket_id AND booking_id IS NULL) AS done
+    WHERE event.provider_id = ticket.provider_id AND event.ticket_id = ticket.ticket_id AND booking_id IS NULL) AS happened
 CROSS JOIN LATERAL (
     SELECT count(*) AS entries FROM booking.queue_entry
-    WHERE queue_entry.provider_id = ticket.provider_id AND queue_entry.number = ticket.number) AS told
+    WHERE queue_entry.provider_id = ticket.provider_id AND queue_entry.number = ticket.number) AS chained
 WHERE joined_position IS NOT NULL AND events <> entries
 
 -- name: no_offer_after_the_hour
--- No ticket was made an offer after its hour was over.
+-- No ticket got an offer after its hour was over.
 SELECT ticket.provider_id, ticket.ticket_id, ticket.expires_at, event.at
 FROM booking.ticket JOIN booking.event USING (provider_id, ticket_id)
 WHERE event.kind = 'offered' AND event.at >= ticket.expires_at
 
 -- name: offers_belong_to_tickets
--- An offer in force is the one its ticket names, and the ticket is offered; an offered ticket has one.
+-- The ticket of a live offer is in the state offered and names that offer, and every offered ticket has a live offer.
 SELECT provider_id, booking.booking_id, ticket.ticket_id, ticket.state::text
 FROM (SELECT * FROM booking.booking WHERE offer AND state = 'reserved') AS booking
 FULL JOIN (SELECT * FROM booking.ticket WHERE state = 'offered') AS ticket USING (provider_id, ticket_id)
 WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
 
 -- name: nobody_overtaken
--- Of the tickets of one provider that want the same, the earlier was offered first, unless it had ended or been passed
--- over before the later was. (Rules 5 and 6.)
+-- Of two tickets of one provider with the same queue window, the earlier was offered a slot first, unless it had ended or been
+-- passed over before the later one was offered its own. (Rules 5 and 6.)
 WITH turn AS (
     SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, queue_window, slots_needed,
         min(event.seq) FILTER (WHERE kind = 'waiting') AS joined,
@@ -122,8 +122,8 @@ WHERE earlier.number < later.number AND earlier.clinic_id IS NOT DISTINCT FROM l
     AND later.offered < coalesce(earlier.offered, 9223372036854775807)
     AND later.offered < coalesce(earlier.excused, 9223372036854775807)
 
--- name: nobody_unserved
--- Nothing is free that a present ticket wants and that no earlier one is owed. (Rules 5 and 7: no lost wake-up.)
+-- name: no_free_slot_unoffered
+-- Nothing is free in a present ticket's window that is not withheld for an earlier ticket. (Rules 5 and 7: no lost wake-up.)
 SELECT ticket.provider_id, ticket.ticket_id, ticket.number
 FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
 WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)
@@ -133,7 +133,7 @@ WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_pre
             false, ticket.number))
 
 -- name: one_live_claim
--- A patient has at most one live hold or ticket, and what is live is what the claim names.
+-- A patient has at most one live hold or ticket, and it is the one that the claim names.
 WITH live AS (
     SELECT patient_id, provider_id, booking_id, NULL::uuid AS ticket_id FROM booking.booking
     WHERE state = 'reserved' AND NOT offer AND NOT booking.is_due(booking, (SELECT public.app_now()))
@@ -149,12 +149,12 @@ FROM live LEFT JOIN booking.claim ON claim.patient_id = live.patient_id
 WHERE (claim.provider_id, claim.booking_id, claim.ticket_id) IS DISTINCT FROM (live.provider_id, live.booking_id, live.ticket_id)
 
 -- name: withheld_only_for_runs
--- Only tickets that need several slots withhold any.
+-- Slots are withheld only for tickets that need several.
 SELECT provider_id, ticket_id FROM booking.ticket WHERE withheld_seat IS NOT NULL AND slots_needed = 1
 
--- name: search_summaries
--- A provider's next free time, while it lies ahead and no hold has lapsed unsettled, is what the book says. That none was
--- found holds for as far ahead as could be booked when it was looked for.
+-- name: next_free_times_match
+-- A provider's stored next free time is the one that the book has now, unless it has passed or an expired hold is not retired yet.
+-- A stored NULL says that nothing was free as far ahead as could be booked when it was stored.
 SELECT book.provider_id, book.next_free_at, actual.next_free_at AS actual_next_free_at
 FROM (SELECT public.app_now() AS now_at) AS clock
 CROSS JOIN booking.book
@@ -172,7 +172,7 @@ WHERE isfinite(book.touched_at)
             WHERE provider_clinic.provider_id = book.provider_id) END
 
 -- name: no_payment_without_booking
--- Money is captured, or due to be, only for what was booked and is paid for online; any other is due to go back, or has.
+-- Money is captured, or due to be, only for a booking that is funded online; all other money is due to go back, or has.
 SELECT payment.provider_id, payment.booking_id, payment.authorisation, payment.state::text, payment.due::text,
     booking.state::text AS booking_state
 FROM ledger.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
@@ -183,7 +183,7 @@ WHERE booking.booking_id IS NULL
             OR booking.fee_minor <> payment.amount_minor))
 
 -- name: no_booking_without_payment
--- What was booked and is funded online has its money set aside to be captured, or captured, once.
+-- Every booking that is funded online has exactly one payment that is captured, or authorised and due to be captured.
 SELECT booking.provider_id, booking.booking_id, kept.payments
 FROM booking.booking
 CROSS JOIN LATERAL (
@@ -193,7 +193,7 @@ CROSS JOIN LATERAL (
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
 
 -- name: payments_match_ledger
--- Every payment stands where the last fact about it says, and the first is that it was set aside.
+-- Every payment is in the state of its last ledger entry, and its first entry is the authorisation.
 SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
 FROM ledger.payment
 FULL JOIN (
@@ -203,7 +203,7 @@ FULL JOIN (
 WHERE (payment.state, payment.amount_minor, fact.first) IS DISTINCT FROM (fact.last, fact.amount_minor, 'authorised')
 
 -- name: references_exist
--- What the book points at exists: it has no foreign keys, since checking one locks what many providers share.
+-- What the book refers to exists. It has no foreign keys, since checking one locks rows that many providers share.
 SELECT provider_id, booking_id, patient_id, clinic_id
 FROM booking.booking
 WHERE NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = booking.patient_id)
@@ -212,10 +212,10 @@ WHERE NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = bookin
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)
     OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
 
--- name: scarce_days
--- Of each day of ten years on which something is taken, the book's last free slot is what booking.scarce_day says, unless a hold
--- has lapsed unsettled.
-WITH place AS (
+-- name: scarce_days_match
+-- For each day of the next ten years on which a slot is taken, booking.scarce_day has the last free slot that the book has, unless
+-- an expired hold is not retired yet.
+WITH location AS (
     SELECT provider_id, clinic_id, time_zone
     FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
 ), taken AS (
@@ -226,42 +226,42 @@ WITH place AS (
     SELECT provider_id, tstzrange(at, at, '[]') FROM schedule.leave
     CROSS JOIN LATERAL generate_series(lower(during), upper(during), interval '12 hours') AS at
 ), day AS (
-    SELECT place.*, (lower(during) AT TIME ZONE time_zone)::date AS day FROM place JOIN taken USING (provider_id)
+    SELECT location.*, (lower(during) AT TIME ZONE time_zone)::date AS day FROM location JOIN taken USING (provider_id)
     UNION
-    SELECT place.*, day FROM place JOIN booking.scarce_day USING (provider_id, clinic_id)
+    SELECT location.*, day FROM location JOIN booking.scarce_day USING (provider_id, clinic_id)
 )
-SELECT provider_id, clinic_id, day, noted.day IS NOT NULL AS noted, noted.last_free_at, last.free_at, last.last_at
+SELECT provider_id, clinic_id, day, stored.day IS NOT NULL AS is_stored, stored.last_free_at, last.free_at, last.last_at
 FROM day
 CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 CROSS JOIN LATERAL booking.last_of_day(
     provider_id, clinic_id,
     tstzrange(day::timestamp AT TIME ZONE time_zone, (day + 1)::timestamp AT TIME ZONE time_zone), now_at) AS last
-LEFT JOIN booking.scarce_day AS noted USING (provider_id, clinic_id, day)
+LEFT JOIN booking.scarce_day AS stored USING (provider_id, clinic_id, day)
 WHERE day > (now_at AT TIME ZONE time_zone)::date AND day < (now_at AT TIME ZONE time_zone)::date + 3650
-    AND (noted.day IS NOT NULL, noted.last_free_at) IS DISTINCT FROM (
+    AND (stored.day IS NOT NULL, stored.last_free_at) IS DISTINCT FROM (
         last.last_at IS DISTINCT FROM last.free_at, CASE WHEN last.last_at IS DISTINCT FROM last.free_at THEN last.free_at END)
     AND NOT EXISTS (
         SELECT FROM booking.booking
         WHERE booking.provider_id = day.provider_id AND booking.is_due(booking, now_at))
 
--- name: listings
--- What search reads is what the directory, the schedule and the ratings say.
+-- name: listings_match
+-- The listings that search reads have what the directory, the schedule and the ratings have.
 SELECT provider_id, clinic_id, to_jsonb(listing) - 'terms' AS listing, to_jsonb(actual) - 'terms' AS actual
 FROM search.listing_of(array(SELECT provider_id FROM directory.provider)) AS actual
 FULL JOIN search.listing USING (provider_id, clinic_id)
 WHERE (listing.*) IS DISTINCT FROM (actual.*)
 
 -- name: ratings_add_up
--- A provider's totals are those of the ratings given.
-SELECT provider_id, rating_total, rating_count, given.stars, given.ratings
+-- A provider's rating totals are the sums of its ratings.
+SELECT provider_id, rating_total, rating_count, summed.stars, summed.ratings
 FROM directory.provider
 FULL JOIN (
     SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id
-) AS given USING (provider_id)
-WHERE (rating_total, rating_count) IS DISTINCT FROM (coalesce(given.stars, 0), coalesce(given.ratings, 0))
+) AS summed USING (provider_id)
+WHERE (rating_total, rating_count) IS DISTINCT FROM (coalesce(summed.stars, 0), coalesce(summed.ratings, 0))
 
--- name: ratings_come_from_visits
--- Every rating was given for a visit that took place, by the patient whose visit it was.
+-- name: ratings_come_from_bookings
+-- Every rating is for a fulfilled booking of the patient who gave it.
 SELECT provider_id, rating.patient_id, rating.booking_id, booking.state::text
 FROM reviews.rating LEFT JOIN booking.booking USING (provider_id, patient_id, booking_id)
 WHERE booking.state IS DISTINCT FROM 'fulfilled'

@@ -1,4 +1,4 @@
-"""The command by which anyone checks a queue, with nothing but the address of a receipt."""
+"""The command with which anyone can check a queue; it needs only the address of a receipt."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ANSWER_BYTES_MAX = 4 * 1024 * 1024
 @click.option("--seen", metavar="ENTRY:HASH", help="An entry noted earlier, which must still be there as it was.")
 @click.pass_context
 def verify_queue_command(ctx: click.Context, url: str, seen: str | None) -> None:
-    """Fetch a whole queue from the address of a receipt in it, and work out anew whether it is unbroken and was fair.
+    """Fetch a whole queue from the address of a receipt in it, and check that it is unbroken and was fair.
 
-    Ends with 0 when it is, else with 1.
+    Exits with 0 when it is, otherwise with 1.
     """
     verification = asyncio.run(_verify(url, seen))
     for fault in verification.faults[:_FAULTS_SHOWN]:
@@ -44,7 +44,7 @@ async def _verify(url: str, seen: str | None) -> Verification:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS_MAX)) as session:
         is_more = True
         while is_more:
-            # Of the address as it was given: whoever is checked does not say where else to look.
+            # Always the address on the command line: the server that is being checked must not name another.
             chain = await _fetch(session, f"{url}?after={verification.entry if verification else 0}")
             if verification is None:
                 verification = Verification(chain.provider_id)
@@ -54,7 +54,7 @@ async def _verify(url: str, seen: str | None) -> Verification:
                 entry.hash for entry in chain.entries if entry.entry == noted_entry
             }:
                 verification.fault(noted_entry, "its hash is not the one that was noted")
-            # Whatever it is told, it ends: each page must lead further.
+            # Each page must lead further, so that this ends whatever the server answers.
             is_more = chain.next is not None and verification.entry > before
     assert verification is not None
     assert chain is not None

@@ -1,4 +1,4 @@
-"""Notes which waiting clients were seen, a batch at a time."""
+"""Presence: notes when waiting clients were last seen, in batches."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ logger = logging.getLogger(__name__)
 
 FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
-"""A client asks every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
+"""A client polls every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
 
 
 class Presence:
-    """Those seen in this process since the last batch was written."""
+    """The clients that this process has seen since it wrote the last batch."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen: dict[tuple[int, UUID], UUID | None] = {}
 
     async def see(self, provider_id: int, ticket_id: UUID, offer_id: UUID | None = None) -> None:
-        """Note that a client was seen just now; which offer it was shown is written at once."""
+        """Note that a client was seen just now; with the offer that it was shown, write that at once.
+
+        Raises DatabaseUnreachable where it writes.
+        """
         self._seen[provider_id, ticket_id] = offer_id
         if offer_id is not None:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was noted. Raises DatabaseUnreachable, and has then forgotten it: the clients will ask again."""
+        """Write what was noted. Raises DatabaseUnreachable; the batch is then lost, and the clients will poll again."""
         if self._seen:
             seen, self._seen = self._seen, {}
             providers, tickets = zip(*seen, strict=True)
             await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
 
     async def forget(self) -> None:
-        """Delete what was noted a day ago or more: no ticket lives so long."""
+        """Delete presence that is older than a day: no ticket lives so long."""
         await self._database.execute(queries.forget_presence)
 
     async def run(self) -> None:
-        """Flush until cancelled, and once more then."""
+        """Flush until cancelled, and once more at the end."""
         forget_at = time.monotonic()
         try:
             while True:

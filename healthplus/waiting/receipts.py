@@ -1,6 +1,7 @@
-"""Queue receipts: whether what a provider's queue did is as it was written down, and was fair (docs/decisions/0018).
+"""Queue receipts: check that the record of a provider's queue is unbroken and that the queue was fair.
 
-This knows nothing of the database that wrote the chain: it reads what is published and works it out anew.
+The record is a chain of entries, each with a hash that covers the entry before it (docs/decisions/0018). This module
+knows nothing of the database that wrote the chain: it checks what is published.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import msgspec
 class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
     """One thing that happened to one ticket.
 
-    `from_` and `to` are what was wanted by who joined, else the time that was offered, accepted or withheld; a
-    `clinic_id` of None stands for any. Instants are as they were hashed.
+    `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, accepted
+    or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed.
 
-    What is read of others' servers is bounded: kinds are shown in terminals, slots gone through one by one.
+    Entries may come from a server that is not ours. So `kind`, which is shown in terminals, and `slots`, which are
+    counted one by one, have limits.
     """
 
     entry: int
@@ -34,14 +36,14 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True)
 
     @property
     def run(self) -> tuple[datetime, datetime]:
-        """Raises TypeError or ValueError where there is none."""
+        """Return when `from_` and `to` are. Raises TypeError or ValueError where the entry has none."""
         return datetime.fromisoformat(self.from_), datetime.fromisoformat(self.to)  # type: ignore[arg-type]
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a provider's chain: the `entries` after entry `after`, whose hash is `previous`.
 
-    `last` and `head` are the number and the hash of the last entry there is; `next` leads on where this is not all.
+    `last` and `head` are the number and the hash of the chain's last entry; `next` is the address of the next page.
     """
 
     provider_id: int
@@ -55,12 +57,13 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(NamedTuple):
-    """What is wrong, from which entry on."""
+    """What is wrong, and at which entry it shows."""
 
     entry: int
     text: str
 
 
+# The kinds of entries that may follow in each state of a ticket, and the state that each kind leads to (default: over).
 _AFTER = {
     None: {"joined"},
     "waiting": {"offered", "passed_over", "resumed", "withheld", "left", "timed_out", "full"},
@@ -79,7 +82,7 @@ _LEADS_TO = {
 
 
 def hash_of(provider_id: int, previous: str, entry: Entry) -> str:
-    """Give the hash that an entry must have, after one whose hash is `previous` ("" before the first)."""
+    """Return the hash that an entry must have, after one whose hash is `previous` ("" before the first)."""
     parts = (
         provider_id,
         entry.entry,
@@ -95,28 +98,29 @@ def hash_of(provider_id: int, previous: str, entry: Entry) -> str:
 
 
 def could_use(joined: Entry, run: Entry) -> bool:
-    """Whether a time that somebody was given holds one that a ticket had joined for.
+    """Return whether the run of slots that one ticket got includes a run that another had joined for.
 
-    All slots of a run are of one length, in one shift of one clinic, so a part of it can be had if all of it can.
+    All slots of a run are of one length, in one shift of one clinic, so any part of it could have been offered too.
     """
     if joined.clinic_id not in (None, run.clinic_id) or joined.slots > run.slots:
         return False
     starts_at, ends_at = run.run
-    wanted_from, wanted_to = joined.run
+    window_from, window_to = joined.run
     slot = (ends_at - starts_at) / run.slots
     fitting = sum(
-        wanted_from <= starts_at + slot * i and starts_at + slot * (i + 1) <= wanted_to for i in range(run.slots)
+        window_from <= starts_at + slot * i and starts_at + slot * (i + 1) <= window_to for i in range(run.slots)
     )
     return fitting >= joined.slots
 
 
 class Verification:
-    """Goes through a chain, entry by entry, and gathers what is wrong with it.
+    """Reads a chain, entry by entry, and collects its faults.
 
-    1. Entries are numbered one by one, and each has the hash that follows from it and the one before.
+    1. Entries are numbered without gaps, and each has the hash that follows from it and the entry before.
     2. Tickets are numbered in the order in which they joined, and each took only steps that a ticket can take.
-    3. While a ticket waited and its client was present, no ticket with a later number was given a time that held one
-       that it wanted. With `ticket`, only of that one, as a chain that begins later does not tell of others.
+    3. While a ticket waited and its client was present, no ticket with a later number got a run of slots that the
+       earlier one could have used. With `ticket`, this is checked for that ticket alone: a chain that begins in the
+       middle does not say when the others joined.
     """
 
     def __init__(self, provider_id: int, previous: str = "", after: int = 0, ticket: int | None = None) -> None:
@@ -129,10 +133,10 @@ class Verification:
         self._offers: dict[int, Entry] = {}
         self._joined: dict[int, Entry] = {}
         self._present: dict[int, Entry] = {}
-        """Those who wait and are there, with the entry by which they joined."""
+        """The tickets that wait while their clients are present, each with the entry of its joining."""
 
     def read(self, entries: Iterable[Entry]) -> None:
-        """Go on with the next entries."""
+        """Check the next entries."""
         for entry in entries:
             if entry.entry != self.entry + 1:
                 self.fault(entry.entry, f"entry {entry.entry} comes after entry {self.entry}")
@@ -145,7 +149,7 @@ class Verification:
             self.entry, self.hash = entry.entry, entry.hash
 
     def end(self, last: int, head: str) -> None:
-        """Compare where the chain ends with where it is said to end."""
+        """Check that the chain ends with entry `last` and its hash `head`."""
         if (self.entry, self.hash) != (last, head):
             self.fault(self.entry, f"the chain ends here, but is said to end with entry {last}, or with another hash")
 
@@ -157,18 +161,18 @@ class Verification:
                 self.fault(entry.entry, f"ticket {number} joined after ticket {self._last_ticket}")
             self._last_ticket = number
             self._joined[number] = entry
-        # What joined before the chain, or this part of it, is known only by its later steps.
+        # A ticket that joined before this part of the chain has no state until its next entry.
         if (before is not None or number in self._joined) and entry.kind not in _AFTER[before]:
             self.fault(entry.entry, f"ticket {number} cannot be {entry.kind} when it is {before}")
         self._states[number] = _LEADS_TO.get(entry.kind, "over")
         if entry.kind == "offered":
             self._offers[number] = entry
-            self._demand_turn(entry)
+            self._require_turn(entry)
         elif entry.kind == "accepted":
             offer = self._offers.get(number, entry)
-            # Another time, chosen instead of the one that was offered.
+            # The patient chose another time than the offered one.
             if (offer.clinic_id, offer.run) != (entry.clinic_id, entry.run):
-                self._demand_turn(entry)
+                self._require_turn(entry)
         self._note_presence(entry)
 
     def _note_presence(self, entry: Entry) -> None:
@@ -178,11 +182,12 @@ class Verification:
         elif entry.kind != "withheld":
             self._present.pop(entry.ticket, None)
 
-    def _demand_turn(self, given: Entry) -> None:
+    def _require_turn(self, got: Entry) -> None:
+        """Note a fault for each earlier ticket that could have used the run that `got` is about."""
         for number, joined in self._present.items():
-            if number < given.ticket and could_use(joined, given):
-                self.fault(given.entry, f"ticket {given.ticket} was given a time for which ticket {number} was waiting")
+            if number < got.ticket and could_use(joined, got):
+                self.fault(got.entry, f"ticket {got.ticket} was given a time for which ticket {number} was waiting")
 
     def fault(self, entry: int, text: str) -> None:
-        """Note what else is wrong."""
+        """Add a fault."""
         self.faults.append(Fault(entry, text))

@@ -1,10 +1,10 @@
-"""WaitingUsers: those who wait for a provider and are connected here, and their wake-ups.
+"""WaitingUsers: the waiting patients who are connected to this process, and the long polls that answer them.
 
-The tickets are in the database, in order; this only tells their clients, promptly, what has become of them. It may run
-in any number of processes and dies without loss: a client that asks again, anywhere, has its place.
+The tickets are in the database, in order; this answers their clients promptly when a ticket changes. It may run in any
+number of processes, and nothing is lost when one dies: a client that polls another process keeps its position.
 
-A long poll holds no database connection. Each provider's queue is read when a hint comes that its book has changed, or
-at most a second later: offers and endings are told at once, other changes at most once a second.
+A long poll holds no database connection. Each provider's queue is read when the change feed names its book, or at most
+a second later. Offers and endings are answered at once, other changes at most once a second.
 """
 
 from __future__ import annotations
@@ -29,35 +29,36 @@ from healthplus.waiting.presence import Presence, queries
 logger = logging.getLogger(__name__)
 
 DRAIN_SIGNAL = signal.SIGUSR1
-"""Sent to an app process before it is told to end."""
+"""The signal that an app process gets before it is asked to end."""
 POLL_SECONDS_MAX = 25.0
-PLACES_EVERY_SECONDS = 1.0
+POSITIONS_EVERY_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 1.0
-"""How late a change is heard of at most when its hint was lost."""
+"""How late a change is noticed at most when the change feed did not bring it."""
 TRUST_SECONDS = 3.0
-"""How long what is known here of a queue counts as so without a look at its book."""
+"""How long what was read of a queue counts as current without another look at its book."""
 LINGER_SECONDS = 30.0
-"""How long a client that is between two polls is kept track of."""
+"""How long a client may take between two polls before it is forgotten."""
 POLLS_PER_TICKET_MAX = 4
-"""A ticket's tabs and devices; the longest open is answered for one more."""
+"""Polls of one ticket's tabs and devices; one more ends the oldest."""
 _LIVE = ("waiting", "offered")
 NEAR = 50
-"""Positions up to here are told one by one; further back, whenever they have become less by a tenth."""
+"""Up to here each change of the position is shown; further back, only each decrease by a tenth."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """A ticket as its client is to see it. `version` changes whenever there is something to tell.
+class QueuePosition(msgspec.Struct, frozen=True):
+    """A ticket and its position in the queue, as its client sees it.
 
-    `current`: a waiting client counts as present; an offer can still be accepted. `holds`: how many live holds, offers
-    among them, may yet free what it wants, and when the first of them can lapse by the server's clock.
+    `current`: a waiting client counts as present, or an offer can still be accepted. `holds`: how many live holds and
+    offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by the server's
+    clock. `fee_minor`: in the smallest unit of the currency. `book_version`: the version of the book it was read at.
     """
 
     ticket_id: UUID
     patient_id: int
     number: int
     clinic_id: int | None
-    wanted_from: datetime
-    wanted_to: datetime
+    window_from: datetime
+    window_to: datetime
     slots_needed: int
     joined_at: datetime
     expires_at: datetime
@@ -76,20 +77,21 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        told: tuple[object, ...] = (self.state, self.offer_id, self.deadline)
+        """Return a text that changes whenever the client should be shown something else."""
+        shown: tuple[object, ...] = (self.state, self.offer_id, self.deadline)
         if self.position is not None:
             near = self.position <= NEAR
-            told = (self.position, self.holds, self.next_lapse_at) if near else (int(math.log(self.position, 1.1)),)
-        return hashlib.blake2s(repr(told).encode(), digest_size=8).hexdigest()
+            shown = (self.position, self.holds, self.next_lapse_at) if near else (int(math.log(self.position, 1.1)),)
+        return hashlib.blake2s(repr(shown).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A ticket whose client is connected here or was a moment ago."""
+    """A ticket whose client is connected here or was a moment ago. `users`: how many polls of it are under way."""
 
     seen: float
     users: int = 0
-    place: Place | None = None
+    ticket: QueuePosition | None = None
     polls: list[asyncio.Future[None]] = field(default_factory=list)
 
     def wake(self) -> None:
@@ -99,14 +101,18 @@ class _Waiter:
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """One provider's waiters. `version`: of its book, up to which it is known here what happened."""
+    """One provider's waiters.
+
+    `version`: of its book, up to which its changes have been read here; `current_at`: when that was last certain.
+    `requested`: the tickets to read next, with what to resolve then.
+    """
 
     waiters: dict[UUID, _Waiter] = field(default_factory=dict)
-    asked: dict[UUID, asyncio.Future[None]] = field(default_factory=dict)
+    requested: dict[UUID, asyncio.Future[None]] = field(default_factory=dict)
     version: int | None = None
-    known_at: float = -math.inf
-    places_due_at: float = math.inf
-    places_read_at: float = -math.inf
+    current_at: float = -math.inf
+    positions_due_at: float = math.inf
+    positions_read_at: float = -math.inf
     reading: bool = False
     changed: bool = False
 
@@ -126,32 +132,33 @@ class WaitingUsers:
         self,
         provider_id: int,
         clinic_id: int | None,
-        wanted: tuple[datetime, datetime],
+        window: tuple[datetime, datetime],
         slots_needed: int,
         patient_id: int,
         actor: str,
         key: str | None,
-    ) -> tuple[Outcome, Place | None]:
-        """Join a queue; an outcome of Book.join_queue, with the place it gave."""
-        outcome = await self._book.join_queue(provider_id, clinic_id, *wanted, slots_needed, patient_id, actor, key)
+    ) -> tuple[Outcome, QueuePosition | None]:
+        """Join a queue for the slots in `window`; return Book.join_queue's outcome and, if it joined, the ticket."""
+        outcome = await self._book.join_queue(provider_id, clinic_id, *window, slots_needed, patient_id, actor, key)
         if outcome.ticket_id is None:
             return outcome, None
-        place = await self._read(provider_id, outcome.ticket_id, patient_id)
-        if place is not None and place.state == "offered":
-            await self._presence.see(provider_id, place.ticket_id, place.offer_id)
-        return outcome, place
+        ticket = await self._read(provider_id, outcome.ticket_id, patient_id)
+        if ticket is not None and ticket.state == "offered":
+            await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id)
+        return outcome, ticket
 
-    async def look(self, provider_id: int, ticket_id: UUID, patient_id: int) -> Place | None:
-        """Give a patient's ticket as it is now, and note that its client is there; None: they have no such ticket."""
-        place = await self._return(provider_id, ticket_id, patient_id)
-        if place is not None:
-            await self._see(provider_id, place, shown=True)
-        return place
+    async def look(self, provider_id: int, ticket_id: UUID, patient_id: int) -> QueuePosition | None:
+        """Return a patient's ticket as it is now, or None if they have no such ticket; its client counts as present."""
+        ticket = await self._read_for_client(provider_id, ticket_id, patient_id)
+        if ticket is not None:
+            await self._note_presence(provider_id, ticket, shown=True)
+        return ticket
 
-    async def poll(self, provider_id: int, ticket_id: UUID, patient_id: int, after: str) -> Place | None:
-        """Give a ticket as soon as its version is not `after`, at the latest in POLL_SECONDS_MAX.
+    async def poll(self, provider_id: int, ticket_id: UUID, patient_id: int, after: str) -> QueuePosition | None:
+        """Return a ticket as soon as its version differs from `after`, at the latest after POLL_SECONDS_MAX.
 
-        The client counts as present meanwhile. At once where this process drains.
+        None if the patient has no such ticket. The client counts as present meanwhile. While this process drains, the
+        answer comes at once.
         """
         now = asyncio.get_running_loop().time
         queue = self._queues.setdefault(provider_id, _Queue())
@@ -159,49 +166,52 @@ class WaitingUsers:
         waiter.users += 1
         try:
             waiter.seen = now()
-            # Registered before reading: whatever happens after the read wakes it.
-            if waiter.place is None or not self._knows(queue):
-                await self._ask(provider_id, queue, ticket_id)
-            if waiter.place is None or waiter.place.patient_id != patient_id:
+            # The waiter was registered before reading, so that a change after the read wakes it.
+            if waiter.ticket is None or not self._is_current(queue):
+                await self._request_read(provider_id, queue, ticket_id)
+            if waiter.ticket is None or waiter.ticket.patient_id != patient_id:
                 return None
-            if waiter.place.current is False:
-                await self._return(provider_id, ticket_id, patient_id)
-                await self._ask(provider_id, queue, ticket_id)
-            place = waiter.place
-            # An offer was certainly shown only to a client that comes back knowing it.
-            await self._see(provider_id, place, shown=place.version == after)
-            if waiter.place.version == after and place.state in _LIVE and not self.draining:
+            if waiter.ticket.current is False:
+                await self._read_for_client(provider_id, ticket_id, patient_id)
+                await self._request_read(provider_id, queue, ticket_id)
+            ticket = waiter.ticket
+            # An offer was certainly shown only to a client that comes back with its version.
+            await self._note_presence(provider_id, ticket, shown=ticket.version == after)
+            if waiter.ticket.version == after and ticket.state in _LIVE and not self.draining:
                 await self._wait(waiter)
-                if not self._knows(queue):
+                if not self._is_current(queue):
                     return await self._read(provider_id, ticket_id, patient_id)
-            return waiter.place
+            return waiter.ticket
         finally:
             waiter.seen = now()
             waiter.users -= 1
-            if waiter.place is None and not waiter.users:
+            if waiter.ticket is None and not waiter.users:
                 self._forget(provider_id, queue, ticket_id)
 
     async def tickets_of(self, patient_id: int, ticket_id: UUID | None = None) -> list[tuple[int, UUID]]:
-        """Give provider and id of a patient's tickets that are not over, or of one of theirs, over or not."""
+        """Return (provider_id, ticket_id) of a patient's tickets that are not over.
+
+        With `ticket_id`, return it with its provider if it is theirs, over or not; else nothing.
+        """
         rows = await self._database.fetch(queries.tickets_of_patient, patient_id, ticket_id)
         return [(row["provider_id"], row["ticket_id"]) for row in rows]
 
-    def heard(self, provider_ids: Iterable[int]) -> None:
-        """Take a hint that these books may have changed."""
+    def on_change(self, provider_ids: Iterable[int]) -> None:
+        """Read the queues of books that may have changed, and answer the polls concerned; returns at once."""
         for provider_id in provider_ids:
             if (queue := self._queues.get(provider_id)) is not None:
                 queue.changed = True
                 self._start_reading(provider_id, queue)
 
     def drain(self) -> None:
-        """Answer every poll now, and all to come at once, so that this process can end."""
+        """Answer every poll now, and later ones at once, so that this process can end."""
         self.draining = True
         for queue in self._queues.values():
             for waiter in queue.waiters.values():
                 waiter.wake()
 
     async def run(self) -> None:
-        """Look after the queues until cancelled."""
+        """Note presence and look for changes until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._presence.run())
@@ -210,13 +220,13 @@ class WaitingUsers:
             for read in self._reads:
                 read.cancel()
 
-    async def _ask(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
-        """Have a ticket read, together with all others of its queue that are asked for meanwhile."""
-        answer = queue.asked.get(ticket_id)
-        if answer is None:
-            answer = queue.asked[ticket_id] = asyncio.get_running_loop().create_future()
+    async def _request_read(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
+        """Have a ticket read, together with all others of its queue that are requested meanwhile."""
+        done = queue.requested.get(ticket_id)
+        if done is None:
+            done = queue.requested[ticket_id] = asyncio.get_running_loop().create_future()
         self._start_reading(provider_id, queue)
-        await asyncio.shield(answer)
+        await asyncio.shield(done)
 
     async def _wait(self, waiter: _Waiter) -> None:
         if len(waiter.polls) >= POLLS_PER_TICKET_MAX:
@@ -230,23 +240,23 @@ class WaitingUsers:
             timer.cancel()
             waiter.polls.remove(poll)
 
-    async def _return(self, provider_id: int, ticket_id: UUID, patient_id: int) -> Place | None:
-        """Read a ticket for its client, who is there; the queue is looked at anew for one that was passed over."""
-        place = await self._read(provider_id, ticket_id, patient_id)
-        if place is not None and place.current is False:
-            # Before it is noted as seen: an absent ticket that merely looked present again would wake nobody, and an
-            # offer that lapsed unseen must not count as shown.
+    async def _read_for_client(self, provider_id: int, ticket_id: UUID, patient_id: int) -> QueuePosition | None:
+        """Read a ticket for its client, who is connected; one that was passed over resumes its turn first."""
+        ticket = await self._read(provider_id, ticket_id, patient_id)
+        if ticket is not None and ticket.current is False:
+            # This comes before its presence is noted. An absent ticket that only looked present again would not be
+            # offered anything, and an offer that lapsed unseen must not count as shown.
             await self._book.resume(provider_id, ticket_id, patient_id)
-            place = await self._read(provider_id, ticket_id, patient_id)
-        return place
+            ticket = await self._read(provider_id, ticket_id, patient_id)
+        return ticket
 
-    async def _see(self, provider_id: int, place: Place, *, shown: bool) -> None:
-        if place.state in _LIVE:
-            await self._presence.see(provider_id, place.ticket_id, place.offer_id if shown else None)
+    async def _note_presence(self, provider_id: int, ticket: QueuePosition, *, shown: bool) -> None:
+        if ticket.state in _LIVE:
+            await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id if shown else None)
 
-    async def _read(self, provider_id: int, ticket_id: UUID, patient_id: int) -> Place | None:
-        row = await self._database.fetch_row(queries.places, provider_id, [ticket_id], patient_id)
-        return None if row is None else Place(*row)
+    async def _read(self, provider_id: int, ticket_id: UUID, patient_id: int) -> QueuePosition | None:
+        row = await self._database.fetch_row(queries.positions, provider_id, [ticket_id], patient_id)
+        return None if row is None else QueuePosition(*row)
 
     def _start_reading(self, provider_id: int, queue: _Queue) -> None:
         if not queue.reading:
@@ -256,58 +266,58 @@ class WaitingUsers:
             task.add_done_callback(self._reads.discard)
 
     async def _keep_reading(self, provider_id: int, queue: _Queue) -> None:
-        """Read what is asked for and what has happened, one after another, until nothing more is."""
-        asked: dict[UUID, asyncio.Future[None]] = {}
+        """Read requested tickets, changes and positions, one after another, until there are no more."""
+        requested: dict[UUID, asyncio.Future[None]] = {}
         now = asyncio.get_running_loop().time
         try:
-            # Each in turn, so that neither a rush of newcomers nor one of changes keeps the others waiting.
-            while queue.asked or (queue.changed and queue.version is not None) or now() >= queue.places_due_at:
+            # Each has its turn, so that neither many new clients nor many changes hold up the others.
+            while queue.requested or (queue.changed and queue.version is not None) or now() >= queue.positions_due_at:
                 if queue.changed and queue.version is not None:
                     queue.changed = False
                     await self._read_changes(provider_id, queue, queue.version)
-                if now() >= queue.places_due_at:
-                    queue.places_read_at, queue.places_due_at = now(), math.inf
-                    await self._read_places(provider_id, queue, queue.waiters)
-                if queue.asked:
-                    asked, queue.asked = queue.asked, {}
-                    await self._read_places(provider_id, queue, asked)
-                    for answer in asked.values():
-                        answer.set_result(None)
-                    asked = {}
+                if now() >= queue.positions_due_at:
+                    queue.positions_read_at, queue.positions_due_at = now(), math.inf
+                    await self._read_positions(provider_id, queue, queue.waiters)
+                if queue.requested:
+                    requested, queue.requested = queue.requested, {}
+                    await self._read_positions(provider_id, queue, requested)
+                    for done in requested.values():
+                        done.set_result(None)
+                    requested = {}
         except (HealthPlusError, PostgresError) as error:
             logger.warning("a queue could not be read: %s", type(error).__name__)
-            queue.version, queue.places_due_at = None, -math.inf  # all of it is read again, soon
-            for answer in (asked | queue.asked).values():
-                answer.set_exception(error)
+            queue.version, queue.positions_due_at = None, -math.inf  # all of it is read again, soon
+            for done in (requested | queue.requested).values():
+                done.set_exception(error)
         finally:
             queue.reading = False
-            for answer in (asked | queue.asked).values():
-                answer.cancel()
-            queue.asked = {}
+            for done in (requested | queue.requested).values():
+                done.cancel()
+            queue.requested = {}
 
     async def _read_changes(self, provider_id: int, queue: _Queue, since: int) -> None:
-        news = await self._database.fetch_row(queries.events_since, provider_id, since)
-        assert news is not None
-        if news["version"] is not None:
-            queue.places_due_at = min(queue.places_due_at, queue.places_read_at + PLACES_EVERY_SECONDS)
-            # Offered, over or passed over: these are told now.
-            if concerned := queue.waiters.keys() & set(news["tickets"] or ()):
-                await self._read_places(provider_id, queue, concerned)
-            queue.version = news["version"]
-        queue.known_at = asyncio.get_running_loop().time()
+        changes = await self._database.fetch_row(queries.changes_since, provider_id, since)
+        assert changes is not None
+        if changes["version"] is not None:
+            queue.positions_due_at = min(queue.positions_due_at, queue.positions_read_at + POSITIONS_EVERY_SECONDS)
+            # Tickets that were offered a slot, ended or were passed over: their polls are answered now.
+            if concerned := queue.waiters.keys() & set(changes["tickets"] or ()):
+                await self._read_positions(provider_id, queue, concerned)
+            queue.version = changes["version"]
+        queue.current_at = asyncio.get_running_loop().time()
 
-    async def _read_places(self, provider_id: int, queue: _Queue, tickets: Iterable[UUID]) -> None:
-        """Read these tickets, and wake those of whom there is something to tell."""
-        for row in await self._database.fetch(queries.places, provider_id, list(tickets), None):
+    async def _read_positions(self, provider_id: int, queue: _Queue, tickets: Iterable[UUID]) -> None:
+        """Read these tickets, and answer the polls of those that changed."""
+        for row in await self._database.fetch(queries.positions, provider_id, list(tickets), None):
             if waiter := queue.waiters.get(row["ticket_id"]):
-                before, waiter.place = waiter.place, Place(*row)
-                if before is None or before.version != waiter.place.version or not waiter.place.current:
+                before, waiter.ticket = waiter.ticket, QueuePosition(*row)
+                if before is None or before.version != waiter.ticket.version or not waiter.ticket.current:
                     waiter.wake()
             if queue.version is None:
-                queue.version, queue.known_at = row["book_version"], asyncio.get_running_loop().time()
+                queue.version, queue.current_at = row["book_version"], asyncio.get_running_loop().time()
 
     async def _look_for_changes(self) -> None:
-        """What hints did not tell; and whoever has gone is forgotten."""
+        """Find changes that the change feed did not bring, and forget the clients that have gone."""
         now = asyncio.get_running_loop().time()
         for provider_id, queue in list(self._queues.items()):
             for ticket_id, waiter in list(queue.waiters.items()):
@@ -320,15 +330,15 @@ class WaitingUsers:
             if (found := self._queues.get(provider_id)) is None:
                 continue
             if found.version is not None and version < found.version:
-                # A restored database, or a fail-over that lost something: what is known of it here never happened.
-                found.version, found.places_due_at = None, -math.inf
-            if version != found.version or found.places_due_at <= now:
-                self.heard((provider_id,))
+                # The database was restored, or a fail-over lost something: what was read here never happened.
+                found.version, found.positions_due_at = None, -math.inf
+            if version != found.version or found.positions_due_at <= now:
+                self.on_change((provider_id,))
             else:
-                found.known_at = now
+                found.current_at = now
 
-    def _knows(self, queue: _Queue | None) -> bool:
-        return queue is not None and asyncio.get_running_loop().time() - queue.known_at < TRUST_SECONDS
+    def _is_current(self, queue: _Queue | None) -> bool:
+        return queue is not None and asyncio.get_running_loop().time() - queue.current_at < TRUST_SECONDS
 
     def _forget(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
         queue.waiters.pop(ticket_id, None)

@@ -20,7 +20,7 @@ from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
-from healthplus.database import Database, Hints
+from healthplus.database import ChangeFeed, Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
@@ -141,16 +141,16 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         )
         senders = await stack.enter_async_context(open_senders(settings, database))
         notices = Notices(database, senders, settings.site_url, CLIENT_MARGIN)
-        hints = Hints(settings.database_url)
+        change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         secret = Secret(with_secret_key(settings).secret_key or "")
         codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url)
-        book = Book(database, hints.tell)
+        book = Book(database, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
-        hints.on_hint(waiting.heard)
-        hints.on_hint(charts.heard)
+        change_feed.on_change(waiting.on_change)
+        change_feed.on_change(charts.heard)
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()
@@ -158,7 +158,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             ActiveReservations(database, book).run,
             waiting.run,
             charts.run,
-            hints.run,
+            change_feed.run,
             payments.captures.run,
             payments.learning.run,
             notices.run,

@@ -4,59 +4,59 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from healthplus.database import Database, Hints
+from healthplus.database import ChangeFeed, Database
 
 
 @asynccontextmanager
-async def process(dsn: str, database: Database) -> AsyncIterator[tuple[Hints, list[int]]]:
-    """Hints as one process has them, connected, and what it has heard."""
-    heard: list[int] = []
+async def process(dsn: str, database: Database) -> AsyncIterator[tuple[ChangeFeed, list[int]]]:
+    """The change feed as one process has it, connected, and what it has received."""
+    received: list[int] = []
 
-    def hear(provider_ids: Iterable[int]) -> None:
-        heard.extend(provider_ids)
+    def receive(provider_ids: Iterable[int]) -> None:
+        received.extend(provider_ids)
 
-    hints = Hints(dsn)
-    hints.on_hint(hear)
+    feed = ChangeFeed(dsn)
+    feed.on_change(receive)
     before = await sessions(database)
-    running = asyncio.create_task(hints.run())
+    running = asyncio.create_task(feed.run())
     async with asyncio.timeout(20):
         while len(await sessions(database)) == len(before):
             await asyncio.sleep(0.02)
-    yield hints, heard
+    yield feed, received
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
 async def sessions(database: Database) -> list[int]:
-    """Give the connections that listen."""
+    """Return the connections that listen."""
     rows = await database.fetch(
         """SELECT pid FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'healthplus hints' AND query LIKE 'LISTEN%'"""
+        WHERE datname = current_database() AND application_name = 'healthplus change feed' AND query LIKE 'LISTEN%'"""
     )
     return [row["pid"] for row in rows]
 
 
-async def test_a_hint_reaches_every_process_once(dsn: str, db: Database) -> None:
-    async with process(dsn, db) as (hints, heard), process(dsn, db) as (_, elsewhere):
+async def test_a_change_reaches_every_process_once(dsn: str, db: Database) -> None:
+    async with process(dsn, db) as (feed, received), process(dsn, db) as (_, elsewhere):
         for provider_id in range(1, 1001):
-            hints.tell(provider_id)
-        assert heard == list(range(1, 1001))
+            feed.publish(provider_id)
+        assert received == list(range(1, 1001))
         async with asyncio.timeout(20):
             while len(elsewhere) < 1000:
                 await asyncio.sleep(0.02)
         assert sorted(elsewhere) == list(range(1, 1001))
         await asyncio.sleep(0.1)
-        assert len(heard) == 1000
+        assert len(received) == 1000
 
 
-async def test_hints_come_again_after_the_connection_was_lost(dsn: str, db: Database) -> None:
-    async with process(dsn, db) as (hints, heard), process(dsn, db) as (_, elsewhere):
+async def test_changes_come_again_after_the_connection_was_lost(dsn: str, db: Database) -> None:
+    async with process(dsn, db) as (feed, received), process(dsn, db) as (_, elsewhere):
         lost = await sessions(db)
         await db.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", lost)
-        hints.tell(7)
-        assert heard == [7]
-        # What is told before both listen again is forgotten.
+        feed.publish(7)
+        assert received == [7]
+        # What is published before both listen again is forgotten.
         async with asyncio.timeout(20):
             while 8 not in elsewhere:
-                hints.tell(8)
+                feed.publish(8)
                 await asyncio.sleep(0.1)

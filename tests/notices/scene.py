@@ -69,5 +69,5 @@ def notices(database: Database, sms: SmsSender, email: Recorder | None = None) -
 
 
 async def sweep_all(told: Notices, channel: Channel = "sms") -> None:
-    while await told.sweep(channel):
+    while await told.send_due(channel):
         pass

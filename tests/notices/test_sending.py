@@ -91,7 +91,7 @@ async def test_what_fails_is_tried_ever_later_a_few_times(scene: Scene, caplog: 
     with caplog.at_level(logging.WARNING):
         for _ in range(300):
             now = await scene.now()
-            await told.sweep("sms")
+            await told.send_due("sms")
             (row,) = await outbox(scene.database)
             if row["due_at"] is None:
                 break
@@ -118,7 +118,7 @@ async def test_an_offer_is_announced_while_it_stands_only(scene: Scene) -> None:
     assert recorder.templates == ["offered"]
     await offer(scene)
     await scene.forward(OFFER_TIME)
-    await notices(scene.database, recorder).sweep("sms")
+    await notices(scene.database, recorder).send_due("sms")
     assert recorder.templates == ["offered"]
 
 
@@ -127,7 +127,7 @@ async def test_an_offer_goes_before_what_has_more_time(scene: Scene, monkeypatch
     await offer(scene)
     monkeypatch.setattr(notices_module, "BATCH_MAX", 1)
     recorder = Recorder()
-    await notices(scene.database, recorder).sweep("sms")
+    await notices(scene.database, recorder).send_due("sms")
     assert recorder.templates == ["offered"]
 
 
@@ -194,11 +194,11 @@ async def test_two_senders_send_once(scene: Scene, monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(notices_module.queries, "take_due", unguarded)
     recorder = Recorder()
     recorder.may_go_on.clear()
-    sweeps = [asyncio.create_task(notices(scene.database, recorder).sweep("sms"))]
+    sweeps = [asyncio.create_task(notices(scene.database, recorder).send_due("sms"))]
     async with asyncio.timeout(20):
         while recorder.under_way < 20:
             await asyncio.sleep(0.01)
-    sweeps += [asyncio.create_task(notices(scene.database, recorder).sweep("sms")) for _ in range(3)]
+    sweeps += [asyncio.create_task(notices(scene.database, recorder).send_due("sms")) for _ in range(3)]
     await asyncio.sleep(0.3)
     recorder.may_go_on.set()
     taken = await asyncio.gather(*sweeps)
@@ -217,8 +217,8 @@ async def test_two_senders_share_the_work(scene: Scene, monkeypatch: pytest.Monk
     told = notices(scene.database, recorder)
     async with scene.database.transaction() as transaction:
         await transaction.execute("SELECT FROM notices.notice ORDER BY until LIMIT 3 FOR UPDATE")
-        assert await told.sweep("sms") == 3
-    assert await told.sweep("sms") == 3
+        assert await told.send_due("sms") == 3
+    assert await told.send_due("sms") == 3
     assert len(recorder.sent) == 6
 
 
@@ -253,7 +253,7 @@ async def test_a_killed_sender_loses_nothing(scene: Scene, dsn: str) -> None:
         stuck.set()
     recorder = Recorder()
     told = notices(scene.database, recorder)
-    assert await told.sweep("sms") == 0  # still left to the one that died
+    assert await told.send_due("sms") == 0  # still left to the one that died
     await scene.forward(LEASE_OVER)
     await sweep_all(told)
     assert sorted(message.to for message in recorder.sent) == [phone(patient) for patient in patients]
@@ -269,7 +269,7 @@ async def test_a_sender_that_is_stopped_repeats_nothing_that_went_out(scene: Sce
             self.sent.append(message)  # type: ignore[arg-type]
 
     stuck = OneIsStuck()
-    sweeping = asyncio.create_task(notices(scene.database, stuck).sweep("sms"))
+    sweeping = asyncio.create_task(notices(scene.database, stuck).send_due("sms"))
     async with asyncio.timeout(10):
         while not stuck.sent:
             await asyncio.sleep(0.01)

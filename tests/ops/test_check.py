@@ -30,14 +30,14 @@ FAULTS = {
     "nobody_overtaken": """
         UPDATE booking.ticket SET number = number + 10;
         UPDATE booking.ticket SET number = 13 - number""",
-    "nobody_unserved": """
+    "no_free_slot_unoffered": """
         UPDATE booking.booking SET state = 'released' WHERE state = 'reserved' AND NOT offer""",
     "one_live_claim": "DELETE FROM booking.claim",
     "withheld_only_for_runs": """
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
-    "search_summaries": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
-    "scarce_days": "DELETE FROM booking.scarce_day",
-    "listings": "UPDATE search.listing SET fee_minor = fee_minor + 1",
+    "next_free_times_match": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
+    "scarce_days_match": "DELETE FROM booking.scarce_day",
+    "listings_match": "UPDATE search.listing SET fee_minor = fee_minor + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
@@ -47,7 +47,7 @@ FAULTS = {
     "no_booking_without_payment": "DELETE FROM ledger.payment",
     "payments_match_ledger": "UPDATE ledger.entry SET amount_minor = amount_minor + 1",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
-    "ratings_come_from_visits": """
+    "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
         SELECT provider_id, patient_id, booking_id, 5, now() FROM booking.booking WHERE state = 'booked';
         UPDATE directory.provider SET rating_total = 5, rating_count = 1""",

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
-from healthplus.ops.demo_hints import demo_hints
+from healthplus.ops.demo_guide import demo_guide
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene
 
@@ -181,8 +181,8 @@ async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product,
 
 @pytest.mark.timeout(120)
 async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser: Browser) -> None:
-    hints = await demo_hints(product.database, product.data, product.url)
-    address = re.search(r"http://\S+/doctor/\S+", hints)
+    guide = await demo_guide(product.database, product.data, product.url)
+    address = re.search(r"http://\S+/doctor/\S+", guide)
     assert address
     async with Stage.open(product, browser) as first, Stage.open(product, browser) as second:
         for phone in (first, second):
@@ -195,7 +195,7 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
             await phone.page.goto(address[0])
             if phone is first:
                 left = await phone.page.locator(".slot.free").count()
-                assert f"one of the {left} free times" in hints or ("the one free time" in hints and left == 1)
+                assert f"one of the {left} free times" in guide or ("the one free time" in guide and left == 1)
                 # What the second is not to find free, others hold.
                 await hold_the_rest(product, phone.page.url, left - 1)
                 await phone.page.reload()

@@ -31,7 +31,7 @@ async def test_without_the_lock_one_change_writes_over_the_other(db: Database) -
     source = await db.fetch_value("SELECT pg_get_functiondef('search.refresh'::regproc)")
     assert LOCK in source
     await db.execute(source.replace(LOCK, ""))
-    assert "listings" in await two_changes_at_once(db)
+    assert "listings_match" in await two_changes_at_once(db)
 
 
 async def test_two_changes_of_a_provider_are_both_found(db: Database) -> None:

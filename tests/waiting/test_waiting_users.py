@@ -12,7 +12,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting import waiting_users
-from healthplus.waiting.waiting_users import NEAR, Place, WaitingUsers
+from healthplus.waiting.waiting_users import NEAR, QueuePosition, WaitingUsers
 from tests.booking.races.scene import Provider, Scene
 from tests.booking.world import see
 
@@ -26,7 +26,7 @@ async def scene(db: Database) -> Scene:
 
 @pytest.fixture
 async def waiting(db: Database) -> AsyncIterator[WaitingUsers]:
-    """A waiting room that no hint reaches."""
+    """A waiting room that the change feed does not reach."""
     room = WaitingUsers(db, Book(db))
     running = asyncio.create_task(room.run())
     yield room
@@ -42,19 +42,19 @@ async def behind_a_hold(scene: Scene) -> tuple[Provider, UUID, int, UUID, int]:
     return provider, hold, holder, await scene.waiting(provider, waiter), waiter
 
 
-async def poll(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int, after: str) -> Place:
+async def poll(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int, after: str) -> QueuePosition:
     place = await room.poll(provider.provider_id, ticket, patient, after)
     assert place is not None
     return place
 
 
-async def looked(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int) -> Place:
+async def looked(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int) -> QueuePosition:
     place = await room.look(provider.provider_id, ticket, patient)
     assert place is not None
     return place
 
 
-async def test_a_change_is_heard_of_without_a_hint(scene: Scene, waiting: WaitingUsers) -> None:
+async def test_a_change_is_noticed_without_the_change_feed(scene: Scene, waiting: WaitingUsers) -> None:
     provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
@@ -106,7 +106,7 @@ async def test_polls_go_on_while_the_database_is_away(
     with monkeypatch.context() as away:
         away.setattr(waiting._database, "fetch", fail)
         away.setattr(waiting._database, "fetch_row", fail)
-        waiting.heard([provider.provider_id])
+        waiting.on_change([provider.provider_id])
         await asyncio.sleep(1.5)
         with pytest.raises(DatabaseUnreachable):
             await poll(waiting, provider, uuid4(), waiter, place.version)
@@ -157,7 +157,7 @@ async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: Wa
     await asyncio.sleep(0.3)
     await see(scene.database, provider.provider_id, tickets[0][0])
     await scene.release(provider, hold, holder)
-    waiting.heard([provider.provider_id])
+    waiting.on_change([provider.provider_id])
     async with asyncio.timeout(3):
         assert (await polls[0]).state == "offered"
         assert (await polls[1]).position == 1
@@ -165,7 +165,7 @@ async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: Wa
         one.cancel()
 
 
-async def test_a_book_that_went_back_is_read_anew(scene: Scene, waiting: WaitingUsers) -> None:
+async def test_a_book_that_went_back_is_read_again(scene: Scene, waiting: WaitingUsers) -> None:
     provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
@@ -178,14 +178,14 @@ async def test_a_book_that_went_back_is_read_anew(scene: Scene, waiting: Waiting
         assert (await polling).state == "offered"
 
 
-async def test_changes_are_told_while_newcomers_never_cease(scene: Scene, waiting: WaitingUsers) -> None:
+async def test_changes_are_answered_while_newcomers_never_cease(scene: Scene, waiting: WaitingUsers) -> None:
     provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     coming = [asyncio.create_task(keep_coming(waiting, provider, waiter)) for _ in range(8)]
     await asyncio.sleep(0.5)
     await scene.release(provider, hold, holder)
-    waiting.heard([provider.provider_id])
+    waiting.on_change([provider.provider_id])
     async with asyncio.timeout(2):
         assert (await polling).state == "offered"
     for one in coming:
@@ -200,7 +200,7 @@ async def keep_coming(waiting: WaitingUsers, provider: Provider, patient: int) -
 def at_position(position: int) -> str:
     now = datetime.now(UTC)
     ticket: list[Any] = [uuid4(), 1, 1, None, now, now, 1, now, now, "waiting", True, position, 1, None]
-    return Place(*ticket, *[None] * 6, 1).version  # type: ignore[call-arg]
+    return QueuePosition(*ticket, *[None] * 6, 1).version  # type: ignore[call-arg]
 
 
 def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:

@@ -1,7 +1,7 @@
--- Codes by SMS: who may have one sent, how often one may guess, and who is let in.
+-- Codes by SMS: when one may be sent, how often one may guess, and the sign-in after a right one.
 --
--- The chance of getting into an account by guessing: a code is one of 10^6, each drawn anew, so n wrong guesses at a number
--- succeed with a chance of at most n / 10^6, in whatever way they are spread over its codes. wrong_guesses_max = 100 in any
+-- The chance of getting into an account by guessing: a code is one of 10^6, each drawn independently, so n wrong guesses at a
+-- number succeed with a chance of at most n / 10^6, however they are spread over its codes. wrong_guesses_max = 100 in any
 -- guess_memory_time = 30 days makes that 100 / 10^6 = 10^-4 (100 failures is also what NIST SP 800-63B allows). The five
 -- tries a code are for people; without the 100, eight codes a day would allow 8 x 5 x 30 = 1,200 guesses in 30 days.
 CREATE FUNCTION accounts.code_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '5 minutes' $$;
@@ -12,7 +12,7 @@ CREATE FUNCTION accounts.guess_memory_time() RETURNS interval IMMUTABLE LANGUAGE
 CREATE FUNCTION accounts.session_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '90 days' $$;
 CREATE FUNCTION accounts.key_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '24 hours' $$;
 
--- Requests and guesses are counted and written one at a time, in all processes together: no rush gets past a count.
+-- Requests and guesses are counted one at a time over all processes, so that simultaneous ones cannot get past a limit.
 CREATE FUNCTION accounts.lock_codes() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(18, 2);
@@ -22,7 +22,7 @@ CREATE FUNCTION accounts.seconds_until(p_instant timestamptz, p_now timestamptz)
     SELECT greatest(0, ceil(extract(epoch FROM p_instant - p_now)))::integer
 $$;
 
--- Until when nothing is sent to a number and nothing compared for it, since it was guessed at too often; NULL when it was not.
+-- Until when no code is sent to a number, nor any guess checked, because of too many wrong guesses; NULL when there were not.
 CREATE FUNCTION accounts.paused_until(p_phone_hash bytea, p_now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT tried_at + accounts.guess_memory_time()
     FROM (
@@ -34,9 +34,9 @@ CREATE FUNCTION accounts.paused_until(p_phone_hash bytea, p_now timestamptz) RET
     ORDER BY tried_at DESC LIMIT 1
 $$;
 
--- When, at the earliest, another code may be sent, and what is in the way; no row: now. A family or a small clinic shares an
--- address; whole ranges of numbers (all but the last four digits) are called by those who earn from the messages; a quarter of
--- the day's budget an hour leaves some for the evening.
+-- When another code may be sent at the earliest, and which limit is in the way; no row: now. The limit of an address leaves room
+-- for a family or a small clinic that shares one. The limit of a prefix (all but the last four digits) is against those who earn
+-- from messages to a range of numbers. An hour may use a quarter of the day's budget, so that some is left for the evening.
 CREATE FUNCTION accounts.full_until(
     p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_per_day integer, p_now timestamptz,
     OUT reason text, OUT until timestamptz
@@ -67,8 +67,8 @@ CREATE FUNCTION accounts.full_until(
     ORDER BY until DESC LIMIT 1
 $$;
 
--- Has a code sent: 'sent', or 'repeated' for a request that came before (nothing is sent again), or 'key_reused', 'full'.
--- Whether the number is a patient's is not looked at: the answer, and the time it takes, cannot depend on it.
+-- Stores a code to be sent: 'sent', or 'repeated' for a repeat of a request (nothing is sent again), or 'key_reused', 'full'.
+-- Whether the number is a patient's is not looked at, so that neither the answer nor the time it takes can depend on it.
 CREATE FUNCTION accounts.request_code(
     p_challenge_id uuid, p_phone text, p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_key_hash bytea,
     p_request_hash bytea, p_code_hash bytea, p_consent_version text, p_per_day integer,
@@ -98,7 +98,7 @@ BEGIN
             retry_after := accounts.seconds_until(full_at, now_at);
             RETURN;
         END IF;
-        -- Another's request must not end the code that somebody is just typing.
+        -- Only codes requested from the same address end: a stranger must not end the code that somebody is typing.
         UPDATE accounts.challenge SET phone = NULL
         WHERE phone_hash = p_phone_hash AND requester_hash = p_requester_hash AND phone IS NOT NULL;
         INSERT INTO accounts.challenge (
@@ -115,8 +115,8 @@ BEGIN
     resend_in := accounts.seconds_until(known.created_at + accounts.resend_time(), now_at);
 END $$;
 
--- Counts a guess, before anyone compares it: 'try' with what to compare it to; 'repeated' when this request let somebody in
--- before; or 'not_found', 'over', 'spent', 'paused'. It too does not look at who has the number.
+-- Counts a guess, before it is checked: 'try' with the hash to compare it to; 'repeated' when the same request signed in before;
+-- or 'not_found', 'over', 'spent', 'paused'. Whether the number is a patient's is not looked at here either.
 CREATE FUNCTION accounts.try_code(
     p_challenge_id uuid, p_key_hash bytea,
     OUT outcome text, OUT code_hash bytea, OUT tries_left integer, OUT retry_after integer
@@ -153,8 +153,8 @@ BEGIN
     END IF;
 END $$;
 
--- Lets in who gave the right code: 'signed_in', as the patient who has the number, who is made unless there is one;
--- 'repeated' when the same request did so a moment ago; 'over' when another did.
+-- Starts a session after the right code: 'signed_in', as the patient who has the number, who is added if there is none;
+-- 'repeated' when the same request did so a moment ago; 'over' when another request did.
 CREATE FUNCTION accounts.sign_in(
     p_challenge_id uuid, p_key_hash bytea, p_token_hash bytea, p_agent text, p_purpose text, OUT outcome text, OUT patient_id bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
@@ -175,7 +175,7 @@ BEGIN
     END IF;
     LOOP
         INSERT INTO accounts.patient (phone, created_at) VALUES (held.phone, now_at) ON CONFLICT DO NOTHING;
-        -- Locked, or an erasure under way would leave a session behind. Whom it has just erased is not found: once more.
+        -- Locked: otherwise an erasure under way would leave a session behind. A patient just erased is not found: try again.
         SELECT patient.patient_id INTO owner_id FROM accounts.patient WHERE phone = held.phone FOR UPDATE;
         EXIT WHEN FOUND;
     END LOOP;

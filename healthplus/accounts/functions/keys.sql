@@ -1,8 +1,9 @@
--- Developers' keys: may this request be made with this key? The same call that says so counts it.
+-- Developers' keys: counts a request made with a key, if it is allowed: 'counted', or 'full', 'unknown', 'revoked', 'expired',
+-- 'out_of_scope'.
 --
--- Quotas are for fixed windows, minutes and days of UTC. Both are counted in the row of the day, by one statement that looks
--- and adds: PostgreSQL has those that come at once do so one after another, each on what the one before has left. Whoever
--- read the clock just before a minute began, and waited until after, is counted in the new one: a window never comes back.
+-- Quotas are for fixed windows: minutes and days of UTC. Both are counted in the row of the day, by one statement that checks
+-- and adds, so that PostgreSQL takes simultaneous requests one after another, each after the count of the one before. A request
+-- that read the clock just before a minute began, and waited until after, is counted in the new one: a window never comes back.
 CREATE FUNCTION accounts.use_developer_key(
     p_key_hash bytea, p_scope accounts.developer_scope,
     OUT outcome text, OUT key_id bigint, OUT per_minute integer, OUT minute_left integer, OUT minute_ends_in integer,
@@ -26,14 +27,14 @@ BEGIN
     IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
-    -- What is used up already is refused without standing in line for the row.
+    -- Refused without waiting for the row when a quota is used up already.
     SELECT * INTO used FROM accounts.developer_key_use WHERE day = today AND key_id = held.key_id;
     IF used.requests >= held.per_day OR (used.minute_at >= this_minute AND used.minute_requests >= held.per_minute) THEN
         outcome := 'full';
     ELSE
-        -- Nobody waits for the disc to count, neither who asks nor who is next at the row: a crash may forget the counts of
-        -- its last moments (three times wal_writer_delay, 0.6 s), which does no harm, and nothing else. Not as a setting of
-        -- the function: that would end before the commit does.
+        -- The count does not wait for the disc: neither this request nor the next one at the row. A crash may lose the counts
+        -- of its last moments (three times wal_writer_delay, 0.6 s), which does no harm, and nothing else. This cannot be a
+        -- setting of the function: that would end before the commit.
         PERFORM set_config('synchronous_commit', 'off', true);
         INSERT INTO accounts.developer_key_use AS counted (day, key_id, requests, minute_at, minute_requests)
         VALUES (today, held.key_id, 1, this_minute, 1)
@@ -46,7 +47,7 @@ BEGIN
         RETURNING * INTO used;
         outcome := 'counted';
         IF NOT FOUND THEN
-            -- The row is locked although it was not written: what is read of it now is what was decided on.
+            -- The row is locked although it was not written: what is read now is what the decision was based on.
             outcome := 'full';
             SELECT * INTO used FROM accounts.developer_key_use WHERE day = today AND key_id = held.key_id;
         END IF;

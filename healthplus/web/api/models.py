@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
 from healthplus.database import Record
-from healthplus.waiting.waiting_users import Place
+from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.clock import DatabaseClock
 
 ID_MAX = 2**63 - 1
@@ -217,15 +217,15 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
     return shown
 
 
-def wait_of_place(place: Place, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
+def wait_of_place(place: QueuePosition, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
     """Show a ticket with its offer."""
     shown = Wait(
         id=place.ticket_id,
         url=wait_url(provider_id, place.ticket_id),
         provider_id=provider_id,
         clinic_id=place.clinic_id,
-        from_=place.wanted_from,
-        to=place.wanted_to,
+        from_=place.window_from,
+        to=place.window_to,
         slots_needed=place.slots_needed,
         number=place.number,
         state=place.state,

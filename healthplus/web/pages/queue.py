@@ -17,7 +17,7 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.waiting.waiting_users import Place
+from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
 from healthplus.web.http.errors import refusal
 from healthplus.web.languages import N_, Language
@@ -195,7 +195,7 @@ class Shown:
     """A wait as its page shows it. `until`: by when the offer must be taken, as its client is told."""
 
     provider_id: int
-    place: Place
+    place: QueuePosition
     row: Record
     zone: str
     now: datetime
@@ -223,7 +223,7 @@ class Shown:
 
     @property
     def wanted(self) -> str:
-        return window_text(self.language, self.place.wanted_from, self.place.wanted_to, self.zone)
+        return window_text(self.language, self.place.window_from, self.place.window_to, self.zone)
 
     @property
     def starts(self) -> str:
@@ -254,7 +254,7 @@ class Shown:
 
     @property
     def chart(self) -> str:
-        day = (self.place.starts_at or self.place.wanted_from).astimezone(ZoneInfo(self.zone)).date()
+        day = (self.place.starts_at or self.place.window_from).astimezone(ZoneInfo(self.zone)).date()
         clinic_id = self.row["clinic_id"]
         return chart_path(self.provider_id, self.row["provider"], clinic_id, day=day, n=self.place.slots_needed)
 
@@ -268,7 +268,7 @@ class Shown:
 
     @property
     def line(self) -> str:
-        want = want_of(self.place.wanted_from, self.place.wanted_to, self.zone)
+        want = want_of(self.place.window_from, self.place.window_to, self.zone)
         n = self.place.slots_needed
         asked = {"n": n} if want is None else want.asked(n)
         return line_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **asked)
@@ -279,7 +279,7 @@ class Shown:
         return self.row["offer_state"] == "reserved" and self.until is not None and self.until > self.now
 
 
-async def _shown(request: AnyRequest, provider_id: int, place: Place) -> Shown:
+async def _shown(request: AnyRequest, provider_id: int, place: QueuePosition) -> Shown:
     app = services(request)
     row = await app.database.fetch_row(queries.wait, provider_id, place.ticket_id)
     if row is None:

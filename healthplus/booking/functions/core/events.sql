@@ -62,8 +62,5 @@ BEGIN
     INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
     SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
     RETURNING seq INTO STRICT new_version;
-    IF p_kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking') THEN
-        PERFORM notices.add(p_provider_id, p_booking_id, p_ticket_id, p_kind, p_now);
-    END IF;
     RETURN new_version;
 END $$;

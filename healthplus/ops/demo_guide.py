@@ -1,4 +1,4 @@
-"""What the demo prints to try next: the waiting room with two browsers, and commands that work when pasted."""
+"""What the demo prints when it starts: how to try the queue with two browsers, and commands that work when pasted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData
 
 _ZONE = ZoneInfo("Asia/Kolkata")
-_READ_ID = """python3 -c 'import json,sys; told=json.load(sys.stdin); print(told.get("id") or sys.exit(str(told)))'"""
+_READ_ID = """python3 -c 'import json,sys; body=json.load(sys.stdin); print(body.get("id") or sys.exit(str(body)))'"""
 
 
-async def demo_hints(database: Database, data: DemoData, address: str) -> str:
-    """Give the text; the times in it are free as it is made."""
+async def demo_guide(database: Database, data: DemoData, address: str) -> str:
+    """Return the text, with addresses below `address`; the times in it are free at this moment."""
     book = Book(database)
     tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
     doctor = data.two_clinics_doctor_id
@@ -25,7 +25,7 @@ async def demo_hints(database: Database, data: DemoData, address: str) -> str:
     if len(free) < 2:  # somebody has booked them all
         return f"\nHealthPlus is starting on {address}; its API is described at {address}/api/v1/openapi.json"
     (first, first_token), (second, second_token) = data.patient_tokens.items()
-    booked, wanted = (
+    first_slot, last_slot = (
         f'{{"clinic_id": {row["clinic_id"]}, "start": "{_local(row["starts_at"])}"}}' for row in (free[0], free[-1])
     )
     window = (
@@ -37,7 +37,7 @@ HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
 {await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
 Its programming interface, in another terminal:
 
-# Two patients, {first} and {second}, and a way to ask as one of them
+# Two patients, {first} and {second}, and a function that sends requests as one of them
 export FIRST={first_token} SECOND={second_token} DOCTOR={address}/api/v1/providers/{doctor}
 ask() {{ curl -s -w '\\n' -H "Authorization: Bearer $1" -H "Idempotency-Key: $(date +%s%N)" \\
   -H 'Content-Type: application/json' "${{@:2}}"; }}
@@ -49,17 +49,17 @@ curl -s "{address}/api/v1/doctors?api_dev_key={data.developer_key}&city=Pune&key
 ask $FIRST $DOCTOR/slots
 
 # Hold one for five minutes, then pay for it
-HOLD=$(ask $FIRST $DOCTOR/holds -d '{booked}' | {_READ_ID})
+HOLD=$(ask $FIRST $DOCTOR/holds -d '{first_slot}' | {_READ_ID})
 ask $FIRST $DOCTOR/holds/$HOLD/payment -d '{{"method": "sandbox-ok"}}'
 
-# One holds another slot; the other asks for it, and waits
-HELD=$(ask $FIRST $DOCTOR/holds -d '{wanted}' | {_READ_ID})
-ask $SECOND $DOCTOR/holds -d '{wanted}'
+# One holds another slot; the other tries to hold it, and joins the queue
+HELD=$(ask $FIRST $DOCTOR/holds -d '{last_slot}' | {_READ_ID})
+ask $SECOND $DOCTOR/holds -d '{last_slot}'
 WAIT=$(ask $SECOND $DOCTOR/waits -d '{window}' | {_READ_ID})
 
-# The first lets it go while the second asks for news: it is offered to the one who waits, and to nobody else
-NEWS=$(ask $SECOND $DOCTOR/waits/$WAIT | python3 -c 'import json,sys; print(json.load(sys.stdin)["version"])')
-ask $SECOND "$DOCTOR/waits/$WAIT?after=$NEWS" & sleep 1
+# The first releases it while the second polls for changes: it is offered to the one who waits, and to nobody else
+VERSION=$(ask $SECOND $DOCTOR/waits/$WAIT | python3 -c 'import json,sys; print(json.load(sys.stdin)["version"])')
+ask $SECOND "$DOCTOR/waits/$WAIT?after=$VERSION" & sleep 1
 ask $FIRST -X DELETE $DOCTOR/holds/$HELD; wait
 ask $SECOND -X POST $DOCTOR/waits/$WAIT/accept -d '{{}}'
 
@@ -74,7 +74,7 @@ Stop with Ctrl-C; what was booked stays."""
 
 
 async def _waiting_room(book: Book, doctor: int, address: str, tomorrow: datetime) -> str:
-    """Say how to try the waiting room alone, where a doctor has a day with hardly a time left."""
+    """Return how to try the queue alone, at a doctor who has a day with hardly a slot left; "" where there is none."""
     chart = await book.chart(doctor, None, tomorrow, tomorrow + timedelta(days=3), 1, None)
     days = Counter((row["clinic_id"], row["starts_at"].astimezone(_ZONE).date()) for row in chart if row["fits"])
     if not days:

@@ -1,5 +1,5 @@
--- Notes down that a booking's patient is to be told of something, by each way there is to reach them; p_booking_id may be NULL
--- for an offer, whose ticket names it. Called by whatever changes the booking, in the same transaction.
+-- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
+-- for an offer, whose ticket names it. Called in the transaction that changes the booking.
 CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -15,9 +15,21 @@ BEGIN
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
         AND way.address IS NOT NULL
-        -- who books and cancels all day long must not have us send texts all day long
+        -- a patient who books and cancels all day long must not make us send texts all day long
         AND (way.channel <> 'sms' OR (
             SELECT count(*) FROM notices.notice
             WHERE notice.patient_id = patient.patient_id AND channel = 'sms' AND created_at > p_now - interval '1 day') < 20)
-        AND (p_kind <> 'moved' OR booking.state = 'booked');  -- who moves a hold is at the page
+        AND (p_kind <> 'moved' OR booking.state = 'booked');  -- a patient who moves a hold is looking at the page
 END $$;
+
+-- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without
+-- its change. A trigger keeps its function, which is therefore replaced in place.
+CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind, NEW.at);
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
+    WHEN (NEW.kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking'))
+    EXECUTE FUNCTION notices.on_event();
