@@ -307,7 +307,7 @@ class WaitingUsers:
                 queue.version, queue.known_at = row["book_version"], asyncio.get_running_loop().time()
 
     async def _look_for_changes(self) -> None:
-        """What hints did not tell; and whoever has gone is forgotten."""
+        """Look for what no hint told, and forget who has gone."""
         now = asyncio.get_running_loop().time()
         for provider_id, queue in list(self._queues.items()):
             for ticket_id, waiter in list(queue.waiters.items()):
