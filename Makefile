@@ -1,5 +1,8 @@
 PYTHON ?= python3
+# What runs; and what tests and linters need besides.
 INSTALLED := .venv/.installed
+INSTALLED_DEV := .venv/.installed-dev
+INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint bench test-long screenshots browser lock clean
 
@@ -9,13 +12,16 @@ demo: $(INSTALLED)
 test: lint browser
 	.venv/bin/pytest
 
-lint: $(INSTALLED)
+lint: $(INSTALLED_DEV)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/sqlfluff lint .
+	.venv/bin/djlint --lint .
+	.venv/bin/biome lint --error-on-warnings .
 
-bench: $(INSTALLED)
+bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench holds --json
 	.venv/bin/healthplus bench surge --json
 	.venv/bin/healthplus bench waiters --json
@@ -24,11 +30,11 @@ bench: $(INSTALLED)
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
 
-test-long: $(INSTALLED)
+test-long: $(INSTALLED_DEV)
 	.venv/bin/pytest -m long --numprocesses 0
 
 # Every page and state, into the folder screenshots.
-screenshots: $(INSTALLED) browser
+screenshots: $(INSTALLED_DEV) browser
 	rm -rf screenshots
 	.venv/bin/pytest -m screenshots --numprocesses 2
 
@@ -43,17 +49,23 @@ browser:
 
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(INSTALL) --only-binary :all: --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
-# --universal: one lock for every Python from 3.11 on, with the hashes of all the wheels of a release.
+$(INSTALLED_DEV): requirements-dev.lock $(INSTALLED)
+	$(INSTALL) --only-binary :all: --require-hashes -r requirements-dev.lock
+	touch $@
+
+# One lock of everything, and one of what runs, at the same versions. --universal: for every Python from 3.11 on.
+COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+    --no-header --no-emit-index-url --no-emit-find-links
+
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links --extra dev --extra build --upgrade \
-	    --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --all-extras --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --upgrade --extra build --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv .venv-lock dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis screenshots

@@ -67,7 +67,7 @@ def migrate_command(settings: Settings) -> None:
 
 @main.group("patient")
 def patient_group() -> None:
-    """The people who book."""
+    """The people who book."""  # noqa: D401 - a group of commands
 
 
 @patient_group.command("add")

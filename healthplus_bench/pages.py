@@ -49,9 +49,9 @@ class PagesPlan:
 
 
 class PagesResult(msgspec.Struct):
-    """Times are until an answer's headers are there; the client shares the machine with the product. `reading_`: while
-    people read what they get; else all ask without a pause, which is as many pages as the machine can give.
+    """Times are until an answer's headers are there; the client shares the machine with the product.
 
+    `reading_`: while people read what they get; else all ask without a pause, as many pages as the machine can give.
     `kb_max`, `requests_max`: of the heaviest first view, compressed, headers included. `violations`: what axe-core
     finds on all of them against WCAG 2.2 AA; null where Chromium or the development tools are not installed.
     `alone_p50_ms`: the median of each page when nobody else asks. `p50_p99_ms_by_page`: with all who ask.

@@ -33,7 +33,7 @@ SELECT n, 'bench:' || n, city_id,
 FROM generate_series(1, $2::bigint / 5) AS n
 CROSS JOIN LATERAL (SELECT (n - 1) * $3 / ($2::bigint / 5) + 1 AS city_id) AS place
 JOIN LATERAL (
-    SELECT * FROM ROWS FROM (jsonb_to_recordset($1) AS (
+    SELECT * FROM ROWS FROM (jsonb_to_recordset($1) AS ( -- noqa: CP02,PRS
         name text, latitude double precision, longitude double precision, localities jsonb, families text[]))
     WITH ORDINALITY AS fact(name, latitude, longitude, localities, families, number)
 ) AS fact ON fact.number = place.city_id
@@ -50,7 +50,7 @@ SELECT n, 'bench:' || n, type, salutation, given, family, concat_ws(' ', nullif(
 FROM generate_series(1, $2::bigint) AS n
 CROSS JOIN LATERAL (SELECT (n + 4) / 5 AS clinic_id, ((n + 4) / 5 - 1) * $3 / ($2::bigint / 5) + 1 AS city_id) AS place
 JOIN LATERAL (
-    SELECT * FROM ROWS FROM (jsonb_to_recordset($1) AS (females text[], males text[], families text[], languages text[]))
+    SELECT * FROM ROWS FROM (jsonb_to_recordset($1) AS (females text[], males text[], families text[], languages text[])) -- noqa: CP02,PRS
     WITH ORDINALITY AS fact(females, males, families, languages, number)
 ) AS fact ON fact.number = place.city_id
 CROSS JOIN LATERAL (

@@ -44,8 +44,10 @@ class SurgePlan:
 
 
 class SurgeResult(msgspec.Struct):
-    """What was measured; `decided_ms`: until everyone was held, queued or refused; `settled_ms`: from the last booking
-    until no ticket was open; `told_ms`: until everyone in the queue had been answered so.
+    """What was measured.
+
+    `decided_ms`: until everyone was held, queued or refused; `settled_ms`: from the last booking until no ticket was
+    open; `told_ms`: until everyone in the queue had been answered so.
     """
 
     clients: int

@@ -324,8 +324,10 @@ def _resident_kib() -> int:
 
 
 def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
-    """Of (time sent, number got), give the share of neighbours by number that were sent the other way round, and by how
-    many milliseconds at most anyone was overtaken who was sent earlier.
+    """Return how unfair the order was, of (time sent, number got).
+
+    That is the share of neighbours by number that were sent the other way round, and by how many milliseconds at most
+    anyone was overtaken who was sent earlier.
     """
     sent = [at for at, _ in sorted(joins, key=lambda join: join[1])]
     pairs = list(itertools.pairwise(sent))

@@ -36,7 +36,7 @@ WITH near AS (
         ORDER BY public.similarity(word.word, asked.word) DESC
         LIMIT 40) AS near
     UNION
-    SELECT asked.word, near.word
+    SELECT asked.word AS asked, near.word
     FROM unnest($1::text[]) AS asked(word)
     CROSS JOIN LATERAL (
         SELECT word FROM search.word
@@ -46,13 +46,13 @@ WITH near AS (
     UNION
     SELECT asked, word FROM unnest($2::text[], $3::text[]) AS edit(asked, word)
     UNION
-    SELECT asked.word, asked.word FROM unnest($1::text[]) AS asked(word)
+    SELECT asked.word AS asked, asked.word FROM unnest($1::text[]) AS asked(word)
 )
 SELECT asked, everywhere.word, everywhere.frequency, everywhere.curated, coalesce(own.frequency, 0) AS frequency_here
 FROM near
 -- LIMIT: a look-up for each, and not one pass over all words there are.
-CROSS JOIN LATERAL (SELECT * FROM search.word WHERE city_id = 0 AND word = near.word LIMIT 1) AS everywhere
-LEFT JOIN LATERAL (SELECT * FROM search.word WHERE city_id = $4::bigint AND word = near.word LIMIT 1) AS own ON true
+CROSS JOIN LATERAL (SELECT * FROM search.word WHERE city_id = 0 AND word = near.word LIMIT 1) AS everywhere -- noqa: AM09
+LEFT JOIN LATERAL (SELECT * FROM search.word WHERE city_id = $4::bigint AND word = near.word LIMIT 1) AS own ON true -- noqa: AM09
 
 -- name: learn_words
 -- Count the directory's words; $1 are the curated ones.

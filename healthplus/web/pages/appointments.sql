@@ -121,4 +121,4 @@ CROSS JOIN LATERAL (
         slots_needed, now_at, p_except => booking_id) AS run
     WHERE run.starts_at <> lower(during)) AS first
 WHERE provider_id = $1 AND booking_id = $2 AND first.starts_at IS NOT NULL
-LIMIT 1
+LIMIT 1 -- noqa: AM09

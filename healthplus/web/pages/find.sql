@@ -10,7 +10,7 @@ LIMIT 1
 -- The next $4 times to be had of providers $1 at clinics $2, from the instants $3 on; NULL: from now on.
 SELECT asked.provider_id, asked.clinic_id,
     search.next_free(asked.provider_id, asked.clinic_id, $4::integer, now_at, asked.starts_from) AS times
-FROM (SELECT public.app_now() AS now_at OFFSET 0) AS clock,
+FROM (SELECT public.app_now() AS now_at OFFSET 0) AS clock, -- noqa: PRS
     unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS asked(provider_id, clinic_id, starts_from)
 
 -- name: stars

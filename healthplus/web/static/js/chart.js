@@ -72,7 +72,9 @@ if (form) {
       slot.className = `slot ${state}${isTaken ? " taken" : ""}`;
       set(slot.querySelector(".state"), isTaken ? say.taken : say[state]);
     });
-    form.querySelectorAll("h3 [data-free]").forEach((count, at) => set(count, String(news.free[at])));
+    form.querySelectorAll("h3 [data-free]").forEach((count, at) => {
+      set(count, String(news.free[at]));
+    });
     document.querySelectorAll(".week a.count").forEach((count, at) => {
       set(count.querySelector("b"), String(news.week[at]));
       count.classList.toggle("zero", news.week[at] === 0);

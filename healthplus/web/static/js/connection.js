@@ -24,10 +24,12 @@ export function poll(ask) {
 
   async function goOn() {
     if (asking || isOff || document.hidden) return;
-    const mine = (turn += 1);
+    turn += 1;
+    const mine = turn;
     let failures = 0;
     while (mine === turn) {
-      const giveUp = (asking = new AbortController());
+      const giveUp = new AbortController();
+      asking = giveUp;
       const dead = setTimeout(() => giveUp.abort(), STALE_AFTER);
       const due = new Promise((go) => setTimeout(go, Math.min(PAUSE_MAX, ASK_EVERY * 2 ** failures)));
       try {

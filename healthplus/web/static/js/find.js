@@ -37,20 +37,7 @@ if (need?.dataset.suggest) complete(need);
 
 // A combobox as the ARIA Authoring Practices have it: what is typed stays what is sought unless an entry is chosen.
 function complete(input) {
-  const list = document.createElement("ul");
-  list.id = "need-list";
-  list.className = "suggestions";
-  list.role = "listbox";
-  list.hidden = true;
-  list.setAttribute("aria-label", input.labels[0].textContent);
-  const told = document.createElement("p");
-  told.className = "hidden-text";
-  told.role = "status";
-  input.after(list, told);
-  input.removeAttribute("list");
-  input.role = "combobox";
-  input.setAttribute("aria-autocomplete", "list");
-  input.setAttribute("aria-controls", list.id);
+  const { list, told } = addList(input);
   let timer;
   let asked;
   let chosen;
@@ -92,27 +79,9 @@ function complete(input) {
       }
     }
     close();
-    list.replaceChildren(...found.filter((one) => one.kind !== "city").map(entry));
+    list.replaceChildren(...found.filter((one) => one.kind !== "city").map((one, number) => entry(input, one, number)));
     if (list.childElementCount && document.activeElement === input) open();
     told.textContent = input.dataset.count.replace("{count}", list.childElementCount);
-  }
-
-  function entry(one, number) {
-    const item = document.createElement("li");
-    item.id = `need-${number}`;
-    item.role = "option";
-    item.lang = "en";
-    item.dataset.text = one.text;
-    if (one.provider_id) item.dataset.href = `${input.dataset.doctor}${one.provider_id}`;
-    if (one.clinic_id) item.dataset.href = `${input.dataset.clinic}${one.clinic_id}`;
-    item.append(one.text);
-    const details = [one.matched, ...(one.details ?? [])].filter(Boolean).join(", ");
-    if (details) {
-      const more = document.createElement("span");
-      more.textContent = ` ${details}`;
-      item.append(more);
-    }
-    return item;
   }
 
   function mark(number) {
@@ -143,4 +112,41 @@ function complete(input) {
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   }
+}
+
+// The list of what a field may become, and what says aloud how many entries it has.
+function addList(input) {
+  const list = document.createElement("ul");
+  list.id = "need-list";
+  list.className = "suggestions";
+  list.role = "listbox";
+  list.hidden = true;
+  list.setAttribute("aria-label", input.labels[0].textContent);
+  const told = document.createElement("p");
+  told.className = "hidden-text";
+  told.role = "status";
+  input.after(list, told);
+  input.removeAttribute("list");
+  input.role = "combobox";
+  input.setAttribute("aria-autocomplete", "list");
+  input.setAttribute("aria-controls", list.id);
+  return { list, told };
+}
+
+function entry(input, one, number) {
+  const item = document.createElement("li");
+  item.id = `need-${number}`;
+  item.role = "option";
+  item.lang = "en";
+  item.dataset.text = one.text;
+  if (one.provider_id) item.dataset.href = `${input.dataset.doctor}${one.provider_id}`;
+  if (one.clinic_id) item.dataset.href = `${input.dataset.clinic}${one.clinic_id}`;
+  item.append(one.text);
+  const details = [one.matched, ...(one.details ?? [])].filter(Boolean).join(", ");
+  if (details) {
+    const more = document.createElement("span");
+    more.textContent = ` ${details}`;
+    item.append(more);
+  }
+  return item;
 }

@@ -148,7 +148,8 @@ async function ask(after) {
 }
 
 async function keepAsking() {
-  const mine = (turn += 1);
+  turn += 1;
+  const mine = turn;
   isAsking = true;
   let failures = 0;
   while (mine === turn && !isOver && (state === "waiting" || state === "offered")) {
