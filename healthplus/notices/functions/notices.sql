@@ -31,5 +31,5 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
-    WHEN (NEW.kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking'))
+    WHEN (new.kind IN ('booked', 'expired', 'offered', 'cancelled', 'moved', 'needs_rebooking'))
     EXECUTE FUNCTION notices.on_event();
