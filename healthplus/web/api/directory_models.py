@@ -73,7 +73,7 @@ class LabTests(Struct):
 class PricedLabTest(Named):
     """A test, and what it costs at one provider."""
 
-    price_minor: int
+    price_paise: int
 
 
 class ClinicLabTest(PricedLabTest):
@@ -118,7 +118,7 @@ class ClinicProvider(Struct):
     rating: float | None
     rating_count: int
     accepts_new_patients: bool
-    fee_minor: int
+    fee_paise: int
     funding: str
 
 
@@ -136,7 +136,7 @@ class Clinic(Place):
 class Workplace(Place):
     """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone."""
 
-    fee_minor: int
+    fee_paise: int
     funding: str
     opening_times: list[ShiftHours]
     next_free: list[datetime]
@@ -177,7 +177,7 @@ class LabTestProvider(Struct):
     name: str
     rating: float | None
     rating_count: int
-    price_minor: int
+    price_paise: int
     clinics: list[Place]
 
 

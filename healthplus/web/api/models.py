@@ -99,7 +99,7 @@ class Booking(Struct, kw_only=True):
     start: datetime
     end: datetime
     state: str
-    fee_minor: int
+    fee_paise: int
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
@@ -118,7 +118,7 @@ class Offer(Struct):
     clinic_id: int
     start: datetime
     end: datetime
-    fee_minor: int
+    fee_paise: int
     expires_at: datetime
     expires_in: int
 
@@ -186,7 +186,7 @@ def booking_of_outcome(
         start=_given(outcome.starts_at),
         end=_given(outcome.ends_at),
         state=state,
-        fee_minor=_given(outcome.fee_minor),
+        fee_paise=_given(outcome.fee_minor),
         funding=_given(outcome.funding),
         status_text=STATUS_TEXTS.get(state, UNSET),
         slots_needed=slots_needed,
@@ -207,7 +207,7 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
         start=row["starts_at"],
         end=row["ends_at"],
         state=state,
-        fee_minor=row["fee_minor"],
+        fee_paise=row["fee_minor"],
         funding=row["funding"],
         slots_needed=row["slots_needed"],
         needs_rebooking=row["needs_rebooking"],
@@ -243,7 +243,7 @@ def wait_of_place(place: Place, provider_id: int, clock: DatabaseClock, *, recon
             clinic_id=_given(place.offer_clinic_id),
             start=_given(place.starts_at),
             end=_given(place.ends_at),
-            fee_minor=_given(place.fee_minor),
+            fee_paise=_given(place.fee_minor),
             expires_at=place.deadline - CLIENT_MARGIN,
             expires_in=seconds_left(place.deadline, clock),
         )
