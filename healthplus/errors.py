@@ -7,7 +7,9 @@ handler in the web layer turns them into problem documents (RFC 9457), one in th
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import ClassVar
+from uuid import UUID
 
 
 class HealthPlusError(Exception):
@@ -169,6 +171,11 @@ class StillBooked(Conflict):
     """You have appointments ahead, and the clinic must know whom to expect; cancel them first."""
 
     code = "still_booked"
+
+    def __init__(self, appointments: Sequence[tuple[int, UUID]]) -> None:
+        """Take the provider's and the booking's id of each appointment."""
+        super().__init__()
+        self.appointments = appointments
 
 
 class TooManyLapses(HealthPlusError):

@@ -1,18 +1,13 @@
-"""The composition root: everything a process works with is made here, once, and nowhere else."""
+"""The composition root: what a process works with is made here, once, and nowhere else."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator
 
-from litestar import Litestar, Router
-from litestar.datastructures import ResponseHeader, State
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar import Litestar
+from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
 from healthplus.accounts.patients import Patients
@@ -28,107 +23,60 @@ from healthplus.payments.gateway import Gateway, NoGateway
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
+from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordLearning
 from healthplus.settings import Settings
-from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
-from healthplus.web.api.appointments import AppointmentsController
-from healthplus.web.api.common import ApiRequest
-from healthplus.web.api.directory import DirectoryController
-from healthplus.web.api.doctors import CityProvidersController, DoctorsController
-from healthplus.web.api.health import HealthController
-from healthplus.web.api.holds import HoldsController
-from healthplus.web.api.keys import SECURITY_SCHEMES, tell_quotas
-from healthplus.web.api.me import MeController
-from healthplus.web.api.ratings import RatingsController
-from healthplus.web.api.sign_in import SignInController
-from healthplus.web.api.slots import SlotsController
-from healthplus.web.api.suggest import SuggestController
-from healthplus.web.api.waits import MyWaitsController, WaitsController
-from healthplus.web.api.webhooks import WebhooksController
+from healthplus.waiting.waiting_users import WaitingUsers
+from healthplus.web.api.keys import add_quota_headers
+from healthplus.web.api.openapi import openapi_config
+from healthplus.web.api.routes import api_routers
 from healthplus.web.assets import asset
+from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.http.actor import actor
 from healthplus.web.http.client_address import TrustedProxies
+from healthplus.web.http.requests import BODY_BYTES_MAX
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
-from healthplus.web.services import Services
+from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 
-logger = logging.getLogger(__name__)
-
-BODY_BYTES_MAX = 16 * 1024
-_RESTART_SECONDS = 1.0
 _GARBAGE_MAX = 50_000  # objects before a collection
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
-    """Give the ASGI app of one process; `settings`, by default the environment's, must name a migrated database."""
+    """Return the ASGI app of one process. `settings`, by default the environment's, must name a migrated database."""
     settings = settings or Settings.from_environment()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with _running_services(settings) as services:
             app.state.services = services
-            # What has been made so far stays: no collection need walk it again. Little of a request is left in cycles.
+            # What exists now lives as long as the process: no collection needs to look at it. Later collections
+            # may be rare, as a request leaves few reference cycles.
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GARBAGE_MAX)
             yield
 
-    api = Router(
-        "/api/v1",
-        route_handlers=[
-            DoctorsController,
-            CityProvidersController,
-            SuggestController,
-            SlotsController,
-            HoldsController,
-            AppointmentsController,
-            RatingsController,
-            WaitsController,
-            MyWaitsController,
-            SignInController,
-            MeController,
-            WebhooksController,
-            HealthController,
-        ],
-        request_class=ApiRequest,
-        request_max_body_size=BODY_BYTES_MAX,
-        response_headers=[
-            ResponseHeader(name="Cache-Control", value="private, no-cache"),
-            ResponseHeader(name="Vary", value="Authorization"),
-        ],
-    )
-    # Apart from those above, whose answers depend on who asks: these may lie in caches that many share.
-    public_api = Router("/api/v1", route_handlers=[DirectoryController], request_class=ApiRequest)
     return Litestar(
-        route_handlers=[api, public_api, asset, *page_routers(settings)],
+        route_handlers=[*api_routers(), asset, *page_routers(settings)],
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
-        before_send=[tell_quotas],
+        before_send=[add_quota_headers],
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="HealthPlus",
-            version="1",
-            description="Doctor and lab appointments that are never double-booked, in order of arrival.",
-            # Not a folder: Litestar answers with a page of its own for whatever is not found below.
-            path="/api/v1/openapi.json",
-            # The renderers that show pages load their scripts from elsewhere.
-            render_plugins=[JsonRenderPlugin(path="/")],
-            components=Components(
-                security_schemes={"token": SecurityScheme(type="http", scheme="bearer"), **SECURITY_SCHEMES}
-            ),
-        ),
+        openapi_config=openapi_config(),
     )
 
 
 @contextlib.asynccontextmanager
-async def _running_services(settings: Settings) -> AsyncIterator[Services]:
-    """Connect, and run the background tasks for the block; then let calls under way finish, and disconnect."""
+async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
+    """Connect, and run the background tasks while the block runs; then let calls under way finish, and disconnect."""
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
     async with contextlib.AsyncExitStack() as stack:
@@ -144,6 +92,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         secret = Secret(with_secret_key(settings).secret_key or "")
+        patients = Patients(database, secret, tokens)
         codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url)
         book = Book(database, change_feed.publish)
@@ -166,10 +115,10 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             clock.run,
             WordLearning(database).run,
         )
-        await stack.enter_async_context(_background(runs))
+        await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
-        stack.enter_context(_on_drain(waiting.drain, charts.drain))
-        yield Services(
+        stack.enter_context(answer_on_drain(waiting.drain, charts.drain))
+        yield AppServices(
             database=database,
             browse=Browse(database),
             book=book,
@@ -178,45 +127,9 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             payments=payments,
             tokens=tokens,
             clock=clock,
-            patients=Patients(database, secret, tokens),
+            patients=patients,
+            privacy=Privacy(database, book, patients, tokens, actor),
             codes=codes,
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
         )
-
-
-@contextlib.asynccontextmanager
-async def _background(runs: Iterable[Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(_keep_running(run)) for run in runs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@contextlib.contextmanager
-def _on_drain(*drains: Callable[[], None]) -> Iterator[None]:
-    """Have long polls answered when this process is about to be told to end, which waits for requests under way."""
-    loop = asyncio.get_running_loop()
-
-    def drain() -> None:
-        for one in drains:
-            one()
-
-    loop.add_signal_handler(DRAIN_SIGNAL, drain)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(DRAIN_SIGNAL)
-
-
-async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
-    # These tasks end only by a fault of ours, which must not take the promptness of the rest of the day with it.
-    while True:
-        try:
-            await run()
-        except Exception:
-            logger.exception("a background task failed; starting it again")
-        await asyncio.sleep(_RESTART_SECONDS)

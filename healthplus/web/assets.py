@@ -1,4 +1,4 @@
-"""The pages' scripts, styles and mark, read once; their addresses change with what is in them."""
+"""The pages' scripts, styles and logo, read once at the start; their URLs change with their contents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Asset(NamedTuple):
 
 
 def _read() -> dict[str, _Asset]:
-    # One style sheet in one request, from a file an area.
+    # One style sheet for one request, made of a file for each area.
     bodies = {"app.css": b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))}
     for path in sorted((*_FOLDER.glob("js/*.js"), *_FOLDER.glob("*.svg"))):
         bodies[path.name] = path.read_bytes()
@@ -41,12 +41,12 @@ def _read() -> dict[str, _Asset]:
 
 
 ASSETS = _read()
-# One version for all: modules import each other by names beside theirs.
+# One version for all: scripts import each other by relative URLs, so they must share one folder.
 _VERSION = hashlib.sha256(b"".join(asset.etag.encode() for asset in ASSETS.values())).hexdigest()[:12]
 
 
 def asset_url(name: str) -> str:
-    """Give where a script, style or picture is. Raises KeyError where there is none of that name."""
+    """Return the URL of a script, style or picture. Raises KeyError where there is none of that name."""
     ASSETS[name]
     return f"/static/{_VERSION}/{name}"
 
@@ -56,7 +56,8 @@ async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]
     if name not in ASSETS:
         raise NotFound
     found = ASSETS[name]
-    # While a new version is rolled out, its pages may ask a process of the old one: better its file than none, for now.
+    # While a new version is rolled out, its pages may reach a process of the old one: that answers with its own file,
+    # which nobody may store.
     is_known = version == _VERSION
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable" if is_known else "no-store",

@@ -1,4 +1,4 @@
-"""What time it is at the database, without asking it for every answer."""
+"""The database's time, known without a query for every answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 class DatabaseClock:
-    """The product's only clock is the database's; this follows it, to show how much of a hold is left.
+    """Follows the database's clock, the product's only one, to show how much of a hold is left.
 
-    Nothing is decided by it: a step of the database's clock shows here up to EVERY_SECONDS later.
+    Nothing is decided by it: when the database's clock is set, this one follows up to EVERY_SECONDS later.
     """
 
     EVERY_SECONDS = 1.0
@@ -25,13 +25,13 @@ class DatabaseClock:
         self._offset = timedelta()
 
     def now(self) -> datetime:
-        """Give the database's time, to within a round trip."""
+        """Return the database's time, to within a round trip."""
         return datetime.now(UTC) + self._offset
 
     async def follow(self) -> None:
-        """Look at the database's clock once."""
-        theirs: datetime = await self._database.fetch_value("SELECT public.app_now()")
-        self._offset = theirs - datetime.now(UTC)
+        """Read the database's clock once."""
+        database_now: datetime = await self._database.fetch_value("SELECT public.app_now()")
+        self._offset = database_now - datetime.now(UTC)
 
     async def run(self) -> None:
         """Follow until cancelled."""

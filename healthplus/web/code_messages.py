@@ -1,4 +1,4 @@
-"""Sign-in codes on their way to phones."""
+"""Sends sign-in codes to phones."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _DRAIN_SECONDS_MAX = 5.0
 
 
 class CodeMessages:
-    """Sends codes without keeping anybody waiting, so that how long an answer takes says nothing of the sending.
+    """Sends codes in the background, so that the time an answer takes does not depend on the sending.
 
-    A code is sent at most once and is in no outbox: whoever gets none asks for another.
+    A code is sent at most once and is in no outbox: a patient who gets none requests another.
     """
 
     def __init__(self, sender: SmsSender, public_url: str | None) -> None:
         self.sender = sender
-        # Browsers offer to fill in a code whose last line names the site (WebOTP).
+        # Browsers offer to fill in a code from a message whose last line names the site (WebOTP).
         host = urlsplit(public_url or "").hostname
         self._last_line = f"\n\n@{host} #" if host else None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def demand_sender(self) -> None:
-        """Raise SignInUnavailable where nothing can be sent."""
+    def require_sender(self) -> None:
+        """Raise SignInUnavailable where no sender is set up."""
         if isinstance(self.sender, NoSender):
             raise SignInUnavailable
 
     def send(self, sent: Sent) -> None:
-        """Send a code, unless it was sent already."""
+        """Start sending a code, unless it was sent already."""
         if sent.code is not None:
             text = f"{sent.code} is your HealthPlus code. It works for 5 minutes. We never ask for it by phone."
             if self._last_line:
@@ -46,11 +46,11 @@ class CodeMessages:
     async def _send(self, message: Sms) -> None:
         try:
             await self.sender.send(message)
-        except Exception as error:  # nobody is there to be told
-            # Neither its text nor its traceback: either may carry the number.
+        except Exception as error:  # the request was answered already
+            # The error's text and traceback are not logged: either may carry the number.
             logger.warning("a sign-in code could not be sent: %s", type(error).__name__)
 
     async def drain(self) -> None:
-        """Let what is under way finish, for a few seconds."""
+        """Wait a few seconds for messages under way."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=_DRAIN_SECONDS_MAX)

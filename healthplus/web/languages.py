@@ -1,7 +1,7 @@
 """The languages of the pages: their texts, and how each writes dates, times and money.
 
-English is the language of the source. Every other has a folder of gettext catalogues, one an area of the site, which
-are read as they are when the process starts.
+English is the language of the source. Every other has a folder of gettext catalogues, one for each area of the site.
+They are read when the process starts.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from babel.support import Translations
 CATALOGUES = Path(__file__).with_name("locale")
 
 HOME_ZONE = "Asia/Kolkata"
-"""Of times that belong to no clinic, such as until when a number is paused."""
+"""The zone of times that belong to no clinic, such as the end of a number's pause."""
 
-# A page of slots writes a hundred times of day, and the next page much the same ones.
+# A page of slots shows a hundred times of day, and the next page mostly the same ones.
 _WRITTEN_MAX = 20_000
 _write_moment = lru_cache(_WRITTEN_MAX)(format_datetime)
 _write_day = lru_cache(_WRITTEN_MAX)(format_date)
@@ -55,53 +55,53 @@ class Language:
         self.ngettext = self.translations.ngettext
 
     def url(self, path: str) -> str:
-        """Give where a page is in this language; `path` is where it is in English."""
+        """Return the path of a page in this language; `path` is its path in English."""
         return self.prefix + path
 
     def known_name(self, kind: str, name: str) -> str:
-        """Give a city's or speciality's name in this language where it is known, else as the directory has it."""
+        """Return a city's or speciality's name in this language, or as the directory has it where none is known."""
         known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
         return known
 
     def own_name(self, kind: str, text: str) -> str:
-        """Give a city's or speciality's name as the directory has it, for what may be its name in this language."""
+        """Return the directory's name of a city or speciality that `text` names in this language; else `text`."""
         return self._names.get((kind, text.casefold()), text)
 
     def day(self, on: _Day) -> str:
-        """Give a day as "Tue 24 Nov"."""
+        """Return a day as "Tue 24 Nov"."""
         return _write_day(on, "EEE d MMM", self.locale)
 
     def weekday(self, number: int) -> str:
-        """Give a day of the week as "Mon", which is number 1."""
+        """Return a day of the week as "Mon"; Monday is number 1."""
         return str(self.locale.days["format"]["abbreviated"][number - 1])
 
     def date(self, at: datetime, zone: str) -> str:
-        """Give a day as "Tue 24 Nov"."""
+        """Return a day as "Tue 24 Nov"."""
         return _write_moment(at, "EEE d MMM", ZoneInfo(zone), self.locale)
 
     def long_date(self, at: datetime, zone: str) -> str:
-        """Give a day as "24 November 2026"."""
+        """Return a day as "24 November 2026"."""
         return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)
 
     def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
-        """Give a time of day as "10:20 am", without its zone: for beside others that have it."""
+        """Return a time of day as "10:20 am", without its zone: for use beside one that has it."""
         text = _write_moment(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
         return text.replace("AM", "am").replace("PM", "pm")
 
     def dial(self, at: datetime, zone: str) -> str:
-        """Give a time of day as "10:20", for among others of the same half of the day."""
+        """Return a time of day as "10:20", for use among others of the same half of the day."""
         return _write_moment(at, "h:mm", ZoneInfo(zone), self.locale)
 
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
-        """Give a time of day with its zone, as "10:20 am IST"."""
+        """Return a time of day with its zone, as "10:20 am IST"."""
         return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
 
     def moment(self, at: datetime, zone: str) -> str:
-        """Give day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
+        """Return day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
         return f"{self.date(at, zone)}, {self.time(at, zone)}"
 
     def money(self, paise: int) -> str:
-        """Give rupees, with paise only where there are some: "₹1,500"."""
+        """Return an amount of paise as rupees, "₹1,500"; with decimals only where they are not zero."""
         pattern = "¤#,##,##0.00" if paise % 100 else "¤#,##,##0"
         return _write_money(paise / 100, "INR", pattern, self.locale, currency_digits=False)
 
@@ -128,7 +128,7 @@ LANGUAGES = (ENGLISH, HINDI)
 
 
 def split_path(path: str) -> tuple[Language, str]:
-    """Give the language that a path is in, and where the page is in English; a query may follow."""
+    """Return the language of a path and the page's path in English, each with the query that may follow."""
     for language in LANGUAGES:
         rest = path.removeprefix(language.prefix)
         if language.prefix and rest != path and rest[:1] in ("", "/", "?"):

@@ -1,4 +1,4 @@
-"""What the handlers work with; `app.py` puts it together."""
+"""What the handlers of the API and the pages work with; `app.py` makes it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.payments.payments import Payments
+from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
@@ -25,8 +26,8 @@ AnyRequest: TypeAlias = Request[Any, Any, State]
 
 
 @dataclass(frozen=True)
-class Services:
-    """One of each, for the life of the process."""
+class AppServices:
+    """One of each for the life of the process."""
 
     database: Database
     browse: Browse
@@ -36,19 +37,20 @@ class Services:
     payments: Payments
     tokens: KnownTokens
     patients: Patients
+    privacy: Privacy
     codes: Codes
     code_messages: CodeMessages
     proxies: TrustedProxies
     clock: DatabaseClock
 
 
-def services(request: AnyRequest) -> Services:
-    """Give the app's services; a plain look-up, since dependency injection costs on every request."""
-    found: Services = request.app.state.services
+def services(request: AnyRequest) -> AppServices:
+    """Return the app's services: a plain look-up, since dependency injection costs time in every request."""
+    found: AppServices = request.app.state.services
     return found
 
 
 def client_address(request: AnyRequest) -> str:
-    """Give where a request comes from, to count by."""
+    """Return the address a request comes from, by which sign-in codes are counted."""
     peer = request.client.host if request.client else ""
     return services(request).proxies.client(peer, request.headers.getall("x-forwarded-for", []))

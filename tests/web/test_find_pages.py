@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 
 from healthplus.web.languages import ENGLISH
-from healthplus.web.services import Services
+from healthplus.web.services import AppServices
 from tests.web.world import IST, PROVIDER, World
 
 # Beside the world's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with tests; one
@@ -373,7 +373,7 @@ async def _rate(world: World) -> None:
 
 
 async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: World) -> None:
-    services: Services = app.state.services
+    services: AppServices = app.state.services
     for path, status, location in (
         ("/clinic/1", 301, "/clinic/1/clinic-1"),
         ("/clinic/1/x", 301, "/clinic/1/clinic-1"),

@@ -17,8 +17,8 @@ from healthplus.accounts.keys import add_key, revoke_key
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database
 from healthplus.errors import Conflict
-from healthplus.web.api.common import READ_PROBLEMS
 from healthplus.web.api.keys import needs_key
+from healthplus.web.api.problems import READ_PROBLEMS
 from tests.accounts.test_keys import set_clock
 from tests.web.conftest import Client
 from tests.web.problem import problem

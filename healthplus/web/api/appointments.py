@@ -1,3 +1,5 @@
+"""A patient's appointments: listing, reading, moving and cancelling them."""
+
 from __future__ import annotations
 
 from uuid import UUID
@@ -7,11 +9,15 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from healthplus.errors import NotFound
-from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, IdempotencyKey, ProviderId, actor, patient
 from healthplus.web.api.holds import move_booking
+from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
-from healthplus.web.api.models import Booking, MoveRequest, booking_of_outcome, booking_of_row
-from healthplus.web.http.errors import refusal
+from healthplus.web.api.models import Booking, MoveRequest
+from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
+from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.ids import ProviderId
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
 
 _ONE = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}"
@@ -24,8 +30,8 @@ class AppointmentsController(Controller):
 
     @get("/appointments", responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
     async def list_mine(self, request: AnyRequest) -> list[Booking]:
-        """List my appointments and my hold, the latest visit first; at most a hundred."""
-        patient_id = await patient(request)
+        """List my appointments and my hold, the latest start first; at most a hundred."""
+        patient_id = await require_patient(request)
         app = services(request)
         rows = await app.book.appointments(patient_id)
         return [booking_of_row(row, row["provider_id"], app.clock) for row in rows]
@@ -33,7 +39,7 @@ class AppointmentsController(Controller):
     @get(_ONE, responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> Booking:
         """Look at an appointment of mine."""
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         app = services(request)
         row = await app.book.booking(provider_id, appointment_id, patient_id)
         if row is None or row["state"] in _NEVER_BOOKED:
@@ -48,12 +54,12 @@ class AppointmentsController(Controller):
         appointment_id: FromPath[UUID],
         idempotency_key: IdempotencyKey,
     ) -> Booking:
-        """Cancel an appointment before it begins; what was paid is given back."""
-        patient_id = await patient(request)
+        """Cancel an appointment before it begins; what was paid is refunded."""
+        patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.cancel(provider_id, appointment_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "cancelled":
-            raise refusal(outcome)
+            raise error_for_refusal(outcome)
         shown = booking_of_outcome(outcome, provider_id, app.clock)
         shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
         return shown

@@ -1,4 +1,4 @@
-"""Browsing the directory: the same answer for everyone, who need not say who they are."""
+"""Browsing the directory: no sign-in is needed, and everybody gets the same answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from litestar.params import PathParameter, QueryParameter
 
 from healthplus.database import Record
 from healthplus.search.browse import Recounted
-from healthplus.web.api.common import PROBLEMS, ProviderId
 from healthplus.web.api.directory_models import (
     Cities,
     Clinic,
@@ -22,21 +21,24 @@ from healthplus.web.api.directory_models import (
     Named,
     Provider,
     Specialities,
-    slots_url,
 )
-from healthplus.web.api.models import ID_MAX
-from healthplus.web.http.etags import NOT_MODIFIED, IfNoneMatch, tagged
-from healthplus.web.http.paging import Page, ResultsPerPage, paged, window
+from healthplus.web.api.problems import PROBLEMS
+from healthplus.web.api.urls import slots_url
+from healthplus.web.http.etags import NOT_MODIFIED, IfNoneMatch, etag_response
+from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, page_and_links
 from healthplus.web.services import AnyRequest, services
 
-# Counts lag anyway. A page is asked for anew each time, as changes in the directory are to be seen at once.
+# Counts lag anyway. The documents of providers and clinics are revalidated each time, to show changes at once.
 _LIST, _PAGE = "public, max-age=10", "public, no-cache"
 
 _PROBLEMS = {status: PROBLEMS[status] for status in (400, 404, 503)}
 _SLUG = "^[a-z0-9]+(-[a-z0-9]+)*$"
-ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 LabTestSlug: TypeAlias = Annotated[str, PathParameter(pattern=_SLUG, max_length=300)]
 CitySlug: TypeAlias = Annotated[str, QueryParameter(pattern=_SLUG, max_length=300, description="As in GET /cities.")]
+
+_API_KEYS = {"fee_minor": "fee_paise", "price_minor": "price_paise"}
+"""The API's names, where they differ from the book's."""
 
 _T = TypeVar("_T")
 
@@ -47,18 +49,20 @@ class DirectoryController(Controller):
     @get("/cities", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
     async def cities(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[Cities]:
         """List the cities that have providers."""
-        return tagged(Cities(await _all(services(request).browse.cities, CountedCity)), if_none_match, _LIST)
+        return etag_response(Cities(await _all(services(request).browse.cities, CountedCity)), if_none_match, _LIST)
 
     @get("/specialities", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
     async def specialities(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[Specialities]:
         """List the specialities."""
         found = await _all(services(request).browse.specialities, CountedName)
-        return tagged(Specialities(found), if_none_match, _LIST)
+        return etag_response(Specialities(found), if_none_match, _LIST)
 
     @get("/lab-tests", responses={**NOT_MODIFIED, 503: PROBLEMS[503]})
     async def lab_tests(self, request: AnyRequest, if_none_match: IfNoneMatch = None) -> Response[LabTests]:
         """List the tests that laboratories offer."""
-        return tagged(LabTests(await _all(services(request).browse.lab_tests, CountedName)), if_none_match, _LIST)
+        return etag_response(
+            LabTests(await _all(services(request).browse.lab_tests, CountedName)), if_none_match, _LIST
+        )
 
     @get("/lab-tests/{slug:str}/providers", responses={**NOT_MODIFIED, **_PROBLEMS, 422: PROBLEMS[422]})
     async def lab_test_providers(
@@ -70,16 +74,18 @@ class DirectoryController(Controller):
         results_per_page: ResultsPerPage = 30,
         if_none_match: IfNoneMatch = None,
     ) -> Response[LabTestProviders]:
-        """List who offers a test in a city, cheapest first; the Link header leads to the other pages."""
-        lab_test, found = await services(request).browse.lab_test_providers(slug, city, *window(page, results_per_page))
-        providers, links = paged(request, page, results_per_page, found)
+        """List the providers of a test in a city, cheapest first; the Link header leads to the other pages."""
+        lab_test, found = await services(request).browse.lab_test_providers(
+            slug, city, *limit_and_offset(page, results_per_page)
+        )
+        providers, links = page_and_links(request, page, results_per_page, found)
         shown = LabTestProviders(
             Named(lab_test["slug"], lab_test["name"]),
             page,
             results_per_page,
-            msgspec.convert(providers, list[LabTestProvider]),
+            _document(providers, list[LabTestProvider]),
         )
-        return tagged(shown, if_none_match, _PAGE, links)
+        return etag_response(shown, if_none_match, _PAGE, links)
 
     @get("/clinics/{clinic_id:int}", responses={**NOT_MODIFIED, **_PROBLEMS})
     async def clinic(
@@ -91,10 +97,10 @@ class DirectoryController(Controller):
         if_none_match: IfNoneMatch = None,
     ) -> Response[Clinic]:
         """Show a clinic and a page of its providers, itself first; the Link header leads to the other pages."""
-        found, providers = await services(request).browse.clinic(clinic_id, *window(page, results_per_page))
-        shown, links = paged(request, page, results_per_page, providers)
+        found, providers = await services(request).browse.clinic(clinic_id, *limit_and_offset(page, results_per_page))
+        shown, links = page_and_links(request, page, results_per_page, providers)
         paging = {"page": page, "results_per_page": results_per_page, "providers": shown}
-        return tagged(msgspec.convert(found | paging, Clinic), if_none_match, _PAGE, links)
+        return etag_response(_document(found | paging, Clinic), if_none_match, _PAGE, links)
 
     @get("/providers/{provider_id:int}", responses={**NOT_MODIFIED, **_PROBLEMS})
     async def provider(
@@ -104,7 +110,18 @@ class DirectoryController(Controller):
         found = await services(request).browse.provider(provider_id)
         for clinic in found["clinics"]:
             clinic["slots_url"] = slots_url(provider_id, clinic["id"])
-        return tagged(msgspec.convert(found, Provider), if_none_match, _PAGE)
+        return etag_response(_document(found, Provider), if_none_match, _PAGE)
+
+
+def _document(found: object, kind: type[_T]) -> _T:
+    """Return what the directory has found as a document of the API."""
+    return msgspec.convert(_with_api_keys(found), kind)
+
+
+def _with_api_keys(found: object) -> object:
+    if isinstance(found, dict):
+        return {_API_KEYS.get(key, key): _with_api_keys(value) for key, value in found.items()}
+    return [_with_api_keys(one) for one in found] if isinstance(found, list) else found
 
 
 async def _all(counted: Recounted[list[Record]], kind: type[_T]) -> list[_T]:

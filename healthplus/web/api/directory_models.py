@@ -1,4 +1,4 @@
-"""The documents that show the directory. Times of day are the city's; a weekday is ISO 8601's, Monday is 1."""
+"""The documents that show the directory. Times of day are the city's; weekdays are ISO 8601's, Monday is 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Position(Struct):
 
 
 class City(Struct):
-    """`slug` is its name in addresses."""
+    """`slug` is its name in URLs."""
 
     slug: str
     name: str
@@ -34,7 +34,7 @@ class ProviderCounts(Struct):
 
 
 class CountedCity(City):
-    """A city, and how many providers of each type it has: one who works at two clinics of it counts once."""
+    """A city, and how many providers of each type it has; one who works at two of its clinics counts once."""
 
     providers: ProviderCounts
 
@@ -46,7 +46,7 @@ class Cities(Struct):
 
 
 class Named(Struct):
-    """`slug` is the name in addresses."""
+    """`slug` is the name in URLs."""
 
     slug: str
     name: str
@@ -73,7 +73,7 @@ class LabTests(Struct):
 class PricedLabTest(Named):
     """A test, and what it costs at one provider."""
 
-    price_minor: int
+    price_paise: int
 
 
 class ClinicLabTest(PricedLabTest):
@@ -109,7 +109,7 @@ class Place(Struct):
 
 
 class ClinicProvider(Struct):
-    """A provider at a clinic; `rating` is the mean of 1 to 5 stars. A fee of 0 paid at the clinic is told there."""
+    """A provider at a clinic; `rating` is the mean of 1 to 5 stars. A fee of 0 with funding `clinic` is unknown."""
 
     id: int
     type: str
@@ -118,12 +118,12 @@ class ClinicProvider(Struct):
     rating: float | None
     rating_count: int
     accepts_new_patients: bool
-    fee_minor: int
+    fee_paise: int
     funding: str
 
 
 class Clinic(Place):
-    """A clinic's page. It is open when anyone works there: `opening_times` in a usual week, `open_now` with leave."""
+    """A clinic. It is open when anyone works there: `opening_times` in a usual week, `open_now` with leave."""
 
     opening_times: list[Hours]
     open_now: bool
@@ -136,7 +136,7 @@ class Clinic(Place):
 class Workplace(Place):
     """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone."""
 
-    fee_minor: int
+    fee_paise: int
     funding: str
     opening_times: list[ShiftHours]
     next_free: list[datetime]
@@ -144,7 +144,7 @@ class Workplace(Place):
 
 
 class Provider(Struct):
-    """A provider's page. `rating` is the mean of 1 to 5 stars; `max_booking_days`: how far ahead they can be booked."""
+    """A provider. `rating` is the mean of 1 to 5 stars; `max_booking_days`: how far ahead they can be booked."""
 
     id: int
     type: str
@@ -170,25 +170,21 @@ class Provider(Struct):
 
 
 class LabTestProvider(Struct):
-    """Who offers a test, at which price, and at which clinics of the city."""
+    """A provider of a test: its price, and the clinics of the city where it is done."""
 
     id: int
     type: str
     name: str
     rating: float | None
     rating_count: int
-    price_minor: int
+    price_paise: int
     clinics: list[Place]
 
 
 class LabTestProviders(Struct):
-    """Who offers a test in a city, cheapest first."""
+    """The providers of a test in a city, cheapest first."""
 
     lab_test: Named
     page: int
     results_per_page: int
     providers: list[LabTestProvider]
-
-
-def slots_url(provider_id: int, clinic_id: int) -> str:
-    return f"/api/v1/providers/{provider_id}/slots?clinic_id={clinic_id}"

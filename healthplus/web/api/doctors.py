@@ -1,4 +1,4 @@
-"""SearchDoctors (brief, section 5), its parameters, orders and keys to the letter, and what patients expect besides."""
+"""SearchDoctors: the parameters, orders and keys of the brief's section 5 as they stand there, and some of our own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound
 from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, city_named, find
 from healthplus.search.spelling import did_you_mean
-from healthplus.web.api.common import PROBLEMS, checked_instant
 from healthplus.web.api.keys import needs_key
-from healthplus.web.api.models import ID_MAX
-from healthplus.web.http.paging import Page, ResultsPerPage, paged, window
+from healthplus.web.api.problems import PROBLEMS
+from healthplus.web.api.urls import provider_url, slots_url
+from healthplus.web.http.ids import ID_MAX
+from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, page_and_links
 from healthplus.web.services import AnyRequest, services
 
 RADIUS_KM_MAX = 500
@@ -53,7 +55,7 @@ _Rupees: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class BriefQuery:
-    """The brief's parameters but api_dev_key."""
+    """The brief's parameters, except api_dev_key."""
 
     keyword: Annotated[
         str,
@@ -97,7 +99,7 @@ class BriefQuery:
 
 @dataclass(frozen=True)
 class MoreQuery:
-    """What patients expect beyond the brief."""
+    """The parameters that the brief does not have."""
 
     page: Page = 1
     speciality: Annotated[
@@ -134,8 +136,8 @@ class MoreQuery:
 class Doctor(Struct):
     """A provider, at the clinic that fits best. The first fourteen keys are the brief's; full_name is ful_name again.
 
-    `first_avl_day` begins the first day with a free slot (within the time asked for), on the city's clock; null: none.
-    `url` has all that is known of the provider, `slots_url` its slots.
+    `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null.
+    `url` leads to the provider's document, `slots_url` to its slots.
     """
 
     id: int
@@ -173,7 +175,7 @@ class Doctor(Struct):
 
 
 class DoctorsAndSpellcheck(Struct):
-    """The answer to includeSpellcheck=yes: what was found, and what may have been meant, likeliest first."""
+    """The answer to includeSpellcheck=yes: who was found, and likely spellings of the keyword, likeliest first."""
 
     doctors: list[Doctor]
     did_you_mean: list[str]
@@ -196,12 +198,12 @@ class DoctorsController(Controller):
         self, request: AnyRequest, brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
-        asked = _asked(brief, more)
-        doctors, headers = await _page(request, asked, more.page, brief.results_per_page)
+        search = _search_request(brief, more)
+        doctors, headers = await _page(request, search, more.page, brief.results_per_page)
         if brief.includeSpellcheck == "no":
             return Response(doctors, headers=headers)
         database = services(request).database
-        city = await city_named(database, asked.city) if asked.city else None
+        city = await city_named(database, search.city) if search.city else None
         meant = await did_you_mean(database, brief.keyword, city["city_id"] if city else None)
         return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
 
@@ -224,17 +226,18 @@ class CityProvidersController(Controller):
         brief = BriefQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
         if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
-        doctors, headers = await _page(request, _asked(brief, more), more.page, results_per_page)
+        doctors, headers = await _page(request, _search_request(brief, more), more.page, results_per_page)
         return Response(doctors, headers=headers)
 
 
-async def _page(request: AnyRequest, asked: Asked, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
-    limit, offset = window(page, count)
-    rows, headers = paged(request, page, count, await find(services(request).database, asked, offset, limit))
+async def _page(request: AnyRequest, search: Asked, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
+    limit, offset = limit_and_offset(page, count)
+    found = await find(services(request).database, search, offset, limit)
+    rows, headers = page_and_links(request, page, count, found)
     return [_doctor(row) for row in rows], headers
 
 
-def _asked(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> Asked:
+def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> Asked:
     latitude, longitude = (None, None) if brief.lat_long is None else _position(brief.lat_long)
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
@@ -280,7 +283,7 @@ def _position(lat_long: str) -> tuple[float, float]:
 def _doctor(row: Record) -> Doctor:
     provider_id, clinic_id = row["provider_id"], row["clinic_id"]
     name = f"{row['given_name']} {row['family_name']}".strip() or row["name"]
-    day, url = row["first_free_on"], f"/api/v1/providers/{provider_id}"
+    day = row["first_free_on"]
     return Doctor(
         id=provider_id,
         fname=row["given_name"] or row["name"],
@@ -312,6 +315,6 @@ def _doctor(row: Record) -> Doctor:
         languages=row["languages"],
         practising_since=row["practising_since"],
         accepts_new_patients=row["accepts_new_patients"],
-        url=url,
-        slots_url=f"{url}/slots?clinic_id={clinic_id}",
+        url=provider_url(provider_id),
+        slots_url=slots_url(provider_id, clinic_id),
     )

@@ -1,3 +1,5 @@
+"""Whether the process lives, and whether it can take bookings."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,7 +9,7 @@ from msgspec import Struct
 
 import healthplus.database
 from healthplus.errors import DatabaseError
-from healthplus.web.api.common import PROBLEMS
+from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.slots import queries
 from healthplus.web.services import AnyRequest, services
 
@@ -30,7 +32,7 @@ class HealthController(Controller):
 
     @get("/ready", responses={503: PROBLEMS[503]})
     async def ready(self, request: AnyRequest) -> Health:
-        """Answer 200 when bookings can be made: the database is there, and in the state this version needs."""
+        """Answer 200 when bookings can be made: the database answers, and has every migration this version needs."""
         if await services(request).database.fetch_value(queries.migrated_to) < _MIGRATIONS:
             raise DatabaseError("The database lacks migrations; run `healthplus migrate`.")
         return Health("ready")

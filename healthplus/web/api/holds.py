@@ -1,3 +1,5 @@
+"""A patient's hold: making, reading, moving and releasing it, and paying for it, which books it."""
+
 from __future__ import annotations
 
 from uuid import UUID
@@ -7,28 +9,16 @@ from litestar.params import FromPath, JSONBody
 
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.payments.payments import Paid
-from healthplus.web.api.common import (
-    PROBLEMS,
-    READ_PROBLEMS,
-    IdempotencyKey,
-    ProviderId,
-    actor,
-    checked_instant,
-    patient,
-    refused,
-)
+from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
-from healthplus.web.api.models import (
-    Booking,
-    HoldRequest,
-    MoveRequest,
-    Payment,
-    PaymentRequest,
-    booking_of_outcome,
-    booking_of_row,
-    booking_url,
-)
-from healthplus.web.http.errors import refusal
+from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest
+from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
+from healthplus.web.api.urls import appointment_url
+from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.ids import ProviderId
+from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
 
 
@@ -41,22 +31,22 @@ class HoldsController(Controller):
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
-        """Hold a slot, or several in a row, for five minutes: until then nobody else can have it."""
-        patient_id = await patient(request)
+        """Hold a slot, or several in a row, for five minutes, in which nobody else can have it."""
+        patient_id = await require_patient(request)
         start = checked_instant("start", data.start)
         app = services(request)
         outcome = await app.book.hold(
             provider_id, data.clinic_id, start, data.slots_needed, patient_id, actor(patient_id), idempotency_key
         )
         if outcome.code != "reserved":
-            raise await refused(request, outcome, patient_id)
+            raise await error_for_refused_claim(request, outcome, patient_id)
         shown = booking_of_outcome(outcome, provider_id, app.clock, data.slots_needed)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Booking:
-        """Look at a hold of mine, or at what has become of it; 410 when it has expired."""
-        patient_id = await patient(request)
+        """Read a hold of mine, or the booking it has become; 410 when it has expired."""
+        patient_id = await require_patient(request)
         row = await services(request).book.booking(provider_id, hold_id, patient_id)
         if row is None:
             raise NotFound
@@ -68,12 +58,12 @@ class HoldsController(Controller):
     async def release(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Booking:
-        """Give a hold back before it expires."""
-        patient_id = await patient(request)
+        """Release a hold before it expires."""
+        patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.release(provider_id, hold_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "released":
-            raise refusal(outcome)
+            raise error_for_refusal(outcome)
         return booking_of_outcome(outcome, provider_id, app.clock)
 
     @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
@@ -85,7 +75,7 @@ class HoldsController(Controller):
         data: JSONBody[MoveRequest],
         idempotency_key: IdempotencyKey,
     ) -> Booking:
-        """Hold another time instead, at the same clinic; the five minutes do not start anew."""
+        """Hold another time instead, at the same clinic; the five minutes go on."""
         return await move_booking(request, provider_id, hold_id, data, idempotency_key)
 
     @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **takes_key("book"))
@@ -99,10 +89,10 @@ class HoldsController(Controller):
     ) -> Response[Booking]:
         """Pay for a hold, which books it. The money is taken only once the slot is yours.
 
-        200: it is booked; under another id where the hold ran out meanwhile, and its slot was still free. 202: it is
-        still held, and the patient goes on at `payment.url`; look at the hold for what has come of it.
+        200: it is booked; under another id where the hold had expired and its slot was still free. 202: it is still
+        held, and the patient pays at `payment.url`; read the hold to see whether it is booked.
         """
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         app = services(request)
         paid = await app.payments.pay(provider_id, hold_id, patient_id, data.method, actor(patient_id), idempotency_key)
         if paid.url is not None:
@@ -117,29 +107,29 @@ class HoldsController(Controller):
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
-    """Move a hold or an appointment of the patient's who asks."""
-    patient_id = await patient(request)
+    """Move a hold or an appointment of the patient who makes the request."""
+    patient_id = await require_patient(request)
     start = checked_instant("start", data.start)
     app = services(request)
     outcome = await app.book.reschedule(provider_id, booking_id, patient_id, start, actor(patient_id), key)
     if outcome.code != "moved":
-        raise refusal(outcome)
+        raise error_for_refusal(outcome)
     return booking_of_outcome(outcome, provider_id, app.clock)
 
 
 async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:
-    """Add to what is said of a lapsed hold what has become of the money set aside for it."""
+    """Add to the error for an expired hold what has become of its money, or the URL of what was booked instead."""
     if isinstance(error, HoldExpired):
         payments = services(request).payments
         if instead := await payments.booked_instead(provider_id, hold_id):
-            error.members["yours"] = booking_url(provider_id, instead, "booked")
+            error.members["yours"] = appointment_url(provider_id, instead)
         elif money := await payments.money(provider_id, hold_id):
             error.members.setdefault("money", money)
     return error
 
 
 def _not_paid(paid: Paid) -> HealthPlusError:
-    error = refusal(paid.outcome)
+    error = error_for_refusal(paid.outcome)
     if paid.voided is not None:
         error.members["money"] = "voided" if paid.voided else "void_due"
         error.detail += (

@@ -1,7 +1,7 @@
-"""Developers' keys: which operations need or take one, what they are refused with, and what is told of their quotas.
+"""Developers' keys: which operations need or take one, how they are refused, and the headers that show their quotas.
 
-A key says which program asks. It never stands for a patient, and no verb learns of it: whoever waits is served in order
-of arrival, whatever program they use.
+A key says which program makes a request. It never stands for a patient, and no verb sees it: the queue is served in
+order of arrival, whatever program a patient uses.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ SECURITY_SCHEMES = {
 }
 
 
-async def developer_or_anyone(request: AnyRequest, scope: Scope) -> KeyUse | None:
-    """Count the request for the key that it carries; None without one.
+async def use_key_if_sent(request: AnyRequest, scope: Scope) -> KeyUse | None:
+    """Count the request for the developer key that it carries; return None without one.
 
     Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
     """
@@ -55,9 +55,12 @@ async def developer_or_anyone(request: AnyRequest, scope: Scope) -> KeyUse | Non
     return use
 
 
-async def developer(request: AnyRequest, scope: Scope) -> KeyUse:
-    """Count the request for the key that it carries. Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded."""
-    use = await developer_or_anyone(request, scope)
+async def require_key(request: AnyRequest, scope: Scope) -> KeyUse:
+    """Count the request for the developer key that it must carry.
+
+    Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
+    """
+    use = await use_key_if_sent(request, scope)
     if use is None:
         raise UnknownDeveloperKey(
             f"Send a developer key with this, as the header `{HEADER}` or as `{PARAMETER}` in the query; "
@@ -79,8 +82,8 @@ def _quota_exceeded(use: KeyUse) -> QuotaExceeded:
     )
 
 
-async def tell_quotas(message: Message, scope: AsgiScope) -> None:
-    """Add to the answer to a request with a key what is left of its quotas, whatever else the answer is.
+async def add_quota_headers(message: Message, scope: AsgiScope) -> None:
+    """Add to every answer to a request with a developer key what is left of the key's quotas.
 
     The headers are those of draft-ietf-httpapi-ratelimit-headers-10, two lists of structured fields (RFC 9651).
     """
@@ -93,23 +96,23 @@ async def tell_quotas(message: Message, scope: AsgiScope) -> None:
 
 
 def needs_key(scope: Scope) -> dict[str, Any]:
-    """Give what a route handler is declared with that only developers may use: `@get(**needs_key("search"))`."""
-    return _declared(developer, scope, {})
+    """Return the arguments of a route that needs a developer key with that scope: `@get(**needs_key("search"))`."""
+    return _declared(require_key, scope, {})
 
 
 def takes_key(scope: Scope) -> dict[str, Any]:
-    """Give what a patient's route handler is declared with, which needs no key; but one that is sent must be good."""
-    return _declared(developer_or_anyone, scope, {"token": []})
+    """Return the arguments of a patient's route, which needs no developer key; but one that is sent must be valid."""
+    return _declared(use_key_if_sent, scope, {"token": []})
 
 
 def _declared(
-    demand: Callable[[AnyRequest, Scope], Awaitable[KeyUse | None]], scope: Scope, beside: dict[str, list[str]]
+    check: Callable[[AnyRequest, Scope], Awaitable[KeyUse | None]], scope: Scope, other_security: dict[str, list[str]]
 ) -> dict[str, Any]:
-    # A guard, since it comes before anything is made of the request: one that makes no sense counts like any other.
+    # A guard, since it runs before the request is parsed: a request that makes no sense counts like any other.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        await demand(cast("AnyRequest", connection), scope)
+        await check(cast("AnyRequest", connection), scope)
 
-    security = [{**beside, name: []} for name in SECURITY_SCHEMES]
+    security = [{**other_security, name: []} for name in SECURITY_SCHEMES]
     return {"guards": [guard], "security": security, "operation_class": _KeyedOperation}
 
 
@@ -132,14 +135,14 @@ _RETRY_AFTER = OpenAPIHeader(_SECONDS, description="In how many seconds to try a
 
 @dataclass
 class _KeyedOperation(Operation):
-    """Says in the description of the API what a key adds to the answers of an operation."""
+    """Describes in the OpenAPI document what a developer key adds to the answers of an operation."""
 
     def __post_init__(self) -> None:
         responses = cast("dict[str, OpenAPIResponse]", self.responses)
         content = responses["503"].content  # a problem document, which every operation here may answer with
-        for status, told in _REFUSALS.items():
+        for status, text in _REFUSALS.items():
             before = responses.get(status)
-            description = f"{before.description} {told}" if before else told
+            description = f"{before.description} {text}" if before else text
             responses[status] = OpenAPIResponse(description, content=content)
         for status, response in responses.items():
             response.headers = {**(response.headers or {}), **_QUOTA_HEADERS}

@@ -1,3 +1,5 @@
+"""A patient's own account: profile, sessions, consents, export and erasure."""
+
 from __future__ import annotations
 
 from datetime import date, datetime
@@ -9,10 +11,12 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from healthplus.database import Record
-from healthplus.errors import BadInput
-from healthplus.privacy import personal_data
-from healthplus.web.api.common import PROBLEMS, IdempotencyKey, bearer_token, patient
-from healthplus.web.api.models import booking_url, hold_url, wait_url
+from healthplus.errors import BadInput, StillBooked
+from healthplus.privacy.privacy import GivenUpClaim
+from healthplus.web.api.idempotency import IdempotencyKey
+from healthplus.web.api.problems import PROBLEMS
+from healthplus.web.api.urls import appointment_url, hold_url, wait_url
+from healthplus.web.http.actor import bearer_token, require_patient
 from healthplus.web.services import AnyRequest, services
 
 _READ_PROBLEMS = {status: PROBLEMS[status] for status in (401, 503)}
@@ -20,7 +24,7 @@ _CHANGE_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 422, 503)}
 
 
 class Profile(Struct):
-    """Who one is here. The name is empty until it is given."""
+    """A patient's own data. The name is empty until the patient fills it in."""
 
     name: str
     phone: str | None
@@ -35,7 +39,7 @@ class ProfileChange(Struct, forbid_unknown_fields=True):
 
 
 class Session(Struct):
-    """Where one is signed in. `agent` is what the browser says it is; a program's token has no `expires_at`."""
+    """A device that is signed in. `agent` is what the browser says it is; a program's token has no `expires_at`."""
 
     id: UUID
     agent: str
@@ -46,7 +50,7 @@ class Session(Struct):
 
 
 class GivenConsent(Struct):
-    """What was agreed to, and when; it holds until `withdrawn_at`."""
+    """What the patient agreed to, and when; it holds until `withdrawn_at`."""
 
     purpose: str
     version: str
@@ -55,7 +59,7 @@ class GivenConsent(Struct):
 
 
 class Withdrawn(Struct):
-    """What withdrawing did: the hold or wait that was given up, and the appointments that stay unless cancelled."""
+    """What withdrawing did: the URL of the hold or wait given up, and those of appointments, which stay."""
 
     released: str | None
     appointments: list[str]
@@ -63,7 +67,7 @@ class Withdrawn(Struct):
 
 
 class Erased(Struct):
-    """What erasing did, and what it left."""
+    """What erasing did, and what it left: `released` is the URL of the hold or wait that was given up."""
 
     released: str | None
     detail: str
@@ -80,8 +84,8 @@ class MeController(Controller):
 
     @get(responses=_READ_PROBLEMS)
     async def read(self, request: AnyRequest) -> Profile:
-        """Read what is known of me."""
-        patient_id = await patient(request)
+        """Read my name, number and e-mail address."""
+        patient_id = await require_patient(request)
         return profile_of_row(await services(request).patients.profile(patient_id))
 
     @patch(responses=_CHANGE_PROBLEMS)
@@ -89,7 +93,7 @@ class MeController(Controller):
         self, request: AnyRequest, data: JSONBody[ProfileChange], idempotency_key: IdempotencyKey
     ) -> Profile:
         """Change my name or e-mail address."""
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
         if not changes:
             raise BadInput("Say what to change: `name`, `email` or both.")
@@ -97,8 +101,8 @@ class MeController(Controller):
 
     @get("/sessions", responses=_READ_PROBLEMS)
     async def sessions(self, request: AnyRequest) -> list[Session]:
-        """List where I am signed in, the latest first."""
-        patient_id = await patient(request)
+        """List the devices on which I am signed in, the latest first."""
+        patient_id = await require_patient(request)
         rows = await services(request).patients.sessions(patient_id, bearer_token(request) or "")
         return [
             Session(
@@ -117,25 +121,25 @@ class MeController(Controller):
         self, request: AnyRequest, session_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> None:
         """Sign one of my devices out."""
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         await services(request).patients.end_session(patient_id, session_id, idempotency_key)
 
     @delete("/session", responses=_CHANGE_PROBLEMS)
     async def sign_out(self, request: AnyRequest, idempotency_key: IdempotencyKey) -> None:  # noqa: ARG002
-        """Sign out here. Like all that ends the token that asks, a repeat is answered 401: it is done."""
-        patient_id = await patient(request)
+        """Sign out here. A repeat is answered 401, since the token has ended."""
+        patient_id = await require_patient(request)
         await services(request).patients.end_session_of(patient_id, bearer_token(request) or "")
 
     @delete("/sessions", responses=_CHANGE_PROBLEMS)
     async def sign_out_everywhere(self, request: AnyRequest, idempotency_key: IdempotencyKey) -> None:  # noqa: ARG002
         """Sign out everywhere, here too."""
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         await services(request).patients.end_sessions(patient_id)
 
     @get("/consents", responses=_READ_PROBLEMS)
     async def consents(self, request: AnyRequest) -> list[GivenConsent]:
         """List what I agreed to, the latest first."""
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         return [GivenConsent(*row) for row in await services(request).patients.consents(patient_id)]
 
     @delete("/consents", status_code=200, responses=_CHANGE_PROBLEMS)
@@ -144,9 +148,9 @@ class MeController(Controller):
 
         Appointments stay unless cancelled before. Signing in again asks for consent again.
         """
-        patient_id = await patient(request)
-        given_up, booked = await personal_data.withdraw(services(request), patient_id)
-        appointments = [booking_url(row["provider_id"], row["booking_id"], "booked") for row in booked]
+        patient_id = await require_patient(request)
+        given_up, booked = await services(request).privacy.withdraw(patient_id)
+        appointments = [appointment_url(row["provider_id"], row["booking_id"]) for row in booked]
         return Withdrawn(
             _url_of(given_up),
             appointments,
@@ -156,19 +160,24 @@ class MeController(Controller):
 
     @get("/export", responses=_READ_PROBLEMS)
     async def export(self, request: AnyRequest) -> Response[dict[str, Any]]:
-        """Read everything that is held about me, as it is held."""
-        patient_id = await patient(request)
-        held = await personal_data.export(services(request), patient_id)
-        return Response(held, headers={"Cache-Control": "no-store"})
+        """Read everything that is kept about me, as it is kept."""
+        patient_id = await require_patient(request)
+        kept = await services(request).privacy.export(patient_id)
+        return Response(kept, headers={"Cache-Control": "no-store"})
 
     @delete(status_code=200, responses={**_CHANGE_PROBLEMS, 409: PROBLEMS[409]})
     async def erase(self, request: AnyRequest, idempotency_key: IdempotencyKey) -> Erased:  # noqa: ARG002
         """Erase me: 409 while an appointment lies ahead; a hold or wait is given up.
 
-        Past visits stay in the clinics' registers with nobody attached. The number may sign in again, as somebody new.
+        Past appointments stay in the clinics' registers without the patient. The number may sign in again, as a new
+        patient.
         """
-        patient_id = await patient(request)
-        given_up = await personal_data.erase(services(request), patient_id)
+        patient_id = await require_patient(request)
+        try:
+            given_up = await services(request).privacy.erase(patient_id)
+        except StillBooked as error:
+            error.members["appointments"] = [appointment_url(*ids) for ids in error.appointments]
+            raise
         return Erased(
             _url_of(given_up),
             "Your name, number and e-mail address are erased, and you are signed out everywhere. "
@@ -176,7 +185,7 @@ class MeController(Controller):
         )
 
 
-def _url_of(given_up: personal_data.GivenUp | None) -> str | None:
+def _url_of(given_up: GivenUpClaim | None) -> str | None:
     if given_up is None:
         return None
     url = hold_url if given_up.kind == "hold" else wait_url

@@ -1,20 +1,14 @@
-"""The API's documents, in and out. A client's deadlines are five seconds before the server's."""
+"""The documents that the API takes and answers with: bookings, offers and waits."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
-from healthplus.database import Record
-from healthplus.waiting.waiting_users import QueuePosition
-from healthplus.web.clock import DatabaseClock
-
-ID_MAX = 2**63 - 1
-"""The database's largest."""
+from healthplus.web.http.ids import ID_MAX
 
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -36,13 +30,13 @@ class MoveRequest(Struct, forbid_unknown_fields=True):
 
 
 class PaymentRequest(Struct, forbid_unknown_fields=True):
-    """How to pay, by the gateway's name for it; anything will do where nothing is paid online."""
+    """How to pay, by the gateway's name for it; any text will do where nothing is paid online."""
 
     method: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class WaitRequest(Struct, forbid_unknown_fields=True):
-    """What to wait for: slots in a row that start and end within a time, at one clinic or (null) any."""
+    """A queue window: slots in a row that start and end between two instants, at one clinic or (null) at any."""
 
     from_: Instant = field(name="from")
     to: Instant
@@ -51,14 +45,14 @@ class WaitRequest(Struct, forbid_unknown_fields=True):
 
 
 class AcceptRequest(Struct, forbid_unknown_fields=True):
-    """Take the offer as it is, or another time (and clinic) that is obtainable now instead."""
+    """Accept the offer as it is, or instead another time (and clinic) that is obtainable now."""
 
     start: Instant | None = None
     clinic_id: Id | None = None
 
 
 class Slot(Struct):
-    """`state` is free, held (by others), booked or mine; `fits`: as many slots as asked for can start here."""
+    """`state` is free, held (by others), booked or mine; `fits`: as many slots as needed can start here."""
 
     clinic_id: int
     start: datetime
@@ -79,7 +73,7 @@ class Slots(Struct, rename={"from_": "from"}):
 
 
 class Payment(Struct):
-    """`pending`: the patient goes on at this address, and the hold is booked once they have paid there."""
+    """`pending`: the patient pays at `url`, and the hold is booked once they have."""
 
     state: str
     url: str
@@ -88,8 +82,8 @@ class Payment(Struct):
 class Booking(Struct, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
-    `can_rate`: the visit took place, and its provider can be rated, at the same address with `/rating` after it.
-    Once given back, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
+    `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
+    After a cancellation, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
     """
 
     id: UUID
@@ -99,7 +93,7 @@ class Booking(Struct, kw_only=True):
     start: datetime
     end: datetime
     state: str
-    fee_minor: int
+    fee_paise: int
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
@@ -118,17 +112,17 @@ class Offer(Struct):
     clinic_id: int
     start: datetime
     end: datetime
-    fee_minor: int
+    fee_paise: int
     expires_at: datetime
     expires_in: int
 
 
 class Wait(Struct, kw_only=True, rename={"from_": "from"}):
-    """A place in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted.
+    """A ticket in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted.
 
-    `holds_ahead`: how many holds of others may yet free a time you wait for; the first of them ends at `next_lapse_at`,
-    unless it is paid for. Ask again with `after` this `version` to be answered when there is news. `reconnect`: this
-    server is about to end; ask again at once, your place is kept.
+    `holds_ahead`: how many holds of others may still free a time within the window; the first of them ends at
+    `next_lapse_at`, unless it is paid for. A request with `after` this `version` is answered when something changes.
+    `reconnect`: this server is about to end; send the request again at once, the ticket keeps its number.
     """
 
     id: UUID
@@ -149,115 +143,3 @@ class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     offer: Offer | None = None
     reconnect: bool = False
     hold_url: str | UnsetType = UNSET
-
-
-def hold_url(provider_id: int, booking_id: UUID) -> str:
-    return f"/api/v1/providers/{provider_id}/holds/{booking_id}"
-
-
-def wait_url(provider_id: int, ticket_id: UUID) -> str:
-    return f"/api/v1/providers/{provider_id}/waits/{ticket_id}"
-
-
-def booking_url(provider_id: int, booking_id: UUID, state: str) -> str:
-    if state in ("reserved", "offered", "expired", "released"):
-        return hold_url(provider_id, booking_id)
-    return f"/api/v1/providers/{provider_id}/appointments/{booking_id}"
-
-
-def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
-    """Give the whole seconds a client has until a server's deadline; the countdown on the page starts from it."""
-    return max(0, round((deadline - CLIENT_MARGIN - clock.now()).total_seconds()))
-
-
-def booking_of_outcome(
-    outcome: Outcome, provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
-) -> Booking:
-    """Show what a verb did to a hold or booking."""
-    assert outcome.booking_id is not None
-    # An accepted offer is a hold; the outcome speaks of the ticket.
-    state = "reserved" if outcome.code == "accepted" else outcome.state
-    assert state is not None
-    shown = Booking(
-        id=outcome.booking_id,
-        url=booking_url(provider_id, outcome.booking_id, state),
-        provider_id=provider_id,
-        clinic_id=_given(outcome.clinic_id),
-        start=_given(outcome.starts_at),
-        end=_given(outcome.ends_at),
-        state=state,
-        fee_minor=_given(outcome.fee_minor),
-        funding=_given(outcome.funding),
-        status_text=STATUS_TEXTS.get(state, UNSET),
-        slots_needed=slots_needed,
-    )
-    _add_deadline(shown, outcome.deadline, clock)
-    return shown
-
-
-def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booking:
-    """Show a hold or booking as it was read."""
-    # An offer is no hold yet: it cannot be paid for before it is accepted.
-    state = "offered" if row["state"] == "reserved" and row.get("offer") else row["state"]
-    shown = Booking(
-        id=row["booking_id"],
-        url=booking_url(provider_id, row["booking_id"], state),
-        provider_id=provider_id,
-        clinic_id=row["clinic_id"],
-        start=row["starts_at"],
-        end=row["ends_at"],
-        state=state,
-        fee_minor=row["fee_minor"],
-        funding=row["funding"],
-        slots_needed=row["slots_needed"],
-        needs_rebooking=row["needs_rebooking"],
-        can_rate=state == "fulfilled",
-    )
-    _add_deadline(shown, row["deadline"], clock)
-    return shown
-
-
-def wait_of_place(place: QueuePosition, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
-    """Show a ticket with its offer."""
-    shown = Wait(
-        id=place.ticket_id,
-        url=wait_url(provider_id, place.ticket_id),
-        provider_id=provider_id,
-        clinic_id=place.clinic_id,
-        from_=place.window_from,
-        to=place.window_to,
-        slots_needed=place.slots_needed,
-        number=place.number,
-        state=place.state,
-        joined_at=place.joined_at,
-        expires_at=place.expires_at,
-        version=place.version,
-        position=place.position,
-        holds_ahead=place.holds,
-        next_lapse_at=place.next_lapse_at,
-        reconnect=reconnect,
-    )
-    if place.state == "offered" and place.deadline is not None:
-        shown.offer = Offer(
-            hold_id=_given(place.offer_id),
-            clinic_id=_given(place.offer_clinic_id),
-            start=_given(place.starts_at),
-            end=_given(place.ends_at),
-            fee_minor=_given(place.fee_minor),
-            expires_at=place.deadline - CLIENT_MARGIN,
-            expires_in=seconds_left(place.deadline, clock),
-        )
-    elif place.state == "accepted":
-        shown.hold_url = hold_url(provider_id, _given(place.offer_id))
-    return shown
-
-
-def _add_deadline(shown: Booking, deadline: datetime | None, clock: DatabaseClock) -> None:
-    if deadline is not None:
-        shown.expires_at = deadline - CLIENT_MARGIN
-        shown.expires_in = seconds_left(deadline, clock)
-
-
-def _given(value: Any) -> Any:
-    assert value is not None
-    return value

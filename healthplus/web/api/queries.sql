@@ -1,5 +1,5 @@
 -- name: provider_exists
--- Whether an empty chart is a provider's or nobody's.
+-- Whether there is such a provider; an empty chart does not say.
 SELECT EXISTS (SELECT FROM directory.provider WHERE provider_id = $1)
 
 -- name: migrated_to

@@ -1,3 +1,5 @@
+"""A patient's rating of a provider after an appointment."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -9,8 +11,10 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from healthplus.reviews.ratings import own_rating, rate
-from healthplus.web.api.common import PROBLEMS, READ_PROBLEMS, ProviderId, patient
 from healthplus.web.api.keys import takes_key
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
+from healthplus.web.http.actor import require_patient
+from healthplus.web.http.ids import ProviderId
 from healthplus.web.services import AnyRequest, services
 
 Stars = Annotated[int, Meta(ge=1, le=5, description="Whole ones.")]
@@ -31,7 +35,7 @@ class Rated(Struct):
 
 
 class MyRating(Rated):
-    """My stars, after which visit I gave them, and when."""
+    """My stars, the appointment after which I last rated, and when."""
 
     appointment_id: UUID
     rated_at: datetime
@@ -53,17 +57,17 @@ class RatingsController(Controller):
         appointment_id: FromPath[UUID],
         data: JSONBody[RatingRequest],
     ) -> Rated:
-        """Rate the provider after a visit of mine; it replaces what I gave before, after whichever visit.
+        """Rate the provider after an appointment of mine; this replaces my earlier rating of them, if any.
 
-        It needs no Idempotency-Key: the same again changes nothing.
+        It needs no Idempotency-Key: a repeat changes nothing.
         """
-        patient_id = await patient(request)
+        patient_id = await require_patient(request)
         provider = await rate(services(request).database, provider_id, appointment_id, patient_id, data.stars)
         return Rated(data.stars, provider.mean, provider.count)
 
     @get(responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> MyRating:
-        """Look at what I gave the provider of a visit of mine, after whichever visit."""
-        patient_id = await patient(request)
+        """Read my rating of an appointment's provider, whichever appointment I gave it after."""
+        patient_id = await require_patient(request)
         own = await own_rating(services(request).database, provider_id, appointment_id, patient_id)
         return MyRating(own.stars, own.provider.mean, own.provider.count, own.booking_id, own.rated_at)

@@ -1,3 +1,5 @@
+"""Signing in by a code sent to a phone."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -10,8 +12,9 @@ from msgspec import Meta, Struct
 from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import masked
 from healthplus.accounts.sessions import agent_label
-from healthplus.web.api.common import PROBLEMS, IdempotencyKey
+from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.me import Profile, profile_of_row
+from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.services import AnyRequest, client_address, services
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -20,7 +23,7 @@ _VERIFY_PROBLEMS = {status: PROBLEMS[status] for status in (400, 404, 410, 422, 
 
 
 class Consent(Struct):
-    """What is agreed to by asking for a code. Show the text, and send back its version."""
+    """What a patient agrees to by requesting a code. Show the text, and send back its version."""
 
     version: str
     purpose: str
@@ -68,9 +71,9 @@ class SignInController(Controller):
     async def send_code(
         self, request: AnyRequest, data: JSONBody[CodeRequest], idempotency_key: IdempotencyKey
     ) -> Response[CodeSent]:
-        """Have a code sent to a mobile number by SMS. The answer is the same whether or not the number is known."""
+        """Send a code to a mobile number by SMS. The answer is the same whether or not the number is known."""
         app = services(request)
-        app.code_messages.demand_sender()
+        app.code_messages.require_sender()
         sent = await app.codes.request(data.phone, data.consent, client_address(request), idempotency_key)
         app.code_messages.send(sent)
         shown = CodeSent(sent.challenge_id, masked(sent.phone), sent.expires_in, sent.resend_in)
@@ -84,7 +87,7 @@ class SignInController(Controller):
         data: JSONBody[Verification],
         idempotency_key: IdempotencyKey,
     ) -> Response[SignedIn]:
-        """Give the code: who is new becomes a patient. Five tries a code."""
+        """Sign in with the code; a number that is new becomes a patient. Five tries a code."""
         app = services(request)
         agent = agent_label(request.headers.get("user-agent", ""))
         patient_id, token = await app.codes.verify(code_id, data.code, idempotency_key, agent)

@@ -1,6 +1,7 @@
+"""A provider's slots in a window of time."""
+
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,12 @@ from litestar.params import QueryParameter
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import load
 from healthplus.errors import BadInput, NotFound
-from healthplus.web.api.common import READ_PROBLEMS, ProviderId, checked_instant, patient_or_anyone
-from healthplus.web.api.models import ID_MAX, Slot, Slots
-from healthplus.web.http.etags import IfNoneMatch, names
+from healthplus.web.api.models import Slot, Slots
+from healthplus.web.api.problems import READ_PROBLEMS
+from healthplus.web.http.actor import find_patient
+from healthplus.web.http.etags import IfNoneMatch, etag_matches, etag_of
+from healthplus.web.http.ids import ID_MAX, ProviderId
+from healthplus.web.http.instants import checked_instant
 from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -39,9 +43,9 @@ class SlotsController(Controller):
         slots_needed: Annotated[int, QueryParameter(ge=1, le=20, description="Consecutive slots.")] = 1,
         if_none_match: IfNoneMatch = None,
     ) -> Response[Slots]:
-        """Show which of a provider's slots are free, held, booked or mine; anyone may look."""
+        """Show which of a provider's slots are free, held, booked or mine; no sign-in is needed."""
         book = services(request).book
-        patient_id = await patient_or_anyone(request)
+        patient_id = await find_patient(request)
         stamp = await book.chart_stamp(provider_id)
         assert stamp is not None
         starts_from = stamp["minute"] if from_ is None else checked_instant("from", from_)
@@ -49,10 +53,11 @@ class SlotsController(Controller):
         if not starts_from < starts_before <= starts_from + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
 
-        asked = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *stamp)
-        etag = f'"{hashlib.sha256(repr(asked).encode()).hexdigest()[:32]}"'
+        # All that the answer depends on: the stamp changes with the book and with time.
+        depends_on = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *stamp)
+        etag = etag_of(repr(depends_on).encode())
         headers = {"ETag": etag}
-        if names(if_none_match, etag):
+        if etag_matches(if_none_match, etag):
             return Response(content=None, status_code=304, headers=headers)  # type: ignore[arg-type]
         rows = await book.chart(provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id)
         if not rows and not await services(request).database.fetch_value(queries.provider_exists, provider_id):

@@ -1,3 +1,5 @@
+"""Completing a keyword while it is typed."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -7,7 +9,7 @@ from litestar.params import QueryParameter
 
 from healthplus.errors import NotFound
 from healthplus.search.suggest import LIMIT_MAX, Suggestion, city_named, suggest
-from healthplus.web.api.common import PROBLEMS
+from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.services import AnyRequest, services
 
 
@@ -25,7 +27,7 @@ class SuggestController(Controller):
         ] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many at most.")] = LIMIT_MAX,
     ) -> list[Suggestion]:
-        """Complete a keyword while it is typed; anyone may ask. An empty list means that nothing is called so."""
+        """Complete a keyword while it is typed; no sign-in is needed. The list is empty when no name matches."""
         database = services(request).database
         city_id = None
         if city is not None and (city_id := await city_named(database, city)) is None:

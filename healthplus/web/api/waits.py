@@ -1,3 +1,5 @@
+"""A patient's ticket in a provider's queue: joining, reading, accepting an offer, leaving."""
+
 from __future__ import annotations
 
 from typing import Annotated
@@ -7,27 +9,16 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from healthplus.errors import BadInput, NotFound
-from healthplus.web.api.common import (
-    PROBLEMS,
-    READ_PROBLEMS,
-    IdempotencyKey,
-    ProviderId,
-    actor,
-    checked_instant,
-    patient,
-    refused,
-)
+from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
-from healthplus.web.api.models import (
-    AcceptRequest,
-    Booking,
-    Wait,
-    WaitRequest,
-    booking_of_outcome,
-    wait_of_place,
-)
+from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
+from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
 from healthplus.web.api.slots import WINDOW_MAX
-from healthplus.web.http.errors import refusal
+from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.ids import ProviderId
+from healthplus.web.http.instants import checked_instant
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
 
 After = Annotated[
@@ -48,32 +39,32 @@ class WaitsController(Controller):
     async def join(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[WaitRequest], idempotency_key: IdempotencyKey
     ) -> Response[Wait]:
-        """Wait, for at most an hour, for slots that others hold or may give back; first come, first served."""
-        patient_id = await patient(request)
-        wanted_from, wanted_to = checked_instant("from", data.from_), checked_instant("to", data.to)
-        if not wanted_from < wanted_to <= wanted_from + WINDOW_MAX:
+        """Join the queue, for at most an hour, for slots that others may let go; first come, first served."""
+        patient_id = await require_patient(request)
+        window = checked_instant("from", data.from_), checked_instant("to", data.to)
+        if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
-        outcome, place = await app.waiting.join(
+        outcome, position = await app.waiting.join(
             provider_id,
             data.clinic_id,
-            (wanted_from, wanted_to),
+            window,
             data.slots_needed,
             patient_id,
             actor(patient_id),
             idempotency_key,
         )
-        if place is None:
-            raise await refused(request, outcome, patient_id)
-        shown = wait_of_place(place, provider_id, app.clock)
+        if position is None:
+            raise await error_for_refused_claim(request, outcome, patient_id)
+        shown = wait_of_queue_position(position, provider_id, app.clock)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
     async def read(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], after: After = None
     ) -> Response[Wait]:
-        """Look at my place in the queue, and keep it: whoever has not looked for 60 s is passed over meanwhile."""
-        return await _look(request, provider_id, wait_id, await patient(request), after)
+        """Read my queue position, and stay present: a ticket not read for 60 s is passed over until it is read."""
+        return await _read(request, provider_id, wait_id, await require_patient(request), after)
 
     @post("/{wait_id:uuid}/accept", responses=PROBLEMS, **takes_key("book"))
     async def accept(
@@ -84,19 +75,19 @@ class WaitsController(Controller):
         idempotency_key: IdempotencyKey,
         data: JSONBody[AcceptRequest | None] = None,
     ) -> Response[Booking]:
-        """Take the offer, or another time instead: it becomes a hold of five minutes from now."""
-        patient_id = await patient(request)
-        wanted = data or AcceptRequest()
-        if wanted.clinic_id is not None and wanted.start is None:
+        """Accept the offer, or another time instead, as a hold of five minutes from now."""
+        patient_id = await require_patient(request)
+        choice = data or AcceptRequest()
+        if choice.clinic_id is not None and choice.start is None:
             raise BadInput("Say at which `start` you want the other clinic.")
-        if wanted.start is not None:
-            checked_instant("start", wanted.start)
+        if choice.start is not None:
+            checked_instant("start", choice.start)
         app = services(request)
         outcome = await app.book.accept(
-            provider_id, wait_id, patient_id, actor(patient_id), idempotency_key, wanted.clinic_id, wanted.start
+            provider_id, wait_id, patient_id, actor(patient_id), idempotency_key, choice.clinic_id, choice.start
         )
         if outcome.code != "accepted":
-            raise refusal(outcome)
+            raise error_for_refusal(outcome)
         shown = booking_of_outcome(outcome, provider_id, app.clock)
         return Response(shown, headers={"Location": shown.url})
 
@@ -104,19 +95,19 @@ class WaitsController(Controller):
     async def leave(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Wait:
-        """Leave the queue; an offer made meanwhile goes to whoever is next."""
-        patient_id = await patient(request)
+        """Leave the queue; an offer made meanwhile goes to the next in it."""
+        patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.leave_queue(provider_id, wait_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "left":
-            raise refusal(outcome)
-        place = await app.waiting.look(provider_id, wait_id, patient_id)
-        assert place is not None
-        return wait_of_place(place, provider_id, app.clock)
+            raise error_for_refusal(outcome)
+        position = await app.waiting.look(provider_id, wait_id, patient_id)
+        assert position is not None
+        return wait_of_queue_position(position, provider_id, app.clock)
 
 
 class MyWaitsController(Controller):
-    """The same places by the patient's own way to them, without the provider."""
+    """The same tickets, found by the patient who asks instead of by provider."""
 
     path = "/waits"
     tags = ("Waits",)
@@ -124,36 +115,40 @@ class MyWaitsController(Controller):
 
     @get(responses={401: PROBLEMS[401], 503: PROBLEMS[503]})
     async def list_mine(self, request: AnyRequest) -> list[Wait]:
-        """List what I wait for: nothing, or my one place in a queue."""
-        patient_id = await patient(request)
+        """List my tickets: none, or the one a patient may have."""
+        patient_id = await require_patient(request)
         app = services(request)
-        places = [
+        positions = [
             (provider_id, await app.waiting.look(provider_id, ticket_id, patient_id))
             for provider_id, ticket_id in await app.waiting.tickets_of(patient_id)
         ]
-        return [wait_of_place(place, provider_id, app.clock) for provider_id, place in places if place is not None]
+        return [
+            wait_of_queue_position(position, provider_id, app.clock)
+            for provider_id, position in positions
+            if position is not None
+        ]
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, wait_id: FromPath[UUID], after: After = None) -> Response[Wait]:
-        """Look at my place in a queue, and keep it."""
-        patient_id = await patient(request)
+        """Read my queue position, and stay present."""
+        patient_id = await require_patient(request)
         for provider_id, _ in await services(request).waiting.tickets_of(patient_id, wait_id):
-            return await _look(request, provider_id, wait_id, patient_id, after)
+            return await _read(request, provider_id, wait_id, patient_id, after)
         raise NotFound
 
 
-async def _look(
+async def _read(
     request: AnyRequest, provider_id: int, ticket_id: UUID, patient_id: int, after: str | None
 ) -> Response[Wait]:
     app = services(request)
     if after is None:
-        place = await app.waiting.look(provider_id, ticket_id, patient_id)
+        position = await app.waiting.look(provider_id, ticket_id, patient_id)
     else:
-        place = await app.waiting.poll(provider_id, ticket_id, patient_id, after)
-    if place is None:
+        position = await app.waiting.poll(provider_id, ticket_id, patient_id, after)
+    if position is None:
         raise NotFound
-    leaving = app.waiting.draining
+    draining = app.waiting.draining
     return Response(
-        wait_of_place(place, provider_id, app.clock, reconnect=leaving),
-        headers={"Connection": "close"} if leaving else {},
+        wait_of_queue_position(position, provider_id, app.clock, reconnect=draining),
+        headers={"Connection": "close"} if draining else {},
     )

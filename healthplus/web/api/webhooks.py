@@ -1,16 +1,18 @@
+"""Events that the payment gateway sends."""
+
 from __future__ import annotations
 
 from litestar import Controller, post
 from msgspec import Struct
 
-from healthplus.web.api.common import PROBLEMS
+from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.services import AnyRequest, services
 
 WEBHOOK_BYTES_MAX = 256 * 1024
 
 
 class Taken(Struct):
-    """It is kept, and need not be sent again."""
+    """The event is stored, and need not be sent again."""
 
     status: str = "taken"
 
@@ -26,6 +28,6 @@ class WebhooksController(Controller):
         responses={status: PROBLEMS[status] for status in (400, 403, 404, 503)},
     )
     async def payments(self, request: AnyRequest) -> Taken:
-        """For the payment gateway, which signs what it sends: it has no token and no key of ours."""
+        """Receive an event from the payment gateway, which signs it: the gateway has no token and no developer key."""
         await services(request).payments.learning.receive(request.headers, await request.body())
         return Taken()

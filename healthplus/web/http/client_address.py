@@ -1,4 +1,4 @@
-"""Where a request comes from, to count by."""
+"""The address a request comes from, by which sign-in codes are counted."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from healthplus.errors import BadInput
 
 _NETWORK_BITS = 64
-"""What one household has of IPv6: it may choose any address in it."""
+"""The part of an IPv6 address that names a household's network, in which it may choose any address."""
 
 
 class TrustedProxies:
-    """X-Forwarded-For is anybody's to write: it counts only as far as it was written by these."""
+    """The proxies whose X-Forwarded-For is believed; anybody else may write anything in it."""
 
     def __init__(self, text: str) -> None:
+        """Take addresses and networks, with commas or spaces between them. Raises BadInput."""
         try:
-            self._networks = [ip_network(one) for one in text.replace(",", " ").split()]
+            self._networks = [ip_network(part) for part in text.replace(",", " ").split()]
         except ValueError as error:
             raise BadInput(f"HEALTHPLUS_TRUSTED_PROXIES: {error}; write it like `10.0.0.7, 10.1.0.0/16`.") from None
 
     def client(self, peer: str, forwarded_for: list[str]) -> str:
-        """Give the address of the nearest that is no proxy of ours; of IPv6, its network."""
+        """Return the address of the nearest hop that is no proxy of ours; its network where that is IPv6."""
         forwarded = ",".join(forwarded_for).split(",")
         nearest = _parse(peer)
         while nearest is not None and forwarded and self._trusts(nearest):

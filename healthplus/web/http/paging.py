@@ -12,8 +12,7 @@ from healthplus.web.services import AnyRequest
 
 RESULTS_PER_PAGE_MAX = 30
 PAGE_MAX = 66
-"""Nobody turns so many pages, and the further the page, the more rows are read only to be passed over. Some 2,000
-results."""
+"""About 2,000 results. Few read so far, and the further the page, the more rows are read and not shown."""
 
 Page: TypeAlias = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description=f"A whole number from 1 to {PAGE_MAX}.")]
 ResultsPerPage: TypeAlias = Annotated[
@@ -24,17 +23,18 @@ ResultsPerPage: TypeAlias = Annotated[
 _T = TypeVar("_T")
 
 
-def window(page: int, results_per_page: int) -> tuple[int, int]:
-    """Give a query's LIMIT and OFFSET: one row more than is shown, which tells whether there is a next page."""
+def limit_and_offset(page: int, results_per_page: int) -> tuple[int, int]:
+    """Return a query's LIMIT and OFFSET: one row more than a page shows, which says whether there is a next page."""
     return results_per_page + 1, (page - 1) * results_per_page
 
 
-def paged(
+def page_and_links(
     request: AnyRequest, page: int, results_per_page: int, rows: Sequence[_T]
 ) -> tuple[Sequence[_T], dict[str, str]]:
-    """Give the rows of a `window` that are shown, and the Link header with the pages there are before and after them.
+    """Return which of the rows the page shows, and a Link header to the first, previous and next page.
 
-    Its addresses are the request's own, but for `page`; without scheme and host, so that they hold behind any proxy.
+    `rows` were read by `limit_and_offset`. The links are the request's own path and query with another `page`, without
+    scheme and host, so that they hold behind any proxy.
     """
     pages = {"first": 1}
     if page > 1:

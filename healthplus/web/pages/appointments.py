@@ -15,9 +15,10 @@ from healthplus.booking.book import Outcome
 from healthplus.database import Record, load
 from healthplus.errors import NotFound, NotFulfilled
 from healthplus.reviews.ratings import rate
-from healthplus.web.api.common import ProviderId, actor
-from healthplus.web.http.errors import refusal
-from healthplus.web.http.paging import PAGE_MAX, window
+from healthplus.web.http.actor import actor
+from healthplus.web.http.ids import ProviderId
+from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import visit_path
@@ -46,7 +47,7 @@ class VisitsController(Controller):
         patient_id = demand_visitor(request).patient_id
         number = page_number(request.query_params.get("page"))
         database = services(request).database
-        past = await database.fetch(queries.past, patient_id, *window(number, _PAST_VISITS))
+        past = await database.fetch(queries.past, patient_id, *limit_and_offset(number, _PAST_VISITS))
         is_first = number == 1
         return page(
             request,
@@ -242,7 +243,7 @@ def _not_changed(outcome: Outcome, language: Language) -> str:
         case "wrong_state":
             return language.gettext("The visit has changed meanwhile. This is how it stands now.")
         case _:
-            raise refusal(outcome)
+            raise error_for_refusal(outcome)
 
 
 def _not_moved(outcome: Outcome, visit: Record, start: datetime, language: Language) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from healthplus.database import Record, load
 from healthplus.errors import NotFound
-from healthplus.web.api.common import YEAR_MAX, YEAR_MIN
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.http.ids import ID_MAX
+from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.languages import N_, Language
 from healthplus.web.services import AnyRequest, services
 

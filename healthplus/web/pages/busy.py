@@ -10,7 +10,7 @@ from litestar import Controller, Response, get, post
 from healthplus.booking.book import Outcome
 from healthplus.database import Record
 from healthplus.errors import NotFound
-from healthplus.web.api.common import actor
+from healthplus.web.http.actor import actor
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, wait_path
 from healthplus.web.pages.booking import at_clinic, parsed_instant, parsed_number
 from healthplus.web.pages.chart import refused_hold

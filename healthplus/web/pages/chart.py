@@ -16,7 +16,8 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
-from healthplus.web.api.common import ClinicId, ProviderId, actor
+from healthplus.web.http.actor import actor
+from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant

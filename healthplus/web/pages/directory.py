@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 
-from healthplus.web.api.common import ClinicId, ProviderId
-from healthplus.web.http.paging import window
+from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
@@ -50,7 +50,7 @@ class DirectoryController(Controller):
     async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         app = services(request)
         number = page_number(request.query_params.get("page"))
-        clinic, providers = await app.browse.clinic(clinic_id, *window(number, _PROVIDERS))
+        clinic, providers = await app.browse.clinic(clinic_id, *limit_and_offset(number, _PROVIDERS))
         path = clinic_path(clinic_id, clinic["name"])
         if request_path(request) != path:
             return moved(request, path)

@@ -23,7 +23,7 @@ from healthplus.search.find import (
 )
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
-from healthplus.web.http.paging import PAGE_MAX, window
+from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.free_times import Day, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
@@ -151,7 +151,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     database, language = services(request).database, language_of(request)
     number = page_number(request.query_params.get("page"))
     wanted = await _wanted(database, search)
-    limit, skip = window(number, _CARDS)
+    limit, skip = limit_and_offset(number, _CARDS)
     rows = await find_wanted(database, wanted, skip, limit) if wanted else []
     if not rows and number > 1:
         return see_other(request, search.path())

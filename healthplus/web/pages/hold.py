@@ -12,7 +12,8 @@ from healthplus.accounts.patients import checked_name
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
-from healthplus.web.api.common import ProviderId, actor
+from healthplus.web.http.actor import actor
+from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import hold_path, visit_path, wait_path
 from healthplus.web.pages.booking import booking_queries

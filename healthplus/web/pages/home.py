@@ -8,7 +8,6 @@ from weakref import WeakKeyDictionary
 from litestar import Controller, Response, get
 
 from healthplus.database import Database, Record
-from healthplus.privacy import personal_data
 from healthplus.web.languages import Language
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.session import queries, visitor
@@ -40,7 +39,7 @@ class HomeController(Controller):
             "home/home.html",
             cities=_by_name(language, "city", directory.cities),
             specialities=_by_name(language, "speciality", directory.specialities),
-            visits=await personal_data.booked_ahead(app, who.patient_id) if who else [],
+            visits=await app.privacy.booked_ahead(who.patient_id) if who else [],
         )
 
 

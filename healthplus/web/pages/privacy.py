@@ -5,7 +5,6 @@ from litestar import Controller, Response, get, post
 
 from healthplus.accounts.consent import CONSENTS, CURRENT
 from healthplus.errors import Conflict
-from healthplus.privacy import personal_data
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import document, page, see_other
 from healthplus.web.pages.session import demand_visitor, visitor
@@ -33,7 +32,7 @@ class PrivacyController(Controller):
 
     @get("/export")
     async def export(self, request: AnyRequest) -> Response[bytes]:
-        held = await personal_data.export(services(request), demand_visitor(request, "/privacy").patient_id)
+        held = await services(request).privacy.export(demand_visitor(request, "/privacy").patient_id)
         return document(
             request,
             msgspec.json.format(msgspec.json.encode(held)),
@@ -49,16 +48,15 @@ class PrivacyController(Controller):
     @get("/withdraw")
     async def ask_whether_to_withdraw(self, request: AnyRequest) -> Response[str]:
         who = demand_visitor(request)
-        return page(
-            request, "privacy/withdraw.html", booked=await personal_data.booked_ahead(services(request), who.patient_id)
-        )
+        booked = await services(request).privacy.booked_ahead(who.patient_id)
+        return page(request, "privacy/withdraw.html", booked=booked)
 
     @post("/withdraw")
     async def withdraw(self, request: AnyRequest) -> Response[str]:
         if (who := visitor(request)) is None:
             # A second click comes after the first has signed them out.
             return see_other(request, "/privacy")
-        given_up, booked = await personal_data.withdraw(services(request), who.patient_id)
+        given_up, booked = await services(request).privacy.withdraw(who.patient_id)
         told: dict[str, object] = {"booked": len(booked)} if booked else {}
         if given_up is not None:
             told["given_up"] = given_up.kind
@@ -77,7 +75,7 @@ class PrivacyController(Controller):
         if (who := visitor(request)) is None:
             return see_other(request, "/privacy")
         try:
-            given_up = await personal_data.erase(services(request), who.patient_id)
+            given_up = await services(request).privacy.erase(who.patient_id)
         except Conflict as error:
             return await _erase_page(request, who.patient_id, error.status)
         return signed_out(request, "/privacy/erased", {"given_up": given_up.kind} if given_up else None)
@@ -88,7 +86,7 @@ class PrivacyController(Controller):
 
 
 async def _erase_page(request: AnyRequest, patient_id: int, status: int = 200) -> Response[str]:
-    booked = await personal_data.booked_ahead(services(request), patient_id)
+    booked = await services(request).privacy.booked_ahead(patient_id)
     return page(request, "privacy/erase.html", status=status, booked=booked, refused=status != 200)
 
 

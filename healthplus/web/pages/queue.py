@@ -18,8 +18,10 @@ from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
 from healthplus.waiting.waiting_users import QueuePosition
-from healthplus.web.api.common import YEAR_MAX, YEAR_MIN, ClinicId, ProviderId, actor
-from healthplus.web.http.errors import refusal
+from healthplus.web.http.actor import actor
+from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, provider_path, wait_path
 from healthplus.web.pages.queue_windows import PARTS, WHAT, Want, part_of, want_of, window_text
@@ -297,7 +299,7 @@ async def _wait_page(
     return page(
         request,
         "waiting/wait.html",
-        status=200 if refused is None else refusal(refused).status,
+        status=200 if refused is None else error_for_refusal(refused).status,
         shown=await _shown(request, provider_id, place),
         refused=refused,
         refreshes="still" not in request.query_params,
@@ -346,7 +348,7 @@ def _line_page(
     free: int = 0,
 ) -> Response[str]:
     if refused is not None and refused.code not in ("slot_full", "no_such_slot"):
-        raise refusal(refused)
+        raise error_for_refusal(refused)
 
     def chart(day: date | None = None, start: datetime | None = None) -> str:
         return chart_path(provider_id, line["provider"], line["clinic_id"], day=day, start=start, n=n)
@@ -356,7 +358,7 @@ def _line_page(
     return page(
         request,
         "waiting/line.html",
-        status=200 if refused is None else refusal(refused).status,
+        status=200 if refused is None else error_for_refusal(refused).status,
         provider_id=provider_id,
         line=line,
         action=line_path(provider_id, line["provider"], line["clinic_id"], day=want.day, part=want.part, n=n),

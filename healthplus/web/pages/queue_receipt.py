@@ -11,8 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.errors import NotFound
 from healthplus.waiting.receipts import Chain, Entry, Verification
-from healthplus.web.api.common import ProviderId
-from healthplus.web.api.models import ID_MAX
+from healthplus.web.http.ids import ID_MAX, ProviderId
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import receipt_path
 from healthplus.web.pages.booking import parsed_number

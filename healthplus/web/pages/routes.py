@@ -8,7 +8,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
 
 from healthplus.settings import Settings
-from healthplus.web.api.common import ApiRequest
+from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import VisitsController
 from healthplus.web.pages.busy import BusyController
@@ -51,7 +51,7 @@ def page_routers(settings: Settings) -> list[Router]:
             route_handlers=controllers,
             before_request=meet,
             middleware=[_COMPRESSION],
-            request_class=ApiRequest,
+            request_class=StrictRequest,
             include_in_schema=False,
         )
         for language in LANGUAGES

@@ -115,7 +115,7 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
 
 async def _send(request: AnyRequest, phone: str, consent: str, key: str) -> Cookie:
     app = services(request)
-    app.code_messages.demand_sender()
+    app.code_messages.require_sender()
     sent: Sent = await app.codes.request(phone, consent, client_address(request), key)
     app.code_messages.send(sent)
     now = app.clock.now()

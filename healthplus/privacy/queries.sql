@@ -1,5 +1,5 @@
 -- name: booked_ahead
--- Visits that a clinic expects, as pages name them.
+-- A patient's appointments that are not over, with the names of provider and clinic.
 SELECT provider_id, booking_id, lower(during) AS starts_at, provider.name AS provider, clinic.name AS clinic, city.time_zone
 FROM booking.booking
 LEFT JOIN directory.provider USING (provider_id)
@@ -9,7 +9,7 @@ WHERE patient_id = $1 AND booking.state = 'booked' AND upper(during) > (SELECT p
 ORDER BY during
 
 -- name: export
--- Whatever is held about a patient; $2 is their number's HMAC, $3 their name as an actor. Of secrets and of others, nothing.
+-- All that is kept about a patient; $2 is their number's HMAC, $3 their name as an actor. No secrets, nothing of others.
 WITH own_booking AS (SELECT * FROM booking.booking WHERE patient_id = $1),
     own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
 SELECT jsonb_build_object(
@@ -51,29 +51,29 @@ SELECT jsonb_build_object(
         + (SELECT count(*) FROM booking.idempotency WHERE caller = $3)
 )
 
--- name: forget_notices
--- They were this patient's.
+-- name: erase_notices
+-- What this patient was sent, and is to be sent.
 DELETE FROM notices.notice WHERE patient_id = $1
 
--- name: forget_keys
--- Texts of the patient's own choosing.
+-- name: erase_idempotency_keys
+-- Their texts are of the patient's own choosing.
 DELETE FROM booking.idempotency WHERE caller = $1
 
 -- name: lock_claim
--- A patient's one place, made where there is none yet, so that there is something to lock.
+-- A patient's one claim, made where there is none yet, so that there is a row to lock.
 WITH made AS (
     INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES ($1, 0, gen_random_uuid()) ON CONFLICT DO NOTHING
 )
 SELECT FROM booking.claim WHERE patient_id = $1 FOR UPDATE
 
 -- name: is_live
--- Whether a patient holds, waits, or has a visit ahead.
+-- Whether a patient holds, waits, or has an appointment ahead.
 SELECT EXISTS (
     SELECT FROM booking.claim WHERE patient_id = $1 AND (booking.claim_fate(claim, (SELECT public.app_now()))).fate = 'live'
 ) OR EXISTS (
     SELECT FROM booking.booking
     WHERE patient_id = $1 AND state = 'booked' AND lower(during) > (SELECT public.app_now()))
 
--- name: forget_names
--- Of those the patient booked for.
+-- name: erase_names
+-- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL

@@ -1,0 +1,24 @@
+"""The API's description of itself."""
+
+from __future__ import annotations
+
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from healthplus.web.api.keys import SECURITY_SCHEMES
+
+
+def openapi_config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="HealthPlus",
+        version="1",
+        description="Doctor and lab appointments that are never double-booked, in order of arrival.",
+        # Not a folder: Litestar answers with a page of its own for whatever is not found below.
+        path="/api/v1/openapi.json",
+        # The renderers that show pages load their scripts from elsewhere.
+        render_plugins=[JsonRenderPlugin(path="/")],
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer"), **SECURITY_SCHEMES}
+        ),
+    )

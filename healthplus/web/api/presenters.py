@@ -1,0 +1,118 @@
+"""How rows, outcomes and queue positions become the API's documents.
+
+A client's deadlines are CLIENT_MARGIN before the server's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
+from healthplus.database import Record
+from healthplus.waiting.waiting_users import Place
+from healthplus.web.api.models import Booking, Offer, Wait
+from healthplus.web.api.urls import booking_url, hold_url, wait_url
+from healthplus.web.clock import DatabaseClock
+
+_T = TypeVar("_T")
+
+
+def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
+    """Return how many whole seconds a client has before a deadline of the server's; 0 when it is over."""
+    return max(0, round((deadline - CLIENT_MARGIN - clock.now()).total_seconds()))
+
+
+def booking_of_outcome(
+    outcome: Outcome, provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
+) -> Booking:
+    """Return the document for a hold or appointment that a verb has just changed."""
+    assert outcome.booking_id is not None
+    # An accepted offer is a hold; the outcome has the ticket's state.
+    state = "reserved" if outcome.code == "accepted" else outcome.state
+    assert state is not None
+    shown = Booking(
+        id=outcome.booking_id,
+        url=booking_url(provider_id, outcome.booking_id, state),
+        provider_id=provider_id,
+        clinic_id=_present(outcome.clinic_id),
+        start=_present(outcome.starts_at),
+        end=_present(outcome.ends_at),
+        state=state,
+        fee_paise=_present(outcome.fee_minor),
+        funding=_present(outcome.funding),
+        status_text=STATUS_TEXTS.get(state, UNSET),
+        slots_needed=slots_needed,
+    )
+    _add_deadline(shown, outcome.deadline, clock)
+    return shown
+
+
+def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booking:
+    """Return the document for a hold or appointment read from the book."""
+    # An offer cannot be paid for before it is accepted.
+    state = "offered" if row["state"] == "reserved" and row.get("offer") else row["state"]
+    shown = Booking(
+        id=row["booking_id"],
+        url=booking_url(provider_id, row["booking_id"], state),
+        provider_id=provider_id,
+        clinic_id=row["clinic_id"],
+        start=row["starts_at"],
+        end=row["ends_at"],
+        state=state,
+        fee_paise=row["fee_minor"],
+        funding=row["funding"],
+        slots_needed=row["slots_needed"],
+        needs_rebooking=row["needs_rebooking"],
+        can_rate=state == "fulfilled",
+    )
+    _add_deadline(shown, row["deadline"], clock)
+    return shown
+
+
+def wait_of_queue_position(position: Place, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
+    """Return the document for a ticket, with its offer or the URL of its hold."""
+    shown = Wait(
+        id=position.ticket_id,
+        url=wait_url(provider_id, position.ticket_id),
+        provider_id=provider_id,
+        clinic_id=position.clinic_id,
+        from_=position.wanted_from,
+        to=position.wanted_to,
+        slots_needed=position.slots_needed,
+        number=position.number,
+        state=position.state,
+        joined_at=position.joined_at,
+        expires_at=position.expires_at,
+        version=position.version,
+        position=position.position,
+        holds_ahead=position.holds,
+        next_lapse_at=position.next_lapse_at,
+        reconnect=reconnect,
+    )
+    if position.state == "offered" and position.deadline is not None:
+        shown.offer = Offer(
+            hold_id=_present(position.offer_id),
+            clinic_id=_present(position.offer_clinic_id),
+            start=_present(position.starts_at),
+            end=_present(position.ends_at),
+            fee_paise=_present(position.fee_minor),
+            expires_at=position.deadline - CLIENT_MARGIN,
+            expires_in=seconds_left(position.deadline, clock),
+        )
+    elif position.state == "accepted":
+        shown.hold_url = hold_url(provider_id, _present(position.offer_id))
+    return shown
+
+
+def _add_deadline(shown: Booking, deadline: datetime | None, clock: DatabaseClock) -> None:
+    if deadline is not None:
+        shown.expires_at = deadline - CLIENT_MARGIN
+        shown.expires_in = seconds_left(deadline, clock)
+
+
+def _present(value: _T | None) -> _T:
+    assert value is not None
+    return value

@@ -1,0 +1,46 @@
+"""Who makes a request: the patient whose bearer token it carries, and the name of that actor in the book."""
+
+from __future__ import annotations
+
+from healthplus.errors import Unauthenticated
+from healthplus.web.services import AnyRequest, services
+
+_HOW_TO_SEND = "Send your token as `Authorization: Bearer <token>`."
+
+
+def bearer_token(request: AnyRequest) -> str | None:
+    """Return the token of the Authorization header, or None without one. Raises Unauthenticated for other schemes."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(_HOW_TO_SEND)
+    return token
+
+
+async def find_patient(request: AnyRequest) -> int | None:
+    """Return the id of the patient whose token the request carries, or None without a token.
+
+    Raises Unauthenticated for a token that is unknown or revoked.
+    """
+    token = bearer_token(request)
+    if token is None:
+        return None
+    patient_id = await services(request).tokens.patient_of(token, afresh=request.method != "GET")
+    if patient_id is None:
+        raise Unauthenticated("This token is not known, or was revoked.")
+    return patient_id
+
+
+async def require_patient(request: AnyRequest) -> int:
+    """Return the id of the patient who makes the request. Raises Unauthenticated."""
+    patient_id = await find_patient(request)
+    if patient_id is None:
+        raise Unauthenticated(_HOW_TO_SEND)
+    return patient_id
+
+
+def actor(patient_id: int) -> str:
+    """Return the name of a patient in events, and as the caller of their idempotency keys."""
+    return f"patient:{patient_id}"

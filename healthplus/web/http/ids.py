@@ -1,0 +1,13 @@
+"""Ids in the paths of the API and the pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from litestar.params import PathParameter
+
+ID_MAX = 2**63 - 1
+"""The database's largest."""
+
+ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The person or resource.")]
+ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
