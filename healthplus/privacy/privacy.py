@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
@@ -25,22 +25,19 @@ class GivenUpClaim(NamedTuple):
 
 
 class Privacy:
-    """Exports and erases patients; `actor` names a patient as events and the book's idempotency keys do."""
+    """Exports and erases patients."""
 
-    def __init__(
-        self, database: Database, book: Book, patients: Patients, tokens: KnownTokens, actor: Callable[[int], str]
-    ) -> None:
+    def __init__(self, database: Database, book: Book, patients: Patients, tokens: KnownTokens) -> None:
         self._database = database
         self._book = book
         self._patients = patients
         self._tokens = tokens
-        self._actor = actor
 
     async def export(self, patient_id: int) -> dict[str, Any]:
         """Return everything that is kept about a patient, as it is kept."""
         phone_mac = await self._patients.phone_mac(patient_id)
         kept: dict[str, Any] = await self._database.fetch_value(
-            queries.export, patient_id, phone_mac, self._actor(patient_id)
+            queries.export, patient_id, phone_mac, str(Patient(patient_id))
         )
         return kept
 
@@ -76,7 +73,7 @@ class Privacy:
             await self._patients.erase(transaction, patient_id)
             await transaction.execute(queries.erase_names, patient_id)
             await transaction.execute(queries.erase_notices, patient_id)
-            await transaction.execute(queries.erase_idempotency_keys, self._actor(patient_id))
+            await transaction.execute(queries.erase_idempotency_keys, str(Patient(patient_id)))
         self._tokens.forget(patient_id)
         return given_up
 
@@ -89,11 +86,11 @@ class Privacy:
         claim = await self._book.claim(patient_id)
         if claim is None:
             return None
-        provider_id, actor = claim["provider_id"], self._actor(patient_id)
+        provider_id, patient = claim["provider_id"], Patient(patient_id)
         if claim["booking_id"] is not None:
-            outcome = await self._book.release(provider_id, claim["booking_id"], patient_id, actor)
-            return GivenUpClaim("hold", provider_id, claim["booking_id"]) if outcome.code == "released" else None
-        outcome = await self._book.leave_queue(provider_id, claim["ticket_id"], patient_id, actor)
-        if outcome.state == "accepted":  # the offer was accepted just now: the claim is for a hold by now
+            released = await self._book.release(provider_id, claim["booking_id"], patient)
+            return GivenUpClaim("hold", provider_id, claim["booking_id"]) if released.code == "released" else None
+        left = await self._book.leave_queue(provider_id, claim["ticket_id"], patient)
+        if left.state == "accepted":  # the offer was accepted just now: the claim is for a hold by now
             return await self._give_up_claim(patient_id)
-        return GivenUpClaim("wait", provider_id, claim["ticket_id"]) if outcome.code == "left" else None
+        return GivenUpClaim("wait", provider_id, claim["ticket_id"]) if left.code == "left" else None

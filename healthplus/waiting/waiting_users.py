@@ -21,7 +21,9 @@ from uuid import UUID
 
 import msgspec
 
-from healthplus.booking.book import Book, Outcome
+from healthplus.accounts.actors import Actor, Patient
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Joined, JoinRefused, Refused
 from healthplus.database import Database, PostgresError, Record
 from healthplus.errors import HealthPlusError
 from healthplus.waiting.presence import Presence, queries
@@ -135,13 +137,13 @@ class WaitingUsers:
         window: tuple[datetime, datetime],
         slots_needed: int,
         patient_id: int,
-        actor: str,
+        actor: Actor,
         key: str | None,
-    ) -> tuple[Outcome, QueuePosition | None]:
-        """Join a queue for the slots in `window`; return Book.join_queue's outcome and, if it joined, the ticket."""
+    ) -> JoinRefused | tuple[Joined, QueuePosition | None]:
+        """Join a queue for slots in `window`; return the refusal, or Book.join_queue's outcome and the ticket."""
         outcome = await self._book.join_queue(provider_id, clinic_id, *window, slots_needed, patient_id, actor, key)
-        if outcome.ticket_id is None:
-            return outcome, None
+        if isinstance(outcome, Refused):
+            return outcome
         ticket = await self._read(provider_id, outcome.ticket_id, patient_id)
         if ticket is not None and ticket.state == "offered":
             await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id)
@@ -246,7 +248,7 @@ class WaitingUsers:
         if ticket is not None and ticket.current is False:
             # This comes before its presence is noted. An absent ticket that only looked present again would not be
             # offered anything, and an offer that lapsed unseen must not count as shown.
-            await self._book.resume(provider_id, ticket_id, patient_id)
+            await self._book.resume(provider_id, ticket_id, Patient(patient_id))
             ticket = await self._read(provider_id, ticket_id, patient_id)
         return ticket
 

@@ -35,7 +35,6 @@ from healthplus.web.assets import asset
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.http.actor import actor
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX
 from healthplus.web.pages.errors import render
@@ -128,7 +127,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             tokens=tokens,
             clock=clock,
             patients=patients,
-            privacy=Privacy(database, book, patients, tokens, actor),
+            privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),

@@ -8,6 +8,7 @@ from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
+from healthplus.accounts.actors import Patient
 from healthplus.errors import NotFound
 from healthplus.web.api.holds import move_booking
 from healthplus.web.api.idempotency import IdempotencyKey
@@ -15,7 +16,7 @@ from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import Booking, MoveRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
-from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
@@ -57,7 +58,7 @@ class AppointmentsController(Controller):
         """Cancel an appointment before it begins; what was paid is refunded."""
         patient_id = await require_patient(request)
         app = services(request)
-        outcome = await app.book.cancel(provider_id, appointment_id, patient_id, actor(patient_id), idempotency_key)
+        outcome = await app.book.cancel(provider_id, appointment_id, Patient(patient_id), idempotency_key)
         if outcome.code != "cancelled":
             raise error_for_refusal(outcome)
         shown = booking_of_outcome(outcome, provider_id, app.clock)

@@ -7,6 +7,7 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 
+from healthplus.accounts.actors import Patient
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.payments.payments import Paid
 from healthplus.web.api.idempotency import IdempotencyKey
@@ -15,7 +16,7 @@ from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
 from healthplus.web.api.urls import appointment_url
-from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -36,7 +37,7 @@ class HoldsController(Controller):
         start = checked_instant("start", data.start)
         app = services(request)
         outcome = await app.book.hold(
-            provider_id, data.clinic_id, start, data.slots_needed, patient_id, actor(patient_id), idempotency_key
+            provider_id, data.clinic_id, start, data.slots_needed, patient_id, Patient(patient_id), idempotency_key
         )
         if outcome.code != "reserved":
             raise await error_for_refused_claim(request, outcome, patient_id)
@@ -61,7 +62,7 @@ class HoldsController(Controller):
         """Release a hold before it expires."""
         patient_id = await require_patient(request)
         app = services(request)
-        outcome = await app.book.release(provider_id, hold_id, patient_id, actor(patient_id), idempotency_key)
+        outcome = await app.book.release(provider_id, hold_id, Patient(patient_id), idempotency_key)
         if outcome.code != "released":
             raise error_for_refusal(outcome)
         return booking_of_outcome(outcome, provider_id, app.clock)
@@ -94,7 +95,7 @@ class HoldsController(Controller):
         """
         patient_id = await require_patient(request)
         app = services(request)
-        paid = await app.payments.pay(provider_id, hold_id, patient_id, data.method, actor(patient_id), idempotency_key)
+        paid = await app.payments.pay(provider_id, hold_id, data.method, Patient(patient_id), idempotency_key)
         if paid.url is not None:
             row = await app.book.booking(provider_id, hold_id, patient_id)
             assert row is not None
@@ -111,7 +112,7 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     patient_id = await require_patient(request)
     start = checked_instant("start", data.start)
     app = services(request)
-    outcome = await app.book.reschedule(provider_id, booking_id, patient_id, start, actor(patient_id), key)
+    outcome = await app.book.reschedule(provider_id, booking_id, start, Patient(patient_id), key)
     if outcome.code != "moved":
         raise error_for_refusal(outcome)
     return booking_of_outcome(outcome, provider_id, app.clock)

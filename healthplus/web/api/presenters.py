@@ -6,13 +6,14 @@ A client's deadlines are CLIENT_MARGIN before the server's.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
+from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged
 from healthplus.database import Record
-from healthplus.waiting.waiting_users import Place
+from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.api.models import Booking, Offer, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
@@ -26,23 +27,21 @@ def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
 
 
 def booking_of_outcome(
-    outcome: Outcome, provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
+    outcome: BookingChanged[Any], provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
 ) -> Booking:
     """Return the document for a hold or appointment that a verb has just changed."""
-    assert outcome.booking_id is not None
     # An accepted offer is a hold; the outcome has the ticket's state.
     state = "reserved" if outcome.code == "accepted" else outcome.state
-    assert state is not None
     shown = Booking(
         id=outcome.booking_id,
         url=booking_url(provider_id, outcome.booking_id, state),
         provider_id=provider_id,
-        clinic_id=_present(outcome.clinic_id),
-        start=_present(outcome.starts_at),
-        end=_present(outcome.ends_at),
+        clinic_id=outcome.clinic_id,
+        start=outcome.starts_at,
+        end=outcome.ends_at,
         state=state,
-        fee_paise=_present(outcome.fee_minor),
-        funding=_present(outcome.funding),
+        fee_paise=outcome.fee_minor,
+        funding=outcome.funding,
         status_text=STATUS_TEXTS.get(state, UNSET),
         slots_needed=slots_needed,
     )
@@ -72,15 +71,17 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
     return shown
 
 
-def wait_of_queue_position(position: Place, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
+def wait_of_queue_position(
+    position: QueuePosition, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False
+) -> Wait:
     """Return the document for a ticket, with its offer or the URL of its hold."""
     shown = Wait(
         id=position.ticket_id,
         url=wait_url(provider_id, position.ticket_id),
         provider_id=provider_id,
         clinic_id=position.clinic_id,
-        from_=position.wanted_from,
-        to=position.wanted_to,
+        from_=position.window_from,
+        to=position.window_to,
         slots_needed=position.slots_needed,
         number=position.number,
         state=position.state,

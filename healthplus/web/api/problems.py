@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.openapi.datastructures import ResponseSpec
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import HoldRefused, JoinRefused
 from healthplus.errors import HealthPlusError
 from healthplus.web.api.urls import hold_url, wait_url
 from healthplus.web.http.errors import MEDIA_TYPE, Problem
@@ -28,7 +28,9 @@ PROBLEMS = {
 READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 422, 503)}
 
 
-async def error_for_refused_claim(request: AnyRequest, outcome: Outcome, patient_id: int) -> HealthPlusError:
+async def error_for_refused_claim(
+    request: AnyRequest, outcome: HoldRefused | JoinRefused, patient_id: int
+) -> HealthPlusError:
     """Return the error for a refused hold or ticket; where the patient has another, `yours` is the URL of that one."""
     error = error_for_refusal(outcome)
     if outcome.code == "claimed" and (claim := await services(request).book.claim(patient_id)):

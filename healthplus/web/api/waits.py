@@ -8,6 +8,8 @@ from uuid import UUID
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from healthplus.accounts.actors import Patient
+from healthplus.booking.outcomes import Refused
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
@@ -15,7 +17,7 @@ from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
 from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
 from healthplus.web.api.slots import WINDOW_MAX
-from healthplus.web.http.actor import actor, require_patient
+from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -45,17 +47,19 @@ class WaitsController(Controller):
         if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
-        outcome, position = await app.waiting.join(
+        joined = await app.waiting.join(
             provider_id,
             data.clinic_id,
             window,
             data.slots_needed,
             patient_id,
-            actor(patient_id),
+            Patient(patient_id),
             idempotency_key,
         )
-        if position is None:
-            raise await error_for_refused_claim(request, outcome, patient_id)
+        if isinstance(joined, Refused):
+            raise await error_for_refused_claim(request, joined, patient_id)
+        _, position = joined
+        assert position is not None
         shown = wait_of_queue_position(position, provider_id, app.clock)
         return Response(shown, headers={"Location": shown.url})
 
@@ -84,7 +88,7 @@ class WaitsController(Controller):
             checked_instant("start", choice.start)
         app = services(request)
         outcome = await app.book.accept(
-            provider_id, wait_id, patient_id, actor(patient_id), idempotency_key, choice.clinic_id, choice.start
+            provider_id, wait_id, Patient(patient_id), idempotency_key, choice.clinic_id, choice.start
         )
         if outcome.code != "accepted":
             raise error_for_refusal(outcome)
@@ -98,7 +102,7 @@ class WaitsController(Controller):
         """Leave the queue; an offer made meanwhile goes to the next in it."""
         patient_id = await require_patient(request)
         app = services(request)
-        outcome = await app.book.leave_queue(provider_id, wait_id, patient_id, actor(patient_id), idempotency_key)
+        outcome = await app.book.leave_queue(provider_id, wait_id, Patient(patient_id), idempotency_key)
         if outcome.code != "left":
             raise error_for_refusal(outcome)
         position = await app.waiting.look(provider_id, wait_id, patient_id)

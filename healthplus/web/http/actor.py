@@ -1,4 +1,4 @@
-"""Who makes a request: the patient whose bearer token it carries, and the name of that actor in the book."""
+"""Who makes a request: the patient whose bearer token it carries."""
 
 from __future__ import annotations
 
@@ -39,8 +39,3 @@ async def require_patient(request: AnyRequest) -> int:
     if patient_id is None:
         raise Unauthenticated(_HOW_TO_SEND)
     return patient_id
-
-
-def actor(patient_id: int) -> str:
-    """Return the name of a patient in events, and as the caller of their idempotency keys."""
-    return f"patient:{patient_id}"

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from healthplus import errors
-from healthplus.booking.book import STATUS_TEXTS, Outcome
-from healthplus.errors import HealthPlusError
+from typing import Any, assert_never
 
-_ERRORS: dict[str, type[HealthPlusError]] = {
-    error.code: error
-    for error in (
-        errors.NotFound,
-        errors.SlotFull,
-        errors.SlotHeld,
-        errors.NoSuchSlot,
-        errors.Claimed,
-        errors.TooManyLapses,
-        errors.KeyReused,
-        errors.HoldExpired,
-        errors.OfferOver,
-        errors.WrongState,
-        errors.TooLate,
-        errors.PaymentRequired,
-    )
-}
+from healthplus import errors
+from healthplus.booking.outcomes import STATUS_TEXTS, RefusalCode, Refused
+from healthplus.errors import HealthPlusError
 
 _NO_SUCH_SLOT = {
     "no_such_provider": "There is no such provider; search for one.",
@@ -37,21 +21,9 @@ _NO_SUCH_SLOT = {
 }
 
 
-def error_for_refusal(outcome: Outcome) -> HealthPlusError:
-    """Return the error for an outcome that is a refusal. Raises KeyError for an outcome that is none."""
-    kind = _ERRORS[outcome.code]
-    detail = None
-    if outcome.code == "no_such_slot":
-        assert outcome.reason is not None
-        detail = _NO_SUCH_SLOT[outcome.reason]
-        if outcome.reason in ("no_such_provider", "no_such_clinic"):
-            kind = errors.NotFound
-    elif outcome.code == "slot_held" and outcome.alternatives:
-        detail = "Others are holding this time; choose one of the alternatives, or wait."
-    elif outcome.code == "slot_full" and not outcome.alternatives:
-        detail = "Others have booked this time, and nothing near by is free; choose another day."
-    elif outcome.code == "wrong_state" and outcome.state is not None:
-        detail = f"This cannot be done with what is {outcome.state.replace('_', ' ')}; look at it again."
+def error_for_refusal(outcome: Refused[Any]) -> HealthPlusError:
+    """Return the error that a refusal is to the caller, with what the refusal says besides its code."""
+    kind, detail = _kind_and_detail(outcome.code, outcome)
     members = {
         "status_text": STATUS_TEXTS.get(outcome.code),
         "reason": outcome.reason,
@@ -60,3 +32,42 @@ def error_for_refusal(outcome: Outcome) -> HealthPlusError:
         "state": outcome.state,
     }
     return kind(detail, **{name: value for name, value in members.items() if value is not None})
+
+
+def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
+    code: RefusalCode, outcome: Refused[Any]
+) -> tuple[type[HealthPlusError], str | None]:
+    match code:
+        case "not_found":
+            return errors.NotFound, None
+        case "no_such_slot":
+            assert outcome.reason is not None
+            is_unknown = outcome.reason in ("no_such_provider", "no_such_clinic")
+            return errors.NotFound if is_unknown else errors.NoSuchSlot, _NO_SUCH_SLOT[outcome.reason]
+        case "slot_held":
+            several = "Others are holding this time; choose one of the alternatives, or wait."
+            return errors.SlotHeld, several if outcome.alternatives else None
+        case "slot_full":
+            none = "Others have booked this time, and nothing near by is free; choose another day."
+            return errors.SlotFull, None if outcome.alternatives else none
+        case "wrong_state":
+            state = (outcome.state or "").replace("_", " ")
+            return errors.WrongState, f"This cannot be done with what is {state}; look at it again." if state else None
+        case "claimed":
+            return errors.Claimed, None
+        case "lapses":
+            return errors.TooManyLapses, None
+        case "key_reused":
+            return errors.KeyReused, None
+        case "expired":
+            return errors.HoldExpired, None
+        case "offer_over":
+            return errors.OfferOver, None
+        case "too_late":
+            return errors.TooLate, None
+        case "payment_required":
+            return errors.PaymentRequired, None
+        case "busy" | "conflict" | "shift_overlap" | "invalid":  # of the desk and of background tasks
+            return errors.Conflict, None
+        case _:
+            assert_never(code)
