@@ -24,7 +24,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- The free stretches of every seat within the openings that overlap [p_from, p_to).
--- p_booked_only: only what is booked counts as taken, so that what others merely hold shows as obtainable.
+-- p_booked_only: only what is booked counts as taken, so that what others only hold shows as obtainable.
 -- p_before: tickets from this number on withhold nothing. p_except: this booking counts as not there.
 CREATE FUNCTION booking.gaps(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
