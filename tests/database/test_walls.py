@@ -130,6 +130,6 @@ async def test_a_function_that_reaches_up_is_found(db: Database) -> None:
         END $$"""
     )
     walls = Walls([tuple(row) for row in await db.fetch(_CATALOGUE)])
-    assert walls.upward()["directory", "booking.book"] == {"directory.reaches_up"}
-    assert walls.foreign_writes()["directory", "booking.book"] == {"directory.reaches_up"}
+    assert "directory.reaches_up" in walls.upward()["directory", "booking.book"]
+    assert "directory.reaches_up" in walls.foreign_writes()["directory", "booking.book"]
     assert ("directory", "booking.claim") not in walls.upward()

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from healthplus.accounts.actors import Patient, Staff, System
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import queries
 from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Provider, Scene, rewrite
@@ -31,16 +32,16 @@ async def test_a_booking_is_told_from_beginning_to_end(scene: Scene) -> None:
     (patient,) = await reachable(scene, 1)
     held = await scene.held(provider, patient)
     assert await kinds(scene.database) == []  # who holds is at the page
-    moved = await scene.book.reschedule(provider.provider_id, held, patient, provider.starts[1], "test")
+    moved = await scene.book.reschedule(provider.provider_id, held, provider.starts[1], Patient(patient))
     assert (moved.code, await kinds(scene.database)) == ("moved", [])
     assert (await scene.confirm(provider, held, patient)).code == "booked"
     assert (await scene.confirm(provider, held, patient)).code != "reserved"  # a repeat tells nobody anything
-    await scene.book.reschedule(provider.provider_id, held, patient, provider.starts[2], "test")
+    await scene.book.reschedule(provider.provider_id, held, provider.starts[2], Patient(patient))
     flagged = await scene.book.add_leave(
-        provider.provider_id, None, provider.opens_at, provider.closes_at, "", "test", flag_for_rebooking=True
+        provider.provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
     assert flagged.code == "changed"
-    assert (await scene.book.cancel(provider.provider_id, held, patient, "test")).code == "cancelled"
+    assert (await scene.book.cancel(provider.provider_id, held, Patient(patient))).code == "cancelled"
     assert await kinds(scene.database) == ["booked", "moved", "needs_rebooking", "cancelled"]
 
 
@@ -65,7 +66,9 @@ async def test_a_change_that_is_undone_tells_nobody(scene: Scene) -> None:
 
     async def confirm_and_fail() -> None:
         async with scene.database.transaction() as transaction:
-            await transaction.execute(queries.confirm, provider.provider_id, held, patient, None, "test", None, None)
+            await transaction.execute(
+                queries.confirm, provider.provider_id, held, None, str(Patient(patient)), None, None
+            )
             assert await transaction.fetch_value("SELECT count(*) FROM notices.notice") == 1
             raise ZeroDivisionError
 
@@ -99,8 +102,8 @@ async def test_one_patient_is_sent_so_many_texts_a_day(scene: Scene) -> None:
     (patient,) = await reachable(scene, 1)
     for _ in range(15):  # each is told of twice
         booking = await scene.held(provider, patient)
-        assert (await scene.book.confirm(provider.provider_id, booking, None, None, "test")).code == "booked"
-        assert (await scene.book.cancel(provider.provider_id, booking, None, "test")).code == "cancelled"
+        assert (await scene.book.confirm(provider.provider_id, booking, None, System("test"))).code == "booked"
+        assert (await scene.book.cancel(provider.provider_id, booking, System("test"))).code == "cancelled"
     assert len(await outbox(scene.database)) == 20
     await scene.forward(timedelta(days=1))
 
@@ -109,5 +112,5 @@ async def test_a_landline_is_sent_no_texts(scene: Scene) -> None:
     provider = await scene.provider(slots=1)
     patient, _ = await add_patient(scene.database, "Asha", "+912026123456")
     booking = await scene.held(provider, patient)
-    assert (await scene.book.confirm(provider.provider_id, booking, None, None, "test")).code == "booked"
+    assert (await scene.book.confirm(provider.provider_id, booking, None, System("test"))).code == "booked"
     assert await outbox(scene.database) == []

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 
+from healthplus.accounts.actors import Patient
 from healthplus.notices import notices as notices_module
 from healthplus.notices.notices import KEPT, TRIES_MAX
 from tests.booking.races.scene import OFFER_TIME, Scene, until
@@ -112,7 +113,7 @@ async def test_an_offer_is_announced_while_it_stands_only(scene: Scene) -> None:
     taken = await offer(scene)
     ticket = await scene.database.fetch_row("SELECT * FROM booking.ticket WHERE patient_id = $1", taken)
     assert ticket
-    accepted = await scene.book.accept(ticket["provider_id"], ticket["ticket_id"], taken, "test")
+    accepted = await scene.book.accept(ticket["provider_id"], ticket["ticket_id"], Patient(taken))
     assert accepted.code == "accepted"
     await sweep_all(notices(scene.database, recorder))
     assert recorder.templates == ["offered"]
@@ -148,7 +149,7 @@ async def test_what_is_true_no_longer_is_not_said(scene: Scene) -> None:
     provider = await scene.provider()
     (patient,) = await reachable(scene, 1)
     booked = await scene.booked(provider, patient)
-    await scene.book.cancel(provider.provider_id, booked, patient, "test")
+    await scene.book.cancel(provider.provider_id, booked, Patient(patient))
     recorder = Recorder()
     await sweep_all(notices(scene.database, recorder))
     assert recorder.templates == ["cancelled"]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import TEXTS, email_of, sms_of
 from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Scene
@@ -148,13 +149,13 @@ async def tell_everything(scene: Scene, provider: Any, told: Any) -> None:
     await scene.waiting(provider, third)
     await pass_by(HOLD_TIME)  # expired, and offered to the third
     await pass_by(OFFER_TIME)  # not even looked at
-    await scene.book.reschedule(provider.provider_id, booked, one, provider.starts[1], "test")
+    await scene.book.reschedule(provider.provider_id, booked, provider.starts[1], Patient(one))
     await tell()
     provider_id = provider.provider_id
     await scene.book.add_leave(
-        provider_id, None, provider.opens_at, provider.closes_at, "", "test", flag_for_rebooking=True
+        provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
     await tell()
-    await scene.book.cancel(provider_id, booked, one, "test")
+    await scene.book.cancel(provider_id, booked, Patient(one))
     await scene.database.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await tell()

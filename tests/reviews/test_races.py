@@ -51,8 +51,8 @@ async def visited(dsn: str) -> AsyncIterator[Visited]:
         visits = []
         for slot, patient_id in enumerate(patients):
             booking_id = await scene.booked(provider, patient_id, slot)
-            for state in ("arrived", "fulfilled"):
-                assert (await scene.book.attend(provider.provider_id, booking_id, state, "desk")).code == state
+            for state in ATTENDED:
+                assert (await scene.book.attend(provider.provider_id, booking_id, state, Staff(1))).code == state
             visits.append((patient_id, booking_id))
         yield Visited(scene, provider, visits, await scene.booked(provider, other, PATIENTS))
     assert await deadlocks(dsn) == 0
@@ -136,7 +136,7 @@ async def test_ratings_and_the_book_do_not_wait_for_each_other(visited: Visited)
         async with scene.database.transaction() as rating:
             await rating.fetch_row(queries.rate, provider.provider_id, booking_id, patient_id, 5)
             # Only what takes a day's last slot waits, since both then write what search keeps of the provider.
-            attended = await scene.book.attend(provider.provider_id, visited.booked_id, "arrived", "desk")
+            attended = await scene.book.attend(provider.provider_id, visited.booked_id, "arrived", Staff(1))
             assert attended.code == "arrived"
         async with scene.gate(provider), scene.database.transaction() as verb:
             await verb.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", provider.provider_id)

@@ -183,9 +183,9 @@ class Trial:
                     : draw.choice([1, 3, 8])
                 ]:
                     patient = self.patients.pop()
-                    held = self.run(book.hold(*key, start, 1, patient, "test"))
-                    if held.booking_id is not None and draw.random() < 0.7:
-                        self.run(book.confirm(key[0], held.booking_id, patient, None, "test"))
+                    held = self.run(book.hold(*key, start, 1, patient, Patient(patient)))
+                    if held.code == "reserved" and draw.random() < 0.7:
+                        self.run(book.confirm(key[0], held.booking_id, None, Patient(patient)))
         elif what == "cancel":
             for row in self.run(
                 self.db.fetch("SELECT * FROM booking.booking WHERE state = 'booked' ORDER BY random() LIMIT 2")

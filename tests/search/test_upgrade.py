@@ -12,7 +12,7 @@ async def test_a_filled_database_from_before_search_gets_all_that_search_reads(d
     book = Book(db)
     # The only slot of the evening, and the last of the morning.
     for start, clinic, who in ((world.at(18), FREE, "asha"), (world.at(11, 30), ONLINE, "bina")):
-        held = await book.hold(PROVIDER, clinic, datetime.fromisoformat(start), 1, world.ids[who], "test")
+        held = await book.hold(PROVIDER, clinic, datetime.fromisoformat(start), 1, world.ids[who], System("test"))
         assert held.code == "reserved"
     noted = await db.fetch("SELECT * FROM booking.scarce_day ORDER BY clinic_id")
     assert len(noted) == 2

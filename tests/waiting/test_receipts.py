@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.cli import main
 from healthplus.database import Database
@@ -63,12 +64,17 @@ class Crowd:
         window = (self.provider.starts[first], self.provider.starts[last] + SLOT)
         clinic = self.random.choice([None, self.provider.clinic_id])
         n = self.random.choice([1, 1, 2, 3])
-        await self.scene.book.join_queue(self.provider.provider_id, clinic, *window, n, patient, "x")
+        await self.scene.book.join_queue(self.provider.provider_id, clinic, *window, n, patient, Patient(patient))
 
     async def hold(self, patient: int) -> None:
         start = self.random.choice(self.provider.starts)
         await self.scene.book.hold(
-            self.provider.provider_id, self.provider.clinic_id, start, self.random.choice([1, 2]), patient, "x"
+            self.provider.provider_id,
+            self.provider.clinic_id,
+            start,
+            self.random.choice([1, 2]),
+            patient,
+            Patient(patient),
         )
 
     async def finish(self, patient: int) -> None:
@@ -78,9 +84,9 @@ class Crowd:
         if row is None:
             return
         if self.random.random() < 0.3:
-            await self.scene.book.confirm(self.provider.provider_id, row["booking_id"], patient, None, "x")
+            await self.scene.book.confirm(self.provider.provider_id, row["booking_id"], None, Patient(patient))
         else:
-            await self.scene.book.release(self.provider.provider_id, row["booking_id"], patient, "x")
+            await self.scene.book.release(self.provider.provider_id, row["booking_id"], Patient(patient))
 
     async def answer(self, patient: int) -> None:
         row = await self.scene.database.fetch_row(
@@ -90,17 +96,17 @@ class Crowd:
         )
         if row is None:
             return
-        ids = (self.provider.provider_id, row["ticket_id"], patient)
+        ids = (self.provider.provider_id, row["ticket_id"])
         if row["state"] == "waiting" and self.random.random() < 0.8:
-            await self.scene.book.resume(*ids)
-            await see(self.scene.database, *ids[:2])
+            await self.scene.book.resume(*ids, Patient(patient))
+            await see(self.scene.database, *ids)
         elif self.random.random() < 0.2:
-            await self.scene.book.leave_queue(*ids, "x")
+            await self.scene.book.leave_queue(*ids, Patient(patient))
         elif self.random.random() < 0.3:
-            await see(self.scene.database, *ids[:2], row["offer_id"])
+            await see(self.scene.database, *ids, row["offer_id"])
         else:
             start = self.random.choice([None, None, None, *self.provider.starts])
-            await self.scene.book.accept(*ids, "x", None, None, start)
+            await self.scene.book.accept(*ids, Patient(patient), None, None, start)
 
     async def wait(self, _: int) -> None:
         await self.scene.forward(timedelta(seconds=self.random.choice([1, 5, 20, 40, 70])))
@@ -313,7 +319,7 @@ async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     holder, *waiters = await scene.patients(5)
     hold = await scene.held(provider, holder)
     tickets = [await scene.waiting(provider, waiter) for waiter in waiters]
-    await book.leave_queue(provider.provider_id, tickets[0], waiters[0], "x")
+    await book.leave_queue(provider.provider_id, tickets[0], Patient(waiters[0]))
     again = await scene.waiting(provider, waiters[0])
     positions = await scene.database.fetch("SELECT joined_position FROM booking.ticket ORDER BY number")
     assert [row["joined_position"] for row in positions] == [1, 2, 3, 4, 4]
@@ -329,7 +335,7 @@ async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     for ticket in (*tickets[1:], again):
         await see(scene.database, provider.provider_id, ticket)
     await scene.release(provider, hold, holder)
-    assert (await book.accept(provider.provider_id, tickets[1], waiters[1], "x")).code == "accepted"
+    assert (await book.accept(provider.provider_id, tickets[1], Patient(waiters[1]))).code == "accepted"
     assert await odds(2) == (1, 1)
     await scene.forward(HOLD_TIME + timedelta(minutes=60))
     await book.advance(provider.provider_id)
