@@ -19,10 +19,10 @@ from healthplus.database import Database, load
 PACKAGE = Path(healthplus.__file__).parent
 AREA_OF_SCHEMA = {"public": "database"}
 
-READS = {
+READS: dict[tuple[str, str], str] = {
     # area, what it uses above itself or beside itself: why that must be so
 }
-WRITES = {
+WRITES: dict[tuple[str, str], str] = {
     # area, table of another area that it writes: why that must be so
 }
 

@@ -35,7 +35,7 @@ async def test_a_booking_is_told_from_beginning_to_end(scene: Scene) -> None:
     moved = await scene.book.reschedule(provider.provider_id, held, provider.starts[1], Patient(patient))
     assert (moved.code, await kinds(scene.database)) == ("moved", [])
     assert (await scene.confirm(provider, held, patient)).code == "booked"
-    assert (await scene.confirm(provider, held, patient)).code != "reserved"  # a repeat tells nobody anything
+    assert (await scene.confirm(provider, held, patient)).code == "wrong_state"  # a repeat tells nobody anything
     await scene.book.reschedule(provider.provider_id, held, provider.starts[2], Patient(patient))
     flagged = await scene.book.add_leave(
         provider.provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
@@ -66,9 +66,8 @@ async def test_a_change_that_is_undone_tells_nobody(scene: Scene) -> None:
 
     async def confirm_and_fail() -> None:
         async with scene.database.transaction() as transaction:
-            await transaction.execute(
-                queries.confirm, provider.provider_id, held, None, str(Patient(patient)), None, None
-            )
+            confirm = (provider.provider_id, held, None, str(Patient(patient)), None, None)
+            await transaction.execute(queries.confirm, *confirm)
             assert await transaction.fetch_value("SELECT count(*) FROM notices.notice") == 1
             raise ZeroDivisionError
 

@@ -107,7 +107,7 @@ async def test_a_free_for_all_fills_every_slot_once(scene: Scene) -> None:
     provider = await scene.provider(slots=8)
 
     async def hold_any(patient_id: int) -> list[str]:
-        codes = []
+        codes: list[str] = []
         for slot in range(len(provider.starts)):
             codes.append((await scene.hold(provider, patient_id, slot)).code)
             if codes[-1] == "reserved":
