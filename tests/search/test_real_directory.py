@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
-from healthplus.directory.import_csv import import_csv
+from healthplus.imports.import_csv import import_csv
 from healthplus.search.find import Asked, Order, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.word_counts import learn_words

@@ -9,7 +9,7 @@ import pytest
 
 import healthplus_bench
 from healthplus.database import Database
-from healthplus.directory.import_csv import import_csv
+from healthplus.imports.import_csv import import_csv
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.search.keyword import understand
 from healthplus.search.spelling import did_you_mean, edit_cost
