@@ -218,9 +218,9 @@ WITH given AS (
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
--- name: learn_words
+-- name: count_words
 -- At the end, since spellings are judged by the directory's own words.
-SELECT search.learn_words()
+SELECT search.count_words()
 
 -- name: lock_books
 -- As every verb does before it changes a schedule, in order of id. Only the rows, which exclude others: the verbs' advisory

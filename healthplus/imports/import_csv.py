@@ -261,7 +261,7 @@ def _steps(rows_by_table: dict[str, list[_Row]], with_new_shifts: list[Entry]) -
     if rows_by_table["posts"]:
         yield "analyze_schedule", []
     yield from _batches("offer_new_times", books)
-    yield "learn_words", []
+    yield "count_words", []
 
 
 def _batches(table: str, rows: list[_Row]) -> Iterator[_Step]:

@@ -29,7 +29,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.search.browse import Browse
-from healthplus.search.word_counts import WordLearning
+from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.appointments import AppointmentsController
@@ -164,7 +164,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             notices.run,
             codes.run,
             clock.run,
-            WordLearning(database).run,
+            WordCounter(database).run,
         )
         await stack.enter_async_context(_background(runs))
         stack.push_async_callback(code_messages.drain)

@@ -10,3 +10,4 @@ ALTER TABLE payments.ledger RENAME COLUMN amount_paise TO amount_minor;
 ALTER TABLE directory.provider_clinic RENAME COLUMN fee_paise TO fee_minor;
 ALTER TABLE directory.provider_lab_test RENAME COLUMN price_paise TO price_minor;
 ALTER TABLE search.listing RENAME COLUMN fee_paise TO fee_minor;
+ALTER TABLE search.words_learnt RENAME TO words_counted;

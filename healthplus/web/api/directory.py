@@ -9,7 +9,7 @@ from litestar import Controller, Response, get
 from litestar.params import PathParameter, QueryParameter
 
 from healthplus.database import Record
-from healthplus.search.browse import Recounted
+from healthplus.search.browse import CachedCount
 from healthplus.web.api.common import PROBLEMS, ProviderId
 from healthplus.web.api.directory_models import (
     Cities,
@@ -107,5 +107,5 @@ class DirectoryController(Controller):
         return tagged(msgspec.convert(found, Provider), if_none_match, _PAGE)
 
 
-async def _all(counted: Recounted[list[Record]], kind: type[_T]) -> list[_T]:
+async def _all(counted: CachedCount[list[Record]], kind: type[_T]) -> list[_T]:
     return [msgspec.convert(dict(row), kind) for row in await counted.get()]
