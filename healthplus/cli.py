@@ -22,8 +22,8 @@ from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.database import Database, migrate, running_database
 from healthplus.directory.commands import fee_command, find_command
-from healthplus.directory.import_report import import_command
 from healthplus.errors import Conflict, HealthPlusError
+from healthplus.imports.commands import import_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide

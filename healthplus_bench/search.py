@@ -15,10 +15,10 @@ import msgspec
 
 from healthplus.database import Database, load
 from healthplus.ops.demo_directory import FACTS, slug
-from healthplus.search.find import Asked, Available, Order, find
+from healthplus.search.find import Available, Order, SearchRequest, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.suggest import suggest
-from healthplus.search.word_counts import learn_words
+from healthplus.search.word_counts import count_words
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.environment import refuse_unless_durable
 
@@ -68,9 +68,9 @@ async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResul
         typed = [prefix for _ in range(plan.searches // 10) for prefix in _prefixes(random)]
         times: dict[str, list[float]] = {}
         found = 0
-        for number, (kind, asked) in enumerate([*log[: len(log) // 10], *log]):
+        for number, (kind, request) in enumerate([*log[: len(log) // 10], *log]):
             began = time.perf_counter()
-            rows = await find(database, asked, 0, 21)
+            rows = await find(database, request, 0, 21)
             if number >= len(log) // 10:
                 times.setdefault(kind, []).append(time.perf_counter() - began)
                 found += bool(rows)
@@ -135,11 +135,11 @@ async def fill(database: Database, providers: int) -> None:
     for done in range(0, providers, _PROVIDERS_A_STEP):
         await database.fetch(queries.put_listings, done, done + _PROVIDERS_A_STEP)
     await database.fetch(queries.put_clinic_names)
-    await learn_words(database)
+    await count_words(database)
     await database.execute(queries.tidy)
 
 
-def _search(random: Random) -> tuple[str, Asked]:
+def _search(random: Random) -> tuple[str, SearchRequest]:
     """Draw one of the log's searches, and name its kind: how often each comes is a guess, broad ones not spared."""
     city = random.choice(FACTS["cities"])
     locality = random.choice(list(city["localities"]))
@@ -176,7 +176,7 @@ def _search(random: Random) -> tuple[str, Asked]:
         "everybody, by date": (1, {"order": Order.TYPE_DATE_ASC}),
     }  # fmt: skip
     kind = random.choices(list(choices), [weight for weight, _ in choices.values()])[0]
-    return kind, Asked(**choices[kind][1])
+    return kind, SearchRequest(**choices[kind][1])
 
 
 def _two_hours(random: Random) -> dict[str, datetime]:

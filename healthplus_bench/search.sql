@@ -124,7 +124,7 @@ FROM opened WHERE provider_id % 20 = 3
 
 -- name: put_listings
 -- A part at a time, as one statement for all would keep them all in memory.
-SELECT search.refresh(ids), search.refresh_names(ids)
+SELECT search.refresh_listings(ids), search.refresh_names(ids)
 FROM (SELECT array_agg(provider_id) AS ids FROM directory.provider WHERE provider_id > $1 AND provider_id <= $2) AS part
 
 -- name: put_clinic_names

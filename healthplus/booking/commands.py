@@ -14,8 +14,8 @@ from healthplus.booking.book import Book, Shift
 from healthplus.booking.outcomes import ScheduleChanged, ScheduleRefused
 from healthplus.database import Database, running_database
 from healthplus.directory.commands import ID
-from healthplus.directory.shift_text import parse_shifts
 from healthplus.errors import BadInput, Conflict
+from healthplus.schedule.shift_text import parse_shifts
 from healthplus.settings import Settings
 
 T = TypeVar("T")

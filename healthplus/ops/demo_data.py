@@ -12,7 +12,7 @@ from healthplus.accounts.keys import SCOPES, add_key
 from healthplus.database import Database, Transaction, load
 from healthplus.ops.demo_book import BOOKING_AGE_MAX, BookMaker
 from healthplus.ops.demo_directory import FACTS, Directory, DirectoryMaker, draw_person, fake_phone, slug
-from healthplus.search.word_counts import learn_words
+from healthplus.search.word_counts import count_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
 
@@ -105,7 +105,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     await tx.execute(_queries.put_rating_totals)
     await tx.execute(_queries.analyze)
     await tx.execute(_queries.refresh_availability, now)
-    await learn_words(tx)
+    await count_words(tx)
 
 
 async def _store_directory(tx: Transaction, directory: Directory) -> None:

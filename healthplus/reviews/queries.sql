@@ -1,10 +1,10 @@
 -- name: rate
--- Keep a patient's stars for a provider.
+-- Store a patient's rating of a provider.
 SELECT code, state, directory.rating_mean(rating_total, rating_count) AS mean, rating_count
 FROM reviews.rate($1, $2, $3, $4)
 
 -- name: rating
--- What a patient says of the provider of a visit of theirs that took place, whichever visit they said it after.
+-- A patient's rating of the provider of a booking of theirs that took place, even if made for another one.
 SELECT rating.booking_id, stars, rated_at, directory.rating_mean(rating_total, rating_count) AS mean, rating_count
 FROM booking.booking
 JOIN reviews.rating USING (provider_id, patient_id)

@@ -1,4 +1,4 @@
-"""Stars for a provider, from patients who have had a visit there: at most one rating a patient and provider."""
+"""Rate providers by stars: only patients whose appointment took place can, and each has one rating a provider."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ queries = load(Path(__file__).with_name("queries.sql"))
 
 
 class ProviderRating(msgspec.Struct, frozen=True):
-    """What all patients together say of a provider: the mean of their stars, to one decimal, and how many they are."""
+    """A provider's ratings: the mean of their stars, to one decimal, and how many there are."""
 
     mean: float
     count: int
 
 
 class OwnRating(msgspec.Struct, frozen=True):
-    """What one patient says of a provider: 1 to 5 stars, after which visit, and when."""
+    """One patient's rating of a provider: 1 to 5 stars, for which booking, and when."""
 
     booking_id: UUID
     stars: int
@@ -31,9 +31,9 @@ class OwnRating(msgspec.Struct, frozen=True):
 
 
 async def rate(database: Database, provider_id: int, booking_id: UUID, patient_id: int, stars: int) -> ProviderRating:
-    """Keep 1 to 5 stars for the provider of a patient's own visit, instead of what they gave before.
+    """Store a patient's 1 to 5 stars for the provider of their own booking, in place of an earlier rating.
 
-    Raises NotFound, or NotFulfilled when the visit has not taken place.
+    Raises NotFound, or NotFulfilled when the appointment has not taken place.
     """
     row = await database.fetch_row(queries.rate, provider_id, booking_id, patient_id, stars)
     assert row is not None
@@ -45,7 +45,7 @@ async def rate(database: Database, provider_id: int, booking_id: UUID, patient_i
 
 
 async def own_rating(database: Database, provider_id: int, booking_id: UUID, patient_id: int) -> OwnRating:
-    """Give what a patient says of the provider of a visit of theirs that took place, whichever they said it after.
+    """Return a patient's rating of the provider of a booking of theirs that took place, even if made for another one.
 
     Raises NotFound.
     """

@@ -1,4 +1,4 @@
-"""Looking around in the directory: what there is, without a search."""
+"""Browse the directory without a search: lists of what there is, and a page for each."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, NotFound
+from healthplus.search.vocabulary import sendable
 
 queries = load(Path(__file__).with_name("browse.sql"))
 
 COUNT_SECONDS_MAX = 30
-"""The most that a list with counts lags behind the directory."""
+"""How old a list with counts may be."""
 
 Document: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
 
 
-class Recounted(Generic[_T]):
-    """A value that is dear to work out, for all who ask: at most `seconds_max` old, and renewed after half of that.
+class CachedCount(Generic[_T]):
+    """A value that is slow to count, for all requests: at most `seconds_max` old, counted again after half of that.
 
-    Counting a directory of 500,000 providers takes a second, which only the first to ask should have to wait.
+    Counting a directory of 500,000 providers takes a second, which only the first request should have to wait.
     """
 
     def __init__(self, count: Callable[[], Awaitable[_T]], seconds_max: float = COUNT_SECONDS_MAX) -> None:
@@ -34,11 +35,11 @@ class Recounted(Generic[_T]):
         self._renewal: asyncio.Task[None] | None = None
 
     async def get(self) -> _T:
-        """Give the value; raises what counting raised, once the last good one is too old."""
+        """Return the value; raises what counting raised, once the last good value is too old."""
         age = time.monotonic() - self._counted_at
         if age > self._seconds_max / 2 and self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
-            # Whoever needs the outcome awaits it; if nobody does, it is tried again and need not be reported.
+            # A request that needs the value awaits it; without one, a failure is tried again and need not be reported.
             self._renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
         if age > self._seconds_max:
             assert self._renewal is not None
@@ -55,7 +56,7 @@ class Recounted(Generic[_T]):
 
 
 class Browse:
-    """What anyone may read of the directory."""
+    """Reads what anyone may see of the directory."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,11 +67,16 @@ class Browse:
         self.lab_tests = self._list(queries.lab_tests)
         """The catalogue of laboratory tests, by name, with how many providers offer each."""
 
-    def _list(self, query: str) -> Recounted[list[Record]]:
-        return Recounted(lambda: self._database.fetch(query))
+    def _list(self, query: str) -> CachedCount[list[Record]]:
+        return CachedCount(lambda: self._database.fetch(query))
+
+    async def city_id(self, slug: str) -> int | None:
+        """Return the id of the city with this slug, or None."""
+        city_id: int | None = await self._database.fetch_value(queries.city_id, sendable(slug))
+        return city_id
 
     async def clinic(self, clinic_id: int, limit: int, offset: int) -> tuple[Document, list[Document]]:
-        """Give a clinic's page, and as many of its providers. Raises NotFound."""
+        """Return a clinic's page and at most `limit` of its providers after the first `offset`. Raises NotFound."""
         clinic = await self._database.fetch_value(queries.clinic, clinic_id)
         if clinic is None:
             raise NotFound("There is no such clinic; the page of a provider names those where they work.")
@@ -78,7 +84,7 @@ class Browse:
         return clinic, [row["document"] for row in rows]
 
     async def provider(self, provider_id: int) -> Document:
-        """Give a provider's page, with the next three times free at each clinic at this moment. Raises NotFound."""
+        """Return a provider's page, with the next three times free at each clinic at this moment. Raises NotFound."""
         provider: Document | None = await self._database.fetch_value(queries.provider, provider_id)
         if provider is None:
             raise NotFound("There is no such provider; search for one.")
@@ -87,11 +93,11 @@ class Browse:
     async def lab_test_providers(
         self, test_slug: str, city_slug: str, limit: int, offset: int
     ) -> tuple[Record, list[Document]]:
-        """Give a test and who offers it in a city, cheapest first. Raises NotFound, or BadInput about the city."""
+        """Return a test and its providers in a city, cheapest first. Raises NotFound, or BadInput about the city."""
         lab_test = await self._database.fetch_row(queries.lab_test, test_slug)
         if lab_test is None:
             raise NotFound("There is no such test; GET /api/v1/lab-tests lists them.")
-        city_id = await self._database.fetch_value(queries.city_id, city_slug)
+        city_id = await self.city_id(city_slug)
         if city_id is None:
             raise BadInput(f"city: there is no city {city_slug!r}; GET /api/v1/cities lists them.")
         async with self._database.transaction() as tx:

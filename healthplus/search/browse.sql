@@ -1,5 +1,5 @@
 -- name: cities
--- Cities that have providers, with how many of each type: one at two clinics of a city counts once. Reads the whole directory.
+-- Cities that have providers, with how many of each type; one at two clinics of a city counts once. Reads the whole directory.
 SELECT slug, name, state, time_zone, search.position(latitude, longitude) AS position, providers
 FROM directory.city
 JOIN (
@@ -33,7 +33,7 @@ ORDER BY name
 
 -- name: clinic
 -- A clinic's page, but for its providers.
-SELECT search.place(clinic, city) || jsonb_build_object(
+SELECT search.clinic_document(clinic, city) || jsonb_build_object(
     'opening_times', search.clinic_hours(clinic_id, (now_at AT TIME ZONE time_zone)::date),
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
@@ -78,7 +78,7 @@ SELECT jsonb_build_object(
         WHERE provider_lab_test.provider_id = provider.provider_id),
     'clinics', (
         SELECT coalesce(jsonb_agg(
-            search.place(clinic, city) || jsonb_build_object(
+            search.clinic_document(clinic, city) || jsonb_build_object(
                 'fee_minor', fee_minor, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
@@ -99,13 +99,13 @@ SELECT lab_test_id, slug, name FROM directory.lab_test WHERE slug = $1
 SELECT city_id FROM directory.city WHERE slug = $1
 
 -- name: lab_test_providers
--- Who offers a test in a city, with their clinics there, cheapest first. To be planned for its values: where many offer it,
--- the price list is walked until there are enough; where few do, the city is.
+-- Providers of a test in a city, with their clinics there, cheapest first. It must be planned for its values: where many
+-- providers offer the test, the index on prices is read until there are enough; where few do, all of them are read.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'price_minor', price_minor,
     'clinics', (
-        SELECT coalesce(jsonb_agg(search.place(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
+        SELECT coalesce(jsonb_agg(search.clinic_document(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id AND clinic.city_id = $2)
 ) AS document

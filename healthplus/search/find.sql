@@ -1,5 +1,5 @@
 -- name: find
--- One page of what is wanted, in order, with all that a list of providers shows.
+-- One page of the providers that match, in order, with all that a list of providers shows.
 SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on, provider.type::text AS type,
     provider.given_name, provider.family_name, provider.name, provider.salutation, provider.bio, provider.image_url,
     provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
@@ -22,9 +22,9 @@ ORDER BY found.position
 SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 
 -- name: city
--- The city with one of the slugs $1, or whose name's words are $2: its clock, and its middle.
-SELECT city_id, slug, name, time_zone, place.*
-FROM directory.city CROSS JOIN LATERAL search.middle(city) AS place
+-- The city with one of the slugs $1, or whose name has just the words $2: its time zone and its centre.
+SELECT city_id, slug, name, time_zone, centre.*
+FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre
 WHERE city_id = (
     SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL
@@ -33,10 +33,10 @@ WHERE city_id = (
 
 -- name: city_by_id
 -- The same, by its id.
-SELECT city_id, time_zone, place.* FROM directory.city CROSS JOIN LATERAL search.middle(city) AS place WHERE city_id = $1
+SELECT city_id, time_zone, centre.* FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre WHERE city_id = $1
 
 -- name: postal_code
--- The middle of a postal code; where nobody has said, that of its clinics.
+-- The centre of a postal code or, where it is not stored, the median of its clinics.
 SELECT latitude, longitude FROM directory.postal_code WHERE postal_code = $1
 UNION ALL
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latitude), percentile_cont(0.5) WITHIN GROUP (ORDER BY longitude)

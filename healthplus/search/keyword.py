@@ -1,8 +1,8 @@
-"""From what people type to a query of the text index: `skin doctor bombay` asks for dermatologists in Mumbai.
+"""Parse what people type into a query of the text index: `skin doctor bombay` means dermatologists in Mumbai.
 
 The index's lexemes are the plain words of a listing, the words of its names with `n:` before them, and `city:<id>`,
-`speciality:<id>`, `type:<type>` and `pin:<postal code>`. A phrase that means something may also be part of a name, so
-it is asked for either way: `heart` finds cardiologists and the Heart Care Hospital.
+`speciality:<id>`, `type:<type>` and `pin:<postal code>`. A phrase with a meaning may also be part of a name, so either
+is searched for: `heart` finds cardiologists and the Heart Care Hospital.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NO_MEANING = Meaning()
 
 
 @dataclass(frozen=True)
-class Understood:
-    """A keyword as texts to cast to `tsquery`: `terms` to find by, `name_terms` to rank by; "" when it says nothing.
+class ParsedKeyword:
+    """A keyword as texts to cast to `tsquery`: `terms` to find by, `name_terms` to rank by; "" where there are none.
 
-    `name_terms` wants all its words in the names, whatever they mean; "" where it is but one word that means something:
-    who asks for a dentist does not want whoever is called so first.
-    `city_id` is the one city that the keyword names. `words` are those that were considered, in order.
+    `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
+    a search for `dentist` should not put people of that name first.
+    `city_id` is the one city that the keyword names. `words` are those that were looked at, in order.
     """
 
     terms: str
@@ -38,7 +38,7 @@ class Understood:
 
 @dataclass
 class Part:
-    """A run of the keyword's words that belong together, and what the database knows for it."""
+    """Words of the keyword that belong together, and what they mean in this database."""
 
     words: Sequence[str]
     cities: set[int] = field(default_factory=set)
@@ -51,54 +51,55 @@ class Part:
         return self.is_dropped or bool(self.cities or self.specialities or self.types)
 
 
-async def understand(database: Database, keyword: str, city_id: int | None) -> Understood:
-    """Understand any text whatever, in two round trips; `city_id` is the city searched in, if any."""
-    reading = await read(database, keyword, city_id)
-    kept = [part for part in reading.parts if not part.is_dropped]
-    named = {frozenset(part.cities) for part in kept if part.cities and not reading.is_mostly_a_name(part)}
+async def parse_keyword(database: Database, keyword: str, city_id: int | None) -> ParsedKeyword:
+    """Parse any text at all, in two round trips; `city_id` is the city searched in, if any."""
+    split = await split_keyword(database, keyword, city_id)
+    kept = [part for part in split.parts if not part.is_dropped]
+    named = {frozenset(part.cities) for part in kept if part.cities and not split.is_mostly_a_name(part)}
     cities = next(iter(named)) if len(named) == 1 else frozenset()
     plain = [word for part in kept for word in part.words]
-    return Understood(
-        terms=" & ".join(_alternatives(part, reading.plain) for part in kept),
-        name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(reading.name, plain)),
+    return ParsedKeyword(
+        terms=" & ".join(_alternatives(part, split.word_query) for part in kept),
+        name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(split.name_query, plain)),
         city_id=next(iter(cities)) if len(cities) == 1 else None,
-        words=tuple(word for part in reading.parts for word in part.words),
+        words=tuple(word for part in split.parts for word in part.words),
     )
 
 
-class Reading:
-    """A keyword taken apart into parts, longest phrases first, and which of its words the directory has."""
+class SplitKeyword:
+    """A keyword split into parts, longest phrases first, with which of its words the directory has."""
 
-    def __init__(self, words: list[str], city_id: int | None, found: _Found) -> None:
+    def __init__(self, words: list[str], city_id: int | None, found: _LookUp) -> None:
         self._known = found.known_words(city_id)
         self._found = found
         self.parts = list(_parts(words, found, city_id))
 
-    def plain(self, word: str) -> str:
-        """Give the query of a word: itself, or if nobody is called so, whatever starts with it."""
+    def word_query(self, word: str) -> str:
+        """Return the query of a word: itself or, if no listing has it, all words that start with it."""
         return _quoted(word) + self._star(word)
 
-    def name(self, word: str) -> str:
-        """Give the query of a word in a name."""
+    def name_query(self, word: str) -> str:
+        """Return the query of a word in a name."""
         return _quoted(f"n:{word}") + self._star(word)
 
     def is_mostly_a_name(self, part: Part) -> bool:
-        """Tell whether a city's name is said elsewhere more than there, as that of Krishna district is."""
+        """Return whether a city's name occurs mostly in other cities, as that of Krishna district does."""
         if len(part.words) > 1 or len(part.cities) != 1:
             return False
-        said = self._found.frequency[part.words[0]]
-        return said.get(0, 0) > 2 * said.get(next(iter(part.cities)), 0) and part.words[0] not in VOCABULARY.phrases
+        word, city_id = part.words[0], next(iter(part.cities))
+        by_city = self._found.frequency[word]
+        return by_city.get(0, 0) > 2 * by_city.get(city_id, 0) and word not in VOCABULARY.phrases
 
     def _star(self, word: str) -> str:
         is_whole = word in self._known or len(word) < _PREFIX_LENGTH_MIN or word.isdecimal()
         return "" if is_whole else ":*"
 
 
-async def read(database: Database, keyword: str, city_id: int | None) -> Reading:
-    """Take a keyword apart, with what the database and words.toml know."""
+async def split_keyword(database: Database, keyword: str, city_id: int | None) -> SplitKeyword:
+    """Split a keyword into parts that the database or words.toml give a meaning."""
     words = await normal_words(database, keyword)
     if not words:
-        return Reading(words, city_id, _Found())
+        return SplitKeyword(words, city_id, _LookUp())
     phrases = [phrase for _, _, phrase in runs(words)]
     meanings = [VOCABULARY.phrases[phrase] for phrase in phrases if phrase in VOCABULARY.phrases]
     rows = await database.fetch(
@@ -109,23 +110,23 @@ async def read(database: Database, keyword: str, city_id: int | None) -> Reading
         words,
         city_id,
     )
-    found = _Found()
+    found = _LookUp()
     for row in rows:
         if row["kind"] == "word":
             found.frequency[row["phrase"]][row["id"]] = row["frequency"]
         else:
             found.ids[row["kind"], row["slug"], row["phrase"]].add(row["id"])
-    return Reading(words, city_id, found)
+    return SplitKeyword(words, city_id, found)
 
 
 @dataclass
-class _Found:
-    # By kind, slug and phrase, of which a row has one.
+class _LookUp:
+    # By kind, slug and phrase; a row has either a slug or a phrase.
     ids: defaultdict[tuple[str, str | None, str | None], set[int]] = field(default_factory=lambda: defaultdict(set))
     frequency: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))  # by word and city
 
     def known_words(self, city_id: int | None) -> frozenset[str]:
-        return VOCABULARY.words | {word for word, said in self.frequency.items() if said.get(city_id or 0)}
+        return VOCABULARY.words | {word for word, by_city in self.frequency.items() if by_city.get(city_id or 0)}
 
     def by_slugs(self, kind: str, slugs: Iterable[str]) -> set[int]:
         return set().union(*(self.ids.get((kind, slug, None), ()) for slug in slugs))
@@ -134,13 +135,13 @@ class _Found:
         return self.ids.get((kind, None, phrase), set())
 
 
-def _parts(words: list[str], found: _Found, city_id: int | None) -> Iterable[Part]:
+def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Part]:
     done = 0
     for start, end, phrase in runs(words):
         if start < done:
             continue
         meaning = VOCABULARY.phrases.get(phrase, _NO_MEANING)
-        # A city that is called so in the database is meant before one whose other name it is.
+        # A city that the database has by this name comes before one that has it as another name.
         cities = found.by_name("city", phrase) or found.by_slugs("city", meaning.cities)
         specialities = found.by_name("speciality", phrase) | found.by_slugs("speciality", meaning.specialities)
         part = Part(words[start:end], cities & {city_id} or cities, specialities, meaning.types)

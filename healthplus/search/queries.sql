@@ -1,14 +1,14 @@
 -- name: words
--- A text as it is compared.
+-- The words of a text, as they are compared.
 SELECT search.words($1)
 
 -- name: name_words
--- A text as the start of a name.
+-- The words of a text, as they begin names.
 SELECT coalesce(search.name_words($1), '{}')
 
 -- name: look_up
--- What the database knows of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in,
--- or NULL. Words come with how often they are said everywhere (0), there, and in the cities that the phrases name.
+-- What the database has of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in, or
+-- NULL. Words come with how often they occur everywhere (city 0), in that city, and in the cities that the phrases name.
 WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL
@@ -25,75 +25,71 @@ FROM search.word
 WHERE word = ANY($4::text[]) AND city_id = ANY(ARRAY[0, $5::bigint] || ARRAY(SELECT city_id FROM cities))
 
 -- name: near_words
--- Words like those asked about: $1 the words, $2 and $3 pairs of a word and an edit of it, $4 the city searched in, or NULL.
+-- Words like those typed: $1 the words, $2 and $3 pairs of a word and an edit of it, $4 the city searched in, or NULL.
 -- By likeness, by sound, and by an edit of one letter, since words of four letters share few trigrams with their misspellings.
 WITH near AS (
-    SELECT asked.word AS asked, near.word
-    FROM unnest($1::text[]) AS asked(word)
+    SELECT typed.word AS typed, near.word
+    FROM unnest($1::text[]) AS typed(word)
     CROSS JOIN LATERAL (
         SELECT word FROM search.word
-        WHERE city_id = 0 AND word.word OPERATOR(public.%) asked.word
-        ORDER BY public.similarity(word.word, asked.word) DESC
+        WHERE city_id = 0 AND word.word OPERATOR(public.%) typed.word
+        ORDER BY public.similarity(word.word, typed.word) DESC
         LIMIT 40) AS near
     UNION
-    SELECT asked.word AS asked, near.word
-    FROM unnest($1::text[]) AS asked(word)
+    SELECT typed.word AS typed, near.word
+    FROM unnest($1::text[]) AS typed(word)
     CROSS JOIN LATERAL (
         SELECT word FROM search.word
-        WHERE city_id = 0 AND public.dmetaphone(word.word) = public.dmetaphone(asked.word) AND left(word.word, 1) = left(asked.word, 1)
-        ORDER BY abs(length(word.word) - length(asked.word)), frequency DESC
+        WHERE city_id = 0 AND public.dmetaphone(word.word) = public.dmetaphone(typed.word) AND left(word.word, 1) = left(typed.word, 1)
+        ORDER BY abs(length(word.word) - length(typed.word)), frequency DESC
         LIMIT 60) AS near
     UNION
-    SELECT asked, word FROM unnest($2::text[], $3::text[]) AS edit(asked, word)
+    SELECT typed, word FROM unnest($2::text[], $3::text[]) AS edit(typed, word)
     UNION
-    SELECT asked.word AS asked, asked.word FROM unnest($1::text[]) AS asked(word)
+    SELECT typed.word AS typed, typed.word FROM unnest($1::text[]) AS typed(word)
 )
-SELECT asked, everywhere.word, everywhere.frequency, everywhere.curated, coalesce(own.frequency, 0) AS frequency_here
+SELECT typed, everywhere.word, everywhere.frequency, everywhere.curated, coalesce(own.frequency, 0) AS frequency_here
 FROM near
--- LIMIT: a look-up for each, and not one pass over all words there are.
+-- LIMIT: a look-up for each, instead of one pass over all words.
 CROSS JOIN LATERAL (SELECT * FROM search.word WHERE city_id = 0 AND word = near.word LIMIT 1) AS everywhere -- noqa: AM09
 LEFT JOIN LATERAL (SELECT * FROM search.word WHERE city_id = $4::bigint AND word = near.word LIMIT 1) AS own ON true -- noqa: AM09
 
--- name: learn_words
+-- name: count_words
 -- Count the directory's words; $1 are the curated ones.
-SELECT search.learn_words($1::text[])
+SELECT search.count_words($1::text[])
 
--- name: learn_stale_words
--- The same, where an hour has passed or the curated words are not these, unless somebody is at it.
-SELECT search.learn_words($1::text[])
+-- name: count_words_if_due
+-- The same, if the last count is an hour old or had other curated words, and no other process is counting.
+SELECT search.count_words($1::text[])
 WHERE NOT EXISTS (
-    SELECT FROM search.words_learnt
+    SELECT FROM search.words_counted
     WHERE at > public.app_now() - interval '1 hour'
         AND $1::text[] = ARRAY(SELECT word FROM search.word WHERE city_id = 0 AND curated ORDER BY word))
     AND pg_try_advisory_xact_lock(18, 2)
 
--- name: city_named
--- The city of a slug.
-SELECT city_id FROM directory.city WHERE slug = $1
-
 -- name: suggested_terms
--- Cities and specialities by the start of any word of their name ($1), which they are called by, and by slug ($2 cities, $3
--- specialities): `called_so` is true for the start of the name, false for that of another word, NULL by slug.
-SELECT kind::text, coalesce(city.slug, speciality.slug) AS slug, coalesce(city.name, speciality.name) AS name, called_so
+-- Cities and specialities whose name, from any of its words on, starts with $1, and those with a slug ($2 cities, $3
+-- specialities). `from_first_word` is true for the whole name, false from another word on, NULL by slug.
+SELECT kind::text, coalesce(city.slug, speciality.slug) AS slug, coalesce(city.name, speciality.name) AS name, from_first_word
 FROM (
-    SELECT kind, id, bool_or(called_so) AS called_so
+    SELECT kind, id, bool_or(from_first_word) AS from_first_word
     FROM (
         (SELECT kind, id, whole FROM search.term WHERE key >= $1 AND key < $1 || chr(1114111) ORDER BY key LIMIT 200)
         UNION ALL
         SELECT 'city', city_id, NULL FROM directory.city WHERE slug = ANY($2::text[])
         UNION ALL
         SELECT 'speciality', speciality_id, NULL FROM directory.speciality WHERE slug = ANY($3::text[])
-    ) AS found(kind, id, called_so)
+    ) AS found(kind, id, from_first_word)
     GROUP BY kind, id
 ) AS found
 LEFT JOIN directory.city ON kind = 'city' AND city_id = id
 LEFT JOIN directory.speciality ON kind = 'speciality' AND speciality_id = id
-ORDER BY called_so DESC NULLS LAST, kind DESC, name
+ORDER BY from_first_word DESC NULLS LAST, kind DESC, name
 
 -- name: suggested_names
--- Providers and clinics with a word of their name from which on it starts with $1, in a city or (NULL) anywhere ($2), the
--- preferred first, $3 at most. The work is bounded: of the names that fit, the first 200 in order; if there are more, some that
--- are missing are among the 1000 most preferred with the same three letters. Two letters are looked for within a city only.
+-- Providers and clinics whose name, from any of its words on, starts with $1, in the city $2 or (NULL) anywhere, the preferred
+-- first, at most $3. The work is bounded: the first 200 matches in order of the alphabet, and, where there are more, those among
+-- the 1000 most preferred names with the same first three letters. Two letters are looked up within a city only.
 WITH ranged AS MATERIALIZED (
     (SELECT name.* FROM search.name
     WHERE $2::bigint IS NULL AND length($1) >= 3 AND key >= $1 AND key < $1 || chr(1114111)
@@ -116,7 +112,7 @@ WITH ranged AS MATERIALIZED (
 ), best AS (
     SELECT kind, id, min(city_id) AS city_id, max(preference) AS preference, min(key) AS key
     FROM fitting
-    -- A hospital that is booked as such is not offered as a place as well.
+    -- A hospital that can be booked itself is not suggested as a clinic as well.
     WHERE kind = 'provider' OR NOT has_provider
     GROUP BY kind, id
     ORDER BY max(preference) DESC, min(key), kind, id

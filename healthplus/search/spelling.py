@@ -1,8 +1,8 @@
-"""Did you mean: what somebody who misspelt a word is likely to have meant.
+"""Suggest corrections of a misspelt keyword.
 
-A word is right when words.toml has it, or when the directory has it and says no word like it far more often: the
+A word is right when words.toml has it, or when the directory has it and has no similar word far more often: the
 directory's own texts have misspellings too. Of the words that might have been meant, the one with most points wins;
-`points` says how they are given.
+`points` says how they are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from healthplus.database import Database, load
-from healthplus.search.keyword import Part, read
+from healthplus.search.keyword import Part, split_keyword
 from healthplus.search.vocabulary import VOCABULARY
 
 _queries = load(Path(__file__).with_name("queries.sql"))
@@ -27,16 +27,16 @@ _WORDS_MAX = 5  # that are corrected in one keyword
 _LENGTHS = range(3, 26)  # of a word that is looked at
 _EDITED_LENGTH_MAX = 14  # longer words share trigrams enough with their misspellings
 
-# A word of the directory is doubted only when it is long, and another is this many times as frequent and this near.
+# A word of the directory is doubted only when it is long, and a word this near is this many times as frequent.
 _DOUBTED_LENGTH_MIN = 6
 _DOUBTED_RATIO = 8
 _DOUBTED_COST_MAX = 1.1
-_HERE_FACTOR = 30  # what a mention in the city searched in is worth, in mentions anywhere
-# What our own list is worth, in mentions anywhere: without a city, and in one, where other cities are no more likely.
+_HERE_FACTOR = 30  # how many mentions elsewhere one in the city searched in is worth
+# How many mentions a word in words.toml is worth: without a city, and in one (where other cities' names gain nothing).
 _CURATED_WEIGHT, _CURATED_WEIGHT_HERE = 200, 1200
 _COST_POINTS = 5.0
 _RIVALS_MAX = 8
-_SECOND_POINTS = 4.0  # how far behind the best a second thought may be
+_SECOND_POINTS = 4.0  # how far behind the best another suggestion may be
 _COST_A_LETTER_MAX = 0.3
 
 _VOWELS = frozenset("aeiouy")
@@ -59,14 +59,14 @@ class _Correction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Near:
+class _Candidate:
     word: str
     frequency: int
     frequency_here: int
     curated: bool
 
     def weight(self, in_city: bool) -> float:
-        """Give how likely somebody is to mean it, whatever they wrote: mentions, as it were."""
+        """Return how likely the word is, whatever was typed, as a number of mentions."""
         if not in_city:
             return self.frequency + _CURATED_WEIGHT * self.curated
         curated = _CURATED_WEIGHT if self.word in VOCABULARY.city_words else _CURATED_WEIGHT_HERE
@@ -74,10 +74,10 @@ class _Near:
 
 
 async def did_you_mean(database: Database, keyword: str, city_id: int | None) -> list[str]:
-    """Give the corrected keyword, and up to two second thoughts; none when nothing seems wrong."""
-    reading = await read(database, keyword, city_id)
-    words = [word for part in reading.parts for word in part.words]
-    doubtful = _doubtful(reading.parts)[:_WORDS_MAX]
+    """Return up to three corrections of the keyword, the likeliest first; none when nothing seems wrong."""
+    parts = (await split_keyword(database, keyword, city_id)).parts
+    words = [word for part in parts for word in part.words]
+    doubtful = _doubtful(parts)[:_WORDS_MAX]
     if not doubtful:
         return []
     near = await _near_words(database, words, doubtful, city_id)
@@ -96,17 +96,19 @@ def _doubtful(parts: Iterable[Part]) -> list[str]:
 
 async def _near_words(
     database: Database, words: Sequence[str], doubtful: Sequence[str], city_id: int | None
-) -> dict[str, dict[str, _Near]]:
+) -> dict[str, dict[str, _Candidate]]:
     pairs = [(word, edit) for word in doubtful for edit in _edits(word)]
-    # The halves of a word that lacks a space, and words that have one too many.
+    # The halves of a word where a space may be missing, and pairs of words with a space too many.
     pairs += [(word, half) for word in doubtful for halves in _halves(word) for half in halves]
     pairs += [(word, joined) for joined, both in _joined(words).items() for word in both if word in doubtful]
     rows = await database.fetch(
-        _queries.near_words, doubtful, [asked for asked, _ in pairs], [edit for _, edit in pairs], city_id
+        _queries.near_words, doubtful, [typed for typed, _ in pairs], [edit for _, edit in pairs], city_id
     )
-    near: dict[str, dict[str, _Near]] = defaultdict(dict)
+    near: dict[str, dict[str, _Candidate]] = defaultdict(dict)
     for row in rows:
-        near[row["asked"]][row["word"]] = _Near(row["word"], row["frequency"], row["frequency_here"], row["curated"])
+        near[row["typed"]][row["word"]] = _Candidate(
+            row["word"], row["frequency"], row["frequency_here"], row["curated"]
+        )
     return near
 
 
@@ -133,49 +135,49 @@ def _joined(words: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {first + second: (first, second) for first, second in itertools.pairwise(words)}
 
 
-def _corrections(asked: str, near: dict[str, _Near], words: Sequence[str], in_city: bool) -> list[_Correction]:
-    """Give what may be meant instead of a word, the best first; nothing when the word is right."""
-    own = near.get(asked)
+def _corrections(typed: str, near: dict[str, _Candidate], words: Sequence[str], in_city: bool) -> list[_Correction]:
+    """Return what may be meant instead of a word, the best first; nothing when the word is right."""
+    own = near.get(typed)
     weights = {word: found.weight(in_city) for word, found in near.items()}
     if own is None:
-        choices = [*_respelt(asked, weights), *_apart(asked, weights), *_together(asked, words, weights)]
+        choices = [*_respelt(typed, weights), *_split(typed, weights), *_joined_with_neighbour(typed, words, weights)]
     elif own.frequency_here or not in_city:
         choices = [
-            _Correction(points(edit_cost(asked, word), weight), asked, word)
+            _Correction(points(edit_cost(typed, word), weight), typed, word)
             for word, weight in weights.items()
-            if len(asked) >= _DOUBTED_LENGTH_MIN and _is_doubted(asked, word, weights)
+            if len(typed) >= _DOUBTED_LENGTH_MIN and _is_doubted(typed, word, weights)
         ]
     else:
-        # A word, but none of this city.
+        # The directory has the word, but not in this city.
         choices = [
-            _Correction(points(cost, weights[word]), asked, word)
+            _Correction(points(cost, weights[word]), typed, word)
             for word, found in near.items()
-            if (found.curated or found.frequency_here) and (cost := edit_cost(asked, word)) <= _DOUBTED_COST_MAX
+            if (found.curated or found.frequency_here) and (cost := edit_cost(typed, word)) <= _DOUBTED_COST_MAX
         ]
     choices.sort(key=lambda choice: (-choice.points, choice.new))
-    # What is itself a misspelling of another choice is none.
+    # A choice may itself be a misspelling of another.
     rivals = choices[:_RIVALS_MAX]
     right = [choice for choice in rivals if not any(_is_doubted(choice.new, other.new, weights) for other in rivals)]
     return right[:SUGGESTIONS_MAX]
 
 
-def _respelt(asked: str, weights: dict[str, float]) -> Iterable[_Correction]:
+def _respelt(typed: str, weights: dict[str, float]) -> Iterable[_Correction]:
     for word, weight in weights.items():
-        if (cost := edit_cost(asked, word)) <= _COST_A_LETTER_MAX * len(asked):
-            yield _Correction(points(cost, weight), asked, word)
+        if (cost := edit_cost(typed, word)) <= _COST_A_LETTER_MAX * len(typed):
+            yield _Correction(points(cost, weight), typed, word)
 
 
-def _apart(asked: str, weights: dict[str, float]) -> Iterable[_Correction]:
-    for first, second in _halves(asked):
+def _split(typed: str, weights: dict[str, float]) -> Iterable[_Correction]:
+    for first, second in _halves(typed):
         if f"{first} {second}" in VOCABULARY.phrases:
-            yield _Correction(points(0.2, _CURATED_WEIGHT), asked, f"{first} {second}")
+            yield _Correction(points(0.2, _CURATED_WEIGHT), typed, f"{first} {second}")
         elif first in weights and second in weights:
-            yield _Correction(points(0.8, min(weights[first], weights[second])), asked, f"{first} {second}")
+            yield _Correction(points(0.8, min(weights[first], weights[second])), typed, f"{first} {second}")
 
 
-def _together(asked: str, words: Sequence[str], weights: dict[str, float]) -> Iterable[_Correction]:
+def _joined_with_neighbour(typed: str, words: Sequence[str], weights: dict[str, float]) -> Iterable[_Correction]:
     for joined, both in _joined(words).items():
-        if asked in both and joined in weights:
+        if typed in both and joined in weights:
             yield _Correction(points(0.5, weights[joined]), " ".join(both), joined)
 
 
@@ -186,12 +188,12 @@ def _is_doubted(word: str, rival: str, weights: dict[str, float]) -> bool:
 
 
 def points(cost: float, weight: float) -> float:
-    """Give what a word is worth as a correction: an error of cost 1 outweighs being said 150 times as often."""
+    """Return what a word is worth as a correction: an error of cost 1 outweighs 150 times as many mentions."""
     return log(1 + weight) - _COST_POINTS * cost
 
 
 def edit_cost(wrong: str, right: str) -> float:
-    """Give how unlikely it is that somebody writes `wrong` for `right`: 1 for a letter that has nothing to do with it.
+    """Return how unlikely it is to write `wrong` for `right`: 1 for each letter that is unlike the right one.
 
     Letters are left out, added, changed for one another or transposed (the optimal string alignment distance); see
     `_gap_cost` and `_change_cost` for what is cheaper. Few people err in the first letter.
@@ -215,7 +217,7 @@ def edit_cost(wrong: str, right: str) -> float:
 
 
 def _gap_cost(word: str, at: int) -> float:
-    """Give the cost of a letter that only one of two words has."""
+    """Return the cost of a letter that only one of two words has."""
     letter = word[at]
     if at and letter == word[at - 1]:
         return 0.3
@@ -237,14 +239,14 @@ def _corrected(keyword: str, corrections: list[list[_Correction]]) -> list[str]:
     if not corrections:
         return []
     best = [found[0] for found in corrections]
-    thoughts = [(0.0, best)]
+    choices = [(0.0, best)]
     for at, found in enumerate(corrections):
         for second in found[1:]:
             behind = found[0].points - second.points
             if behind <= _SECOND_POINTS:
-                thoughts.append((behind, [*best[:at], second, *best[at + 1 :]]))
-    thoughts.sort(key=lambda thought: thought[0])
-    return [_replaced(keyword, chosen) for _, chosen in thoughts[:SUGGESTIONS_MAX]]
+                choices.append((behind, [*best[:at], second, *best[at + 1 :]]))
+    choices.sort(key=lambda choice: choice[0])
+    return [_replaced(keyword, chosen) for _, chosen in choices[:SUGGESTIONS_MAX]]
 
 
 def _replaced(keyword: str, corrections: Iterable[_Correction]) -> str:

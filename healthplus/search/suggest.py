@@ -1,4 +1,4 @@
-"""What somebody who has typed the beginning of a keyword may want: specialities, symptoms, cities, and names."""
+"""Complete the beginning of a keyword to specialities, symptoms, cities, and names."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from healthplus.search.vocabulary import VOCABULARY, WORD_LENGTH_MAX, WORDS_MAX,
 _queries = load(Path(__file__).with_name("queries.sql"))
 
 LIMIT_MAX = 10
-_PHRASES_MAX = 40  # of words.toml that are looked at
+_PHRASES_MAX = 40  # how many of words.toml are looked at
 _SYMPTOMS_MAX = 5
 
 
 class Suggestion(Struct, omit_defaults=True):
-    """`text` to show, and by `kind` (speciality, symptom, city, clinic, provider) what it leads to.
+    """A completion: the `text` to show and, by `kind` (speciality, symptom, city, clinic, provider), what it leads to.
 
-    A symptom is a keyword to search for. `matched` is what else a city or speciality is called, if that was typed.
+    A symptom is a keyword to search for. `matched` is the other name of a city or speciality, if that was typed.
     `city` and `speciality` are slugs; a provider or clinic has the city it is in, and `details` tell it from namesakes.
     """
 
@@ -35,7 +35,7 @@ class Suggestion(Struct, omit_defaults=True):
     details: list[str] = []
 
 
-# Every phrase that means a speciality or a city, by each of its words first: `pain` completes to `back pain`.
+# Every phrase that means a speciality or a city, with each of its words put first: `pain` completes to `back pain`.
 _STARTS = sorted(
     (" ".join(words[at:] + words[:at]), at, phrase)
     for phrase, meaning in VOCABULARY.phrases.items()
@@ -46,17 +46,10 @@ _STARTS = sorted(
 )
 
 
-async def city_named(database: Database, slug: str) -> int | None:
-    """Give the city of a slug, or None."""
-    city_id: int | None = await database.fetch_value(_queries.city_named, sendable(slug))
-    return city_id
-
-
 async def suggest(database: Database, typed: str, city_id: int | None, limit: int) -> list[Suggestion]:
-    """Complete any text; names of providers and clinics only those of a city, if one is given.
+    """Return at most `limit` completions of any text; with `city_id`, providers and clinics of that city only.
 
-    Half of the places are kept for names, the preferred ones first, and half for the rest; what one half does not need
-    is the other's.
+    Half of them are names, the preferred ones first, and half the rest; what one half does not fill, the other may.
     """
     words = await database.fetch_value(_queries.name_words, sendable(typed))
     start = " ".join(word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX])
@@ -77,15 +70,15 @@ async def suggest(database: Database, typed: str, city_id: int | None, limit: in
 def _phrases(start: str) -> list[str]:
     first = bisect_left(_STARTS, (start,))
     found = [entry for entry in _STARTS[first : first + _PHRASES_MAX] if entry[0].startswith(start)]
-    # Those that begin so, the shorter first.
+    # Phrases that start with what was typed, the shorter first, then those with another word that does.
     return list(dict.fromkeys(phrase for _, _, phrase in sorted(found, key=lambda e: (e[1] > 0, len(e[0]), e[0]))))
 
 
 def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
     known = {(row["kind"], row["slug"]): row["name"] for row in rows}
-    # What is called so comes first, then what is also called so, then symptoms.
+    # By their own names first, then by other names, then symptoms.
     matched: dict[tuple[str, str], str | None] = {
-        (row["kind"], row["slug"]): None for row in rows if row["called_so"] is not None
+        (row["kind"], row["slug"]): None for row in rows if row["from_first_word"] is not None
     }
     symptoms = []
     for phrase in phrases:

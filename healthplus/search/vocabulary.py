@@ -1,4 +1,4 @@
-"""What the phrases of words.toml mean, and how a text is prepared for being compared with them."""
+"""Load the phrases of words.toml and what they mean, and prepare texts to be compared with them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _queries = load(Path(__file__).with_name("queries.sql"))
 
 WORDS_MAX = 12
 WORD_LENGTH_MAX = 50
-_LENGTH_MAX = 1000  # of a text, before it is taken apart
+_LENGTH_MAX = 1000  # of a text, before it is split into words
 
 
 @dataclass
 class Meaning:
-    """What a phrase may mean, all of it at once: `pregnancy` is no type of provider, but `pathology lab` is both."""
+    """What a phrase may mean, of each kind at once: `pathology lab` is a speciality and a type of provider."""
 
-    cities: set[str] = field(default_factory=set)  # slugs, as are specialities; those that the database knows count
+    cities: set[str] = field(default_factory=set)  # slugs, as are specialities; those that the database has count
     specialities: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
@@ -31,7 +31,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The content of words.toml by phrase. Its words are normal already, as search.words would make them."""
+    """The content of words.toml by phrase. Its words are written as the SQL function search.words writes them."""
 
     dropped: frozenset[str]
     phrases: Mapping[str, Meaning]
@@ -68,13 +68,13 @@ VOCABULARY = _load(Path(__file__).with_name("words.toml"))
 
 
 def sendable(text: str) -> str:
-    """Make any text at all one that the database takes, and written in one way."""
+    """Return any text at all as one that the database accepts, with each letter written in one way."""
     # A letter with its sign may be one character or two, and Latin letters may be of full width.
     return unicodedata.normalize("NFKC", text[:_LENGTH_MAX].encode("utf-8", "ignore").decode().replace("\0", " "))
 
 
 async def normal_words(database: Database, text: str) -> list[str]:
-    """Give the first words of any text at all, as they are compared."""
+    """Return the first words of any text at all, as they are compared."""
     if not text or text.isspace():
         return []
     words = await database.fetch_value(_queries.words, sendable(text))
@@ -82,7 +82,7 @@ async def normal_words(database: Database, text: str) -> list[str]:
 
 
 def runs(words: list[str]) -> Iterable[tuple[int, int, str]]:
-    """Give every run of words that may be a phrase, by where it starts and ends, longest first from each start."""
+    """Yield all words in a row that may be a phrase, with their start and end, longest first from each start."""
     for start in range(len(words)):
         for end in range(min(len(words), start + VOCABULARY.phrase_words_max), start, -1):
             yield start, end, " ".join(words[start:end])

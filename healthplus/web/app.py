@@ -25,7 +25,7 @@ from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
-from healthplus.search.word_counts import WordLearning
+from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.api.keys import add_quota_headers
@@ -112,7 +112,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             notices.run,
             codes.run,
             clock.run,
-            WordLearning(database).run,
+            WordCounter(database).run,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from healthplus.search import browse
-from healthplus.search.browse import Recounted
+from healthplus.search.browse import CachedCount
 
 
 class Counter:
@@ -30,7 +30,7 @@ async def test_a_count_is_shared_and_never_too_old(monkeypatch: pytest.MonkeyPat
     now = 1000.0
     monkeypatch.setattr(browse, "time", SimpleNamespace(monotonic=lambda: now))
     counter = Counter()
-    counted = Recounted(counter.count, seconds_max=10)
+    counted = CachedCount(counter.count, seconds_max=10)
     assert await asyncio.gather(*(counted.get() for _ in range(5))) == [1] * 5
     now += 4
     assert await counted.get() == 1
@@ -53,7 +53,7 @@ async def test_a_failed_count_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
     now = 1000.0
     monkeypatch.setattr(browse, "time", SimpleNamespace(monotonic=lambda: now))
     counter = Counter()
-    counted = Recounted(counter.count, seconds_max=10)
+    counted = CachedCount(counter.count, seconds_max=10)
     counter.broken = True
     with pytest.raises(OSError):  # noqa: PT011 - it has no message
         await counted.get()
@@ -71,7 +71,7 @@ async def test_a_failed_count_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
 async def test_who_goes_away_does_not_stop_the_count_for_others() -> None:
     counter = Counter()
     counter.may_end.clear()
-    counted = Recounted(counter.count)
+    counted = CachedCount(counter.count)
     gone, stays = (asyncio.create_task(counted.get()) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthplus.database import Database
-from healthplus.search.find import Asked, Available, Order, find
+from healthplus.search.find import Available, Order, SearchRequest, find
 from healthplus_bench.search import fill
 
 PROVIDERS = 3000
@@ -38,7 +38,7 @@ async def test_a_search_reads_little(db: Database) -> None:
     for reads_max, wishes in READS_MAX:
         async with db.transaction() as tx:
             before = await tx.fetch_row(_READ)
-            rows = await find(tx, Asked(**wishes), 0, 20)  # type: ignore[arg-type]  # a transaction, to count its reads
+            rows = await find(tx, SearchRequest(**wishes), 0, 20)  # type: ignore[arg-type]  # a transaction, to count its reads
             after = await tx.fetch_row(_READ)
         assert before is not None
         assert after is not None

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from healthplus.database import Database
-from healthplus.search.keyword import understand
+from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import VOCABULARY
-from healthplus.search.word_counts import learn_words
+from healthplus.search.word_counts import count_words
 from tests.search.world import find, make_directory
 
 SKIN = ["Meera Joshi", "Rohan Patil"]
@@ -73,28 +73,28 @@ MEANT = [
 
 async def test_what_is_typed_is_understood(db: Database) -> None:
     cities = await make_directory(db)
-    await learn_words(db)
+    await count_words(db)
     slugs = {city_id: slug for slug, city_id in cities.items()}
     for city, keyword, providers, named in MEANT:
         shown = keyword[:40]
         assert (shown, await find(db, keyword, cities.get(city))) == (shown, providers)
-        understood = await understand(db, keyword, cities.get(city))
-        assert (shown, slugs.get(understood.city_id or 0)) == (shown, named)
-        assert len(understood.words) <= 12
+        parsed = await parse_keyword(db, keyword, cities.get(city))
+        assert (shown, slugs.get(parsed.city_id or 0)) == (shown, named)
+        assert len(parsed.words) <= 12
 
     # What is new in the directory is understood at once.
     await db.execute("INSERT INTO directory.city (slug, name) VALUES ('nova', 'Navi Mumbai'), ('thane', 'Thana')")
     city_id = await db.fetch_value("SELECT city_id FROM directory.city WHERE slug = 'thane'")
-    assert (await understand(db, "skin thana", None)).city_id == city_id
+    assert (await parse_keyword(db, "skin thana", None)).city_id == city_id
     await db.execute("UPDATE directory.city SET name = 'Thane' WHERE slug = 'thane'")
-    assert (await understand(db, "skin thane", None)).city_id == city_id
-    assert (await understand(db, "skin thana", None)).city_id is None
-    assert (await understand(db, "skin navi mumbai", None)).city_id == city_id - 1
+    assert (await parse_keyword(db, "skin thane", None)).city_id == city_id
+    assert (await parse_keyword(db, "skin thana", None)).city_id is None
+    assert (await parse_keyword(db, "skin navi mumbai", None)).city_id == city_id - 1
     await db.execute("INSERT INTO directory.speciality (slug, name) VALUES ('sports-medicine', 'Sports Medicine')")
     new = await db.fetch_value("SELECT max(speciality_id) FROM directory.speciality")
-    assert f"'speciality:{new}'" in (await understand(db, "sports medicine", None)).terms
+    assert f"'speciality:{new}'" in (await parse_keyword(db, "sports medicine", None)).terms
     await db.execute("DELETE FROM directory.speciality WHERE slug = 'sports-medicine'")
-    assert f"'speciality:{new}'" not in (await understand(db, "sports medicine", None)).terms
+    assert f"'speciality:{new}'" not in (await parse_keyword(db, "sports medicine", None)).terms
 
 
 async def test_the_vocabulary_is_normal(db: Database) -> None:
@@ -117,9 +117,9 @@ def test_any_text_gives_valid_queries(dsn: str) -> None:
         runner.run(make_directory(db))
 
         async def check(keyword: str) -> None:
-            understood = await understand(db, keyword, None)
-            texts = (understood.terms, understood.name_terms)
-            assert understood.terms or not understood.name_terms
+            parsed = await parse_keyword(db, keyword, None)
+            texts = (parsed.terms, parsed.name_terms)
+            assert parsed.terms or not parsed.name_terms
             for text in texts:
                 await db.fetch_value("SELECT $1::tsquery", text)
 

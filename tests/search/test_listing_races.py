@@ -28,7 +28,7 @@ async def two_changes_at_once(db: Database) -> set[str]:
 
 @pytest.mark.breaks_invariants
 async def test_without_the_lock_one_change_writes_over_the_other(db: Database) -> None:
-    source = await db.fetch_value("SELECT pg_get_functiondef('search.refresh'::regproc)")
+    source = await db.fetch_value("SELECT pg_get_functiondef('search.refresh_listings'::regproc)")
     assert LOCK in source
     await db.execute(source.replace(LOCK, ""))
     assert "listings_match" in await two_changes_at_once(db)

@@ -9,12 +9,12 @@ import pytest
 
 import healthplus_bench
 from healthplus.database import Database
-from healthplus.directory.import_csv import import_csv
+from healthplus.imports.import_csv import import_csv
 from healthplus.ops.demo_data import Scale, create_demo_data
-from healthplus.search.keyword import understand
+from healthplus.search.keyword import parse_keyword
 from healthplus.search.spelling import did_you_mean, edit_cost
 from healthplus.search.vocabulary import VOCABULARY
-from healthplus.search.word_counts import WordLearning, learn_words
+from healthplus.search.word_counts import WordCounter, count_words
 from tests.search.world import add_provider, make_directory
 
 MISSPELLINGS = tomllib.loads((Path(healthplus_bench.__file__).parent / "misspellings.toml").read_text("utf-8"))[
@@ -52,8 +52,8 @@ async def test_the_directory_misspells_too(db: Database) -> None:
         facts = ("doctor", "dermatology", f"House {number}", "Hadapsar" if number > 1 else "Hadpsar", "411028", "pune")
         await add_provider(db, f"Number{number}", *facts)
     await add_provider(db, "Bandara Trust", "hospital", "cardiology", "Bandara Trust", "Fort", "520001", "krishna")
-    assert await did_you_mean(db, "hadpsar", cities["pune"]) == []  # nothing has been learnt
-    await learn_words(db)
+    assert await did_you_mean(db, "hadpsar", cities["pune"]) == []  # nothing has been counted
+    await count_words(db)
     assert await did_you_mean(db, "hadpsar", cities["pune"]) == ["hadapsar"]
     assert await did_you_mean(db, "hadpsar", None) == ["hadapsar"]
     assert await did_you_mean(db, "skin hadapsar", cities["pune"]) == []
@@ -85,7 +85,7 @@ async def test_the_directory_misspells_too(db: Database) -> None:
     # What has left the directory is no word any more, and what is curated stays one when others count.
     await db.execute("DELETE FROM directory.provider")
     await db.execute("DELETE FROM directory.clinic")
-    await db.execute("SELECT search.learn_words()")
+    await db.execute("SELECT search.count_words()")
     assert await did_you_mean(db, "hadpsar", None) == []
     assert await did_you_mean(db, "dermatolgist", None) == ["dermatologist"]
     assert await db.fetch_value("SELECT bool_and(curated AND city_id = 0) FROM search.word")
@@ -95,12 +95,12 @@ async def test_words_are_counted_when_it_is_due(db: Database) -> None:
     await make_directory(db)
 
     async def look() -> datetime:
-        task = asyncio.create_task(WordLearning(db).run())
-        while not await db.fetch_value("SELECT EXISTS (SELECT FROM search.words_learnt)"):
+        task = asyncio.create_task(WordCounter(db).run())
+        while not await db.fetch_value("SELECT EXISTS (SELECT FROM search.words_counted)"):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)
         task.cancel()
-        at: datetime = await db.fetch_value("SELECT at FROM search.words_learnt")
+        at: datetime = await db.fetch_value("SELECT at FROM search.words_counted")
         return at
 
     first = await look()
@@ -133,7 +133,7 @@ def test_what_an_error_costs() -> None:
 @pytest.mark.skipif(not REAL.exists(), reason="the hospital directory is not here")
 async def test_the_real_directory(db: Database) -> None:
     await import_csv(db, REAL)
-    await learn_words(db)
+    await count_words(db)
     cities = await city_ids(db)
     for keyword, city, right in (
         ("hadpsar", "pune", "hadapsar"),
@@ -144,7 +144,7 @@ async def test_the_real_directory(db: Database) -> None:
     ):
         assert (await did_you_mean(db, keyword, cities[city]))[:1] == [right]
         assert await did_you_mean(db, right, cities[city]) == []
-    assert (await understand(db, "bangalore", None)).city_id == cities["bengaluru-urban"]
+    assert (await parse_keyword(db, "bangalore", None)).city_id == cities["bengaluru-urban"]
 
     # Most hospitals are called as their city spells it.
     rows = await db.fetch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from healthplus.database import Database
-from healthplus.search.keyword import understand
+from healthplus.search.keyword import parse_keyword
 
 CITIES = {
     "pune": "Pune",
@@ -82,15 +82,15 @@ async def make_directory(db: Database) -> dict[str, int]:
 
 async def find(db: Database, keyword: str, city_id: int | None = None) -> list[str]:
     """Give the providers that a keyword finds, those found by name first."""
-    understood = await understand(db, keyword, city_id)
-    if not understood.terms:
+    parsed = await parse_keyword(db, keyword, city_id)
+    if not parsed.terms:
         return ["everybody"]
     rows = await db.fetch(
         f"""SELECT provider FROM ({_LISTINGS}) AS listing
         WHERE terms @@ $1::tsquery AND ($3::bigint IS NULL OR city_id = $3)
         ORDER BY terms @@ $2::tsquery DESC, provider""",
-        understood.terms,
-        understood.name_terms or understood.terms,
+        parsed.terms,
+        parsed.name_terms or parsed.terms,
         city_id,
     )
     return [row["provider"].removeprefix("Dr ") for row in rows]

@@ -12,7 +12,7 @@ import pytest
 
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database
-from healthplus.search.word_counts import learn_words
+from healthplus.search.word_counts import count_words
 from tests.web.problem import problem
 
 pytestmark = pytest.mark.breaks_invariants  # ratings that nobody gave
@@ -61,7 +61,7 @@ SELECT 3, 4, weekday, '00:00', '24:00', 30 FROM generate_series(1, 7) AS weekday
 async def search(http: httpx.AsyncClient, db: Database) -> Search:
     """SearchDoctors with a good key and these parameters."""
     await db.execute(DIRECTORY)
-    await learn_words(db)  # the app does so when it starts, perhaps before and perhaps after this
+    await count_words(db)  # the app does so when it starts, perhaps before and perhaps after this
     _, key = await add_key(db, "tests", ["search"], 10_000, 10_000)
 
     async def search(**params: Any) -> httpx.Response:

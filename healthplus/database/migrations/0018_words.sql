@@ -10,6 +10,7 @@ ALTER TABLE payments.ledger RENAME COLUMN amount_paise TO amount_minor;
 ALTER TABLE directory.provider_clinic RENAME COLUMN fee_paise TO fee_minor;
 ALTER TABLE directory.provider_lab_test RENAME COLUMN price_paise TO price_minor;
 ALTER TABLE search.listing RENAME COLUMN fee_paise TO fee_minor;
+ALTER TABLE search.words_learnt RENAME TO words_counted;
 
 -- Money for bookings is a layer of its own: the booking verbs write it, and payments, above them, talks to the gateway.
 CREATE SCHEMA ledger;

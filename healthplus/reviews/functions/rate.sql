@@ -1,7 +1,6 @@
--- Keeps what a patient says of a provider after a visit, instead of what they said before: 'rated', with the provider's
--- totals; or 'not_fulfilled', with the visit's state; or 'not_found'. It takes no lock that a booking verb waits for: 'fulfilled' is
--- a visit's last state, so that to read it is enough. The patient's own row is locked before the provider's, in which the
--- change is added to what stands there by then.
+-- Store a patient's rating of a provider in place of an earlier one. Returns 'rated' with the provider's totals, 'not_fulfilled'
+-- with the booking's state, or 'not_found'. It takes no lock that a booking verb waits for: 'fulfilled' is a booking's last state,
+-- so reading it is enough. The patient's row is locked before the provider's, to which only the difference is added.
 CREATE FUNCTION reviews.rate(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_stars smallint,
     OUT code text, OUT state text, OUT rating_total integer, OUT rating_count integer

@@ -1,6 +1,6 @@
--- Every stretch of a shift that overlaps [p_from, p_to): a shift's ends are turned from the city's wall clock into
--- instants first, and slots are stepped from there in UTC, so that a day with a changed clock has the right slots.
--- p_clinic_id NULL: at any clinic. A slot of it can start after `starts_after` and before `starts_before`.
+-- Return each occurrence of a shift that overlaps [p_from, p_to), at one clinic or (NULL) at any. Its slots can be booked if they
+-- start after `starts_after` and before `starts_before`. A shift's ends are turned from the city's wall clock into instants
+-- first, and slots are stepped from there in UTC, so that a day with a changed clock has the right slots.
 CREATE FUNCTION schedule.openings(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
 ) RETURNS TABLE (
@@ -8,7 +8,7 @@ CREATE FUNCTION schedule.openings(
     starts_after timestamptz, starts_before timestamptz
 ) LANGUAGE sql STABLE AS $$
     SELECT shift.shift_id, shift.clinic_id, opening.during, make_interval(mins => shift.slot_minutes),
-        shift.seats::integer, shift.slots_max::integer, place.starts_after, place.starts_before
+        shift.seats::integer, shift.slots_max::integer, at_clinic.starts_after, at_clinic.starts_before
     FROM (
         SELECT clinic_id, time_zone,
             p_now + make_interval(mins => lead_minutes) AS starts_after,
@@ -20,19 +20,19 @@ CREATE FUNCTION schedule.openings(
         JOIN directory.clinic USING (clinic_id)
         JOIN directory.city USING (city_id)
         WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
-        OFFSET 0  -- worked out once a clinic, before the shifts are looked at
-    ) AS place
-    JOIN schedule.shift ON shift.provider_id = p_provider_id AND shift.clinic_id = place.clinic_id
+        OFFSET 0  -- computed once for each clinic, before its shifts are read
+    ) AS at_clinic
+    JOIN schedule.shift ON shift.provider_id = p_provider_id AND shift.clinic_id = at_clinic.clinic_id
     CROSS JOIN LATERAL generate_series(
-        (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7, place.last_day - place.first_day, 7
+        (shift.weekday - extract(isodow FROM at_clinic.first_day)::integer + 7) % 7, at_clinic.last_day - at_clinic.first_day, 7
     ) AS days
     CROSS JOIN LATERAL (
-        SELECT (place.first_day + days + shift.starts) AT TIME ZONE place.time_zone AS opens_at,
-            (place.first_day + days + shift.ends) AT TIME ZONE place.time_zone AS closes_at
+        SELECT (at_clinic.first_day + days + shift.starts) AT TIME ZONE at_clinic.time_zone AS opens_at,
+            (at_clinic.first_day + days + shift.ends) AT TIME ZONE at_clinic.time_zone AS closes_at
     ) AS ends
-    -- a shift that begins in the hour that a spring night skips can begin after it ends: it is then empty
+    -- A shift that begins in the hour that a spring night skips may begin after it ends: it is then empty.
     CROSS JOIN LATERAL (SELECT tstzrange(opens_at, greatest(opens_at, closes_at)) AS during) AS opening
-    WHERE (shift.weekday - extract(isodow FROM place.first_day)::integer + 7) % 7 <= place.last_day - place.first_day
-        AND shift.valid @> (place.first_day + days)
+    WHERE (shift.weekday - extract(isodow FROM at_clinic.first_day)::integer + 7) % 7 <= at_clinic.last_day - at_clinic.first_day
+        AND shift.valid @> (at_clinic.first_day + days)
         AND opening.during && tstzrange(p_from, p_to)
 $$;

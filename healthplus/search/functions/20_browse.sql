@@ -12,7 +12,8 @@ LANGUAGE sql IMMUTABLE AS $$
         THEN jsonb_build_object('latitude', p_latitude, 'longitude', p_longitude) END
 $$;
 
-CREATE FUNCTION search.place(p_clinic directory.clinic, p_city directory.city) RETURNS jsonb LANGUAGE sql STABLE AS $$
+-- Return a clinic with its city, as JSON.
+CREATE FUNCTION search.clinic_document(p_clinic directory.clinic, p_city directory.city) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'id', p_clinic.clinic_id, 'name', p_clinic.name, 'address', p_clinic.address, 'postal_code', p_clinic.postal_code,
         'phone', p_clinic.phone, 'position', search.position(p_clinic.latitude, p_clinic.longitude),
@@ -21,12 +22,12 @@ CREATE FUNCTION search.place(p_clinic directory.clinic, p_city directory.city) R
             'position', search.position(p_city.latitude, p_city.longitude)))
 $$;
 
--- Whether a shift takes place on the first day of its weekday from p_today on: the days' usual times are this week's.
+-- Return whether a shift is valid on the next day of its weekday, p_today included: pages show the hours of these seven days.
 CREATE FUNCTION search.is_this_week(p_shift schedule.shift, p_today date) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_shift.valid @> p_today + (p_shift.weekday - extract(isodow FROM p_today)::integer + 7) % 7
 $$;
 
--- When a clinic is open by its providers' shifts: what overlaps or touches is one stretch. Many doctors keep the same hours.
+-- Return when a clinic is open by its providers' shifts, joining those that overlap or touch. Many doctors keep the same hours.
 CREATE FUNCTION search.clinic_hours(p_clinic_id bigint, p_today date) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(
         jsonb_build_object(
@@ -47,7 +48,7 @@ CREATE FUNCTION search.clinic_hours(p_clinic_id bigint, p_today date) RETURNS js
     CROSS JOIN LATERAL unnest(stretches) AS stretch
 $$;
 
--- Whether anyone works at a clinic at this moment. As schedule.openings has it, but for all of a clinic's providers at once.
+-- Return whether any provider works at a clinic at this moment: as schedule.openings, for all providers of a clinic at once.
 CREATE FUNCTION search.is_open(p_clinic_id bigint, p_time_zone text, p_now timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT
@@ -61,7 +62,7 @@ CREATE FUNCTION search.is_open(p_clinic_id bigint, p_time_zone text, p_now times
                     AND (leave.clinic_id IS NULL OR leave.clinic_id = p_clinic_id)))
 $$;
 
--- A provider's shifts at a clinic, by day.
+-- Return a provider's shifts at a clinic, by day.
 CREATE FUNCTION search.provider_hours(p_provider_id bigint, p_clinic_id bigint, p_today date) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(
@@ -72,8 +73,8 @@ LANGUAGE sql STABLE AS $$
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND search.is_this_week(shift, p_today)
 $$;
 
--- The earliest p_count starts at a clinic that anyone could hold now, as far ahead as can be booked; none before p_from, if given.
--- Looks in growing steps, as booking.first_free does: they are nearly always found in the first.
+-- Return the earliest p_count starts at a clinic that anyone could hold now, not before p_from if that is set. Looks in growing
+-- steps up to the last day that can be booked, as booking.first_free does: the first step nearly always has them.
 CREATE FUNCTION search.next_free(
     p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz, p_from timestamptz DEFAULT NULL
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$

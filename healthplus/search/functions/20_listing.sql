@@ -1,9 +1,9 @@
--- Keeps search.listing what the directory, the schedule and the ratings say, whoever changes them and by whatever means.
+-- Keeps search.listing up to date with the directory, the schedule and the ratings, however those are changed.
 
--- What the rows of these providers should be.
+-- Return what the rows of these providers should be.
 CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.listing LANGUAGE sql STABLE AS $$
     WITH zone AS MATERIALIZED (
-        -- Looked at once a month: a zone whose clocks change has another offset for months.
+        -- One look a month is enough: a zone whose clocks change has another offset for months.
         SELECT time_zone, min(utc_offset_minutes)::smallint AS utc_offset_minutes,
             min(utc_offset_minutes) = max(utc_offset_minutes) AS is_constant
         FROM (SELECT DISTINCT time_zone FROM directory.city) AS known
@@ -16,10 +16,10 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
     SELECT provider.provider_id, clinic.clinic_id, clinic.city_id, provider.type,
         array_to_tsvector(array(
             SELECT DISTINCT term FROM unnest(
-                named.words || search.words(concat_ws(' ', clinic.address, city.name, said.specialities, offered.tests))
+                named.words || search.words(concat_ws(' ', clinic.address, city.name, special.names, offered.tests))
                 || array(SELECT 'n:' || word FROM unnest(named.words) AS word)
                 || array['type:' || provider.type, 'city:' || clinic.city_id, 'clinic:' || clinic.clinic_id]
-                || said.terms || ('pin:' || clinic.postal_code)
+                || special.terms || ('pin:' || clinic.postal_code)
             ) AS term WHERE term IS NOT NULL)),
         public.ll_to_earth(clinic.latitude, clinic.longitude),
         directory.rating_score(provider.rating_total, provider.rating_count),
@@ -39,10 +39,10 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
     JOIN zone USING (time_zone)
     CROSS JOIN LATERAL (SELECT search.words(provider.name || ' ' || clinic.name) AS words) AS named
     CROSS JOIN LATERAL (
-        SELECT string_agg(name, ' ') AS specialities, coalesce(array_agg('speciality:' || speciality_id), '{}') AS terms
+        SELECT string_agg(name, ' ') AS names, coalesce(array_agg('speciality:' || speciality_id), '{}') AS terms
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
         WHERE provider_speciality.provider_id = provider.provider_id
-    ) AS said
+    ) AS special
     CROSS JOIN LATERAL (
         SELECT string_agg(name, ' ') AS tests
         FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
@@ -70,11 +70,11 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
     WHERE provider.provider_id = ANY(p_provider_ids)
 $$;
 
--- Writes what differs, in the order of the key, so that two who refresh the same rows do not wait for each other in a ring.
--- Whether a row is scarce is left alone: who says so may not have committed yet.
-CREATE FUNCTION search.refresh(p_provider_ids bigint[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Bring the rows of these providers up to date, in order of the key, so that two transactions that do so cannot deadlock.
+-- `scarce` of a stored row stays: what changes that may not have committed yet.
+CREATE FUNCTION search.refresh_listings(p_provider_ids bigint[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Of two changes of one provider, the later must see the earlier, or it would write back what it read before.
+    -- Of two changes of one provider, the later must see the earlier, or it would overwrite it with old values.
     PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) ORDER BY provider_id FOR NO KEY UPDATE;
     DELETE FROM search.listing
     WHERE provider_id = ANY(p_provider_ids) AND NOT EXISTS (
@@ -92,9 +92,9 @@ BEGIN
     WHERE (old.*) IS DISTINCT FROM (excluded.*);
 END $$;
 
--- After each statement that changes what listings are made of. Its argument names the column by which the changed rows lead to
--- providers. Search must follow at once, and no one who changes the directory can forget to tell it.
-CREATE OR REPLACE FUNCTION search.follow() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
+-- Refresh listings after each statement that changes what they are made of. The argument names the column of the changed rows
+-- that leads to providers. Triggers miss no change, and let the directory know nothing of search.
+CREATE OR REPLACE FUNCTION search.listing_source_changed() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     ids bigint[];
 BEGIN
@@ -111,12 +111,13 @@ BEGIN
     ELSE
         ids := array(SELECT DISTINCT provider_id FROM directory.provider_lab_test JOIN changed USING (lab_test_id));
     END IF;
-    PERFORM search.refresh(ids) WHERE ids <> '{}';
+    PERFORM search.refresh_listings(ids) WHERE ids <> '{}';
     RETURN NULL;
 END $$;
 
--- Booking verbs reach this on the rare occasions when a day's last slot is taken or freed, with one row at a time.
-CREATE OR REPLACE FUNCTION search.follow_scarce_day() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
+-- Note in a listing whether it has scarce days. Booking verbs cause this one row at a time, and seldom: when a day's last slot is
+-- taken or freed.
+CREATE OR REPLACE FUNCTION search.scarce_day_changed() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     changed booking.scarce_day := coalesce(NEW, OLD);
     is_scarce boolean := EXISTS (
@@ -128,7 +129,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER search_follows AFTER INSERT OR DELETE ON booking.scarce_day
-FOR EACH ROW EXECUTE FUNCTION search.follow_scarce_day();
+FOR EACH ROW EXECUTE FUNCTION search.scarce_day_changed();
 
 DO $$
 DECLARE
@@ -149,14 +150,14 @@ BEGIN
         FOR event IN SELECT * FROM regexp_split_to_table(source.events, ' ') AS name LOOP
             EXECUTE format(
                 'CREATE OR REPLACE TRIGGER search_follows_%s AFTER %s ON %s REFERENCING %s TABLE AS changed '
-                'FOR EACH STATEMENT EXECUTE FUNCTION search.follow(%L)',
+                'FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed(%L)',
                 lower(event.name), event.name, source.source_table,
                 CASE event.name WHEN 'DELETE' THEN 'OLD' ELSE 'NEW' END, source.key_column);
         END LOOP;
     END LOOP;
 END $$;
 
--- A database from before there were scarce days has none noted for what is booked there.
+-- A database older than booking.scarce_day has bookings, but no row in it.
 SELECT count(booking.refresh_scarce_days(provider_id, public.app_now(), p_everything => true)::text)
 FROM booking.book
 WHERE NOT EXISTS (SELECT FROM booking.scarce_day)
@@ -166,4 +167,4 @@ WHERE NOT EXISTS (SELECT FROM booking.scarce_day)
         OR EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = book.provider_id));
 
 -- These functions may have changed since the rows were written, or be new to the database.
-SELECT search.refresh(array(SELECT provider_id FROM directory.provider));
+SELECT search.refresh_listings(array(SELECT provider_id FROM directory.provider));

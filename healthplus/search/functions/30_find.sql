@@ -1,7 +1,7 @@
--- Finding providers: filters that the listings alone decide, then when each is first free, then the order asked for.
+-- Finding providers: first by what listings alone decide, then by when each is first free; and in the order of the request.
 
--- The middle of a city; where nobody has said, that of its clinics.
-CREATE FUNCTION search.middle(p_city directory.city) RETURNS TABLE (latitude double precision, longitude double precision)
+-- Return the centre of a city or, where it is not stored, the median of its clinics.
+CREATE FUNCTION search.city_centre(p_city directory.city) RETURNS TABLE (latitude double precision, longitude double precision)
 LANGUAGE sql STABLE AS $$
     SELECT p_city.latitude, p_city.longitude WHERE p_city.latitude IS NOT NULL AND p_city.longitude IS NOT NULL
     UNION ALL
@@ -10,8 +10,8 @@ LANGUAGE sql STABLE AS $$
     LIMIT 1
 $$;
 
--- The local day on which a provider is first free at a clinic from p_from and before p_before (NULL: as far as can be booked),
--- in days since 1970-01-01, as exactly as the book says; NULL when there is none.
+-- Return the local day of a provider's first free slot at a clinic from p_from on and before p_before (NULL: the last day that can
+-- be booked), by the book, in days since 1970-01-01; NULL when there is none.
 CREATE FUNCTION search.first_free_day(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_before timestamptz, p_now timestamptz
 ) RETURNS integer LANGUAGE sql STABLE AS $$
@@ -20,7 +20,7 @@ CREATE FUNCTION search.first_free_day(
     WHERE clinic_id = p_clinic_id
 $$;
 
--- Whether the template has a slot that starts within these minutes of a day, both included: a quick look before the book's.
+-- Return whether the shifts have a slot that starts within these minutes of a day, both included: quicker than a look at the book.
 CREATE FUNCTION search.has_slot_between(
     p_provider_id bigint, p_clinic_id bigint, p_day integer, p_first_minute integer, p_last_minute integer
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -32,20 +32,20 @@ CREATE FUNCTION search.has_slot_between(
                 <= least(p_last_minute, closes - slot_minutes))
 $$;
 
--- Of how many, at most, dates are compared: of more than that, of those that are rated best. More than the brief's whole
--- directory has; without a limit, whoever asks for everybody in the country by date would keep a processor busy for seconds.
+-- Return of how many listings, the best rated, dates are compared at most. It is more than the brief's whole directory has; without
+-- a limit, one search of the whole country by date would keep a processor busy for seconds.
 CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 
--- What is looked for. NULL where nothing is said.
+-- What a search is for; NULL where it does not matter.
 DROP TYPE IF EXISTS search.criteria CASCADE;
 CREATE TYPE search.criteria AS (
-    terms tsquery,                -- what every listing found has
+    terms tsquery,                -- what every listing must have
     city_id bigint,
-    name_terms tsquery,           -- with what in their names they come first, in the order 'best'
+    name_terms tsquery,           -- what the names of those that come first must have, in the order 'best'
     latitude double precision,
     longitude double precision,
     radius_m double precision,
-    starts_from timestamptz,      -- a slot that is free starts at this instant or later
+    starts_from timestamptz,      -- a free slot must start at this instant or later
     starts_before timestamptz,    -- and before this one
     fee_minor_min integer,
     fee_minor_max integer,
@@ -57,7 +57,7 @@ CREATE TYPE search.criteria AS (
     ordering text                 -- best; rating, distance, date, type_date or date_type, with `_asc` or `_desc`
 );
 
--- The conditions on listings that these wishes mean, over the parameters that search.find hands on.
+-- Return the conditions on listings that the criteria mean, with the parameters numbered as search.find passes them.
 CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat_ws(' AND ', 'true',
         CASE WHEN p_criteria.terms IS NOT NULL THEN 'terms @@ $1' END,
@@ -74,44 +74,37 @@ CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGU
         CASE WHEN p_criteria.accepts_new_patients IS NOT NULL THEN 'accepts_new_patients = $17' END)
 $$;
 
--- Rows p_skip + 1 to p_skip + p_count of what is found, each provider once, at the clinic that comes first in the order.
--- distance_m: from the place that was given. first_free_on: the first day with a free slot, within the time asked for if one
--- was; NULL when there is none.
---
--- The query is put together and planned anew with the values in it: the way to a rare word and the way to all of a city have
--- nothing in common. From inside out: `candidate` is what the listings tell, with the minutes since 1970-01-01 on the city's
--- clock between which a slot must start; `template` has the first day on which the week has one; `dated` corrects that by the
--- book. What the listings order by is ordered first, and then looked at only until there are enough; what dates order, as
--- far as search.dated_max goes.
-CREATE FUNCTION search.find(p_criteria search.criteria, p_skip integer, p_count integer)
-RETURNS TABLE (provider_id bigint, clinic_id bigint, distance_m double precision, first_free_on date)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    now_at timestamptz := public.app_now();
-    centre public.earth := public.ll_to_earth(p_criteria.latitude, p_criteria.longitude);
-    static_order text := CASE p_criteria.ordering
+-- Return the ORDER BY list of an order that listings alone decide, or NULL for one by dates.
+CREATE FUNCTION search.listing_order(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE p_criteria.ordering
         WHEN 'best' THEN CASE WHEN p_criteria.name_terms IS NULL THEN '' ELSE '(terms @@ $2) DESC, ' END
             || 'score DESC, provider_id, clinic_id'
         WHEN 'rating_desc' THEN 'score DESC, provider_id, clinic_id'
         WHEN 'rating_asc' THEN 'score, provider_id DESC, clinic_id DESC'
-        WHEN 'distance_asc' THEN 'place OPERATOR(public.<->) $3, provider_id, clinic_id' END;
-    date_order text := CASE p_criteria.ordering
+        WHEN 'distance_asc' THEN 'place OPERATOR(public.<->) $3, provider_id, clinic_id' END
+$$;
+
+-- Return the ORDER BY list of an order by dates, or NULL for one that listings alone decide.
+CREATE FUNCTION search.date_order(p_ordering text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE p_ordering
         WHEN 'date_asc' THEN 'free_day'
         WHEN 'date_desc' THEN 'free_day DESC NULLS LAST'
         WHEN 'type_date_asc' THEN 'type::text, free_day'
         WHEN 'type_date_desc' THEN 'type::text DESC, free_day DESC NULLS LAST'
         WHEN 'date_type_asc' THEN 'free_day, type::text'
-        WHEN 'date_type_desc' THEN 'free_day DESC NULLS LAST, type::text DESC' END || ', score DESC, provider_id, clinic_id';
-    has_window boolean := p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL;
-    statement text;
-    rows_max integer := (p_skip + p_count) * 2;
-    providers bigint[];
-    clinics bigint[];
-    distances double precision[];
-    days integer[];
-    firsts integer[];
+        WHEN 'date_type_desc' THEN 'free_day DESC NULLS LAST, type::text DESC' END || ', score DESC, provider_id, clinic_id'
+$$;
+
+-- Return the query that search.find runs, with the parameters that it passes. It is built for the criteria and planned with the
+-- values in it: the best ways to a rare word and to all of a city have nothing in common.
+--
+-- From the inside out: `candidate` is what the listings say, with the minutes since 1970-01-01 on the city's clock between which
+-- a slot must start; `template` has the first day on which the week has a slot; `dated` corrects that day by the book. An order
+-- that listings decide comes first, and rows are then looked at only until there are enough; an order by dates looks at no more
+-- than search.dated_max() rows.
+CREATE FUNCTION search.find_statement(p_criteria search.criteria) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    statement := format(
+    RETURN format(
         $sql$
         SELECT provider_id, clinic_id, distance_m, free_day
         FROM (
@@ -150,22 +143,41 @@ BEGIN
         LIMIT $18
         $sql$,
         search.conditions(p_criteria),
-        'ORDER BY ' || coalesce(static_order || ' OFFSET 0', 'score DESC LIMIT ' || search.dated_max()),
-        CASE WHEN has_window THEN
+        'ORDER BY ' || coalesce(search.listing_order(p_criteria) || ' OFFSET 0', 'score DESC LIMIT ' || search.dated_max()),
+        CASE WHEN p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL THEN
             'WHERE free_day IS NOT NULL AND (in_doubt OR latest IS NULL OR free_day < latest / 1440
                 OR (free_day = latest / 1440 AND first_starts[(free_day + 3) % 7 + 1] <= latest % 1440))' END,
-        'ORDER BY ' || date_order,
+        'ORDER BY ' || search.date_order(p_criteria.ordering),
         -- On the last day, the slots late in it may be all that are free.
         CASE WHEN p_criteria.starts_before IS NOT NULL THEN
             'WHERE in_doubt OR free_day < latest / 1440 OR last_starts[(free_day + 3) % 7 + 1] <= latest % 1440
                 OR (search.has_slot_between(
                         provider_id, clinic_id, free_day, CASE WHEN free_day = soonest / 1440 THEN soonest % 1440 ELSE 0 END, latest % 1440)
                     AND search.first_free_day(provider_id, clinic_id, $8, $9, $10) IS NOT NULL)' END);
-    -- A provider with several clinics takes several rows: mostly twice as many as are wanted suffice.
+END $$;
+
+-- Return rows p_skip + 1 to p_skip + p_count of what is found, each provider once, at the clinic that comes first in the order.
+-- distance_m: from the criteria's position. first_free_on: the first day with a free slot, between the criteria's times if they
+-- have any; NULL when there is none.
+CREATE FUNCTION search.find(p_criteria search.criteria, p_skip integer, p_count integer)
+RETURNS TABLE (provider_id bigint, clinic_id bigint, distance_m double precision, first_free_on date)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    centre public.earth := public.ll_to_earth(p_criteria.latitude, p_criteria.longitude);
+    statement text := format(
+        'SELECT array_agg(provider_id), array_agg(clinic_id), array_agg(distance_m), array_agg(free_day) FROM (%s) AS found',
+        search.find_statement(p_criteria));
+    rows_max integer := (p_skip + p_count) * 2;
+    providers bigint[];
+    clinics bigint[];
+    distances double precision[];
+    days integer[];
+    firsts integer[];
+BEGIN
+    -- A provider has a row for each of its clinics: twice as many rows as providers are mostly enough.
     LOOP
-        EXECUTE format(
-            'SELECT array_agg(provider_id), array_agg(clinic_id), array_agg(distance_m), array_agg(free_day) FROM (%s) AS found',
-            statement)
+        EXECUTE statement
         INTO providers, clinics, distances, days
         USING p_criteria.terms, p_criteria.name_terms, centre, p_criteria.radius_m,
             ceil(extract(epoch FROM p_criteria.starts_from) / 60)::integer,
@@ -184,7 +196,7 @@ BEGIN
     SELECT providers[row], clinics[row], distances[row], date '1970-01-01' + days[row] FROM unnest(firsts[p_skip + 1:]) AS row;
 END $$;
 
--- How many providers search.find would find, counted no further than p_max. Where nothing is said about when, listings alone tell.
+-- Return how many providers search.find finds, counted no further than p_max. Without a time, listings alone decide.
 CREATE FUNCTION search.count_found(p_criteria search.criteria, p_max integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$
 DECLARE
     rows_max integer := p_max * 2;
@@ -192,12 +204,12 @@ DECLARE
     providers integer;
 BEGIN
     IF p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL THEN
-        -- An order by dates would look at all there are before it counts.
+        -- An order by dates would look at all rows before it counts.
         p_criteria.ordering := CASE p_criteria.ordering WHEN 'distance_asc' THEN 'distance_asc' ELSE 'rating_desc' END;
         RETURN (SELECT count(*) FROM search.find(p_criteria, 0, p_max));
     END IF;
     LOOP
-        -- The parameters are numbered as those of search.find.
+        -- The parameters are those of search.find.
         EXECUTE format(
             'SELECT count(*), count(DISTINCT provider_id) FROM (SELECT provider_id FROM search.listing WHERE %s LIMIT $18) AS found',
             search.conditions(p_criteria))

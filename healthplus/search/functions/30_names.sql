@@ -1,11 +1,11 @@
--- A text's words as they begin a name: without the titles, which begin too many.
+-- Return the words of a text as they begin names: without the titles, which begin too many.
 CREATE FUNCTION search.name_words(p_text text) RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT array_agg(word ORDER BY at)
-    FROM unnest(search.words(p_text)) WITH ORDINALITY AS said(word, at)
+    FROM unnest(search.words(p_text)) WITH ORDINALITY AS found(word, at)
     WHERE word <> ALL ('{dr,prof,mr,mrs,ms,shri,smt}')
 $$;
 
--- The keys of a name: its words in order, from each of the first eight on, the ones before it last.
+-- Return the keys of a name: its words from each of the first eight on, followed by the words before that.
 CREATE FUNCTION search.name_keys(p_name text) RETURNS TABLE (key text, whole boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT left(array_to_string(words[first:] || words[:first - 1], ' '), 100), min(first) = 1
     FROM search.name_words(p_name) AS words, generate_series(1, least(cardinality(words), 8)) AS first
@@ -27,8 +27,8 @@ BEGIN
     ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
 END $$;
 
--- Bring the names of these providers up to date, in each city where they work; those whom many have rated are preferred. The lock
--- makes what is read here the last word: without it a name and a place that change at the same time would each miss the other.
+-- Bring the names of these providers up to date, in each city where they work; those with many ratings are preferred. The lock
+-- lets the later of two changes see the earlier: else a new name and a new clinic at the same moment would each miss the other.
 CREATE FUNCTION search.refresh_names(p_provider_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) ORDER BY provider_id FOR NO KEY UPDATE;
@@ -44,37 +44,37 @@ BEGIN
     ON CONFLICT (id, kind, city_id, key) DO UPDATE SET preference = excluded.preference;
 END $$;
 
--- Triggers keep their functions, which are therefore replaced in place.
+-- Functions of triggers cannot be dropped, and are replaced in place.
 CREATE OR REPLACE FUNCTION search.provider_renamed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     ids bigint[] := ARRAY(
-        SELECT provider_id FROM now_so JOIN before USING (provider_id)
-        WHERE (now_so.name, now_so.rating_count) IS DISTINCT FROM (before.name, before.rating_count));
+        SELECT provider_id FROM new_rows JOIN old_rows USING (provider_id)
+        WHERE (new_rows.name, new_rows.rating_count) IS DISTINCT FROM (old_rows.name, old_rows.rating_count));
 BEGIN
     IF ids <> '{}' THEN
         PERFORM search.refresh_names(ids);
     END IF;
     RETURN NULL;
 END $$;
--- There is no trigger for new and removed providers: they are new and removed at clinics too.
+-- New and removed providers need no trigger: they are added to and removed from clinics too.
 CREATE OR REPLACE TRIGGER search_name_changed AFTER UPDATE ON directory.provider
-REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_renamed();
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION search.provider_renamed();
 
-CREATE OR REPLACE FUNCTION search.provider_placed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION search.provider_clinic_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     providers bigint[];
     clinics bigint[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM now_so;
+        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM new_rows;
     ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM before;
-    ELSE  -- a change of the price changes no place
+        SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics FROM old_rows;
+    ELSE  -- only rows with another provider or clinic, not those with another fee
         SELECT array_agg(DISTINCT provider_id), array_agg(DISTINCT clinic_id) INTO providers, clinics
         FROM (
-            (SELECT provider_id, clinic_id FROM before EXCEPT SELECT provider_id, clinic_id FROM now_so)
+            (SELECT provider_id, clinic_id FROM old_rows EXCEPT SELECT provider_id, clinic_id FROM new_rows)
             UNION ALL
-            (SELECT provider_id, clinic_id FROM now_so EXCEPT SELECT provider_id, clinic_id FROM before)) AS moved;
+            (SELECT provider_id, clinic_id FROM new_rows EXCEPT SELECT provider_id, clinic_id FROM old_rows)) AS moved;
     END IF;
     IF providers IS NOT NULL THEN
         PERFORM search.refresh_clinic_names(clinics), search.refresh_names(providers);
@@ -82,21 +82,21 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER search_name_placed AFTER INSERT ON directory.provider_clinic
-REFERENCING NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION search.provider_clinic_changed();
 CREATE OR REPLACE TRIGGER search_name_displaced AFTER DELETE ON directory.provider_clinic
-REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION search.provider_clinic_changed();
 CREATE OR REPLACE TRIGGER search_name_moved AFTER UPDATE ON directory.provider_clinic
-REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.provider_placed();
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION search.provider_clinic_changed();
 
 CREATE OR REPLACE FUNCTION search.clinic_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed bigint[] := ARRAY(
-        SELECT clinic_id FROM now_so JOIN before USING (clinic_id)
-        WHERE (now_so.name, now_so.city_id) IS DISTINCT FROM (before.name, before.city_id));
+        SELECT clinic_id FROM new_rows JOIN old_rows USING (clinic_id)
+        WHERE (new_rows.name, new_rows.city_id) IS DISTINCT FROM (old_rows.name, old_rows.city_id));
     moved bigint[] := ARRAY(
         SELECT DISTINCT provider_id
-        FROM now_so JOIN before USING (clinic_id) JOIN directory.provider_clinic USING (clinic_id)
-        WHERE now_so.city_id <> before.city_id);
+        FROM new_rows JOIN old_rows USING (clinic_id) JOIN directory.provider_clinic USING (clinic_id)
+        WHERE new_rows.city_id <> old_rows.city_id);
 BEGIN
     IF changed <> '{}' THEN
         PERFORM search.refresh_clinic_names(changed), search.refresh_names(moved);
@@ -104,7 +104,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER search_name_changed AFTER UPDATE ON directory.clinic
-REFERENCING OLD TABLE AS before NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION search.clinic_changed();
+REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION search.clinic_changed();
 
 -- Cities and specialities are few and seldom change: a row at a time.
 CREATE OR REPLACE FUNCTION search.term_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -124,7 +124,7 @@ FOR EACH ROW EXECUTE FUNCTION search.term_changed();
 CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.speciality
 FOR EACH ROW EXECUTE FUNCTION search.term_changed();
 
--- A directory that is older than these tables; a migration that empties them has them filled anew.
+-- Fill these tables for a directory that is older than they are, or after a migration has emptied them.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM search.term) THEN

@@ -9,7 +9,7 @@ from litestar import Controller, Response, get
 from litestar.params import PathParameter, QueryParameter
 
 from healthplus.database import Record
-from healthplus.search.browse import Recounted
+from healthplus.search.browse import CachedCount
 from healthplus.web.api.directory_models import (
     Cities,
     Clinic,
@@ -124,5 +124,5 @@ def _with_api_keys(found: object) -> object:
     return [_with_api_keys(one) for one in found] if isinstance(found, list) else found
 
 
-async def _all(counted: Recounted[list[Record]], kind: type[_T]) -> list[_T]:
+async def _all(counted: CachedCount[list[Record]], kind: type[_T]) -> list[_T]:
     return [msgspec.convert(dict(row), kind) for row in await counted.get()]

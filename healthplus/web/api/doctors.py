@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound
-from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order, city_named, find
+from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
@@ -230,18 +230,18 @@ class CityProvidersController(Controller):
         return Response(doctors, headers=headers)
 
 
-async def _page(request: AnyRequest, search: Asked, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
+async def _page(request: AnyRequest, search: SearchRequest, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
     limit, offset = limit_and_offset(page, count)
     found = await find(services(request).database, search, offset, limit)
     rows, headers = page_and_links(request, page, count, found)
     return [_doctor(row) for row in rows], headers
 
 
-def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> Asked:
+def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> SearchRequest:
     latitude, longitude = (None, None) if brief.lat_long is None else _position(brief.lat_long)
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
-    return Asked(
+    return SearchRequest(
         keyword=brief.keyword,
         city=brief.city,
         latitude=latitude,

@@ -8,7 +8,7 @@ from litestar import Controller, get
 from litestar.params import QueryParameter
 
 from healthplus.errors import NotFound
-from healthplus.search.suggest import LIMIT_MAX, Suggestion, city_named, suggest
+from healthplus.search.suggest import LIMIT_MAX, Suggestion, suggest
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.services import AnyRequest, services
 
@@ -28,10 +28,9 @@ class SuggestController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many at most.")] = LIMIT_MAX,
     ) -> list[Suggestion]:
         """Complete a keyword while it is typed; no sign-in is needed. The list is empty when no name matches."""
-        database = services(request).database
         city_id = None
-        if city is not None and (city_id := await city_named(database, city)) is None:
+        if city is not None and (city_id := await services(request).browse.city_id(city)) is None:
             raise NotFound(
                 f"There is no city with the slug {city!r}; `city` takes one, such as pune, or may be left out."
             )
-        return await suggest(database, q, city_id, limit)
+        return await suggest(services(request).database, q, city_id, limit)

@@ -14,12 +14,12 @@ from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
     TIME_ZONE_DEFAULT,
     Order,
-    Wanted,
+    SearchCriteria,
     city_named,
-    count_wanted,
+    count_matching,
     find,
-    find_wanted,
-    understood,
+    find_matching,
+    parse_request,
 )
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
@@ -152,13 +152,13 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     number = page_number(request.query_params.get("page"))
     wanted = await _wanted(database, search)
     limit, skip = limit_and_offset(number, _CARDS)
-    rows = await find_wanted(database, wanted, skip, limit) if wanted else []
+    rows = await find_matching(database, wanted, skip, limit) if wanted else []
     if not rows and number > 1:
         return see_other(request, search.path())
     count_max = _FREE_COUNT_MAX if search.filters.day else _COUNT_MAX
     # The last page tells how many there are by itself.
     has_more = len(rows) > _CARDS
-    count = await count_wanted(database, wanted, count_max + 1) if wanted and has_more else skip + len(rows)
+    count = await count_matching(database, wanted, count_max + 1) if wanted and has_more else skip + len(rows)
     keyword = search.asked().keyword
     city_id = search.city["city_id"] if search.city else None
     meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _DOUBTED_MAX else []
@@ -188,10 +188,10 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     )
 
 
-async def _wanted(database: Database, search: Search) -> Wanted | None:
+async def _wanted(database: Database, search: Search) -> SearchCriteria | None:
     """Give what a search means; None where nobody knows its PIN code, or any place to be near."""
     try:
-        return await understood(database, search.asked())
+        return await parse_request(database, search.asked())
     except BadInput:
         return None
 
@@ -268,7 +268,7 @@ async def _ways(database: Database, language: Language, search: Search) -> list[
     for text, wider in tried:
         count_max = _FREE_COUNT_MAX if wider.filters.day else _COUNT_MAX
         wanted = await _wanted(database, wider)
-        if wanted and (found := await count_wanted(database, wanted, count_max + 1)):
+        if wanted and (found := await count_matching(database, wanted, count_max + 1)):
             ways.append(Way(text, wider.path(), found, count_max))
     return ways
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from msgspec import Struct, structs
 
 from healthplus.database import Record
-from healthplus.search.find import RADIUS_KM_DEFAULT, Asked, Available, Order
+from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.pages.addresses import results_path, slug
 from healthplus.web.pages.booking import parsed_day
@@ -122,7 +122,7 @@ class Search(Struct, frozen=True, kw_only=True):
             given["page"] = page
         return f"{path}?{urlencode(given)}" if given else path
 
-    def asked(self) -> Asked:
+    def asked(self) -> SearchRequest:
         """Give it to search."""
         filters = self.filters
         position = _position(filters.near)
@@ -133,7 +133,7 @@ class Search(Struct, frozen=True, kw_only=True):
             begins = datetime.combine(date.fromisoformat(filters.day), time())
             day = {"starts_from": begins, "starts_before": begins + timedelta(days=1)}
         is_around = position is not None or self.postal_code is not None
-        return Asked(
+        return SearchRequest(
             keyword=" ".join(text for text in (self.need, "" if self.postal_code else self.place) if text),
             city=self.city["slug"] if self.city else "",
             latitude=position and position[0],

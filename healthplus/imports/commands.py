@@ -1,4 +1,4 @@
-"""The `import` command and what it prints."""
+"""The `import` command, and what it prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from healthplus.database import Database, running_database
-from healthplus.directory.import_csv import Options, Remark, Summary, import_csv
+from healthplus.imports.import_csv import Options, Remark, Summary, import_csv
 from healthplus.settings import Settings
 
 _LINES_SHOWN_MAX = 50

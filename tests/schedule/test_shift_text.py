@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthplus.directory.shift_text import Shift, first_overlap, parse_shifts
 from healthplus.errors import BadInput
+from healthplus.schedule.shift_text import Shift, first_overlap, parse_shifts
 
 
 def test_days_seats_and_runs() -> None:

@@ -1,4 +1,4 @@
-"""CSV files as people send them: to records, each with the line it starts on."""
+"""Read CSV files as people send them into records, each with the line it starts on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BYTES_MAX = 200 * 1024 * 1024  # the file is held in memory, as bytes and as te
 
 
 class Record(NamedTuple):
-    """One record: its cells by column, without the empty ones, or why it has none."""
+    """One record: its cells by column, without the empty ones, or the `problem` that left it without any."""
 
     line: int
     cells: dict[str, str]
@@ -25,10 +25,10 @@ class Record(NamedTuple):
 
 
 class CsvFile:
-    """A CSV file with its header read: `columns`, `encoding`; `records()` gives the rest."""
+    """A CSV file whose header is read into `columns`; `records()` reads the rest."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises BadInput when it cannot be read, or is no text, or has no header."""
+        """Read the file; raises BadInput when it cannot be read, is no text, or has no header."""
         text, self.encoding = _decode(path)
         self._reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
@@ -42,7 +42,7 @@ class CsvFile:
             raise BadInput(f"{path} names a column twice: {', '.join(self.columns)}")
 
     def records(self) -> Iterator[Record]:
-        """Give each record that is not a blank line."""
+        """Yield each record that is not a blank line."""
         while True:
             line = self._reader.line_num + 1
             try:
@@ -61,10 +61,10 @@ class CsvFile:
 
 
 def clean(text: str) -> str:
-    """Give one line of text in composed Unicode: no control characters, white space single."""
-    # A backslash and an n, where some export wrote out a line break; a backtick where it lost an apostrophe.
+    """Return the text on one line, in composed Unicode, with single spaces and no control characters."""
+    # Some exports write a line break as a backslash and an n, and an apostrophe as a backtick.
     text = text.replace("\\n", " ").replace("`", "'")
-    # Only controls: the joiners that Indian scripts need are no printable characters either.
+    # Control characters only: the joiners that Indian scripts need are not printable either.
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u200b\ufeff]", " ", unicodedata.normalize("NFC", text)).split())
 
 

@@ -1,4 +1,4 @@
-"""The kinds of file that can be imported, and what one row of each says."""
+"""Define the kinds of file that can be imported, and read one row of each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 
 import msgspec
 
-from healthplus.directory.csv_records import Record
-from healthplus.directory.shift_text import Shift, parse_shifts
 from healthplus.errors import BadInput
+from healthplus.imports.csv_records import Record
+from healthplus.schedule.shift_text import Shift, parse_shifts
 
 _Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
@@ -34,7 +34,7 @@ _EXPECTED = {
 
 
 class Clinic(msgspec.Struct, frozen=True):
-    """A place. None says nothing: what is stored stays."""
+    """A clinic. None leaves what is stored as it is."""
 
     identifier: str
     city: str
@@ -48,7 +48,7 @@ class Clinic(msgspec.Struct, frozen=True):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """Who or what can be booked. None says nothing: what is stored stays."""
+    """A person or resource that can be booked. None leaves what is stored as it is."""
 
     identifier: str
     type: str
@@ -75,7 +75,7 @@ class LabTest(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What one row says: this provider works at this clinic. `gaps` are faults that were tolerated."""
+    """One row: a provider at a clinic. `gaps` are faults that were tolerated."""
 
     line: int
     clinic: Clinic
@@ -89,7 +89,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class PostalCode(msgspec.Struct, frozen=True):
-    """Where the middle of a postal code's area is."""
+    """The middle of a postal code's area."""
 
     line: int
     postal_code: str
@@ -98,7 +98,7 @@ class PostalCode(msgspec.Struct, frozen=True):
 
 
 class Format(NamedTuple, Generic[_T]):
-    """A kind of file. Where rows carry no identifier, rows of one place are duplicates however they are spelt."""
+    """A kind of file. Without identifiers, rows of one hospital are duplicates whatever their case and punctuation."""
 
     name: str
     row: type[_HospitalRow] | type[_ProviderRow] | type[_PostalCodeRow]
@@ -155,12 +155,12 @@ class _PostalCodeRow(msgspec.Struct):
 
 
 def lists_postal_codes(columns: Sequence[str]) -> bool:
-    """Tell from the header whether the file says where postal codes are, and nothing of places that have them."""
+    """Return whether a file with this header lists postal codes, and not clinics that have one."""
     return set(POSTAL_CODES.row.__struct_fields__) <= set(columns) and not {"name", "address"} & set(columns)
 
 
 def recognise(columns: Sequence[str]) -> Format[Entry]:
-    """Tell from the header which kind of file it is; raises BadInput, naming the columns that are missing."""
+    """Return the kind of file that has this header; raises BadInput, naming the columns that are missing."""
     fitting = PROVIDERS if any(column.startswith(("provider_", "clinic_")) for column in columns) else HOSPITALS
     # Columns of the hospital directory may hold nothing, but a file without them is some other file.
     fields = msgspec.structs.fields(fitting.row)
@@ -174,7 +174,7 @@ def recognise(columns: Sequence[str]) -> Format[Entry]:
 
 
 def read_row(kind: Format[_T], record: Record) -> _T:
-    """Check a row and give what it says; raises BadInput with the reason when it is to be rejected."""
+    """Check a row and return its entry; raises BadInput with the reason when it is to be rejected."""
     if record.problem:
         raise BadInput(record.problem)
     try:
@@ -187,7 +187,7 @@ def read_row(kind: Format[_T], record: Record) -> _T:
 
 
 def slug(text: str) -> str:
-    """Give the ASCII name used in addresses; where nothing of it is Latin, a digest."""
+    """Return the ASCII name used in URLs, or a digest where nothing of the text is Latin."""
     latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", latin).strip("-") or hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -202,7 +202,7 @@ def _reason(error: str, cells: dict[str, str]) -> str:
 
 
 def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
-    # Without PIN code and coordinates: those get corrected, and the place is still the same.
+    # Without PIN code and coordinates: those get corrected, and the hospital is still the same.
     content = "|".join(_normalised(text) for text in (row.name, row.address, row.district, row.state))
     identifier = f"nhd:{hashlib.sha256(content.encode()).hexdigest()[:24]}"
     address = row.address.strip(" ,;-")  # what is left where an export joined parts of which some were empty

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
-from healthplus.directory.import_csv import Options, Remark, Summary, import_csv, read_file
 from healthplus.errors import BadInput
+from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"

@@ -1,9 +1,9 @@
--- name: one_import_at_a_time
--- Two imports must not both find a city, clinic or provider missing; readers and booking verbs are not stopped.
+-- name: lock_imports
+-- One at a time: two must not both find a city, clinic or provider missing. Readers and booking verbs are not stopped.
 LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 
--- name: city_addresses
--- Which addresses of cities are taken, and by which state.
+-- name: city_slugs
+-- The slugs that cities have, with their states.
 SELECT slug, state FROM directory.city
 
 -- name: stored_shifts
@@ -17,7 +17,7 @@ JOIN directory.clinic USING (clinic_id)
 WHERE provider.identifier = ANY($1::text[])
 
 -- name: put_cities
--- Cities are only added: what an administrator has since put right stays.
+-- Cities are only added: what an administrator has corrected stays.
 WITH added AS (
     INSERT INTO directory.city (slug, name, state, time_zone, latitude, longitude)
     SELECT slug, name, state, time_zone, latitude, longitude
@@ -124,12 +124,12 @@ WITH given AS (
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
--- name: analyze_who
--- Statistics may date from a moment when the tables were empty, after a dry run say: joins would then take minutes.
+-- name: analyze_directory
+-- Statistics may date from a moment when the tables were empty, after a dry run for example: joins would then take minutes.
 ANALYZE directory.city, directory.clinic, directory.provider, directory.speciality
 
 -- name: put_provider_specialities
--- Only adds: the file need not name every speciality of a provider.
+-- Only adds: a file need not name every speciality of a provider.
 WITH added AS (
     INSERT INTO directory.provider_speciality (provider_id, speciality_id)
     SELECT provider_id, speciality_id
@@ -154,7 +154,7 @@ WITH added AS (
 SELECT count(*) AS added, 0::bigint AS updated FROM added
 
 -- name: put_provider_lab_tests
--- Adds tests and changes prices; the file need not name every test of a provider.
+-- Adds tests and changes prices: a file need not name every test of a provider.
 WITH given AS (
     SELECT provider_id, lab_test_id, price_minor
     FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_minor integer)
@@ -195,7 +195,7 @@ WITH given AS (
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
 -- name: put_posts
--- Who works where, and for how much; a file without prices leaves those that are stored.
+-- Providers at clinics, with their fees; a file without fees leaves those that are stored.
 WITH given AS (
     SELECT provider_id, clinic_id, known.provider_id IS NOT NULL AS is_known,
         coalesce(given.fee_minor, known.fee_minor, 0) AS fee_minor,
@@ -218,13 +218,13 @@ WITH given AS (
 )
 SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
 
--- name: learn_words
--- At the end: what is spelt how is judged by the directory's own words.
-SELECT search.learn_words()
+-- name: count_words
+-- At the end, since spellings are judged by the directory's own words.
+SELECT search.count_words()
 
 -- name: lock_books
--- As every verb does before it changes a schedule; in one order, although no verb ever holds two. Only the rows: they exclude,
--- while the verbs' advisory lock keeps arrivals in order, and thousands of those would fill the server's lock table.
+-- As every verb does before it changes a schedule, in order of id. Only the rows, which exclude others: the verbs' advisory
+-- locks, which keep arrivals in order, would fill the server's lock table by thousands.
 SELECT count(*)
 FROM (
     SELECT FROM booking.book JOIN directory.provider USING (provider_id)
@@ -234,7 +234,7 @@ FROM (
 ) AS locked
 
 -- name: put_shifts
--- The caller has seen to it that the provider has none at this clinic yet.
+-- Only for a provider who has no shifts at this clinic yet.
 WITH added AS (
     INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max)
     SELECT provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max
@@ -247,12 +247,12 @@ WITH added AS (
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added
 
--- name: analyze_when
--- As above, for the functions that look for free times.
+-- name: analyze_schedule
+-- As analyze_directory, for the functions that look for free times.
 ANALYZE directory.provider_clinic, schedule.shift, booking.book
 
--- name: reopen_books
--- New shifts are new times: they are recorded, whoever waits is served first, and searches see them.
+-- name: offer_new_times
+-- New shifts are new times: record them, offer them to the queue first, then have search see them.
 SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
     count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_availability(provider_id, now_at)::text),
     count(booking.refresh_scarce_days(provider_id, now_at, p_everything => true)::text)

@@ -1,4 +1,7 @@
-"""Import of a CSV file into the directory: all of its good rows in one transaction, or nothing."""
+"""Import a CSV file into the directory, the schedule and the books, in one transaction.
+
+It stands above all the areas it writes to, which therefore need not know of it.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from zoneinfo import available_timezones
 import msgspec
 
 from healthplus.database import Database, PostgresError, Transaction, load
-from healthplus.directory import import_places, import_rows
-from healthplus.directory.csv_records import CsvFile
-from healthplus.directory.import_rows import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider, slug
-from healthplus.directory.shift_text import Shift, first_overlap
 from healthplus.errors import BadInput, Conflict
+from healthplus.imports import formats, tables
+from healthplus.imports.csv_records import CsvFile
+from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider, slug
+from healthplus.schedule.shift_text import Shift, first_overlap
 
 _queries = load(Path(__file__).with_name("import.sql"))
 
@@ -29,7 +32,7 @@ _Progress: TypeAlias = Callable[[Sequence[_Step]], Iterable[_Step]]
 
 
 class Remark(NamedTuple):
-    """Something to say about the row that starts on this line of the file."""
+    """A remark on the row that starts on this line of the file."""
 
     line: int
     text: str
@@ -37,7 +40,7 @@ class Remark(NamedTuple):
 
 @dataclass
 class Summary:
-    """What an import did, or would do: `stored` tells.
+    """What an import did or, if not `stored`, would have done.
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`. `gaps` are faults of accepted rows that
     were tolerated. `added`, `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic),
@@ -60,9 +63,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Options:
-    """`dry_run` does everything and takes it back; `strict` stores nothing when any row is rejected.
+    """How to import: `dry_run` does everything and rolls it back; `strict` stores nothing if any row is rejected.
 
-    `time_zone` is that of cities not known yet.
+    `time_zone` is used for cities that are not stored yet.
     """
 
     dry_run: bool = False
@@ -70,34 +73,34 @@ class Options:
     time_zone: str = "Asia/Kolkata"
 
 
-class _TakeBackError(Exception):
+class _RollBackError(Exception):
     pass
 
 
 async def import_csv(db: Database, path: Path, options: Options = Options(), progress: _Progress = iter) -> Summary:
-    """Store the good rows of a file, described in docs/import.md; importing it again changes nothing.
+    """Store the good rows of a file as docs/import.md describes; importing it again changes nothing.
 
-    `progress` may wrap the steps to watch them. Raises BadInput when the file as a whole cannot be used, Conflict when
-    schedules were changed meanwhile.
+    `progress` may wrap the steps to show how far the import is. Raises BadInput when the file as a whole cannot be
+    used, Conflict when schedules were changed meanwhile.
     """
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
     entries, postal_codes, summary = read_file(path)
     try:
         async with db.transaction() as tx:
-            await tx.execute(_queries.one_import_at_a_time)
-            entries, gaining = await _fit_shifts(tx, entries, summary)
+            await tx.execute(_queries.lock_imports)
+            entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)
-            summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(gaining)
+            summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
             summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
             summary.rejected.sort()
-            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_addresses)}
-            tables = import_places.tables(entries, gaining, taken, options.time_zone)
-            tables["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
-            await _store(tx, progress(list(_steps(tables, gaining))), summary)
-            _take_back(options.dry_run or (options.strict and bool(summary.rejected)))
+            taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_slugs)}
+            rows = tables.rows_by_table(entries, with_new_shifts, taken, options.time_zone)
+            rows["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
+            await _store(tx, progress(list(_steps(rows, with_new_shifts))), summary)
+            _roll_back_if(options.dry_run or (options.strict and bool(summary.rejected)))
             summary.stored = True
-    except _TakeBackError:
+    except _RollBackError:
         summary.stored = False
     except PostgresError as error:
         if error.sqlstate == "23P01":  # exclusion_violation
@@ -110,20 +113,23 @@ def _shift_count(entries: Iterable[Entry]) -> int:
     return sum(len(entry.shifts) for entry in entries)
 
 
-def _take_back(wanted: bool) -> None:
-    if wanted:
-        raise _TakeBackError
+def _roll_back_if(condition: bool) -> None:
+    if condition:
+        raise _RollBackError
 
 
 def read_file(path: Path) -> tuple[list[Entry], list[PostalCode], Summary]:
-    """Read a file, which has either, without looking at the database; raises BadInput when none of it can be used."""
+    """Return a file's entries or its postal codes, without looking at the database.
+
+    Raises BadInput when none of the file can be used.
+    """
     file = CsvFile(path)
-    if import_rows.lists_postal_codes(file.columns):
+    if formats.lists_postal_codes(file.columns):
         postal_codes, summary = _read(file, POSTAL_CODES, _SeenPostalCodes().add)
         return [], postal_codes, summary
-    kind = import_rows.recognise(file.columns)
+    kind = formats.recognise(file.columns)
     entries, summary = _read(file, kind, _Seen(kind).add)
-    return (entries if kind.has_identifiers else import_places.without_far_coordinates(entries)), [], summary
+    return (entries if kind.has_identifiers else tables.without_far_coordinates(entries)), [], summary
 
 
 def _read(file: CsvFile, kind: Format[_T], add: Callable[[_T], int | None]) -> tuple[list[_T], Summary]:
@@ -133,7 +139,7 @@ def _read(file: CsvFile, kind: Format[_T], add: Callable[[_T], int | None]) -> t
     for record in file.records():
         summary.rows += 1
         try:
-            row = import_rows.read_row(kind, record)
+            row = formats.read_row(kind, record)
             if first := add(row):
                 summary.duplicates.append(Remark(record.line, f"the same as line {first}"))
             else:
@@ -148,7 +154,7 @@ class _SeenPostalCodes:
         self._seen: dict[str, PostalCode] = {}
 
     def add(self, code: PostalCode) -> int | None:
-        """Remember the row, or give the line of the one it duplicates; raises BadInput when it contradicts one."""
+        """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
         first = self._seen.setdefault(code.postal_code, code)
         if (first.latitude, first.longitude) != (code.latitude, code.longitude):
             raise BadInput(f"line {first.line} says otherwise about {code.postal_code}")
@@ -156,7 +162,7 @@ class _SeenPostalCodes:
 
 
 class _Seen:
-    """The rows accepted so far, to tell duplicates and contradictions."""
+    """The rows accepted so far, by which duplicates and contradictions are found."""
 
     def __init__(self, kind: Format[Entry]) -> None:
         self._kind = kind
@@ -166,7 +172,7 @@ class _Seen:
         self._prices: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add(self, entry: Entry) -> int | None:
-        """Remember the row, or give the line of the one it duplicates; raises BadInput when it contradicts one."""
+        """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
         post = (entry.provider.identifier, entry.clinic.identifier)
         if same := self._posts.get(post):
             if not self._kind.has_identifiers or _content(same) == _content(entry):
@@ -198,15 +204,15 @@ def _content(entry: Entry) -> tuple[object, ...]:
     return entry.clinic, entry.provider, entry.fee_minor, entry.funding, entry.specialities, entry.shifts, entry.tests
 
 
-async def _fit_shifts(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:
-    """Reject rows whose shifts do not fit those stored; give the rest, and of these the rows that bring new shifts."""
+async def _reject_misfits(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:
+    """Reject rows whose shifts contradict those stored; return the others, and which of them have new shifts."""
     providers = list({entry.provider.identifier for entry in entries if entry.shifts})
     stored: dict[str, dict[str, set[Shift | None]]] = defaultdict(lambda: defaultdict(set))
     for row in await tx.fetch(_queries.stored_shifts, providers) if providers else ():
         shift = Shift(row["weekday"], row["starts"], row["ends"], row["slot_minutes"], row["seats"], row["slots_max"])
-        # None stands for validity in part, which no file can state: such shifts equal no file's.
+        # A shift that is valid for some time only differs from any that a file can state: None stands for that.
         stored[row["provider"]][row["clinic"]] |= {shift} if row["always"] else {shift, None}
-    fitting, gaining = [], []
+    fitting, with_new_shifts = [], []
     for entry in entries:
         at = stored[entry.provider.identifier]
         here = at.get(entry.clinic.identifier, set())
@@ -221,12 +227,12 @@ async def _fit_shifts(tx: Transaction, entries: list[Entry], summary: Summary) -
             summary.rejected.append(Remark(entry.line, f"shifts: {reason}"))
         else:
             fitting.append(entry)
-            gaining.append(entry)
-    return fitting, gaining
+            with_new_shifts.append(entry)
+    return fitting, with_new_shifts
 
 
 def _first_clash(new: Iterable[Shift], stored: Sequence[Shift]) -> tuple[Shift, Shift] | None:
-    # Stored shifts may overlap one another, each valid at another time, so a sweep over all of them would not do.
+    # Stored shifts that are valid at different times may overlap, so each is compared with the new ones by itself.
     return next(((shift, other) for shift in new for other in stored if first_overlap((shift, other))), None)
 
 
@@ -242,18 +248,20 @@ async def _store(tx: Transaction, steps: Iterable[_Step], summary: Summary) -> N
         summary.unchanged[table] += len(rows) - counts["added"] - counts["updated"]
 
 
-def _steps(tables: dict[str, list[_Row]], gaining: list[Entry]) -> Iterator[_Step]:
-    books: list[_Row] = [{"provider": identifier} for identifier in sorted({e.provider.identifier for e in gaining})]
-    for table, rows in tables.items():
+def _steps(rows_by_table: dict[str, list[_Row]], with_new_shifts: list[Entry]) -> Iterator[_Step]:
+    books: list[_Row] = [
+        {"provider": identifier} for identifier in sorted({entry.provider.identifier for entry in with_new_shifts})
+    ]
+    for table, rows in rows_by_table.items():
         if table == "shifts":
             yield from _batches("lock_books", books)
         yield from _batches(table, rows)
         if table == "providers" and rows:
-            yield "analyze_who", []
-    if tables["posts"]:
-        yield "analyze_when", []
-    yield from _batches("reopen_books", books)
-    yield "learn_words", []
+            yield "analyze_directory", []
+    if rows_by_table["posts"]:
+        yield "analyze_schedule", []
+    yield from _batches("offer_new_times", books)
+    yield "count_words", []
 
 
 def _batches(table: str, rows: list[_Row]) -> Iterator[_Step]:

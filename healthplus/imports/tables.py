@@ -1,4 +1,4 @@
-"""From checked rows to the rows of each table, and the cities they lie in."""
+"""Turn checked entries into the rows of each table, and find the city of each clinic."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from statistics import median
 
 import msgspec
 
-from healthplus.directory.import_rows import Clinic, Entry, slug
+from healthplus.imports.formats import Clinic, Entry, slug
 
 # No district is wider: Kachchh, the widest, ends 170 km from its middle.
 _FAR_KM = 200
-_LOCATED_MIN = 5  # fewer places have no middle worth trusting
+_LOCATED_MIN = 5  # the middle of fewer clinics cannot be trusted
 
 _City = tuple[str, str]
 
 
-def tables(
-    entries: Sequence[Entry], gaining: Iterable[Entry], taken: Mapping[str, str], time_zone: str
+def rows_by_table(
+    entries: Sequence[Entry], with_new_shifts: Iterable[Entry], taken: Mapping[str, str], time_zone: str
 ) -> dict[str, list[dict[str, object]]]:
-    """Give the rows to store by table, in an order in which references resolve.
+    """Return the rows to store by table, those that others refer to first.
 
-    `gaining` are the entries whose shifts are new; `taken` maps the slugs of stored cities to their states.
+    `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = {entry.provider.identifier: entry.provider for entry in entries}
@@ -45,16 +45,16 @@ def tables(
         "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
         "shifts": [
             {**_post(entry), **msgspec.structs.asdict(shift), "starts": _time(shift.starts), "ends": _time(shift.ends)}
-            for entry in gaining
+            for entry in with_new_shifts
             for shift in entry.shifts
         ],
     }
 
 
 def city_slugs(cities: Iterable[_City], taken: Mapping[str, str]) -> dict[_City, str]:
-    """Give each city, a pair of slugs of its name and state, its address: the name, with the state if there are two.
+    """Return the slug of each city, a pair of the slugs of its name and state.
 
-    A city that is stored keeps the address it has.
+    It is the name's, with the state's where two cities share the name. A stored city keeps its slug.
     """
     cities = sorted(set(cities))
     shared = Counter(name for name, _ in cities)
@@ -71,7 +71,7 @@ def city_slugs(cities: Iterable[_City], taken: Mapping[str, str]) -> dict[_City,
 
 
 def without_far_coordinates(entries: Sequence[Entry]) -> list[Entry]:
-    """Drop coordinates far from most others of the same city: a search near by must not find the place there."""
+    """Drop coordinates far from most others of the same city, where a search near by would find the clinic."""
     located = defaultdict(list)
     for entry in entries:
         if (at := _position(entry.clinic)) is not None:
@@ -127,7 +127,7 @@ def _position(clinic: Clinic) -> tuple[float, float] | None:
 
 
 def _middle(positions: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    # Medians: unlike a mean, they stay put when every tenth place lies in the wrong state.
+    # Medians: unlike a mean, they hardly move when every tenth clinic lies in the wrong state.
     return (median(p[0] for p in positions), median(p[1] for p in positions)) if positions else None
 
 

@@ -1,4 +1,4 @@
-"""The text form of weekly shifts: `Mon-Fri 09:00-13:00/10; Sat 10:00-12:00/15 seats=4 slots_max=2`."""
+"""Read weekly shifts from text: `Mon-Fri 09:00-13:00/10; Sat 10:00-12:00/15 seats=4 slots_max=2`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shift(msgspec.Struct, frozen=True, order=True):
 
 
 def parse_shifts(text: str) -> tuple[Shift, ...]:
-    """Give the shifts of a text in order of time; raises BadInput when it does not parse or two of them overlap."""
+    """Return the shifts of a text in order of time; raises BadInput when it does not parse or two of them overlap."""
     shifts = tuple(sorted(shift for part in text.split(";") if part.strip() for shift in _parse(part.strip())))
     if clash := first_overlap(shifts):
         raise BadInput(f"shifts: {clash[0]} and {clash[1]} overlap")
@@ -40,7 +40,7 @@ def parse_shifts(text: str) -> tuple[Shift, ...]:
 
 
 def first_overlap(shifts: Iterable[Shift]) -> tuple[Shift, Shift] | None:
-    """Give two of the shifts, both of one provider, that would put them in two places at once."""
+    """Return the first two of one provider's shifts that overlap, or None."""
     for earlier, later in pairwise(sorted(shifts)):
         if earlier.weekday == later.weekday and later.starts < earlier.ends:
             return earlier, later
