@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Staff
 from healthplus.database import Database
 from healthplus.reviews.ratings import queries, rate
 from tests.booking.races.scene import Provider, Scene, deadlocks, rewrite

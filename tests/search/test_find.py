@@ -17,6 +17,7 @@ import uvloop
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database, Range, Record
 from healthplus.search.find import Order

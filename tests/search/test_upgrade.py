@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from healthplus.accounts.actors import System
 from healthplus.booking.book import Book
 from healthplus.database import Database, migrate
 from tests.web.world import FREE, ONLINE, PROVIDER, World
