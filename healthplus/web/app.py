@@ -21,6 +21,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.database import Database, Hints
+from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
@@ -160,7 +161,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             charts.run,
             hints.run,
             payments.captures.run,
-            payments.learning.run,
+            payments.reconciliation.run,
             notices.run,
             codes.run,
             clock.run,
@@ -182,6 +183,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             codes=codes,
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
+            currencies=Currencies(database),
         )
 
 

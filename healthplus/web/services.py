@@ -13,6 +13,7 @@ from healthplus.accounts.patients import Patients
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
+from healthplus.directory.currencies import Currencies
 from healthplus.payments.payments import Payments
 from healthplus.search.browse import Browse
 from healthplus.waiting.waiting_users import WaitingUsers
@@ -40,6 +41,7 @@ class Services:
     code_messages: CodeMessages
     proxies: TrustedProxies
     clock: DatabaseClock
+    currencies: Currencies
 
 
 def services(request: AnyRequest) -> Services:

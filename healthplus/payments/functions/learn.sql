@@ -1,23 +1,27 @@
--- Money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked in its stead.
+-- Enter money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked instead of it.
+-- p_currency: NULL is the clinic's.
 CREATE FUNCTION payments.set_aside(
     p_hold booking.booking, p_booking_id uuid, p_authorisation text, p_amount_minor integer, p_due payments.payment_step,
-    p_source payments.source, p_now timestamptz
+    p_source payments.source, p_now timestamptz, p_currency text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO payments.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, due, at)
     VALUES (p_hold.provider_id, p_hold.booking_id, p_booking_id, p_authorisation, p_amount_minor, p_due, p_now);
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-    VALUES (p_hold.provider_id, p_hold.booking_id, p_authorisation, 'authorised', p_amount_minor, p_source, p_now);
+    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, currency, source, at)
+    VALUES (p_hold.provider_id, p_hold.booking_id, p_authorisation, 'authorised', p_amount_minor, p_currency, p_source, p_now);
 END $$;
 
--- What became of a payment whose row the caller has locked. Facts come late, out of order and again: a state never goes back.
--- What is due may have changed meanwhile: a booking cancelled while its money was captured is due to be refunded.
+-- Enter the state of a payment whose row the caller has locked. Reports come late, out of order and again: a state never goes
+-- back. What is due may have changed meanwhile: a booking cancelled while its money was captured is due to be refunded.
 CREATE FUNCTION payments.advance_payment(
     p_payment payments.payment, p_state payments.payment_state, p_source payments.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-    VALUES (p_payment.provider_id, p_payment.hold_id, p_payment.authorisation, p_state, p_payment.amount_minor, p_source, p_now)
+    INSERT INTO payments.ledger (provider_id, hold_id, authorisation, state, amount_minor, currency, source, at)
+    SELECT provider_id, hold_id, authorisation, p_state, amount_minor, currency, p_source, p_now
+    FROM payments.ledger
+    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
+        AND state = 'authorised'
     ON CONFLICT DO NOTHING;
     IF p_state <= p_payment.state THEN
         RETURN;
@@ -32,18 +36,19 @@ BEGIN
     END IF;
 END $$;
 
--- A verb. Every fact about money that is not the gateway's answer to us enters here: 'learnt', or 'known' for a fact or a webhook
--- (p_event_id) that came before, or 'unknown' where the gateway was never asked for money for such a hold. Money not heard of
--- before pays for its hold as if the patient's own request had brought it.
+-- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
+-- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold. A payment that
+-- was unknown so far pays for its hold as if the patient's own request had brought it.
 CREATE FUNCTION payments.record_gateway_event(
     p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state payments.payment_state, p_amount_minor integer,
-    p_source payments.source, p_event_id text DEFAULT NULL
+    p_currency text, p_source payments.source, p_event_id text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
-    asked payments.intent;
+    requested payments.intent;
     money payments.payment;
     held booking.booking;
+    clinic_currency text;
 BEGIN
     -- Most webhooks say what the gateway's answer has said: that changes nothing, and needs no lock.
     IF EXISTS (
@@ -53,9 +58,9 @@ BEGIN
         INSERT INTO payments.webhook_event (provider_id, event_id, hold_id, authorisation, state, at)
         SELECT p_provider_id, p_event_id, p_hold_id, p_authorisation, p_state, public.app_now() WHERE p_event_id IS NOT NULL
         ON CONFLICT DO NOTHING;
-        RETURN 'known';
+        RETURN 'duplicate';
     END IF;
-    SELECT * INTO asked FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
+    SELECT * INTO requested FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
     IF NOT FOUND OR NOT booking.lock_book(p_provider_id) THEN
         RETURN 'unknown';
     END IF;
@@ -65,21 +70,25 @@ BEGIN
         VALUES (p_provider_id, p_event_id, p_hold_id, p_authorisation, p_state, now_at)
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
-            RETURN 'known';
+            RETURN 'duplicate';
         END IF;
     END IF;
     SELECT * INTO money FROM payments.payment
     WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation FOR UPDATE;
     IF NOT FOUND THEN
-        IF p_state IN ('authorised', 'captured') AND p_amount_minor = asked.amount_minor THEN
+        SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
+        SELECT currency INTO STRICT clinic_currency FROM directory.clinic WHERE clinic_id = held.clinic_id;
+        IF p_state IN ('authorised', 'captured')
+            AND (p_amount_minor, p_currency) = (requested.amount_minor, clinic_currency)
+        THEN
             PERFORM booking.confirm(p_provider_id, p_hold_id, NULL, p_authorisation, 'gateway', NULL, NULL, p_source);
-        ELSE  -- gone already, or not the money that was asked for
-            SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
-            PERFORM payments.set_aside(held, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at);
+        ELSE  -- gone already, or not the money that was requested
+            PERFORM payments.set_aside(
+                held, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at, nullif(p_currency, clinic_currency));
         END IF;
         SELECT * INTO STRICT money FROM payments.payment
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation;
     END IF;
     PERFORM payments.advance_payment(money, p_state, p_source, now_at);
-    RETURN 'learnt';
+    RETURN 'recorded';
 END $$;

@@ -27,5 +27,5 @@ class WebhooksController(Controller):
     )
     async def payments(self, request: AnyRequest) -> Taken:
         """For the payment gateway, which signs what it sends: it has no token and no key of ours."""
-        await services(request).payments.learning.receive(request.headers, await request.body())
+        await services(request).payments.reconciliation.receive(request.headers, await request.body())
         return Taken()
