@@ -50,7 +50,7 @@ class HoldsController(Controller):
         )
         if outcome.code != "reserved":
             raise await refused(request, outcome, patient_id)
-        shown = booking_of_outcome(outcome, provider_id, app.clock, data.slots_needed)
+        shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
@@ -62,7 +62,7 @@ class HoldsController(Controller):
             raise NotFound
         if row["state"] == "expired":
             raise await _with_money(request, HoldExpired(), provider_id, hold_id)
-        return booking_of_row(row, provider_id, services(request).clock)
+        return await booking_of_row(row, provider_id, services(request))
 
     @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def release(
@@ -74,7 +74,7 @@ class HoldsController(Controller):
         outcome = await app.book.release(provider_id, hold_id, patient_id, actor(patient_id), idempotency_key)
         if outcome.code != "released":
             raise refusal(outcome)
-        return booking_of_outcome(outcome, provider_id, app.clock)
+        return await booking_of_outcome(outcome, provider_id, app)
 
     @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def move(
@@ -108,12 +108,12 @@ class HoldsController(Controller):
         if paid.url is not None:
             row = await app.book.booking(provider_id, hold_id, patient_id)
             assert row is not None
-            shown = booking_of_row(row, provider_id, app.clock)
+            shown = await booking_of_row(row, provider_id, app)
             shown.payment = Payment("pending", paid.url)
             return Response(shown, status_code=202)
         if paid.outcome.code != "booked":
             raise await _with_money(request, _not_paid(paid), provider_id, hold_id)
-        return Response(booking_of_outcome(paid.outcome, provider_id, app.clock), status_code=200)
+        return Response(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
@@ -124,7 +124,7 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     outcome = await app.book.reschedule(provider_id, booking_id, patient_id, start, actor(patient_id), key)
     if outcome.code != "moved":
         raise refusal(outcome)
-    return booking_of_outcome(outcome, provider_id, app.clock)
+    return await booking_of_outcome(outcome, provider_id, app)
 
 
 async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:

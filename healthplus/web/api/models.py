@@ -11,7 +11,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from healthplus.booking.book import CLIENT_MARGIN, STATUS_TEXTS, Outcome
 from healthplus.database import Record
 from healthplus.waiting.waiting_users import Place
+from healthplus.web.api.amounts import Fee
 from healthplus.web.clock import DatabaseClock
+from healthplus.web.services import Services
 
 ID_MAX = 2**63 - 1
 """The database's largest."""
@@ -85,7 +87,7 @@ class Payment(Struct):
     url: str
 
 
-class Booking(Struct, kw_only=True):
+class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the visit took place, and its provider can be rated, at the same address with `/rating` after it.
@@ -99,7 +101,6 @@ class Booking(Struct, kw_only=True):
     start: datetime
     end: datetime
     state: str
-    fee_minor: int
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
@@ -111,14 +112,13 @@ class Booking(Struct, kw_only=True):
     payment: Payment | UnsetType = UNSET
 
 
-class Offer(Struct):
+class Offer(Fee):
     """Slots set aside for a waiting patient, to accept before `expires_at`."""
 
     hold_id: UUID
     clinic_id: int
     start: datetime
     end: datetime
-    fee_minor: int
     expires_at: datetime
     expires_in: int
 
@@ -170,8 +170,8 @@ def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
     return max(0, round((deadline - CLIENT_MARGIN - clock.now()).total_seconds()))
 
 
-def booking_of_outcome(
-    outcome: Outcome, provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
+async def booking_of_outcome(
+    outcome: Outcome, provider_id: int, app: Services, slots_needed: int | UnsetType = UNSET
 ) -> Booking:
     """Show what a verb did to a hold or booking."""
     assert outcome.booking_id is not None
@@ -187,15 +187,16 @@ def booking_of_outcome(
         end=_given(outcome.ends_at),
         state=state,
         fee_minor=_given(outcome.fee_minor),
+        currency=await app.currencies.of(_given(outcome.clinic_id)),
         funding=_given(outcome.funding),
         status_text=STATUS_TEXTS.get(state, UNSET),
         slots_needed=slots_needed,
     )
-    _add_deadline(shown, outcome.deadline, clock)
+    _add_deadline(shown, outcome.deadline, app.clock)
     return shown
 
 
-def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booking:
+async def booking_of_row(row: Record, provider_id: int, app: Services) -> Booking:
     """Show a hold or booking as it was read."""
     # An offer is no hold yet: it cannot be paid for before it is accepted.
     state = "offered" if row["state"] == "reserved" and row.get("offer") else row["state"]
@@ -208,16 +209,17 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
         end=row["ends_at"],
         state=state,
         fee_minor=row["fee_minor"],
+        currency=await app.currencies.of(row["clinic_id"]),
         funding=row["funding"],
         slots_needed=row["slots_needed"],
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
     )
-    _add_deadline(shown, row["deadline"], clock)
+    _add_deadline(shown, row["deadline"], app.clock)
     return shown
 
 
-def wait_of_place(place: Place, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False) -> Wait:
+async def wait_of_place(place: Place, provider_id: int, app: Services, *, reconnect: bool = False) -> Wait:
     """Show a ticket with its offer."""
     shown = Wait(
         id=place.ticket_id,
@@ -244,8 +246,9 @@ def wait_of_place(place: Place, provider_id: int, clock: DatabaseClock, *, recon
             start=_given(place.starts_at),
             end=_given(place.ends_at),
             fee_minor=_given(place.fee_minor),
+            currency=await app.currencies.of(_given(place.offer_clinic_id)),
             expires_at=place.deadline - CLIENT_MARGIN,
-            expires_in=seconds_left(place.deadline, clock),
+            expires_in=seconds_left(place.deadline, app.clock),
         )
     elif place.state == "accepted":
         shown.hold_url = hold_url(provider_id, _given(place.offer_id))

@@ -65,7 +65,7 @@ class WaitsController(Controller):
         )
         if place is None:
             raise await refused(request, outcome, patient_id)
-        shown = wait_of_place(place, provider_id, app.clock)
+        shown = await wait_of_place(place, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
@@ -97,7 +97,7 @@ class WaitsController(Controller):
         )
         if outcome.code != "accepted":
             raise refusal(outcome)
-        shown = booking_of_outcome(outcome, provider_id, app.clock)
+        shown = await booking_of_outcome(outcome, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
     @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
@@ -112,7 +112,7 @@ class WaitsController(Controller):
             raise refusal(outcome)
         place = await app.waiting.look(provider_id, wait_id, patient_id)
         assert place is not None
-        return wait_of_place(place, provider_id, app.clock)
+        return await wait_of_place(place, provider_id, app)
 
 
 class MyWaitsController(Controller):
@@ -131,7 +131,7 @@ class MyWaitsController(Controller):
             (provider_id, await app.waiting.look(provider_id, ticket_id, patient_id))
             for provider_id, ticket_id in await app.waiting.tickets_of(patient_id)
         ]
-        return [wait_of_place(place, provider_id, app.clock) for provider_id, place in places if place is not None]
+        return [await wait_of_place(place, provider_id, app) for provider_id, place in places if place is not None]
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, wait_id: FromPath[UUID], after: After = None) -> Response[Wait]:
@@ -154,6 +154,6 @@ async def _look(
         raise NotFound
     leaving = app.waiting.draining
     return Response(
-        wait_of_place(place, provider_id, app.clock, reconnect=leaving),
+        await wait_of_place(place, provider_id, app, reconnect=leaving),
         headers={"Connection": "close"} if leaving else {},
     )

@@ -56,7 +56,8 @@ LIMIT 5
 -- A patient's own visit with all that is to be said of it. `changes` counts how often it was changed after it was made.
 SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
-    booking.state::text AS state, needs_rebooking, fee_minor, funding::text AS funding,
+    booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
+    funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
     coalesce(patient_name, patient.name) AS patient_name,
     provider.name AS provider, max_booking_days,
@@ -85,6 +86,9 @@ CROSS JOIN LATERAL (
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
     SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
+        (SELECT currency FROM payments.ledger
+         WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
+            AND ledger.authorisation = payment.authorisation AND ledger.state = 'authorised') AS currency,
         (SELECT at FROM payments.ledger
          WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
             AND ledger.authorisation = payment.authorisation AND ledger.state = 'captured') AS taken_at,
