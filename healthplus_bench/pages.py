@@ -21,7 +21,9 @@ from urllib.parse import urljoin
 import aiohttp
 import msgspec
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData, Scale, create_demo_data
 from healthplus_bench.client import percentile_ms
@@ -127,13 +129,13 @@ async def _pages(database: Database, data: DemoData) -> list[_Page]:
     now = datetime.now(UTC)
     chart = await book.chart(doctor, None, now + timedelta(days=1), now + timedelta(days=3), 1, None)
     free = [slot for slot in chart if slot["fits"]][:2]
-    booked = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, first, "bench")
-    assert booked.booking_id is not None
-    await book.confirm(doctor, booked.booking_id, first, "bench", "bench")
-    held = await book.hold(doctor, free[1]["clinic_id"], free[1]["starts_at"], 1, first, "bench")
+    booked = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, first, Patient(first))
+    assert booked.code == "reserved"
+    await book.confirm(doctor, booked.booking_id, "bench", Patient(first))
+    held = await book.hold(doctor, free[1]["clinic_id"], free[1]["starts_at"], 1, first, Patient(first))
     window = free[1]["starts_at"], free[1]["ends_at"]
-    waits = await book.join_queue(doctor, free[1]["clinic_id"], *window, 1, second, "bench")
-    if None in (held.booking_id, waits.ticket_id):
+    waits = await book.join_queue(doctor, free[1]["clinic_id"], *window, 1, second, Patient(second))
+    if held.code != "reserved" or isinstance(waits, Refused):
         raise BenchFailed(f"The stage could not be set: {held.code}, {waits.code}.")
     row = await database.fetch_row(
         """SELECT city.slug AS city, speciality.slug AS need, provider_clinic.clinic_id

@@ -169,7 +169,7 @@ def _search(random: Random) -> tuple[str, SearchRequest]:
         "city": (4, here),
         "city, by date": (3, here | {"order": Order.DATE_ASC}),
         "city, filters": (
-            3, here | {"fee_minor_max": 60000, "gender": "female", "rating_min": 4.0, "order": Order.RATING_DESC}
+            3, here | {"fee_max": 600, "gender": "female", "rating_min": 4.0, "order": Order.RATING_DESC}
         ),
         "speciality everywhere": (1, {"specialities": [speciality]}),
         "speciality everywhere, by date": (1, {"specialities": [speciality], "order": Order.DATE_TYPE_DESC}),

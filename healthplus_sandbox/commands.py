@@ -11,7 +11,8 @@ import uvloop
 
 from healthplus.payments.gateways.sandbox_process import bank_url, open_bank_socket
 from healthplus.settings import Settings
-from healthplus_sandbox.bank import Bank, serve_bank
+from healthplus_sandbox.bank import Bank
+from healthplus_sandbox.server import serve_bank
 
 
 @click.command("sandbox-bank")
@@ -24,8 +25,8 @@ def sandbox_bank_command(settings: Settings, port: int | None, inherited: int | 
     Its webhooks go to the app's HEALTHPLUS_HOST and _PORT, signed with HEALTHPLUS_PAYMENT_WEBHOOK_SECRET.
     """
     settings = replace(settings, sandbox_bank_port=settings.sandbox_bank_port if port is None else port)
-    with open_bank_socket(settings) if inherited is None else socket.socket(fileno=inherited) as door:
-        settings = replace(settings, sandbox_bank_port=door.getsockname()[1])
+    with open_bank_socket(settings) if inherited is None else socket.socket(fileno=inherited) as listening:
+        settings = replace(settings, sandbox_bank_port=listening.getsockname()[1])
         bank = Bank(
             settings.data_folder / "sandbox-bank.sqlite3",
             settings.payment_webhook_secret or "",
@@ -35,10 +36,10 @@ def sandbox_bank_command(settings: Settings, port: int | None, inherited: int | 
         if inherited is None:
             click.echo(bank_url(settings))
         with contextlib.suppress(KeyboardInterrupt):
-            uvloop.run(serve_bank(bank, door, until_stdin_ends=inherited is not None))
+            uvloop.run(serve_bank(bank, listening, until_stdin_ends=inherited is not None))
 
 
 def _reachable(host: str) -> str:
-    # Where one listens on every address, one is at home too.
+    # An app that listens on every address listens on this machine's own, too.
     named = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
     return f"[{named}]" if ":" in named and not named.startswith("[") else named

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 import click
 
 from healthplus.database import Database, Record, load, running_database
 from healthplus.errors import BadInput, NotFound
+from healthplus.money import INR, in_minor, in_units, unit_name
 from healthplus.settings import Settings
 
 ID = click.IntRange(1, 2**63 - 1)
@@ -31,26 +33,31 @@ def find_command(settings: Settings, name: str) -> None:
     if not rows:
         raise NotFound(f"No provider's name contains {name!r}.")
     for row in rows:
+        fee = in_units(row["fee_minor"], row["currency"])
         click.echo(
             f"provider {row['provider_id']}, clinic {row['clinic_id']}: {row['name']} ({row['type']}), "
-            f"{row['clinic']}, {row['city']}; {row['funding']}, {row['fee_minor'] / 100:.2f} rupees"
+            f"{row['clinic']}, {row['city']}; {row['funding']}, {fee} {unit_name(row['currency'])}"
         )
 
 
 @click.command("fee")
 @click.argument("provider_id", type=ID)
 @click.argument("clinic_id", type=ID)
-@click.argument("fee_rupees", type=click.IntRange(0, 1_000_000))
+@click.argument("fee", type=click.IntRange(0, 1_000_000))
 @click.option("--funding", type=click.Choice(["online", "clinic", "free"]), default="online", show_default=True)
 @click.pass_obj
-def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee_rupees: int, funding: str) -> None:
-    """Set the fee of an appointment, and how it is paid."""
-    if (funding == "free" and fee_rupees) or (funding == "online" and not fee_rupees):
-        raise BadInput(f"A fee of {fee_rupees} rupees does not go with funding {funding!r}.")
+def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, funding: str) -> None:
+    """Set the fee of an appointment, in whole units of the clinic's currency (rupees in India), and how it is paid."""
 
     async def set_fee(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await database.execute(queries.set_fee, provider_id, clinic_id, fee_rupees * 100, funding)
+            currency = await database.fetch_value(queries.currency, clinic_id) or INR
+            if (funding == "free" and fee) or (funding == "online" and not fee):
+                raise BadInput(f"A fee of {fee} {unit_name(currency)} does not go with funding {funding!r}.")
+            fee_minor = in_minor(Decimal(fee), currency)
+            if fee_minor is None:
+                raise BadInput(f"A fee of {fee} {unit_name(currency)} is too much.")
+            return await database.execute(queries.set_fee, provider_id, clinic_id, fee_minor, funding, currency)
 
     with running_database(settings) as dsn:
         if asyncio.run(set_fee(dsn)) == "UPDATE 0":

@@ -13,6 +13,7 @@ import msgspec
 
 from healthplus.errors import BadInput
 from healthplus.imports.csv_records import Record
+from healthplus.money import FEE_MINOR_MAX, INR, checked_currency, currency_digits, in_minor, in_units, unit_name
 from healthplus.schedule.shift_text import Shift, parse_shifts
 
 _Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -25,6 +26,7 @@ _IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
 _IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
 _T = TypeVar("_T")
 
+_DECIMALS = ("no", "one", "two", "three", "four")
 # In words what a pattern says.
 _EXPECTED = {
     "pincode": "expected six digits, the first not 0",
@@ -45,6 +47,7 @@ class Clinic(msgspec.Struct, frozen=True):
     latitude: float | None
     longitude: float | None
     phone: str | None = None
+    currency: str | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +78,10 @@ class LabTest(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One row: a provider at a clinic. `gaps` are faults that were tolerated."""
+    """One row: a provider at a clinic. `gaps` are faults that were tolerated.
+
+    Amounts are in `currency`, also where the row names none for the clinic.
+    """
 
     line: int
     clinic: Clinic
@@ -85,6 +91,7 @@ class Entry(msgspec.Struct, frozen=True):
     specialities: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
     tests: tuple[LabTest, ...] = ()
+    currency: str = INR
     gaps: tuple[str, ...] = ()
 
 
@@ -142,6 +149,8 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     postal_code: Annotated[str, msgspec.Meta(max_length=20)] | None = None
     latitude: _Latitude | None = None
     longitude: _Longitude | None = None
+    currency: str | None = None
+    fee: Decimal | None = None
     fee_rupees: Decimal | None = None
     funding: Literal["online", "clinic", "free"] | None = None
     shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
@@ -214,6 +223,7 @@ def _hospital_entry(line: int, row: _HospitalRow) -> Entry:
 
 
 def _provider_entry(line: int, row: _ProviderRow) -> Entry:
+    currency = INR if row.currency is None else checked_currency(row.currency)
     clinic = Clinic(
         row.clinic_identifier,
         row.city,
@@ -224,38 +234,61 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         row.latitude,
         row.longitude,
         row.clinic_phone,
+        row.currency,
     )
     same = {name: getattr(row, name) for name in Provider.__struct_fields__ if name not in ("identifier", "languages")}
     languages = _list(row.languages or "") or None
     provider = Provider(identifier=row.provider_identifier, languages=languages, **same)
-    fee_minor, funding = _price(row.fee_rupees, row.funding)
+    fee_minor, funding = _price(row, currency)
     return Entry(
-        line, clinic, provider, fee_minor, funding, _list(row.specialities), parse_shifts(row.shifts), _tests(row.tests)
+        line,
+        clinic,
+        provider,
+        fee_minor,
+        funding,
+        _list(row.specialities),
+        parse_shifts(row.shifts),
+        _tests(row.tests, currency),
+        currency,
     )
 
 
-def _price(fee_rupees: Decimal | None, funding: str | None) -> tuple[int | None, str | None]:
-    if fee_rupees is None and funding is None:
+def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
+    if row.fee is not None and row.currency is None:
+        raise BadInput("fee: say in which currency; fee_rupees needs none")
+    if row.fee_rupees is not None and (row.fee is not None or currency != INR):
+        raise BadInput(f"fee_rupees: give fee instead, in {unit_name(currency)}")
+    name, given = ("fee_rupees", row.fee_rupees) if row.fee is None else ("fee", row.fee)
+    if given is None and row.funding is None:
         return None, None
-    fee_minor = (fee_rupees or Decimal(0)) * 100
-    if not (fee_minor.is_finite() and 0 <= fee_minor <= 100_000_000) or fee_minor % 1:
-        raise BadInput(f"fee_rupees '{fee_rupees}': between 0 and 1000000, with at most two decimals")
-    funding = funding or ("online" if fee_minor else "free")
+    fee_minor = in_minor(given or Decimal(0), currency)
+    if fee_minor is None:
+        decimals = _DECIMALS[currency_digits(currency)]
+        raise BadInput(f"{name} '{given}': between 0 and {_most(currency)}, with at most {decimals} decimals")
+    funding = row.funding or ("online" if fee_minor else "free")
     if (funding == "free" and fee_minor) or (funding == "online" and not fee_minor):
-        raise BadInput(f"a fee of {fee_rupees or 0} rupees does not go with funding {funding!r}")
-    return int(fee_minor), funding
+        raise BadInput(f"a fee of {given or 0} {unit_name(currency)} does not go with funding {funding!r}")
+    return fee_minor, funding
 
 
-def _tests(text: str) -> tuple[LabTest, ...]:
+def _tests(text: str, currency: str) -> tuple[LabTest, ...]:
     tests: dict[str, LabTest] = {}
     for part in _list(text):
-        found = re.fullmatch(r"(.{1,200}?) ?= ?(\d{1,7}(?:\.\d\d?)?)", part, re.ASCII)
-        if found is None or Decimal(found[2]) > 1_000_000:
-            raise BadInput(f"tests: {part[:60]!r} does not read like 'Lipid Profile=700', a price up to 1000000 rupees")
+        found = re.fullmatch(r"(.{1,200}?) ?= ?(\d{1,9}(?:\.\d{1,4})?)", part, re.ASCII)
+        price_minor = in_minor(Decimal(found[2]), currency) if found else None
+        if found is None or price_minor is None:
+            raise BadInput(
+                f"tests: {part[:60]!r} does not read like 'Lipid Profile=700', "
+                f"a price up to {_most(currency)} {unit_name(currency)}"
+            )
         if slug(found[1]) in tests:
             raise BadInput(f"tests: {found[1]!r} is there twice")
-        tests[slug(found[1])] = LabTest(found[1], int(Decimal(found[2]) * 100))
+        tests[slug(found[1])] = LabTest(found[1], price_minor)
     return tuple(tests.values())
+
+
+def _most(currency: str) -> int:
+    return int(in_units(FEE_MINOR_MAX, currency))
 
 
 def _list(text: str) -> tuple[str, ...]:

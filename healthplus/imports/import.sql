@@ -16,6 +16,12 @@ JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 WHERE provider.identifier = ANY($1::text[])
 
+-- name: stored_currencies
+-- The currencies of clinics in a file, and whether anything costs money there.
+SELECT identifier, currency, EXISTS (
+    SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND fee_minor > 0) AS has_fees
+FROM directory.clinic WHERE identifier = ANY($1::text[])
+
 -- name: put_cities
 -- Cities are only added: what an administrator has corrected stays.
 WITH added AS (
@@ -44,7 +50,7 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision)
+        latitude double precision, longitude double precision, currency text)
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -55,18 +61,21 @@ WITH given AS (
         postal_code = coalesce(given.postal_code, clinic.postal_code),
         phone = coalesce(given.phone, clinic.phone),
         latitude = coalesce(given.latitude, clinic.latitude),
-        longitude = coalesce(given.longitude, clinic.longitude)
+        longitude = coalesce(given.longitude, clinic.longitude),
+        currency = coalesce(given.currency, clinic.currency)
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
-        AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude)
+        AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
+            clinic.currency)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
-            coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude))
+            coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
+            coalesce(given.currency, clinic.currency))
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude)
-    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude
+    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency)
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR')
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )
@@ -156,20 +165,20 @@ SELECT count(*) AS added, 0::bigint AS updated FROM added
 -- name: put_provider_lab_tests
 -- Adds tests and changes prices: a file need not name every test of a provider.
 WITH given AS (
-    SELECT provider_id, lab_test_id, price_minor
-    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_minor integer)
+    SELECT provider_id, lab_test_id, price_minor, currency
+    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_minor integer, currency text)
     JOIN directory.provider ON provider.identifier = given.provider
     JOIN directory.lab_test ON lab_test.slug = given.slug
 ), updated AS (
     UPDATE directory.provider_lab_test AS known
-    SET price_minor = given.price_minor
+    SET price_minor = given.price_minor, currency = given.currency
     FROM given
     WHERE known.provider_id = given.provider_id AND known.lab_test_id = given.lab_test_id
-        AND known.price_minor <> given.price_minor
+        AND (known.price_minor, known.currency) <> (given.price_minor, given.currency)
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
-    SELECT provider_id, lab_test_id, price_minor FROM given
+    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor, currency)
+    SELECT provider_id, lab_test_id, price_minor, currency FROM given
     ON CONFLICT DO NOTHING
     RETURNING 1
 )

@@ -89,6 +89,7 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     try:
         async with db.transaction() as tx:
             await tx.execute(_queries.lock_imports)
+            entries = await _fit_currencies(tx, entries, summary)
             entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
@@ -105,6 +106,8 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     except PostgresError as error:
         if error.sqlstate == "23P01":  # exclusion_violation
             raise Conflict("schedules were changed during the import; nothing was stored, run it again") from error
+        if error.constraint_name == "clinic_currency_is_kept":
+            raise Conflict(f"{error} Nothing was stored.") from error
         raise
     return summary
 
@@ -169,7 +172,7 @@ class _Seen:
         self._posts: dict[tuple[str, str], Entry] = {}
         self._facts: dict[tuple[type, str], tuple[int, Provider | Clinic]] = {}
         self._shifts: dict[str, list[Shift]] = defaultdict(list)
-        self._prices: dict[tuple[str, str], tuple[int, int]] = {}
+        self._prices: dict[tuple[str, str], tuple[int, tuple[int, str]]] = {}
 
     def add(self, entry: Entry) -> int | None:
         """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
@@ -183,7 +186,10 @@ class _Seen:
             if known != facts:
                 different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
                 raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
-        prices = {(entry.provider.identifier, slug(t.name)): (entry.line, t.price_minor) for t in entry.tests}
+        prices = {
+            (entry.provider.identifier, slug(t.name)): (entry.line, (t.price_minor, entry.currency))
+            for t in entry.tests
+        }
         for test, (_, price) in prices.items():
             line, known_price = self._prices.get(test, (0, price))
             if known_price != price:
@@ -202,6 +208,24 @@ class _Seen:
 
 def _content(entry: Entry) -> tuple[object, ...]:
     return entry.clinic, entry.provider, entry.fee_minor, entry.funding, entry.specialities, entry.shifts, entry.tests
+
+
+async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summary) -> list[Entry]:
+    """Reject rows in another currency than that of the stored clinic; return the rest.
+
+    A row that names the currency may correct that of a clinic which has no fees yet.
+    """
+    priced = [entry for entry in entries if entry.clinic.currency or entry.fee_minor or entry.tests]
+    clinics = list({entry.clinic.identifier for entry in priced})
+    stored = {row["identifier"]: row for row in await tx.fetch(_queries.stored_currencies, clinics)}
+    rejected: set[int] = set()
+    for entry in priced:
+        clinic = stored.get(entry.clinic.identifier)
+        if clinic and clinic["currency"] != entry.currency and (clinic["has_fees"] or not entry.clinic.currency):
+            rejected.add(entry.line)
+            reason = f"{entry.currency}, but this clinic's amounts are in {clinic['currency']}"
+            summary.rejected.append(Remark(entry.line, f"currency: {reason}"))
+    return [entry for entry in entries if entry.line not in rejected]
 
 
 async def _reject_misfits(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:

@@ -31,7 +31,11 @@ def rows_by_table(
     specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
     has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
     tests = {slug(test.name): test.name for entry in reversed(entries) for test in entry.tests}
-    prices = {(entry.provider.identifier, slug(t.name)): t.price_minor for entry in entries for t in entry.tests}
+    prices = {
+        (entry.provider.identifier, slug(test.name)): (test.price_minor, entry.currency)
+        for entry in entries
+        for test in entry.tests
+    }
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
@@ -40,7 +44,8 @@ def rows_by_table(
         "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
         "lab_tests": [{"slug": s, "name": name} for s, name in sorted(tests.items())],
         "provider_lab_tests": [
-            {"provider": p, "slug": s, "price_minor": price} for (p, s), price in sorted(prices.items())
+            {"provider": provider, "slug": s, "price_minor": price, "currency": currency}
+            for (provider, s), (price, currency) in sorted(prices.items())
         ],
         "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
         "shifts": [

@@ -14,7 +14,7 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
-    city.time_zone, booking.deadline, booking.offer, booking.fee_minor, booking.funding::text,
+    city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state,
     CASE
         WHEN way.address IS NULL THEN 'void'

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from healthplus.database import Record
+from healthplus.money import INR, in_units
 from healthplus.notices.sender import Email, Sms
 
 PAGE = "/appointments"
@@ -95,11 +96,11 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
 def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:
     zone = ZoneInfo(row["time_zone"])
     starts_at = row["starts_at"].astimezone(zone)
-    rupees, paise = divmod(row["fee_minor"], 100)
+    fee = in_units(row["fee_minor"], row["currency"])
     return {
         "when": f"{starts_at:%a} {starts_at.day} {starts_at:%b}, {_clock(starts_at, '%M')} {starts_at:%Z}",
         "until": _clock((row["deadline"] - client_margin).astimezone(zone), "%M:%S"),
-        "fee": f"Rs {rupees}.{paise:02}" if paise else f"Rs {rupees}",
+        "fee": f"{'Rs' if row['currency'] == INR else row['currency']} {fee if fee % 1 else int(fee)}",
     }
 
 

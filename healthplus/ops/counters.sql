@@ -20,7 +20,7 @@ WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'ful
     AND NOT EXISTS (
         SELECT FROM ledger.payment JOIN ledger.entry USING (provider_id, hold_id, authorisation)
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
-            AND payment.state = 'captured' AND ledger.state = 'captured')
+            AND payment.state = 'captured' AND entry.state = 'captured')
 
 -- name: double_captured
 -- Bookings for which money was captured more than once, and is neither refunded nor due to be.
@@ -40,9 +40,9 @@ FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))
     AND NOT EXISTS (
         SELECT FROM ledger.entry
-        WHERE (ledger.provider_id, ledger.hold_id, ledger.authorisation)
+        WHERE (entry.provider_id, entry.hold_id, entry.authorisation)
                 = (payment.provider_id, payment.hold_id, payment.authorisation)
-            AND (ledger.state IN ('voided', 'refunded') OR ledger.at >= (SELECT public.app_now()) - interval '2 minutes'))
+            AND (entry.state IN ('voided', 'refunded') OR entry.at >= (SELECT public.app_now()) - interval '2 minutes'))
     AND NOT EXISTS (
         SELECT FROM booking.event
         WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id

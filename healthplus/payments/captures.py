@@ -1,4 +1,4 @@
-"""Tells the gateway what the book has decided: what is to be captured, voided or refunded."""
+"""Has the gateway do what the book has decided: capture, void or refund."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import HealthPlusError
-from healthplus.payments.gateway import Gateway, Money
-from healthplus.payments.polling import BATCH_MAX, keep_sweeping
+from healthplus.payments.gateway import Gateway, PaymentState
+from healthplus.payments.polling import BATCH_MAX, keep_polling
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -28,31 +28,31 @@ class Captures:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        await keep_sweeping(self.sweep, IDLE_SECONDS)
+        await keep_polling(self.poll, IDLE_SECONDS)
 
-    async def sweep(self) -> tuple[int, int]:
-        """Do one batch of what is due; give how many were due, and how many of them failed."""
+    async def poll(self) -> tuple[int, int]:
+        """Do one batch of what is due; return how many were due, and how many of them failed."""
         due = await self._database.fetch(queries.take_due, BATCH_MAX, AGAIN_AFTER)
         done = await self.settle(due) if due else 0
         return len(due), len(due) - done
 
     async def settle(self, due: list[Record]) -> int:
-        """Do what is due for these payments, and mark it; give how many were done. The others stay due."""
-        answers = await asyncio.gather(*(self._step(row) for row in due))
+        """Do what is due for these payments, and note it; return how many were done. The others stay due."""
+        states = await asyncio.gather(*(self._step(row) for row in due))
         done = [
-            (row["provider_id"], row["hold_id"], row["authorisation"], answer)
-            for row, answer in zip(due, answers, strict=True)
-            if answer
+            (row["provider_id"], row["hold_id"], row["authorisation"], state)
+            for row, state in zip(due, states, strict=True)
+            if state
         ]
         if done:
-            await self._database.execute(queries.mark, *map(list, zip(*done, strict=True)))
+            await self._database.execute(queries.note_states, *map(list, zip(*done, strict=True)))
         return len(done)
 
-    async def _step(self, row: Record) -> Money | None:
+    async def _step(self, row: Record) -> PaymentState | None:
         try:
             match row["due"]:
                 case "capture":
-                    return await self._gateway.capture(row["authorisation"], row["amount_minor"])
+                    return await self._gateway.capture(row["authorisation"], row["amount_minor"], row["currency"])
                 case "void":
                     return await self._gateway.void(row["authorisation"])
                 case _:

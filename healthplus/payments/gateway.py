@@ -1,13 +1,15 @@
-"""What the product needs of whoever moves the money. Amounts are whole paise.
+"""What the product needs of a payment gateway.
 
-`key` names what is paid for; one key may come to bear several payments. How it fits those who do this for a living:
+Amounts are whole numbers of the smallest unit of a currency, as ISO 4217 has it (healthplus/money.py); a gateway that
+counts otherwise is converted to by its adapter. `key` names what is paid for; several payments may come under one key.
+How the protocol fits two gateways:
 
 * Stripe: a PaymentIntent with `capture_method=manual`, made with the key as its idempotency key and in its metadata.
   `requires_capture` is an Authorisation, `requires_action` Pending, a card error Declined (the intent is then confirmed
-  anew with another method). Capture, void and refund are its capture, cancel and refund.
-* Razorpay: an order made with the key as its receipt, always Pending: the patient pays at its checkout, and payments of
-  the order are learnt of by webhook or fetch, more than one where the patient tried twice. They are captured with their
-  amount; there is no void: what is not captured goes back by itself, or is captured and refunded.
+  again with another method). Capture, void and refund are its capture, cancel and refund.
+* Razorpay: an order made with the key as its receipt, always Pending. The patient pays at its checkout, and payments of
+  the order come by webhook or fetch, more than one where the patient tried twice. They are captured with their amount.
+  There is no void: what is not captured goes back by itself, or is captured and refunded.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import msgspec
 
 from healthplus.errors import BadSignature, PaymentUnavailable
 
-Money = Literal["authorised", "captured", "voided", "refunded"]
-"""Set aside; taken; given back before it was taken; given back after."""
+PaymentState = Literal["authorised", "captured", "voided", "refunded"]
+"""Set aside; taken; let go before it was taken; given back after."""
 
 
 class Authorisation(msgspec.Struct, frozen=True):
@@ -36,31 +38,32 @@ class Declined(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """It is for the patient to go on, at this address; whether they paid is learnt later."""
+    """The patient goes on at this address; whether they paid becomes known later."""
 
     url: str
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """What has become of some money."""
+class GatewayPayment(msgspec.Struct, frozen=True):
+    """A payment as the gateway has it now."""
 
     authorisation: str
-    state: Money
+    state: PaymentState
     amount_minor: int
+    currency: str
 
 
-class Event(msgspec.Struct, frozen=True):
-    """What a webhook tells, under the gateway's own id for the telling."""
+class WebhookEvent(msgspec.Struct, frozen=True):
+    """A payment that a webhook reports, under the gateway's own id for the event."""
 
     id: str
     key: str
-    fact: Fact
+    payment: GatewayPayment
 
 
 class Gateway(Protocol):
     """Every method may be called again with the same arguments: it then answers as before and moves no more money.
 
-    All that ask the gateway raise PaymentUnavailable when it cannot be reached: whether money moved is then unknown.
+    The coroutines raise PaymentUnavailable when the gateway cannot be reached: whether money moved is then unknown.
     """
 
     pages: str
@@ -69,31 +72,31 @@ class Gateway(Protocol):
     """The names of the ways to pay that a page offers."""
 
     async def authorise(
-        self, key: str, amount_minor: int, method: str, back_to: str = ""
+        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
     ) -> Authorisation | Declined | Pending:
-        """Set money aside under `key`, once. A refusal is not kept: another method may be tried under the same key.
+        """Set money aside under `key`, once. After a refusal, another method may be tried under the same key.
 
-        Where the patient has to go on at the gateway, they are then led `back_to`, a whole address. Raises BadInput for
-        a method the gateway does not know.
+        A patient who has to go on at the gateway is then led to `return_url`, a whole address. Raises BadInput for a
+        method that the gateway does not know.
         """
 
-    async def capture(self, authorisation: str, amount_minor: int) -> Money:
-        """Take all that was set aside. Like `void` and `refund`, gives what became of the money.
+    async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        """Take all that was set aside. Like `void` and `refund`, return the payment's state afterwards.
 
-        A step that can no longer be taken, such as voiding what is captured, changes nothing and gives what is so.
+        A step that is no longer possible, such as voiding what is captured, changes nothing.
         """
 
-    async def void(self, authorisation: str) -> Money:
+    async def void(self, authorisation: str) -> PaymentState:
         """Let go of what was set aside and not captured."""
 
-    async def refund(self, authorisation: str) -> Money:
+    async def refund(self, authorisation: str) -> PaymentState:
         """Give back what was captured."""
 
-    async def fetch(self, key: str) -> list[Fact]:
-        """Give all money there is, or was, under a key."""
+    async def fetch(self, key: str) -> list[GatewayPayment]:
+        """Return all payments under a key, those that went back too."""
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:
-        """Give what a webhook tells, or None for what is of no concern here.
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
+        """Return what a webhook reports, or None if it is not about payments.
 
         Raises BadSignature unless the gateway signed this very body, a short while ago.
         """
@@ -115,22 +118,23 @@ class NoGateway:
         self,
         key: str,  # noqa: ARG002
         amount_minor: int,  # noqa: ARG002
+        currency: str,  # noqa: ARG002
         method: str,  # noqa: ARG002
-        back_to: str = "",  # noqa: ARG002
+        return_url: str = "",  # noqa: ARG002
     ) -> Authorisation | Declined | Pending:
         self._unavailable()
 
-    async def capture(self, authorisation: str, amount_minor: int) -> Money:  # noqa: ARG002
+    async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
-    async def void(self, authorisation: str) -> Money:  # noqa: ARG002
+    async def void(self, authorisation: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
-    async def refund(self, authorisation: str) -> Money:  # noqa: ARG002
+    async def refund(self, authorisation: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
-    async def fetch(self, key: str) -> list[Fact]:  # noqa: ARG002
+    async def fetch(self, key: str) -> list[GatewayPayment]:  # noqa: ARG002
         return []
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:  # noqa: ARG002
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:  # noqa: ARG002
         raise BadSignature

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from healthplus.booking.book import Book, Outcome
+from healthplus.accounts.actors import Patient
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
 from healthplus.database import Database, PostgresError
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.payments.captures import Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
-from healthplus.payments.reconciliation import Learning, key_of
+from healthplus.payments.reconciliation import Reconciliation, key_of
 
 
 class Paid(msgspec.Struct, frozen=True):
-    """What came of paying.
+    """The result of paying.
 
-    `voided`: money set aside for a slot that was lost was let go (False: it soon will be). `url`: nothing yet; the
-    patient is to go on there.
+    `voided`: money set aside for a slot that was lost was let go (False: it soon will be). `url`: nothing is decided
+    yet, and the patient is to go on there.
     """
 
-    outcome: Outcome
+    outcome: Booked | ConfirmRefused | Done[Literal["pending"]]
     voided: bool | None = None
     url: str | None = None
 
@@ -36,57 +39,58 @@ class Payments:
         self.pages = gateway.pages
         self.methods = gateway.methods
         self.captures = Captures(database, gateway)
-        self.learning = Learning(database, book, gateway)
+        self.reconciliation = Reconciliation(database, book, gateway)
 
     async def pay(
         self,
         provider_id: int,
         booking_id: UUID,
-        patient_id: int,
         method: str,
-        actor: str,
+        patient: Patient,
         key: str | None = None,
-        back_to: str = "",
+        return_url: str = "",
     ) -> Paid:
-        """Book a hold of the patient's; an outcome of Book.confirm, with `expired` before any money moves.
+        """Book a hold of the patient's. The outcome is one of Book.confirm, or `expired` before any money moves.
 
-        Or `pending`, with a `url`. Where a hold lapsed while it was being paid for, what is booked is another booking.
-        `method` is the gateway's name for a way to pay; it is not asked for where nothing is paid online. From `url`
-        the patient is led `back_to`, a whole address. Raises PaymentDeclined, PaymentUnavailable and BadInput, with the
-        hold as it was.
+        Or it is `pending`, with a `url`, from which the patient is led to `return_url`, a whole address. If a hold
+        lapsed while it was being paid for, another booking may be booked instead. `method` is the gateway's name for a
+        way to pay; it counts only for what is paid online. Raises PaymentDeclined, PaymentUnavailable and BadInput,
+        with the hold as it was.
         """
-        held = await self._database.fetch_row(queries.ask, provider_id, booking_id, patient_id)
+        held = await self._database.fetch_row(queries.begin_payment, provider_id, booking_id, patient.patient_id)
         if held is None:
-            return Paid(Outcome("not_found"))
-        # Perhaps a repeat: confirm knows it by what was set aside the first time. No new money is.
+            return Paid(Refused("not_found"))
+        # Perhaps a repeat: confirm knows it by what was set aside the first time, and no more money is.
         authorisation: str | None = held["authorisation"]
-        if held["asking"]:
-            # From here on the intent is kept: should nobody get to confirm, `learning` finds the money.
-            answer = await self._gateway.authorise(key_of(provider_id, booking_id), held["fee_minor"], method, back_to)
+        if held["is_due"]:
+            # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
+            answer = await self._gateway.authorise(
+                key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
+            )
             if isinstance(answer, Declined):
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):
-                return Paid(Outcome("pending", booking_id=booking_id), url=answer.url)
+                return Paid(Done("pending"), url=answer.url)
             authorisation = answer.name
         elif held["state"] == "expired" and authorisation is None:
-            return Paid(Outcome("expired", booking_id=booking_id, state="expired"))
-        outcome = await self._book.confirm(provider_id, booking_id, patient_id, authorisation, actor, key, method)
+            return Paid(Refused("expired", booking_id=booking_id, state="expired"))
+        outcome = await self._book.confirm(provider_id, booking_id, authorisation, patient, key, method)
         if outcome.code in ("booked", "key_reused") or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
 
     async def money(self, provider_id: int, booking_id: UUID) -> str | None:
-        """Give what becomes of the money for a booking given back, such as refund_due; None: there was none."""
+        """Return what becomes of the money for a booking given back, such as refund_due; None: there was none."""
         found: str | None = await self._database.fetch_value(queries.money, provider_id, booking_id)
         return found
 
     async def booked_instead(self, provider_id: int, hold_id: UUID) -> UUID | None:
-        """Give what a lapsed hold's money booked in its stead."""
+        """Return what the money for a lapsed hold booked instead of it."""
         found: UUID | None = await self._database.fetch_value(queries.booked_instead, provider_id, hold_id)
         return found
 
     async def _void_if_due(self, provider_id: int, hold_id: UUID) -> bool | None:
-        """Let go of money set aside in vain; None when there is none, as where another request has paid."""
+        """Let go of money that booked nothing; None when there is none, as where another request has paid."""
         try:
             due = await self._database.fetch(queries.void_due, provider_id, hold_id)
             return await self.captures.settle(due) == len(due) if due else None

@@ -1,4 +1,4 @@
-"""How the background tasks of payments go round; any number of processes may run them."""
+"""The loop in which the background tasks of payments run; any number of processes may run them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ BATCH_MAX = 100
 ERROR_SECONDS_MAX = 30.0
 
 
-async def keep_sweeping(sweep: Callable[[], Awaitable[tuple[int, int]]], idle_seconds: float) -> None:
-    """Sweep until cancelled. `sweep` does one batch; it gives how many were due, and how many of them failed.
+async def keep_polling(poll: Callable[[], Awaitable[tuple[int, int]]], idle_seconds: float) -> None:
+    """Call `poll` until cancelled. It does one batch, and returns how many were due and how many of them failed.
 
-    Waits longer after each time in a row that nothing went well, up to ERROR_SECONDS_MAX.
+    The pause grows while batches fail as a whole, up to ERROR_SECONDS_MAX; it is `idle_seconds` after a batch that was
+    not full.
     """
     errors_in_a_row = 0
     while True:
         try:
-            taken, failed = await sweep()
+            due, failed = await poll()
         except (HealthPlusError, PostgresError):
             logger.exception("what is due at the payment gateway could not be looked up or noted; trying again")
-            taken, failed = 0, 1
-        errors_in_a_row = errors_in_a_row + 1 if failed and failed >= taken else 0
+            due, failed = 0, 1
+        errors_in_a_row = errors_in_a_row + 1 if failed and failed >= due else 0
         if errors_in_a_row:
             await asyncio.sleep(min(2.0**errors_in_a_row, ERROR_SECONDS_MAX))
-        elif taken < BATCH_MAX:
+        elif due < BATCH_MAX:
             await asyncio.sleep(idle_seconds)

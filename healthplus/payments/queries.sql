@@ -1,10 +1,10 @@
--- name: ask
--- A patient's hold that is to be paid for. Where the gateway is about to be asked for money, that is on record before it is. For
--- what is no live hold any more: the money set aside for it, first that which was not let go.
+-- name: begin_payment
+-- A patient's hold that is to be paid for. If money is about to be requested from the gateway (is_due), the intent is stored first.
+-- For what is no live hold any more: the money set aside for it, first that which was not let go.
 WITH held AS (
-    SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, funding, now_at,
+    SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, currency, funding, now_at,
         booking.state_at(booking, now_at)::text AS state
-    FROM public.app_now() AS now_at, booking.booking
+    FROM public.app_now() AS now_at, booking.booking JOIN directory.clinic USING (clinic_id)
     WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 ), intent AS (
     INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
@@ -13,7 +13,7 @@ WITH held AS (
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
     RETURNING hold_id
 )
-SELECT state, fee_minor, EXISTS (SELECT FROM intent) AS asking,
+SELECT state, fee_minor, currency, EXISTS (SELECT FROM intent) AS is_due,
     CASE WHEN over THEN (
         SELECT authorisation FROM ledger.payment
         WHERE provider_id = $1 AND hold_id = $2
@@ -22,8 +22,8 @@ SELECT state, fee_minor, EXISTS (SELECT FROM intent) AS asking,
 FROM held
 
 -- name: take_due
--- Some of what is due at the gateway, oldest first. It comes up again after $2 unless marked by then: this keeps processes
--- from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
+-- Some of what is due at the gateway, oldest first. It comes up again after $2 unless note_states has noted it: this keeps
+-- processes from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
 UPDATE ledger.payment
 SET at = (SELECT public.app_now()) + $2
 WHERE (provider_id, hold_id, authorisation) IN (
@@ -31,11 +31,13 @@ WHERE (provider_id, hold_id, authorisation) IN (
     WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due
+RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due, (
+    SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)
+    WHERE booking.provider_id = payment.provider_id AND booking.booking_id = payment.booking_id) AS currency
 
 -- name: void_due
 -- Money set aside for a hold that was then refused.
-SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due
+SELECT provider_id, hold_id, authorisation, due::text AS due
 FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
@@ -48,29 +50,29 @@ WHERE provider_id = $1 AND booking_id = $2 ORDER BY state DESC LIMIT 1
 -- What the money for a lapsed hold has booked.
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
--- name: mark
--- What became of the money, as the gateway answered.
+-- name: note_states
+-- Note the states of payments that the gateway answered.
 WITH answer AS (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
         AS answer (provider_id, hold_id, authorisation, state)
 ), free AS MATERIALIZED (
     -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
-    SELECT payment, answer.state AS reached
+    SELECT payment, answer.state
     FROM ledger.payment JOIN answer USING (provider_id, hold_id, authorisation)
     FOR UPDATE OF payment SKIP LOCKED
 )
-SELECT payments.advance_payment(free.payment, free.reached, 'answer', now_at) FROM public.app_now() AS now_at, free
+SELECT payments.advance_payment(free.payment, free.state, 'answer', now_at) FROM public.app_now() AS now_at, free
 
--- name: learn
--- Take in what was not the gateway's answer to us.
-SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6::text::ledger.source, $7)
+-- name: record_gateway_event
+-- Record what the gateway reports of a payment, other than by its answer to us.
+SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8)
 
--- name: known
--- What is known already of the money for a hold.
+-- name: recorded_states
+-- The states of payments for a hold that the ledger has.
 SELECT authorisation, state::text AS state FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
 
--- name: take_intents
--- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless looked at by then.
+-- name: take_due_intents
+-- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless it was checked by then.
 UPDATE payments.intent
 SET check_at = (SELECT public.app_now()) + $2
 WHERE (provider_id, hold_id) IN (
@@ -80,7 +82,7 @@ WHERE (provider_id, hold_id) IN (
     FOR UPDATE SKIP LOCKED)
 RETURNING provider_id, hold_id
 
--- name: looked
+-- name: schedule_next_check
 -- When to look again, after a look that was answered.
 UPDATE payments.intent
 SET check_at = CASE
@@ -89,9 +91,9 @@ SET check_at = CASE
     WHEN money.is_taken AND asked_at > now_at - interval '1 hour' THEN asked_at + interval '1 hour'
     ELSE now_at + greatest(interval '30 seconds', least((now_at - asked_at - interval '10 minutes') / 2, interval '6 hours'))
     END
-FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS seen (provider_id, hold_id)
+FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS checked (provider_id, hold_id)
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS has_come, count(due) > 0 AS is_due, count(*) FILTER (WHERE state = 'captured' AND due IS NULL) > 0 AS is_taken
     FROM ledger.payment
-    WHERE payment.provider_id = seen.provider_id AND payment.hold_id = seen.hold_id) AS money
-WHERE intent.provider_id = seen.provider_id AND intent.hold_id = seen.hold_id
+    WHERE payment.provider_id = checked.provider_id AND payment.hold_id = checked.hold_id) AS money
+WHERE intent.provider_id = checked.provider_id AND intent.hold_id = checked.hold_id

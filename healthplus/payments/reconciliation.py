@@ -1,8 +1,8 @@
-"""What has become of money, where it was not the answer to who paid: told by a webhook, or found at the gateway.
+"""Brings the ledger in line with the gateway where its own answer did not: by webhooks, and by looking there.
 
-What was asked for is looked for, by `payments.intent`: twenty seconds after the asking, every thirty while the hold may
-live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
-after the asking is for a second payment that no webhook told of; where none comes, two days are enough.
+Each intent to pay is looked up at the gateway twenty seconds after the request for money, every thirty while the hold
+may live and a little longer, then ever more seldom. Where the money has come and is captured, one more look an hour
+after the request is for a second payment that no webhook reported; where none comes, two days are enough.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
 from healthplus.errors import HealthPlusError, NotFound
 from healthplus.payments.captures import queries
-from healthplus.payments.gateway import Fact, Gateway
-from healthplus.payments.polling import BATCH_MAX, keep_sweeping
+from healthplus.payments.gateway import Gateway, GatewayPayment
+from healthplus.payments.polling import BATCH_MAX, keep_polling
 
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(seconds=20)
-"""So that money due back is ordered back within a minute, also where one look at the gateway fails."""
+"""So that a refund is ordered within a minute, even if one look at the gateway fails."""
 IDLE_SECONDS = 5.0
 _ID_MAX = 2**63 - 1
 
 
 def key_of(provider_id: int, hold_id: UUID) -> str:
-    """Give the gateway's key for a hold; it tells whose book it is."""
+    """Return the gateway's key for a hold, from which its provider can be read again."""
     return f"{provider_id}:{hold_id}"
 
 
@@ -44,7 +44,7 @@ def _ids_of(key: str) -> tuple[int, UUID]:
     return ids
 
 
-class Learning:
+class Reconciliation:
     """Takes webhooks, and looks at the gateway in the background; any number of processes may run that."""
 
     def __init__(self, database: Database, book: Book, gateway: Gateway) -> None:
@@ -53,34 +53,37 @@ class Learning:
         self._gateway = gateway
 
     async def receive(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Take a webhook; once this returns, it and its effect are kept.
+        """Take a webhook; once this returns, it and its effect are stored.
 
         Raises BadSignature, and NotFound for money that was never asked for here.
         """
         event = self._gateway.read_webhook(headers, body)
-        if event is not None and await self._learn(*_ids_of(event.key), event.fact, "webhook", event.id) == "unknown":
+        if event is None:
+            return
+        if await self._record(*_ids_of(event.key), event.payment, "webhook", event.id) == "unknown":
             raise NotFound
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
-        await keep_sweeping(self.sweep, IDLE_SECONDS)
+        await keep_polling(self.poll, IDLE_SECONDS)
 
-    async def sweep(self) -> tuple[int, int]:
-        """Do one batch of what is due for a look; give how many were due, and how many of them failed."""
-        due = await self._database.fetch(queries.take_intents, BATCH_MAX, AGAIN_AFTER)
-        seen = await asyncio.gather(*(self._look(row["provider_id"], row["hold_id"]) for row in due))
-        looked = [(row["provider_id"], row["hold_id"]) for row, was_seen in zip(due, seen, strict=True) if was_seen]
-        if looked:
-            await self._database.execute(queries.looked, *map(list, zip(*looked, strict=True)))
-        return len(due), len(due) - len(looked)
+    async def poll(self) -> tuple[int, int]:
+        """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
+        due = await self._database.fetch(queries.take_due_intents, BATCH_MAX, AGAIN_AFTER)
+        found = await asyncio.gather(*(self._check(row["provider_id"], row["hold_id"]) for row in due))
+        checked = [(row["provider_id"], row["hold_id"]) for row, was_found in zip(due, found, strict=True) if was_found]
+        if checked:
+            await self._database.execute(queries.schedule_next_check, *map(list, zip(*checked, strict=True)))
+        return len(due), len(due) - len(checked)
 
-    async def _look(self, provider_id: int, hold_id: UUID) -> bool:
+    async def _check(self, provider_id: int, hold_id: UUID) -> bool:
         try:
-            facts = await self._gateway.fetch(key_of(provider_id, hold_id))
-            known = await self._database.fetch(queries.known, provider_id, hold_id) if facts else []
-            for fact in facts:
-                if (fact.authorisation, fact.state) not in {(row["authorisation"], row["state"]) for row in known}:
-                    await self._learn(provider_id, hold_id, fact, "fetch")
+            payments = await self._gateway.fetch(key_of(provider_id, hold_id))
+            rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
+            recorded = {(row["authorisation"], row["state"]) for row in rows}
+            for payment in payments:
+                if (payment.authorisation, payment.state) not in recorded:
+                    await self._record(provider_id, hold_id, payment, "fetch")
         except HealthPlusError as error:
             logger.warning("the payment gateway could not be looked at: %s", error.code)
             return False
@@ -90,13 +93,21 @@ class Learning:
             return False
         return True
 
-    async def _learn(
-        self, provider_id: int, hold_id: UUID, fact: Fact, source: str, event_id: str | None = None
+    async def _record(
+        self, provider_id: int, hold_id: UUID, payment: GatewayPayment, source: str, event_id: str | None = None
     ) -> str:
         try:
-            learnt: str = await self._database.fetch_value(
-                queries.learn, provider_id, hold_id, fact.authorisation, fact.state, fact.amount_minor, source, event_id
+            result: str = await self._database.fetch_value(
+                queries.record_gateway_event,
+                provider_id,
+                hold_id,
+                payment.authorisation,
+                payment.state,
+                payment.amount_minor,
+                payment.currency,
+                source,
+                event_id,
             )
         finally:
             self._book.changed(provider_id)
-        return learnt
+        return result

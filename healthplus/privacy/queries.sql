@@ -10,7 +10,8 @@ ORDER BY during
 
 -- name: export
 -- All that is kept about a patient; $2 is their number's HMAC, $3 their name as an actor. No secrets, nothing of others.
-WITH own_booking AS (SELECT * FROM booking.booking WHERE patient_id = $1),
+WITH own_booking AS (
+        SELECT booking.*, clinic.currency FROM booking.booking LEFT JOIN directory.clinic USING (clinic_id) WHERE patient_id = $1),
     own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
 SELECT jsonb_build_object(
     'at', public.app_now(),
@@ -27,14 +28,19 @@ SELECT jsonb_build_object(
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
-        SELECT coalesce(jsonb_agg(to_jsonb(intent) ORDER BY asked_at), '[]')
+        SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')
         FROM own_booking JOIN payments.intent ON intent.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'payments', (
-        SELECT coalesce(jsonb_agg(to_jsonb(payment) ORDER BY at), '[]')
-        FROM own_booking JOIN ledger.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
+        SELECT coalesce(jsonb_agg(to_jsonb(payment) || jsonb_build_object('currency', coalesce(money.currency, own_booking.currency))
+            ORDER BY payment.at), '[]')
+        FROM own_booking
+        JOIN ledger.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id
+        LEFT JOIN ledger.entry AS money ON money.provider_id = payment.provider_id AND money.hold_id = payment.hold_id
+            AND money.authorisation = payment.authorisation AND money.state = 'authorised'),
     'ledger', (
-        SELECT coalesce(jsonb_agg(to_jsonb(ledger) ORDER BY at), '[]')
-        FROM own_booking JOIN ledger.entry ON ledger.provider_id = own_booking.provider_id AND hold_id = booking_id),
+        SELECT coalesce(jsonb_agg(
+            to_jsonb(entry) || jsonb_build_object('currency', coalesce(entry.currency, own_booking.currency)) ORDER BY at), '[]')
+        FROM own_booking JOIN ledger.entry ON entry.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'webhooks', (
         SELECT coalesce(jsonb_agg(to_jsonb(webhook_event) ORDER BY at), '[]')
         FROM own_booking JOIN payments.webhook_event

@@ -38,7 +38,8 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', lab_test.name, 'price_minor', price_minor)
+            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', lab_test.name, 'price_minor', price_minor,
+                'currency', provider_lab_test.currency)
             ORDER BY lab_test.name, price_minor, provider_id), '[]')
         FROM directory.provider_clinic
         JOIN directory.provider_lab_test USING (provider_id)
@@ -51,13 +52,13 @@ WHERE clinic_id = $1
 -- name: clinic_providers
 -- Those who work at a clinic: first the hospital, clinic or laboratory itself, then doctors by name.
 SELECT jsonb_build_object(
-    'id', provider_id, 'type', type, 'name', name, 'specialities', search.specialities(provider_id),
+    'id', provider_id, 'type', type, 'name', provider.name, 'specialities', search.specialities(provider_id),
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count, 'accepts_new_patients', accepts_new_patients,
-    'fee_minor', fee_minor, 'funding', funding
+    'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding
 ) AS document
-FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
+FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 WHERE clinic_id = $1
-ORDER BY type = 'doctor', name, provider_id
+ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
 
 -- name: provider
@@ -73,13 +74,14 @@ SELECT jsonb_build_object(
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('slug', slug, 'name', lab_test.name, 'price_minor', price_minor) ORDER BY lab_test.name), '[]')
+            jsonb_build_object('slug', slug, 'name', lab_test.name, 'price_minor', price_minor, 'currency', currency)
+            ORDER BY lab_test.name), '[]')
         FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
         WHERE provider_lab_test.provider_id = provider.provider_id),
     'clinics', (
         SELECT coalesce(jsonb_agg(
             search.clinic_document(clinic, city) || jsonb_build_object(
-                'fee_minor', fee_minor, 'funding', funding,
+                'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
                 'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at))
@@ -103,7 +105,7 @@ SELECT city_id FROM directory.city WHERE slug = $1
 -- providers offer the test, the index on prices is read until there are enough; where few do, all of them are read.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
-    'price_minor', price_minor,
+    'price_minor', price_minor, 'currency', provider_lab_test.currency,
     'clinics', (
         SELECT coalesce(jsonb_agg(search.clinic_document(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)

@@ -55,7 +55,7 @@ class SearchRequest(Struct, frozen=True, kw_only=True):
     `keyword` and `city` are as people type them, `specialities` are slugs, `types` those of the directory. A free slot
     starts from `starts_from` on and before `starts_before`, or in `available`; instants without an offset are on the
     city's clock. A `radius_km` is around latitude and longitude, or else around the centre of the postal code, or else
-    of the city, beyond whose border it may reach.
+    of the city, beyond whose border it may reach. `fee_min` and `fee_max` are in whole units of each clinic's currency.
     """
 
     keyword: str = ""
@@ -70,8 +70,8 @@ class SearchRequest(Struct, frozen=True, kw_only=True):
     specialities: Sequence[str] = ()
     types: Sequence[str] = ()
     clinic_id: int | None = None
-    fee_minor_min: int | None = None
-    fee_minor_max: int | None = None
+    fee_min: int | None = None
+    fee_max: int | None = None
     experience_years_min: int | None = None
     rating_min: float | None = None
     gender: str | None = None
@@ -91,8 +91,8 @@ class SearchCriteria(Struct, kw_only=True):
     radius_m: float | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
-    fee_minor_min: int | None = None
-    fee_minor_max: int | None = None
+    fee_min: int | None = None
+    fee_max: int | None = None
     practising_since_max: int | None = None
     rating_min: float | None = None
     gender: str | None = None
@@ -151,8 +151,8 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         radius_m=around.radius_m,
         starts_from=starts_from,
         starts_before=starts_before,
-        fee_minor_min=request.fee_minor_min,
-        fee_minor_max=request.fee_minor_max,
+        fee_min=request.fee_min,
+        fee_max=request.fee_max,
         practising_since_max=None if request.experience_years_min is None else now.year - request.experience_years_min,
         rating_min=request.rating_min,
         gender=request.gender,

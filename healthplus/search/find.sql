@@ -5,7 +5,7 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
     provider.practising_since, provider.accepts_new_patients, listing.rating, provider.rating_count,
     clinic.name AS clinic_name, clinic.address, clinic.postal_code, clinic.latitude, clinic.longitude, city.name AS city_name,
-    city.slug AS city_slug, city.time_zone, post.fee_minor, post.funding::text AS funding,
+    city.slug AS city_slug, city.time_zone, post.fee_minor, clinic.currency, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
           WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities
 FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3) WITH ORDINALITY
@@ -22,8 +22,10 @@ ORDER BY found.position
 SELECT search.count_found(jsonb_populate_record(NULL::search.criteria, $1), $2)
 
 -- name: city
--- The city with one of the slugs $1, or whose name has just the words $2: its time zone and its centre.
-SELECT city_id, slug, name, time_zone, centre.*
+-- The city with one of the slugs $1, or whose name has just the words $2: its time zone, its centre, and its currency, which is
+-- that of any of its clinics.
+SELECT city_id, slug, name, time_zone, centre.*,
+    coalesce((SELECT currency FROM directory.clinic WHERE clinic.city_id = city.city_id LIMIT 1), 'INR') AS currency
 FROM directory.city CROSS JOIN LATERAL search.city_centre(city) AS centre
 WHERE city_id = (
     SELECT city_id FROM directory.city WHERE slug = ANY($1::text[])

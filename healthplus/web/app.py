@@ -16,6 +16,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.database import ChangeFeed, Database
+from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
@@ -108,7 +109,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             charts.run,
             change_feed.run,
             payments.captures.run,
-            payments.learning.run,
+            payments.reconciliation.run,
             notices.run,
             codes.run,
             clock.run,
@@ -131,4 +132,5 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             codes=codes,
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
+            currencies=Currencies(database),
         )

@@ -17,8 +17,10 @@ from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 from babel.support import Translations
+
+from healthplus.money import currency_digits, in_units
 
 CATALOGUES = Path(__file__).with_name("locale")
 
@@ -100,10 +102,17 @@ class Language:
         """Return day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
         return f"{self.date(at, zone)}, {self.time(at, zone)}"
 
-    def money(self, paise: int) -> str:
-        """Return an amount of paise as rupees, "₹1,500"; with decimals only where they are not zero."""
-        pattern = "¤#,##,##0.00" if paise % 100 else "¤#,##,##0"
-        return _write_money(paise / 100, "INR", pattern, self.locale, currency_digits=False)
+    def money(self, amount_minor: int, currency: str) -> str:
+        """Return an amount, with decimals only if it has a fraction: "₹1,500", "$99.50", "KWD 12.345"."""
+        amount = in_units(amount_minor, currency)
+        # A sign of letters stands apart from the digits.
+        sign = "¤\xa0" if self.currency_symbol(currency)[-1].isalpha() else "¤"
+        decimals = f".{'0' * currency_digits(currency)}" if amount % 1 else ""
+        return _write_money(amount, currency, f"{sign}#,##,##0{decimals}", self.locale, currency_digits=False)
+
+    def currency_symbol(self, currency: str) -> str:
+        """Return a currency as it is written before an amount: "₹", "$", "KWD"."""
+        return get_currency_symbol(currency, self.locale)
 
 
 def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:

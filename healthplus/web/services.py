@@ -13,6 +13,7 @@ from healthplus.accounts.patients import Patients
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
+from healthplus.directory.currencies import Currencies
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
@@ -42,6 +43,7 @@ class AppServices:
     code_messages: CodeMessages
     proxies: TrustedProxies
     clock: DatabaseClock
+    currencies: Currencies
 
 
 def services(request: AnyRequest) -> AppServices:

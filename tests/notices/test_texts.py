@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
     "time_zone": "Asia/Kolkata",
     "fee_minor": 50_000,
+    "currency": "INR",
     "funding": "online",
 }
 ROWS = [ROW | {"kind": kind} for kind in TEXTS if not kind.startswith("offer_")] + [

@@ -8,7 +8,7 @@ import pytest
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined, Fact, Money, Pending
+from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, PaymentState, Pending
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
@@ -29,20 +29,20 @@ class Bank(SandboxGateway):
         self.calls: list[str] = []
 
     async def authorise(
-        self, key: str, amount_minor: int, method: str, back_to: str = ""
+        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
     ) -> Authorisation | Declined | Pending:
-        return await self._then("authorise", await super().authorise(key, amount_minor, method, back_to))
+        return await self._then("authorise", await super().authorise(key, amount_minor, currency, method, return_url))
 
-    async def capture(self, authorisation: str, amount_minor: int) -> Money:
-        return await self._then("capture", await super().capture(authorisation, amount_minor))
+    async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        return await self._then("capture", await super().capture(authorisation, amount_minor, currency))
 
-    async def void(self, authorisation: str) -> Money:
+    async def void(self, authorisation: str) -> PaymentState:
         return await self._then("void", await super().void(authorisation))
 
-    async def refund(self, authorisation: str) -> Money:
+    async def refund(self, authorisation: str) -> PaymentState:
         return await self._then("refund", await super().refund(authorisation))
 
-    async def fetch(self, key: str) -> list[Fact]:
+    async def fetch(self, key: str) -> list[GatewayPayment]:
         return await self._then("fetch", await super().fetch(key))
 
     async def _then(self, step: str, answer: _Answer) -> _Answer:

@@ -98,12 +98,12 @@ class Play:
 
     async def booked(self, held: UUID) -> None:
         await pay(self.payments, self.world, held)
-        await self.payments.captures.sweep()
+        await self.payments.captures.poll()
 
     async def cancelled(self, held: UUID) -> None:
         await self.booked(held)
         await self.book.cancel(PROVIDER, held, self.world.ids["asha"], "asha")
-        await self.payments.captures.sweep()
+        await self.payments.captures.poll()
 
     async def lost(self, held: UUID) -> None:
         async def lose() -> None:
@@ -112,7 +112,7 @@ class Play:
 
         self.gateway.after_authorise = lose
         await pay(self.payments, self.world, held)
-        await self.payments.captures.sweep()
+        await self.payments.captures.poll()
 
     async def late(self, held: UUID) -> None:
         self.gateway.after_authorise = lambda: self.world.pass_time(seconds=306)
@@ -128,11 +128,11 @@ class Play:
         await self._pay_at_the_bank(held)
 
     async def _pay_at_the_bank(self, held: UUID) -> None:
-        answer = await self.gateway.authorise(f"{PROVIDER}:{held}", 50000, "sandbox-ok")
+        answer = await self.gateway.authorise(f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok")
         assert isinstance(answer, Authorisation)
         await self.world.pass_time(seconds=20)
-        await self.payments.learning.sweep()
-        await self.payments.captures.sweep()
+        await self.payments.reconciliation.poll()
+        await self.payments.captures.poll()
 
 
 async def begin(world: World) -> UUID:
@@ -167,8 +167,8 @@ async def recover(world: World, bank: Bank, held: UUID) -> None:
     knowable = 0
     for _ in range(480 // STEP_SECONDS):
         await book.advance(PROVIDER)
-        await payments.captures.sweep()
-        await payments.learning.sweep()
+        await payments.captures.poll()
+        await payments.reconciliation.poll()
         if await is_owed(world, bank, held):
             assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
             knowable += 1
@@ -195,24 +195,35 @@ async def is_owed(world: World, bank: Bank, held: UUID) -> bool:
 
 
 KINDS = {
-    "booked": {"ask", "authorise", "confirm", "take_due", "capture", "mark"},
-    "cancelled": {"ask", "authorise", "confirm", "take_due", "capture", "mark", "cancel", "refund"},
-    "lost": {"ask", "authorise", "confirm", "void_due", "void", "mark", "take_due"},
-    "late": {"ask", "authorise", "confirm", "take_due", "capture", "mark"},
+    "booked": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states"},
+    "cancelled": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states", "cancel", "refund"},
+    "lost": {"begin_payment", "authorise", "confirm", "void_due", "void", "note_states", "take_due"},
+    "late": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states"},
     "given_back": {
-        "ask",
+        "begin_payment",
         "authorise",
         "release",
-        "take_intents",
+        "take_due_intents",
         "fetch",
-        "known",
-        "learn",
-        "looked",
+        "recorded_states",
+        "record_gateway_event",
+        "schedule_next_check",
         "take_due",
         "void",
-        "mark",
+        "note_states",
     },
-    "found": {"ask", "authorise", "take_intents", "fetch", "known", "learn", "looked", "take_due", "capture", "mark"},
+    "found": {
+        "begin_payment",
+        "authorise",
+        "take_due_intents",
+        "fetch",
+        "recorded_states",
+        "record_gateway_event",
+        "schedule_next_check",
+        "take_due",
+        "capture",
+        "note_states",
+    },
 }
 """What is played, and which of our commits and the gateway's calls each crosses."""
 

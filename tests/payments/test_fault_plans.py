@@ -27,7 +27,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
-from healthplus_sandbox.bank import Trial
+from healthplus_sandbox.bank import FaultPlan
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 
 PAYMENTS_MAX = 2000
@@ -35,7 +35,7 @@ PROVIDERS = 40
 AT_ONCE = 40
 ANSWER_SECONDS_MAX = 0.5
 STEP_SECONDS = 10
-FAULTY = Trial(
+FAULTY = FaultPlan(
     fail_before=0.14,
     fail_after=0.14,
     never_answer=0.005,
@@ -70,11 +70,11 @@ class Town:
     def ledger(self) -> Path:
         return self.bank.data_folder / "sandbox-bank.sqlite3"
 
-    async def tell_bank(self, trial: Trial) -> Counter[str]:
+    async def tell_bank(self, plan: FaultPlan) -> Counter[str]:
         """Have the bank behave otherwise; give the faults it has had till now."""
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{bank_url(self.bank)}/trial", data=msgspec.json.encode(trial)) as response,
+            session.post(f"{bank_url(self.bank)}/fault-plan", data=msgspec.json.encode(plan)) as response,
         ):
             return Counter(msgspec.json.decode(await response.read()))
 
@@ -121,7 +121,9 @@ async def webhooks_taken(town: Town) -> AsyncIterator[str]:
     async def take(request: web.Request) -> web.Response:
         process = random.choice(town.processes)
         try:
-            await process.learning.receive({k.lower(): v for k, v in request.headers.items()}, await request.read())
+            await process.reconciliation.receive(
+                {k.lower(): v for k, v in request.headers.items()}, await request.read()
+            )
         except (BadSignature, NotFound) as error:
             town.seen[f"webhook {error.code}"] += 1
             return web.Response(status=error.status)
@@ -177,7 +179,9 @@ async def hold_some(town: Town, patient: int, draw: random.Random) -> tuple[int,
 async def pay_all(town: Town, count: int) -> None:
     """Let so many patients come, some at once, with all that runs in the background of a process."""
     tasks = [
-        asyncio.create_task(run()) for process in town.processes for run in (process.captures.run, process.learning.run)
+        asyncio.create_task(run())
+        for process in town.processes
+        for run in (process.captures.run, process.reconciliation.run)
     ]
     draw = random.Random(20)
     coming = iter(town.patients[:count])
@@ -204,9 +208,9 @@ async def _settle_all(town: Town, process: Payments) -> None:
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
             await town.book.advance(row["provider_id"])
-        while (await process.captures.sweep())[0]:
+        while (await process.captures.poll())[0]:
             pass
-        while (await process.learning.sweep())[0]:
+        while (await process.reconciliation.poll())[0]:
             pass
         await town.pass_time(STEP_SECONDS)
 
@@ -240,10 +244,10 @@ async def ordered_after(town: Town) -> list[float]:
     with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
         came = dict(ledger.execute("SELECT authorisation, at FROM moved WHERE state = 'authorised'").fetchall())
     rows = await town.database.fetch(
-        """SELECT payment.authorisation, extract(epoch FROM ledger.at)::float8 AS learnt,
+        """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS learnt,
             ended.at AS ended, paid.at AS paid
         FROM ledger.payment
-        JOIN ledger.entry ON ledger.authorisation = payment.authorisation AND ledger.state = 'authorised'
+        JOIN ledger.entry ON entry.authorisation = payment.authorisation AND entry.state = 'authorised'
         CROSS JOIN LATERAL (
             SELECT extract(epoch FROM max(at))::float8 AS at FROM booking.event
             WHERE event.booking_id = payment.booking_id AND kind IN ('expired', 'released', 'cancelled')) AS ended
@@ -266,7 +270,7 @@ async def test_no_money_is_lost_or_taken_twice(town: Town, payments: int) -> Non
     async with webhooks_taken(town) as url:
         await town.tell_bank(msgspec.structs.replace(FAULTY, webhook_url=url))
         await pay_all(town, payments)
-        faults = await town.tell_bank(Trial(webhooks="none"))
+        faults = await town.tell_bank(FaultPlan(webhooks="none"))
         await asyncio.sleep(FAULTY.later_seconds + 1)  # what is still to be authorised is, by the bank's own clock
         await settle_all(town)
     states = await check_ledgers(town)

@@ -1,4 +1,4 @@
-"""Money that comes after its hold has lapsed books the slot anew if nobody waits, else it goes back (rule 11)."""
+"""Money that comes after its hold has lapsed books the slot again if nobody waits, else it goes back. (Rule 11.)"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def held(payments: Payments, book: Book, world: World) -> AsyncIterator[UU
     """A hold of Asha's on the slot at nine; afterwards no money is where it should not be."""
     yield await hold(book, world)
     for _ in range(3):
-        await payments.captures.sweep()
+        await payments.captures.poll()
     await world.pass_time(minutes=3)
     assert await violations(world.database, counters) == []
 
@@ -53,7 +53,7 @@ async def test_the_slot_is_booked_anew(payments: Payments, book: Book, bank: Ban
     assert await payments.booked_instead(PROVIDER, held) == late
     assert await states(world) == ["expired", "booked"]
     # The new booking's money is its own.
-    await payments.captures.sweep()
+    await payments.captures.poll()
     await book.cancel(PROVIDER, late, world.ids["asha"], "asha")
     assert await money(world) == ("captured", "refund")
 
@@ -164,9 +164,9 @@ async def test_money_that_comes_twice_books_once(payments: Payments, world: Worl
         "INSERT INTO payments.intent VALUES ($1, $2, 50000, app_now(), app_now())", PROVIDER, held
     )
     await lapse(world)
-    learn = "SELECT payments.record_gateway_event($1, $2, $3, 'authorised', 50000, 'webhook', $4)"
+    record = "SELECT payments.record_gateway_event($1, $2, $3, 'authorised', 50000, 'INR', 'webhook', $4)"
     for number, name in enumerate(("first", "first", "second", "second")):
-        await world.database.execute(learn, PROVIDER, held, name, f"event {number}")
+        await world.database.execute(record, PROVIDER, held, name, f"event {number}")
     assert await states(world) == ["expired", "booked"]
     rows = await world.database.fetch("SELECT authorisation, due::text FROM ledger.payment ORDER BY 1")
     assert [tuple(row) for row in rows] == [("first", "capture"), ("second", "void")]

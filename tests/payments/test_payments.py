@@ -18,9 +18,9 @@ async def test_authorise_then_book_then_capture(payments: Payments, book: Book, 
     paid = await pay(payments, world, await hold(book, world))
     assert (paid.outcome.code, paid.voided) == ("booked", None)
     assert await money(world) == ("authorised", "capture")
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("captured", None)
-    assert await payments.captures.sweep() == (0, 0)
+    assert await payments.captures.poll() == (0, 0)
     assert bank.calls == ["authorise", "capture"]
 
 
@@ -59,12 +59,12 @@ async def test_a_void_that_fails_is_done_later(payments: Payments, book: Book, b
     bank.fails = {"void"}
     paid = await pay(payments, world, held)
     assert (paid.outcome.code, paid.voided) == ("wrong_state", False)
-    assert await payments.captures.sweep() == (1, 1)
+    assert await payments.captures.poll() == (1, 1)
     bank.fails.clear()
     # It was tried just now, and is left alone for a while.
-    assert await payments.captures.sweep() == (0, 0)
+    assert await payments.captures.poll() == (0, 0)
     await world.pass_time(seconds=31)
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("voided", None)
 
 
@@ -103,9 +103,9 @@ async def test_cancelling_gives_the_money_back(
     held = await hold(book, world)
     await pay(payments, world, held)
     if captured_first:
-        await payments.captures.sweep()
+        await payments.captures.poll()
     await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("refunded" if captured_first else "voided", None)
 
 
@@ -113,9 +113,9 @@ async def test_cancelling_while_it_is_captured(payments: Payments, book: Book, b
     held = await hold(book, world)
     await pay(payments, world, held)
     bank.after["capture"] = lambda: book.cancel(PROVIDER, held, world.ids["asha"], "asha")
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("captured", "refund")
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("refunded", None)
 
 
@@ -128,13 +128,13 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
     async def meanwhile() -> None:
         await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
         other = Captures(world.database, bank)
-        assert await other.sweep() == (1, 0)  # wants to void, and learns that it is captured
+        assert await other.poll() == (1, 0)  # wants to void, and learns that it is captured
         assert await money(world) == ("captured", "refund")
-        assert await other.sweep() == (1, 0)
+        assert await other.poll() == (1, 0)
         assert await money(world) == ("refunded", None)
 
     bank.after["capture"] = meanwhile
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("refunded", None)
     assert bank.calls == ["authorise", "capture", "void", "refund"]
 
@@ -142,11 +142,11 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
 async def test_a_gateway_that_fails_is_asked_again(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     await pay(payments, world, await hold(book, world))
     bank.fails = {"capture"}
-    assert await payments.captures.sweep() == (1, 1)
+    assert await payments.captures.poll() == (1, 1)
     assert await money(world) == ("authorised", "capture")
     bank.fails.clear()
     await world.pass_time(seconds=31)
-    assert await payments.captures.sweep() == (1, 0)
+    assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("captured", None)
 
 
@@ -169,10 +169,10 @@ async def test_the_ledger_says_what_happened_and_how_it_was_learnt(
 ) -> None:
     held = await hold(book, world)
     await pay(payments, world, held)
-    await payments.captures.sweep()
+    await payments.captures.poll()
     await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
     assert await payments.money(PROVIDER, held) == "refund_due"
-    await payments.captures.sweep()
+    await payments.captures.poll()
     assert await facts(world) == [("authorised", "answer"), ("captured", "answer"), ("refunded", "answer")]
     assert await payments.money(PROVIDER, held) == "refunded"
     await world.pass_time(minutes=3)
@@ -187,14 +187,15 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     held = await hold(book, world)
     await pay(payments, world, held)
     if captured_first:
-        await payments.captures.sweep()
+        await payments.captures.poll()
     await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
     told = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
     assert await world.database.fetch_value(told, held) == 0
-    await payments.captures.sweep()
+    await payments.captures.poll()
     await world.database.execute(
-        "SELECT payments.record_gateway_event(provider_id, hold_id, authorisation, state, 50000, 'webhook', 'again') "
-        "FROM ledger.payment"
+        """SELECT payments.record_gateway_event(
+            provider_id, hold_id, authorisation, state, 50000, 'INR', 'webhook', 'again')
+        FROM ledger.payment"""
     )
     assert await world.database.fetch_value(told, held) == 1
 
@@ -211,7 +212,7 @@ async def test_without_online_funding_no_money_is_ever_on_record(
         booked = (await pay(payments, world, held, "cash, later")).outcome
     assert (booked.code, booked.funding) == ("booked", "clinic" if clinic_id == AT_CLINIC else "free")
     await book.cancel(PROVIDER, held, None, "staff:7")
-    assert await payments.captures.sweep() == await payments.learning.sweep() == (0, 0)
+    assert await payments.captures.poll() == await payments.reconciliation.poll() == (0, 0)
     for table in ("intent", "payment", "ledger"):
         assert await world.database.fetch_value(f"SELECT count(*) FROM payments.{table}") == 0
     assert bank.calls == []

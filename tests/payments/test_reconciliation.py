@@ -20,8 +20,8 @@ from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentUnavailable
 from healthplus.ops.check import counters, violations
 from healthplus.payments.captures import queries
-from healthplus.payments.gateway import Money, NoGateway
-from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, Told, sign
+from healthplus.payments.gateway import NoGateway, PaymentState
+from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, WebhookBody, sign
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from tests.payments.conftest import Bank
@@ -31,9 +31,16 @@ from tests.web.world import PROVIDER, World
 HEADER = SIGNATURE.lower()
 
 
-def told(hold_id: UUID, state: str, name: str = "money", amount: int = 50000, event: str | None = None) -> bytes:
+def webhook(
+    hold_id: UUID,
+    state: str,
+    name: str = "money",
+    amount: int = 50000,
+    event: str | None = None,
+    currency: str = "INR",
+) -> bytes:
     key = f"{PROVIDER}:{hold_id}"
-    return msgspec.json.encode(Told(event or uuid4().hex, f"payment.{state}", key, name, amount))
+    return msgspec.json.encode(WebhookBody(event or uuid4().hex, f"payment.{state}", key, name, amount, currency))
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ def secret(sandbox_bank: Settings) -> str:
 
 
 async def send(payments: Payments, secret: str, body: bytes, at: float | None = None) -> None:
-    await payments.learning.receive({HEADER: sign(secret, body, at or time.time())}, body)
+    await payments.reconciliation.receive({HEADER: sign(secret, body, at or time.time())}, body)
 
 
 async def ask(world: World, hold_id: UUID) -> None:
@@ -58,7 +65,7 @@ async def ask(world: World, hold_id: UUID) -> None:
 async def test_a_webhook_books(payments: Payments, book: Book, world: World, secret: str) -> None:
     held = await hold(book, world)
     await ask(world, held)
-    body = told(held, "authorised")
+    body = webhook(held, "authorised")
     for _ in range(3):
         await send(payments, secret, body)
     assert await states(world) == ["booked"]
@@ -75,7 +82,7 @@ async def test_the_webhook_overtakes_the_answer(
     payments: Payments, book: Book, bank: Bank, world: World, secret: str
 ) -> None:
     held = await hold(book, world)
-    bank.after["authorise"] = lambda: send(payments, secret, told(held, "authorised", f"sandbox-{PROVIDER}:{held}"))
+    bank.after["authorise"] = lambda: send(payments, secret, webhook(held, "authorised", f"sandbox-{PROVIDER}:{held}"))
     assert (await pay(payments, world, held)).outcome.code == "booked"
     assert await facts(world) == [("authorised", "webhook")]
 
@@ -83,7 +90,7 @@ async def test_the_webhook_overtakes_the_answer(
 async def test_one_webhook_many_times_at_once(payments: Payments, book: Book, world: World, secret: str) -> None:
     held = await hold(book, world)
     await ask(world, held)
-    bodies = [told(held, state, event=state) for state in ("authorised", "captured")]
+    bodies = [webhook(held, state, event=state) for state in ("authorised", "captured")]
     await asyncio.gather(*(send(payments, secret, body) for body in bodies * 5))
     assert (await money(world), await states(world)) == (("captured", None), ["booked"])
 
@@ -96,7 +103,7 @@ async def test_in_whatever_order_webhooks_come(
     await ask(world, held)
     await book.release(PROVIDER, held, world.ids["asha"], "asha")
     for state in order:
-        await send(payments, secret, told(held, state))
+        await send(payments, secret, webhook(held, state))
     assert (await money(world), await states(world)) == (("refunded", None), ["released"])
     assert [state for state, _ in await facts(world)] == ["authorised", "captured", "refunded"]
 
@@ -108,7 +115,7 @@ async def test_money_that_has_gone_back_books_nothing(
     held = await hold(book, world)
     await ask(world, held)
     for one in (state, "authorised"):
-        await send(payments, secret, told(held, one))
+        await send(payments, secret, webhook(held, one))
     assert (await money(world), await states(world)) == ((state, None), ["reserved"])
 
 
@@ -117,14 +124,14 @@ async def test_other_money_than_was_asked_for_goes_back(
 ) -> None:
     held = await hold(book, world)
     await ask(world, held)
-    await send(payments, secret, told(held, "captured", amount=49999))
+    await send(payments, secret, webhook(held, "captured", amount=49999))
     assert (await money(world), await states(world)) == (("captured", "refund"), ["reserved"])
 
 
 async def test_what_is_not_signed_is_refused(payments: Payments, book: Book, world: World, secret: str) -> None:
     held = await hold(book, world)
     await ask(world, held)
-    body, now = told(held, "authorised"), time.time()
+    body, now = webhook(held, "authorised"), time.time()
     good = sign(secret, body, now)
     for signature in (
         "",
@@ -141,11 +148,11 @@ async def test_what_is_not_signed_is_refused(payments: Payments, book: Book, wor
         "t=٣,v1=",
     ):
         with pytest.raises(BadSignature):
-            await payments.learning.receive({HEADER: signature}, body)
+            await payments.reconciliation.receive({HEADER: signature}, body)
     with pytest.raises(BadSignature):
-        await payments.learning.receive({}, body)
+        await payments.reconciliation.receive({}, body)
     assert await states(world) == ["reserved"]
-    await payments.learning.receive({HEADER: good}, body)
+    await payments.reconciliation.receive({HEADER: good}, body)
     assert await states(world) == ["booked"]
     with pytest.raises(BadSignature):
         NoGateway().read_webhook({HEADER: good}, body)
@@ -156,14 +163,18 @@ async def test_what_is_not_ours_is_not_found(payments: Payments, book: Book, wor
     keys = [f"{PROVIDER}:{unasked}", f"{PROVIDER}:{uuid4()}", f"99:{unasked}", f"{2**63}:{unasked}", f"0:{unasked}"]
     for key in [*keys, f"{'9' * 150}:{unasked}", "x", ":", f"{PROVIDER}:", str(unasked), f" 1:{unasked}"]:
         with pytest.raises(NotFound):
-            await send(payments, secret, msgspec.json.encode(Told("event", "payment.authorised", key, "money", 50000)))
+            await send(
+                payments,
+                secret,
+                msgspec.json.encode(WebhookBody("event", "payment.authorised", key, "money", 50000, "INR")),
+            )
     other = (
         b"",
         b"[]",
         b"\xff",
         b'{"type": "customer.created"}',
-        told(unasked, "disputed"),
-        told(unasked, "voided", "\0"),
+        webhook(unasked, "disputed"),
+        webhook(unasked, "voided", "\0"),
     )
     for body in other:
         await send(payments, secret, body)  # not for us
@@ -173,13 +184,15 @@ async def test_what_is_not_ours_is_not_found(payments: Payments, book: Book, wor
 async def test_money_that_nobody_told_of_is_found(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     held = await hold(book, world)
     await pay(payments, world, held, "sandbox-later")
-    await bank.authorise(f"{PROVIDER}:{held}", 50000, "sandbox-ok")  # the patient pays there, and the webhook is lost
+    await bank.authorise(
+        f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok"
+    )  # the patient pays there, and the webhook is lost
     await world.pass_time(seconds=19)
-    assert await payments.learning.sweep() == (0, 0)
+    assert await payments.reconciliation.poll() == (0, 0)
     await world.pass_time(seconds=1)
-    assert await payments.learning.sweep() == (1, 0)
+    assert await payments.reconciliation.poll() == (1, 0)
     assert (await states(world), await facts(world)) == (["booked"], [("authorised", "fetch")])
-    await payments.captures.sweep()
+    await payments.captures.poll()
     assert await money(world) == ("captured", None)
 
 
@@ -193,7 +206,7 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, book: Book, 
     while (wait := await world.database.fetch_value(next_look)) is not None:
         looks.append(looks[-1] + wait)
         await world.pass_time(seconds=wait.total_seconds())
-        assert await payments.learning.sweep() == (1, 0)
+        assert await payments.reconciliation.poll() == (1, 0)
     waits = [after - before for before, after in itertools.pairwise(looks)]
     assert max(wait for wait, at in zip(waits, looks, strict=False) if at < timedelta(minutes=10)) < timedelta(
         seconds=31
@@ -205,13 +218,13 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, book: Book, 
 
 async def test_money_that_is_taken_is_looked_at_twice(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     await pay(payments, world, await hold(book, world))
-    await payments.captures.sweep()
+    await payments.captures.poll()
     await world.pass_time(seconds=20)
-    assert await payments.learning.sweep() == (1, 0)
+    assert await payments.reconciliation.poll() == (1, 0)
     await world.pass_time(minutes=59)
-    assert await payments.learning.sweep() == (0, 0)
+    assert await payments.reconciliation.poll() == (0, 0)
     await world.pass_time(minutes=1)
-    assert await payments.learning.sweep() == (1, 0)
+    assert await payments.reconciliation.poll() == (1, 0)
     assert bank.calls.count("fetch") == 2
     assert await world.database.fetch_value("SELECT check_at FROM payments.intent") is None
 
@@ -223,18 +236,18 @@ async def test_a_gateway_that_cannot_be_looked_at_is_looked_at_again(
     await pay(payments, world, held, "sandbox-later")
     await world.pass_time(seconds=20)
     bank.fails = {"fetch"}
-    assert await payments.learning.sweep() == (1, 1)
-    assert await payments.learning.sweep() == (0, 0)
+    assert await payments.reconciliation.poll() == (1, 1)
+    assert await payments.reconciliation.poll() == (0, 0)
     bank.fails.clear()
     await world.pass_time(seconds=30)
-    assert await payments.learning.sweep() == (1, 0)
+    assert await payments.reconciliation.poll() == (1, 0)
 
 
 LIVES = ("stays", "is released", "lapses", "lapses and is lost")
 """What has become of the hold before anything is learnt."""
 
 
-async def learn_all(db: Database, told_of: Sequence[tuple[Money, str, int]], life: str, day: World) -> Any:
+async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int]], life: str, day: World) -> Any:
     """Play one payment's facts on a hold of its own; give what is left."""
     book = Book(db)
     await db.execute(
@@ -252,7 +265,7 @@ async def learn_all(db: Database, told_of: Sequence[tuple[Money, str, int]], lif
         await hold(book, day, name="bina")
     for state, source, number in told_of:
         event = f"{state} {number}" if source == "webhook" else None
-        await db.execute(queries.learn, PROVIDER, held, "money", state, 50000, source, event)
+        await db.execute(queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event)
     payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM ledger.payment")
     return (
         [tuple(row) for row in payment],
@@ -274,7 +287,7 @@ def test_any_facts_in_any_order_however_often_end_the_same(dsn: str) -> None:
         @given(data=st.data(), life=st.sampled_from(LIVES))
         def play(data: st.DataObject, life: str) -> None:
             # What is booked was not given back: our own gateway never does that unasked.
-            ends: list[list[Money]] = [["authorised"], ["authorised", "captured"]]
+            ends: list[list[PaymentState]] = [["authorised"], ["authorised", "captured"]]
             if life in ("is released", "lapses and is lost"):
                 ends += [["authorised", "voided"], ["authorised", "captured", "refunded"]]
             wanted = data.draw(st.sampled_from(ends))

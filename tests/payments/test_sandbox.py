@@ -19,11 +19,11 @@ import msgspec
 import pytest
 
 from healthplus.errors import BadInput, Conflict, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined, Fact, Pending
+from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, Pending
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
-from healthplus_sandbox.bank import Trial
+from healthplus_sandbox.bank import FaultPlan
 from tests.payments.conftest import Bank
 
 
@@ -33,7 +33,7 @@ def key() -> str:
 
 
 async def authorise(bank: SandboxGateway, key: str, amount: int = 500) -> str:
-    answer = await bank.authorise(key, amount, "sandbox-ok")
+    answer = await bank.authorise(key, amount, "INR", "sandbox-ok")
     assert isinstance(answer, Authorisation)
     return answer.name
 
@@ -41,30 +41,30 @@ async def authorise(bank: SandboxGateway, key: str, amount: int = 500) -> str:
 async def test_money_is_set_aside_once_a_key(bank: Bank, key: str) -> None:
     first = await authorise(bank, key)
     assert await authorise(bank, key) == first
-    assert await bank.fetch(key) == [Fact(first, "authorised", 500)]
+    assert await bank.fetch(key) == [GatewayPayment(first, "authorised", 500, "INR")]
     with pytest.raises(PaymentUnavailable, match="500"):
         await authorise(bank, key, 600)
 
 
 async def test_a_refusal_is_not_kept(bank: Bank, key: str) -> None:
-    assert isinstance(await bank.authorise(key, 500, "sandbox-declined"), Declined)
+    assert isinstance(await bank.authorise(key, 500, "INR", "sandbox-declined"), Declined)
     assert await bank.fetch(key) == []
     await authorise(bank, key)
     with pytest.raises(BadInput, match="sandbox-ok"):
-        await bank.authorise(key, 500, "gold")
+        await bank.authorise(key, 500, "INR", "gold")
     with pytest.raises(PaymentUnavailable):
-        await bank.authorise(key, 500, "sandbox-unreachable")
+        await bank.authorise(key, 500, "INR", "sandbox-unreachable")
 
 
 async def test_later_is_pending_first(bank: Bank, key: str) -> None:
-    answer = await bank.authorise(key, 500, "sandbox-later")
+    answer = await bank.authorise(key, 500, "INR", "sandbox-later")
     assert isinstance(answer, Pending)
-    assert await bank.authorise(key, 500, "sandbox-later") == answer
+    assert await bank.authorise(key, 500, "INR", "sandbox-later") == answer
     assert await bank.fetch(key) == []
     async with aiohttp.ClientSession() as session, session.get(answer.url) as page:
         assert page.status == 200
     name = await authorise(bank, key)
-    assert await bank.authorise(key, 500, "sandbox-later") == Authorisation(name)
+    assert await bank.authorise(key, 500, "INR", "sandbox-later") == Authorisation(name)
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,19 @@ async def test_later_is_pending_first(bank: Bank, key: str) -> None:
 )
 async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str], states: list[str]) -> None:
     name = await authorise(bank, key)
-    told = [await (bank.capture(name, 500) if step == "capture" else getattr(bank, step)(name)) for step in steps]
+    told = [
+        await (bank.capture(name, 500, "INR") if step == "capture" else getattr(bank, step)(name)) for step in steps
+    ]
     assert told == states
-    assert await bank.fetch(key) == [Fact(name, told[-1], 500)]
+    assert await bank.fetch(key) == [GatewayPayment(name, told[-1], 500, "INR")]
 
 
 async def test_what_is_not_there_is_unavailable(bank: Bank, key: str) -> None:
     with pytest.raises(PaymentUnavailable, match="no such"):
-        await bank.capture(f"sandbox-{key}", 500)
+        await bank.capture(f"sandbox-{key}", 500, "INR")
     name = await authorise(bank, key)
     with pytest.raises(PaymentUnavailable, match="500"):
-        await bank.capture(name, 499)
+        await bank.capture(name, 499, "INR")
     async with SandboxGateway("http://127.0.0.1:9", "secret") as nobody:
         with pytest.raises(PaymentUnavailable):
             await nobody.fetch(key)
@@ -123,7 +125,7 @@ async def test_it_comes_back_when_it_dies_and_forgets_nothing(own: Settings, key
         os.kill(victim, signal.SIGKILL)
         while True:  # who has a connection to it sees it break, and asks again
             with contextlib.suppress(PaymentUnavailable):
-                assert await gateway.capture(name, 500) == "captured"
+                assert await gateway.capture(name, 500, "INR") == "captured"
                 break
         assert bank_processes(own.sandbox_bank_port) != [victim]
 
@@ -155,23 +157,23 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
 
 
 async def test_it_fails_as_it_is_told(own: Settings, key: str) -> None:
-    async def behave(trial: Trial) -> None:
+    async def behave(plan: FaultPlan) -> None:
         async with aiohttp.ClientSession() as session:
-            await session.post(f"{bank_url(own)}/trial", data=msgspec.json.encode(trial))
+            await session.post(f"{bank_url(own)}/fault-plan", data=msgspec.json.encode(plan))
 
     async with SandboxGateway(bank_url(own), "", 30) as gateway, SandboxGateway(bank_url(own), "", 0.3) as hasty:
-        await behave(Trial(fail_before=1))
+        await behave(FaultPlan(fail_before=1))
         with pytest.raises(PaymentUnavailable):
             await authorise(gateway, key)
-        await behave(Trial())
+        await behave(FaultPlan())
         assert await gateway.fetch(key) == []
-        for trial in (Trial(fail_after=1), Trial(never_answer=1), Trial(slow=1, slow_seconds=0.6)):
-            done_key = f"{key}{trial.slow}{trial.never_answer}"
-            await behave(trial)
+        for plan in (FaultPlan(fail_after=1), FaultPlan(never_answer=1), FaultPlan(slow=1, slow_seconds=0.6)):
+            done_key = f"{key}{plan.slow}{plan.never_answer}"
+            await behave(plan)
             with pytest.raises(PaymentUnavailable):
                 await authorise(hasty, done_key)
-            await asyncio.sleep(0.4 if trial.slow else 0)
-            await behave(Trial())
+            await asyncio.sleep(0.4 if plan.slow else 0)
+            await behave(FaultPlan())
             assert [fact.state for fact in await gateway.fetch(done_key)] == ["authorised"]
         with contextlib.closing(sqlite3.connect(own.data_folder / "sandbox-bank.sqlite3")) as ledger:
             assert ledger.execute("SELECT count(*) FROM moved").fetchone() == (3,)

@@ -239,8 +239,8 @@ def matches(post: Record, wanted: dict[str, Any], distance: float | None) -> boo
         and ask("gender") in (None, post["gender"])
         and ask("accepts_new_patients") in (None, post["accepts_new_patients"])
         and ask("language") in (None, *(language.lower() for language in post["languages"]))
-        and post["fee_minor"] >= ask("fee_minor_min", 0)
-        and post["fee_minor"] <= ask("fee_minor_max", 10**9)
+        and post["fee_minor"] >= ask("fee_min", 0) * 100
+        and post["fee_minor"] <= ask("fee_max", 10**7) * 100
         and (
             "practising_since_max" not in wanted or (post["practising_since"] or 9999) <= wanted["practising_since_max"]
         )
@@ -323,8 +323,8 @@ WANTED = st.fixed_dictionaries(
         "name_terms": st.sampled_from([f"'n:{word}'" for word in WORDS]),
         "city_id": st.integers(1, 4),
         "radius_m": st.sampled_from([1.0, 3000.0, 9000.0, 200_000.0]),
-        "fee_minor_min": st.sampled_from([0, 30000, 30001]),
-        "fee_minor_max": st.sampled_from([0, 30000, 69999]),
+        "fee_min": st.sampled_from([0, 300, 301]),
+        "fee_max": st.sampled_from([0, 300, 699]),
         "practising_since_max": st.sampled_from([1990, 2010]),
         "rating_min": st.sampled_from([1.0, 3.0, 4.5]),
         "gender": st.sampled_from(["female", "male", "other"]),
@@ -409,8 +409,8 @@ def test_each_wish_alone_and_each_order(trial: Trial) -> None:
         "radius_m": 9000.0,
         "starts_from": NIGHT + timedelta(days=2),
         "starts_before": NIGHT + timedelta(hours=15),
-        "fee_minor_min": 30000,
-        "fee_minor_max": 30000,
+        "fee_min": 300,
+        "fee_max": 300,
         "practising_since_max": 2010,
         "rating_min": 3.0,
         "gender": "female",

@@ -92,6 +92,10 @@ async def test_answers_may_be_kept_by_caches_that_many_share(asha: Client, anyon
     assert (after.status_code, after.json()["bio"]) == (200, "New")
 
 
+def price(paise: int) -> dict[str, object]:
+    return {"price_minor": paise, "currency": "INR", "price_paise": paise}
+
+
 async def test_a_providers_page(anyone: Client, town: World) -> None:
     page = await shown(anyone, f"providers/{PROVIDER}")
     clinics = page.pop("clinics")
@@ -122,6 +126,11 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
         (AT_CLINIC, 30000, "clinic"),
         (FREE, 0, "free"),
     ]
+    assert [(clinic["fee_minor"], clinic["currency"]) for clinic in clinics] == [
+        (50000, "INR"),
+        (30000, "INR"),
+        (0, "INR"),
+    ]
     assert clinics[0]["city"]["slug"] == "pune"
     assert clinics[0]["opening_times"] == [
         {"weekday": day, "start": "09:00", "end": "12:00", "slot_minutes": 30} for day in range(1, 8)
@@ -130,7 +139,7 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
     assert slots["provider_id"] == PROVIDER
     assert {slot["clinic_id"] for slot in slots["slots"]} == {ONLINE}
     lab = await shown(anyone, f"providers/{LAB}")
-    assert lab["lab_tests"] == [{"slug": "hba1c", "name": "HbA1c", "price_paise": 45000}]
+    assert lab["lab_tests"] == [{"slug": "hba1c", "name": "HbA1c", **price(45000)}]
     assert (lab["experience_years"], lab["email"]) == (None, None)
     place = lab["clinics"][-1]
     assert (place["name"], place["address"], place["postal_code"], place["phone"], place["position"]) == (
@@ -204,9 +213,9 @@ async def test_a_clinics_page(anyone: Client, town: World) -> None:
         False,
     )
     assert page["lab_tests"] == [
-        {"slug": "hba1c", "name": "HbA1c", "price_paise": 39950, "provider_id": 4},
-        {"slug": "hba1c", "name": "HbA1c", "price_paise": 45000, "provider_id": 3},
-        {"slug": "lipid-profile", "name": "Lipid Profile", "price_paise": 0, "provider_id": 4},
+        {"slug": "hba1c", "name": "HbA1c", **price(39950), "provider_id": 4},
+        {"slug": "hba1c", "name": "HbA1c", **price(45000), "provider_id": 3},
+        {"slug": "lipid-profile", "name": "Lipid Profile", **price(0), "provider_id": 4},
     ]
     page = await shown(anyone, f"clinics/{ONLINE}")
     # The hospital and the laboratory first, then the doctors.
@@ -219,6 +228,8 @@ async def test_a_clinics_page(anyone: Client, town: World) -> None:
         "rating": None,
         "rating_count": 0,
         "accepts_new_patients": True,
+        "fee_minor": 50000,
+        "currency": "INR",
         "fee_paise": 50000,
         "funding": "online",
     }

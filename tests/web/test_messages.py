@@ -58,7 +58,10 @@ def test_dates_times_and_money() -> None:
     assert ENGLISH.moment(at, HOME_ZONE) == "Tue 24 Nov, 5:20 pm IST"
     assert ENGLISH.time(at, "Europe/London", seconds=True) == "11:50:05 am GMT"
     assert HINDI.moment(at, HOME_ZONE) == "मंगल 24 नव॰, शाम 5:20 IST"
-    assert (ENGLISH.money(150_000), ENGLISH.money(12_345_650)) == ("₹1,500", "₹1,23,456.50")
+    assert (ENGLISH.money(150_000, "INR"), ENGLISH.money(12_345_650, "INR")) == ("₹1,500", "₹1,23,456.50")
+    assert (ENGLISH.money(15_000, "USD"), ENGLISH.money(9_950, "USD")) == ("$150", "$99.50")
+    assert (ENGLISH.money(5_000, "JPY"), HINDI.money(5_000, "JPY")) == ("JP¥5,000", "JP¥5,000")
+    assert (ENGLISH.money(12_345, "KWD"), ENGLISH.money(12_000, "KWD")) == ("KWD\xa012.345", "KWD\xa012")
 
 
 def test_paths_and_their_languages() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from healthplus.payments.gateways.sandbox import SIGNATURE, sign
 from healthplus.settings import Settings
-from tests.payments.test_reconciliation import told
+from tests.payments.test_reconciliation import webhook
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, wanted
@@ -41,7 +41,7 @@ async def test_a_pending_payment_is_booked_by_a_webhook(
     assert pending.json()["payment"]["state"] == "pending"
     assert pending.json()["payment"]["url"].startswith("http://")
     assert pending.json()["expires_in"] > 290
-    body = told(held["id"], "authorised")
+    body = webhook(held["id"], "authorised")
     for _ in range(2):
         assert (await send(http, body, secret)).status_code == 200
     assert (await asha.get(held["url"])).json()["state"] == "booked"
@@ -55,7 +55,7 @@ async def test_what_was_booked_late_is_pointed_at(
     await world.pass_time(seconds=306)
     gone = problem(await asha.get(held["url"]), 410, "expired")
     assert "yours" not in gone
-    assert (await send(http, told(held["id"], "authorised"), secret)).status_code == 200
+    assert (await send(http, webhook(held["id"], "authorised"), secret)).status_code == 200
     gone = problem(await asha.get(held["url"]), 410, "expired")
     late = (await asha.get(gone["yours"])).json()
     assert (late["state"], late["start"]) == ("booked", held["start"])
@@ -70,25 +70,25 @@ async def test_money_for_what_is_lost_is_said_to_go_back(
     await asha.post(f"{held['url']}/payment", LATER)
     await world.pass_time(seconds=306)
     await hold(bina, wanted(world))
-    assert (await send(http, told(held["id"], "authorised"), secret)).status_code == 200
+    assert (await send(http, webhook(held["id"], "authorised"), secret)).status_code == 200
     assert problem(await asha.get(held["url"]), 410, "expired")["money"] == "void_due"
-    assert (await send(http, told(held["id"], "voided"), secret)).status_code == 200
+    assert (await send(http, webhook(held["id"], "voided"), secret)).status_code == 200
     assert problem(await asha.post(f"{held['url']}/payment", LATER), 410, "expired")["money"] == "voided"
 
 
 async def test_no_webhook_breaks_anything(asha: Client, http: httpx.AsyncClient, world: World, secret: str) -> None:
     held = await hold(asha, wanted(world))
     counts = await world.counts()
-    body = told(held["id"], "authorised")
+    body = webhook(held["id"], "authorised")
     problem(await http.post(WEBHOOKS, content=body), 403, "bad_signature")
     problem(await send(http, body, "another secret"), 403, "bad_signature")
     problem(await send(http, body, secret, time.time() - 400), 403, "bad_signature")
     problem(await send(http, body, secret, 0), 403, "bad_signature")
     problem(await send(http, body, secret), 404, "not_found")  # held, but nobody asked for money yet
-    problem(await send(http, told(uuid4(), "captured"), secret), 404, "not_found")
+    problem(await send(http, webhook(uuid4(), "captured"), secret), 404, "not_found")
     problem(await http.post(WEBHOOKS, content=b"x" * 300_000, headers={SIGNATURE: "t=1,v1=x"}), 413)
     problem(await http.get(WEBHOOKS), 405)
-    for other in (b"", b"{}", b"\xff", told(held["id"], "disputed")):
+    for other in (b"", b"{}", b"\xff", webhook(held["id"], "disputed")):
         assert (await send(http, other, secret)).status_code == 200
     assert await world.counts() == counts
 

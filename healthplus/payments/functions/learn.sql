@@ -1,4 +1,4 @@
--- Notes the state that a payment has reached, and tells the patient of a refund; the caller has locked its row.
+-- Notes the state that a payment has reached, and notifies the patient of a refund; the caller has locked its row.
 CREATE FUNCTION payments.advance_payment(
     p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
@@ -12,17 +12,19 @@ BEGIN
     END IF;
 END $$;
 
--- A verb. Every fact about money that is not the gateway's answer to us enters here: 'learnt', or 'known' for a fact or a webhook
--- (p_event_id) that came before, or 'unknown' where the gateway was never asked for money for such a hold. Money not heard of
--- before pays for its hold as if the patient's own request had brought it.
+-- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
+-- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold. A payment that
+-- was unknown so far pays for its hold as if the patient's own request had brought it.
 CREATE FUNCTION payments.record_gateway_event(
     p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state ledger.payment_state, p_amount_minor integer,
-    p_source ledger.source, p_event_id text DEFAULT NULL
+    p_currency text, p_source ledger.source, p_event_id text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
-    asked payments.intent;
+    requested payments.intent;
     money ledger.payment;
+    held booking.booking;
+    clinic_currency text;
 BEGIN
     -- Most webhooks say what the gateway's answer has said: that changes nothing, and needs no lock.
     IF EXISTS (
@@ -32,9 +34,9 @@ BEGIN
         INSERT INTO payments.webhook_event (provider_id, event_id, hold_id, authorisation, state, at)
         SELECT p_provider_id, p_event_id, p_hold_id, p_authorisation, p_state, public.app_now() WHERE p_event_id IS NOT NULL
         ON CONFLICT DO NOTHING;
-        RETURN 'known';
+        RETURN 'duplicate';
     END IF;
-    SELECT * INTO asked FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
+    SELECT * INTO requested FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
     IF NOT FOUND OR NOT booking.lock_book(p_provider_id) THEN
         RETURN 'unknown';
     END IF;
@@ -44,21 +46,26 @@ BEGIN
         VALUES (p_provider_id, p_event_id, p_hold_id, p_authorisation, p_state, now_at)
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
-            RETURN 'known';
+            RETURN 'duplicate';
         END IF;
     END IF;
     SELECT * INTO money FROM ledger.payment
     WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation FOR UPDATE;
     IF NOT FOUND THEN
-        IF p_state IN ('authorised', 'captured') AND p_amount_minor = asked.amount_minor THEN
+        SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
+        SELECT currency INTO STRICT clinic_currency FROM directory.clinic WHERE clinic_id = held.clinic_id;
+        IF p_state IN ('authorised', 'captured')
+            AND (p_amount_minor, p_currency) = (requested.amount_minor, clinic_currency)
+        THEN
             PERFORM booking.confirm(p_provider_id, p_hold_id, p_authorisation, 'system:gateway', NULL, NULL, p_source);
-        ELSE  -- gone already, or not the money that was asked for
+        ELSE  -- gone already, or not the money that was requested
             PERFORM ledger.set_aside(
-                p_provider_id, p_hold_id, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at);
+                p_provider_id, p_hold_id, p_hold_id, p_authorisation, p_amount_minor, 'void', p_source, now_at,
+                nullif(p_currency, clinic_currency));
         END IF;
         SELECT * INTO STRICT money FROM ledger.payment
         WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation;
     END IF;
     PERFORM payments.advance_payment(money, p_state, p_source, now_at);
-    RETURN 'learnt';
+    RETURN 'recorded';
 END $$;

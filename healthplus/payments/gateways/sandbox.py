@@ -1,4 +1,4 @@
-"""The gateway for trials: asks the sandbox bank (bank.py), a process of its own in which no money moves."""
+"""The gateway for trying things out: it asks the sandbox bank, a process of its own in which no money moves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ import aiohttp
 import msgspec
 
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
-from healthplus.payments.gateway import Authorisation, Declined, Event, Fact, Money, Pending
+from healthplus.payments.gateway import (
+    Authorisation,
+    Declined,
+    GatewayPayment,
+    PaymentState,
+    Pending,
+    WebhookEvent,
+)
 
 METHODS = ("sandbox-ok", "sandbox-later", "sandbox-declined", "sandbox-unreachable")
-"""What a patient may pay with: money without end; the same, some seconds later; a refused card; a bank out of order."""
+"""Ways to pay: a card that always pays; the same, some seconds later; a card that is declined; a bank that is down."""
 SIGNATURE = "Bank-Signature"
 TOLERANCE_SECONDS = 300
 ANSWER_SECONDS_MAX = 5.0
@@ -26,30 +33,31 @@ _KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we 
 _Text = Annotated[str, msgspec.Meta(pattern="^[ -~]{1,200}$")]
 
 
-class Authorised(msgspec.Struct, omit_defaults=True):
-    """How the bank answers who wants money set aside: one of these."""
+class AuthoriseAnswer(msgspec.Struct, omit_defaults=True):
+    """The bank's answer to a request to set money aside: one of these."""
 
     authorisation: str | None = None
     declined: str | None = None
     url: str | None = None
 
 
-class Told(msgspec.Struct):
-    """What the bank's webhooks say."""
+class WebhookBody(msgspec.Struct):
+    """The body of the bank's webhooks; `type` is payment. and a payment's state."""
 
     id: _Text
     type: str
     key: _Text
     authorisation: _Text
     amount_minor: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
 class _State(msgspec.Struct):
-    state: Money
+    state: PaymentState
 
 
 def sign(secret: str, body: bytes, at: float) -> str:
-    """Give the signature of a body sent at a time, in seconds since 1970."""
+    """Return the signature of a body sent at a time, in seconds since 1970."""
     digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
     return f"t={int(at)},v1={digest}"
 
@@ -79,10 +87,16 @@ class SandboxGateway:
         await self._session.close()
 
     async def authorise(
-        self, key: str, amount_minor: int, method: str, back_to: str = ""
+        self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
     ) -> Authorisation | Declined | Pending:
-        wanted = {"key": key, "amount_minor": amount_minor, "method": method, "back_to": back_to}
-        answer = msgspec.json.decode(await self._ask("POST", "/payments", wanted), type=Authorised)
+        request = {
+            "key": key,
+            "amount_minor": amount_minor,
+            "currency": currency,
+            "method": method,
+            "return_url": return_url,
+        }
+        answer = msgspec.json.decode(await self._ask("POST", "/payments", request), type=AuthoriseAnswer)
         if answer.declined is not None:
             return Declined(answer.declined)
         if answer.url is not None:
@@ -90,19 +104,19 @@ class SandboxGateway:
         assert answer.authorisation is not None
         return Authorisation(answer.authorisation)
 
-    async def capture(self, authorisation: str, amount_minor: int) -> Money:
-        return await self._step(authorisation, "capture", {"amount_minor": amount_minor})
+    async def capture(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        return await self._step(authorisation, "capture", {"amount_minor": amount_minor, "currency": currency})
 
-    async def void(self, authorisation: str) -> Money:
+    async def void(self, authorisation: str) -> PaymentState:
         return await self._step(authorisation, "void", {})
 
-    async def refund(self, authorisation: str) -> Money:
+    async def refund(self, authorisation: str) -> PaymentState:
         return await self._step(authorisation, "refund", {})
 
-    async def fetch(self, key: str) -> list[Fact]:
-        return msgspec.json.decode(await self._ask("GET", f"/payments/{key}"), type=list[Fact])
+    async def fetch(self, key: str) -> list[GatewayPayment]:
+        return msgspec.json.decode(await self._ask("GET", f"/payments/{key}"), type=list[GatewayPayment])
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         signature = headers.get(SIGNATURE.lower(), "")
         at = signature.removeprefix("t=").partition(",")[0]
         if not self._secret or not re.fullmatch("[0-9]{1,12}", at) or abs(time.time() - int(at)) > TOLERANCE_SECONDS:
@@ -110,13 +124,14 @@ class SandboxGateway:
         if not hmac.compare_digest(sign(self._secret, body, int(at)).encode(), signature.encode()):
             raise BadSignature
         try:
-            told = msgspec.json.decode(body, type=Told)
-            state = msgspec.convert(told.type.removeprefix("payment."), Money)
+            event = msgspec.json.decode(body, type=WebhookBody)
+            state = msgspec.convert(event.type.removeprefix("payment."), PaymentState)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None  # signed, so meant for someone; not for us
-        return Event(told.id, told.key, Fact(told.authorisation, state, told.amount_minor))
+        payment = GatewayPayment(event.authorisation, state, event.amount_minor, event.currency)
+        return WebhookEvent(event.id, event.key, payment)
 
-    async def _step(self, authorisation: str, step: str, body: dict[str, int]) -> Money:
+    async def _step(self, authorisation: str, step: str, body: dict[str, int | str]) -> PaymentState:
         answer = await self._ask("POST", f"/payments/{authorisation}/{step}", body)
         return msgspec.json.decode(answer, type=_State).state
 

@@ -1,4 +1,4 @@
-"""The sandbox bank beside the app: where it is, and the keeping of its process."""
+"""The sandbox bank beside the app: where it is, and how its process is kept running."""
 
 from __future__ import annotations
 
@@ -29,22 +29,29 @@ def bank_url(settings: Settings) -> str:
     return f"http://{_HOST}:{settings.sandbox_bank_port}"
 
 
+def require_bank() -> None:
+    """Raise Conflict when the package of the sandbox bank is not installed: the product works without it."""
+    if find_spec(_PACKAGE) is None:
+        raise Conflict(
+            f"Sandbox payments need the package {_PACKAGE}, which is not installed. It comes with the product's source."
+        )
+
+
 @contextlib.contextmanager
 def running_bank(settings: Settings) -> Iterator[Settings]:
     """Keep a sandbox bank running for this block, started again whenever it dies; yield the settings that lead to it.
 
     Raises Conflict when its package is not installed or its port is taken.
     """
-    if find_spec(_PACKAGE) is None:
-        raise Conflict(f"Sandbox payments need the package {_PACKAGE}, which is not installed.")
-    with open_bank_socket(settings) as door:
+    require_bank()
+    with open_bank_socket(settings) as bank_socket:
         settings = replace(
             settings,
-            sandbox_bank_port=door.getsockname()[1],
+            sandbox_bank_port=bank_socket.getsockname()[1],
             payment_webhook_secret=settings.payment_webhook_secret or secrets.token_urlsafe(32),
         )
         ending = threading.Event()
-        keeper = threading.Thread(target=_keep_bank, args=(settings, door.fileno(), ending))
+        keeper = threading.Thread(target=_keep_bank, args=(settings, bank_socket.fileno(), ending))
         keeper.start()
         try:
             yield settings
@@ -53,14 +60,14 @@ def running_bank(settings: Settings) -> Iterator[Settings]:
             keeper.join()
 
 
-def _keep_bank(settings: Settings, door: int, ending: threading.Event) -> None:
-    command = [sys.executable, "-m", _PACKAGE, "--socket", str(door)]
+def _keep_bank(settings: Settings, descriptor: int, ending: threading.Event) -> None:
+    command = [sys.executable, "-m", _PACKAGE, "--socket", str(descriptor)]
     environment = {**os.environ, **settings.as_environment()}
     while not ending.wait(_LOOK_SECONDS):
         # In a session of its own: what interrupts the app must let it finish what it is paying for. The bank ends with
-        # its standard input, so also when this process is killed. Who knocks while there is none waits at the door.
+        # its standard input, so also when this process is killed. Meanwhile connections wait at the socket.
         with subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, pass_fds=[door], start_new_session=True
+            command, env=environment, stdin=subprocess.PIPE, pass_fds=[descriptor], start_new_session=True
         ) as bank:
             while bank.poll() is None and not ending.wait(_LOOK_SECONDS):
                 pass

@@ -24,7 +24,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.
         public.ll_to_earth(clinic.latitude, clinic.longitude),
         directory.rating_score(provider.rating_total, provider.rating_count),
         directory.rating_mean(provider.rating_total, provider.rating_count)::real,
-        post.fee_minor, provider.gender,
+        post.fee_minor / 10 ^ directory.currency_digits(clinic.currency), provider.gender,
         array(SELECT lower(language) FROM unnest(provider.languages) AS language),
         provider.practising_since, provider.accepts_new_patients, provider.max_booking_days, clinic.lead_minutes,
         zone.is_constant AND coalesce(week.is_regular, true), zone.utc_offset_minutes,
@@ -83,10 +83,10 @@ BEGIN
     INSERT INTO search.listing AS old
     SELECT * FROM search.listing_of(p_provider_ids) ORDER BY provider_id, clinic_id
     ON CONFLICT (provider_id, clinic_id) DO UPDATE
-    SET (city_id, type, terms, place, score, rating, fee_minor, gender, languages, practising_since, accepts_new_patients,
+    SET (city_id, type, terms, place, score, rating, fee, gender, languages, practising_since, accepts_new_patients,
             max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days)
         = (excluded.city_id, excluded.type, excluded.terms, excluded.place, excluded.score, excluded.rating,
-            excluded.fee_minor, excluded.gender, excluded.languages, excluded.practising_since,
+            excluded.fee, excluded.gender, excluded.languages, excluded.practising_since,
             excluded.accepts_new_patients, excluded.max_booking_days, excluded.lead_minutes, excluded.regular,
             excluded.utc_offset_minutes, excluded.first_starts, excluded.last_starts, excluded.next_days)
     WHERE (old.*) IS DISTINCT FROM (excluded.*);

@@ -47,8 +47,8 @@ CREATE TYPE search.criteria AS (
     radius_m double precision,
     starts_from timestamptz,      -- a free slot must start at this instant or later
     starts_before timestamptz,    -- and before this one
-    fee_minor_min integer,
-    fee_minor_max integer,
+    fee_min integer,              -- whole units of the clinic's currency
+    fee_max integer,
     practising_since_max integer, -- a year
     rating_min real,
     gender directory.gender,
@@ -65,8 +65,8 @@ CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGU
         CASE WHEN p_criteria.radius_m IS NOT NULL
             THEN 'public.earth_box($3, $4) OPERATOR(public.@>) place AND public.earth_distance($3, place) <= $4'
             WHEN p_criteria.ordering = 'distance_asc' THEN 'place IS NOT NULL' END,
-        CASE WHEN p_criteria.fee_minor_min IS NOT NULL THEN 'fee_minor >= $11' END,
-        CASE WHEN p_criteria.fee_minor_max IS NOT NULL THEN 'fee_minor <= $12' END,
+        CASE WHEN p_criteria.fee_min IS NOT NULL THEN 'fee >= $11' END,
+        CASE WHEN p_criteria.fee_max IS NOT NULL THEN 'fee <= $12' END,
         CASE WHEN p_criteria.practising_since_max IS NOT NULL THEN 'practising_since <= $13' END,
         CASE WHEN p_criteria.rating_min IS NOT NULL THEN 'rating >= $14' END,
         CASE WHEN p_criteria.gender IS NOT NULL THEN 'gender = $15' END,
@@ -184,7 +184,7 @@ BEGIN
             floor(extract(epoch FROM now_at) / 60)::integer + 1,
             ceil(extract(epoch FROM p_criteria.starts_before) / 60)::integer - 1,
             greatest(p_criteria.starts_from, now_at), p_criteria.starts_before, now_at,
-            p_criteria.fee_minor_min, p_criteria.fee_minor_max, p_criteria.practising_since_max, p_criteria.rating_min,
+            p_criteria.fee_min, p_criteria.fee_max, p_criteria.practising_since_max, p_criteria.rating_min,
             p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id;
         firsts := array(
             SELECT min(row) FROM unnest(providers) WITH ORDINALITY AS found(provider, row)
@@ -216,7 +216,7 @@ BEGIN
         INTO rows, providers
         USING p_criteria.terms, NULL::tsquery, public.ll_to_earth(p_criteria.latitude, p_criteria.longitude), p_criteria.radius_m,
             NULL::integer, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz,
-            p_criteria.fee_minor_min, p_criteria.fee_minor_max, p_criteria.practising_since_max, p_criteria.rating_min,
+            p_criteria.fee_min, p_criteria.fee_max, p_criteria.practising_since_max, p_criteria.rating_min,
             p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id;
         EXIT WHEN providers >= p_max OR rows < rows_max;
         rows_max := rows_max * 8;

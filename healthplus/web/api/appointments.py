@@ -35,7 +35,7 @@ class AppointmentsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         rows = await app.book.appointments(patient_id)
-        return [booking_of_row(row, row["provider_id"], app.clock) for row in rows]
+        return [await booking_of_row(row, row["provider_id"], app) for row in rows]
 
     @get(_ONE, responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> Booking:
@@ -45,7 +45,7 @@ class AppointmentsController(Controller):
         row = await app.book.booking(provider_id, appointment_id, patient_id)
         if row is None or row["state"] in _NEVER_BOOKED:
             raise NotFound
-        return booking_of_row(row, provider_id, app.clock)
+        return await booking_of_row(row, provider_id, app)
 
     @delete(_ONE, status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def cancel(
@@ -61,7 +61,7 @@ class AppointmentsController(Controller):
         outcome = await app.book.cancel(provider_id, appointment_id, Patient(patient_id), idempotency_key)
         if outcome.code != "cancelled":
             raise error_for_refusal(outcome)
-        shown = booking_of_outcome(outcome, provider_id, app.clock)
+        shown = await booking_of_outcome(outcome, provider_id, app)
         shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
         return shown
 

@@ -37,9 +37,6 @@ _SLUG = "^[a-z0-9]+(-[a-z0-9]+)*$"
 LabTestSlug: TypeAlias = Annotated[str, PathParameter(pattern=_SLUG, max_length=300)]
 CitySlug: TypeAlias = Annotated[str, QueryParameter(pattern=_SLUG, max_length=300, description="As in GET /cities.")]
 
-_API_KEYS = {"fee_minor": "fee_paise", "price_minor": "price_paise"}
-"""The API's names, where they differ from the book's."""
-
 _T = TypeVar("_T")
 
 
@@ -83,7 +80,7 @@ class DirectoryController(Controller):
             Named(lab_test["slug"], lab_test["name"]),
             page,
             results_per_page,
-            _document(providers, list[LabTestProvider]),
+            msgspec.convert(providers, list[LabTestProvider]),
         )
         return etag_response(shown, if_none_match, _PAGE, links)
 
@@ -100,7 +97,7 @@ class DirectoryController(Controller):
         found, providers = await services(request).browse.clinic(clinic_id, *limit_and_offset(page, results_per_page))
         shown, links = page_and_links(request, page, results_per_page, providers)
         paging = {"page": page, "results_per_page": results_per_page, "providers": shown}
-        return etag_response(_document(found | paging, Clinic), if_none_match, _PAGE, links)
+        return etag_response(msgspec.convert(found | paging, Clinic), if_none_match, _PAGE, links)
 
     @get("/providers/{provider_id:int}", responses={**NOT_MODIFIED, **_PROBLEMS})
     async def provider(
@@ -110,18 +107,7 @@ class DirectoryController(Controller):
         found = await services(request).browse.provider(provider_id)
         for clinic in found["clinics"]:
             clinic["slots_url"] = slots_url(provider_id, clinic["id"])
-        return etag_response(_document(found, Provider), if_none_match, _PAGE)
-
-
-def _document(found: object, kind: type[_T]) -> _T:
-    """Return what the directory has found as a document of the API."""
-    return msgspec.convert(_with_api_keys(found), kind)
-
-
-def _with_api_keys(found: object) -> object:
-    if isinstance(found, dict):
-        return {_API_KEYS.get(key, key): _with_api_keys(value) for key, value in found.items()}
-    return [_with_api_keys(one) for one in found] if isinstance(found, list) else found
+        return etag_response(msgspec.convert(found, Provider), if_none_match, _PAGE)
 
 
 async def _all(counted: CachedCount[list[Record]], kind: type[_T]) -> list[_T]:

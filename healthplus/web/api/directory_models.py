@@ -6,6 +6,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from healthplus.web.api.amounts import AmountMinor, Currency, Fee, Paise, Price, in_paise
+
 
 class Position(Struct):
     """Degrees, WGS 84."""
@@ -70,10 +72,11 @@ class LabTests(Struct):
     lab_tests: list[CountedName]
 
 
-class PricedLabTest(Named):
+class PricedLabTest(Price):
     """A test, and what it costs at one provider."""
 
-    price_paise: int
+    slug: str
+    name: str
 
 
 class ClinicLabTest(PricedLabTest):
@@ -108,7 +111,7 @@ class Place(Struct):
     city: City
 
 
-class ClinicProvider(Struct):
+class ClinicProvider(Fee):
     """A provider at a clinic; `rating` is the mean of 1 to 5 stars. A fee of 0 with funding `clinic` is unknown."""
 
     id: int
@@ -118,7 +121,6 @@ class ClinicProvider(Struct):
     rating: float | None
     rating_count: int
     accepts_new_patients: bool
-    fee_paise: int
     funding: str
 
 
@@ -136,11 +138,16 @@ class Clinic(Place):
 class Workplace(Place):
     """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone."""
 
-    fee_paise: int
+    fee_minor: AmountMinor
+    currency: Currency
     funding: str
     opening_times: list[ShiftHours]
     next_free: list[datetime]
     slots_url: str
+    fee_paise: Paise = None
+
+    def __post_init__(self) -> None:
+        self.fee_paise = in_paise(self.fee_minor, self.currency)
 
 
 class Provider(Struct):
@@ -169,7 +176,7 @@ class Provider(Struct):
     clinics: list[Workplace]
 
 
-class LabTestProvider(Struct):
+class LabTestProvider(Price):
     """A provider of a test: its price, and the clinics of the city where it is done."""
 
     id: int
@@ -177,7 +184,6 @@ class LabTestProvider(Struct):
     name: str
     rating: float | None
     rating_count: int
-    price_paise: int
     clinics: list[Place]
 
 

@@ -14,8 +14,10 @@ from msgspec import Struct
 
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound
+from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
+from healthplus.web.api.amounts import AmountMinor, Currency
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.urls import provider_url, slots_url
@@ -25,7 +27,7 @@ from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, p
 from healthplus.web.services import AnyRequest, services
 
 RADIUS_KM_MAX = 500
-RUPEES_MAX = 1_000_000
+FEE_MAX = 1_000_000
 TEXT_MAX = 20_000
 
 SortingOrder: TypeAlias = Annotated[
@@ -48,8 +50,13 @@ _Instant: TypeAlias = Annotated[
         "offset, on the city's clock. For a free slot that starts from start_datetime on and before end_datetime."
     ),
 ]
-_Rupees: TypeAlias = Annotated[
-    int | None, QueryParameter(ge=0, le=RUPEES_MAX, description=f"Whole rupees a visit, 0 to {RUPEES_MAX}.")
+_Fee: TypeAlias = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        le=FEE_MAX,
+        description=f"Whole rupees a visit, or whole units of the clinic's currency if another; 0 to {FEE_MAX}.",
+    ),
 ]
 
 
@@ -113,8 +120,8 @@ class MoreQuery:
         ),
     ] = None
     clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="A clinic's id.")] = None
-    fee_min: _Rupees = None
-    fee_max: _Rupees = None
+    fee_min: _Fee = None
+    fee_max: _Fee = None
     experience_min: Annotated[
         int | None, QueryParameter(ge=0, le=80, description="Whole years of practice, 0 to 80.")
     ] = None
@@ -138,6 +145,7 @@ class Doctor(Struct):
 
     `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null.
     `url` leads to the provider's document, `slots_url` to its slots.
+    `fee` is in whole units of `currency`, such as rupees, with their fractions.
     """
 
     id: int
@@ -165,6 +173,8 @@ class Doctor(Struct):
     rating: float | None
     rating_count: int
     fee: float
+    fee_minor: AmountMinor
+    currency: Currency
     funding: str
     gender: str | None
     languages: list[str]
@@ -230,7 +240,9 @@ class CityProvidersController(Controller):
         return Response(doctors, headers=headers)
 
 
-async def _page(request: AnyRequest, search: SearchRequest, page: int, count: int) -> tuple[list[Doctor], dict[str, str]]:
+async def _page(
+    request: AnyRequest, search: SearchRequest, page: int, count: int
+) -> tuple[list[Doctor], dict[str, str]]:
     limit, offset = limit_and_offset(page, count)
     found = await find(services(request).database, search, offset, limit)
     rows, headers = page_and_links(request, page, count, found)
@@ -254,8 +266,8 @@ def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[Mo
         specialities=more.speciality or (),
         types=more.type or (),
         clinic_id=more.clinic_id,
-        fee_minor_min=None if more.fee_min is None else more.fee_min * 100,
-        fee_minor_max=None if more.fee_max is None else more.fee_max * 100,
+        fee_min=more.fee_min,
+        fee_max=more.fee_max,
         experience_years_min=more.experience_min,
         rating_min=more.rating_min,
         gender=more.gender,
@@ -309,7 +321,9 @@ def _doctor(row: Record) -> Doctor:
         distance_km=row["distance_m"] and round(row["distance_m"] / 1000, 3),
         rating=row["rating"] and round(row["rating"], 1),
         rating_count=row["rating_count"],
-        fee=row["fee_minor"] / 100,
+        fee=float(in_units(row["fee_minor"], row["currency"])),
+        fee_minor=row["fee_minor"],
+        currency=row["currency"],
         funding=row["funding"],
         gender=row["gender"],
         languages=row["languages"],

@@ -8,8 +8,8 @@ from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, JSONBody
 
 from healthplus.accounts.actors import Patient
+from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
-from healthplus.payments.payments import Paid
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest
@@ -41,7 +41,7 @@ class HoldsController(Controller):
         )
         if outcome.code != "reserved":
             raise await error_for_refused_claim(request, outcome, patient_id)
-        shown = booking_of_outcome(outcome, provider_id, app.clock, data.slots_needed)
+        shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
@@ -53,7 +53,7 @@ class HoldsController(Controller):
             raise NotFound
         if row["state"] == "expired":
             raise await _with_money(request, HoldExpired(), provider_id, hold_id)
-        return booking_of_row(row, provider_id, services(request).clock)
+        return await booking_of_row(row, provider_id, services(request))
 
     @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def release(
@@ -65,7 +65,7 @@ class HoldsController(Controller):
         outcome = await app.book.release(provider_id, hold_id, Patient(patient_id), idempotency_key)
         if outcome.code != "released":
             raise error_for_refusal(outcome)
-        return booking_of_outcome(outcome, provider_id, app.clock)
+        return await booking_of_outcome(outcome, provider_id, app)
 
     @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def move(
@@ -96,15 +96,16 @@ class HoldsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         paid = await app.payments.pay(provider_id, hold_id, data.method, Patient(patient_id), idempotency_key)
-        if paid.url is not None:
+        if paid.outcome.code == "pending":
+            assert paid.url is not None
             row = await app.book.booking(provider_id, hold_id, patient_id)
             assert row is not None
-            shown = booking_of_row(row, provider_id, app.clock)
+            shown = await booking_of_row(row, provider_id, app)
             shown.payment = Payment("pending", paid.url)
             return Response(shown, status_code=202)
         if paid.outcome.code != "booked":
-            raise await _with_money(request, _not_paid(paid), provider_id, hold_id)
-        return Response(booking_of_outcome(paid.outcome, provider_id, app.clock), status_code=200)
+            raise await _with_money(request, _not_paid(paid.outcome, paid.voided), provider_id, hold_id)
+        return Response(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
@@ -115,7 +116,7 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     outcome = await app.book.reschedule(provider_id, booking_id, start, Patient(patient_id), key)
     if outcome.code != "moved":
         raise error_for_refusal(outcome)
-    return booking_of_outcome(outcome, provider_id, app.clock)
+    return await booking_of_outcome(outcome, provider_id, app)
 
 
 async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:
@@ -129,13 +130,13 @@ async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: 
     return error
 
 
-def _not_paid(paid: Paid) -> HealthPlusError:
-    error = error_for_refusal(paid.outcome)
-    if paid.voided is not None:
-        error.members["money"] = "voided" if paid.voided else "void_due"
+def _not_paid(refused: ConfirmRefused, voided: bool | None) -> HealthPlusError:
+    error = error_for_refusal(refused)
+    if voided is not None:
+        error.members["money"] = "voided" if voided else "void_due"
         error.detail += (
             " The money set aside for it has been let go."
-            if paid.voided
+            if voided
             else " The money set aside for it will be let go shortly; nothing was charged."
         )
     return error

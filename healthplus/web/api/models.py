@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from healthplus.web.api.amounts import Fee
 from healthplus.web.http.ids import ID_MAX
 
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
@@ -79,7 +80,7 @@ class Payment(Struct):
     url: str
 
 
-class Booking(Struct, kw_only=True):
+class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
@@ -93,7 +94,6 @@ class Booking(Struct, kw_only=True):
     start: datetime
     end: datetime
     state: str
-    fee_paise: int
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
@@ -105,14 +105,13 @@ class Booking(Struct, kw_only=True):
     payment: Payment | UnsetType = UNSET
 
 
-class Offer(Struct):
+class Offer(Fee):
     """Slots set aside for a waiting patient, to accept before `expires_at`."""
 
     hold_id: UUID
     clinic_id: int
     start: datetime
     end: datetime
-    fee_paise: int
     expires_at: datetime
     expires_in: int
 

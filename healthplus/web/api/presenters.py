@@ -17,6 +17,7 @@ from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.api.models import Booking, Offer, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
+from healthplus.web.services import AppServices
 
 _T = TypeVar("_T")
 
@@ -26,8 +27,8 @@ def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
     return max(0, round((deadline - CLIENT_MARGIN - clock.now()).total_seconds()))
 
 
-def booking_of_outcome(
-    outcome: BookingChanged[Any], provider_id: int, clock: DatabaseClock, slots_needed: int | UnsetType = UNSET
+async def booking_of_outcome(
+    outcome: BookingChanged[Any], provider_id: int, app: AppServices, slots_needed: int | UnsetType = UNSET
 ) -> Booking:
     """Return the document for a hold or appointment that a verb has just changed."""
     # An accepted offer is a hold; the outcome has the ticket's state.
@@ -40,16 +41,17 @@ def booking_of_outcome(
         start=outcome.starts_at,
         end=outcome.ends_at,
         state=state,
-        fee_paise=outcome.fee_minor,
+        fee_minor=outcome.fee_minor,
+        currency=await app.currencies.of(outcome.clinic_id),
         funding=outcome.funding,
         status_text=STATUS_TEXTS.get(state, UNSET),
         slots_needed=slots_needed,
     )
-    _add_deadline(shown, outcome.deadline, clock)
+    _add_deadline(shown, outcome.deadline, app.clock)
     return shown
 
 
-def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booking:
+async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Booking:
     """Return the document for a hold or appointment read from the book."""
     # An offer cannot be paid for before it is accepted.
     state = "offered" if row["state"] == "reserved" and row.get("offer") else row["state"]
@@ -61,18 +63,19 @@ def booking_of_row(row: Record, provider_id: int, clock: DatabaseClock) -> Booki
         start=row["starts_at"],
         end=row["ends_at"],
         state=state,
-        fee_paise=row["fee_minor"],
+        fee_minor=row["fee_minor"],
+        currency=await app.currencies.of(row["clinic_id"]),
         funding=row["funding"],
         slots_needed=row["slots_needed"],
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
     )
-    _add_deadline(shown, row["deadline"], clock)
+    _add_deadline(shown, row["deadline"], app.clock)
     return shown
 
 
-def wait_of_queue_position(
-    position: QueuePosition, provider_id: int, clock: DatabaseClock, *, reconnect: bool = False
+async def wait_of_queue_position(
+    position: QueuePosition, provider_id: int, app: AppServices, *, reconnect: bool = False
 ) -> Wait:
     """Return the document for a ticket, with its offer or the URL of its hold."""
     shown = Wait(
@@ -99,9 +102,10 @@ def wait_of_queue_position(
             clinic_id=_present(position.offer_clinic_id),
             start=_present(position.starts_at),
             end=_present(position.ends_at),
-            fee_paise=_present(position.fee_minor),
+            fee_minor=_present(position.fee_minor),
+            currency=await app.currencies.of(_present(position.offer_clinic_id)),
             expires_at=position.deadline - CLIENT_MARGIN,
-            expires_in=seconds_left(position.deadline, clock),
+            expires_in=seconds_left(position.deadline, app.clock),
         )
     elif position.state == "accepted":
         shown.hold_url = hold_url(provider_id, _present(position.offer_id))

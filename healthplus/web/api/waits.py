@@ -60,7 +60,7 @@ class WaitsController(Controller):
             raise await error_for_refused_claim(request, joined, patient_id)
         _, position = joined
         assert position is not None
-        shown = wait_of_queue_position(position, provider_id, app.clock)
+        shown = await wait_of_queue_position(position, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
@@ -92,7 +92,7 @@ class WaitsController(Controller):
         )
         if outcome.code != "accepted":
             raise error_for_refusal(outcome)
-        shown = booking_of_outcome(outcome, provider_id, app.clock)
+        shown = await booking_of_outcome(outcome, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
     @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
@@ -107,7 +107,7 @@ class WaitsController(Controller):
             raise error_for_refusal(outcome)
         position = await app.waiting.look(provider_id, wait_id, patient_id)
         assert position is not None
-        return wait_of_queue_position(position, provider_id, app.clock)
+        return await wait_of_queue_position(position, provider_id, app)
 
 
 class MyWaitsController(Controller):
@@ -127,7 +127,7 @@ class MyWaitsController(Controller):
             for provider_id, ticket_id in await app.waiting.tickets_of(patient_id)
         ]
         return [
-            wait_of_queue_position(position, provider_id, app.clock)
+            await wait_of_queue_position(position, provider_id, app)
             for provider_id, position in positions
             if position is not None
         ]
@@ -153,6 +153,6 @@ async def _read(
         raise NotFound
     draining = app.waiting.draining
     return Response(
-        wait_of_queue_position(position, provider_id, app.clock, reconnect=draining),
+        await wait_of_queue_position(position, provider_id, app, reconnect=draining),
         headers={"Connection": "close"} if draining else {},
     )

@@ -56,7 +56,8 @@ LIMIT 5
 -- A patient's own visit with all that is to be said of it. `changes` counts how often it was changed after it was made.
 SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
-    booking.state::text AS state, needs_rebooking, fee_minor, funding::text AS funding,
+    booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
+    funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
     coalesce(patient_name, patient.name) AS patient_name,
     provider.name AS provider, max_booking_days,
@@ -85,12 +86,15 @@ CROSS JOIN LATERAL (
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
     SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
+        (SELECT currency FROM ledger.entry
+         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
+            AND entry.authorisation = payment.authorisation AND entry.state = 'authorised') AS currency,
         (SELECT at FROM ledger.entry
-         WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
-            AND ledger.authorisation = payment.authorisation AND ledger.state = 'captured') AS taken_at,
+         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
+            AND entry.authorisation = payment.authorisation AND entry.state = 'captured') AS taken_at,
         (SELECT min(at) FROM ledger.entry
-         WHERE ledger.provider_id = payment.provider_id AND ledger.hold_id = payment.hold_id
-            AND ledger.authorisation = payment.authorisation AND ledger.state IN ('voided', 'refunded')) AS returned_at
+         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
+            AND entry.authorisation = payment.authorisation AND entry.state IN ('voided', 'refunded')) AS returned_at
     FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
     -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not

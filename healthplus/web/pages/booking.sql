@@ -4,7 +4,7 @@ SELECT
     provider.name AS provider, provider_id, clinic_id, max_booking_days,
     search.specialities(provider_id) AS specialities,
     clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
-    fee_minor, funding::text AS funding,
+    fee_minor, clinic.currency, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
     coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes
@@ -38,7 +38,7 @@ SELECT EXISTS (
 -- A patient's own hold, or what has become of it, as its page shows it; a lapsed one is expired whether or not it was settled.
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
-    funding::text AS funding, offer, ticket_id, patient_name, deadline,
+    clinic.currency, funding::text AS funding, offer, ticket_id, patient_name, deadline,
     booking.state_at(booking, now_at)::text AS state,
     provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
     patient.name AS patient,

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.errors import BadInput, NotFound
+from healthplus.money import INR, currency_digits
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
     TIME_ZONE_DEFAULT,
@@ -163,6 +164,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     city_id = search.city["city_id"] if search.city else None
     meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _DOUBTED_MAX else []
     today = _today(request, search.city)
+    currency = search.city["currency"] if search.city else rows[0]["currency"] if rows else INR
     return page(
         request,
         "find/results.html",
@@ -176,7 +178,8 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         radius_km_default=int(RADIUS_KM_DEFAULT),
         sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
         active=[
-            (_told(language, name, search.filters), search.without(name).path()) for name in search.filters.active()
+            (_told(language, name, search.filters, currency), search.without(name).path())
+            for name in search.filters.active()
         ],
         days=[(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)],
         stretches=[(name, language.gettext(text)) for name, text in _STRETCHES.items()],
@@ -184,7 +187,8 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         genders=[(name, language.gettext(text)) for name, text in _GENDERS.items()],
         languages=_languages(language, search.filters.language),
         meant=[(text, structs.replace(search, need=text, speciality=None, place="").path()) for text in meant],
-        ways=[] if rows else await _ways(database, language, search),
+        ways=[] if rows else await _ways(database, language, search, currency),
+        currency=currency,
     )
 
 
@@ -223,7 +227,7 @@ def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
     return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
 
 
-def _told(language: Language, name: str, filters: Filters) -> str:
+def _told(language: Language, name: str, filters: Filters, currency: str) -> str:
     """Say what a filter asks for."""
     _ = language.gettext
     match name:
@@ -234,7 +238,7 @@ def _told(language: Language, name: str, filters: Filters) -> str:
         case "type":
             text = _(_TYPES[filters.type])
         case "fee":
-            text = _("Up to %(fee)s") % {"fee": language.money(filters.fee * 100)}
+            text = _("Up to %(fee)s") % {"fee": language.money(filters.fee * 10 ** currency_digits(currency), currency)}
         case "gender":
             text = _(_GENDERS[filters.gender])
         case "language":
@@ -247,11 +251,11 @@ def _told(language: Language, name: str, filters: Filters) -> str:
     return text
 
 
-async def _ways(database: Database, language: Language, search: Search) -> list[Way]:
+async def _ways(database: Database, language: Language, search: Search, currency: str) -> list[Way]:
     """Give what finds somebody: the search without each of its filters, on another day, and in a wider place."""
     _ = language.gettext
     tried: list[tuple[str, Search]] = [
-        (_("Without “%(filter)s”") % {"filter": _told(language, name, search.filters)}, search.without(name))
+        (_("Without “%(filter)s”") % {"filter": _told(language, name, search.filters, currency)}, search.without(name))
         for name in search.filters.active()
         if name != "type" or search.speciality or search.need
     ]

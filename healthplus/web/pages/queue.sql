@@ -21,7 +21,7 @@ FROM booking.ticket
 JOIN directory.provider USING (provider_id)
 LEFT JOIN booking.booking AS offer ON offer.provider_id = $1 AND offer.booking_id = ticket.offer_id
 CROSS JOIN LATERAL (
-    SELECT clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone
+    SELECT clinic_id, clinic.name AS clinic, clinic.currency, city.slug AS city_slug, time_zone
     FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
     WHERE provider_id = $1
     ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS place

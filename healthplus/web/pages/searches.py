@@ -30,8 +30,9 @@ _FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
 class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a search is narrowed and ordered; the fields are an address's parameters, and "" and 0 say nothing.
 
-    `day` is today, tomorrow, week or a date; `fee` the most in rupees, `rating` the fewest stars, `experience` the
-    fewest years; `near` a latitude and longitude, of 3 decimals so that it tells no house, and `within` its kilometres.
+    `day` is today, tomorrow, week or a date; `fee` the most in whole units of the clinic's currency, such as rupees;
+    `rating` the fewest stars, `experience` the fewest years; `near` a latitude and longitude, of 3 decimals so that it
+    tells no house, and `within` its kilometres.
     """
 
     day: str = ""
@@ -142,7 +143,7 @@ class Search(Struct, frozen=True, kw_only=True):
             postal_code=self.postal_code,
             specialities=[self.speciality["slug"]] if self.speciality else (),
             types=[filters.type] if filters.type else (),
-            fee_minor_max=filters.fee * 100 or None,
+            fee_max=filters.fee or None,
             experience_years_min=filters.experience or None,
             rating_min=filters.rating or None,
             gender=filters.gender or None,
