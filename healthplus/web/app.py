@@ -150,7 +150,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
         hints.on_hint(waiting.heard)
-        hints.on_hint(charts.heard)
+        hints.on_hint(charts.on_change)
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()
