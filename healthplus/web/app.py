@@ -99,7 +99,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
-        change_feed.on_change(charts.heard)
+        change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway)
         clock = DatabaseClock(database)
         await clock.follow()

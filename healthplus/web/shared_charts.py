@@ -1,4 +1,8 @@
-"""Charts as everybody sees them: each worked out once for all who look, and told anew when its book changes."""
+"""Charts as everybody sees them: each is computed once for all who look at it, and again when its book changes.
+
+Long polls wait here for such a change. The change feed says at once which books have changed; a look at the books'
+versions, once a second, finds what it has lost.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +24,23 @@ queries = load(Path(__file__).with_name("shared_charts.sql"))
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
-"""How late a change is heard of at most when its hint was lost."""
-TELL_EVERY_SECONDS = 1.0
-NEWS_SECONDS = 25.0
-"""How long whoever watches waits for news at most."""
+"""How late at most a change is noticed that the change feed has lost."""
+WAKE_EVERY_SECONDS = 1.0
+"""How often at most the watchers of a book are woken."""
+WAIT_SECONDS_MAX = 25.0
+"""How long at most a watcher waits for an update."""
 _CHARTS_MAX = 2000
 DAYS = 7
 
 T = TypeVar("T")
 
 
-class Asked(NamedTuple):
-    """A day's chart, and counts of the `DAYS` from `first_day`, for visits of `slots_needed`, in the clinic's zone."""
+class ChartKey(NamedTuple):
+    """The key of a chart, which all who look at the same one share.
+
+    A chart has the slots of `day`, and counts of free starts on the `DAYS` from `first_day` on; a start is free if
+    `slots_needed` in a row are. Days are those of the clinic's `zone`.
+    """
 
     provider_id: int
     clinic_id: int
@@ -40,12 +49,14 @@ class Asked(NamedTuple):
     slots_needed: int
     zone: str
 
-    def midnight(self, on: date) -> datetime:
-        return datetime.combine(on, time(), ZoneInfo(self.zone))
+    def bounds(self, first: date, days: int = 1) -> tuple[datetime, datetime]:
+        """Return the instants from and until which these days last."""
+        zone = ZoneInfo(self.zone)
+        return datetime.combine(first, time(), zone), datetime.combine(first + timedelta(days=days), time(), zone)
 
 
 class Chart(NamedTuple):
-    """The day's slots as Book.chart gives them, to nobody in particular; and free starts by day and hour of the week.
+    """A day's slots as Book.chart returns them for no patient in particular; and counts of free starts by day and hour.
 
     A day that is not in `week` is closed.
     """
@@ -55,42 +66,42 @@ class Chart(NamedTuple):
 
 
 class Charts:
-    """The charts that somebody looks at through this process."""
+    """The charts that clients look at through this process."""
 
     def __init__(self, database: Database, book: Book) -> None:
         self._database = database
         self._book = book
-        self._known: OrderedDict[Asked, tuple[tuple[object, ...], asyncio.Task[Chart]]] = OrderedDict()
+        self._known: OrderedDict[ChartKey, tuple[tuple[object, ...], asyncio.Task[Chart]]] = OrderedDict()
         self._watchers: defaultdict[int, set[asyncio.Future[None]]] = defaultdict(set)
         self._resting: dict[int, bool] = {}
-        """Books whose watchers were woken less than a second ago, and whether more has been heard since."""
+        """Books whose watchers were woken less than WAKE_EVERY_SECONDS ago, and whether they have changed since."""
         self._versions: dict[int, tuple[int, datetime]] = {}
         self.draining = False
 
-    async def chart(self, asked: Asked) -> Chart:
-        """Give a chart as it is now."""
-        stamp = await self._book.chart_stamp(asked.provider_id)
+    async def chart(self, key: ChartKey) -> Chart:
+        """Return a chart as it is now."""
+        stamp = await self._book.chart_stamp(key.provider_id)
         assert stamp is not None
-        known = self._known.get(asked)
+        known = self._known.get(key)
         if known is None or known[0] != tuple(stamp) or _failed(known[1]):
-            known = tuple(stamp), asyncio.create_task(self._read(asked))
-            known[1].add_done_callback(_failed)  # it may be that nobody waits any more to hear of it
-            self._known[asked] = known
+            known = tuple(stamp), asyncio.create_task(self._read(key))
+            known[1].add_done_callback(_failed)  # by then nobody may be left who awaits its error
+            self._known[key] = known
             if len(self._known) > _CHARTS_MAX:
                 self._known.popitem(last=False)
-        self._known.move_to_end(asked)
-        # Shielded: whoever hangs up must not take it from the others who wait for it.
+        self._known.move_to_end(key)
+        # Shielded: a client that hangs up must not cancel the read that others wait for.
         return await asyncio.shield(known[1])
 
-    async def as_soon_as(self, provider_id: int, look: Callable[[], Awaitable[T | None]]) -> T | None:
-        """Give what `look` finds as soon as it finds something; it looks anew whenever a provider's book has changed.
+    async def wait_for_update(self, provider_id: int, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Return what `look` finds; while that is None, look again whenever the provider's book has changed.
 
-        None after NEWS_SECONDS, and at once where this process drains.
+        None after WAIT_SECONDS_MAX, and where this process drains.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + NEWS_SECONDS
+        until = loop.time() + WAIT_SECONDS_MAX
         while True:
-            # Listened for before looking: whatever happens after the look is heard.
+            # Watched from before the look: a change after it ends the wait.
             with self._watching(provider_id) as change:
                 found = await look()
                 left = until - loop.time()
@@ -98,13 +109,13 @@ class Charts:
                     return found
                 await asyncio.wait((change,), timeout=left)
 
-    def heard(self, provider_ids: Iterable[int]) -> None:
-        """Take a hint that these books may have changed."""
+    def on_change(self, provider_ids: Iterable[int]) -> None:
+        """Wake those who watch these books, which may have changed."""
         for provider_id in provider_ids:
             if provider_id in self._resting:
                 self._resting[provider_id] = True
             elif provider_id in self._watchers:
-                self._tell(provider_id)
+                self._wake_and_rest(provider_id)
 
     def drain(self) -> None:
         """Answer all who watch, now and from now on, so that this process can end."""
@@ -113,7 +124,7 @@ class Charts:
             self._wake(provider_id)
 
     async def run(self) -> None:
-        """Look for what hints did not tell, until cancelled."""
+        """Look for changes that the change feed has lost, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             if not self._watchers:
@@ -124,10 +135,10 @@ class Charts:
             except (HealthPlusError, PostgresError) as error:
                 logger.warning("whether charts have changed could not be read: %s", type(error).__name__)
                 continue
-            # With each minute that begins, slots go out of reach. A book that was not watched a moment ago may have
-            # changed since its watchers looked.
+            # A minute that begins is a change, too: slots go out of reach. So is a book that was not watched a moment
+            # ago: it may have changed since its watchers looked.
             seen = {row["provider_id"]: (row["version"], row["minute"]) for row in rows}
-            self.heard(provider_id for provider_id, now in seen.items() if self._versions.get(provider_id) != now)
+            self.on_change(provider_id for provider_id, now in seen.items() if self._versions.get(provider_id) != now)
             self._versions = seen
 
     @contextlib.contextmanager
@@ -141,29 +152,26 @@ class Charts:
             if not self._watchers[provider_id]:
                 del self._watchers[provider_id]
 
-    def _tell(self, provider_id: int) -> None:
-        """Wake all who watch a book, and again in a second if more has happened by then: each of them looks anew."""
+    def _wake_and_rest(self, provider_id: int) -> None:
+        """Wake all who watch a book, and again after WAKE_EVERY_SECONDS if it has changed by then."""
         self._wake(provider_id)
         self._resting[provider_id] = False
-        asyncio.get_running_loop().call_later(TELL_EVERY_SECONDS, self._rested, provider_id)
+        asyncio.get_running_loop().call_later(WAKE_EVERY_SECONDS, self._rested, provider_id)
 
     def _rested(self, provider_id: int) -> None:
         if self._resting.pop(provider_id) and provider_id in self._watchers:
-            self._tell(provider_id)
+            self._wake_and_rest(provider_id)
 
     def _wake(self, provider_id: int) -> None:
         for watcher in self._watchers[provider_id]:
             if not watcher.done():
                 watcher.set_result(None)
 
-    async def _read(self, asked: Asked) -> Chart:
-        day = asked.midnight(asked.day), asked.midnight(asked.day + timedelta(days=1))
-        week = asked.midnight(asked.first_day), asked.midnight(asked.first_day + timedelta(days=DAYS))
+    async def _read(self, key: ChartKey) -> Chart:
+        day, week = key.bounds(key.day), key.bounds(key.first_day, DAYS)
         slots, counts = await asyncio.gather(
-            self._book.chart(asked.provider_id, asked.clinic_id, *day, asked.slots_needed, None),
-            self._database.fetch(
-                queries.week, asked.provider_id, asked.clinic_id, *week, asked.slots_needed, asked.zone
-            ),
+            self._book.chart(key.provider_id, key.clinic_id, *day, key.slots_needed, None),
+            self._database.fetch(queries.week, key.provider_id, key.clinic_id, *week, key.slots_needed, key.zone),
         )
         free: dict[date, dict[int, int]] = {}
         for row in counts:

@@ -1,10 +1,10 @@
 -- name: versions
--- How far these books have come, and the minute: as one begins, slots go out of reach.
+-- The versions of these books, and the minute: as one begins, slots go out of reach.
 SELECT provider_id, version, date_trunc('minute', now_at) AS minute
 FROM public.app_now() AS now_at, booking.book WHERE provider_id = ANY ($1::bigint[])
 
 -- name: week
--- How many starts are free in each hour that has any slots, whether free or not. $6: the clinic's time zone.
+-- For each hour from $3 until $4 that has slots: how many starts are free with $5 slots in a row. $6: the clinic's time zone.
 SELECT day, hour, coalesce(free, 0)::integer AS free
 FROM (
     SELECT DISTINCT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour

@@ -81,7 +81,7 @@ async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(stage: Stage)
     waiting = await wait(stage, ahead=0)
     await stage.go("/help")
     await stage.page.evaluate(
-        "ticket => { navigator.locks.request(`wait-${ticket}`, () => new Promise(() => {})) }", str(waiting.ticket_id)
+        "ticket => { navigator.locks.request(`ticket-${ticket}`, () => new Promise(() => {})) }", str(waiting.ticket_id)
     )
     second = await stage.context.new_page()
     asked = polls(second)

@@ -16,7 +16,7 @@ from litestar import Litestar
 from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-from healthplus.web.shared_charts import Asked, Charts
+from healthplus.web.shared_charts import ChartKey, Charts
 from tests.web.window import Window
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
@@ -250,16 +250,16 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None
     book = Counting(world.database)
     charts = Charts(world.database, book)
     day = (world.day + timedelta(hours=6)).date()
-    asked = Asked(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
-    many = await asyncio.gather(*(charts.chart(asked) for _ in range(50)))
+    key = ChartKey(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
+    many = await asyncio.gather(*(charts.chart(key) for _ in range(50)))
     assert reads == 1
     assert all(chart is many[0] for chart in many)
     await book.hold(PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["asha"], "asha")
-    changed = await charts.chart(asked)
+    changed = await charts.chart(key)
     assert (reads, changed.slots[0]["state"], changed.week[day][9]) == (2, "held", 1)
     # Another provider's book is no reason to look again.
     await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], "bina")
-    assert await charts.chart(asked) is changed
+    assert await charts.chart(key) is changed
 
 
 async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
@@ -271,10 +271,10 @@ async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
         looks += 1
         return looks if looks == 4 else None
 
-    watching = asyncio.create_task(charts.as_soon_as(PROVIDER, look))
+    watching = asyncio.create_task(charts.wait_for_update(PROVIDER, look))
     for _ in range(60):
         await asyncio.sleep(0.02)
-        charts.heard([PROVIDER])
+        charts.on_change([PROVIDER])
     # As it began, at the first of the changes, and a second later.
     assert looks == 3
     async with asyncio.timeout(PROMPTLY_SECONDS):
@@ -307,11 +307,11 @@ async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> Non
     book = Failing(world.database)
     charts = Charts(world.database, book)
     day = (world.day + timedelta(hours=6)).date()
-    asked = Asked(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
-    failed = await asyncio.gather(*(charts.chart(asked) for _ in range(3)), return_exceptions=True)
+    key = ChartKey(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
+    failed = await asyncio.gather(*(charts.chart(key) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in failed] == [DatabaseUnreachable] * 3
     book.fails = False
-    assert len((await charts.chart(asked)).slots) == 6
+    assert len((await charts.chart(key)).slots) == 6
 
 
 async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:

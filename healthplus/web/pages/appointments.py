@@ -1,4 +1,4 @@
-"""A patient's own visits: what is ahead and past, moving and cancelling, the calendar file, the receipt, the stars."""
+"""A patient's own appointments: ahead and past, moved and cancelled, their calendar file, receipt and rating."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
-from healthplus.web.pages.addresses import visit_path
+from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
-from healthplus.web.pages.session import Visitor, demand_visitor, form_of, idempotency_key, site
+from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("appointments.sql"))
 
-_PAST_VISITS = 20
+_PAST_A_PAGE = 20
 _WEEK = timedelta(days=7)
 _STARS_MAX = 5
 
@@ -39,105 +39,116 @@ Day = Annotated[str, QueryParameter(max_length=40)]
 _ONE = "/{provider_id:int}/{booking_id:uuid}"
 
 
-class VisitsController(Controller):
+class AppointmentsController(Controller):
     path = "/appointments"
 
     @get()
     async def list_mine(self, request: AnyRequest) -> Response[str]:
-        patient_id = demand_visitor(request).patient_id
+        patient_id = require_patient(request).patient_id
         number = page_number(request.query_params.get("page"))
         database = services(request).database
-        past = await database.fetch(queries.past, patient_id, *limit_and_offset(number, _PAST_VISITS))
+        past = await database.fetch(queries.past, patient_id, *limit_and_offset(number, _PAST_A_PAGE))
         is_first = number == 1
         return page(
             request,
-            "visits/list.html",
+            "appointments/list.html",
             ahead=await database.fetch(queries.ahead, patient_id) if is_first else [],
             lost=await database.fetch(queries.lost, patient_id) if is_first else [],
-            past=past[:_PAST_VISITS],
+            past=past[:_PAST_A_PAGE],
             number=number,
-            has_more=len(past) > _PAST_VISITS and number < PAGE_MAX,
+            has_more=len(past) > _PAST_A_PAGE and number < PAGE_MAX,
         )
 
     @get(_ONE)
     async def read(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        _, visit = await _mine(request, provider_id, booking_id)
-        return _visit_page(request, visit)
+        _, appointment = await _mine(request, provider_id, booking_id)
+        return _appointment_page(request, appointment)
 
     @post(_ONE)
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        who, visit = await _mine(request, provider_id, booking_id)
+        session, appointment = await _mine(request, provider_id, booking_id)
         language = language_of(request)
         stars = (await form_of(request)).get("stars", "")
         if stars not in map(str, range(1, _STARS_MAX + 1)):
-            return _visit_page(request, visit, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5")
+            return _appointment_page(
+                request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5"
+            )
         try:
-            await rate(services(request).database, provider_id, booking_id, who.patient_id, int(stars))
+            await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars))
         except NotFulfilled as error:
             said = language.gettext("You can rate it once the clinic has noted that it took place.")
-            return _visit_page(request, visit, error.status, said)
-        return see_other(request, visit_path(provider_id, booking_id))
+            return _appointment_page(request, appointment, error.status, said)
+        return see_other(request, appointment_path(provider_id, booking_id))
 
     @get(f"{_ONE}/cancel")
     async def ask_whether_to_cancel(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[str]:
-        _, visit = await _mine(request, provider_id, booking_id)
-        return page(request, "visits/cancel.html", visit=visit, error=None)
+        _, appointment = await _mine(request, provider_id, booking_id)
+        return page(request, "appointments/cancel.html", appointment=appointment, error=None)
 
     @post(f"{_ONE}/cancel")
     async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        who, _ = await _mine(request, provider_id, booking_id)
+        session, _ = await _mine(request, provider_id, booking_id)
         key = idempotency_key(await form_of(request))
         outcome = await services(request).book.cancel(
-            provider_id, booking_id, who.patient_id, actor(who.patient_id), key
+            provider_id, booking_id, session.patient_id, actor(session.patient_id), key
         )
         if outcome.state == "cancelled":  # by this form, or by another before it
-            return see_other(request, visit_path(provider_id, booking_id))
+            return see_other(request, appointment_path(provider_id, booking_id))
         error = _not_changed(outcome, language_of(request))
-        _, visit = await _mine(request, provider_id, booking_id)
-        return page(request, "visits/cancel.html", status=409, visit=visit, error=error)
+        _, appointment = await _mine(request, provider_id, booking_id)
+        return page(request, "appointments/cancel.html", status=409, appointment=appointment, error=error)
 
     @get(f"{_ONE}/move")
     async def choose_another_time(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
-        _, visit = await _mine(request, provider_id, booking_id)
-        return await _move_page(request, visit, parsed_day(day))
+        _, appointment = await _mine(request, provider_id, booking_id)
+        return await _move_page(request, appointment, parsed_day(day))
 
     @post(f"{_ONE}/move")
     async def move(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
     ) -> Response[str]:
-        who, visit = await _mine(request, provider_id, booking_id)
+        session, appointment = await _mine(request, provider_id, booking_id)
         language = language_of(request)
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
         if start is None:
-            return await _move_page(request, visit, parsed_day(day), 422, language.gettext("Choose one of the times."))
-        moved_to = visit_path(provider_id, booking_id, "?moved=1")
-        if start == visit["starts_at"] and not visit["needs_rebooking"]:  # by a second click, or by going back
+            return await _move_page(
+                request, appointment, parsed_day(day), 422, language.gettext("Choose one of the times.")
+            )
+        moved_to = appointment_path(provider_id, booking_id, "?moved=1")
+        if (
+            start == appointment["starts_at"] and not appointment["needs_rebooking"]
+        ):  # by a second click, or by going back
             return see_other(request, moved_to)
         outcome = await services(request).book.reschedule(
-            provider_id, booking_id, who.patient_id, start, actor(who.patient_id), idempotency_key(form, "start")
+            provider_id,
+            booking_id,
+            session.patient_id,
+            start,
+            actor(session.patient_id),
+            idempotency_key(form, "start"),
         )
         if outcome.code == "moved":
             return see_other(request, moved_to)
-        error = _not_moved(outcome, visit, start, language)
-        _, visit = await _mine(request, provider_id, booking_id)
-        chosen_day = start.astimezone(ZoneInfo(visit["time_zone"])).date()
-        return await _move_page(request, visit, chosen_day, 409, error, start)
+        error = _not_moved(outcome, appointment, start, language)
+        _, appointment = await _mine(request, provider_id, booking_id)
+        chosen_day = start.astimezone(ZoneInfo(appointment["time_zone"])).date()
+        return await _move_page(request, appointment, chosen_day, 409, error, start)
 
     @get(f"{_ONE}/visit.ics")
     async def calendar_file(
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[bytes]:
-        _, visit = await _mine(request, provider_id, booking_id)
+        _, appointment = await _mine(request, provider_id, booking_id)
         language = language_of(request)
-        url = site(request).url + language.url(visit_path(provider_id, booking_id))
+        url = site(request).url + language.url(appointment_path(provider_id, booking_id))
         return document(
             request,
-            appointment_calendar.calendar_of(visit, url, language),
+            appointment_calendar.calendar_of(appointment, url, language),
             appointment_calendar.MEDIA_TYPE,
             headers={
                 "Cache-Control": "private, no-cache",
@@ -148,64 +159,66 @@ class VisitsController(Controller):
 
     @get(f"{_ONE}/receipt")
     async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
-        _, visit = await _mine(request, provider_id, booking_id)
-        if visit["taken_at"] is None:
+        _, appointment = await _mine(request, provider_id, booking_id)
+        if appointment["taken_at"] is None:
             raise NotFound
-        return page(request, "visits/receipt.html", visit=visit, number=_receipt_number(visit))
+        return page(request, "appointments/receipt.html", appointment=appointment, number=_receipt_number(appointment))
 
 
-async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[Visitor, Record]:
-    """Give who asks, and their visit. Raises Unauthenticated, and NotFound also for what is somebody else's."""
+async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
+    """Return the session and its patient's appointment. Raises Unauthenticated, and NotFound also for another's."""
     # Neither a form nor a file is a page to come back to.
     is_page = request.method == "GET" and not request.url.path.endswith(".ics")
-    who = demand_visitor(request, None if is_page else visit_path(provider_id, booking_id))
-    visit = await services(request).database.fetch_row(queries.visit, provider_id, booking_id, who.patient_id)
-    if visit is None:
+    session = require_patient(request, None if is_page else appointment_path(provider_id, booking_id))
+    appointment = await services(request).database.fetch_row(
+        queries.appointment, provider_id, booking_id, session.patient_id
+    )
+    if appointment is None:
         raise NotFound
-    return who, visit
+    return session, appointment
 
 
-def _visit_page(
-    request: AnyRequest, visit: Record, status: int = 200, error: str | None = None, field: str = ""
+def _appointment_page(
+    request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None, field: str = ""
 ) -> Response[str]:
     return page(
         request,
-        "visits/visit.html",
+        "appointments/appointment.html",
         status=status,
-        visit=visit,
+        appointment=appointment,
         error=error,
         field=field,
-        has_moved="moved" in request.query_params and visit["changes"] > 0,
+        has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
     )
 
 
 async def _move_page(
     request: AnyRequest,
-    visit: Record,
+    appointment: Record,
     day: date | None,
     status: int = 200,
     error: str | None = None,
     chosen: datetime | None = None,
 ) -> Response[str]:
-    """Show a week of days, and the times of one: of the asked one, or else of the first that has any.
+    """Return the page with a week of days and the free times of one: `day`, or else the first that has any.
 
-    `chosen` is what could not be had: it stays chosen, since what others hold may be free again soon.
+    `chosen` is a time that could not be had. It stays chosen: a time that others hold may soon be free again.
     """
-    if visit["state"] != "booked" or visit["begun"]:
-        return page(request, "visits/move.html", status=status, visit=visit, error=error)
+    if appointment["state"] != "booked" or appointment["begun"]:
+        return page(request, "appointments/move.html", status=status, appointment=appointment, error=error)
     app = services(request)
-    zone = ZoneInfo(visit["time_zone"])
+    zone = ZoneInfo(appointment["time_zone"])
     now = app.clock.now()
-    today, visit_day = now.astimezone(zone).date(), visit["starts_at"].astimezone(zone).date()
-    last_day = today + timedelta(days=visit["max_booking_days"])
-    which = (visit["provider_id"], visit["booking_id"])
+    today, appointment_day = now.astimezone(zone).date(), appointment["starts_at"].astimezone(zone).date()
+    last_day = today + timedelta(days=appointment["max_booking_days"])
+    which = (appointment["provider_id"], appointment["booking_id"])
     if day is None:
         # Near the day that suited until now, if there is anything.
-        start = await app.database.fetch_value(queries.next_free_start, *which, _midnight(visit_day, zone)) or (
+        start = await app.database.fetch_value(queries.next_free_start, *which, _midnight(appointment_day, zone)) or (
             await app.database.fetch_value(queries.next_free_start, *which, now)
         )
-        day = start.astimezone(zone).date() if start else visit_day
+        day = start.astimezone(zone).date() if start else appointment_day
     day = min(max(day, today), last_day)
     week = today + (day - today) // _WEEK * _WEEK
     starts: dict[date, list[datetime]] = {week + timedelta(days=n): [] for n in range(7)}
@@ -216,9 +229,9 @@ async def _move_page(
     later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
     return page(
         request,
-        "visits/move.html",
+        "appointments/move.html",
         status=status,
-        visit=visit,
+        appointment=appointment,
         error=error,
         chosen=chosen,
         day=day,
@@ -236,7 +249,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _not_changed(outcome: Outcome, language: Language) -> str:
-    """Say why a visit can be neither moved nor cancelled. Raises what no form of ours brings about."""
+    """Return why an appointment was neither moved nor cancelled. Raises what no form of ours brings about."""
     match outcome.code:
         case "too_late":
             return language.gettext("The visit has begun. To change it, call the clinic.")
@@ -246,8 +259,8 @@ def _not_changed(outcome: Outcome, language: Language) -> str:
             raise error_for_refusal(outcome)
 
 
-def _not_moved(outcome: Outcome, visit: Record, start: datetime, language: Language) -> str:
-    clock = language.clock(start, visit["time_zone"])
+def _not_moved(outcome: Outcome, appointment: Record, start: datetime, language: Language) -> str:
+    clock = language.clock(start, appointment["time_zone"])
     match outcome.code:
         case "slot_full":
             said = language.gettext(
@@ -267,7 +280,7 @@ def _not_moved(outcome: Outcome, visit: Record, start: datetime, language: Langu
     return said % {"time": clock}
 
 
-def _receipt_number(visit: Record) -> str:
-    """Give what tells one receipt from another, and how many there are from nobody: a part of the hold's random id."""
-    digits = visit["hold_id"].hex[:12].upper()
+def _receipt_number(appointment: Record) -> str:
+    """Return a number for the receipt: a part of the hold's random id, so that it does not tell how many there are."""
+    digits = appointment["hold_id"].hex[:12].upper()
     return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -1,5 +1,5 @@
 -- name: ahead
--- A patient's visits to come, or under way, the next first.
+-- A patient's appointments ahead, or under way, the next first.
 SELECT
     provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, false AS over,
     provider.name AS provider, clinic.name AS clinic, time_zone
@@ -11,7 +11,7 @@ WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND upper(durin
 ORDER BY during
 
 -- name: past
--- A patient's visits that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
+-- A patient's appointments that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
 SELECT
     provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, true AS over,
     provider.name AS provider, clinic.name AS clinic, time_zone
@@ -26,7 +26,7 @@ LIMIT $2 OFFSET $3
 
 -- name: lost
 -- What a patient held or was offered in the last day and did not take in time, or has set money aside for in the last month, the
--- latest first. What it booked after all is a visit, and what was booked on another try is not lost.
+-- latest first. Not those whose money was used for a booking after all, nor times that the patient has by another try.
 SELECT
     provider_id, booking_id, ticket_id, offer, lower(during) AS starts_at,
     provider.name AS provider, clinic.name AS clinic, time_zone
@@ -41,19 +41,19 @@ CROSS JOIN LATERAL (
 WHERE patient_id = $1 AND NOT money.was_booked
     AND booking.state_at(booking, now_at) IN ('expired', 'released')
     AND ((booking.state <> 'released' AND deadline > now_at - interval '1 day') OR money.at > now_at - interval '30 days')
-    AND (NOT offer OR EXISTS (  -- a missed offer after which its patient still waits is no loss
+    AND (NOT offer OR EXISTS (  -- an offer that was not seen, after which the ticket still waits, is not lost
         SELECT FROM booking.ticket
         WHERE ticket.provider_id = booking.provider_id AND ticket.ticket_id = booking.ticket_id
             AND ticket.offer_id = booking.booking_id AND ticket.state = 'lapsed'))
-    AND (money.at IS NOT NULL OR NOT EXISTS (  -- tried again, and had
+    AND (money.at IS NOT NULL OR NOT EXISTS (  -- the patient tried again, and has it
         SELECT FROM booking.booking AS again
         WHERE again.patient_id = $1 AND again.provider_id = booking.provider_id AND again.booking_id <> booking.booking_id
             AND again.during && booking.during AND again.occupies))
 ORDER BY deadline DESC
 LIMIT 5
 
--- name: visit
--- A patient's own visit with all that is to be said of it. `changes` counts how often it was changed after it was made.
+-- name: appointment
+-- A patient's own appointment, with all that its pages show. `changes`: how often it was changed after it was made.
 SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
@@ -104,7 +104,7 @@ WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_i
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
 
 -- name: free_starts
--- When a visit could start instead, from $3 and before $4, as booking.reschedule would have it: its own time is
+-- When an appointment could start instead, from $3 and before $4, as booking.reschedule would have it: its own time is
 -- not in its way.
 SELECT DISTINCT run.starts_at
 FROM public.app_now() AS now_at, booking.booking, booking.runs(

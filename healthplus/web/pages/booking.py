@@ -1,4 +1,4 @@
-"""What the pages from the chart to the visit share."""
+"""What the pages from the chart to the appointment share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_SUCH_SLOT = {
 
 
 def parsed_instant(text: str) -> datetime | None:
-    """Give an instant as addresses and forms carry it, or None for what is none."""
+    """Return the instant in a text of an address or form; None where it is no instant."""
     try:
         at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign in an address may come as a space
     except ValueError:
@@ -35,12 +35,12 @@ def parsed_instant(text: str) -> datetime | None:
 
 
 def no_such_slot_text(language: Language, reason: str) -> str:
-    """Say why a verb knows no such slot."""
+    """Return why a verb refused a slot as `no_such_slot`."""
     return language.gettext(_NO_SUCH_SLOT.get(reason, _NO_SUCH_SLOT["closed"]))
 
 
 def parsed_day(text: str) -> date | None:
-    """Give a day as addresses carry it, or None for what is none."""
+    """Return the day in a text of an address; None where it is no day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -48,15 +48,15 @@ def parsed_day(text: str) -> date | None:
 
 
 def parsed_number(text: str, most: int = ID_MAX) -> int:
-    """Give a number from 1 to `most`, by default an id, as addresses carry it. Raises NotFound for anything else."""
+    """Return the number from 1 to `most`, by default an id, in a text of an address. Raises NotFound."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise NotFound
     return int(text)
 
 
-async def at_clinic(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:
-    """Give a provider at a clinic as pages name them. Raises NotFound where they do not work."""
-    place = await services(request).database.fetch_row(booking_queries.at_clinic, provider_id, clinic_id)
-    if place is None:
+async def practice_location(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:
+    """Return a provider at a clinic, as the query of this name has them. Raises NotFound where there is none."""
+    location = await services(request).database.fetch_row(booking_queries.practice_location, provider_id, clinic_id)
+    if location is None:
         raise NotFound
-    return place
+    return location

@@ -1,5 +1,6 @@
--- name: at_clinic
--- A provider at a clinic, as a chart shows it. `slots_max`: the longest visit that can be booked there; `slot_minutes` of one slot.
+-- name: practice_location
+-- A provider at a clinic, as a chart shows it. `slots_max`: the most slots in a row that can be booked there; `slot_minutes`: the
+-- length of one, NULL where they differ.
 SELECT
     provider.name AS provider, provider_id, clinic_id, max_booking_days,
     search.specialities(provider_id) AS specialities,
@@ -21,21 +22,21 @@ CROSS JOIN LATERAL (
 ) AS shift
 WHERE provider_id = $1 AND clinic_id = $2
 
--- name: mine
--- What of a provider's slots from $3 until $4 is a patient's own.
+-- name: own_times
+-- A patient's own holds and appointments with a provider, from $3 until $4.
 SELECT lower(during) AS starts_at, upper(during) AS ends_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND patient_id = $2 AND occupies AND during && tstzrange($3, $4)
     AND NOT booking.is_due(booking, now_at)
 
--- name: away
--- Whether a provider's leave falls on these hours.
+-- name: is_on_leave
+-- Whether a provider's leave falls between $3 and $4.
 SELECT EXISTS (
     SELECT FROM schedule.leave
     WHERE provider_id = $1 AND during && tstzrange($3, $4) AND (clinic_id IS NULL OR clinic_id = $2))
 
--- name: held
--- A patient's own hold, or what has become of it, as its page shows it; a lapsed one is expired whether or not it was settled.
+-- name: hold
+-- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, patient_name, deadline,
@@ -53,7 +54,7 @@ JOIN directory.city USING (city_id)
 JOIN accounts.patient USING (patient_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
--- name: held_state
+-- name: hold_state
 -- What has become of a hold.
 SELECT booking.state_at(booking, now_at)::text AS state
 FROM public.app_now() AS now_at, booking.booking

@@ -1,4 +1,4 @@
-"""The demo's stand-in for everybody's phone and mailbox; there only where messages are not sent."""
+"""The page that stands for every phone and mailbox of a demo; there only where messages are not sent."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _STARS = (5, 4, 3, 2, 1)
 class DirectoryController(Controller):
     @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
     async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[str]:
-        """Show a provider; with one clinic, its chart, unless `about` asks for what is told of them."""
+        """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
         app = services(request)
         found = await app.browse.provider(provider_id)
         path = provider_path(provider_id, found["name"])

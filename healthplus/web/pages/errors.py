@@ -1,4 +1,4 @@
-"""What went wrong, as a page for people; programs get problem documents."""
+"""Errors as pages for people; programs get problem documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import local_path
 from healthplus.web.services import AnyRequest
 
-_PASSED_ON = ("Allow", "Retry-After")
+_KEPT_HEADERS = ("Allow", "Retry-After")
 _TEMPLATES = {403: "forbidden", 404: "not_found", 405: "not_found", 410: "over", 429: "too_many", 503: "not_now"}
 
 
@@ -26,12 +26,12 @@ def render(request: AnyRequest, error: Exception) -> Response[Any]:
     problem, headers = errors.problem_of(request, error)
     status = problem["status"]
     name = _TEMPLATES.get(status, "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
-    kept = {name: value for name, value in headers.items() if name in _PASSED_ON}
+    kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
     return page(request, f"errors/{name}.html", status=status, headers={"Cache-Control": "no-store", **kept})
 
 
 def _sign_in(request: AnyRequest, error: Unauthenticated) -> Response[str]:
-    """Ask who is there, and come back: to the same page, or to the one that a form was on."""
+    """Redirect to signing in, and from there back: to the same page, or to the one that a form was on."""
     back_to = error.members.get("back_to")
     if back_to is None and request.method == "GET":
         back_to = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path

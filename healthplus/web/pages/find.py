@@ -1,3 +1,5 @@
+"""The pages of a search's results."""
+
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
@@ -33,9 +35,10 @@ from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
 _COUNT_MAX, _FREE_COUNT_MAX = 200, 50
-"""How far results are counted; those who must be free at some time are each looked at, so less far."""
+"""How far results are counted; less far with a day, since then each result's free times are looked at."""
 _DAYS_OFFERED = 14
-_DOUBTED_MAX = 3  # results of a keyword that may be misspelt
+_FEW_RESULTS = 3
+"""With so many results or fewer, a keyword may be misspelt."""
 
 _TYPES = {"doctor": N_("Doctors"), "hospital": N_("Hospitals"), "clinic": N_("Clinics"), "lab": N_("Labs")}
 _GENDERS = {"female": N_("Women"), "male": N_("Men"), "other": N_("Other genders")}
@@ -53,14 +56,14 @@ _LANGUAGES = (
 
 
 class Card(NamedTuple):
-    """One result: what the query `find` has of it, and the next times to be had."""
+    """One result: its row of the query `find`, and the next free times."""
 
     row: Record
     days: list[Day]
 
 
 class Way(NamedTuple):
-    """A search that leads on from one that found nobody; `found` is how many it finds, up to one above `count_max`."""
+    """A search to try instead of one that found nothing; `found`: how many results it has, up to `count_max` + 1."""
 
     text: str
     path: str
@@ -71,8 +74,8 @@ class Way(NamedTuple):
 class FindController(Controller):
     @get("/find")
     async def find(self, request: AnyRequest) -> Response[str]:
-        search = await _typed(request)
-        # A position is rounded, for it stays in the address.
+        search = await _search_of_form(request)
+        # A position is rounded: it stays in the address.
         if search.path().startswith("/in/") or search.filters.near not in ("", request.query_params.get("near")):
             return see_other(request, search.path(page_number(request.query_params.get("page"))))
         return await _results(request, search)
@@ -100,12 +103,12 @@ class FindController(Controller):
 
 
 def request_path(request: AnyRequest) -> str:
-    """Give where this page is in English."""
+    """Return the path of this page in English."""
     return request.url.path.removeprefix(language_of(request).prefix)
 
 
-async def _typed(request: AnyRequest) -> Search:
-    """Understand a form: a place that is a city or a part of one, and a need that is exactly a speciality or a type."""
+async def _search_of_form(request: AnyRequest) -> Search:
+    """Return the search of a form; its place may name a city or a part of one, its need a speciality or a type."""
     database, language = services(request).database, language_of(request)
     need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
     city = await _city(request, place) if place else None
@@ -131,7 +134,7 @@ async def _typed(request: AnyRequest) -> Search:
 
 
 async def _city(request: AnyRequest, text: str) -> Record | None:
-    """Give the city that is called so: of namesakes, the one whose results the form was on."""
+    """Return the city of this name; of several, the one whose results the form was on."""
     database, language = services(request).database, language_of(request)
     here = typed(request.query_params.get("city"))
     known = await city_named(database, here) if here else None
@@ -151,25 +154,25 @@ def _today(request: AnyRequest, city: Record | None) -> date:
 async def _results(request: AnyRequest, search: Search) -> Response[str]:
     database, language = services(request).database, language_of(request)
     number = page_number(request.query_params.get("page"))
-    wanted = await _wanted(database, search)
+    criteria = await _criteria(database, search)
     limit, skip = limit_and_offset(number, _CARDS)
-    rows = await find_matching(database, wanted, skip, limit) if wanted else []
+    rows = await find_matching(database, criteria, skip, limit) if criteria else []
     if not rows and number > 1:
         return see_other(request, search.path())
     count_max = _FREE_COUNT_MAX if search.filters.day else _COUNT_MAX
-    # The last page tells how many there are by itself.
+    # The last page shows by itself how many there are.
     has_more = len(rows) > _CARDS
-    count = await count_matching(database, wanted, count_max + 1) if wanted and has_more else skip + len(rows)
-    keyword = search.asked().keyword
+    count = await count_matching(database, criteria, count_max + 1) if criteria and has_more else skip + len(rows)
+    keyword = search.request().keyword
     city_id = search.city["city_id"] if search.city else None
-    meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _DOUBTED_MAX else []
+    meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _FEW_RESULTS else []
     today = _today(request, search.city)
     currency = search.city["currency"] if search.city else rows[0]["currency"] if rows else INR
     return page(
         request,
         "find/results.html",
         search=search,
-        wanted_is_known=wanted is not None,
+        is_place_known=criteria is not None,
         cards=await _cards(database, rows[:_CARDS]),
         count=count,
         count_max=count_max,
@@ -178,7 +181,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         radius_km_default=int(RADIUS_KM_DEFAULT),
         sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
         active=[
-            (_told(language, name, search.filters, currency), search.without(name).path())
+            (_filter_text(language, name, search.filters, currency), search.without(name).path())
             for name in search.filters.active()
         ],
         days=[(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)],
@@ -192,16 +195,16 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     )
 
 
-async def _wanted(database: Database, search: Search) -> SearchCriteria | None:
-    """Give what a search means; None where nobody knows its PIN code, or any place to be near."""
+async def _criteria(database: Database, search: Search) -> SearchCriteria | None:
+    """Return the criteria of a search; None where its PIN code, or the place to be near, is not known."""
     try:
-        return await parse_request(database, search.asked())
+        return await parse_request(database, search.request())
     except BadInput:
         return None
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:
-    posts = (
+    locations = (
         (
             row["provider_id"],
             row["clinic_id"],
@@ -210,12 +213,12 @@ async def _cards(database: Database, rows: list[Record]) -> list[Card]:
         for row in rows
         if row["first_free_on"]
     )
-    times = await next_times(database, posts)
+    times = await next_times(database, locations)
     return [Card(row, by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"])) for row in rows]
 
 
 def _days(chosen: str, today: date) -> list[date]:
-    """Give the days to choose from: the next two weeks', and the one that is chosen if it is later."""
+    """Return the days to choose from: the next two weeks', and the chosen one if it is later."""
     days = [today + timedelta(days=ahead) for ahead in range(2, _DAYS_OFFERED)]
     if chosen and chosen not in _STRETCHES:
         days = sorted({*days, date.fromisoformat(chosen)})
@@ -227,8 +230,8 @@ def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
     return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
 
 
-def _told(language: Language, name: str, filters: Filters, currency: str) -> str:
-    """Say what a filter asks for."""
+def _filter_text(language: Language, name: str, filters: Filters, currency: str) -> str:
+    """Return in words what a filter asks for."""
     _ = language.gettext
     match name:
         case "day" if filters.day in _STRETCHES:
@@ -252,10 +255,13 @@ def _told(language: Language, name: str, filters: Filters, currency: str) -> str
 
 
 async def _ways(database: Database, language: Language, search: Search, currency: str) -> list[Way]:
-    """Give what finds somebody: the search without each of its filters, on another day, and in a wider place."""
+    """Return searches with results: the search without each of its filters, on another day, and in a wider place."""
     _ = language.gettext
     tried: list[tuple[str, Search]] = [
-        (_("Without “%(filter)s”") % {"filter": _told(language, name, search.filters, currency)}, search.without(name))
+        (
+            _("Without “%(filter)s”") % {"filter": _filter_text(language, name, search.filters, currency)},
+            search.without(name),
+        )
         for name in search.filters.active()
         if name != "type" or search.speciality or search.need
     ]
@@ -271,13 +277,13 @@ async def _ways(database: Database, language: Language, search: Search, currency
     ways = []
     for text, wider in tried:
         count_max = _FREE_COUNT_MAX if wider.filters.day else _COUNT_MAX
-        wanted = await _wanted(database, wider)
-        if wanted and (found := await count_matching(database, wanted, count_max + 1)):
+        criteria = await _criteria(database, wider)
+        if criteria and (found := await count_matching(database, criteria, count_max + 1)):
             ways.append(Way(text, wider.path(), found, count_max))
     return ways
 
 
 async def _other_day(database: Database, search: Search) -> date | None:
-    """Give the first day on which the search finds somebody, whenever that is."""
-    rows = await find(database, structs.replace(search.without("day").asked(), order=Order.DATE_ASC), 0, 1)
+    """Return the first day on which the search has a result, if any."""
+    rows = await find(database, structs.replace(search.without("day").request(), order=Order.DATE_ASC), 0, 1)
     return rows[0]["first_free_on"] if rows else None

@@ -1,4 +1,4 @@
-"""The next times that can be had, as pages show them: day by day, on the clinic's own clock."""
+"""The next free times, as pages show them: day by day, in the clinic's zone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 3
 
 
 class Day(NamedTuple):
-    """Times of one day there."""
+    """A day's free times, in the clinic's zone."""
 
     on: date
     time_zone: str
@@ -25,10 +25,13 @@ class Day(NamedTuple):
 
 
 async def next_times(
-    database: Database, posts: Iterable[tuple[int, int, datetime | None]], count: int = SHOWN
+    database: Database, locations: Iterable[tuple[int, int, datetime | None]], count: int = SHOWN
 ) -> dict[tuple[int, int], list[datetime]]:
-    """Give the next times by provider and clinic, all in one query; each from an instant on, or from now."""
-    columns = [list(column) for column in zip(*posts, strict=True)]
+    """Return the next times by provider and clinic, all in one query.
+
+    `locations`: of each, the provider, the clinic and the instant to look from; None: from now.
+    """
+    columns = [list(column) for column in zip(*locations, strict=True)]
     if not columns:
         return {}
     rows = await database.fetch(queries.next_times, *columns, count)

@@ -1,4 +1,4 @@
-"""A hold: its five minutes, who the visit is for, paying, giving it back; and what became of it."""
+"""A hold's page: its five minutes, for whom it is, paying or releasing it; and what became of it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavai
 from healthplus.web.http.actor import actor
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import N_
-from healthplus.web.pages.addresses import hold_path, visit_path, wait_path
+from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
-from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, news_answer, page, see_other
-from healthplus.web.pages.session import Visitor, demand_visitor, form_of, idempotency_key, site
+from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
+from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
-from healthplus.web.shared_charts import Asked
+from healthplus.web.shared_charts import ChartKey
 
 _BANK = ("later", "declined", "unanswered")
-"""What the bank said last, as the address carries it: it is kept nowhere, and decides nothing."""
+"""The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
 
 METHOD_TEXTS = {
     "sandbox-ok": N_("A card that pays (no money moves)"),
@@ -41,51 +41,51 @@ class HoldController(Controller):
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], bank: Text = ""
     ) -> Response[str]:
-        who = demand_visitor(request)
-        return await _page(request, await _held(request, who, provider_id, hold_id), bank)
+        session = require_patient(request)
+        return await _page(request, await _hold(request, session, provider_id, hold_id), bank)
 
     @get("/news")
-    async def news(
+    async def updates(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], after: Text = ""
     ) -> Response[bytes]:
-        """Tell the hold's state as soon as it is no longer `after`; nothing when it stays so for 25 s."""
-        who = demand_visitor(request)
+        """Answer with the hold's state when it is no longer `after`, or with nothing after 25 s."""
+        session = require_patient(request)
         app = services(request)
 
         async def look() -> dict[str, str] | None:
-            state = await app.database.fetch_value(booking_queries.held_state, provider_id, hold_id, who.patient_id)
+            state = await app.database.fetch_value(booking_queries.hold_state, provider_id, hold_id, session.patient_id)
             if state is None:
                 raise NotFound
             return None if state == after else {"state": state}
 
-        return news_answer(request, await app.charts.as_soon_as(provider_id, look))
+        return updates_response(request, await app.charts.wait_for_update(provider_id, look))
 
     @post()
     async def pay(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
-        who = demand_visitor(request, hold_path(provider_id, hold_id))
+        session = require_patient(request, hold_path(provider_id, hold_id))
         app = services(request)
-        held = await _held(request, who, provider_id, hold_id)
+        hold = await _hold(request, session, provider_id, hold_id)
         form = await form_of(request)
         _ = language_of(request).gettext
         here = hold_path(provider_id, hold_id)
-        if held["state"] != "reserved" or held["offer"]:
+        if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
         try:
-            await _note_who_comes(request, who, held, form)
+            await _note_patient_name(request, session, hold, form)
         except BadInput:
             wrong = _("Write the name of the person who comes, in up to 200 letters.")
             field = "name" if form.get("who", "me") == "me" else "other"
-            return await _page(request, held, form=form, error=wrong, field=field)
+            return await _page(request, hold, form=form, error=wrong, field=field)
         method = form.get("method", "")[:200] or "none"
-        if held["funding"] == "online" and method not in app.payments.methods:
-            return await _page(request, held, form=form, error=_("Choose how to pay."), field="method")
+        if hold["funding"] == "online" and method not in app.payments.methods:
+            return await _page(request, hold, form=form, error=_("Choose how to pay."), field="method")
         try:
             paid = await app.payments.pay(
                 provider_id,
                 hold_id,
-                who.patient_id,
+                session.patient_id,
                 method,
-                actor(who.patient_id),
+                actor(session.patient_id),
                 idempotency_key(form, "method"),
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
             )
@@ -93,97 +93,99 @@ class HoldController(Controller):
             return see_other(request, here, {"bank": "declined"})
         except PaymentUnavailable:
             return see_other(request, here, {"bank": "unanswered"})
-        # The bank's page is none of ours, so in no language.
+        # The bank's page is not ours, so its address has no language.
         headers = _bank_headers(request) | ({"Location": paid.url} if paid.url else {})
         return see_other(request, here, headers=headers)
 
     @post("/release")
     async def release(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
-        who = demand_visitor(request, hold_path(provider_id, hold_id))
-        outcome = await services(request).book.release(provider_id, hold_id, who.patient_id, actor(who.patient_id))
+        session = require_patient(request, hold_path(provider_id, hold_id))
+        outcome = await services(request).book.release(
+            provider_id, hold_id, session.patient_id, actor(session.patient_id)
+        )
         if outcome.code == "not_found":
             raise NotFound
         return see_other(request, hold_path(provider_id, hold_id))
 
 
-async def _held(request: AnyRequest, who: Visitor, provider_id: int, hold_id: UUID) -> Record:
-    row = await services(request).database.fetch_row(booking_queries.held, provider_id, hold_id, who.patient_id)
+async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, hold_id: UUID) -> Record:
+    row = await services(request).database.fetch_row(booking_queries.hold, provider_id, hold_id, session.patient_id)
     if row is None:
         raise NotFound
     return row
 
 
-async def _note_who_comes(request: AnyRequest, who: Visitor, held: Record, form: dict[str, str]) -> None:
-    """Note the name of who comes. Raises BadInput for none that can be one."""
+async def _note_patient_name(request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]) -> None:
+    """Store for whom the appointment is to be. Raises BadInput where the form has no possible name."""
     app = services(request)
     whom = form.get("who", "me")
     if whom == "me":
-        if not held["patient"] or form.get("name", "").strip():
-            await app.patients.change(who.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name"))
+        if not hold["patient"] or form.get("name", "").strip():
+            await app.patients.change(session.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name"))
         patient_name = None
     else:
         patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
     await app.database.execute(
-        booking_queries.name_visitor, held["provider_id"], held["booking_id"], who.patient_id, patient_name
+        booking_queries.name_visitor, hold["provider_id"], hold["booking_id"], session.patient_id, patient_name
     )
 
 
 async def _page(
     request: AnyRequest,
-    held: Record,
+    hold: Record,
     bank: str = "",
     *,
     form: dict[str, str] | None = None,
     error: str | None = None,
     field: str = "other",
 ) -> Response[str]:
-    provider_id, hold_id = held["provider_id"], held["booking_id"]
-    if held["state"] == "reserved":
-        if held["offer"]:
-            return see_other(request, wait_path(provider_id, held["ticket_id"]))
+    provider_id, hold_id = hold["provider_id"], hold["booking_id"]
+    if hold["state"] == "reserved":
+        if hold["offer"]:
+            return see_other(request, ticket_path(provider_id, hold["ticket_id"]))
         payments = services(request).payments
         return page(
             request,
             "hold/hold.html",
             status=200 if error is None else 422,
             headers=_bank_headers(request),
-            held=held,
-            until=held["deadline"] - CLIENT_MARGIN,
+            hold=hold,
+            until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
             error=error,
             field=field,
-            methods=payments.methods if held["funding"] == "online" else (),
+            methods=payments.methods if hold["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,
             path_here=hold_path(provider_id, hold_id),
         )
-    if held["state"] in ("expired", "released"):
-        return await _lost_page(request, held)
-    return page(request, "hold/booked.html", held=held, visit=visit_path(provider_id, hold_id))
+    if hold["state"] in ("expired", "released"):
+        return await _lost_page(request, hold)
+    return page(request, "hold/booked.html", hold=hold, appointment=appointment_path(provider_id, hold_id))
 
 
-async def _lost_page(request: AnyRequest, held: Record) -> Response[str]:
+async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     app = services(request)
-    provider_id, hold_id = held["provider_id"], held["booking_id"]
+    provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     instead = await app.payments.booked_instead(provider_id, hold_id)
-    on = held["starts_at"].astimezone(ZoneInfo(held["time_zone"])).date()
-    asked = Asked(provider_id, held["clinic_id"], on, on, held["slots_needed"], held["time_zone"])
-    chart = await app.charts.chart(asked)
+    day = hold["starts_at"].astimezone(ZoneInfo(hold["time_zone"])).date()
+    key = ChartKey(provider_id, hold["clinic_id"], day, day, hold["slots_needed"], hold["time_zone"])
+    chart = await app.charts.chart(key)
     free = [row["starts_at"] for row in chart.slots if row["fits"] and row["state"] == "free"]
     return page(
         request,
         "hold/lost.html",
-        held=held,
-        instead=visit_path(provider_id, instead) if instead else None,
+        hold=hold,
+        instead=appointment_path(provider_id, instead) if instead else None,
         money=await app.payments.money(provider_id, hold_id),
-        is_free=held["starts_at"] in free,
+        is_free=hold["starts_at"] in free,
         others=len(free),
-        day=on,
+        day=day,
     )
 
 
 def _bank_headers(request: AnyRequest) -> dict[str, str]:
-    """Let the form lead on to the bank, as its answer may."""
+    """Return a policy that lets the form lead to the bank's page, where its answer may redirect."""
     pages = services(request).payments.pages
     policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", f"form-action 'self' {pages}".rstrip())
     return {"Content-Security-Policy": policy}

@@ -10,7 +10,7 @@ from litestar import Controller, Response, get
 from healthplus.database import Database, Record
 from healthplus.web.languages import Language
 from healthplus.web.pages.rendering import language_of, page
-from healthplus.web.pages.session import queries, visitor
+from healthplus.web.pages.session import queries, session_of
 from healthplus.web.services import AnyRequest, services
 
 _CITIES_MAX = 40
@@ -31,7 +31,7 @@ class HomeController(Controller):
     @get("/")
     async def home(self, request: AnyRequest) -> Response[str]:
         app = services(request)
-        who = visitor(request)
+        session = session_of(request)
         directory = await _directory(app.database)
         language = language_of(request)
         return page(
@@ -39,16 +39,16 @@ class HomeController(Controller):
             "home/home.html",
             cities=_by_name(language, "city", directory.cities),
             specialities=_by_name(language, "speciality", directory.specialities),
-            visits=await app.privacy.booked_ahead(who.patient_id) if who else [],
+            appointments=await app.privacy.booked_ahead(session.patient_id) if session else [],
         )
 
 
 async def _directory(database: Database) -> _Directory:
-    """Give what is shown of the directory, at most a minute old: it is the same for everybody and changes rarely."""
+    """Return what is shown of the directory, at most a minute old: it is the same for everybody and changes rarely."""
     kept = _kept.get(database)
     if kept is None or (kept.done() and not _is_fresh(kept)):
         kept = _kept[database] = asyncio.create_task(_read(database))
-    # Shielded: whoever hangs up must not take it from the others who wait for it.
+    # Shielded: a client that hangs up must not cancel the read that others wait for.
     return await asyncio.shield(kept)
 
 

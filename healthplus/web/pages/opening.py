@@ -1,4 +1,4 @@
-"""When a clinic is open, as pages say it: this week's hours, and what they mean at this moment."""
+"""When a clinic is open, as pages say it: its week's hours, and whether it is open now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Hours = Sequence[dict[str, Any]]
 
 
 class Days(NamedTuple):
-    """Weekdays in a row with the same hours; no stretches where it is closed."""
+    """Weekdays in a row with the same hours; closed days have no stretches."""
 
     first: int
     last: int
@@ -21,7 +21,7 @@ class Days(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """`closes_at`: when the stretch ends that it is in now, by its hours. `opens_at`: when the next one begins."""
+    """`closes_at`: when the stretch of now ends, None when closed. `opens_at`: when the next one begins."""
 
     closes_at: datetime | None
     opens_at: datetime | None
@@ -29,7 +29,7 @@ class Opening(NamedTuple):
 
 
 def week(hours: Hours, now: datetime, time_zone: str) -> list[Days]:
-    """Give a week's hours, days that are alike together; of the instants only the times of day count."""
+    """Return a week's hours, with days that are alike together; of the instants only the times of day count."""
     midnight = _midnight(now, time_zone)
     days = [(day, tuple(_stretches(hours, day, midnight))) for day in range(1, 8)]
     alike = [list(group) for _, group in groupby(days, lambda day: day[1])]
@@ -37,7 +37,7 @@ def week(hours: Hours, now: datetime, time_zone: str) -> list[Days]:
 
 
 def opening(hours: Hours, now: datetime, time_zone: str) -> Opening:
-    """Say what the hours mean now."""
+    """Return whether a clinic with these hours is open now, and until or from when."""
     midnight = _midnight(now, time_zone)
     closes_at = None
     is_open_today = False

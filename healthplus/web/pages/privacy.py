@@ -7,7 +7,7 @@ from healthplus.accounts.consent import CONSENTS, CURRENT
 from healthplus.errors import Conflict
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import document, page, see_other
-from healthplus.web.pages.session import demand_visitor, visitor
+from healthplus.web.pages.session import require_patient, session_of
 from healthplus.web.pages.sign_in import signed_out
 from healthplus.web.services import AnyRequest, services
 
@@ -19,48 +19,51 @@ class PrivacyController(Controller):
 
     @get()
     async def read(self, request: AnyRequest) -> Response[str]:
-        app = services(request)
-        who = visitor(request)
+        patients, session = services(request).patients, session_of(request)
+        consents = await patients.consents(session.patient_id) if session else []
         return page(
             request,
             "privacy/privacy.html",
             consent=CURRENT,
-            given=[(row, _TEXTS[row["version"]]) for row in await app.patients.consents(who.patient_id)] if who else [],
-            sessions=await app.patients.sessions(who.patient_id, who.token) if who else [],
+            consents=[(row, _TEXTS[row["version"]]) for row in consents],
+            sessions=await patients.sessions(session.patient_id, session.token) if session else [],
             zone=HOME_ZONE,
         )
 
     @get("/export")
     async def export(self, request: AnyRequest) -> Response[bytes]:
-        held = await services(request).privacy.export(demand_visitor(request, "/privacy").patient_id)
+        data = await services(request).privacy.export(require_patient(request, "/privacy").patient_id)
         return document(
             request,
-            msgspec.json.format(msgspec.json.encode(held)),
+            msgspec.json.format(msgspec.json.encode(data)),
             headers={"Content-Disposition": 'attachment; filename="healthplus-my-data.json"'},
         )
 
     @post("/sign-out-everywhere")
     async def sign_out_everywhere(self, request: AnyRequest) -> Response[str]:
-        if (who := visitor(request)) is not None:
-            await services(request).patients.end_sessions(who.patient_id)
+        if (session := session_of(request)) is not None:
+            await services(request).patients.end_sessions(session.patient_id)
         return signed_out(request, "/signed-out")
 
     @get("/withdraw")
     async def ask_whether_to_withdraw(self, request: AnyRequest) -> Response[str]:
-        who = demand_visitor(request)
-        booked = await services(request).privacy.booked_ahead(who.patient_id)
-        return page(request, "privacy/withdraw.html", booked=booked)
+        session = require_patient(request)
+        return page(
+            request,
+            "privacy/withdraw.html",
+            booked=await services(request).privacy.booked_ahead(session.patient_id),
+        )
 
     @post("/withdraw")
     async def withdraw(self, request: AnyRequest) -> Response[str]:
-        if (who := visitor(request)) is None:
+        if (session := session_of(request)) is None:
             # A second click comes after the first has signed them out.
             return see_other(request, "/privacy")
-        given_up, booked = await services(request).privacy.withdraw(who.patient_id)
-        told: dict[str, object] = {"booked": len(booked)} if booked else {}
+        given_up, booked = await services(request).privacy.withdraw(session.patient_id)
+        query: dict[str, object] = {"booked": len(booked)} if booked else {}
         if given_up is not None:
-            told["given_up"] = given_up.kind
-        return signed_out(request, "/privacy/withdrawn", told)
+            query["given_up"] = given_up.kind
+        return signed_out(request, "/privacy/withdrawn", query)
 
     @get("/withdrawn")
     async def withdrawn(self, request: AnyRequest) -> Response[str]:
@@ -68,16 +71,16 @@ class PrivacyController(Controller):
 
     @get("/erase")
     async def ask_whether_to_erase(self, request: AnyRequest) -> Response[str]:
-        return await _erase_page(request, demand_visitor(request).patient_id)
+        return await _erase_page(request, require_patient(request).patient_id)
 
     @post("/erase")
     async def erase(self, request: AnyRequest) -> Response[str]:
-        if (who := visitor(request)) is None:
+        if (session := session_of(request)) is None:
             return see_other(request, "/privacy")
         try:
-            given_up = await services(request).privacy.erase(who.patient_id)
+            given_up = await services(request).privacy.erase(session.patient_id)
         except Conflict as error:
-            return await _erase_page(request, who.patient_id, error.status)
+            return await _erase_page(request, session.patient_id, error.status)
         return signed_out(request, "/privacy/erased", {"given_up": given_up.kind} if given_up else None)
 
     @get("/erased")
@@ -91,7 +94,7 @@ async def _erase_page(request: AnyRequest, patient_id: int, status: int = 200) -
 
 
 def _done(request: AnyRequest, template: str) -> Response[str]:
-    """Tell what was done. It is told by the address, since nobody is signed in any more to be asked about."""
+    """Return a page that says what was done. The address says it, since the patient is signed out by now."""
     booked = request.query_params.get("booked", "0")
     return page(
         request,

@@ -1,5 +1,5 @@
--- name: visitor
--- Who is signed in, and what takes their one place.
+-- name: session
+-- The patient who is signed in, and their live claim.
 SELECT patient.name, patient.phone, live.*
 FROM accounts.patient
 LEFT JOIN LATERAL (
@@ -7,9 +7,9 @@ LEFT JOIN LATERAL (
         CASE
             WHEN claim.booking_id IS NOT NULL THEN 'hold'
             WHEN ticket.state = 'offered' AND held.deadline > (SELECT public.app_now()) THEN 'offer'
-            ELSE 'wait'
+            ELSE 'ticket'
         END AS kind,
-        claim.provider_id, coalesce(claim.booking_id, claim.ticket_id) AS place_id, provider.name AS provider,
+        claim.provider_id, coalesce(claim.booking_id, claim.ticket_id) AS claim_id, provider.name AS provider,
         held.clinic_id, held.slots_needed, lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
 WHERE patient.patient_id = $1
 
 -- name: cities
--- Where somebody can be booked: the cities with the most clinics.
+-- The cities with the most clinics where a provider can be booked.
 SELECT slug, name FROM (
     SELECT slug, city.name, (
         SELECT count(*) FROM directory.clinic
@@ -38,7 +38,7 @@ ORDER BY clinics DESC, name
 LIMIT $1
 
 -- name: specialities
--- What somebody is there for.
+-- The specialities that some provider has.
 SELECT slug, name FROM directory.speciality
 WHERE EXISTS (SELECT FROM directory.provider_speciality WHERE provider_speciality.speciality_id = speciality.speciality_id)
 ORDER BY name

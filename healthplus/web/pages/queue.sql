@@ -1,20 +1,20 @@
--- name: line
--- Where somebody may join the line of a provider at a clinic, and how long it is.
+-- name: queue
+-- The queue of a provider at a clinic, and the position that the next to join gets.
 SELECT provider.name AS provider, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
     (SELECT count(*) FROM directory.provider_clinic AS other WHERE other.provider_id = $1) AS clinics,
-    position, odds.*
+    position, acceptance.*
 FROM directory.provider
 JOIN directory.provider_clinic USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 CROSS JOIN LATERAL booking.next_position($1) AS position
-CROSS JOIN LATERAL booking.acceptance_rate($1, position) AS odds
+CROSS JOIN LATERAL booking.acceptance_rate($1, position) AS acceptance
 WHERE provider_id = $1 AND clinic_id = $2
 
--- name: wait
--- What a wait's page tells besides the ticket's place: with whom and where, of its offer, when it was last passed over.
-SELECT provider.name AS provider, place.*, offer.funding::text AS funding, offer.state::text AS offer_state,
-    told.at AS passed_at, told.kind AS passed_kind, ticket.joined_position, odds.*,
+-- name: ticket
+-- What a ticket's page says besides its position: with whom and where, of its offer, when it was last passed over.
+SELECT provider.name AS provider, location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
+    passed.at AS passed_at, passed.kind AS passed_kind, ticket.joined_position, acceptance.*,
     (SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
      WHERE provider_id = $1 ORDER BY speciality_id LIMIT 1) AS speciality
 FROM booking.ticket
@@ -24,16 +24,16 @@ CROSS JOIN LATERAL (
     SELECT clinic_id, clinic.name AS clinic, clinic.currency, city.slug AS city_slug, time_zone
     FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
     WHERE provider_id = $1
-    ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS place
+    ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS location
 LEFT JOIN LATERAL (
     SELECT at, kind FROM booking.queue_entry
     WHERE provider_id = $1 AND number = ticket.number AND kind IN ('passed_over', 'missed')
-    ORDER BY entry DESC LIMIT 1) AS told ON true
-CROSS JOIN LATERAL booking.acceptance_rate($1, ticket.joined_position) AS odds
+    ORDER BY entry DESC LIMIT 1) AS passed ON true
+CROSS JOIN LATERAL booking.acceptance_rate($1, ticket.joined_position) AS acceptance
 WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2
 
 -- name: receipt
--- Where in a provider's chain a ticket was waiting: from its first entry until its last, or (while it waits) the last of all.
+-- The entries of a provider's chain while a ticket waited: from its first until its last, or (while it waits) the last of all.
 WITH own AS (
     SELECT min(entry) AS first, max(entry) AS last,
         bool_or(kind IN ('accepted', 'lapsed', 'left', 'timed_out', 'full')) AS is_over

@@ -1,4 +1,4 @@
-"""What a queue did while a ticket waited in it, for everyone to see and to check."""
+"""Receipts of queues: what a queue did while a ticket waited in it, for everyone to see and to check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from healthplus.errors import NotFound
 from healthplus.waiting.receipts import Chain, Entry, Verification
 from healthplus.web.http.ids import ID_MAX, ProviderId
 from healthplus.web.languages import N_, Language
-from healthplus.web.pages.addresses import receipt_path
+from healthplus.web.pages.addresses import queue_receipt_path
 from healthplus.web.pages.booking import parsed_number
 from healthplus.web.pages.queue import queries
 from healthplus.web.pages.queue_windows import window_text
@@ -22,7 +22,7 @@ from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
 
 ENTRIES_CHECKED_MAX = 2000
-"""By the page; the command checks all."""
+"""Entries that the page checks; the command checks all."""
 _ENTRIES_SHOWN = 100
 _ENTRIES_A_PAGE = 1000
 
@@ -79,17 +79,17 @@ async def _receipt(request: AnyRequest, provider_id: int, number: int) -> Respon
     language, zone = language_of(request), row["time_zone"]
     return page(
         request,
-        "waiting/receipt.html",
+        "queue/receipt.html",
         number=number,
         row=row,
         zone=zone,
-        own=[Told.of(entry, language, zone) for entry in entries if entry.ticket == number],
-        others=[Told.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
+        own=[ShownEntry.of(entry, language, zone) for entry in entries if entry.ticket == number],
+        others=[ShownEntry.of(entry, language, zone) for entry in entries[-_ENTRIES_SHOWN:]],
         first=entries[0],
         last=entries[-1],
         is_cut=entries[-1].entry < row["until"],
         faults=verification.faults,
-        address=f"{site(request).url}{receipt_path(provider_id, number)}",
+        address=f"{site(request).url}{queue_receipt_path(provider_id, number)}",
     )
 
 
@@ -107,12 +107,12 @@ async def _chain(request: AnyRequest, provider_id: int, number: int, after: int)
         entries=entries,
         last=head["last"],
         head=head["head"],
-        next=None if is_all else f"{receipt_path(provider_id, number)}.json?after={entries[-1].entry}",
+        next=None if is_all else f"{queue_receipt_path(provider_id, number)}.json?after={entries[-1].entry}",
     )
     return document(request, msgspec.json.encode(chain), headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
 
-class Told(msgspec.Struct, frozen=True):
+class ShownEntry(msgspec.Struct, frozen=True):
     """An entry in the reader's language."""
 
     entry: Entry
@@ -121,12 +121,12 @@ class Told(msgspec.Struct, frozen=True):
     when: str | None
 
     @classmethod
-    def of(cls, entry: Entry, language: Language, zone: str) -> Told:
+    def of(cls, entry: Entry, language: Language, zone: str) -> ShownEntry:
         at = language.time(datetime.fromisoformat(entry.at), zone, seconds=True)
         when = None
         if entry.from_ is not None and entry.kind == "joined":
             when = window_text(language, *entry.run, zone)
         elif entry.from_ is not None:
             when = language.moment(entry.run[0], zone)
-        # A kind that nobody knows can only have been written by a hand that should not have.
+        # A kind that is not known here was not written by the verbs; show it as it stands.
         return cls(entry, at, language.gettext(_KINDS[entry.kind]) if entry.kind in _KINDS else entry.kind, when)

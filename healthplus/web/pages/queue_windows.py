@@ -1,4 +1,4 @@
-"""What somebody waits for: a part of a day, a day or a week, in the zone of the clinic."""
+"""The queue windows that pages offer: a part of a day, a day or a week, in the clinic's zone."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from zoneinfo import ZoneInfo
 from healthplus.web.languages import Language
 
 PARTS = {"morning": (0, 12), "afternoon": (12, 17), "evening": (17, 24)}
-"""The hours from and before which a slot of each part of a day starts."""
-WHAT = ("part", "day", "week")
+"""For each part of a day: its slots start from the first hour on, and before the second."""
+SPANS = ("part", "day", "week")
 
 
-class Want(NamedTuple):
-    """What counts as a match; `what` is one of WHAT."""
+class QueueWindow(NamedTuple):
+    """When a ticket's time may be: on `day`, in its `part`, or as far as the `span`, one of SPANS, reaches."""
 
     day: date
     part: str
-    what: str = "part"
+    span: str = "part"
 
-    def window(self, zone: str) -> tuple[datetime, datetime]:
-        """Give the instants from and until which a time may be."""
-        if self.what == "part":
+    def bounds(self, zone: str) -> tuple[datetime, datetime]:
+        """Return the instants from and until which a time may be."""
+        if self.span == "part":
             begins, ends = PARTS[self.part]
             return _at(self.day, begins, zone), _at(self.day, ends, zone)
-        return _at(self.day, 0, zone), _at(self.day, 24 * (7 if self.what == "week" else 1), zone)
+        return _at(self.day, 0, zone), _at(self.day, 24 * (7 if self.span == "week" else 1), zone)
 
-    def asked(self, slots_needed: int, anywhere: bool = False) -> dict[str, object]:
-        """Give it as the address of a line asks for it; `anywhere`: at any of the provider's clinics."""
-        asked = {"day": self.day.isoformat(), "part": self.part, "n": slots_needed, "what": self.what}
-        return asked | ({"anywhere": 1} if anywhere else {})
+    def query(self, slots_needed: int, anywhere: bool = False) -> dict[str, object]:
+        """Return the parameters of `queue_path` for it; `anywhere`: at any of the provider's clinics."""
+        query = {"day": self.day.isoformat(), "part": self.part, "n": slots_needed, "what": self.span}
+        return query | ({"anywhere": 1} if anywhere else {})
 
     def text(self, language: Language) -> str:
-        """Say it, as "Any morning time, Tue 24 Nov"."""
+        """Return it in words, as "Any morning time, Tue 24 Nov"."""
         day = language.day(self.day)
-        if self.what == "week":
+        if self.span == "week":
             last = language.day(self.day + timedelta(days=6))
             return language.gettext("Any time, %(first)s to %(last)s") % {"first": day, "last": last}
-        if self.what == "day":
+        if self.span == "day":
             return language.gettext("Any time, %(day)s") % {"day": day}
         if self.part == "morning":
             return language.gettext("Any morning time, %(day)s") % {"day": day}
@@ -48,24 +48,24 @@ class Want(NamedTuple):
 
 
 def part_of(at: datetime, zone: str) -> str:
-    """Give the part of the day in which an instant lies."""
+    """Return the part of the day in which an instant lies."""
     hour = at.astimezone(ZoneInfo(zone)).hour
     return next(part for part, (_, before) in PARTS.items() if hour < before)
 
 
-def want_of(wanted_from: datetime, wanted_to: datetime, zone: str) -> Want | None:
-    """Give the want whose window this is; None for one that programs asked for."""
-    day = wanted_from.astimezone(ZoneInfo(zone)).date()
-    wants = [Want(day, part, what) for what in WHAT for part in PARTS]
-    return next((want for want in wants if want.window(zone) == (wanted_from, wanted_to)), None)
+def window_between(begins: datetime, ends: datetime, zone: str) -> QueueWindow | None:
+    """Return the window with these bounds; None where pages offer no such window, as programs may have asked for."""
+    day = begins.astimezone(ZoneInfo(zone)).date()
+    windows = [QueueWindow(day, part, span) for span in SPANS for part in PARTS]
+    return next((window for window in windows if window.bounds(zone) == (begins, ends)), None)
 
 
-def window_text(language: Language, wanted_from: datetime, wanted_to: datetime, zone: str) -> str:
-    """Say for which times somebody waits."""
-    if (want := want_of(wanted_from, wanted_to, zone)) is not None:
-        return want.text(language)
-    told = {"first": language.moment(wanted_from, zone), "last": language.moment(wanted_to, zone)}
-    return language.gettext("Any time, %(first)s to %(last)s") % told
+def window_text(language: Language, begins: datetime, ends: datetime, zone: str) -> str:
+    """Return in words when a ticket's time may be."""
+    if (window := window_between(begins, ends, zone)) is not None:
+        return window.text(language)
+    bounds = {"first": language.moment(begins, zone), "last": language.moment(ends, zone)}
+    return language.gettext("Any time, %(first)s to %(last)s") % bounds
 
 
 def _at(day: date, hour: int, zone: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Makes pages of templates: one Jinja environment a language, and the headers that all pages have."""
+"""Renders pages from templates: one Jinja environment a language, and the headers that all pages have."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
 from healthplus.web.pages.addresses import (
+    appointment_path,
     chart_path,
     clinic_path,
     hold_path,
     provider_path,
-    receipt_path,
+    queue_receipt_path,
     results_path,
-    visit_path,
-    wait_path,
+    ticket_path,
 )
-from healthplus.web.pages.session import site, visitor
+from healthplus.web.pages.session import session_of, site
 from healthplus.web.services import AnyRequest, services
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -41,7 +41,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(self), microphone=(), payment=(), usb=()",
-    # Whom somebody sees and when is in the address.
+    # An address says which doctor a patient sees, and when.
     "Referrer-Policy": "same-origin",
     "Vary": "Cookie",
     "X-Content-Type-Options": "nosniff",
@@ -78,10 +78,10 @@ def _environment(language: Language) -> jinja2.Environment:
         clinic_path=clinic_path,
         chart_path=chart_path,
         hold_path=hold_path,
-        visit_path=visit_path,
+        appointment_path=appointment_path,
         results_path=results_path,
-        receipt_path=receipt_path,
-        wait_path=wait_path,
+        queue_receipt_path=queue_receipt_path,
+        ticket_path=ticket_path,
     )
     return environment
 
@@ -106,7 +106,7 @@ def page(
     cookies: Sequence[Cookie] = (),
     **values: object,
 ) -> Response[str]:
-    """Give a page in the language of its address, for whoever asks; `headers` win over those that all pages have."""
+    """Return a page in the language of its address; `headers` win over those that all pages have."""
     return Response(
         fragment(request, template, **values),
         status_code=status,
@@ -124,7 +124,7 @@ def document(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """Give what is no page, such as a calendar file; it is kept nowhere unless `headers` say otherwise."""
+    """Return what is no page, such as a calendar file; it is not to be stored unless `headers` say otherwise."""
     return Response(
         body,
         status_code=status,
@@ -133,16 +133,19 @@ def document(
     )
 
 
-def news_answer(request: AnyRequest, news: object | None, *, status: int = 200) -> Response[bytes]:
-    """Answer a script that waits for news; None: there are none. A process that drains has it ask another one next."""
+def updates_response(request: AnyRequest, update: object | None, *, status: int = 200) -> Response[bytes]:
+    """Return the answer to a script that waits for updates of its page; None: there is none.
+
+    A process that drains closes the connection, so that the script asks another process next.
+    """
     close = {"Connection": "close"} if services(request).waiting.draining else {}
-    if news is None:
+    if update is None:
         return document(request, b"", status=204, headers=close)
-    return document(request, msgspec.json.encode(news), status=status, headers=close)
+    return document(request, msgspec.json.encode(update), status=status, headers=close)
 
 
 def fragment(request: AnyRequest, template: str, **values: object) -> str:
-    """Give a template's text in the language of the request's address: of a page, or of a part of one."""
+    """Return a template, of a page or of a part of one, rendered in the language of the request's address."""
     language, path = split_path(request.url.path)
     path = f"/{path.lstrip('/')}"  # after two, a link to the page in another language would lead to another host
     if query := request.url.query:
@@ -153,7 +156,7 @@ def fragment(request: AnyRequest, template: str, **values: object) -> str:
         .render(
             path=path,
             site=site(request),
-            visitor=visitor(request),
+            session=session_of(request),
             now=services(request).clock.now() if "services" in request.app.state else None,
             **values,
         )
@@ -167,16 +170,16 @@ def see_other(
     cookies: Sequence[Cookie] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
-    """Lead on with GET, as after every form that did what it was for; `path` is where the page is in English."""
-    return _led_on(request, 303, path, query, cookies, headers)
+    """Redirect to be read with GET, as after each form that succeeded; `path` is the page's address in English."""
+    return _redirect(request, 303, path, query, cookies, headers)
 
 
 def moved(request: AnyRequest, path: str) -> Response[str]:
-    """Lead on, once and for all, to where a page now is; the request's own query goes with it."""
-    return _led_on(request, 301, f"{path}?{request.url.query}" if request.url.query else path)
+    """Redirect permanently to a page's present address, with the request's own query."""
+    return _redirect(request, 301, f"{path}?{request.url.query}" if request.url.query else path)
 
 
-def _led_on(
+def _redirect(
     request: AnyRequest,
     status: int,
     path: str,

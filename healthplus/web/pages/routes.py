@@ -1,4 +1,4 @@
-"""Where the pages are: each once in every language."""
+"""The routes of the pages: each page once in every language."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from litestar.middleware.compression import CompressionMiddleware
 from healthplus.settings import Settings
 from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
-from healthplus.web.pages.appointments import VisitsController
-from healthplus.web.pages.busy import BusyController
+from healthplus.web.pages.appointments import AppointmentsController
 from healthplus.web.pages.chart import ChartController
+from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
 from healthplus.web.pages.find import FindController
@@ -20,9 +20,9 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.privacy import PrivacyController
-from healthplus.web.pages.queue import LineController, WaitController
+from healthplus.web.pages.queue import JoinQueueController, TicketController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
-from healthplus.web.pages.session import meet
+from healthplus.web.pages.session import load_session
 from healthplus.web.pages.sign_in import SignInController
 
 _CONTROLLERS = (
@@ -30,13 +30,13 @@ _CONTROLLERS = (
     FindController,
     ChartController,
     HoldController,
-    BusyController,
-    LineController,
-    WaitController,
+    ClaimedController,
+    JoinQueueController,
+    TicketController,
     QueueReceiptController,
     DirectoryController,
     SignInController,
-    VisitsController,
+    AppointmentsController,
     PrivacyController,
     InformationController,
 )
@@ -49,7 +49,7 @@ def page_routers(settings: Settings) -> list[Router]:
         Router(
             language.url("/"),
             route_handlers=controllers,
-            before_request=meet,
+            before_request=load_session,
             middleware=[_COMPRESSION],
             request_class=StrictRequest,
             include_in_schema=False,

@@ -1,4 +1,4 @@
-"""What somebody looks for: as an address and a form say it, and as search understands it."""
+"""Searches as addresses and forms have them, and as the search takes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES = ("doctor", "hospital", "clinic", "lab")
 GENDERS = ("female", "male", "other")
 ORDERS = {"best": Order.BEST, "rating": Order.RATING_DESC, "date": Order.DATE_ASC, "distance": Order.DISTANCE_ASC}
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
-"""What narrows a search, in the order in which pages show it; each is a field of `Filters`."""
+"""What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
 _TEXT_MAX = 200
 _DAYS_AHEAD_MAX = 366
@@ -28,11 +28,11 @@ _FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
 
 
 class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a search is narrowed and ordered; the fields are an address's parameters, and "" and 0 say nothing.
+    """How a search is narrowed and ordered: the parameters of an address. "" and 0 mean no filter.
 
-    `day` is today, tomorrow, week or a date; `fee` the most in whole units of the clinic's currency, such as rupees;
-    `rating` the fewest stars, `experience` the fewest years; `near` a latitude and longitude, of 3 decimals so that it
-    tells no house, and `within` its kilometres.
+    `day` is today, tomorrow, week or a date; `fee` the most in whole units of the
+    clinic's currency, `rating` the fewest stars, `experience` the
+    fewest years. `near` is a latitude and longitude, of 3 decimals so as not to tell the house; `within` is in km.
     """
 
     day: str = ""
@@ -47,20 +47,20 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sort: str = ""
 
     @classmethod
-    def read(cls, given: Mapping[str, str], today: date) -> Filters:
-        """Read what an address says; what makes no sense there says nothing."""
-        near = _position(given.get("near", ""))
+    def read(cls, query: Mapping[str, str], today: date) -> Filters:
+        """Read the parameters of an address; what makes no sense there is no filter."""
+        near = _position(query.get("near", ""))
         return cls(
-            day=_day(given.get("day", ""), today),
-            type=_one_of(TYPES, given.get("type")),
-            fee=_number(given.get("fee"), _FEE_MAX),
-            gender=_one_of(GENDERS, given.get("gender")),
-            language=_words(given.get("language", ""))[:40],
-            rating=_stars(given.get("rating")),
-            experience=_number(given.get("experience"), _YEARS_MAX),
+            day=_day(query.get("day", ""), today),
+            type=_one_of(TYPES, query.get("type")),
+            fee=_number(query.get("fee"), _FEE_MAX),
+            gender=_one_of(GENDERS, query.get("gender")),
+            language=_words(query.get("language", ""))[:40],
+            rating=_stars(query.get("rating")),
+            experience=_number(query.get("experience"), _YEARS_MAX),
             near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
-            within=_number(given.get("within"), _RADIUS_KM_MAX),
-            sort=_one_of(tuple(ORDERS), given.get("sort")),
+            within=_number(query.get("within"), _RADIUS_KM_MAX),
+            sort=_one_of(tuple(ORDERS), query.get("sort")),
         )
 
     def active(self) -> Iterator[str]:
@@ -71,8 +71,8 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Search(Struct, frozen=True, kw_only=True):
     """A search as a whole: what for, where, and how narrowed.
 
-    `need` is what was typed, unless that is exactly a `speciality`'s name. `place` is what was typed of where: unless
-    it is "", a part of the `city`, a PIN code, or anything else that addresses may say.
+    `need` is what was typed; "" where that is exactly the name of a `speciality`. `place` is the place as typed: a part
+    of the `city`, a PIN code or any other text; "" where it is the city itself, or none.
     """
 
     need: str = ""
@@ -87,44 +87,44 @@ class Search(Struct, frozen=True, kw_only=True):
 
     @property
     def is_located(self) -> bool:
-        """Tell whether there is a place that distances are from."""
+        """Return whether there is a place from which distances are measured."""
         return bool(self.city or self.postal_code or self.filters.near)
 
     @property
     def sort(self) -> str:
-        """Give the order: the one asked for if it makes sense, else nearest first around a point or PIN code."""
+        """Return the order: the chosen one if it makes sense, else nearest first around a point or PIN code."""
         if self.filters.sort and (self.filters.sort != "distance" or self.is_located):
             return self.filters.sort
         return "distance" if self.filters.near or self.postal_code else "best"
 
     def but(self, **changes: object) -> Search:
-        """Give the same search, but for these filters."""
+        """Return the same search, but for these filters."""
         return structs.replace(self, filters=structs.replace(self.filters, **changes))
 
     def without(self, name: str) -> Search:
         return self.but(**{name: type(getattr(self.filters, name))()})
 
     def path(self, page: int = 1) -> str:
-        """Give where its results are: readable where it names a city, and what for by a known name if at all."""
-        given = {name: value for name, value in structs.asdict(self.filters).items() if value}
+        """Return the address of its results: readable, where it is in a city and for a known need, if any."""
+        query = {name: value for name, value in structs.asdict(self.filters).items() if value}
         part = self.speciality["slug"] if self.speciality else self.filters.type
         locality = slug(self.place) if self.place else ""
         if self.city and not self.need and (part or not locality) and locality != "-":
             if self.speciality is None:
-                given.pop("type", None)
+                query.pop("type", None)
             path = results_path(self.city["slug"], part, locality)
         else:
             need = self.speciality["slug"] if self.speciality else self.need
             where = [text for text in (self.place, self.city and self.city["slug"]) if text]
             typed = {"need": need, "place": ", ".join(where)}
-            given = {name: text for name, text in typed.items() if text} | given
+            query = {name: text for name, text in typed.items() if text} | query
             path = "/find"
         if page > 1:
-            given["page"] = page
-        return f"{path}?{urlencode(given)}" if given else path
+            query["page"] = page
+        return f"{path}?{urlencode(query)}" if query else path
 
-    def asked(self) -> SearchRequest:
-        """Give it to search."""
+    def request(self) -> SearchRequest:
+        """Return it as the search takes it."""
         filters = self.filters
         position = _position(filters.near)
         day: dict[str, object] = {}
@@ -157,7 +157,7 @@ _STRETCHES = tuple(stretch.value for stretch in Available)
 
 
 def typed(text: str | None) -> str:
-    """Give what somebody typed, as far as it is of use."""
+    """Return a typed text without control characters and needless spaces, and not longer than is of use."""
     return _words((text or "")[:_TEXT_MAX])
 
 

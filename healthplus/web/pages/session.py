@@ -1,4 +1,4 @@
-"""Who looks at a page: the session in their cookie, what takes their one place, whether they meant to send a form."""
+"""The session of the patient who asks for a page, their live claim, and checks of the forms they send."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from healthplus.database import Record, load
 from healthplus.errors import CrossSite, Unauthenticated
 from healthplus.settings import Settings
 from healthplus.web.languages import split_path
-from healthplus.web.pages.addresses import hold_path, wait_path
+from healthplus.web.pages.addresses import hold_path, ticket_path
 from healthplus.web.services import AnyRequest, services
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -31,7 +31,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Site:
-    """What pages must know of how the product is run.
+    """What pages need to know of how the product is run.
 
     `https`: cookies are Secure and named __Host-, so that no other host and no plain request can set or see them.
     Only on this machine's own address, without TLS, are they not. `url` is where people find it.
@@ -77,31 +77,31 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What takes a patient's one place: a `hold`, an `offer` that waits to be taken, or a `wait`.
+class Claim:
+    """A patient's one live claim: a `hold`, an `offer` to be taken, or a `ticket` that waits.
 
-    `id` is the hold's or the ticket's; the deadline in `row` is the server's.
+    `id` is the hold's, or the ticket's, also of an offer. The deadline in `row` is the server's.
     """
 
-    kind: Literal["hold", "offer", "wait"]
+    kind: Literal["hold", "offer", "ticket"]
     provider_id: int
     id: UUID
     row: Record
 
     @property
     def path(self) -> str:
-        return (hold_path if self.kind == "hold" else wait_path)(self.provider_id, self.id)
+        return (hold_path if self.kind == "hold" else ticket_path)(self.provider_id, self.id)
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Somebody who is signed in."""
+class PatientSession:
+    """A patient who is signed in; `phone` is masked."""
 
     patient_id: int
     token: str
     name: str
     phone: str
-    place: Place | None
+    claim: Claim | None
 
 
 def site(request: AnyRequest) -> Site:
@@ -109,22 +109,25 @@ def site(request: AnyRequest) -> Site:
     return found
 
 
-def visitor(request: AnyRequest) -> Visitor | None:
-    """Give who is signed in; None for everybody else."""
-    found: Visitor | None = request.state.get("visitor")
+def session_of(request: AnyRequest) -> PatientSession | None:
+    """Return the session of the patient who asks; None where nobody is signed in."""
+    found: PatientSession | None = request.state.get("session")
     return found
 
 
-def demand_visitor(request: AnyRequest, back_to: str | None = None) -> Visitor:
-    """Give who is signed in. Raises Unauthenticated, which has others sign in and then go `back_to`, or here."""
-    found = visitor(request)
+def require_patient(request: AnyRequest, back_to: str | None = None) -> PatientSession:
+    """Return the session of the patient who asks.
+
+    Raises Unauthenticated where nobody is signed in: they sign in, and come back to `back_to`, by default this page.
+    """
+    found = session_of(request)
     if found is None:
         raise Unauthenticated(**({"back_to": back_to} if back_to else {}))
     return found
 
 
-async def meet(request: AnyRequest) -> None:
-    """Before each page: refuse forms that another site had sent, and see who is there."""
+async def load_session(request: AnyRequest) -> None:
+    """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
     if request.method != "GET":
         _refuse_cross_site(request)
     token = site(request).read(request, "session")
@@ -134,10 +137,10 @@ async def meet(request: AnyRequest) -> None:
     patient_id = await app.tokens.patient_of(token, afresh=request.method != "GET")
     if patient_id is None:
         return
-    row = await app.database.fetch_row(queries.visitor, patient_id)
+    row = await app.database.fetch_row(queries.session, patient_id)
     assert row is not None
-    place = Place(row["kind"], row["provider_id"], row["place_id"], row) if row["kind"] else None
-    request.state.visitor = Visitor(patient_id, token, row["name"], masked(row["phone"] or ""), place)
+    claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
+    request.state.session = PatientSession(patient_id, token, row["name"], masked(row["phone"] or ""), claim)
 
 
 def _refuse_cross_site(request: AnyRequest) -> None:
@@ -146,9 +149,9 @@ def _refuse_cross_site(request: AnyRequest) -> None:
     Browsers say so in Sec-Fetch-Site; older ones only name the Origin. What sends neither is no browser, so nobody's
     cookies can be abused through it.
     """
-    told = request.headers.get("sec-fetch-site")
-    if told is not None:
-        if told not in ("same-origin", "none"):
+    fetch_site = request.headers.get("sec-fetch-site")
+    if fetch_site is not None:
+        if fetch_site not in ("same-origin", "none"):
             raise CrossSite
         return
     origin = request.headers.get("origin")
@@ -156,11 +159,11 @@ def _refuse_cross_site(request: AnyRequest) -> None:
         raise CrossSite
 
 
-def local_path(given: object, default: str = "/") -> str:
-    """Give a path of this site as it was handed around in an address, in no language; the default for anything else."""
-    if not (isinstance(given, str) and len(given) <= _NEXT_LENGTH_MAX):
+def local_path(text: object, default: str = "/") -> str:
+    """Return a path of this site that came as a parameter, in no language; the default for anything else."""
+    if not (isinstance(text, str) and len(text) <= _NEXT_LENGTH_MAX):
         return default
-    path = split_path(given)[1]
+    path = split_path(text)[1]
     # Browsers take // and /\\ for the start of another host's address, and pass over tabs and line ends.
     if re.fullmatch(r"/(?!/)[!-\[\]-~]*", path):
         return path
@@ -168,14 +171,14 @@ def local_path(given: object, default: str = "/") -> str:
 
 
 async def form_of(request: AnyRequest) -> dict[str, str]:
-    """Give a form's fields; of a field that came twice, the last."""
+    """Return a form's fields; of a field that came twice, the last."""
     return {name: str(value) for name, value in (await request.form()).multi_items()}
 
 
 def idempotency_key(form: dict[str, str], *fields: str) -> str:
-    """Give the key for the verbs: the same when the same form is sent again with the same `fields`.
+    """Return the key for the verbs: the same when the same form is sent again with the same `fields`.
 
-    The key in the form alone will not do: whoever goes back, changes something and sends again means a new request.
+    The form's own key is not enough: a patient who goes back, changes a field and sends again means a new request.
     """
     parts = [form.get("key") or secrets.token_urlsafe(16), *(form.get(name, "") for name in fields)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Signing in by phone: number and consent, then the code. The rules are those of accounts/codes.py."""
+"""Signing in by phone: number and consent, then the code. accounts/codes.py has the rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from healthplus.accounts.sessions import agent_label
 from healthplus.errors import HealthPlusError
 from healthplus.web.languages import HOME_ZONE, N_, Language
 from healthplus.web.pages.rendering import language_of, page, see_other
-from healthplus.web.pages.session import form_of, idempotency_key, local_path, site, visitor
+from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
 from healthplus.web.services import AnyRequest, client_address, services
 
 _COOKIE = "verify"
@@ -28,7 +28,7 @@ _COOKIE_LENGTH_MAX = 1000
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A code under way, in a cookie of the browser that asked for it: the number is kept nowhere else to ask again."""
+    """A code that was sent, as a cookie has it: nothing else knows the number to which it can be sent again."""
 
     challenge_id: UUID
     phone: str
@@ -43,7 +43,7 @@ class SignInController(Controller):
     @get("/verify")
     async def ask_number(self, request: AnyRequest) -> Response[str]:
         back_to = _back_to(request)
-        if visitor(request):
+        if session_of(request):
             return see_other(request, back_to)
         return _number_page(request, back_to)
 
@@ -63,7 +63,7 @@ class SignInController(Controller):
     @get("/verify/code")
     async def ask_code(self, request: AnyRequest) -> Response[str]:
         back_to = _back_to(request)
-        if visitor(request):
+        if session_of(request):
             return see_other(request, back_to)
         pending = _pending(request)
         if pending is None:
@@ -76,8 +76,8 @@ class SignInController(Controller):
         back_to = _back_to(request)
         pending = _pending(request)
         if pending is None:
-            # A second click comes after the first has let them in.
-            return see_other(request, back_to if visitor(request) else "/verify", _query(back_to))
+            # By a second click, the first one has signed them in.
+            return see_other(request, back_to if session_of(request) else "/verify", _query(back_to))
         if form.get("again"):
             try:
                 cookie = await _send(request, pending.phone, CURRENT.version, idempotency_key(form))
@@ -96,19 +96,19 @@ class SignInController(Controller):
 
     @post("/sign-out")
     async def sign_out(self, request: AnyRequest) -> Response[str]:
-        if (who := visitor(request)) is not None:
-            await services(request).patients.end_session_of(who.patient_id, who.token)
+        if (session := session_of(request)) is not None:
+            await services(request).patients.end_session_of(session.patient_id, session.token)
         return signed_out(request, "/signed-out")
 
     @get("/signed-out")
     async def signed_out(self, request: AnyRequest) -> Response[str]:
-        if visitor(request):
+        if session_of(request):
             return see_other(request, "/")
         return page(request, "sign_in/signed_out.html")
 
 
 def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None = None) -> Response[str]:
-    """Lead on, and have the browser forget who it was: the session, and pages that going back would show."""
+    """Redirect, and have the browser forget the session, and pages that going back would show."""
     cookies = [site(request).end_cookie("session"), site(request).end_cookie(_COOKIE)]
     return see_other(request, path, query, cookies, {"Clear-Site-Data": '"cache"'})
 
@@ -156,9 +156,9 @@ def _number_page(
         status=error.status if error else 200,
         headers=_retry_after(error),
         query=_query(back_to),
-        wants_time=back_to.startswith("/doctor/"),
+        has_chosen_time=back_to.startswith("/doctor/"),
         phone=phone,
-        error=error and _said(request, error),
+        error=error and _error_text(request, error),
         about_number=isinstance(error, errors.PhoneRefused),
         consent=CURRENT,
     )
@@ -174,12 +174,12 @@ def _code_page(
         status=error.status if error else 200,
         headers=_retry_after(error),
         query=_query(back_to),
-        wants_time=back_to.startswith("/doctor/"),
+        has_chosen_time=back_to.startswith("/doctor/"),
         sent_to=masked(pending.phone),
         pending=pending,
         is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
         is_paused=isinstance(error, errors.TooManyCodes) and error.members["reason"] == "guesses",
-        error=error and _said(request, error),
+        error=error and _error_text(request, error),
         about_code=isinstance(error, errors.BadInput),
         zone=HOME_ZONE,
     )
@@ -190,7 +190,7 @@ def _retry_after(error: HealthPlusError | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-_SAID = {
+_ERROR_TEXTS = {
     "phone_refused": N_("This is not a phone number. Write all its digits, as in 98765 43210."),
     "consent_outdated": N_(
         "What you agree to has changed since you opened this page. Read it again, then send the code."
@@ -206,8 +206,8 @@ _NO_MOBILE = N_("A text message cannot reach this number. Give a mobile number."
 _SPENT = N_("Too many wrong codes were given. Send a new one.")
 
 
-def _said(request: AnyRequest, error: HealthPlusError) -> str:
-    """Say in the reader's language what went wrong and what to do. Raises what is none of theirs."""
+def _error_text(request: AnyRequest, error: HealthPlusError) -> str:
+    """Return in the reader's language what went wrong and what to do. Raises what is no fault of theirs."""
     language = language_of(request)
     if isinstance(error, errors.TooManyCodes):
         return _too_many(language, services(request).clock.now(), error)
@@ -217,9 +217,9 @@ def _said(request: AnyRequest, error: HealthPlusError) -> str:
             "This is not the code that was sent. You have %(num)d more tries.",
             int(str(left)),
         ) % {"num": left}
-    if error.code not in _SAID:
+    if error.code not in _ERROR_TEXTS:
         raise error
-    text = _SAID[error.code]
+    text = _ERROR_TEXTS[error.code]
     if isinstance(error, errors.PhoneRefused) and error.detail != error.title:
         text = _NO_MOBILE
     elif error.members.get("reason") == "spent":

@@ -1,15 +1,15 @@
-// Keeps a chart as it is while others act: texts and classes of what is there change, and nothing comes, goes or moves.
+// Keeps a chart up to date: texts and classes of what is there change, and nothing comes, goes or moves.
 import { poll } from "./connection.js";
 import { serverNow } from "./countdown.js";
 
-const TELL_EVERY = 30_000;
+const ANNOUNCE_EVERY = 30_000;
 
 const form = document.getElementById("chart");
 
 if (form) {
   const say = form.dataset;
   const slots = [...form.querySelectorAll(".slot")];
-  const told = document.getElementById("told");
+  const announced = document.getElementById("told");
   const bar = form.querySelector(".bar");
   const button = bar.querySelector("button");
   const pause = document.getElementById("pause");
@@ -46,43 +46,43 @@ if (form) {
     if (element.textContent !== text) element.textContent = text;
   }
 
-  let toldAt = 0;
-  function tell(text, isUrgent = false) {
-    if (!isUrgent && Date.now() - toldAt < TELL_EVERY) return;
-    toldAt = Date.now();
-    told.textContent = text;
+  let announcedAt = 0;
+  function announce(text, isUrgent = false) {
+    if (!isUrgent && Date.now() - announcedAt < ANNOUNCE_EVERY) return;
+    announcedAt = Date.now();
+    announced.textContent = text;
   }
 
-  function show(news) {
-    say.version = news.version;
-    if (news.shape !== say.shape) {
+  function show(update) {
+    say.version = update.version;
+    if (update.shape !== say.shape) {
       document.getElementById("changed").hidden = false;
       return;
     }
     let isNewlyFree = false;
-    news.cells.forEach((state, at) => {
+    update.cells.forEach((state, at) => {
       const slot = slots[at];
-      if (news.held_until[at]) slot.dataset.heldUntil = news.held_until[at];
+      if (update.held_until[at]) slot.dataset.heldUntil = update.held_until[at];
       else delete slot.dataset.heldUntil;
       if (state === stateOf(slot)) return;
       const radio = slot.querySelector("input");
       const isTaken = Boolean(radio?.checked) && state !== "free" && state !== "mine";
-      if (isTaken) tell(fill(say.toldTaken, { time: radio.dataset.from }), true);
+      if (isTaken) announce(fill(say.toldTaken, { time: radio.dataset.from }), true);
       isNewlyFree ||= state === "free" && !radio;
       slot.className = `slot ${state}${isTaken ? " taken" : ""}`;
       set(slot.querySelector(".state"), isTaken ? say.taken : say[state]);
     });
     form.querySelectorAll("h3 [data-free]").forEach((count, at) => {
-      set(count, String(news.free[at]));
+      set(count, String(update.free[at]));
     });
     document.querySelectorAll(".week a.count").forEach((count, at) => {
-      set(count.querySelector("b"), String(news.week[at]));
-      count.classList.toggle("zero", news.week[at] === 0);
+      set(count.querySelector("b"), String(update.week[at]));
+      count.classList.toggle("zero", update.week[at] === 0);
     });
-    const free = news.free.reduce((sum, count) => sum + count, 0);
+    const free = update.free.reduce((sum, count) => sum + count, 0);
     if (isNewlyFree) document.getElementById("changed").hidden = false;
-    document.getElementById("join").hidden = free > 0 || !news.cells.includes("held");
-    tell(fill(say.told, { count: free }));
+    document.getElementById("join").hidden = free > 0 || !update.cells.includes("held");
+    announce(fill(say.told, { count: free }));
     showMinutes();
     showChosen();
   }
@@ -94,8 +94,8 @@ if (form) {
     }
     showChosen();
   });
-  const news = poll(async (signal) => {
-    const answer = await fetch(`${say.news}&after=${say.version}`, { signal });
+  const updates = poll(async (signal) => {
+    const answer = await fetch(`${say.updates}&after=${say.version}`, { signal });
     if (answer.status === 200) show(await answer.json());
     else if (answer.status !== 204) throw new Error(answer.status);
   });
@@ -105,8 +105,8 @@ if (form) {
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.textContent = isPaused ? pause.dataset.goOn : pauseText;
-    if (isPaused) news.off();
-    else news.on();
+    if (isPaused) updates.off();
+    else updates.on();
   });
   // A page that going back shows again is as it was when it was left, also where its hold was made.
   addEventListener("pageshow", showChosen);

@@ -1,21 +1,21 @@
-// Says when the network is gone; what is on the page stays. And asks for what is new while there is one.
+// Says when the network is gone; what is on the page stays. And polls for updates while there is one.
 const status = document.getElementById("connection");
 
-function tell() {
+function showStatus() {
   status.textContent = navigator.onLine ? "" : status.dataset.offline;
 }
 
-addEventListener("online", tell);
-addEventListener("offline", tell);
-if (!navigator.onLine) tell();
+addEventListener("online", showStatus);
+addEventListener("offline", showStatus);
+if (!navigator.onLine) showStatus();
 
 const ASK_EVERY = 1000;
 const PAUSE_MAX = 15_000;
 const STALE_AFTER = 35_000; // an answer comes after 25 s at the latest
 
 /**
- * Keep calling `ask`, with a signal to give up, while the page is seen: once at a time, never in a rush, less often after
- * failures (whatever it throws), at once when the network is back. Gives what stops it and has it go on.
+ * Keep calling `ask`, with a signal to give up, while the page is seen: one call at a time, at most one a second, fewer
+ * after failures (anything that it throws), and at once when the network is back. Returns what stops it and resumes it.
  */
 export function poll(ask) {
   let turn = 0;

@@ -1,4 +1,4 @@
-// Looking for somebody: where this device is, and what a need may become while it is typed. Without either, forms do.
+// Search: where this device is, and suggestions while a need is typed. Without scripts the form does.
 
 const button = document.getElementById("near-me");
 const form = document.getElementById("find");
@@ -35,7 +35,7 @@ if (button && "geolocation" in navigator) {
 const need = document.getElementById("need");
 if (need?.dataset.suggest) complete(need);
 
-// A combobox as the ARIA Authoring Practices have it: what is typed stays what is sought unless an entry is chosen.
+// A combobox as the ARIA Authoring Practices have it: what is typed is searched for unless an entry is chosen.
 function complete(input) {
   const { list, told } = addList(input);
   let timer;

@@ -28,7 +28,7 @@ addEventListener("submit", (event) => {
   });
 });
 
-// Whoever goes back finds the form as it was, ready to be sent again.
+// After going back the form is as it was, ready to be sent again.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const restore of sending.values()) restore();

@@ -1,4 +1,4 @@
-// Tells of the hold what another tab, the bank or time has done to it, and says aloud how much time is left, rarely.
+// Shows what another tab, the bank or time has done to the hold, and says aloud, rarely, how much time is left.
 import { poll } from "./connection.js";
 import { countDown } from "./countdown.js";
 
@@ -25,13 +25,13 @@ if (until) {
 }
 
 if (hold) {
-  const news = poll(async (signal) => {
-    const answer = await fetch(`${hold.dataset.news}?after=${hold.dataset.state}`, { signal });
+  const updates = poll(async (signal) => {
+    const answer = await fetch(`${hold.dataset.updates}?after=${hold.dataset.state}`, { signal });
     if (answer.status === 204) return;
     if (answer.status !== 200) throw new Error(answer.status);
     // Another answer than "still so" changes all of the page; what was typed is of no more use. Not reload(), which would
     // send a form again whose answer this page is.
-    news.off();
+    updates.off();
     location.replace(location.pathname);
   });
 }

@@ -1,4 +1,4 @@
-// Keeps the page of a wait up to date: one tab asks and tells the others. It never leads to another page by itself.
+// Keeps the page of a ticket up to date: one tab polls and informs the others. It never leads to another page by itself.
 import { countDown, follow, minutes, serverNow } from "./countdown.js";
 
 const SAY_EVERY = 30_000;
@@ -12,15 +12,15 @@ const say = document.getElementById("say");
 const connection = document.getElementById("connection");
 const button = document.getElementById("alert");
 const language = document.documentElement.lang;
-const channel = new BroadcastChannel(`wait-${words.ticket}`);
+const channel = new BroadcastChannel(`ticket-${words.ticket}`);
 
 let { version, state } = words;
 let position = words.position;
-let heardAt = Date.now();
+let answeredAt = Date.now();
 let isLost = false;
 let isOver = false;
 
-// What is read aloud: changes of the number at most every 30 s, and now and then that there is none.
+// What is read aloud: changes of the number, at most every 30 s; after 5 minutes without one, that it is unchanged.
 
 let saidAt = Date.now();
 let toSay = "";
@@ -66,7 +66,7 @@ function apply(html) {
   if (focused?.isConnected === false || focused?.closest("[hidden]")) page.querySelector("h1:not([hidden] *)")?.focus();
 }
 
-/** While a time is offered the title counts down: it is what shows of a tab behind others. */
+/** While a time is offered the title counts down: of a tab behind others only the title is seen. */
 function countInTitle(title) {
   const timer = page.querySelector("#turn [data-countdown]");
   if (!timer) return;
@@ -81,28 +81,28 @@ function showConnected() {
   if (hint) hint.hidden = isLost || isOver;
 }
 
-function heard(news) {
-  heardAt = Date.now();
+function show(update) {
+  answeredAt = Date.now();
   if (isLost) {
     isLost = false;
     connection.textContent = "";
     speak(words.back);
   }
-  if (news.html) {
+  if (update.html) {
     const before = state;
-    ({ version, state } = news);
-    position = news.position;
-    apply(news.html);
-    document.title = `${news.title} – HealthPlus`;
+    ({ version, state } = update);
+    position = update.position;
+    apply(update.html);
+    document.title = `${update.title} – HealthPlus`;
     button.classList.toggle("quiet", state === "offered" || alerts !== null);
     if (state === "offered") countInTitle(document.title);
     if (state !== before) {
       if (state === "offered") ring();
       else hush();
-      if (state !== "waiting" && state !== "offered") speak(news.say);
+      if (state !== "waiting" && state !== "offered") speak(update.say);
     }
-    if (state === "waiting" && news.say !== words.said) {
-      toSay = words.said = news.say;
+    if (state === "waiting" && update.say !== words.said) {
+      toSay = words.said = update.say;
       setTimeout(speakWhenDue, Math.max(0, saidAt + SAY_EVERY - Date.now()));
     }
   }
@@ -124,7 +124,7 @@ function signedOut() {
   showConnected();
 }
 
-// Asking. Nothing here waits for a timer of a hidden tab, which may come a minute late, except after failures.
+// Polling. Except after failures nothing here waits for a timer: in a hidden tab it may come a minute late.
 
 let asking;
 let endPause = () => {};
@@ -135,7 +135,7 @@ async function ask(after) {
   asking = new AbortController();
   const dead = setTimeout(() => asking.abort(), STALE_AFTER);
   try {
-    const answer = await fetch(after ? `${words.news}?after=${after}` : words.news, {
+    const answer = await fetch(after ? `${words.updates}?after=${after}` : words.updates, {
       signal: asking.signal,
       cache: "no-store",
     });
@@ -154,15 +154,15 @@ async function keepAsking() {
   let failures = 0;
   while (mine === turn && !isOver && (state === "waiting" || state === "offered")) {
     try {
-      // Whoever was away may have been passed over: all of it is asked for then.
-      const news = await ask(isLost || Date.now() - heardAt > STALE_AFTER ? "" : version);
-      if (news === null) {
+      // A client that was away may have been passed over: ask for the whole state then.
+      const update = await ask(isLost || Date.now() - answeredAt > STALE_AFTER ? "" : version);
+      if (update === null) {
         channel.postMessage({ over: true });
         return signedOut();
       }
-      heard(news);
-      channel.postMessage({ language, news });
-      failures = news.reconnect ? failures + 1 : 0;
+      show(update);
+      channel.postMessage({ language, update });
+      failures = update.reconnect ? failures + 1 : 0;
     } catch {
       if (mine !== turn) return;
       failures += 1;
@@ -183,14 +183,14 @@ async function keepAsking() {
 channel.onmessage = async ({ data }) => {
   if (data.over) signedOut();
   else if (data.lost) lost();
-  else if (!data.news.html || data.language === language) heard(data.news);
-  else heard((await ask("").catch(() => null)) ?? {});
+  else if (!data.update.html || data.language === language) show(data.update);
+  else show((await ask("").catch(() => null)) ?? {});
 };
 
-/** Ask when it is this tab's turn; only one tab of a browser asks at a time. */
+/** Poll when it is this tab's turn; only one tab of a browser polls at a time. */
 function queueUp(options = {}) {
   if (!navigator.locks) return keepAsking();
-  return navigator.locks.request(`wait-${words.ticket}`, options, keepAsking).catch(() => {
+  return navigator.locks.request(`ticket-${words.ticket}`, options, keepAsking).catch(() => {
     turn += 1; // another tab has taken over
     isAsking = false;
     asking?.abort();
@@ -198,16 +198,16 @@ function queueUp(options = {}) {
   });
 }
 
-/** Phones put tabs behind others to sleep: one that asks no more, and is not seen, must not keep the one that is. */
+/** Phones put hidden tabs to sleep: one that no longer polls must not keep a visible one from it. */
 function takeOver() {
-  if (!document.hidden && !isAsking && Date.now() - heardAt > STALE_AFTER) queueUp({ steal: true });
+  if (!document.hidden && !isAsking && Date.now() - answeredAt > STALE_AFTER) queueUp({ steal: true });
 }
 
-/** After sleep, or when the network is back, what was asked before may never be answered. */
+/** After sleep, or when the network is back, a request from before may never be answered. */
 function wake() {
   if (document.hidden) return;
   endPause();
-  if (isLost || Date.now() - heardAt > STALE_AFTER) asking?.abort();
+  if (isLost || Date.now() - answeredAt > STALE_AFTER) asking?.abort();
   takeOver();
   showMinutes();
 }
@@ -260,7 +260,7 @@ button.addEventListener("click", () => {
     stayingOn?.release();
   } else {
     alerts = new AudioContext();
-    beep(alerts.currentTime); // so that it is heard what will be heard
+    beep(alerts.currentTime); // a sample of the sound to come
     stayOn();
   }
   button.textContent = alerts ? words.on : buttonText;

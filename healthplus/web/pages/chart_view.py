@@ -1,0 +1,192 @@
+"""What the page of a chart reads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from healthplus.booking.book import Outcome
+from healthplus.database import Record
+from healthplus.web.languages import Language
+from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
+from healthplus.web.pages.booking import no_such_slot_text
+from healthplus.web.pages.patient_chart import Cell, PatientChart
+from healthplus.web.shared_charts import DAYS, ChartKey
+
+_ALTERNATIVES_MAX = 3
+
+
+class SlotTimes(NamedTuple):
+    """A slot's times in words: `from_` and `to` as "10:20 am", `dial` and `rest` the halves of `from_`.
+
+    `value` is what the form sends, `number` is unique on the page.
+    """
+
+    number: int
+    value: str
+    from_: str
+    to: str
+    dial: str
+    rest: str
+
+
+# A page of slots has some hundred of these, and the next page, for another patient, the same ones.
+@lru_cache(20_000)
+def _slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> SlotTimes:
+    from_, dial = language.clock(starts_at, zone), language.dial(starts_at, zone)
+    to = language.clock(ends_at, zone)
+    return SlotTimes(
+        int(starts_at.timestamp()), starts_at.isoformat(), from_, to, dial, from_.replace(dial, "").strip()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartView:
+    """A patient's chart at a practice location, as templates/chart/chart.html shows it.
+
+    `start` is the time that the patient chose; `outcome`, why it could not be held; `form_error`, what the form lacks.
+    `can_move`: choosing a time moves the patient's hold there. `is_away`: the day has no slots because of a leave.
+    """
+
+    location: Record
+    key: ChartKey
+    chart: PatientChart
+    language: Language
+    now: datetime
+    start: datetime | None
+    outcome: Outcome | None
+    form_error: str | None
+    can_move: bool
+    is_away: bool
+
+    @property
+    def day(self) -> date:
+        return self.key.day
+
+    @property
+    def zone_name(self) -> str:
+        return f"{self.key.bounds(self.day)[0]:%Z}"
+
+    @property
+    def minutes(self) -> int | None:
+        """Return how long an appointment of so many slots is; None where slots differ in length."""
+        slot_minutes: int | None = self.location["slot_minutes"]
+        return slot_minutes * self.key.slots_needed if slot_minutes else None
+
+    @property
+    def free(self) -> int:
+        return sum(part.free for part in self.chart.parts)
+
+    @property
+    def held(self) -> int:
+        return sum(part.held for part in self.chart.parts)
+
+    @property
+    def chosen(self) -> datetime | None:
+        return self.start if any(cell.starts_at == self.start for cell in self.chart.cells) else None
+
+    @property
+    def error(self) -> str | None:
+        return self.form_error if self.outcome is None else self._refusal_text(self.outcome)
+
+    @property
+    def status(self) -> int:
+        return 409 if self.outcome is not None else 422 if self.form_error is not None else 200
+
+    @property
+    def alternatives(self) -> list[datetime]:
+        """Return times to choose instead of the refused one, of the same day where there are some."""
+        starts = (self.outcome.alternatives or []) if self.outcome else []
+        return ([at for at in starts if self.day_of(at) == self.day] or starts)[:_ALTERNATIVES_MAX]
+
+    @property
+    def can_wait(self) -> bool:
+        if self.outcome is None or not self.outcome.can_wait:
+            return False
+        return not any(self.day_of(at) == self.day for at in self.alternatives)
+
+    @property
+    def next_day(self) -> date | None:
+        """Return the first later day of the shown ones on which something is free."""
+        return next((day for day in self.chart.days if day > self.day and self.chart.free_on(day)), None)
+
+    @property
+    def earlier(self) -> date | None:
+        """Return the last day of the week before; None where that is past."""
+        return self.key.first_day - timedelta(days=1) if self.key.first_day > self.day_of(self.now) else None
+
+    @property
+    def later(self) -> date | None:
+        """Return the first day of the week after; None where that is further ahead than can be booked."""
+        first = self.key.first_day + timedelta(days=DAYS)
+        last = self.day_of(self.now) + timedelta(days=self.location["max_booking_days"])
+        return first if first <= last else None
+
+    @property
+    def updates_path(self) -> str:
+        path = chart_path(self.key.provider_id, self.location["provider"], self.key.clinic_id)
+        return f"{path}/news?day={self.day}&n={self.key.slots_needed}"
+
+    @property
+    def about_path(self) -> str:
+        return f"{provider_path(self.key.provider_id, self.location['provider'])}?about"
+
+    @property
+    def others_path(self) -> str:
+        specialities = self.location["specialities"]
+        return results_path(self.location["city_slug"], specialities[0]["slug"] if specialities else "")
+
+    def path(self, day: date | None = None, n: int | None = None, start: datetime | None = None) -> str:
+        """Return the address of this chart, but of another day, of `n` slots in a row, or with a time chosen."""
+        key = self.key
+        return chart_path(
+            key.provider_id,
+            self.location["provider"],
+            key.clinic_id,
+            day=day or self.day,
+            start=start,
+            n=n or key.slots_needed,
+        )
+
+    def queue_path(self, **query: object) -> str:
+        """Return where the patient joins the queue for this day; `query` says for which times of it."""
+        key = self.key
+        query = {"day": self.day, "n": key.slots_needed} | query
+        return queue_path(key.provider_id, self.location["provider"], key.clinic_id, **query)
+
+    def times(self, cell: Cell) -> SlotTimes:
+        return _slot_times(cell.starts_at, cell.ends_at, self.key.zone, self.language)
+
+    def minutes_left(self, at: datetime) -> int:
+        # A second less: clocks differ a little, and a hold of five minutes is never one of six.
+        return max(1, math.ceil(((at - self.now).total_seconds() - 1) / 60))
+
+    def day_of(self, at: datetime) -> date:
+        return at.astimezone(ZoneInfo(self.key.zone)).date()
+
+    def _refusal_text(self, outcome: Outcome) -> str:
+        """Return why there is no hold, and what to do next."""
+        _ = self.language.gettext
+        time = self.language.clock(self.start, self.key.zone) if self.start else ""
+        match outcome.code:
+            case "slot_full" | "slot_held" if any(self.day_of(at) == self.day for at in outcome.alternatives or []):
+                return _("Someone took %(time)s as you chose. These are free:") % {"time": time}
+            case "slot_full" | "slot_held" if outcome.can_wait:
+                return _("Someone took %(time)s as you chose. All others of this day are held or promised.") % {
+                    "time": time
+                }
+            case "slot_full" | "slot_held":
+                return _("Someone took %(time)s as you chose, and this day is full now.") % {"time": time}
+            case "lapses":
+                return _(
+                    "Three of your holds ran out unpaid within a day. You may still join a line, or hold again "
+                    "tomorrow."
+                )
+            case "no_such_slot":
+                return no_such_slot_text(self.language, outcome.reason or "")
+            case _:
+                return _("This form was sent before with another time. Choose again.")

@@ -1,0 +1,116 @@
+"""One claim at a time: a patient who has one and chooses another is shown it, and may switch in one step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from litestar import Controller, Response, get, post
+
+from healthplus.booking.book import Outcome
+from healthplus.database import Record
+from healthplus.errors import NotFound
+from healthplus.web.api.common import actor
+from healthplus.web.pages.addresses import chart_path, hold_path, queue_path, ticket_path
+from healthplus.web.pages.booking import parsed_instant, parsed_number, practice_location
+from healthplus.web.pages.chart import refused_hold
+from healthplus.web.pages.queue import refused_join
+from healthplus.web.pages.queue_windows import QueueWindow, window_between
+from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, require_patient
+from healthplus.web.services import AnyRequest, services
+
+_SLOTS_MAX = 20
+
+
+class Choice(NamedTuple):
+    """What a patient chose instead of their claim: a hold from `start`, or a ticket with a `window`.
+
+    `anywhere`: the ticket is for any of the provider's clinics.
+    """
+
+    location: Record
+    start: datetime
+    window: QueueWindow | None
+    slots_needed: int
+    anywhere: bool
+
+    @property
+    def path(self) -> str:
+        """Return the page on which it was chosen."""
+        provider_id, provider, clinic_id = (self.location[name] for name in ("provider_id", "provider", "clinic_id"))
+        if self.window is None:
+            return chart_path(provider_id, provider, clinic_id, start=self.start, n=self.slots_needed)
+        return queue_path(provider_id, provider, clinic_id, **self.window.query(self.slots_needed, self.anywhere))
+
+
+class ClaimedController(Controller):
+    path = "/busy"
+
+    @get()
+    async def ask_whether_to_switch(self, request: AnyRequest) -> Response[str]:
+        session = require_patient(request)
+        choice = await _choice(request)
+        if session.claim is None:
+            # What they had is over, so nothing is in the way of what they chose.
+            return see_other(request, choice.path)
+        return page(request, "claimed/claimed.html", choice=choice, claim=session.claim)
+
+    @post()
+    async def switch(self, request: AnyRequest) -> Response[str]:
+        session = require_patient(request, f"{request.url.path}?{request.url.query}")
+        choice = await _choice(request)
+        form = await form_of(request)
+        # Give up only the claim that the page showed: after a second click, theirs is what the first one took.
+        if session.claim is not None and form.get("has") == str(session.claim.id):
+            await _give_up(request, session, session.claim)
+        outcome = await _take(request, session, choice, idempotency_key(form))
+        provider_id = choice.location["provider_id"]
+        if outcome.code == "reserved":
+            assert outcome.booking_id is not None
+            return see_other(request, hold_path(provider_id, outcome.booking_id))
+        if outcome.ticket_id is not None:
+            return see_other(request, ticket_path(provider_id, outcome.ticket_id))
+        if outcome.code == "claimed":
+            return see_other(request, f"/busy?{request.url.query}")
+        if choice.window is None:
+            return await refused_hold(request, choice.location, choice.start, choice.slots_needed, outcome)
+        return await refused_join(
+            request, choice.location, choice.window, choice.slots_needed, choice.anywhere, outcome
+        )
+
+
+async def _choice(request: AnyRequest) -> Choice:
+    """Read the choice from the address. Raises NotFound for an address that no page of ours leads to."""
+    query = request.query_params
+    location = await practice_location(
+        request, parsed_number(query.get("provider", "")), parsed_number(query.get("clinic", ""))
+    )
+    start = parsed_instant(query.get("start", "") or query.get("from", ""))
+    end = parsed_instant(query.get("to", ""))
+    slots_needed = parsed_number(query.get("n", "1"), _SLOTS_MAX)
+    if start is None:
+        raise NotFound
+    is_queue = query.get("for") == "line"
+    window = window_between(start, end, location["time_zone"]) if is_queue and end is not None else None
+    if (window is None) != (query.get("for") == "hold"):
+        raise NotFound
+    return Choice(location, start, window, slots_needed, "anywhere" in query)
+
+
+async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -> None:
+    book = services(request).book
+    give_up = book.release if claim.kind == "hold" else book.leave_queue
+    await give_up(claim.provider_id, claim.id, session.patient_id, actor(session.patient_id))
+
+
+async def _take(request: AnyRequest, session: PatientSession, choice: Choice, key: str) -> Outcome:
+    app = services(request)
+    provider_id, clinic_id = choice.location["provider_id"], choice.location["clinic_id"]
+    by = (session.patient_id, actor(session.patient_id), key)
+    if choice.window is None:
+        return await app.book.hold(provider_id, clinic_id, choice.start, choice.slots_needed, *by)
+    bounds = choice.window.bounds(choice.location["time_zone"])
+    where = None if choice.anywhere else clinic_id
+    outcome, _ = await app.waiting.join(provider_id, where, bounds, choice.slots_needed, *by)
+    return outcome

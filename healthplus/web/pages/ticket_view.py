@@ -1,0 +1,121 @@
+"""A patient's ticket as its page shows it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.database import Record
+from healthplus.waiting.waiting_users import Place
+from healthplus.web.languages import N_, Language
+from healthplus.web.pages.acceptance_rate import AcceptanceRate
+from healthplus.web.pages.addresses import chart_path, queue_path
+from healthplus.web.pages.queue_windows import window_between, window_text
+
+_TITLES = {
+    "offered": N_("Your turn"),
+    "lapsed": N_("Your turn is over"),
+    "full": N_("All of it is booked"),
+    "left": N_("You left the line"),
+    "timed_out": N_("Your hour in line is over"),
+}
+
+
+@dataclass(frozen=True)
+class TicketView:
+    """What templates/queue/position.html reads; `row` is one of the query `ticket`."""
+
+    provider_id: int
+    ticket: Place
+    row: Record
+    now: datetime
+    language: Language
+
+    @property
+    def state(self) -> str:
+        return self.ticket.state
+
+    @property
+    def zone(self) -> str:
+        return str(self.row["time_zone"])
+
+    @property
+    def acceptance_rate(self) -> AcceptanceRate | None:
+        return AcceptanceRate.of(self.row["joined_position"], self.row)
+
+    @property
+    def until(self) -> datetime | None:
+        """Return by when the offer must be taken, as its patient sees it."""
+        return None if self.ticket.deadline is None else self.ticket.deadline - CLIENT_MARGIN
+
+    @property
+    def next_until(self) -> datetime:
+        """Return when the first hold of others ends, as its patient sees it."""
+        assert self.ticket.next_lapse_at is not None
+        return self.ticket.next_lapse_at - CLIENT_MARGIN
+
+    @property
+    def next_within_minutes(self) -> int:
+        return max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
+
+    @property
+    def window_text(self) -> str:
+        return window_text(self.language, self.ticket.wanted_from, self.ticket.wanted_to, self.zone)
+
+    @property
+    def starts(self) -> str:
+        assert self.ticket.starts_at is not None
+        return self.language.clock(self.ticket.starts_at, self.zone)
+
+    @property
+    def title(self) -> str:
+        if self.state == "waiting":
+            return self.language.gettext("You are number %(num)d in line") % {"num": self.ticket.position}
+        if self.state == "accepted":
+            return self.language.gettext("You took %(time)s") % {"time": self.starts}
+        return self.language.gettext(_TITLES[self.state])
+
+    @property
+    def spoken(self) -> str:
+        """Return what is read aloud when it changes; an offer's own text is an alert already."""
+        if self.state == "offered":
+            return ""
+        if self.state != "waiting" or not self.ticket.holds:
+            return f"{self.title}."
+        within = self.language.ngettext(
+            "Next hold ends within %(num)d min, unless it is paid for.",
+            "Next hold ends within %(num)d min, unless it is paid for.",
+            self.next_within_minutes,
+        ) % {"num": self.next_within_minutes}
+        return f"{self.title}. {within}"
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether the time that the patient took is still held for them."""
+        return self.row["offer_state"] == "reserved" and self.until is not None and self.until > self.now
+
+    @property
+    def is_booked(self) -> bool:
+        return self.row["offer_state"] in ("booked", "arrived", "fulfilled", "no_show")
+
+    @property
+    def chart_path(self) -> str:
+        day = (self.ticket.starts_at or self.ticket.wanted_from).astimezone(ZoneInfo(self.zone)).date()
+        clinic_id = self.row["clinic_id"]
+        return chart_path(self.provider_id, self.row["provider"], clinic_id, day=day, n=self.ticket.slots_needed)
+
+    @property
+    def queue_path(self) -> str:
+        """Return where the patient can join the queue again with the same window."""
+        window = window_between(self.ticket.wanted_from, self.ticket.wanted_to, self.zone)
+        n = self.ticket.slots_needed
+        query = {"n": n} if window is None else window.query(n)
+        return queue_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **query)
+
+    @property
+    def others_path(self) -> str:
+        return f"/find?{urlencode({'need': self.row['speciality'] or '', 'place': self.row['city_slug']})}"
