@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
 from healthplus.errors import NotFound, NotFulfilled
 from healthplus.reviews.ratings import rate
-from healthplus.web.http.actor import actor
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
@@ -91,10 +90,8 @@ class AppointmentsController(Controller):
     async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
         session, _ = await _mine(request, provider_id, booking_id)
         key = idempotency_key(await form_of(request))
-        outcome = await services(request).book.cancel(
-            provider_id, booking_id, session.patient_id, actor(session.patient_id), key
-        )
-        if outcome.state == "cancelled":  # by this form, or by another before it
+        outcome = await services(request).book.cancel(provider_id, booking_id, session.actor, key)
+        if outcome.code == "cancelled" or outcome.state == "cancelled":  # by this form, or by another before it
             return see_other(request, appointment_path(provider_id, booking_id))
         error = _not_changed(outcome, language_of(request))
         _, appointment = await _mine(request, provider_id, booking_id)
@@ -120,17 +117,10 @@ class AppointmentsController(Controller):
                 request, appointment, parsed_day(day), 422, language.gettext("Choose one of the times.")
             )
         moved_to = appointment_path(provider_id, booking_id, "?moved=1")
-        if (
-            start == appointment["starts_at"] and not appointment["needs_rebooking"]
-        ):  # by a second click, or by going back
+        if start == appointment["starts_at"] and not appointment["needs_rebooking"]:  # by a second click, or going back
             return see_other(request, moved_to)
         outcome = await services(request).book.reschedule(
-            provider_id,
-            booking_id,
-            session.patient_id,
-            start,
-            actor(session.patient_id),
-            idempotency_key(form, "start"),
+            provider_id, booking_id, start, session.actor, idempotency_key(form, "start")
         )
         if outcome.code == "moved":
             return see_other(request, moved_to)
@@ -248,7 +238,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
 
 
-def _not_changed(outcome: Outcome, language: Language) -> str:
+def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> str:
     """Return why an appointment was neither moved nor cancelled. Raises what no form of ours brings about."""
     match outcome.code:
         case "too_late":
@@ -259,7 +249,7 @@ def _not_changed(outcome: Outcome, language: Language) -> str:
             raise error_for_refusal(outcome)
 
 
-def _not_moved(outcome: Outcome, appointment: Record, start: datetime, language: Language) -> str:
+def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, language: Language) -> str:
     clock = language.clock(start, appointment["time_zone"])
     match outcome.code:
         case "slot_full":

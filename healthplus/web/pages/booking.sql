@@ -59,8 +59,3 @@ WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 SELECT booking.state_at(booking, now_at)::text AS state
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
-
--- name: name_visitor
--- Whom a hold is for; NULL: the patient. Nobody else's decision hangs on it, so it needs no lock of the book.
-UPDATE booking.booking SET patient_name = $4
-WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND state = 'reserved' AND patient_name IS DISTINCT FROM $4

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import Held, HoldRefused, Moved, MoveRefused, Refused
 from healthplus.database import Record
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
@@ -96,8 +96,7 @@ class ChartController(Controller):
         if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
             return see_other(request, held.path)
         outcome = await _take(request, session, key, held, start, idempotency_key(form, "start"))
-        if outcome.code in ("reserved", "moved"):
-            assert outcome.booking_id is not None
+        if not isinstance(outcome, Refused):
             return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.code == "claimed":
             choice = {"for": "hold", "provider": provider_id, "clinic": clinic_id, "start": start.isoformat()}
@@ -106,7 +105,7 @@ class ChartController(Controller):
 
 
 async def refused_hold(
-    request: AnyRequest, location: Record, start: datetime, slots_needed: int, outcome: Outcome
+    request: AnyRequest, location: Record, start: datetime, slots_needed: int, outcome: HoldRefused
 ) -> Response[str]:
     """Return the chart with why a start on it cannot be held, and what can be had instead."""
     key = _chart_key(request, location, "", str(slots_needed), start)
@@ -115,14 +114,15 @@ async def refused_hold(
 
 async def _take(
     request: AnyRequest, session: PatientSession, key: ChartKey, held: Claim | None, start: datetime, form_key: str
-) -> Outcome:
+) -> Held | HoldRefused | Moved | MoveRefused:
     """Hold a start; or move there the patient's hold, which keeps its five minutes, unless that is over meanwhile."""
-    book, by = services(request).book, (actor(session.patient_id), form_key)
+    book = services(request).book
     if held is not None:
-        outcome = await book.reschedule(key.provider_id, held.id, session.patient_id, start, *by)
+        outcome = await book.reschedule(key.provider_id, held.id, start, session.actor, form_key)
         if outcome.code not in ("expired", "wrong_state", "not_found"):
             return outcome
-    return await book.hold(key.provider_id, key.clinic_id, start, key.slots_needed, session.patient_id, *by)
+    patient_id = session.patient_id
+    return await book.hold(key.provider_id, key.clinic_id, start, key.slots_needed, patient_id, session.actor, form_key)
 
 
 def _chart_key(request: AnyRequest, location: Record, day: str, n: str, start: datetime | None) -> ChartKey:
@@ -151,7 +151,7 @@ async def _page(
     location: Record,
     key: ChartKey,
     start: datetime | None,
-    outcome: Outcome | None = None,
+    outcome: HoldRefused | MoveRefused | None = None,
     form_error: str | None = None,
 ) -> Response[str]:
     app = services(request)

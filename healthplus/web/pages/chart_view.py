@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
@@ -58,7 +58,7 @@ class ChartView:
     language: Language
     now: datetime
     start: datetime | None
-    outcome: Outcome | None
+    outcome: HoldRefused | MoveRefused | None
     form_error: str | None
     can_move: bool
     is_away: bool
@@ -168,7 +168,7 @@ class ChartView:
     def day_of(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.key.zone)).date()
 
-    def _refusal_text(self, outcome: Outcome) -> str:
+    def _refusal_text(self, outcome: HoldRefused | MoveRefused) -> str:
         """Return why there is no hold, and what to do next."""
         _ = self.language.gettext
         time = self.language.clock(self.start, self.key.zone) if self.start else ""
@@ -188,5 +188,7 @@ class ChartView:
                 )
             case "no_such_slot":
                 return no_such_slot_text(self.language, outcome.reason or "")
-            case _:
+            case "key_reused" | "claimed" | "expired" | "wrong_state" | "too_late" | "not_found":
                 return _("This form was sent before with another time. Choose again.")
+            case code:
+                assert_never(code)

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from litestar import Controller, Response, get, post
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Record
 from healthplus.errors import NotFound
-from healthplus.web.api.common import actor
 from healthplus.web.pages.addresses import chart_path, hold_path, queue_path, ticket_path
 from healthplus.web.pages.booking import parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart import refused_hold
@@ -64,20 +63,10 @@ class ClaimedController(Controller):
         # Give up only the claim that the page showed: after a second click, theirs is what the first one took.
         if session.claim is not None and form.get("has") == str(session.claim.id):
             await _give_up(request, session, session.claim)
-        outcome = await _take(request, session, choice, idempotency_key(form))
-        provider_id = choice.location["provider_id"]
-        if outcome.code == "reserved":
-            assert outcome.booking_id is not None
-            return see_other(request, hold_path(provider_id, outcome.booking_id))
-        if outcome.ticket_id is not None:
-            return see_other(request, ticket_path(provider_id, outcome.ticket_id))
-        if outcome.code == "claimed":
-            return see_other(request, f"/busy?{request.url.query}")
+        key = idempotency_key(form)
         if choice.window is None:
-            return await refused_hold(request, choice.location, choice.start, choice.slots_needed, outcome)
-        return await refused_join(
-            request, choice.location, choice.window, choice.slots_needed, choice.anywhere, outcome
-        )
+            return await _hold(request, session, choice, key)
+        return await _join(request, session, choice, choice.window, key)
 
 
 async def _choice(request: AnyRequest) -> Choice:
@@ -101,16 +90,37 @@ async def _choice(request: AnyRequest) -> Choice:
 async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -> None:
     book = services(request).book
     give_up = book.release if claim.kind == "hold" else book.leave_queue
-    await give_up(claim.provider_id, claim.id, session.patient_id, actor(session.patient_id))
+    await give_up(claim.provider_id, claim.id, session.actor)
 
 
-async def _take(request: AnyRequest, session: PatientSession, choice: Choice, key: str) -> Outcome:
-    app = services(request)
+async def _hold(request: AnyRequest, session: PatientSession, choice: Choice, key: str) -> Response[str]:
     provider_id, clinic_id = choice.location["provider_id"], choice.location["clinic_id"]
-    by = (session.patient_id, actor(session.patient_id), key)
-    if choice.window is None:
-        return await app.book.hold(provider_id, clinic_id, choice.start, choice.slots_needed, *by)
-    bounds = choice.window.bounds(choice.location["time_zone"])
-    where = None if choice.anywhere else clinic_id
-    outcome, _ = await app.waiting.join(provider_id, where, bounds, choice.slots_needed, *by)
-    return outcome
+    held = await services(request).book.hold(
+        provider_id, clinic_id, choice.start, choice.slots_needed, session.patient_id, session.actor, key
+    )
+    if held.code == "reserved":
+        return see_other(request, hold_path(provider_id, held.booking_id))
+    if held.code == "claimed":
+        return see_other(request, f"/busy?{request.url.query}")
+    return await refused_hold(request, choice.location, choice.start, choice.slots_needed, held)
+
+
+async def _join(
+    request: AnyRequest, session: PatientSession, choice: Choice, window: QueueWindow, key: str
+) -> Response[str]:
+    location = choice.location
+    where = None if choice.anywhere else location["clinic_id"]
+    joined = await services(request).waiting.join(
+        location["provider_id"],
+        where,
+        window.bounds(location["time_zone"]),
+        choice.slots_needed,
+        session.patient_id,
+        session.actor,
+        key,
+    )
+    if not isinstance(joined, Refused):
+        return see_other(request, ticket_path(location["provider_id"], joined[0].ticket_id))
+    if joined.code == "claimed":
+        return see_other(request, f"/busy?{request.url.query}")
+    return await refused_join(request, location, window, choice.slots_needed, choice.anywhere, joined)

@@ -12,7 +12,6 @@ from healthplus.accounts.patients import checked_name
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
-from healthplus.web.http.actor import actor
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
@@ -83,9 +82,8 @@ class HoldController(Controller):
             paid = await app.payments.pay(
                 provider_id,
                 hold_id,
-                session.patient_id,
                 method,
-                actor(session.patient_id),
+                session.actor,
                 idempotency_key(form, "method"),
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
             )
@@ -100,9 +98,7 @@ class HoldController(Controller):
     @post("/release")
     async def release(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Response[str]:
         session = require_patient(request, hold_path(provider_id, hold_id))
-        outcome = await services(request).book.release(
-            provider_id, hold_id, session.patient_id, actor(session.patient_id)
-        )
+        outcome = await services(request).book.release(provider_id, hold_id, session.actor)
         if outcome.code == "not_found":
             raise NotFound
         return see_other(request, hold_path(provider_id, hold_id))
@@ -125,9 +121,7 @@ async def _note_patient_name(request: AnyRequest, session: PatientSession, hold:
         patient_name = None
     else:
         patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
-    await app.database.execute(
-        booking_queries.name_visitor, hold["provider_id"], hold["booking_id"], session.patient_id, patient_name
-    )
+    await app.book.name_patient(hold["provider_id"], hold["booking_id"], patient_name, session.actor)
 
 
 async def _page(

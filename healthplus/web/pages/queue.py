@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
-from healthplus.booking.book import Outcome
+from healthplus.booking.outcomes import AcceptRefused, JoinRefused, LeaveRefused, Refused
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
 from healthplus.waiting.waiting_users import QueuePosition
@@ -70,31 +70,33 @@ class JoinQueueController(Controller):
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere))
         session = require_patient(request, back_to)
         bounds = window.bounds(queue["time_zone"])
-        outcome, ticket = await services(request).waiting.join(
+        joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
             bounds,
             n,
             session.patient_id,
-            actor(session.patient_id),
+            session.actor,
             idempotency_key(form, "what", "anywhere"),
         )
-        if ticket is not None:
+        if not isinstance(joined, Refused):
+            _, ticket = joined
+            assert ticket is not None
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
-        if outcome.code == "claimed":
+        if joined.code == "claimed":
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
             choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat()}
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
-        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=outcome)
+        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=joined)
 
 
 async def refused_join(
-    request: AnyRequest, location: Record, window: QueueWindow, n: int, anywhere: bool, outcome: Outcome
+    request: AnyRequest, location: Record, window: QueueWindow, n: int, anywhere: bool, refused: JoinRefused
 ) -> Response[str]:
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
     provider_id = location["provider_id"]
     queue = await _queue(request, provider_id, location["clinic_id"])
-    return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=outcome)
+    return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=refused)
 
 
 class TicketController(Controller):
@@ -109,23 +111,26 @@ class TicketController(Controller):
         form = await form_of(request)
         path = ticket_path(provider_id, ticket_id)
         session = require_patient(request, path)
-        book, by = services(request).book, actor(session.patient_id)
+        book = services(request).book
+        refused: AcceptRefused | LeaveRefused
         key = idempotency_key(form, "action")
         if form.get("action") == "take":
-            outcome = await book.accept(provider_id, ticket_id, session.patient_id, by, key)
-            taken = outcome.code == "accepted" or (outcome.code == "wrong_state" and outcome.state == "accepted")
-            if taken:
-                assert outcome.booking_id is not None
-                return see_other(request, hold_path(provider_id, outcome.booking_id))
+            accepted = await book.accept(provider_id, ticket_id, session.actor, key)
+            if accepted.state == "accepted":  # by this form, or by another before it
+                assert accepted.booking_id is not None
+                return see_other(request, hold_path(provider_id, accepted.booking_id))
+            assert accepted.code != "accepted"
+            refused = accepted
         elif form.get("action") == "leave":
-            outcome = await book.leave_queue(provider_id, ticket_id, session.patient_id, by, key)
-            if outcome.code == "left":
+            left = await book.leave_queue(provider_id, ticket_id, session.actor, key)
+            if left.code == "left":
                 return see_other(request, path)
+            refused = left
         else:
             raise BadInput("action: take or leave.")
-        if outcome.code == "not_found":
+        if refused.code == "not_found":
             raise NotFound
-        return await _ticket_page(request, provider_id, ticket_id, session, refused=outcome)
+        return await _ticket_page(request, provider_id, ticket_id, session, refused=refused)
 
     @get("/news")
     async def updates(
@@ -164,7 +169,11 @@ async def _ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePosit
 
 
 async def _ticket_page(
-    request: AnyRequest, provider_id: int, ticket_id: UUID, session: PatientSession, refused: Outcome | None = None
+    request: AnyRequest,
+    provider_id: int,
+    ticket_id: UUID,
+    session: PatientSession,
+    refused: AcceptRefused | LeaveRefused | None = None,
 ) -> Response[str]:
     ticket = await services(request).waiting.look(provider_id, ticket_id, session.patient_id)
     if ticket is None:
@@ -216,7 +225,7 @@ def _join_page(
     n: int,
     *,
     anywhere: bool,
-    refused: Outcome | None = None,
+    refused: JoinRefused | None = None,
     free: int = 0,
 ) -> Response[str]:
     if refused is not None and refused.code not in ("slot_full", "no_such_slot"):

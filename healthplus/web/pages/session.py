@@ -13,6 +13,7 @@ from uuid import UUID
 
 from litestar.datastructures import Cookie
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.phone_numbers import masked
 from healthplus.database import Record, load
 from healthplus.errors import CrossSite, Unauthenticated
@@ -102,6 +103,10 @@ class PatientSession:
     name: str
     phone: str
     claim: Claim | None
+
+    @property
+    def actor(self) -> Patient:
+        return Patient(self.patient_id)
 
 
 def site(request: AnyRequest) -> Site:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Record
-from healthplus.waiting.waiting_users import Place
+from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
@@ -30,7 +30,7 @@ class TicketView:
     """What templates/queue/position.html reads; `row` is one of the query `ticket`."""
 
     provider_id: int
-    ticket: Place
+    ticket: QueuePosition
     row: Record
     now: datetime
     language: Language
@@ -64,7 +64,7 @@ class TicketView:
 
     @property
     def window_text(self) -> str:
-        return window_text(self.language, self.ticket.wanted_from, self.ticket.wanted_to, self.zone)
+        return window_text(self.language, self.ticket.window_from, self.ticket.window_to, self.zone)
 
     @property
     def starts(self) -> str:
@@ -104,14 +104,14 @@ class TicketView:
 
     @property
     def chart_path(self) -> str:
-        day = (self.ticket.starts_at or self.ticket.wanted_from).astimezone(ZoneInfo(self.zone)).date()
+        day = (self.ticket.starts_at or self.ticket.window_from).astimezone(ZoneInfo(self.zone)).date()
         clinic_id = self.row["clinic_id"]
         return chart_path(self.provider_id, self.row["provider"], clinic_id, day=day, n=self.ticket.slots_needed)
 
     @property
     def queue_path(self) -> str:
         """Return where the patient can join the queue again with the same window."""
-        window = window_between(self.ticket.wanted_from, self.ticket.wanted_to, self.zone)
+        window = window_between(self.ticket.window_from, self.ticket.window_to, self.zone)
         n = self.ticket.slots_needed
         query = {"n": n} if window is None else window.query(n)
         return queue_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **query)
