@@ -44,7 +44,7 @@ def find_command(settings: Settings, name: str) -> None:
 @click.option("--funding", type=click.Choice(["online", "clinic", "free"]), default="online", show_default=True)
 @click.pass_obj
 def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee_rupees: int, funding: str) -> None:
-    """Set the fee of an appointment, and how it is paid."""
+    """Set what a visit costs, and how it is paid."""
     if (funding == "free" and fee_rupees) or (funding == "online" and not fee_rupees):
         raise BadInput(f"A fee of {fee_rupees} rupees does not go with funding {funding!r}.")
 

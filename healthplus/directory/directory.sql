@@ -1,5 +1,5 @@
 -- name: set_fee
--- The fee of an appointment from now on; holds and bookings keep theirs.
+-- What a visit costs from now on; holds and bookings that were made keep theirs.
 UPDATE directory.provider_clinic SET fee_minor = $3, funding = $4 WHERE provider_id = $1 AND clinic_id = $2
 
 -- name: providers_named
