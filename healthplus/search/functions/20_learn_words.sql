@@ -5,7 +5,7 @@ SET enable_seqscan = on SET work_mem = '64MB' AS $$
 DECLARE
     curated text[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(18, 2);  -- of two who count at once, one would run into rows of the other
+    PERFORM pg_advisory_xact_lock(18, 3);  -- of two who count at once, one would run into rows of the other
     curated := coalesce(p_curated, ARRAY(SELECT word FROM search.word WHERE city_id = 0 AND word.curated));
     WITH said AS (
         SELECT city_id, clinic.name AS words, count(*) AS times FROM directory.clinic GROUP BY 1, 2
