@@ -36,27 +36,6 @@ $$;
 -- directory has; without a limit, whoever asks for everybody in the country by date would keep a processor busy for seconds.
 CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 
--- What is looked for. NULL where nothing is said.
-DROP TYPE IF EXISTS search.wanted CASCADE;
-CREATE TYPE search.wanted AS (
-    terms tsquery,                -- what every listing found has
-    city_id bigint,
-    name_terms tsquery,           -- with what in their names they come first, in the order 'best'
-    latitude double precision,
-    longitude double precision,
-    radius_m double precision,
-    starts_from timestamptz,      -- a slot that is free starts at this instant or later
-    starts_before timestamptz,    -- and before this one
-    fee_paise_min integer,
-    fee_paise_max integer,
-    practising_since_max integer, -- a year
-    rating_min real,
-    gender directory.gender,
-    language text,
-    accepts_new_patients boolean,
-    ordering text                 -- best; rating, distance, date, type_date or date_type, with `_asc` or `_desc`
-);
-
 -- The conditions on listings that these wishes mean, over the parameters that search.find hands on.
 CREATE FUNCTION search.conditions(p_wanted search.wanted) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat_ws(' AND ', 'true',
