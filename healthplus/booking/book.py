@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from operator import itemgetter
 from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -46,7 +47,7 @@ STATUS_TEXTS = {
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a verb answers: the columns of the database's booking.outcome, in order."""
+    """What a verb answers: the attributes of the database's booking.outcome that this release knows."""
 
     code: str
     reason: str | None = None
@@ -64,6 +65,10 @@ class Outcome(msgspec.Struct, frozen=True):
     can_wait: bool | None = None
     alternatives: list[datetime] | None = None
     conflicts: list[UUID] | None = None
+
+
+_known_attributes = itemgetter(*Outcome.__struct_fields__)
+"""Of a verb's answer, by name: in the database the type may have been given more."""
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -110,7 +115,7 @@ class Book:
             self.changed(provider_id)  # perhaps it was
             raise
         assert row is not None
-        outcome = Outcome(*row)
+        outcome = Outcome(*_known_attributes(row))
         # A refused rush must not have everyone who waits look again and again; what its settling changed is seen soon.
         if outcome.code not in _UNCHANGED:
             self.changed(provider_id)
