@@ -20,7 +20,7 @@ from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import Database, migrate, running_database
+from healthplus.database import Database, migrated_database, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import Conflict, HealthPlusError
 from healthplus.imports.commands import import_command
@@ -56,12 +56,9 @@ def main(ctx: click.Context) -> None:
 @main.command("migrate")
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
-    """Bring the database to the state this version needs."""
-    if settings.database_url:
-        asyncio.run(migrate(settings.database_url))
-    else:
-        with running_database(settings):
-            pass
+    """Make the database, or bring it to the state this version needs; `serve` and `demo` do so, too."""
+    with migrated_database(settings):
+        pass
     click.echo("The database is up to date.")
 
 
@@ -94,7 +91,7 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 def serve(settings: Settings, /, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
     settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
-    with running_database(settings) as dsn:
+    with migrated_database(settings) as dsn:
         run_app(replace(settings, database_url=dsn))
 
 
@@ -112,7 +109,7 @@ def demo(settings: Settings, port: int | None) -> None:
             )
 
     _require_free_port(settings.host, settings.port)
-    with running_database(settings) as dsn:
+    with migrated_database(settings) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
         run_app(replace(settings, database_url=dsn))

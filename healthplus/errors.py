@@ -293,6 +293,12 @@ class MigrationConflict(DatabaseError):
     code = "migration_conflict"
 
 
+class DatabaseNotSetUp(DatabaseError):
+    """The database is not set up for this version; run `healthplus migrate`."""
+
+    code = "database_not_set_up"
+
+
 class EmbeddedServerFailed(DatabaseError):
     """The embedded PostgreSQL server could not be started or stopped."""
 

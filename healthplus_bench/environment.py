@@ -29,7 +29,7 @@ SHIFT_DISTANCE = timedelta(hours=7)
 
 POOL_SIZE = 8
 
-_START_SECONDS_MAX = 15
+_START_SECONDS_MAX = 60  # of a machine that others keep busy
 _STOP_SECONDS_MAX = 5
 
 

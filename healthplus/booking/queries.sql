@@ -53,8 +53,10 @@ SELECT * FROM booking.attend($1, $2, $3, $4)
 -- name: change_shift
 -- Add, change or end a shift.
 SELECT * FROM booking.change_shift(
-    ROW($1::bigint, $2::bigint, $3::bigint, $4::smallint, $5::time, $6::text::time, $7::smallint, $8::smallint, $9::smallint,
-        $10::daterange)::schedule.shift, $11, $12, $13)
+    jsonb_populate_record(NULL::schedule.shift, jsonb_build_object(
+        'provider_id', $1::bigint, 'shift_id', $2::bigint, 'clinic_id', $3::bigint, 'weekday', $4::smallint,
+        'starts', $5::time, 'ends', $6::text, 'slot_minutes', $7::smallint, 'seats', $8::smallint,
+        'slots_max', $9::smallint, 'valid', $10::daterange)), $11, $12, $13)
 
 -- name: change_leave
 -- Add a leave or remove one.

@@ -7,7 +7,7 @@ from healthplus.database.embedded import EmbeddedServer
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
-from healthplus.database.running import running_database
+from healthplus.database.running import migrated_database, running_database
 
 __all__ = [
     "ChangeFeed",
@@ -20,5 +20,6 @@ __all__ = [
     "Transaction",
     "load",
     "migrate",
+    "migrated_database",
     "running_database",
 ]

@@ -99,7 +99,7 @@ class EmbeddedServer:
             with _locked(self._folder / "lock"):
                 self._prepare_server_folder()
                 self._find_binaries()
-                if not (self._server_folder / "data").exists():
+                if not self.is_initialized:
                     self._initialize()
                 if not self._answers():
                     self._start()
@@ -139,6 +139,14 @@ class EmbeddedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether there is a database in the data folder."""
+        try:
+            return self._data.exists()
+        except PermissionError:
+            return True  # of another account: `start` says what to do
 
     @property
     def _data(self) -> Path:

@@ -1,48 +1,38 @@
-"""Brings a database to the state this version of the product needs.
+"""Brings a database to the state this release of the product needs.
 
-Numbered files (`database/migrations/NNNN_name.sql`) make tables; each is applied once, in order, in a transaction of
-its own, and must never change afterwards. Functions live in `<area>/functions/*.sql`; they are code, so whenever any
-file changed all functions are dropped and made anew, in one transaction. A function that a numbered file makes and
-needs later must therefore be in a function file too.
+Numbered files (`database/migrations/NNNN_name.sql`) make tables and types; each is applied once, in order, in a
+transaction of its own, and must never change afterwards. Then come the functions (functions.py), and then the numbered
+files that need them (`NNNN_name.after.sql`): each of their statements is a transaction of its own, or several, so what
+is broken off is done again. How to change a table while processes of the release before go on: docs/decisions/0020.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
+from healthplus.database.areas import AREAS, Area
+from healthplus.database.functions import Definition, apply_functions, read_definitions, split
+from healthplus.database.locks import MIGRATIONS, SPACE
 from healthplus.database.pool import check_server, unreachable_as_ours
-from healthplus.errors import MigrationConflict
+from healthplus.database.release import RELEASE
+from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
-# Two ints: the one-bigint lock space belongs to the booking verbs.
-_LOCK = (18, 1)
-_AREAS = (
-    "database",
-    "directory",
-    "schedule",
-    "accounts",
-    "ledger",
-    "booking",
-    "notices",
-    "payments",
-    "search",
-    "reviews",
-)
-_BOOKING = (
-    *(f"core/{name}" for name in ("figures", "actors", "states", "outcome", "idempotency", "lock", "events", "claims")),
-    *("availability", "chart", "scarce_days", "queue"),
-    *(
-        f"verbs/{name}"
-        for name in (
-            *("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave"),
-            *("resume", "advance", "attend", "schedule"),
-        )
-    ),
-)
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
 _PACKAGE = Path(__file__).parents[1]
+
+# Everybody who comes after one who waits for a table waits, too: it is better to ask again than to wait long.
+_LOCK_WAIT_MS = 1000
+_TRIES = 60
+_PAUSE_SECONDS = 1.0
 
 _RECORD_TABLE = """
 CREATE TABLE IF NOT EXISTS public.schema_migration (
@@ -50,32 +40,19 @@ CREATE TABLE IF NOT EXISTS public.schema_migration (
     name text NOT NULL,
     sha256 text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)
+);
+ALTER TABLE public.schema_migration ADD COLUMN IF NOT EXISTS release int;  -- by which it was applied
 """
 
 _RECORD = """
-INSERT INTO public.schema_migration (number, name, sha256) VALUES ($1, $2, $3)
-ON CONFLICT (number) DO UPDATE SET sha256 = excluded.sha256, applied_at = clock_timestamp()
+INSERT INTO public.schema_migration (number, name, sha256, release) VALUES ($1, $2, $3, $4)
+ON CONFLICT (number) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = clock_timestamp()
 """
 
-# One statement for all, so that functions may depend on one another. Functions that a table, index, trigger or view
-# depends on cannot go without it; the function files replace them in place.
-_DROP_FUNCTIONS = """
-DO $$
-DECLARE doomed text;
-BEGIN
-    SELECT string_agg(p.oid::regprocedure::text, ', ') INTO doomed
-    FROM pg_proc p
-    WHERE p.pronamespace = ANY (SELECT oid FROM pg_namespace WHERE nspname IN
-            ('public', 'directory', 'schedule', 'accounts', 'ledger', 'notices', 'booking', 'payments', 'search', 'reviews'))
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                                                AND d.deptype = 'e')
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-                                                AND d.classid <> 'pg_proc'::regclass);
-    IF doomed IS NOT NULL THEN
-        EXECUTE 'DROP ROUTINE ' || doomed;
-    END IF;
-END $$
+# A database that was made before releases were numbered has no such column, and is of release 0.
+_APPLIED = """
+SELECT number, name, sha256, coalesce((to_jsonb(applied) ->> 'release')::integer, 0) AS release
+FROM public.schema_migration AS applied
 """
 
 
@@ -84,45 +61,147 @@ class _Migration(NamedTuple):
     name: str
     sha256: str
     sql: str
+    is_after: bool
 
 
-async def migrate(dsn: str, package: Path = _PACKAGE) -> None:
+class _Product(NamedTuple):
+    """What a tree of files makes of a database."""
+
+    release: int
+    schemas: Sequence[str]
+    migrations: Sequence[_Migration]
+    definitions: Sequence[Definition]
+    functions_sha256: str
+
+
+class _State(NamedTuple):
+    """What a database says was made of it."""
+
+    applied: dict[int, asyncpg.Record]
+    release: int
+
+    def lacks(self, migration: _Migration) -> bool:
+        return migration.number not in self.applied
+
+    def lacks_functions(self, product: _Product) -> bool:
+        functions = self.applied.get(0)
+        return functions is None or (functions["sha256"], functions["release"]) != (
+            product.functions_sha256,
+            product.release,
+        )
+
+
+async def migrate(dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AREAS, release: int = RELEASE) -> None:
     """Apply what the database lacks; safe when several processes do so at once.
 
-    Raises MigrationConflict when the files and the database's record of them disagree, and the errors of
-    `Database.connect`.
+    Raises MigrationConflict when the database is of a newer release, or its record and the files disagree,
+    DatabaseError when a table is in use all the time, and the errors of `Database.connect`.
     """
-    migrations = _numbered(package / "database" / "migrations")
+    product = _read(package, areas, release)
+    async with _connected(dsn) as connection:
+        await connection.execute("SELECT pg_advisory_lock($1, $2)", SPACE, MIGRATIONS.number)
+        await connection.execute("SET client_min_messages = warning; SET plpgsql.extra_warnings = 'all'")
+        await connection.execute(_RECORD_TABLE)
+        state = await _state(connection)
+        _refuse_conflicts(product, state)
+        for migration in product.migrations:
+            if state.lacks(migration) and not migration.is_after:
+                await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
+        if state.lacks_functions(product):
+            previous = state.applied[0]["release"] if 0 in state.applied else release
+            await _patiently(connection, "functions", partial(_apply_functions, connection, product, previous))
+        for migration in product.migrations:
+            if state.lacks(migration) and migration.is_after:
+                for statement in split(migration.sql):
+                    await _execute(connection, statement, migration.name)
+                await _record(connection, migration, release)
+
+
+async def check_migrated(
+    dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AREAS, release: int = RELEASE
+) -> None:
+    """Raise DatabaseNotSetUp when `migrate` would apply anything, and what it would raise; change nothing."""
+    product = _read(package, areas, release)
+    async with _connected(dsn) as connection:
+        state = await _state(connection)
+    _refuse_conflicts(product, state)
+    if state.applied and state.release < release:
+        raise DatabaseNotSetUp(
+            f"The database is of release {state.release} of HealthPlus, this is release {release}; "
+            "run `healthplus migrate`."
+        )
+    if state.lacks_functions(product) or any(map(state.lacks, product.migrations)):
+        raise DatabaseNotSetUp
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[_Connection]:
     with unreachable_as_ours():
         # The server's messages and times must not depend on the operator's own settings.
         connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC", "application_name": "healthplus"})
         try:
             await check_server(connection)
-            await connection.execute("SELECT pg_advisory_lock($1, $2)", *_LOCK)
-            await connection.execute("SET client_min_messages = warning")
-            await connection.execute(_RECORD_TABLE)
-            rows = await connection.fetch("SELECT number, name, sha256 FROM public.schema_migration")
-            applied = {row["number"]: row for row in rows}
-            _refuse_conflicts(migrations, applied)
-            for migration in migrations:
-                if migration.number not in applied:
-                    await _apply(connection, migration)
-            functions = _functions(package)
-            if applied.get(0, {"sha256": None})["sha256"] != functions.sha256:
-                await _apply(connection, functions)
+            yield connection
         finally:
             # Ends the session, and with it the lock.
             await connection.close()
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: _Migration) -> None:
-    async with connection.transaction():
+async def _state(connection: _Connection) -> _State:
+    if await connection.fetchval("SELECT to_regclass('public.schema_migration') IS NULL"):
+        return _State({}, 0)
+    applied = {row["number"]: row for row in await connection.fetch(_APPLIED)}
+    return _State(applied, max((row["release"] for row in applied.values()), default=0))
+
+
+async def _patiently(connection: _Connection, name: str, apply: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(_TRIES):
         try:
-            await connection.execute(migration.sql)
-        except asyncpg.PostgresError as error:
-            error.add_note(f"while applying {migration.name}")
-            raise
-        await connection.execute(_RECORD, migration.number, migration.name, migration.sha256)
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}")
+                await apply()
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    raise DatabaseError(
+        f"{name} could not be applied: others use what it changes, perhaps an import. Run `healthplus migrate` again."
+    )
+
+
+async def _apply(connection: _Connection, migration: _Migration, release: int) -> None:
+    await _execute(connection, migration.sql, migration.name)
+    await _record(connection, migration, release)
+
+
+async def _apply_functions(connection: _Connection, product: _Product, previous: int) -> None:
+    await apply_functions(connection, product.definitions, product.schemas, product.release, previous)
+    await connection.execute(_RECORD, 0, "functions", product.functions_sha256, product.release)
+
+
+async def _record(connection: _Connection, migration: _Migration, release: int) -> None:
+    await connection.execute(_RECORD, migration.number, migration.name, migration.sha256, release)
+
+
+async def _execute(connection: _Connection, sql: str, name: str) -> None:
+    try:
+        await connection.execute(sql)
+    except asyncpg.PostgresError as error:
+        error.add_note(f"while applying {name}")
+        raise
+
+
+def _read(package: Path, areas: Iterable[Area], release: int) -> _Product:
+    areas = tuple(areas)
+    definitions = read_definitions(package, areas)
+    functions = "\n;\n".join(definition.sql for definition in definitions)
+    return _Product(
+        release,
+        [area.schema for area in areas],
+        _numbered(package / "database" / "migrations"),
+        definitions,
+        hashlib.sha256(functions.encode()).hexdigest(),
+    )
 
 
 def _numbered(folder: Path) -> list[_Migration]:
@@ -132,35 +211,26 @@ def _numbered(folder: Path) -> list[_Migration]:
         if number != f"{expected:04}":
             raise MigrationConflict(f"{path.name} should start with {expected:04}_; give migrations numbers in a row.")
         sql = path.read_text(encoding="utf-8")
-        migrations.append(_Migration(expected, path.stem, hashlib.sha256(sql.encode()).hexdigest(), sql))
+        sha256 = hashlib.sha256(sql.encode()).hexdigest()
+        migrations.append(_Migration(expected, path.stem, sha256, sql, path.stem.endswith(".after")))
     return migrations
 
 
-def _functions(package: Path) -> _Migration:
-    paths = []
-    for area in _AREAS:
-        folder = package / area / "functions"
-        found = sorted(folder.rglob("*.sql"))
-        if area == "booking":
-            found.sort(key=lambda path: _rank(str(path.relative_to(folder))))
-        paths += found
-    sql = "\n;\n".join([_DROP_FUNCTIONS, *(path.read_text(encoding="utf-8") for path in paths)])
-    return _Migration(0, "functions", hashlib.sha256(sql.encode()).hexdigest(), sql)
-
-
-def _rank(name: str) -> int:
-    return [*(f"{known}.sql" for known in _BOOKING), name].index(name)
-
-
-def _refuse_conflicts(migrations: list[_Migration], applied: dict[int, asyncpg.Record]) -> None:
-    if (newest := max(applied, default=0)) > len(migrations):
+def _refuse_conflicts(product: _Product, state: _State) -> None:
+    if state.release > product.release:
         raise MigrationConflict(
-            f"The database has migration {applied[newest]['name']}, which this version of the product does not know; "
-            "run a version at least as new."
+            f"The database is of release {state.release} of HealthPlus, this is release {product.release}; "
+            f"run release {state.release} or a newer one."
         )
-    for migration in migrations:
-        row = applied.get(migration.number)
-        if row is not None and row["sha256"] != migration.sha256:
+    if (newest := max(state.applied, default=0)) > len(product.migrations):
+        raise MigrationConflict(
+            f"The database has migration {state.applied[newest]['name']}, which this version of the product does not "
+            "know; run a version at least as new."
+        )
+    for migration in product.migrations:
+        row = state.applied.get(migration.number)
+        # What runs after the functions may be edited: on a new database it must suit the functions of its day.
+        if row is not None and row["sha256"] != migration.sha256 and not migration.is_after:
             raise MigrationConflict(
                 f"{migration.name}.sql changed after the database had applied it (as {row['name']}); "
                 "restore the file and put the change in a new migration."

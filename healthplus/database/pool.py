@@ -47,6 +47,14 @@ _LOST = (
 )
 """Errors that mean that the server cannot be reached or the connection was lost."""
 
+_OVERTAKEN = (
+    asyncpg.DatatypeMismatchError,  # what it calls answers with more than when it was planned
+    asyncpg.FeatureNotSupportedError,  # the same, noticed before it ran
+    asyncpg.InternalServerError,  # a function that it calls was replaced by one of another shape
+)
+"""What a statement can fail with that ran while the database was brought to another release. Nothing of it was done."""
+_OVERTAKEN_TRIES = 3
+
 
 def _says_closed(error: asyncpg.InterfaceError) -> bool:
     return "clos" in str(error)  # "connection is closed": asyncpg has no class for it
@@ -128,7 +136,7 @@ class _Runner(abc.ABC):
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each row: all of them or none."""
-        await self._call("executemany", sql, rows)
+        await self._call("executemany", sql, list(rows))
 
     async def copy_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Append rows by COPY; `table` may carry its schema, as in `directory.city`."""
@@ -192,8 +200,15 @@ class Database(_Runner):
     async def _call(self, method: str, *args: Any, **options: Any) -> Any:
         connection = await self._borrow()
         usable = False
+        call = getattr(connection, method)
         try:
-            answer = await getattr(connection, method)(*args, **options)
+            for left in reversed(range(_OVERTAKEN_TRIES)):
+                try:
+                    answer = await call(*args, **options)
+                    break
+                except _OVERTAKEN:
+                    if not left:
+                        raise
         except _LOST as error:
             raise _unreachable(error) from error
         except asyncpg.PostgresError as error:

@@ -5,17 +5,37 @@ import contextlib
 from collections.abc import Iterator
 
 from healthplus.database.embedded import EmbeddedServer
-from healthplus.database.migrations import migrate
+from healthplus.database.migrations import check_migrated, migrate
+from healthplus.errors import DatabaseNotSetUp
 from healthplus.settings import Settings
 
 
 @contextlib.contextmanager
-def running_database(settings: Settings) -> Iterator[str]:
-    """Give the DSN of a migrated database: the operator's own, or an embedded server that runs for this block.
+def migrated_database(settings: Settings) -> Iterator[str]:
+    """Bring the operator's own database, or an embedded one that runs for this block, to this release; yield its DSN.
 
     Raises EmbeddedServerFailed and the errors of `migrate`.
     """
-    with contextlib.ExitStack() as stack:
-        dsn = settings.database_url or stack.enter_context(EmbeddedServer(settings.data_folder))
+    with _database(settings, EmbeddedServer(settings.data_folder)) as dsn:
         asyncio.run(migrate(dsn))
         yield dsn
+
+
+@contextlib.contextmanager
+def running_database(settings: Settings) -> Iterator[str]:
+    """Yield the DSN of a database that is of this very release, and apply nothing: others may be running on it.
+
+    Raises EmbeddedServerFailed and the errors of `check_migrated`.
+    """
+    server = EmbeddedServer(settings.data_folder)
+    if not settings.database_url and not server.is_initialized:
+        raise DatabaseNotSetUp
+    with _database(settings, server) as dsn:
+        asyncio.run(check_migrated(dsn))
+        yield dsn
+
+
+@contextlib.contextmanager
+def _database(settings: Settings, server: EmbeddedServer) -> Iterator[str]:
+    with contextlib.ExitStack() as stack:
+        yield settings.database_url or stack.enter_context(server)

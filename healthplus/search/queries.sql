@@ -65,7 +65,7 @@ WHERE NOT EXISTS (
     SELECT FROM search.words_counted
     WHERE at > public.app_now() - interval '1 hour'
         AND $1::text[] = ARRAY(SELECT word FROM search.word WHERE city_id = 0 AND curated ORDER BY word))
-    AND pg_try_advisory_xact_lock(18, 2)
+    AND pg_try_advisory_xact_lock(18, 3)
 
 -- name: suggested_terms
 -- Cities and specialities whose name, from any of its words on, starts with $1, and those with a slug ($2 cities, $3

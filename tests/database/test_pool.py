@@ -65,6 +65,38 @@ async def test_a_statement_that_takes_too_long_means_unreachable(dsn: str) -> No
             await impatient.execute("SELECT pg_sleep(5)")
 
 
+async def test_a_call_that_another_release_overtook_is_made_again(blank_dsn: str) -> None:
+    """The server plans a call before it runs: what it answers may have been given more while it waited for a lock."""
+    async with await Database.connect(blank_dsn) as db:
+        await db.execute("""
+            CREATE TYPE answer AS (code text);
+            CREATE TABLE calls (n int);
+            CREATE FUNCTION say() RETURNS answer LANGUAGE plpgsql AS $$
+                DECLARE said answer; BEGIN said.code := 'done'; RETURN said; END $$;
+            CREATE FUNCTION verb(p_n int) RETURNS answer LANGUAGE plpgsql AS $$
+                DECLARE said answer;
+                BEGIN
+                    PERFORM pg_advisory_xact_lock(1);
+                    INSERT INTO calls VALUES (p_n);
+                    said := say();
+                    RETURN said;
+                END $$;
+            """)
+        async with db.transaction() as gate:
+            await gate.execute("SELECT pg_advisory_xact_lock(1)")
+            call = asyncio.create_task(db.fetch_row("SELECT * FROM verb($1)", 7))
+            async with asyncio.timeout(20):
+                while not await db.fetch_value(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                ):
+                    await asyncio.sleep(0.01)
+            await db.execute("ALTER TYPE answer ADD ATTRIBUTE reason text")
+        row = await call
+        assert row is not None
+        assert row["code"] == "done"
+        assert await db.fetch_value("SELECT array_agg(n) FROM calls") == [7]  # once
+
+
 async def test_nobody_there(tmp_path: Path) -> None:
     nowhere = f"postgresql://healthplus@/healthplus?host={tmp_path}&port=5432"
     with pytest.raises(DatabaseUnreachable):

@@ -152,6 +152,7 @@ def slots(product: Product, provider_id: int, token: str) -> list[dict[str, Any]
 async def pune(product: Product, server_folder: Path) -> dict[str, tuple[int, int]]:
     """Import the directory into the running product, and give two of its hospitals hours."""
     product.start()
+    product.run("migrate")
     product.run("import", str(HOSPITALS))
     hospitals = {
         "large": await find_hospital(server_folder, "Sahyadri Hospital Hadapsar", "Pune"),

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Staff
+from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
 from healthplus.reviews.ratings import queries, rate
 from tests.booking.races.scene import Provider, Scene, deadlocks, rewrite
@@ -19,6 +20,8 @@ DAWDLE = "PERFORM pg_sleep(0.1);"
 TOTALS = """
     SELECT rating_total, rating_count, (SELECT sum(stars) FROM reviews.rating), (SELECT count(*) FROM reviews.rating)
     FROM directory.provider"""
+
+ATTENDED: tuple[Attendance, ...] = ("arrived", "fulfilled")
 
 
 class Visited(NamedTuple):

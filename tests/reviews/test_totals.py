@@ -78,7 +78,7 @@ async def test_what_imports_had_brought_vanishes(blank_dsn: str, tmp_path: Path)
     for path in MIGRATIONS.glob("*.sql"):
         if path.name < ours.name:
             shutil.copy(path, before)
-    await migrate(blank_dsn, tmp_path)
+    await migrate(blank_dsn, tmp_path, areas=())
     async with await Database.connect(blank_dsn, min_size=1, max_size=1) as db:
         await db.execute(
             """INSERT INTO directory.provider (identifier, type, name, rating, rating_count)

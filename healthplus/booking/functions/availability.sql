@@ -160,7 +160,7 @@ CREATE FUNCTION booking.alternatives(
 DECLARE
     day tstzrange;
     head booking.book;
-    found timestamptz[];
+    nearby timestamptz[];
 BEGIN
     SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
     SELECT tstzrange(today::timestamp AT TIME ZONE time_zone, (today + 1)::timestamp AT TIME ZONE time_zone) INTO day
@@ -174,19 +174,19 @@ BEGIN
         AND NOT EXISTS (
             SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now))
     ) IS TRUE THEN
-        SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO found
+        SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO nearby
         FROM (
             SELECT DISTINCT starts_at, greatest(starts_at - p_start, p_start - starts_at) AS distance
             FROM booking.runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_slots, p_now)
             ORDER BY distance, starts_at LIMIT 3
         ) AS nearest;
     END IF;
-    IF found IS NULL AND head.next_free_at IS NOT NULL
+    IF nearby IS NULL AND head.next_free_at IS NOT NULL
         AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, head.next_free_at, p_slots, p_now))
     THEN
-        found := array[head.next_free_at];
+        nearby := array[head.next_free_at];
     END IF;
-    RETURN coalesce(found, '{}');
+    RETURN coalesce(nearby, '{}');
 END $$;
 
 -- The refusal of a run that cannot be had, for the reason that why_not gives.

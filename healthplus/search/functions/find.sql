@@ -36,27 +36,6 @@ $$;
 -- a limit, one search of the whole country by date would keep a processor busy for seconds.
 CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 
--- What a search is for; NULL where it does not matter.
-DROP TYPE IF EXISTS search.criteria CASCADE;
-CREATE TYPE search.criteria AS (
-    terms tsquery,                -- what every listing must have
-    city_id bigint,
-    name_terms tsquery,           -- what the names of those that come first must have, in the order 'best'
-    latitude double precision,
-    longitude double precision,
-    radius_m double precision,
-    starts_from timestamptz,      -- a free slot must start at this instant or later
-    starts_before timestamptz,    -- and before this one
-    fee_min integer,              -- whole units of the clinic's currency
-    fee_max integer,
-    practising_since_max integer, -- a year
-    rating_min real,
-    gender directory.gender,
-    language text,
-    accepts_new_patients boolean,
-    ordering text                 -- best; rating, distance, date, type_date or date_type, with `_asc` or `_desc`
-);
-
 -- Return the conditions on listings that the criteria mean, with the parameters numbered as search.find passes them.
 CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat_ws(' AND ', 'true',

@@ -123,18 +123,3 @@ CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name O
 FOR EACH ROW EXECUTE FUNCTION search.term_changed();
 CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.speciality
 FOR EACH ROW EXECUTE FUNCTION search.term_changed();
-
--- Fill these tables for a directory that is older than they are, or after a migration has emptied them.
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM search.term) THEN
-        INSERT INTO search.term (kind, id, key, whole)
-        SELECT 'city'::search.term_kind, city_id, key, whole FROM directory.city CROSS JOIN LATERAL search.name_keys(name)
-        UNION ALL
-        SELECT 'speciality', speciality_id, key, whole FROM directory.speciality CROSS JOIN LATERAL search.name_keys(name);
-    END IF;
-    IF NOT EXISTS (SELECT FROM search.name) AND EXISTS (SELECT FROM directory.provider_clinic) THEN
-        PERFORM search.refresh_clinic_names(ARRAY(SELECT clinic_id FROM directory.clinic)),
-            search.refresh_names(ARRAY(SELECT provider_id FROM directory.provider));
-    END IF;
-END $$;

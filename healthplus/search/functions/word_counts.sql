@@ -5,7 +5,7 @@ SET enable_seqscan = on SET work_mem = '64MB' AS $$
 DECLARE
     curated text[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(18, 2);  -- two counts at once would insert the same rows
+    PERFORM pg_advisory_xact_lock(18, 3);  -- two counts at once would insert the same rows
     curated := coalesce(p_curated, ARRAY(SELECT word FROM search.word WHERE city_id = 0 AND word.curated));
     WITH text AS (
         SELECT city_id, clinic.name AS content, count(*) AS times FROM directory.clinic GROUP BY 1, 2

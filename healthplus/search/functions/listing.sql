@@ -1,18 +1,26 @@
 -- Keeps search.listing up to date with the directory, the schedule and the ratings, however those are changed.
 
+-- Return the time zones of cities: the offset of each from UTC, and whether it never changes.
+CREATE FUNCTION search.time_zones() RETURNS TABLE (time_zone text, utc_offset_minutes smallint, is_constant boolean)
+LANGUAGE sql STABLE AS $$
+    -- One look a month is enough: a zone whose clocks change has another offset for months.
+    SELECT time_zone, min(utc_offset_minutes)::smallint, min(utc_offset_minutes) = max(utc_offset_minutes)
+    FROM (SELECT DISTINCT time_zone FROM directory.city) AS known
+    CROSS JOIN generate_series(0, 13) AS months
+    CROSS JOIN LATERAL (SELECT public.app_now() + make_interval(months => months) AS at) AS sample
+    CROSS JOIN LATERAL (
+        SELECT extract(epoch FROM (at AT TIME ZONE time_zone) - (at AT TIME ZONE 'UTC')) / 60 AS utc_offset_minutes) AS there
+    GROUP BY time_zone
+$$;
+
 -- Return what the rows of these providers should be.
-CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS SETOF search.listing LANGUAGE sql STABLE AS $$
-    WITH zone AS MATERIALIZED (
-        -- One look a month is enough: a zone whose clocks change has another offset for months.
-        SELECT time_zone, min(utc_offset_minutes)::smallint AS utc_offset_minutes,
-            min(utc_offset_minutes) = max(utc_offset_minutes) AS is_constant
-        FROM (SELECT DISTINCT time_zone FROM directory.city) AS known
-        CROSS JOIN generate_series(0, 13) AS months
-        CROSS JOIN LATERAL (SELECT public.app_now() + make_interval(months => months) AS at) AS sample
-        CROSS JOIN LATERAL (
-            SELECT extract(epoch FROM (at AT TIME ZONE time_zone) - (at AT TIME ZONE 'UTC')) / 60 AS utc_offset_minutes) AS there
-        GROUP BY time_zone
-    )
+CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
+    provider_id bigint, clinic_id bigint, city_id bigint, type directory.provider_type, terms tsvector, place public.cube,
+    score real, rating real, fee double precision, gender directory.gender, languages text[], practising_since smallint,
+    accepts_new_patients boolean, max_booking_days smallint, lead_minutes smallint, regular boolean,
+    utc_offset_minutes smallint, first_starts smallint[], last_starts smallint[], next_days smallint[], scarce boolean
+) LANGUAGE sql STABLE AS $$
+    WITH zone AS MATERIALIZED (SELECT * FROM search.time_zones())
     SELECT provider.provider_id, clinic.clinic_id, clinic.city_id, provider.type,
         array_to_tsvector(array(
             SELECT DISTINCT term FROM unnest(
@@ -80,7 +88,9 @@ BEGIN
     WHERE provider_id = ANY(p_provider_ids) AND NOT EXISTS (
         SELECT FROM directory.provider_clinic AS post
         WHERE post.provider_id = listing.provider_id AND post.clinic_id = listing.clinic_id);
-    INSERT INTO search.listing AS old
+    INSERT INTO search.listing AS old (
+        provider_id, clinic_id, city_id, type, terms, place, score, rating, fee, gender, languages, practising_since,
+        accepts_new_patients, max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days, scarce)
     SELECT * FROM search.listing_of(p_provider_ids) ORDER BY provider_id, clinic_id
     ON CONFLICT (provider_id, clinic_id) DO UPDATE
     SET (city_id, type, terms, place, score, rating, fee, gender, languages, practising_since, accepts_new_patients,
@@ -131,40 +141,37 @@ END $$;
 CREATE OR REPLACE TRIGGER search_follows AFTER INSERT OR DELETE ON booking.scarce_day
 FOR EACH ROW EXECUTE FUNCTION search.scarce_day_changed();
 
-DO $$
-DECLARE
-    source record;
-    event record;
-BEGIN
-    FOR source IN SELECT * FROM (VALUES
-        ('directory.provider', 'provider_id', 'UPDATE'),
-        ('directory.provider_clinic', 'provider_id', 'INSERT UPDATE DELETE'),
-        ('directory.provider_speciality', 'provider_id', 'INSERT UPDATE DELETE'),
-        ('schedule.shift', 'provider_id', 'INSERT UPDATE DELETE'),
-        ('directory.clinic', 'clinic_id', 'UPDATE'),
-        ('directory.city', 'city_id', 'UPDATE'),
-        ('directory.speciality', 'speciality_id', 'UPDATE'),
-        ('directory.provider_lab_test', 'provider_id', 'INSERT UPDATE DELETE'),
-        ('directory.lab_test', 'lab_test_id', 'UPDATE')
-    ) AS source(source_table, key_column, events) LOOP
-        FOR event IN SELECT * FROM regexp_split_to_table(source.events, ' ') AS name LOOP
-            EXECUTE format(
-                'CREATE OR REPLACE TRIGGER search_follows_%s AFTER %s ON %s REFERENCING %s TABLE AS changed '
-                'FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed(%L)',
-                lower(event.name), event.name, source.source_table,
-                CASE event.name WHEN 'DELETE' THEN 'OLD' ELSE 'NEW' END, source.key_column);
-        END LOOP;
-    END LOOP;
-END $$;
-
--- A database older than booking.scarce_day has bookings, but no row in it.
-SELECT count(booking.refresh_scarce_days(provider_id, public.app_now(), p_everything => true)::text)
-FROM booking.book
-WHERE NOT EXISTS (SELECT FROM booking.scarce_day)
-    AND (EXISTS (
-            SELECT FROM booking.booking
-            WHERE booking.provider_id = book.provider_id AND occupies AND upper(during) > (SELECT public.app_now()))
-        OR EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = book.provider_id));
-
--- These functions may have changed since the rows were written, or be new to the database.
-SELECT search.refresh_listings(array(SELECT provider_id FROM directory.provider));
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.provider REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON directory.provider_clinic REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.provider_clinic REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON directory.provider_clinic REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON directory.provider_speciality REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.provider_speciality REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON directory.provider_speciality REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON schedule.shift REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON schedule.shift REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON schedule.shift REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.clinic REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('clinic_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.city REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('city_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.speciality REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('speciality_id');
+CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON directory.provider_lab_test REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.provider_lab_test REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON directory.provider_lab_test REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.lab_test REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('lab_test_id');

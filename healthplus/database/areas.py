@@ -1,0 +1,43 @@
+"""The product's areas: the schema of each, and its function files in the order in which they are applied."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Area(NamedTuple):
+    """A folder of the package that has tables or functions; `functions` are paths below `<name>/functions`."""
+
+    name: str
+    schema: str
+    functions: tuple[str, ...] = ()
+
+
+_VERBS = ("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave", "resume", "advance")
+AREAS = (
+    Area("database", "public", ("clock.sql",)),
+    Area("directory", "directory", ("rating.sql",)),
+    Area("schedule", "schedule", ("openings.sql",)),
+    Area("accounts", "accounts", ("sign_in_codes.sql", "developer_keys.sql")),
+    Area("ledger", "ledger", ("ledger.sql",)),
+    Area(
+        "booking",
+        "booking",
+        (
+            *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
+            *("availability.sql", "chart.sql", "scarce_days.sql"),
+            *(f"core/{name}.sql" for name in ("lock", "events", "claims")),
+            "queue.sql",
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
+        ),
+    ),
+    Area("notices", "notices", ("notices.sql",)),
+    Area("payments", "payments", ("gateway_events.sql",)),
+    Area(
+        "search",
+        "search",
+        tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
+    ),
+    Area("reviews", "reviews", ("rate.sql",)),
+)
+"""A function may use those above it; PL/pgSQL, which looks functions up when it runs, also those below."""

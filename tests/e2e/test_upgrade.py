@@ -1,0 +1,191 @@
+"""Two releases side by side: old processes go on, under load, while the database is brought to the newer release."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from healthplus.ops.bench.stage import Stage, prepared_stage, running_app, running_server
+
+import healthplus
+from healthplus.database import Database
+from healthplus.database.release import RELEASE
+from healthplus.ops.check import violations
+from tests.e2e.crowd import Patient, Promises, broken_promises, hurry
+
+PRESENT = Path(healthplus.__file__).parents[1]
+PATIENTS = 10
+"""Of each release."""
+OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, text, text)"
+CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
+    SELECT p::text AS t FROM pg_proc AS p UNION ALL SELECT t::text FROM pg_type AS t
+    UNION ALL SELECT m::text FROM public.schema_migration AS m ORDER BY 1) AS all_there_is"""
+
+
+class Tree:
+    """A copy of the product that a later release is made of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.package = folder / "healthplus"
+        shutil.copytree(PRESENT / "healthplus", self.package)
+
+    def edit(self, files: str, pattern: str, replacement: str) -> None:
+        """Replace what matches in just one place."""
+        places = 0
+        for path in self.package.glob(files):
+            text, count = re.subn(pattern, replacement, path.read_text(), flags=re.DOTALL)
+            places += count
+            if count:
+                path.write_text(text)
+        assert places == 1, f"{pattern} is found {places} times"
+
+    def raise_release(self, release: int) -> None:
+        self.edit("database/release.py", r"RELEASE = \d+", f"RELEASE = {release}")
+
+    def migrate_with(self, name: str, sql: str) -> None:
+        folder = self.package / "database" / "migrations"
+        (folder / f"{len(list(folder.glob('*.sql'))) + 1:04}_{name}.sql").write_text(sql)
+
+    async def run(self, dsn: str, *arguments: str) -> tuple[int, str]:
+        """Run one of its commands; return the exit code and all that it says."""
+        return await run(self.folder, dsn, *arguments)
+
+
+async def run(tree: Path, dsn: str, *arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "healthplus", *arguments, cwd=tree, env={**os.environ, "DATABASE_URL": dsn},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+@pytest.fixture
+def next_release(tmp_path: Path) -> Tree:
+    """A release in which a hold says through which channel it came: a column, a parameter, and a part of the answer."""
+    tree = Tree(tmp_path)
+    tree.raise_release(RELEASE + 1)
+    tree.migrate_with(
+        "channel",
+        "ALTER TABLE booking.booking ADD COLUMN channel text; ALTER TYPE booking.outcome ADD ATTRIBUTE channel text;",
+    )
+    tree.migrate_with("channel.after", "CALL search.refresh_all()")
+    verbs = "booking/functions/**/*.sql"
+    tree.edit(verbs, r"(CREATE FUNCTION booking\.hold\([^)]*)\n\)", r"\1, p_channel text\n)")
+    tree.edit(
+        verbs,
+        r"(CREATE FUNCTION booking\.hold\((?:(?!END \$\$;).)*)(    RETURN answer;\nEND \$\$;)",
+        r"\1    answer.channel := p_channel;\n"
+        r"    UPDATE booking.booking SET channel = p_channel\n"
+        r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n\2",
+    )
+    tree.edit("booking/queries.sql", r"booking\.hold\(([^)]*)\)", r"booking.hold(\1, 'web')")
+    tree.edit(
+        "booking/book.py", r"(    conflicts: list\[UUID\] \| None = None\n)", r"\1    channel: str | None = None\n"
+    )
+    return tree
+
+
+@pytest.fixture
+def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with running_server() as found:
+        yield found
+
+
+@pytest.fixture
+async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Stage]:
+    async with prepared_stage(*new_server, 3, 2 * PATIENTS) as stage:
+        yield stage
+
+
+class Crowd:
+    """Patients at one app, until they are told to go."""
+
+    def __init__(self, stage: Stage, port: int, numbers: range, promises: Promises) -> None:
+        self._over = asyncio.Event()
+        self._lives = [
+            asyncio.create_task(Patient(stage, port, number, promises).live(self._over)) for number in numbers
+        ]
+
+    async def leave(self) -> None:
+        self._over.set()
+        await asyncio.gather(*self._lives)
+
+
+@pytest.mark.timeout(120)
+async def test_old_processes_go_on_while_new_ones_start(
+    stage: Stage, next_release: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Promises(), Promises()
+    hurrying = asyncio.create_task(hurry(stage.database))
+    async with AsyncExitStack() as old_app:
+        monkeypatch.chdir(PRESENT)
+        old_port = await old_app.enter_async_context(running_app(stage, 2))
+        old_crowd = Crowd(stage, old_port, range(1, PATIENTS + 1), old)
+        await asyncio.sleep(2)
+        assert await next_release.run(stage.dsn, "migrate") == (0, "The database is up to date.\n")
+        upgraded_at = await stage.database.fetch_value("SELECT public.app_now()")
+        await asyncio.sleep(2)
+        monkeypatch.chdir(next_release.folder)
+        async with running_app(stage, 2) as new_port:
+            new_crowd = Crowd(stage, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
+            await asyncio.sleep(4)
+            await old_crowd.leave()
+            await old_app.aclose()
+            await asyncio.sleep(1)
+            await new_crowd.leave()
+    hurrying.cancel()
+    for promises in (old, new):
+        print(f"{len(promises.events)} promises, {promises.answers}")
+        assert max(promises.answers) < 500
+        assert promises.lost == 0
+        assert await broken_promises(stage.database, promises) == []
+        assert {kind for _, kind, _ in promises.events} >= {"reserved", "booked", "released", "waiting", "accepted"}
+    made = await stage.database.fetch_value(
+        "SELECT array_agg(DISTINCT channel) FROM booking.booking WHERE ticket_id IS NULL AND created_at > $1",
+        upgraded_at,
+    )
+    assert set(made) == {None, "web"}  # by old processes, and by new ones
+    assert await next_release.run(stage.dsn, "check") == (0, "Every invariant holds.\n")
+
+
+async def test_the_older_release_is_refused_and_its_functions_go_with_the_next_but_one(
+    dsn: str, db: Database, next_release: Tree
+) -> None:
+    assert (await next_release.run(dsn, "migrate"))[0] == 0
+    for code, said in await asyncio.gather(
+        *(run(PRESENT, dsn, *command) for command in (["find", "Dr"], ["migrate"], ["serve", "--port", "9"], ["check"]))
+    ):
+        assert code == 1
+        assert said == (
+            f"Error: The database is of release {RELEASE + 1} of HealthPlus, this is release {RELEASE}; "
+            f"run release {RELEASE + 1} or a newer one.\n"
+        )
+    assert await db.fetch_value("SELECT to_regprocedure($1) IS NOT NULL", OLD_HOLD)
+    next_release.raise_release(RELEASE + 2)
+    code, said = await next_release.run(dsn, "find", "Dr")
+    assert (code, "run `healthplus migrate`" in said) == (1, True)
+    assert (await next_release.run(dsn, "migrate"))[0] == 0
+    assert await db.fetch_value("SELECT to_regprocedure($1) IS NULL", OLD_HOLD)
+    assert await violations(db) == []
+
+
+async def test_a_tree_with_other_functions_changes_nothing_by_looking(dsn: str, db: Database, tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.edit("booking/functions/**/*.sql", r"interval '305 seconds'", "interval '405 seconds'")
+    before = await db.fetch_value(CATALOGUE)
+    code, said = await tree.run(dsn, "find", "Dr")
+    assert (code, said) == (1, "Error: The database is not set up for this version; run `healthplus migrate`.\n")
+    assert await run(PRESENT, dsn, "find", "Dr") == (1, "Error: No provider's name contains 'Dr'.\n")
+    assert await db.fetch_value(CATALOGUE) == before
+    assert await db.fetch_value("SELECT booking.hold_time()::text") == "00:05:05"
