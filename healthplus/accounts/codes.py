@@ -1,4 +1,4 @@
-"""Signing in by a code that is sent to the patient's phone. The limits, and the reasons, are in functions/sign_in_codes.sql."""
+"""Signing in by a code that is sent to the patient's phone; its limits are in functions/sign_in_codes.sql."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import healthplus
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book, Shift
 from healthplus.database import Database
 from healthplus.database.areas import AREAS
-from healthplus.search.find import Asked, find
+from healthplus.search.find import SearchRequest, find
 from tests.web.world import AT_CLINIC, PROVIDER, World
 
 PACKAGE = Path(healthplus.__file__).parent
@@ -50,22 +51,22 @@ async def use_all_kinds(db: Database, world: World, hour: int) -> None:
     """Hold, book, cancel and wait, change the schedule and the directory, and search."""
     book, asha, bina = Book(db), world.ids["asha"], world.ids["bina"]
     start = datetime.fromisoformat(world.at(hour))
-    held = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, "asha", f"hold {hour}")
+    held = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")
     assert held.booking_id
-    again = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, "asha", f"hold {hour}")
+    again = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")
     assert (held.code, again) == ("reserved", held)
-    waiting = await book.join_queue(PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, bina, "bina")
+    waiting = await book.join_queue(PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, bina, Patient(bina))
     assert waiting.ticket_id
-    assert (waiting.code, (await book.leave_queue(PROVIDER, waiting.ticket_id, bina, "bina")).code) == (
+    assert (waiting.code, (await book.leave_queue(PROVIDER, waiting.ticket_id, Patient(bina))).code) == (
         "waiting",
         "left",
     )
-    assert (await book.confirm(PROVIDER, held.booking_id, asha, None, "asha")).code == "booked"
-    assert (await book.cancel(PROVIDER, held.booking_id, asha, "asha")).code == "cancelled"
+    assert (await book.confirm(PROVIDER, held.booking_id, None, Patient(asha))).code == "booked"
+    assert (await book.cancel(PROVIDER, held.booking_id, Patient(asha))).code == "cancelled"
     shift = Shift(PROVIDER, None, AT_CLINIC, 1, time(hour + 6), time(), 30, valid_from=date(2030, 1, hour))
-    assert (await book.change_shift(shift, "staff")).code in ("changed", "shift_overlap")
+    assert (await book.change_shift(shift, Staff(1))).code in ("changed", "shift_overlap")
     await db.execute("UPDATE directory.provider SET name = 'Dr ' || $1::text, languages = '{Hindi}'", f"Rao {hour}")
-    assert len(await find(db, Asked(keyword=f"rao {hour}"), 0, 10)) == 2
+    assert len(await find(db, SearchRequest(keyword=f"rao {hour}"), 0, 10)) == 2
 
 
 @pytest.mark.breaks_invariants  # the check of an old release is refused, and would not know the new column

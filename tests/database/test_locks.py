@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from healthplus.search.learning import learn_words
-
 import healthplus
 from healthplus.database import Database
 from healthplus.database.locks import LOCKS, SPACE
-from tests.people.scene import ask, make_codes
+from healthplus.search.word_counts import count_words
+from tests.accounts.scene import ask, make_codes
 
 PACKAGE = Path(healthplus.__file__).parent
 BOOKS = "booking"
@@ -49,6 +48,6 @@ def test_each_number_is_listed_once_and_taken_in_one_area() -> None:
 
 async def test_codes_are_sent_while_words_are_counted(db: Database) -> None:
     async with db.transaction() as counting:
-        await learn_words(counting)  # has the lock until the transaction ends
+        await count_words(counting)  # has the lock until the transaction ends
         sent = await asyncio.wait_for(ask(make_codes(db), "a"), 5)
     assert sent.code

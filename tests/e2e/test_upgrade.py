@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from healthplus.ops.bench.stage import Stage, prepared_stage, running_app, running_server
 
 import healthplus
 from healthplus.database import Database
 from healthplus.database.release import RELEASE
 from healthplus.ops.check import violations
+from healthplus_bench.environment import Stage, prepared_stage, running_app, running_server
 from tests.e2e.crowd import Patient, Promises, broken_promises, hurry
 
 PRESENT = Path(healthplus.__file__).parents[1]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import counters, invariants, violations
@@ -78,17 +79,19 @@ async def book(db: Database) -> Book:
     book = Book(db)
     starts = [first + timedelta(minutes=10 * number) for number in range(3)]
     held = [
-        await book.hold(provider, clinic, start, 1, patient, "test")
+        await book.hold(provider, clinic, start, 1, patient, Patient(patient))
         for start, patient in zip(starts, patients[:3], strict=True)
     ]
     assert [outcome.code for outcome in held] == ["reserved"] * 3
     assert held[0].booking_id
     assert held[1].booking_id
-    await book.confirm(provider, held[0].booking_id, patients[0], "set aside", "test")
+    await book.confirm(provider, held[0].booking_id, "set aside", Patient(patients[0]))
     for patient in patients[3:]:
-        waiting = await book.join_queue(provider, clinic, first, first + timedelta(minutes=30), 1, patient, "test")
+        waiting = await book.join_queue(
+            provider, clinic, first, first + timedelta(minutes=30), 1, patient, Patient(patient)
+        )
         assert waiting.code == "waiting"
-    await book.release(provider, held[1].booking_id, patients[1], "test")
+    await book.release(provider, held[1].booking_id, Patient(patients[1]))
     return book
 
 
@@ -117,6 +120,8 @@ async def test_a_leave_of_years_breaks_nothing(db: Database, days: int) -> None:
     provider = await make_provider(db, {clinic: (50000, "online")}, max_booking_days=366)
     await make_shift(db, provider, clinic, 1, time(9), time(12), 30)
     now = datetime.now(UTC)
-    outcome = await Book(db).add_leave(provider, None, now + timedelta(days=3), now + timedelta(days=days), "", "test")
+    outcome = await Book(db).add_leave(
+        provider, None, now + timedelta(days=3), now + timedelta(days=days), "", Staff(1)
+    )
     assert outcome.code == "changed"
     assert await violations(db) == []

@@ -16,8 +16,10 @@ from uuid import UUID, uuid4
 
 from playwright.async_api import Browser, BrowserContext, Page, Response
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
-from healthplus.booking.book import Book, Outcome
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Held
 from healthplus.database import Database, Record
 from healthplus.ops.demo_data import DemoData
 from healthplus.web.languages import LANGUAGES
@@ -73,7 +75,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Patient:
+class SignedInPatient:
     """Somebody with a session. `number` is a mobile number of a range that nobody else has a code sent to."""
 
     patient_id: int
@@ -133,12 +135,12 @@ class Stage:
         """Give a text of the pages in the stage's language."""
         return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
 
-    async def patient(self, name: str = "Asha Rao") -> Patient:
+    async def patient(self, name: str = "Asha Rao") -> SignedInPatient:
         """Make a patient, and sign them in in this window."""
         number = self.number()
         patient_id, token = await add_patient(self.product.database, name, number)
         await self.context.add_cookies([{"name": "session", "value": token, "url": self.product.url}])
-        return Patient(patient_id, token, number)
+        return SignedInPatient(patient_id, token, number)
 
     def number(self) -> str:
         return f"+9198{next(_serial):04}3210"
@@ -156,23 +158,23 @@ class Stage:
         )
         return [slot for slot in chart if slot["fits"]]
 
-    async def hold(self, patient: Patient) -> Outcome:
+    async def hold(self, patient: SignedInPatient) -> Held:
         """Hold a slot for a patient."""
         provider_id = self.product.data.two_clinics_doctor_id
         slot = (await self.free_slots(provider_id))[0]
         outcome = await Book(self.product.database).hold(
-            provider_id, slot["clinic_id"], slot["starts_at"], 1, patient.patient_id, "test"
+            provider_id, slot["clinic_id"], slot["starts_at"], 1, patient.patient_id, Patient(patient.patient_id)
         )
         assert outcome.code == "reserved"
         return outcome
 
-    async def book(self, patient: Patient) -> Outcome:
+    async def book(self, patient: SignedInPatient) -> Held:
         """Book a slot for a patient, and pay for it as programs do; the money is taken a moment later."""
         held = await self.hold(patient)
         await self.pay(patient, held)
         return held
 
-    async def pay(self, patient: Patient, held: Outcome) -> None:
+    async def pay(self, patient: SignedInPatient, held: Held) -> None:
         """Pay for a patient's hold with a card that the sandbox's bank knows."""
         request = urllib.request.Request(  # noqa: S310
             f"{self.product.url}/api/v1/providers/{self.product.data.two_clinics_doctor_id}/holds/{held.booking_id}/payment",
@@ -187,7 +189,7 @@ class Stage:
 
     async def book_for_other(self, provider_id: int, booking_id: UUID, patient_id: int) -> None:
         """Have somebody else's hold be booked, with money that no bank knows of and is not to be asked for."""
-        outcome = await Book(self.product.database).confirm(provider_id, booking_id, patient_id, "test", "test")
+        outcome = await Book(self.product.database).confirm(provider_id, booking_id, "test", Patient(patient_id))
         assert outcome.code == "booked"
         await self.product.database.execute("UPDATE ledger.payment SET due = NULL WHERE booking_id = $1", booking_id)
 

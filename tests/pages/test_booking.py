@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from tests.pages.charts import Chart, a_chart, clear, take, touch
@@ -30,7 +31,12 @@ async def hold_by_other(stage: Stage, chart: Chart, start: str) -> None:
     database = stage.product.database
     patient_id, _ = await add_patient(database, "Bina Shah")
     outcome = await Book(database).hold(
-        chart.provider_id, chart.clinic_id, datetime.fromisoformat(start).astimezone(UTC), 1, patient_id, "test"
+        chart.provider_id,
+        chart.clinic_id,
+        datetime.fromisoformat(start).astimezone(UTC),
+        1,
+        patient_id,
+        Patient(patient_id),
     )
     assert outcome.code == "reserved"
     await database.execute("SELECT pg_notify('healthplus_book', $1)", str(chart.provider_id))

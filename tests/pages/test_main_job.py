@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import Browser, expect
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.ops.demo_guide import demo_guide
@@ -217,5 +218,5 @@ async def hold_the_rest(product: Product, url: str, count: int) -> None:
     chart = await book.chart(int(provider_id), int(clinic_id), begins, begins + timedelta(days=1), 1, None)
     for slot in [slot for slot in chart if slot["fits"]][:count]:
         patient_id, _ = await add_patient(product.database, "Somebody")
-        held = await book.hold(int(provider_id), int(clinic_id), slot["starts_at"], 1, patient_id, "test")
+        held = await book.hold(int(provider_id), int(clinic_id), slot["starts_at"], 1, patient_id, Patient(patient_id))
         assert held.code == "reserved"

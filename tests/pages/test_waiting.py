@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from playwright.async_api import Browser, Page, Request, expect
 
+from healthplus.accounts.actors import Staff
 from healthplus.cli import main
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene, Waiting, wait
@@ -73,7 +74,7 @@ async def test_two_tabs_ask_as_one_in_two_languages(stage: Stage) -> None:
     assert len(asked) == 1  # in its own language
     # The tab that asked is closed: the other goes on.
     await stage.page.close()
-    await waiting.scene.book.leave_queue(waiting.scene.provider_id, waiting.ticket_id, None, "test")
+    await waiting.scene.book.leave_queue(waiting.scene.provider_id, waiting.ticket_id, Staff(1))
     await expect(second.get_by_role("heading", level=1)).to_have_text("आपने कतार छोड़ दी")
 
 

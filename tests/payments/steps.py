@@ -13,13 +13,13 @@ from tests.web.world import ONLINE, PROVIDER, World
 
 async def hold(book: Book, world: World, clinic_id: int = ONLINE, hour: int = 9, name: str = "asha") -> UUID:
     start = datetime.fromisoformat(world.at(hour))
-    outcome = await book.hold(PROVIDER, clinic_id, start, 1, world.ids[name], name)
+    outcome = await book.hold(PROVIDER, clinic_id, start, 1, world.ids[name], world.actor(name))
     assert outcome.booking_id is not None, outcome
     return outcome.booking_id
 
 
 async def pay(payments: Payments, world: World, booking_id: UUID, method: str = "sandbox-ok", key: str = "key") -> Any:
-    paid: Paid = await payments.pay(PROVIDER, booking_id, world.ids["asha"], method, "asha", key)
+    paid: Paid = await payments.pay(PROVIDER, booking_id, method, world.actor("asha"), key)
     return paid
 
 

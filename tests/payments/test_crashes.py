@@ -102,7 +102,7 @@ class Play:
 
     async def cancelled(self, held: UUID) -> None:
         await self.booked(held)
-        await self.book.cancel(PROVIDER, held, self.world.ids["asha"], "asha")
+        await self.book.cancel(PROVIDER, held, self.world.actor("asha"))
         await self.payments.captures.poll()
 
     async def lost(self, held: UUID) -> None:
@@ -120,7 +120,7 @@ class Play:
 
     async def given_back(self, held: UUID) -> None:
         await pay(self.payments, self.world, held, "sandbox-later")
-        await self.book.release(PROVIDER, held, self.world.ids["asha"], "asha")
+        await self.book.release(PROVIDER, held, self.world.actor("asha"))
         await self._pay_at_the_bank(held)
 
     async def found(self, held: UUID) -> None:

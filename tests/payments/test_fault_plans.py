@@ -19,6 +19,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
@@ -149,7 +150,7 @@ async def visit(town: Town, patient: int, draw: random.Random) -> None:
     method = draw.choices(("sandbox-ok", "sandbox-later", "sandbox-declined"), (80, 12, 8))[0]
     for _ in range(3):
         try:
-            paid = await process.pay(provider, held, patient, method, f"patient:{patient}", f"key {patient}")
+            paid = await process.pay(provider, held, method, Patient(patient), f"key {patient}")
         except PaymentDeclined:
             town.seen["declined"] += 1
             method = "sandbox-ok"
@@ -159,19 +160,20 @@ async def visit(town: Town, patient: int, draw: random.Random) -> None:
                 break
         else:
             town.seen[paid.outcome.code] += 1
-            held = paid.outcome.booking_id or held
+            if paid.outcome.code == "booked":
+                held = paid.outcome.booking_id
             break
     if draw.random() < 0.15:
         await asyncio.sleep(draw.random())
         for give_back in (town.book.release, town.book.cancel):
-            town.seen[(await give_back(provider, held, patient, "patient")).code] += 1
+            town.seen[(await give_back(provider, held, Patient(patient))).code] += 1
 
 
 async def hold_some(town: Town, patient: int, draw: random.Random) -> tuple[int, UUID]:
     while True:
         provider, slot = draw.choice(town.providers), draw.randrange(144)
         start = town.first + timedelta(minutes=5 * slot)
-        held = await town.book.hold(provider, town.clinic, start, 1, patient, "patient")
+        held = await town.book.hold(provider, town.clinic, start, 1, patient, Patient(patient))
         if held.code == "reserved" and held.booking_id:
             return provider, held.booking_id
 

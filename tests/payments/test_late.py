@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.ops.check import counters, violations
 from healthplus.payments.payments import Payments
@@ -54,13 +55,15 @@ async def test_the_slot_is_booked_anew(payments: Payments, book: Book, bank: Ban
     assert await states(world) == ["expired", "booked"]
     # The new booking's money is its own.
     await payments.captures.poll()
-    await book.cancel(PROVIDER, late, world.ids["asha"], "asha")
+    await book.cancel(PROVIDER, late, world.actor("asha"))
     assert await money(world) == ("captured", "refund")
 
 
 async def wait_for_it(book: Book, world: World) -> UUID:
     start = datetime.fromisoformat(world.at(9))
-    waiting = await book.join_queue(PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, world.ids["bina"], "bina")
+    waiting = await book.join_queue(
+        PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, world.ids["bina"], world.actor("bina")
+    )
     assert waiting.code == "waiting"
     assert waiting.ticket_id
     return waiting.ticket_id
@@ -75,7 +78,7 @@ async def test_who_waits_and_is_present_comes_first(
     paid = await pay(payments, world, held)
     assert (paid.outcome.code, paid.voided) == ("expired", True)
     assert await money(world) == ("voided", None)
-    assert (await book.accept(PROVIDER, ticket, world.ids["bina"], "bina")).code == "accepted"
+    assert (await book.accept(PROVIDER, ticket, world.actor("bina"))).code == "accepted"
 
 
 async def test_who_waits_and_has_gone_does_not(
@@ -91,13 +94,15 @@ async def test_what_is_kept_for_a_longer_visit_is_not_to_be_had(
 ) -> None:
     """Bina waits for two slots in a row: when Asha's is free it is kept for her, though she cannot have it yet."""
     start = datetime.fromisoformat(world.at(9))
-    await book.hold(PROVIDER, ONLINE, start + HALF_AN_HOUR, 1, world.ids["chand"], "chand")
+    await book.hold(PROVIDER, ONLINE, start + HALF_AN_HOUR, 1, world.ids["chand"], world.actor("chand"))
     await world.pass_time(seconds=280)
     await world.database.execute(
         "UPDATE booking.booking SET deadline = deadline + interval '4 minutes' WHERE patient_id = $1",
         world.ids["chand"],
     )
-    waiting = await book.join_queue(PROVIDER, ONLINE, start, start + 2 * HALF_AN_HOUR, 2, world.ids["bina"], "bina")
+    waiting = await book.join_queue(
+        PROVIDER, ONLINE, start, start + 2 * HALF_AN_HOUR, 2, world.ids["bina"], world.actor("bina")
+    )
     assert waiting.code == "waiting"
     bank.after["authorise"] = lambda: world.pass_time(seconds=26)
     paid = await pay(payments, world, held)
@@ -107,13 +112,17 @@ async def test_what_is_kept_for_a_longer_visit_is_not_to_be_had(
 
 async def hold_elsewhere(book: Book, world: World) -> None:
     start = datetime.fromisoformat(world.at(10))
-    assert (await book.hold(OTHER_PROVIDER, ONLINE, start, 1, world.ids["asha"], "asha")).code == "reserved"
+    assert (
+        await book.hold(OTHER_PROVIDER, ONLINE, start, 1, world.ids["asha"], world.actor("asha"))
+    ).code == "reserved"
 
 
 async def wait_elsewhere(book: Book, world: World) -> None:
     start = datetime.fromisoformat(world.at(10))
-    await book.hold(OTHER_PROVIDER, ONLINE, start, 1, world.ids["bina"], "bina")
-    waiting = await book.join_queue(OTHER_PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, world.ids["asha"], "asha")
+    await book.hold(OTHER_PROVIDER, ONLINE, start, 1, world.ids["bina"], world.actor("bina"))
+    waiting = await book.join_queue(
+        OTHER_PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, world.ids["asha"], world.actor("asha")
+    )
     assert waiting.code == "waiting"
 
 
@@ -123,7 +132,7 @@ async def lose_it_to_another(book: Book, world: World) -> None:
 
 async def close_the_clinic(book: Book, world: World) -> None:
     start = datetime.fromisoformat(world.at(8))
-    assert (await book.add_leave(PROVIDER, None, start, start + timedelta(hours=3), "", "staff")).code == "changed"
+    assert (await book.add_leave(PROVIDER, None, start, start + timedelta(hours=3), "", Staff(1))).code == "changed"
 
 
 async def come_too_late(book: Book, world: World) -> None:
@@ -152,7 +161,7 @@ async def test_otherwise_the_money_goes_back(
 async def test_who_gave_it_back_gets_the_money_back(
     payments: Payments, book: Book, bank: Bank, world: World, held: UUID
 ) -> None:
-    bank.after["authorise"] = lambda: book.release(PROVIDER, held, world.ids["asha"], "asha")
+    bank.after["authorise"] = lambda: book.release(PROVIDER, held, world.actor("asha"))
     paid = await pay(payments, world, held)
     assert (paid.outcome.code, paid.voided, await states(world)) == ("wrong_state", True, ["released"])
 
@@ -198,7 +207,7 @@ async def test_it_is_no_lapse(
     await hold(book, world, hour=11)
     await lapse(world)
     start = datetime.fromisoformat(world.at(11))
-    assert (await book.hold(PROVIDER, ONLINE, start, 1, world.ids["asha"], "asha")).code == "lapses"
+    assert (await book.hold(PROVIDER, ONLINE, start, 1, world.ids["asha"], world.actor("asha"))).code == "lapses"
 
 
 async def test_nothing_is_booked_for_somebody_erased(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable, PaymentDeclined
 from healthplus.ops.check import counters, violations
@@ -55,7 +56,7 @@ async def test_a_hold_lost_meanwhile_is_not_paid_for(payments: Payments, book: B
 
 async def test_a_void_that_fails_is_done_later(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     held = await hold(book, world)
-    bank.after["authorise"] = lambda: book.release(PROVIDER, held, world.ids["asha"], "asha")
+    bank.after["authorise"] = lambda: book.release(PROVIDER, held, world.actor("asha"))
     bank.fails = {"void"}
     paid = await pay(payments, world, held)
     assert (paid.outcome.code, paid.voided) == ("wrong_state", False)
@@ -70,7 +71,7 @@ async def test_a_void_that_fails_is_done_later(payments: Payments, book: Book, b
 
 async def test_gone_before_money_moves(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     held = await hold(book, world)
-    other = await payments.pay(PROVIDER, held, world.ids["bina"], "sandbox-ok", "bina", "key")
+    other = await payments.pay(PROVIDER, held, "sandbox-ok", world.actor("bina"), "key")
     assert other.outcome.code == "not_found"
     await world.pass_time(seconds=306)
     assert (await pay(payments, world, held)).outcome.code == "expired"
@@ -104,7 +105,7 @@ async def test_cancelling_gives_the_money_back(
     await pay(payments, world, held)
     if captured_first:
         await payments.captures.poll()
-    await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    await book.cancel(PROVIDER, held, world.actor("asha"))
     assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("refunded" if captured_first else "voided", None)
 
@@ -112,7 +113,7 @@ async def test_cancelling_gives_the_money_back(
 async def test_cancelling_while_it_is_captured(payments: Payments, book: Book, bank: Bank, world: World) -> None:
     held = await hold(book, world)
     await pay(payments, world, held)
-    bank.after["capture"] = lambda: book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    bank.after["capture"] = lambda: book.cancel(PROVIDER, held, world.actor("asha"))
     assert await payments.captures.poll() == (1, 0)
     assert await money(world) == ("captured", "refund")
     assert await payments.captures.poll() == (1, 0)
@@ -126,7 +127,7 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
     await pay(payments, world, held)
 
     async def meanwhile() -> None:
-        await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+        await book.cancel(PROVIDER, held, world.actor("asha"))
         other = Captures(world.database, bank)
         assert await other.poll() == (1, 0)  # wants to void, and learns that it is captured
         assert await money(world) == ("captured", "refund")
@@ -170,7 +171,7 @@ async def test_the_ledger_says_what_happened_and_how_it_was_learnt(
     held = await hold(book, world)
     await pay(payments, world, held)
     await payments.captures.poll()
-    await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    await book.cancel(PROVIDER, held, world.actor("asha"))
     assert await payments.money(PROVIDER, held) == "refund_due"
     await payments.captures.poll()
     assert await facts(world) == [("authorised", "answer"), ("captured", "answer"), ("refunded", "answer")]
@@ -188,7 +189,7 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     await pay(payments, world, held)
     if captured_first:
         await payments.captures.poll()
-    await book.cancel(PROVIDER, held, world.ids["asha"], "asha")
+    await book.cancel(PROVIDER, held, world.actor("asha"))
     told = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
     assert await world.database.fetch_value(told, held) == 0
     await payments.captures.poll()
@@ -207,11 +208,11 @@ async def test_without_online_funding_no_money_is_ever_on_record(
 ) -> None:
     held = await hold(book, world, clinic_id, hour)
     if staff:  # a booking by phone
-        booked = await book.confirm(PROVIDER, held, None, None, "staff:7", "call 1")
+        booked = await book.confirm(PROVIDER, held, None, Staff(7), "call 1")
     else:
         booked = (await pay(payments, world, held, "cash, later")).outcome
     assert (booked.code, booked.funding) == ("booked", "clinic" if clinic_id == AT_CLINIC else "free")
-    await book.cancel(PROVIDER, held, None, "staff:7")
+    await book.cancel(PROVIDER, held, Staff(1))
     assert await payments.captures.poll() == await payments.reconciliation.poll() == (0, 0)
     for table in ("intent", "payment", "ledger"):
         assert await world.database.fetch_value(f"SELECT count(*) FROM payments.{table}") == 0
@@ -220,4 +221,4 @@ async def test_without_online_funding_no_money_is_ever_on_record(
 
 async def test_the_front_desk_cannot_book_what_is_paid_online_without_money(book: Book, world: World) -> None:
     held = await hold(book, world)
-    assert (await book.confirm(PROVIDER, held, None, None, "staff:7")).code == "payment_required"
+    assert (await book.confirm(PROVIDER, held, None, Staff(7))).code == "payment_required"

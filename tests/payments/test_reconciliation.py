@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentUnavailable
@@ -101,7 +102,7 @@ async def test_in_whatever_order_webhooks_come(
 ) -> None:
     held = await hold(book, world)
     await ask(world, held)
-    await book.release(PROVIDER, held, world.ids["asha"], "asha")
+    await book.release(PROVIDER, held, world.actor("asha"))
     for state in order:
         await send(payments, secret, webhook(held, state))
     assert (await money(world), await states(world)) == (("refunded", None), ["released"])
@@ -258,7 +259,7 @@ async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int
     held = await hold(book, day)
     await ask(day, held)
     if life == "is released":
-        await book.release(PROVIDER, held, None, "staff")
+        await book.release(PROVIDER, held, Staff(1))
     elif life != "stays":
         await day.pass_time(seconds=306)
     if life == "lapses and is lost":

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from icalendar import Calendar
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from tests.web.conftest import Client
 from tests.web.test_appointments_pages import sign_in, visit_of
@@ -72,7 +73,7 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, world: W
     assert (moved.uid, moved.sequence, moved.start) == (event.uid, 1, datetime.fromisoformat(world.at(11)))
     assert moved.stamp >= event.stamp
     await Book(world.database).add_leave(
-        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", "desk", flag_for_rebooking=True
+        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     _, stranded = await entry(http, path)
     assert (stranded.sequence, stranded.status) == (2, "TENTATIVE")

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Attendance
 from tests.web.conftest import Client
 from tests.web.test_appointments import book
 from tests.web.test_holds import PAY, hold, wanted
@@ -46,7 +48,7 @@ def words(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", main[0]).split())
 
 
-async def came(world: World, path: str, *states: str) -> None:
+async def came(world: World, path: str, *states: Attendance) -> None:
     await attend(world, f"{PROVIDER}/appointments/{path.rpartition('/')[2]}", *states)
 
 
@@ -92,7 +94,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: 
 
     # The clinic's leave.
     await Book(world.database).add_leave(
-        PROVIDER, FREE, world.day, world.day + timedelta(days=1), "", "desk", flag_for_rebooking=True
+        PROVIDER, FREE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     stranded = await said(http, free)
     assert "Please choose another time" in stranded
@@ -239,7 +241,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
 
     # Nothing is left on a day, and then nowhere.
     await Book(world.database).add_leave(
-        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", "desk", flag_for_rebooking=True
+        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     full = await said(http, f"{move}?day={day}")
     assert "Nothing is free on" in full
@@ -251,7 +253,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
         world.day - timedelta(days=9),
         world.day + timedelta(days=61),
         "",
-        "desk",
+        Staff(1),
         flag_for_rebooking=True,
     )
     assert "as far ahead as can be booked" in await said(http, move)

@@ -223,7 +223,7 @@ async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -
     await asyncio.sleep(0.1)
     start = datetime.fromisoformat(world.at(9))
     # Of another process, whose hints are lost.
-    await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], "chand")
+    await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], world.actor("chand"))
     async with asyncio.timeout(PROMPTLY_SECONDS):
         assert (await asking).json()["cells"][0] == "held"
 
@@ -254,11 +254,11 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None
     many = await asyncio.gather(*(charts.chart(key) for _ in range(50)))
     assert reads == 1
     assert all(chart is many[0] for chart in many)
-    await book.hold(PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["asha"], "asha")
+    await book.hold(PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["asha"], world.actor("asha"))
     changed = await charts.chart(key)
     assert (reads, changed.slots[0]["state"], changed.week[day][9]) == (2, "held", 1)
     # Another provider's book is no reason to look again.
-    await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], "bina")
+    await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], world.actor("bina"))
     assert await charts.chart(key) is changed
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from tests.web.conftest import Client
 from tests.web.problem import problem
@@ -184,7 +185,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     # Away from one clinic for three days, then from all for three weeks.
     book, today = Book(town.database), town.day - timedelta(days=2)
     for clinic_id, days in ((ONLINE, 3), (None, 21)):
-        away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", "test")
+        away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", Staff(1))
         assert away.code == "changed"
         times = await next_free(anyone)
         for clinic in (ONLINE, AT_CLINIC, FREE):
@@ -278,7 +279,7 @@ async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, town: World)
         (OTHER_PROVIDER, AT_CLINIC, True),
         (OTHER_PROVIDER, None, False),
     ):
-        await book.add_leave(provider_id, clinic_id, *whole_day, "", "test")
+        await book.add_leave(provider_id, clinic_id, *whole_day, "", Staff(1))
         assert await is_open() is opened
     # Where the clinic is, it is another time.
     await town.database.execute("UPDATE directory.city SET time_zone = 'America/New_York' WHERE slug = 'pune'")

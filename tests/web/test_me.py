@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
@@ -353,8 +354,10 @@ async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> N
     # As another process does that has not heard of it yet.
     book = Book(world.database)
     start = datetime.fromisoformat(world.at(13))
-    assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, "late")).code == "not_found"
-    wait = await book.join_queue(PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, patient_id, "late")
+    assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "not_found"
+    wait = await book.join_queue(
+        PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, patient_id, Patient(patient_id)
+    )
     assert wait.code == "not_found"
 
 
@@ -366,7 +369,7 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
 
     async def hold_then_claim(_book: Book, asked: int) -> None:
         start = datetime.fromisoformat(world.at(13))
-        assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, "quick")).code == "reserved"
+        assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "reserved"
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Book, "claim", hold_then_claim)

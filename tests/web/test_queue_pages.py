@@ -152,7 +152,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
     assert "You are number 1 in line" in page.text
     taken = await chand.fill(second, action="take")
     hold_id = UUID(taken.headers["location"].rpartition("/")[2])
-    outcome = await Book(world.database).confirm(PROVIDER, hold_id, world.ids["chand"], None, "x")
+    outcome = await Book(world.database).confirm(PROVIDER, hold_id, None, world.actor("chand"))
     assert outcome.code == "booked"
     page = await bina.get(first)
     assert "All of it is booked" in page.text

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
 
 _DIRECTORY = """
@@ -31,6 +33,7 @@ IST = timedelta(hours=5, minutes=30)
 PROVIDER, OTHER_PROVIDER = 1, 2
 ONLINE, AT_CLINIC, FREE = 1, 2, 3
 
+ATTENDED: tuple[Attendance, ...] = ("arrived", "fulfilled")
 BOOKING_TABLES = ("book", "booking", "ticket", "presence", "claim", "event", "idempotency")
 
 
@@ -69,6 +72,9 @@ class World:
             timedelta(**time),
         )
 
+    def actor(self, name: str) -> Patient:
+        return Patient(self.ids[name])
+
     async def counts(self) -> dict[str, int]:
         """Rows of all booking tables and of payments."""
         tables = [f"booking.{table}" for table in BOOKING_TABLES] + ["ledger.payment"]
@@ -76,9 +82,9 @@ class World:
         return {row["name"]: row["rows"] for row in await self.database.fetch(sql)}
 
 
-async def attend(world: World, url: str, *states: str) -> None:
+async def attend(world: World, url: str, *states: Attendance) -> None:
     """Have the clinic record what came of a visit, by default that it took place."""
     *_, provider_id, _, booking_id = url.split("/")
-    for state in states or ("arrived", "fulfilled"):
-        outcome = await Book(world.database).attend(int(provider_id), UUID(booking_id), state, "desk")
+    for state in states or ATTENDED:
+        outcome = await Book(world.database).attend(int(provider_id), UUID(booking_id), state, Staff(1))
         assert outcome.code == state

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from healthplus.accounts.consent import CURRENT
-from tests.pages.stage import Patient, Stage
+from tests.pages.stage import SignedInPatient, Stage
 from tests.pages.states import state
 
 
-async def consenting(stage: Stage) -> Patient:
+async def consenting(stage: Stage) -> SignedInPatient:
     patient = await stage.patient()
     await stage.product.database.execute(
         "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, now())",

@@ -5,15 +5,17 @@ import itertools
 from datetime import datetime
 from uuid import UUID
 
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.accounts.patients import add_patient
-from healthplus.booking.book import Book, Outcome
-from tests.pages.stage import Patient, Stage
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Attendance, Held
+from tests.pages.stage import SignedInPatient, Stage
 from tests.pages.states import state
 
 _seats = itertools.count(1000)
 
 
-def path_of(stage: Stage, visit: Outcome) -> str:
+def path_of(stage: Stage, visit: Held) -> str:
     return f"/appointments/{stage.product.data.two_clinics_doctor_id}/{visit.booking_id}"
 
 
@@ -28,7 +30,7 @@ async def unpaid(stage: Stage) -> str:
     return path_of(stage, await stage.book(await stage.patient("Lakshmi Venkataraman")))
 
 
-async def pay(stage: Stage, patient: Patient, held: Outcome) -> str:
+async def pay(stage: Stage, patient: SignedInPatient, held: Held) -> str:
     await stage.pay(patient, held)
     await money_is(stage, held.booking_id, "captured")
     return path_of(stage, held)
@@ -42,11 +44,12 @@ async def money_is(stage: Stage, booking_id: UUID | None, state: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def attend(stage: Stage, path: str, *states: str) -> None:
+async def attend(stage: Stage, path: str, *states: Attendance) -> None:
     """Have the clinic note what came of a visit."""
     _, _, provider_id, booking_id = path.split("/")
     for one in states:
-        assert (await Book(stage.product.database).attend(int(provider_id), UUID(booking_id), one, "desk")).code == one
+        book = Book(stage.product.database)
+        assert (await book.attend(int(provider_id), UUID(booking_id), one, Staff(1))).code == one
 
 
 async def strand(stage: Stage, path: str) -> None:
@@ -153,7 +156,7 @@ async def move_taken(stage: Stage) -> None:
     slot = next(one for one in slots if one["starts_at"].timestamp() == datetime.fromisoformat(start).timestamp())
     book = Book(stage.product.database)
     provider_id = stage.product.data.two_clinics_doctor_id
-    held = await book.hold(provider_id, slot["clinic_id"], slot["starts_at"], 1, other, "test")
+    held = await book.hold(provider_id, slot["clinic_id"], slot["starts_at"], 1, other, Patient(other))
     assert held.booking_id is not None
     await stage.book_for_other(provider_id, held.booking_id, other)
     await stage.press("Move it here")

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Range
-from tests.pages.stage import Patient, Stage
+from tests.pages.stage import SignedInPatient, Stage
 from tests.pages.states import state
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -61,7 +62,7 @@ class Scene:
         )
         starts_at = datetime(day.year, day.month, day.day, 10, 20, tzinfo=ZONE)
         holder, _ = await add_patient(database, "Holder")
-        held = await Book(database).hold(provider_id, clinic_id, starts_at, 1, holder, "test")
+        held = await Book(database).hold(provider_id, clinic_id, starts_at, 1, holder, Patient(holder))
         assert held.booking_id is not None
         return cls(stage, provider_id, clinic_id, starts_at, holder, held.booking_id)
 
@@ -77,7 +78,7 @@ class Scene:
     async def join(self, patient_id: int) -> UUID:
         begins = self.starts_at.replace(hour=0, minute=0)
         outcome = await self.book.join_queue(
-            self.provider_id, self.clinic_id, begins, begins + timedelta(hours=12), 1, patient_id, "test"
+            self.provider_id, self.clinic_id, begins, begins + timedelta(hours=12), 1, patient_id, Patient(patient_id)
         )
         assert outcome.ticket_id is not None
         return outcome.ticket_id
@@ -91,7 +92,7 @@ class Scene:
         return joined
 
     async def release(self) -> None:
-        await self.book.release(self.provider_id, self.hold_id, self.holder, "test")
+        await self.book.release(self.provider_id, self.hold_id, Patient(self.holder))
 
     async def waits_before(self, *, position: int, waits: int, got: int) -> None:
         """Have so many waits ended before, straight in the table: they are only counted."""
@@ -116,7 +117,7 @@ class Waiting:
     """A patient whose page in this window shows their wait."""
 
     scene: Scene
-    patient: Patient
+    patient: SignedInPatient
     ticket_id: UUID
 
     @property
@@ -209,7 +210,7 @@ async def offered(stage: Stage) -> None:
 @state("wait-accepted")
 async def accepted(stage: Stage) -> None:
     waiting = await offer(stage)
-    await waiting.scene.book.accept(waiting.scene.provider_id, waiting.ticket_id, waiting.patient.patient_id, "test")
+    await waiting.scene.book.accept(waiting.scene.provider_id, waiting.ticket_id, Patient(waiting.patient.patient_id))
     await stage.go(waiting.path)
 
 
@@ -252,7 +253,7 @@ async def hour_over(stage: Stage) -> None:
 async def receipt(stage: Stage) -> None:
     waiting = await offer(stage)
     await waiting.scene.ahead(2)
-    await waiting.scene.book.accept(waiting.scene.provider_id, waiting.ticket_id, waiting.patient.patient_id, "test")
+    await waiting.scene.book.accept(waiting.scene.provider_id, waiting.ticket_id, Patient(waiting.patient.patient_id))
     await stage.go(f"/doctor/{waiting.scene.provider_id}/queue/1")
 
 
