@@ -24,6 +24,7 @@ from healthplus.payments.gateway import Money, NoGateway
 from healthplus.payments.payments import Payments
 from healthplus.payments.sandbox import SIGNATURE, TOLERANCE_SECONDS, Told, sign
 from healthplus.settings import Settings
+from tests.fixtures.clock import start_clock
 from tests.payments.conftest import Bank
 from tests.payments.steps import facts, hold, money, pay, states
 from tests.web.world import PROVIDER, World
@@ -239,9 +240,9 @@ async def learn_all(db: Database, told_of: Sequence[tuple[Money, str, int]], lif
     book = Book(db)
     await db.execute(
         """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, payments.payment, payments.ledger,
-            payments.intent, payments.webhook_event;
-        DELETE FROM public.app_clock"""
+            payments.intent, payments.webhook_event"""
     )
+    await start_clock(db)
     held = await hold(book, day)
     await ask(day, held)
     if life == "is released":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -109,7 +109,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
         assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
-    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - datetime.now(UTC)).total_seconds())
+    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - await world.now()).total_seconds())
     begun = await said(http, at_clinic)
     assert "Your visit has begun" in begun
     assert "too late to move or cancel" in begun
