@@ -84,7 +84,8 @@ SELECT patient_id, name FROM people.patient WHERE phone = ANY($1::text[]) ORDER 
 
 -- name: put_token
 -- Only its digest is kept.
-INSERT INTO people.session (token_hash, patient_id) VALUES ($1, $2)
+INSERT INTO people.session (token_hash, patient_id, created_at, used_on)
+SELECT $1, $2, now_at, (now_at AT TIME ZONE 'UTC')::date FROM public.app_now() AS now_at
 
 -- name: revoke_demo_keys
 -- Those of earlier starts: one that works is enough.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import datetime, timedelta
 
 from healthplus.database import Database, PostgresError
 from healthplus.errors import HealthPlusError
@@ -22,16 +23,18 @@ class DatabaseClock:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._offset = timedelta()
+        self._seen: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
-        """Give the database's time, to within a round trip."""
-        return datetime.now(UTC) + self._offset
+        """Give the database's time, to within a round trip; it must have been followed once."""
+        assert self._seen is not None
+        theirs, at = self._seen
+        return theirs + timedelta(seconds=time.monotonic() - at)
 
     async def follow(self) -> None:
         """Look at the database's clock once."""
         theirs: datetime = await self._database.fetch_value("SELECT public.app_now()")
-        self._offset = theirs - datetime.now(UTC)
+        self._seen = theirs, time.monotonic()
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -88,7 +88,7 @@ async def test_a_repeat_does_not_sign_in_again_who_has_signed_out(codes: Codes, 
     sent = await ask(codes, "a")
     assert sent.code is not None
     await codes.verify(sent.challenge_id, sent.code, "b", "")
-    await db.execute("UPDATE people.session SET revoked_at = now()")
+    await db.execute("UPDATE people.session SET revoked_at = app_now()")
     with pytest.raises(CodeOver):
         await codes.verify(sent.challenge_id, sent.code, "b", "")
 

@@ -15,7 +15,7 @@ async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch
     known = KnownTokens(db)
     assert await known.patient_of("new") is None
     assert await known.patient_of(token) == patient_id
-    await db.execute("UPDATE people.session SET revoked_at = now()")
+    await db.execute("UPDATE people.session SET revoked_at = app_now()")
     assert await known.patient_of(token) == patient_id
     monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)
     fresh = KnownTokens(db)
@@ -68,7 +68,7 @@ async def test_what_was_read_before_the_revocation_is_not_remembered(
 
 async def test_a_session_ends_by_itself(db: Database) -> None:
     _, token = await add_patient(db, "Asha")
-    await db.execute("UPDATE people.session SET expires_at = now() + interval '90 days'")
+    await db.execute("UPDATE people.session SET expires_at = app_now() + interval '90 days'")
     await move_clock(db, days=89.9)
     assert await patient_of_token(db, token) is not None
     await move_clock(db, days=0.2)

@@ -353,8 +353,8 @@ async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) 
         "INSERT INTO booking.booking (provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, "
         "state, fee_paise, funding, created_at) "
         "SELECT 1, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, $1, "
-        "tstzrange(now() - n * interval '1 day', now() - n * interval '1 day' + interval '30 min'), 1, 1, 'booked', 0, "
-        "'free', now() - n * interval '1 day' FROM generate_series(1, 25) AS n",
+        "tstzrange(at, at + interval '30 min'), 1, 1, 'booked', 0, 'free', at "
+        "FROM (SELECT n, app_now() - n * interval '1 day' AS at FROM generate_series(1, 25) AS n) AS day",
         world.ids["asha"],
     )
     sign_in(http, world, "asha")

@@ -160,7 +160,7 @@ END $$;
 SELECT count(booking.note_scarce_days(provider_id, public.app_now(), p_everything => true)::text)
 FROM booking.book
 WHERE NOT EXISTS (SELECT FROM booking.scarce_day)
-    AND (EXISTS (SELECT FROM booking.booking WHERE booking.provider_id = book.provider_id AND occupies AND upper(during) > now())
+    AND (EXISTS (SELECT FROM booking.booking WHERE booking.provider_id = book.provider_id AND occupies AND upper(during) > (SELECT public.app_now()))
         OR EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = book.provider_id));
 
 -- These functions may have changed since the rows were written, or be new to the database.

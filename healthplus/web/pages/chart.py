@@ -17,7 +17,7 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.book import CLIENT_MARGIN, Outcome
 from healthplus.database import Record
 from healthplus.web.api.common import ClinicId, ProviderId, actor
-from healthplus.web.languages import Language
+from healthplus.web.languages import Language, zone_names
 from healthplus.web.live import DAYS, Asked, Chart
 from healthplus.web.pages.addresses import chart_path, hold_path, line_path, results_path, slug
 from healthplus.web.pages.booking import at_clinic, booking_queries, no_such_slot_text, parsed_day, parsed_instant
@@ -302,6 +302,7 @@ async def _page(
         others=others,
         can_wait=outcome is not None and bool(outcome.can_wait) and not any(_is_on(asked, at) for at in others),
         is_away=is_away,
+        zone_name=zone_names([cell.starts_at for cell in view.cells] or [day[1]], asked.zone),
         moves=_held_here(visitor(request), asked) is not None,
         next_day=next(
             (on for on in view.days if on > asked.day and any(_free(view, on))),

@@ -17,7 +17,7 @@ from healthplus.errors import NotFound, NotFulfilled
 from healthplus.reviews.ratings import rate
 from healthplus.web.api.common import ProviderId, actor
 from healthplus.web.api.paging import PAGE_MAX, window
-from healthplus.web.languages import Language
+from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import visit_calendar
 from healthplus.web.pages.addresses import visit_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
@@ -221,7 +221,7 @@ async def _move_page(
         error=error,
         chosen=chosen,
         day=day,
-        zone_name=f"{datetime.combine(day, time(12), zone):%Z}",
+        zone_name=zone_names(free or [chosen or _midnight(day, zone)], visit["time_zone"]),
         days={one: len(free) for one, free in starts.items() if one <= last_day},
         free=free,
         later=later.astimezone(zone).date() if later else None,
