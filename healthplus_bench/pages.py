@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from random import Random
@@ -90,7 +90,7 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
         scale = Scale(cities=plan.cities, providers_per_city=plan.providers_per_city)
         pages = await _pages(database, await create_demo_data(database, scale))
         await database.execute("ANALYZE")
-        stage = Stage(dsn, folder, database, token_prefix="", first_shift=datetime.now(UTC))
+        stage = Stage(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())
         async with running_app(stage, plan.processes) as port, _client(port, plan.connections) as client:
             pages = [await _settled(client, page) for page in pages]
             views = [await _first_view(client, page) for page in pages]
@@ -126,7 +126,7 @@ async def _pages(database: Database, data: DemoData) -> list[_Page]:
     ]
     book = Book(database)
     doctor = data.two_clinics_doctor_id
-    now = datetime.now(UTC)
+    now = await book.now()
     chart = await book.chart(doctor, None, now + timedelta(days=1), now + timedelta(days=3), 1, None)
     free = [slot for slot in chart if slot["fits"]][:2]
     booked = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, first, Patient(first))

@@ -15,6 +15,7 @@ from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.ops.check import invariants
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
+from tests.fixtures.clock import clock_begins_at, start_clock
 
 # Tests lose nothing in a power cut.
 FAST = {
@@ -90,6 +91,7 @@ async def dsn(template: str, request: pytest.FixtureRequest) -> AsyncIterator[st
     name = f"test_{next(_serial)}"
     await _administer(template, f"CREATE DATABASE {name} TEMPLATE healthplus STRATEGY file_copy")
     own = template.replace("/healthplus?", f"/{name}?")
+    await _start_clock(own)
     yield own
     try:
         if request.node.get_closest_marker("breaks_invariants") is None:
@@ -103,6 +105,16 @@ async def db(dsn: str) -> AsyncIterator[Database]:
     """A pool on this test's own migrated database; commits are real."""
     async with await Database.connect(dsn, min_size=1, max_size=10) as database:
         yield database
+
+
+async def _start_clock(dsn: str) -> None:
+    if clock_begins_at() is None:
+        return
+    connection = await asyncpg.connect(dsn)
+    try:
+        await start_clock(connection)
+    finally:
+        await connection.close()
 
 
 async def _check_invariants(dsn: str) -> None:

@@ -5,7 +5,8 @@ ON CONFLICT DO NOTHING RETURNING patient_id
 
 -- name: add_token
 -- Add a token for a program, as its SHA-256.
-INSERT INTO accounts.session (token_hash, patient_id, created_at) VALUES ($1, $2, (SELECT public.app_now()))
+INSERT INTO accounts.session (token_hash, patient_id, created_at, used_on)
+SELECT $1, $2, now_at, (now_at AT TIME ZONE 'UTC')::date FROM public.app_now() AS now_at
 
 -- name: session
 -- Whose session a token is, and whether this is its first use today.

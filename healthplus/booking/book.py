@@ -233,6 +233,11 @@ class Book:
 
     # What follows reads; it takes no lock and changes nothing of the book.
 
+    async def now(self) -> datetime:
+        """Return what the database's clock shows, which is the product's only one."""
+        now: datetime = await self._database.fetch_value(queries.now)
+        return now
+
     async def chart(
         self,
         provider_id: int,

@@ -62,6 +62,10 @@ SELECT * FROM booking.change_shift(
 -- Add a leave or remove one.
 SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
 
+-- name: now
+-- The product's clock.
+SELECT public.app_now()
+
 -- name: chart
 -- A provider's slots as a patient may see them.
 SELECT chart.* FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, $5, $6, now_at) AS chart

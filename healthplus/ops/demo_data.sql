@@ -85,7 +85,8 @@ SELECT patient_id, name FROM accounts.patient WHERE phone = ANY($1::text[]) ORDE
 
 -- name: put_token
 -- Add a token, of which only the digest is kept.
-INSERT INTO accounts.session (token_hash, patient_id) VALUES ($1, $2)
+INSERT INTO accounts.session (token_hash, patient_id, created_at, used_on)
+SELECT $1, $2, now_at, (now_at AT TIME ZONE 'UTC')::date FROM public.app_now() AS now_at
 
 -- name: revoke_demo_keys
 -- Revoke the keys of earlier starts: one key is enough.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from healthplus.accounts.consent import CURRENT
@@ -18,7 +18,7 @@ _READ_ID = """python3 -c 'import json,sys; body=json.load(sys.stdin); print(body
 async def demo_guide(database: Database, data: DemoData, address: str) -> str:
     """Return the text, with addresses below `address`; the times in it are free at this moment."""
     book = Book(database)
-    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    tomorrow = (await book.now()).replace(microsecond=0) + timedelta(days=1)
     doctor = data.two_clinics_doctor_id
     in_four_days = tomorrow + timedelta(days=4)
     free = [row for row in await book.chart(doctor, None, tomorrow, in_four_days, 1, None) if row["fits"]]

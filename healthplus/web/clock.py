@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import datetime, timedelta
 
 from healthplus.database import Database, PostgresError
 from healthplus.errors import HealthPlusError
@@ -22,16 +23,18 @@ class DatabaseClock:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._offset = timedelta()
+        self._seen: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
-        """Return the database's time, to within a round trip."""
-        return datetime.now(UTC) + self._offset
+        """Return the database's time, to within a round trip. `follow` must have read it once."""
+        assert self._seen is not None
+        database_now, at = self._seen
+        return database_now + timedelta(seconds=time.monotonic() - at)
 
     async def follow(self) -> None:
         """Read the database's clock once."""
         database_now: datetime = await self._database.fetch_value("SELECT public.app_now()")
-        self._offset = database_now - datetime.now(UTC)
+        self._seen = database_now, time.monotonic()
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -7,6 +7,7 @@ They are read when the process starts.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -86,17 +87,29 @@ class Language:
         return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)
 
     def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
-        """Return a time of day as "10:20 am", without its zone: for use beside one that has it."""
-        text = _write_moment(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
-        return text.replace("AM", "am").replace("PM", "pm")
+        """Return a time of day as "10:20 am", without its zone: for use beside one that has it.
+
+        In the hour that an autumn night has twice, the zone tells which it is: "1:30 am EDT".
+        """
+        return self._with_zone_where_repeated(self._clock(at, zone, seconds=seconds), at, zone)
 
     def dial(self, at: datetime, zone: str) -> str:
         """Return a time of day as "10:20", for use among others of the same half of the day."""
-        return _write_moment(at, "h:mm", ZoneInfo(zone), self.locale)
+        return self._with_zone_where_repeated(_write_moment(at, "h:mm", ZoneInfo(zone), self.locale), at, zone)
 
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
         """Return a time of day with its zone, as "10:20 am IST"."""
-        return f"{self.clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
+        return f"{self._clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
+
+    def _clock(self, at: datetime, zone: str, *, seconds: bool) -> str:
+        text = _write_moment(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
+        return text.replace("AM", "am").replace("PM", "pm")
+
+    @staticmethod
+    def _with_zone_where_repeated(text: str, at: datetime, zone: str) -> str:
+        local = at.astimezone(ZoneInfo(zone))
+        is_repeated = local.replace(fold=0).utcoffset() > local.replace(fold=1).utcoffset()  # type: ignore[operator]
+        return f"{text} {local:%Z}" if is_repeated else text
 
     def moment(self, at: datetime, zone: str) -> str:
         """Return day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
@@ -113,6 +126,12 @@ class Language:
     def currency_symbol(self, currency: str) -> str:
         """Return a currency as it is written before an amount: "₹", "$", "KWD"."""
         return get_currency_symbol(currency, self.locale)
+
+
+def zone_names(starts: Sequence[datetime], zone: str) -> str:
+    """Return the zone that times of one day, in order, are in, as "IST"; both where clocks change in between."""
+    ends = starts[0], starts[-1]
+    return " / ".join(dict.fromkeys(f"{at.astimezone(ZoneInfo(zone)):%Z}" for at in ends))
 
 
 def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from healthplus.accounts.codes import Codes, Sent
@@ -41,12 +40,3 @@ async def guess(codes: Codes, sent: Sent, serial: int, code: str) -> bool:
     except HealthPlusError:
         return False
     raise AssertionError("a wrong code let somebody in")
-
-
-async def pass_time(database: Database, **time: float) -> None:
-    """Move the product's clock."""
-    await database.execute(
-        "INSERT INTO public.app_clock (clock_offset) VALUES ($1) "
-        "ON CONFLICT (only_row) DO UPDATE SET clock_offset = app_clock.clock_offset + excluded.clock_offset",
-        timedelta(**time),
-    )

@@ -22,7 +22,8 @@ from healthplus.errors import (
     WrongCode,
 )
 from healthplus.settings import Settings
-from tests.accounts.scene import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number, pass_time
+from tests.accounts.scene import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
+from tests.fixtures.clock import move_clock
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ async def test_a_repeat_is_answered_as_before(codes: Codes, db: Database) -> Non
     assert not await guess(codes, sent, 1, sent.code)
     with pytest.raises(KeyReused):
         await codes.verify(sent.challenge_id, f"{(int(sent.code) + 1) % 10**6:06}", "b", "")
-    await pass_time(db, hours=25)
+    await move_clock(db, hours=25)
     with pytest.raises(CodeOver):
         await codes.verify(sent.challenge_id, sent.code, "b", "")
 
@@ -87,7 +88,7 @@ async def test_a_repeat_does_not_sign_in_again_who_has_signed_out(codes: Codes, 
     sent = await ask(codes, "a")
     assert sent.code is not None
     await codes.verify(sent.challenge_id, sent.code, "b", "")
-    await db.execute("UPDATE accounts.session SET revoked_at = now()")
+    await db.execute("UPDATE accounts.session SET revoked_at = app_now()")
     with pytest.raises(CodeOver):
         await codes.verify(sent.challenge_id, sent.code, "b", "")
 
@@ -121,9 +122,9 @@ async def test_what_is_no_code_is_no_try(codes: Codes, db: Database) -> None:
 async def test_five_minutes(codes: Codes, db: Database) -> None:
     sent = await ask(codes, "a")
     assert sent.code is not None
-    await pass_time(db, seconds=299)
+    await move_clock(db, seconds=299)
     assert (await ask(codes, "a")).expires_in == 1
-    await pass_time(db, seconds=1)
+    await move_clock(db, seconds=1)
     with pytest.raises(CodeOver):
         await codes.verify(sent.challenge_id, sent.code, "b", "")
     assert (await ask(codes, "a")).expires_in == 0
@@ -131,9 +132,9 @@ async def test_five_minutes(codes: Codes, db: Database) -> None:
 
 async def test_a_new_code_ends_the_one_before_for_who_asked_for_both(codes: Codes, db: Database) -> None:
     first = await ask(codes, "a")
-    await pass_time(db, seconds=30)
+    await move_clock(db, seconds=30)
     await ask(codes, "b", address="192.0.2.8")
-    await pass_time(db, seconds=30)
+    await move_clock(db, seconds=30)
     assert await guess(codes, first, 1, first.code or "")  # another's request ended nothing
     await ask(codes, "c")
     with pytest.raises(CodeOver):
@@ -168,7 +169,7 @@ async def test_no_secret_is_stored_or_logged(codes: Codes, db: Database, caplog:
     for secret in (sent.code, token, "a key of mine", PHONE, ADDRESS):
         assert secret not in kept + caplog.text
     assert number(1) in kept  # until it is over
-    await pass_time(db, seconds=301)
+    await move_clock(db, seconds=301)
     await codes.forget()
     assert number(1) not in str([dict(row) for row in await db.fetch("SELECT * FROM accounts.challenge")])
 
@@ -177,7 +178,7 @@ async def test_what_is_over_is_forgotten_but_not_how_often_one_guessed(codes: Co
     unguessed, guessed = await ask(codes, "a", number(1)), await ask(codes, "b", number(2))
     await guess(codes, guessed, 1, guessed.code or "")
     for days, left in ((0.9, {unguessed.challenge_id, guessed.challenge_id}), (28, {guessed.challenge_id}), (2, set())):
-        await pass_time(db, days=days)
+        await move_clock(db, days=days)
         await codes.forget()
         assert {row[0] for row in await db.fetch("SELECT challenge_id FROM accounts.challenge")} == left
 
@@ -201,10 +202,10 @@ async def test_limits_by_number(codes: Codes, db: Database) -> None:
             await ask(codes, f"{hour} {n}", address=f"192.0.2.{10 * hour + n}")
             if n < 3:
                 assert await refused(codes, "at once", address="192.0.2.9") == ("number", 30)
-            await pass_time(db, seconds=30)
+            await move_clock(db, seconds=30)
         assert await refused(codes, "fifth") == ("number", 3600 - 120 if hour == 1 else 86_400 - 3600 - 120)
-        await pass_time(db, seconds=3600 - 120)
-    await pass_time(db, seconds=86_400 - 2 * 3600)
+        await move_clock(db, seconds=3600 - 120)
+    await move_clock(db, seconds=86_400 - 2 * 3600)
     await ask(codes, "next day")
 
 
@@ -213,7 +214,7 @@ async def test_limits_by_range_of_numbers(codes: Codes, db: Database) -> None:
         await ask(codes, f"{n}", f"+91987654{n:04}", f"192.0.2.{n}")
     assert await refused(codes, "x", "+919876540020", "192.0.2.99") == ("prefix", 3600)
     await ask(codes, "y", "+919876550020", "192.0.2.99")
-    await pass_time(db, hours=1)
+    await move_clock(db, hours=1)
     await ask(codes, "z", "+919876540020", "192.0.2.99")
 
 
@@ -222,7 +223,7 @@ async def test_limits_by_address(codes: Codes, db: Database) -> None:
         await ask(codes, f"{n}", number(n))
     assert await refused(codes, "x", number(30)) == ("address", 3600)
     await ask(codes, "y", number(30), "192.0.2.8")
-    await pass_time(db, hours=1)
+    await move_clock(db, hours=1)
     await ask(codes, "z", number(31))
 
 
@@ -231,7 +232,7 @@ async def test_a_refusal_leaves_nothing_behind(codes: Codes, db: Database) -> No
     before = await db.fetch("SELECT * FROM accounts.challenge")
     assert await refused(codes, "b") == ("number", 30)
     assert await db.fetch("SELECT * FROM accounts.challenge") == before
-    await pass_time(db, seconds=30)
+    await move_clock(db, seconds=30)
     await ask(codes, "b")
 
 

@@ -15,8 +15,9 @@ from healthplus.accounts.patients import Patients, add_patient
 from healthplus.accounts.sessions import KnownTokens, queries
 from healthplus.database import Database, Transaction
 from healthplus.errors import CodeOver, TooManyCodes
-from tests.accounts.scene import PHONE, SECRET, ask, guess, make_codes, number, pass_time
+from tests.accounts.scene import PHONE, SECRET, ask, guess, make_codes, number
 from tests.booking.races.scene import rewrite, stub, until
+from tests.fixtures.clock import move_clock
 
 BUDGET = 50
 
@@ -96,7 +97,7 @@ async def two_codes_for_one_number(db: Database) -> int:
     """Verify two codes sent to one unknown number at once; give how many patients that made."""
     codes = make_codes(db)
     sent = [await ask(codes, "a", address="192.0.2.1")]
-    await pass_time(db, seconds=31)
+    await move_clock(db, seconds=31)
     sent.append(await ask(codes, "b", address="192.0.2.2"))
     await asyncio.gather(*(make_codes(db).verify(one.challenge_id, one.code or "", "c", "") for one in sent))
     assert await db.fetch_value("SELECT count(*) FROM accounts.session") == 2
@@ -163,7 +164,7 @@ async def withdrawn_meanwhile(db: Database) -> int:
     codes = make_codes(db)
     first = await ask(codes, "a")
     patient_id, _ = await codes.verify(first.challenge_id, first.code or "", "b", "")
-    await pass_time(db, seconds=31)
+    await move_clock(db, seconds=31)
     sent = await ask(codes, "c")
     await rewrite(
         db, "accounts.sign_in", ("INSERT INTO accounts.session", "PERFORM pg_sleep(0.3); INSERT INTO accounts.session")
@@ -225,7 +226,7 @@ async def guess_for_days(db: Database, bursts: int) -> list[datetime]:
         at = await db.fetch_value("SELECT public.app_now()")
         results = await asyncio.gather(*(guess(codes[n % 2], sent, n, sent.code or "") for n in range(16)))
         compared += [at] * sum(results)
-        await pass_time(db, hours=3)
+        await move_clock(db, hours=3)
     return compared
 
 
@@ -260,8 +261,8 @@ async def test_ten_thousand_requests_stay_within_the_budget(db: Database, proces
     sent = []
     for hour in range(5):
         sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(2000 * hour, 2000 * (hour + 1))))))
-        await pass_time(db, hours=1)
+        await move_clock(db, hours=1)
     assert sent == [13, 13, 13, 11, 0]  # a quarter an hour, and no more than the budget a day
     assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == BUDGET
-    await pass_time(db, hours=19)
+    await move_clock(db, hours=19)
     assert await one(10_000)

@@ -17,8 +17,9 @@ from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
-from tests.accounts.scene import make_codes, pass_time
+from tests.accounts.scene import make_codes
 from tests.booking.races.scene import rewrite, until
+from tests.fixtures.clock import move_clock, start_clock
 
 COUNT = "PERFORM set_config('synchronous_commit'"
 GUARD = """WHERE counted.requests < held.per_day
@@ -28,13 +29,13 @@ QUOTA = 10
 
 async def set_clock(database: Database, time: str) -> None:
     """Have it be that time, of UTC, tomorrow."""
-    await database.execute("DELETE FROM public.app_clock")
-    await database.execute(
-        """INSERT INTO public.app_clock (clock_offset)
-        SELECT date_trunc('day', now_at, 'UTC') + interval '1 day' + $1::text::interval - now_at
-        FROM clock_timestamp() AS now_at""",
+    await start_clock(database)
+    ahead = await database.fetch_value(
+        """SELECT date_trunc('day', now_at, 'UTC') + interval '1 day' + $1::text::interval - now_at
+        FROM public.app_now() AS now_at""",
         time,
     )
+    await move_clock(database, seconds=ahead.total_seconds())
 
 
 async def uses(database: Database, key: str, times: int) -> list[KeyUse]:
@@ -67,17 +68,17 @@ async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
     assert (full.counted, left(full)) == (False, [0, 2])
     assert (again.counted, left(again)) == (False, [0, 2])  # what was refused was not counted
 
-    await pass_time(db, seconds=48)  # it is 10:00:58
+    await move_clock(db, seconds=48)  # it is 10:00:58
     assert not (await use_key(db, key, "search")).counted
-    await pass_time(db, seconds=3)
+    await move_clock(db, seconds=3)
     assert [left(use) for use in await uses(db, key, 2)] == [[2, 1], [1, 0]]
     day_full = await use_key(db, key, "search")
     assert (day_full.counted, left(day_full)) == (False, [1, 0])
-    await pass_time(db, minutes=1)  # a new minute does not help, and is whole
+    await move_clock(db, minutes=1)  # a new minute does not help, and is whole
     assert left(await use_key(db, key, "search")) == [3, 0]
     await set_clock(db, "23:59:57")
     assert not (await use_key(db, key, "search")).counted
-    await pass_time(db, seconds=3)
+    await move_clock(db, seconds=3)
     midnight = await use_key(db, key, "search")
     assert (midnight.counted, left(midnight)) == (True, [2, 4])
 
@@ -107,9 +108,9 @@ async def test_who_is_let_in(db: Database, processes: list[Database]) -> None:
     for wrong in ("", "hp_", key[:-1], key + "x", key.swapcase(), "hp_" + "x" * 43, "hp_" + "é" * 43, key + "\n"):
         with pytest.raises(UnknownDeveloperKey, match="not known"):
             await use_key(db, wrong, "search")
-    await pass_time(db, days=1, hours=23)
+    await move_clock(db, days=1, hours=23)
     assert (await use_key(db, key, "search")).counted
-    await pass_time(db, hours=1)
+    await move_clock(db, hours=1)
     with pytest.raises(UnknownDeveloperKey, match="has expired"):
         await use_key(db, key, "search")
 
@@ -199,7 +200,7 @@ async def counted_in_the_new_minute(db: Database) -> int:
             return bool(await db.fetch_value(waiting))
 
         await until(is_waiting)
-        await pass_time(db, minutes=1)
+        await move_clock(db, minutes=1)
         for _ in range(2):
             row = await transaction.fetch_row(queries.use_developer_key, hash_token(key), "search")
             assert row is not None
@@ -261,7 +262,7 @@ async def test_the_commands(dsn: str, db: Database, monkeypatch: pytest.MonkeyPa
     assert (revoked.exit_code, revoked.output) == (0, "The key of Acme Clinics is revoked.\n")
     with pytest.raises(UnknownDeveloperKey, match="was revoked"):
         await use_key(db, key, "search")
-    await pass_time(db, days=4)
+    await move_clock(db, days=4)
     acme, trial = (await command("list")).output.splitlines()
     assert f"revoked {day}; 0 today, 2 in 7 days" in acme
     assert f"expired {expires_on}" in trial

@@ -7,7 +7,7 @@ import pytest
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.sessions import KnownTokens, agent_label, hash_token, patient_of_token, queries
 from healthplus.database import Database
-from tests.accounts.scene import pass_time
+from tests.fixtures.clock import move_clock
 
 
 async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch
     known = KnownTokens(db)
     assert await known.patient_of("new") is None
     assert await known.patient_of(token) == patient_id
-    await db.execute("UPDATE accounts.session SET revoked_at = now()")
+    await db.execute("UPDATE accounts.session SET revoked_at = app_now()")
     assert await known.patient_of(token) == patient_id
     monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)
     fresh = KnownTokens(db)
@@ -68,10 +68,10 @@ async def test_what_was_read_before_the_revocation_is_not_remembered(
 
 async def test_a_session_ends_by_itself(db: Database) -> None:
     _, token = await add_patient(db, "Asha")
-    await db.execute("UPDATE accounts.session SET expires_at = now() + interval '90 days'")
-    await pass_time(db, days=89.9)
+    await db.execute("UPDATE accounts.session SET expires_at = app_now() + interval '90 days'")
+    await move_clock(db, days=89.9)
     assert await patient_of_token(db, token) is not None
-    await pass_time(db, days=0.2)
+    await move_clock(db, days=0.2)
     assert await patient_of_token(db, token) is None
 
 
@@ -81,7 +81,7 @@ async def test_use_is_noted_once_a_day(db: Database) -> None:
     made = await db.fetch_value(version)
     await patient_of_token(db, token)
     assert await db.fetch_value(version) == made
-    await pass_time(db, days=1)
+    await move_clock(db, days=1)
     await patient_of_token(db, token)
     noted = await db.fetch_value(version)
     assert noted != made

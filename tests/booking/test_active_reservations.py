@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time as wall
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from uuid import UUID
 
 import pytest
@@ -15,6 +15,7 @@ from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.fixtures.clock import move_clock, product_now
 
 PROMPT_SECONDS = 2.0
 
@@ -23,7 +24,7 @@ async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
     """Hold one slot at each of as many providers; give the providers and holds."""
     city = await make_city(db)
     clinic = await make_clinic(db, city)
-    start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
     held = []
     for patient in await make_patients(db, count):
         provider = await make_provider(db, {clinic: (0, "free")})
@@ -35,21 +36,13 @@ async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
     return held
 
 
-async def move_clock(db: Database, seconds: float) -> None:
-    await db.execute(
-        """INSERT INTO public.app_clock (clock_offset) VALUES ($1)
-        ON CONFLICT (only_row) DO UPDATE SET clock_offset = excluded.clock_offset""",
-        timedelta(seconds=seconds),
-    )
-
-
 async def count_expired(db: Database) -> int:
     return int(await db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'expired'"))
 
 
 async def test_lapsed_holds_are_freed_promptly_by_several_processes(db: Database) -> None:
     held = await hold_some(db, 12)
-    await move_clock(db, 303.0)
+    await move_clock(db, seconds=303)
     services = [asyncio.create_task(ActiveReservations(db, Book(db)).run()) for _ in range(3)]
     try:
         await asyncio.sleep(0.5)
@@ -74,13 +67,13 @@ async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> Non
     assert await service.sweep() == 1.0
     await hold_some(db, 1)
     assert await service.sweep() == 1.0
-    await move_clock(db, 304.5)
+    await move_clock(db, seconds=304.5)
     assert 0 < await service.sweep() < 0.5
 
 
 async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     await hold_some(db, 1)
-    await move_clock(db, 400)
+    await move_clock(db, seconds=400)
     await db.execute("ALTER FUNCTION booking.advance RENAME TO settle_away")
     service = asyncio.create_task(ActiveReservations(db, Book(db)).run())
     await asyncio.sleep(0.2)

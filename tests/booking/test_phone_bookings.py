@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.fixtures.clock import product_now
 
 STAFF = Staff(7)
 
@@ -21,7 +22,7 @@ async def at_the_clinic(db: Database) -> tuple[int, int, datetime]:
     provider = await make_provider(db, {clinic: (40000, "clinic")})
     for weekday in range(1, 8):
         await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
-    start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
     return provider, clinic, start
 
 

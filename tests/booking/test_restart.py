@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.errors import DatabaseUnreachable
 from healthplus.ops.check import violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift, see
+from tests.fixtures.clock import move_clock, product_now
 
 SMALL = {"shared_buffers": "128MB"}
 
@@ -30,7 +31,7 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
         for weekday in range(1, 8):
             await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
         holder, waiter = await make_patients(db, 2)
-        start = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+        start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
         book = Book(db)
         held = await book.hold(provider, clinic, start, 1, holder, Patient(holder))
         waiting = await book.join_queue(
@@ -73,7 +74,7 @@ def test_everyone_is_present_after_a_crash_of_one_session(server_folder: Path) -
 async def lose_a_session_ten_minutes_later(dsn: str, provider: int, ticket: UUID) -> None:
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
         # By the product's clock, the server was started ten minutes ago.
-        await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('10 minutes')")
+        await move_clock(db, minutes=10)
         await db.execute("UPDATE booking.booking SET deadline = deadline + interval '10 minutes'")
         await see(db, provider, ticket)
         os.kill(await db.fetch_value("SELECT pg_backend_pid()"), signal.SIGKILL)
@@ -90,6 +91,6 @@ async def lose_a_session_ten_minutes_later(dsn: str, provider: int, ticket: UUID
 async def test_who_was_away_is_passed_over_without_one(dsn: str, db: Database) -> None:
     provider, hold, _ = await wait_behind_a_hold(dsn)
     # The server of the tests may have started just now; by the product's clock it started ten minutes ago.
-    await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('10 minutes')")
+    await move_clock(db, minutes=10)
     await db.execute("UPDATE booking.booking SET deadline = deadline + interval '10 minutes'")
     assert await release_and_look(dsn, provider, hold) == "waiting"

@@ -13,7 +13,7 @@ async def freeze_clock(db: Database) -> None:
     """Have this database's clock read an instant that `set_clock` sets, so that deadlines can be met exactly."""
     await db.execute("""
         CREATE TABLE public.frozen (at timestamptz NOT NULL);
-        INSERT INTO public.frozen VALUES (clock_timestamp());
+        INSERT INTO public.frozen VALUES (public.app_now());
         CREATE OR REPLACE FUNCTION public.app_now() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
         BEGIN
             RETURN (SELECT at FROM public.frozen);

@@ -20,6 +20,7 @@ import pytest
 
 from healthplus.database import Database, PostgresError
 from tests.e2e.test_main_job import APP_PROCESSES, Product
+from tests.fixtures.clock import move_clock
 from tests.notices.relay import Relay
 from tests.web.world import ONLINE, PROVIDER, World
 
@@ -333,7 +334,7 @@ async def log_on_purpose(product: LoggedProduct) -> str:
     await asyncio.to_thread(product.start)
     async with httpx.AsyncClient(base_url=str(product.http.base_url)) as http, database_of(product) as db:
         wanted = {"phone": f"+91{NATIONAL}", "consent": (await http.get("/consent")).json()["version"]}
-        await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES ('1 minute')")  # or it is too soon
+        await move_clock(db, minutes=1)  # or it is too soon
         asked = await http.post("/codes", json=wanted, headers={"Idempotency-Key": "on-purpose"})
         assert asked.status_code == 202, asked.text
         await logged(product, "is your HealthPlus code")

@@ -165,7 +165,7 @@ async def test_an_offer_nobody_took_is_told_by_what_became_of_the_ticket(scene: 
     if fetched:
         await scene.database.execute(
             "INSERT INTO booking.presence (provider_id, ticket_id, seen_at, fetched_offer_id) "
-            "SELECT provider_id, ticket_id, now(), offer_id FROM booking.ticket WHERE state = 'offered'"
+            "SELECT provider_id, ticket_id, app_now(), offer_id FROM booking.ticket WHERE state = 'offered'"
         )
     recorder = Recorder()
     await scene.forward(OFFER_TIME)

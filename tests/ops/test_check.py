@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 
 import pytest
 
@@ -11,9 +11,11 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import counters, invariants, violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.fixtures.clock import product_now
 
+EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
+LATER = "; ".join(map(EARLIER.format, ("booking.event", "ledger.entry")))
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
-LATER = "INSERT INTO public.app_clock (clock_offset) VALUES (interval '2 minutes 1 second')"
 FAULTS = {
     "no_overlap": """
         ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;
@@ -42,7 +44,7 @@ FAULTS = {
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
-        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), now(), 'cancelled', booking_id, 'test'
+        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), app_now(), 'cancelled', booking_id, 'test'
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM ledger.payment",
@@ -50,7 +52,7 @@ FAULTS = {
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
-        SELECT provider_id, patient_id, booking_id, 5, now() FROM booking.booking WHERE state = 'booked';
+        SELECT provider_id, patient_id, booking_id, 5, app_now() FROM booking.booking WHERE state = 'booked';
         UPDATE directory.provider SET rating_total = 5, rating_count = 1""",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
     "captured_not_booked": f"{CAPTURE}; UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked'",
@@ -72,7 +74,7 @@ async def book(db: Database) -> Book:
     city = await make_city(db)
     clinic = await make_clinic(db, city)
     provider = await make_provider(db, {clinic: (50000, "online")})
-    first = (datetime.now(UTC) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    first = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
     for weekday in range(1, 8):
         await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 10)
     patients = await make_patients(db, 5)
@@ -119,9 +121,8 @@ async def test_a_leave_of_years_breaks_nothing(db: Database, days: int) -> None:
     clinic = await make_clinic(db, await make_city(db))
     provider = await make_provider(db, {clinic: (50000, "online")}, max_booking_days=366)
     await make_shift(db, provider, clinic, 1, time(9), time(12), 30)
-    now = datetime.now(UTC)
-    outcome = await Book(db).add_leave(
-        provider, None, now + timedelta(days=3), now + timedelta(days=days), "", Staff(1)
-    )
+    now = await product_now(db)
+    begins, ends = now + timedelta(days=3), now + timedelta(days=days)
+    outcome = await Book(db).add_leave(provider, None, begins, ends, "", Staff(1))
     assert outcome.code == "changed"
     assert await violations(db) == []

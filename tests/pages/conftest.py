@@ -22,6 +22,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from healthplus.database import Database
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
+from tests.fixtures.clock import device_clock, start_clock
 from tests.pages.stage import Product, Stage
 
 _SCALE = Scale(cities=3, providers_per_city=24, patients=80)
@@ -40,11 +41,12 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
         dsn, tmp_path_factory.mktemp("pages"), port=port, processes=1, sandbox_payments=True, sandbox_notices=True
     )
     async with await Database.connect(dsn, min_size=1, max_size=4) as database:
+        await start_clock(database)
         data = await create_demo_data(database, _SCALE)
         app = _App(settings)
         await app.start()
         try:
-            yield Product(settings.site_url, database, data, app.stop, app.start)
+            yield Product(settings.site_url, database, data, app.stop, app.start, await device_clock(database))
         finally:
             await app.stop()
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")

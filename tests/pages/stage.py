@@ -23,6 +23,7 @@ from healthplus.booking.outcomes import Held
 from healthplus.database import Database, Record
 from healthplus.ops.demo_data import DemoData
 from healthplus.web.languages import LANGUAGES
+from tests.fixtures.clock import move_clock
 
 NARROWEST, NARROW, WIDE = 320, 360, 1280
 Scheme = Literal["light", "dark"]
@@ -45,26 +46,40 @@ _SMALL_TARGETS = """() => {
     }
     return small;
 }"""
+# Two frames later, all that was changed before is laid out, drawn, and reported.
+_TWO_FRAMES = "await new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)));"
+_WATCH_SHIFTS = f"""async () => {{
+    {_TWO_FRAMES}
+    const words = node => node?.outerHTML ?? node?.textContent;
+    window.shifts = [];
+    window.noteShifts = entries => {{
+        for (const entry of entries) for (const one of entry.sources)
+            window.shifts.push([words(one.node), one.previousRect.toJSON(), one.currentRect.toJSON()]);
+    }};
+    window.shiftObserver = new PerformanceObserver(list => noteShifts(list.getEntries()));
+    window.shiftObserver.observe({{type: "layout-shift"}});
+}}"""
+_SHIFTS = f"async () => {{ {_TWO_FRAMES} noteShifts(shiftObserver.takeRecords()); return shifts.splice(0); }}"
 _serial = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Product:
-    """The product under test: where it is, its database, what is in it, and its server's end and new start."""
+    """The product under test: where it is, its database, what is in it, and its server's end and new start.
+
+    `device_clock` is a script that sets the clock of those who look at it.
+    """
 
     url: str
     database: Database
     data: DemoData
     stop: Callable[[], Awaitable[None]]
     start: Callable[[], Awaitable[None]]
+    device_clock: str
 
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""
-        await self.database.execute(
-            "INSERT INTO public.app_clock (clock_offset) VALUES ($1) "
-            "ON CONFLICT (only_row) DO UPDATE SET clock_offset = app_clock.clock_offset + excluded.clock_offset",
-            timedelta(**time),
-        )
+        await move_clock(self.database, **time)
 
     async def code(self) -> str:
         """Give the code that was sent last."""
@@ -114,6 +129,7 @@ class Stage:
             reduced_motion="reduce",
         )
         context.set_default_timeout(15_000)
+        await context.add_init_script(product.device_clock)
         try:
             stage = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
             stage.page.on("pageerror", lambda error: stage.faults.append(str(error)))
@@ -205,6 +221,18 @@ class Stage:
             for violation in found["violations"]
             for node in violation["nodes"]
         ]
+
+    async def watch_shifts(self) -> None:
+        """Begin to note whatever moves on the page by three pixels or more, in any direction; less nobody sees.
+
+        What the patient does may move things. So begin after that: shifts soon after it are noted here as well.
+        """
+        await self.page.evaluate(_WATCH_SHIFTS)
+
+    async def shifts(self) -> list[Any]:
+        """Give what has moved since this was last asked: what it is, where it was, and where it is now."""
+        found: list[Any] = await self.page.evaluate(_SHIFTS)
+        return found
 
     async def small_targets(self) -> list[str]:
         """Give what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.

@@ -21,6 +21,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from tests.fixtures.clock import start_clock
 from tests.payments.conftest import Bank
 from tests.payments.steps import hold, pay
 from tests.web.world import PROVIDER, World
@@ -138,9 +139,9 @@ class Play:
 async def begin(world: World) -> UUID:
     await world.database.execute(
         """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, ledger.payment,
-            ledger.entry, payments.intent;
-        DELETE FROM public.app_clock"""
+            ledger.entry, payments.intent"""
     )
+    await start_clock(world.database)
     return await hold(Book(world.database), world)
 
 

@@ -10,7 +10,7 @@ import time as clock
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from healthplus_sandbox.bank import FaultPlan
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.fixtures.clock import move_clock, product_now
 
 PAYMENTS_MAX = 2000
 PROVIDERS = 40
@@ -63,8 +64,8 @@ class Town:
     clinic: int
     first: datetime
     patients: list[int]
+    offsets: list[tuple[float, float]]
     processes: list[Payments] = field(default_factory=list)
-    offsets: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
     seen: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -80,12 +81,8 @@ class Town:
             return Counter(msgspec.json.decode(await response.read()))
 
     async def pass_time(self, seconds: float) -> None:
-        ahead = self.offsets[-1][1] + seconds
-        await self.database.execute(
-            "INSERT INTO app_clock (clock_offset) VALUES ($1) ON CONFLICT (only_row) DO UPDATE SET clock_offset = $1",
-            timedelta(seconds=ahead),
-        )
-        self.offsets.append((clock.time(), ahead))
+        await move_clock(self.database, seconds=seconds)
+        self.offsets.append((clock.time(), self.offsets[-1][1] + seconds))
 
     def at(self, bank_time: float) -> float:
         """What the product's clock showed then."""
@@ -106,8 +103,10 @@ async def town(db: Database, own_bank: Settings) -> AsyncIterator[Town]:
         providers.append(await make_provider(db, {clinic: (50000, "online")}))
         for weekday in range(1, 8):
             await make_shift(db, providers[-1], clinic, weekday, time(6), time(18), 5)
-    first = (datetime.now(UTC) + timedelta(days=2)).replace(hour=0, minute=30, second=0, microsecond=0)
-    town = Town(db, Book(db), own_bank, providers, clinic, first, await make_patients(db, PAYMENTS_MAX))
+    now = await product_now(db)
+    first = (now + timedelta(days=2)).replace(hour=0, minute=30, second=0, microsecond=0)
+    ahead = now.timestamp() - clock.time()
+    town = Town(db, Book(db), own_bank, providers, clinic, first, await make_patients(db, PAYMENTS_MAX), [(0.0, ahead)])
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             gateway = SandboxGateway(bank_url(own_bank), own_bank.payment_webhook_secret, ANSWER_SECONDS_MAX)

@@ -25,6 +25,7 @@ from healthplus.payments.gateway import NoGateway, PaymentState
 from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, WebhookBody, sign
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from tests.fixtures.clock import start_clock
 from tests.payments.conftest import Bank
 from tests.payments.steps import facts, hold, money, pay, states
 from tests.web.world import PROVIDER, World
@@ -253,9 +254,9 @@ async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int
     book = Book(db)
     await db.execute(
         """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
-            payments.intent, payments.webhook_event;
-        DELETE FROM public.app_clock"""
+            payments.intent, payments.webhook_event"""
     )
+    await start_clock(db)
     held = await hold(book, day)
     await ask(day, held)
     if life == "is released":

@@ -15,6 +15,7 @@ from healthplus.search.keyword import parse_keyword
 from healthplus.search.spelling import did_you_mean, edit_cost
 from healthplus.search.vocabulary import VOCABULARY
 from healthplus.search.word_counts import WordCounter, count_words
+from tests.fixtures.clock import move_clock
 from tests.search.world import add_provider, make_directory
 
 MISSPELLINGS = tomllib.loads((Path(healthplus_bench.__file__).parent / "misspellings.toml").read_text("utf-8"))[
@@ -107,7 +108,7 @@ async def test_words_are_counted_when_it_is_due(db: Database) -> None:
     assert await did_you_mean(db, "kothrood", None) == ["kothrud"]
     await db.execute("UPDATE directory.clinic SET address = 'Wakad'")
     assert await look() == first
-    await db.execute("INSERT INTO public.app_clock (clock_offset) VALUES (interval '61 minutes')")
+    await move_clock(db, minutes=61)
     second = await look()
     assert second - first > timedelta(minutes=60)
     assert await did_you_mean(db, "wakkad", None) == ["wakad"]

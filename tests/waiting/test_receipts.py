@@ -344,6 +344,6 @@ async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     assert await odds(4) == (0, 0)
     plan = await scene.database.fetch(
         "EXPLAIN SELECT state FROM booking.ticket WHERE provider_id = 1 AND joined_position = 3 "
-        "AND joined_at > now() - interval '90 days' ORDER BY joined_at DESC LIMIT 1000"
+        "AND joined_at > (SELECT app_now()) - interval '90 days' ORDER BY joined_at DESC LIMIT 1000"
     )
     assert "ticket_joined_position" in str(plan)

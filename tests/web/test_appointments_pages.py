@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -111,7 +111,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
         assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
-    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - datetime.now(UTC)).total_seconds())
+    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - await world.now()).total_seconds())
     begun = await said(http, at_clinic)
     assert "Your visit has begun" in begun
     assert "too late to move or cancel" in begun
@@ -355,8 +355,8 @@ async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) 
         "INSERT INTO booking.booking (provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, "
         "state, fee_minor, funding, created_at) "
         "SELECT 1, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, $1, "
-        "tstzrange(now() - n * interval '1 day', now() - n * interval '1 day' + interval '30 min'), 1, 1, 'booked', 0, "
-        "'free', now() - n * interval '1 day' FROM generate_series(1, 25) AS n",
+        "tstzrange(at, at + interval '30 min'), 1, 1, 'booked', 0, 'free', at "
+        "FROM (SELECT n, app_now() - n * interval '1 day' AS at FROM generate_series(1, 25) AS n) AS day",
         world.ids["asha"],
     )
     sign_in(http, world, "asha")

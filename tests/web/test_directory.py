@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -115,7 +115,7 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
         "email": "dr@example.com",
         "phone": None,
         "practising_since": 2010,
-        "experience_years": datetime.now(UTC).year - 2010,
+        "experience_years": (await town.now()).year - 2010,
         "accepts_new_patients": True,
         "max_booking_days": 30,
         "rating": None,
@@ -153,12 +153,12 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
     assert (place["opening_times"], place["next_free"]) == ([], [])
 
 
-async def next_free(anyone: Client, provider_id: int = PROVIDER) -> dict[int, list[str]]:
+async def next_free(anyone: Client, town: World, provider_id: int = PROVIDER) -> dict[int, list[str]]:
     """The next free times by clinic, checked to be the first three that the charts of a month show as free."""
     while True:
         page = await shown(anyone, f"providers/{provider_id}")
         found = {clinic["id"]: clinic["next_free"] for clinic in page["clinics"]}
-        now = datetime.now(UTC) - timedelta(minutes=1)
+        now = await town.now() - timedelta(minutes=1)
         charts = {}
         for clinic in page["clinics"]:
             window = {"from": now.isoformat(), "to": (now + timedelta(days=31)).isoformat(), "clinic_id": clinic["id"]}
@@ -172,22 +172,22 @@ async def next_free(anyone: Client, provider_id: int = PROVIDER) -> dict[int, li
 
 
 async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: Client, town: World) -> None:
-    first = await next_free(anyone)
+    first = await next_free(anyone, town)
     assert [len(times) for times in first.values()] == [3, 3, 3]
     # A hold takes its slot out, until it lapses.
     start = first[ONLINE][1]
     await hold(asha, wanted(town) | {"start": start})
-    held = await next_free(anyone)
+    held = await next_free(anyone, town)
     assert held[ONLINE][:2] == [first[ONLINE][0], first[ONLINE][2]]
     assert held[AT_CLINIC] == first[AT_CLINIC]
     await town.database.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
-    assert await next_free(anyone) == first
+    assert await next_free(anyone, town) == first
     # Away from one clinic for three days, then from all for three weeks.
     book, today = Book(town.database), town.day - timedelta(days=2)
     for clinic_id, days in ((ONLINE, 3), (None, 21)):
         away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", Staff(1))
         assert away.code == "changed"
-        times = await next_free(anyone)
+        times = await next_free(anyone, town)
         for clinic in (ONLINE, AT_CLINIC, FREE):
             if clinic_id in (None, clinic):
                 assert datetime.fromisoformat(times[clinic][0]) >= today + timedelta(days=days)
@@ -195,12 +195,12 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
                 assert times[clinic] == first[clinic]
     # As far ahead as can be booked, and no further.
     await town.database.execute("UPDATE directory.provider SET max_booking_days = 22 WHERE provider_id = $1", PROVIDER)
-    assert [len(times) for times in (await next_free(anyone)).values()] == [3, 3, 2]
+    assert [len(times) for times in (await next_free(anyone, town)).values()] == [3, 3, 2]
     await town.database.execute("UPDATE directory.provider SET max_booking_days = 20 WHERE provider_id = $1", PROVIDER)
-    assert [len(times) for times in (await next_free(anyone)).values()] == [0, 0, 0]
+    assert [len(times) for times in (await next_free(anyone, town)).values()] == [0, 0, 0]
     # Another's calendar is another's; with several seats a time counts once.
     await town.database.execute("UPDATE schedule.shift SET seats = 3 WHERE provider_id = $1", OTHER_PROVIDER)
-    assert (await next_free(anyone, OTHER_PROVIDER))[FREE] == first[FREE]
+    assert (await next_free(anyone, town, OTHER_PROVIDER))[FREE] == first[FREE]
     await town.database.fetch("SELECT booking.refresh_availability(provider_id, app_now()) FROM booking.book")
 
 

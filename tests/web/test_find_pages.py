@@ -364,7 +364,7 @@ async def test_a_provider(http: httpx.AsyncClient, city: World) -> None:
 async def _rate(world: World) -> None:
     await world.database.execute(
         "INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at) "
-        "SELECT 1, patient_id, gen_random_uuid(), CASE WHEN patient_id = 1 THEN 5 ELSE 3 END, now() "
+        "SELECT 1, patient_id, gen_random_uuid(), CASE WHEN patient_id = 1 THEN 5 ELSE 3 END, app_now() "
         "FROM accounts.patient"
     )
     await world.database.execute(

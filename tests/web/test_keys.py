@@ -20,6 +20,7 @@ from healthplus.errors import Conflict
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import READ_PROBLEMS
 from tests.accounts.test_keys import set_clock
+from tests.fixtures.clock import move_clock
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
@@ -114,16 +115,16 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
     assert "4 requests a minute are used up" in told["detail"]
     assert told["violated-policies"] == ["minute"]
     assert int(full.headers["retry-after"]) == told["retry_after"] == quotas(full)["minute"][3]
-    await World(db).pass_time(seconds=told["retry_after"] - 2)
+    await move_clock(db, seconds=told["retry_after"] - 2)
     assert (await http.get(FIND, headers=header)).status_code == 429
-    await World(db).pass_time(seconds=2)
+    await move_clock(db, seconds=2)
     assert (await http.get(FIND, headers=header)).status_code == 200
     told = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
     assert (told["violated-policies"], told["retry_after"]) == (["day"], quotas(full)["day"][3])
-    await World(db).pass_time(seconds=told["retry_after"])
+    await move_clock(db, seconds=told["retry_after"])
     assert quotas(await http.get(FIND, headers=header))["day"][2] == 4
 
-    await World(db).pass_time(hours=11)
+    await move_clock(db, hours=11)
     for headers, params in ((header, {}), ({}, {"api_dev_key": key})):
         expired = await http.get(FIND, headers=headers, params=params)
         assert "has expired" in problem(expired, 401, "unknown_developer_key")["detail"]

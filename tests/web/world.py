@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from healthplus.accounts.actors import Patient, Staff
@@ -11,6 +11,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
+from tests.fixtures.clock import move_clock, product_now
 
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name) VALUES ('pune', 'Pune');
@@ -42,17 +43,14 @@ class World:
     """Patients' tokens by name; `day` is two days from now, when every slot can be had."""
 
     database: Database
+    day: datetime
     tokens: dict[str, str] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
-    day: datetime = field(
-        default_factory=lambda: (
-            (datetime.now(UTC) + IST).replace(hour=0, minute=0, second=0, microsecond=0) - IST + timedelta(days=2)
-        )
-    )
 
     @classmethod
     async def make(cls, database: Database) -> World:
-        world = cls(database)
+        today = (await product_now(database) + IST).replace(hour=0, minute=0, second=0, microsecond=0) - IST
+        world = cls(database, today + timedelta(days=2))
         await database.execute(_DIRECTORY)
         for provider_id in (PROVIDER, OTHER_PROVIDER):
             await Book(database).advance(provider_id)  # opens the book, as the first verb does
@@ -64,13 +62,12 @@ class World:
         """An instant of the day, in the city's time."""
         return (self.day + timedelta(hours=hour, minutes=minute)).isoformat()
 
+    async def now(self) -> datetime:
+        return await product_now(self.database)
+
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock."""
-        await self.database.execute(
-            "INSERT INTO public.app_clock (clock_offset) VALUES ($1) "
-            "ON CONFLICT (only_row) DO UPDATE SET clock_offset = app_clock.clock_offset + excluded.clock_offset",
-            timedelta(**time),
-        )
+        await move_clock(self.database, **time)
 
     def actor(self, name: str) -> Patient:
         return Patient(self.ids[name])

@@ -119,7 +119,10 @@ class SandboxGateway:
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
         signature = headers.get(SIGNATURE.lower(), "")
         at = signature.removeprefix("t=").partition(",")[0]
-        if not self._secret or not re.fullmatch("[0-9]{1,12}", at) or abs(time.time() - int(at)) > TOLERANCE_SECONDS:
+        if not self._secret or not re.fullmatch("[0-9]{1,12}", at):
+            raise BadSignature
+        # The bank's stamp is of its own clock, not the product's. And whoever is not known yet costs no query.
+        if abs(time.time() - int(at)) > TOLERANCE_SECONDS:  # noqa: TID251
             raise BadSignature
         if not hmac.compare_digest(sign(self._secret, body, int(at)).encode(), signature.encode()):
             raise BadSignature

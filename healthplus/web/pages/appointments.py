@@ -18,7 +18,7 @@ from healthplus.reviews.ratings import rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language
+from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
@@ -225,7 +225,7 @@ async def _move_page(
         error=error,
         chosen=chosen,
         day=day,
-        zone_name=f"{datetime.combine(day, time(12), zone):%Z}",
+        zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
         days={one: len(free) for one, free in starts.items() if one <= last_day},
         free=free,
         later=later.astimezone(zone).date() if later else None,

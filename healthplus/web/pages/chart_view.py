@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
-from healthplus.web.languages import Language
+from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.patient_chart import Cell, PatientChart
@@ -69,7 +69,8 @@ class ChartView:
 
     @property
     def zone_name(self) -> str:
-        return f"{self.key.bounds(self.day)[0]:%Z}"
+        starts = [cell.starts_at for cell in self.chart.cells] or [self.key.bounds(self.day)[1]]
+        return zone_names(starts, self.key.zone)
 
     @property
     def minutes(self) -> int | None:

@@ -33,11 +33,10 @@ class DirectoryController(Controller):
         if len(clinics) == 1 and "about" not in request.query_params:
             day = parsed_day(request.query_params.get("day", ""))
             return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
-        now = app.clock.now()
         for clinic in clinics:
             time_zone = clinic["city"]["time_zone"]
             clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
-            clinic["week"] = week(clinic["opening_times"], now, time_zone)
+            clinic["week"] = week(clinic["opening_times"], time_zone)
         stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
         return page(
             request,
@@ -68,7 +67,7 @@ class DirectoryController(Controller):
             providers=shown,
             tests=clinic["lab_tests"],
             opening=opening(clinic["opening_times"], now, time_zone),
-            week=week(clinic["opening_times"], now, time_zone),
+            week=week(clinic["opening_times"], time_zone),
             today=now.astimezone(ZoneInfo(time_zone)).date(),
             number=number,
             has_more=len(providers) > _PROVIDERS,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+_ORDINARY = date(2001, 1, 1)
+"""A day on which nobody's clocks changed."""
 
 Hours = Sequence[dict[str, Any]]
 """Stretches with weekday (1 is Monday), start and end, as the directory's documents have them."""
@@ -28,9 +31,9 @@ class Opening(NamedTuple):
     is_open_today: bool
 
 
-def week(hours: Hours, now: datetime, time_zone: str) -> list[Days]:
+def week(hours: Hours, time_zone: str) -> list[Days]:
     """Return a week's hours, with days that are alike together; of the instants only the times of day count."""
-    midnight = _midnight(now, time_zone)
+    midnight = datetime.combine(_ORDINARY, time(), ZoneInfo(time_zone))
     days = [(day, tuple(_stretches(hours, day, midnight))) for day in range(1, 8)]
     alike = [list(group) for _, group in groupby(days, lambda day: day[1])]
     return [Days(group[0][0], group[-1][0], group[0][1]) for group in alike]

@@ -16,6 +16,7 @@ from healthplus.booking import outcomes
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
+from tests.fixtures.clock import move_clock, product_now
 
 T = TypeVar("T")
 
@@ -111,7 +112,7 @@ class Scene:
         self.clinic_id = await make_clinic(self.database, await make_city(self.database))
 
     async def provider(self, slots: int = 1, slots_max: int = 1) -> Provider:
-        first = datetime.combine(datetime.now(_ZONE).date() + timedelta(days=3), _OPENS, _ZONE)
+        first = datetime.combine((await self.now()).astimezone(_ZONE).date() + timedelta(days=3), _OPENS, _ZONE)
         starts = [first + SLOT * slot for slot in range(slots)]
         provider_id = await make_provider(self.database, {self.clinic_id: (50_000, "clinic")}, max_booking_days=7)
         await make_shift(
@@ -193,16 +194,11 @@ class Scene:
     # Time.
 
     async def now(self) -> datetime:
-        now: datetime = await self.database.fetch_value("SELECT public.app_now()")
-        return now
+        return await product_now(self.database)
 
     async def forward(self, by: timedelta) -> None:
         """Move the product's clock on. It keeps running."""
-        await self.database.execute(
-            """INSERT INTO public.app_clock (clock_offset) VALUES ($1)
-            ON CONFLICT (only_row) DO UPDATE SET clock_offset = app_clock.clock_offset + excluded.clock_offset""",
-            by,
-        )
+        await move_clock(self.database, seconds=by.total_seconds())
 
     # Windows.
 

@@ -18,6 +18,6 @@ async def accessibility(stage: Stage) -> None:
 async def demo_messages(stage: Stage) -> None:
     await stage.product.database.execute(
         "INSERT INTO notices.sandbox_message (at, channel, masked_address, text) "
-        "VALUES (now(), 'sms', '••• 3210', '123456 is your HealthPlus code.')"
+        "VALUES (app_now(), 'sms', '••• 3210', '123456 is your HealthPlus code.')"
     )
     await stage.go("/demo")

@@ -8,7 +8,7 @@ from tests.pages.states import state
 async def consenting(stage: Stage) -> SignedInPatient:
     patient = await stage.patient()
     await stage.product.database.execute(
-        "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, now())",
+        "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, app_now())",
         patient.patient_id,
         CURRENT.purpose,
         CURRENT.version,

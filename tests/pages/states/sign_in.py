@@ -79,7 +79,7 @@ async def locked(stage: Stage) -> None:
 @state("code-over")
 async def over(stage: Stage) -> None:
     await _ask_for_code(stage)
-    await stage.product.database.execute("UPDATE accounts.challenge SET expires_at = now() - interval '1 s'")
+    await stage.product.database.execute("UPDATE accounts.challenge SET expires_at = app_now() - interval '1 s'")
     await _guess(stage, "123456")
 
 

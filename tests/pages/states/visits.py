@@ -62,8 +62,8 @@ async def strand(stage: Stage, path: str) -> None:
 async def begin(stage: Stage, path: str) -> None:
     """Have a visit have begun, without moving the clock for all tests."""
     await stage.product.database.execute(
-        "UPDATE booking.booking SET during = tstzrange(now() - interval '5 min', now() + interval '10 min'), seat = $2 "
-        "WHERE booking_id = $1",
+        "UPDATE booking.booking SET seat = $2, "
+        "during = tstzrange(app_now() - interval '5 min', app_now() + interval '10 min') WHERE booking_id = $1",
         UUID(path.rpartition("/")[2]),
         next(_seats),  # many have begun at once
     )
@@ -89,7 +89,7 @@ async def listed(stage: Stage) -> None:
             await stage.press("Cancel the visit")
     lost = await stage.hold(patient)
     await stage.product.database.execute(
-        "UPDATE booking.booking SET deadline = now() - interval '1 min' WHERE booking_id = $1", lost.booking_id
+        "UPDATE booking.booking SET deadline = app_now() - interval '1 min' WHERE booking_id = $1", lost.booking_id
     )
     await stage.go("/appointments")
 

@@ -102,7 +102,7 @@ class Scene:
             "SELECT $1, -n, $2, $3, tstzrange(at, at + interval '1 hour'), 1, "
             "(CASE WHEN n <= $6 THEN 'accepted' ELSE 'timed_out' END)::booking.ticket_state, "
             "at, at + interval '1 hour', at, $4, gen_random_uuid() "
-            "FROM generate_series(1, $5::integer) AS n, CAST(now() - interval '9 days' AS timestamptz) AS at",
+            "FROM generate_series(1, $5::integer) AS n, CAST(app_now() - interval '9 days' AS timestamptz) AS at",
             self.provider_id,
             self.holder,
             self.clinic_id,

@@ -1,0 +1,181 @@
+"""Where clocks change: what charts, holds, search and lines say of a day of 23 hours, of one of 25, and of today."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from healthplus.accounts.keys import add_key
+from healthplus.database import Database
+from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, window_between
+from tests.web.conftest import Client
+from tests.web.test_holds import hold
+from tests.web.window import Window
+from tests.web.world import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, World
+
+ZONE = ZoneInfo("America/New_York")
+HALF_HOUR, LEAD, DAY = timedelta(minutes=30), timedelta(minutes=10), timedelta(days=1)
+# The first is there day and night; the other for the hour that a night in spring does not have.
+_DIRECTORY = f"""
+UPDATE directory.city SET time_zone = '{ZONE.key}';
+DELETE FROM schedule.shift;
+INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
+SELECT provider_id, clinic_id, weekday, starts::time, ends::time, 30
+FROM generate_series(1, 7) AS weekday, (VALUES ({PROVIDER}, {ONLINE}, '00:00', '24:00'),
+    ({OTHER_PROVIDER}, {AT_CLINIC}, '02:00', '03:00')) AS shift (provider_id, clinic_id, starts, ends);
+"""
+CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), ZONE)
+
+
+def hours(day: date) -> float:
+    return (midnight(day + DAY).astimezone(UTC) - midnight(day).astimezone(UTC)) / timedelta(hours=1)
+
+
+def slots(day: date) -> list[datetime]:
+    """Give the starts of all half hours of a day, in UTC: an hour that is there twice equals none in another zone."""
+    first = midnight(day).astimezone(UTC)
+    return [first + HALF_HOUR * number for number in range(int(hours(day) * 2))]
+
+
+def there(at: datetime) -> datetime:
+    return at.astimezone(ZONE)
+
+
+def zones(starts: list[datetime]) -> str:
+    return " / ".join(dict.fromkeys(f"{there(at):%Z}" for at in starts))
+
+
+def clock(at: datetime) -> str:
+    """Write a time of day; with its zone where that day has it twice."""
+    text = f"{there(at):%-I:%M %p}".lower()
+    same = [other for other in slots(there(at).date()) if f"{there(other):%-I:%M %p}".lower() == text]
+    return text + (f" {there(at):%Z}" if len(same) > 1 else "")
+
+
+@pytest.fixture(params=["as it is", "the eve of spring", "the eve of autumn"])
+async def city(world: World, app: Litestar, request: pytest.FixtureRequest) -> World:
+    """A city in New York's zone, at the moment of the tests, or at eight in the evening before its clocks change."""
+    await world.database.execute(_DIRECTORY)
+    if request.param != "as it is":
+        now = (await world.now()).astimezone(ZONE)
+        ahead = (now.date() + DAY * number for number in range(2, 400))
+        change = next(day for day in ahead if hours(day) == (23 if "spring" in request.param else 25))
+        await world.pass_time(seconds=(midnight(change) - timedelta(hours=4) - now).total_seconds())
+    await app.state.services.clock.follow()
+    return world
+
+
+async def days(city: World) -> list[date]:
+    today = (await city.now()).astimezone(ZONE).date()
+    return [today, today + DAY, today + 2 * DAY]
+
+
+async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: World, app: Litestar) -> None:
+    window = Window(app)
+    for day in await days(city):
+        before = await city.now() + LEAD
+        page = html.unescape((await window.get(f"{CHART}?day={day}")).text)
+        after = await city.now() + LEAD
+        free = [datetime.fromisoformat(value) for value in re.findall(r' value="([^"]+)" data-from', page)]
+        assert free in [[at for at in slots(day) if at > edge] for edge in (before, after)]
+        assert re.findall(r'data-from="([^"]+)"', page) == [clock(at) for at in free]
+        assert re.findall(r'data-dial="([^"]+)"', page) == [re.sub(" [ap]m", "", clock(at)) for at in free]
+        [heading] = re.findall(r'<h2 id="day">(.*)</h2>', page)
+        assert heading.endswith(f"30 min · {zones(free or [before])}")
+        by_part = Counter(
+            part for at in free for part, (begins, ends) in PARTS.items() if begins <= there(at).hour < ends
+        )
+        counts = {part: int(count) for part, count in re.findall(r'<h3 id="(\w+)">.*?<b data-free[^>]*>(\d+)', page)}
+        assert {part: count for part, count in counts.items() if count} == by_part
+        of_week = re.findall(rf'day={day}#(\w+)"><b>(\d+)</b>', page)
+        assert {part: int(count) for part, count in of_week if count != "0"} == by_part
+
+
+async def test_each_slot_of_the_night_is_held_by_itself(city: World, app: Litestar, asha: Client) -> None:
+    window = Window(app, city.tokens["asha"])
+    _, day, _ = await days(city)
+    for at in slots(day)[1:8]:
+        held = await hold(asha, {"clinic_id": ONLINE, "start": at.isoformat()})
+        assert datetime.fromisoformat(held["start"]) == at
+        assert datetime.fromisoformat(held["end"]) == at + HALF_HOUR
+        page = await window.get(f"/doctor/{PROVIDER}/hold/{held['id']}")
+        ends = there(at + HALF_HOUR)
+        said = f"{there(at):%a %-d %b}, {clock(at)} to {f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
+        assert said in " ".join(re.sub("<[^>]+>", "", html.unescape(page.text)).split())
+        await asha.delete(held["url"])
+
+
+async def test_a_visit_is_moved_across_the_change(city: World, app: Litestar, asha: Client) -> None:
+    window = Window(app, city.tokens["asha"])
+    _, day, _ = await days(city)
+    held = await hold(asha, {"clinic_id": ONLINE, "start": slots(day)[0].isoformat()})
+    await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
+    path = f"/appointments/{PROVIDER}/{held['id']}"
+    page = html.unescape((await window.get(f"{path}/move?day={day}")).text)
+    found = re.findall(r'value="([^"]+)" required[^>]*><label[^>]*><b>([^<]+)</b>', page)
+    assert [(datetime.fromisoformat(value), text) for value, text in found] == [
+        (at, clock(at)) for at in slots(day)[1:]
+    ]
+    assert f"times in {zones(slots(day)[1:])}</legend>" in page
+    moved = await window.fill(f"{path}/move?day={day}", start=slots(day)[-1].isoformat())
+    assert moved.status_code == 303
+    assert f"{clock(slots(day)[-1])} to 12:00 am" in (await window.get(path)).text
+
+
+async def test_search_knows_which_hours_a_day_has(city: World, http: httpx.AsyncClient, db: Database) -> None:
+    _, key = await add_key(db, "tests", ["search"], 1000, 1000)
+
+    async def found(**params: str) -> dict[int, str]:
+        answer = await http.get("/api/v1/doctors", params={"api_dev_key": key, "city": "Pune", **params})
+        assert answer.status_code == 200, answer.text
+        return {doctor["id"]: doctor["first_avl_day"] for doctor in answer.json()}
+
+    _, tomorrow, _ = await days(city)
+    has_night = any(there(at).hour == 2 for at in slots(tomorrow))
+    assert has_night == (hours(tomorrow) != 23)
+    assert await found(available="tomorrow") == {
+        PROVIDER: f"{tomorrow}T00:00:00",
+        **({OTHER_PROVIDER: f"{tomorrow}T00:00:00"} if has_night else {}),
+    }
+    # From one midnight to the next, without offsets, it is the same day.
+    whole = {"start_datetime": f"{tomorrow}T00:00:00", "end_datetime": f"{tomorrow + DAY}T00:00:00"}
+    assert await found(**whole) == await found(available="tomorrow")
+    assert set(await found(available="week")) == {PROVIDER, OTHER_PROVIDER}
+    for at in slots(tomorrow)[1:8]:
+        minute = {"start_datetime": at.isoformat(), "end_datetime": (at + timedelta(minutes=1)).isoformat()}
+        assert set(await found(**minute)) == ({PROVIDER, OTHER_PROVIDER} if there(at).hour == 2 else {PROVIDER})
+
+
+async def test_a_line_for_a_day_is_one_for_all_its_hours(city: World, app: Litestar) -> None:
+    window = Window(app, city.tokens["asha"])
+    _, day, _ = await days(city)
+    joined = await window.fill(f"{CHART}/line?day={day}&part=morning", what="day")
+    assert joined.status_code == 303, joined.text
+    wanted = await city.database.fetch_value("SELECT queue_window FROM booking.ticket")
+    assert (wanted.lower, wanted.upper) == (midnight(day), midnight(day + DAY))
+    offer = await city.database.fetch_value("SELECT lower(during) FROM booking.booking WHERE state = 'reserved'")
+    assert offer == slots(day)[0]
+    for part in PARTS:
+        for what in SPANS:
+            window_wanted = QueueWindow(day, part, what).bounds(ZONE.key)
+            assert window_between(*window_wanted, ZONE.key) == (
+                QueueWindow(day, part, what) if what == "part" else QueueWindow(day, "morning", what)
+            )
+
+
+async def test_it_is_open_day_and_night(city: World, app: Litestar) -> None:
+    page = html.unescape((await Window(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
+    assert "<strong>Open now</strong>, until 12:00 am E" in page
+    about = html.unescape((await Window(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
+    assert "12:00 am – 12:00 am" in about
