@@ -13,12 +13,14 @@ _LENGTH = b"content-length: "
 
 
 class Answer(NamedTuple):
+    """An HTTP answer."""
+
     status: int
     body: bytes
 
 
 class Shown(msgspec.Struct):
-    """What a bench reads of any answer's document; the rest is skipped."""
+    """What a bench reads of an answer's document; the rest is skipped."""
 
     id: str = ""
     state: str = ""
@@ -39,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def request(self, raw: bytes) -> Awaitable[Answer]:
-        """Send a request; the answer comes with the awaitable. Raises ConnectionError when it is lost."""
+        """Send a request; await the result for its answer. Raises ConnectionError when the connection is lost."""
         assert self._answer is None
         self._answer = self._loop.create_future()
         self._transport.write(raw)
@@ -83,7 +85,7 @@ async def connect(port: int) -> Connection:
 
 
 def post(path: str, token: str, key: str, document: object) -> bytes:
-    """Give the bytes of a changing request."""
+    """Return the bytes of a request that changes something."""
     body = msgspec.json.encode(document)
     head = (
         f"POST /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n"
@@ -93,7 +95,7 @@ def post(path: str, token: str, key: str, document: object) -> bytes:
 
 
 def delete(path: str, token: str, key: str) -> bytes:
-    """Give the bytes of a request that gives something back."""
+    """Return the bytes of a request that releases or leaves something."""
     return (
         f"DELETE /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
         f"Idempotency-Key: {key}\r\n\r\n"
@@ -101,11 +103,11 @@ def delete(path: str, token: str, key: str) -> bytes:
 
 
 def get(path: str, token: str) -> bytes:
-    """Give the bytes of a request that reads."""
+    """Return the bytes of a request that reads."""
     return f"GET /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def percentile_ms(seconds: list[float], percent: float) -> float:
-    """Give the smallest of the times that this share of them does not exceed, in milliseconds."""
+    """Return the smallest of the times that `percent` of them do not exceed, in milliseconds; 0.0 for no times."""
     ordered = sorted(seconds)
     return round(ordered[max(0, -int(-len(ordered) * percent // 100) - 1)] * 1000, 1) if ordered else 0.0

@@ -1,4 +1,4 @@
-"""`healthplus bench`: measures the product itself, on a database of its own that goes when it ends."""
+"""`healthplus bench`: measures the product itself, on a database that is deleted when it ends."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def holds_command(seconds: int, clients: int, processes: int, as_json: bool) -> 
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def surge_command(clients: int, processes: int, as_json: bool) -> None:
-    """Let everyone want the 36 slots of one doctor at once."""
+    """Have everyone try for the 36 slots of one doctor at once."""
     _print(run(bench_surge, SurgePlan(clients=clients, processes=processes)), as_json)
 
 
@@ -56,7 +56,7 @@ def surge_command(clients: int, processes: int, as_json: bool) -> None:
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) -> None:
-    """Let many wait for one doctor, and tell the first of them of each slot that is given back."""
+    """Have many wait for one doctor, and time how soon the first of them is offered each slot that is given back."""
     _print(run(bench_waiters, WaitersPlan(waiters, min(offers, waiters), processes)), as_json)
 
 

@@ -1,4 +1,4 @@
-"""What a bench runs on: a database of its own, made-up providers and patients, and the product's own app processes."""
+"""What a bench runs on: a new database, made-up providers and patients, and the product's own app processes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class BenchFailed(HealthPlusError):
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where a bench plays. Provider n works at clinic (n + 9) // 10 in two shifts a day from `first_shift` on."""
+class Environment:
+    """What a bench runs on. Provider n works at clinic (n + 9) // 10 in two shifts a day from `first_shift` on."""
 
     dsn: str
     folder: Path
@@ -50,24 +50,24 @@ class Stage:
     first_shift: datetime
 
     def token(self, patient_id: int) -> str:
-        """Give a patient's token."""
+        """Return a patient's token."""
         return f"{self.token_prefix}{patient_id}"
 
     def start_of(self, slot: int) -> datetime:
-        """Give when a provider's slot starts, counted from 0 over all days."""
+        """Return when a provider's slot starts, counted from 0 over all days."""
         day, slot_of_day = divmod(slot, SLOTS_A_DAY)
         shift, slot_of_shift = divmod(slot_of_day, SLOTS_A_SHIFT)
         return self.first_shift + timedelta(days=day) + shift * SHIFT_DISTANCE + slot_of_shift * SLOT_TIME
 
 
 def clinic_of(provider_id: int) -> int:
-    """Give the clinic where a provider works."""
+    """Return the clinic where a provider works."""
     return (provider_id + 9) // 10
 
 
 @contextlib.contextmanager
 def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
-    """Run a new database for this block; give its DSN and its folder, which goes with it."""
+    """Run a new database for this block; yield its DSN and its folder, which is deleted with it."""
     folder = Path(tempfile.mkdtemp(prefix="healthplus-bench-"))
     # The account the server runs under must be able to enter it.
     folder.chmod(0o755)
@@ -80,8 +80,8 @@ def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator
 
 
 @contextlib.asynccontextmanager
-async def prepared_stage(dsn: str, folder: Path, providers: int, patients: int) -> AsyncIterator[Stage]:
-    """Fill a new database. Raises BenchFailed where what it commits could be lost."""
+async def prepared_environment(dsn: str, folder: Path, providers: int, patients: int) -> AsyncIterator[Environment]:
+    """Fill a new database. Raises BenchFailed if it does not make its commits durable."""
     async with await Database.connect(dsn, min_size=1, max_size=2) as database:
         await refuse_unless_durable(database)
         prefix = secrets.token_urlsafe(24)
@@ -92,39 +92,39 @@ async def prepared_stage(dsn: str, folder: Path, providers: int, patients: int) 
         await database.execute(queries.put_tokens, patients, prefix)
         await database.execute(queries.analyze)
         first_shift: datetime = await database.fetch_value(queries.first_shift)
-        yield Stage(dsn, folder, database, prefix, first_shift)
+        yield Environment(dsn, folder, database, prefix, first_shift)
         await refuse_unless_durable(database)
 
 
 async def refuse_unless_durable(database: Database) -> None:
-    """Raise BenchFailed where a session made as the product makes its own would not wait for the disc."""
+    """Raise BenchFailed if a session like the product's own would not wait for the disc when it commits."""
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         if await database.fetch_value(f"SHOW {name}") == "off":
             raise BenchFailed(f"{name} is off: bookings made without it are not counted. Turn it on.")
 
 
 async def wal_flushes(database: Database) -> int:
-    """Give how often sessions have waited for the disc so far."""
+    """Return how often sessions have waited for the disc so far."""
     flushes: int = await database.fetch_value(queries.wal_flushes)
     return flushes
 
 
 @contextlib.asynccontextmanager
-async def running_app(stage: Stage, processes: int) -> AsyncIterator[int]:
-    """Run `healthplus serve` for this block, and give its port. Raises BenchFailed when it does not come up."""
+async def running_app(environment: Environment, processes: int) -> AsyncIterator[int]:
+    """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up."""
     port = _free_port()
     settings = Settings(
-        stage.dsn,
-        stage.folder,
+        environment.dsn,
+        environment.folder,
         host="127.0.0.1",
         port=port,
         processes=processes,
-        # Opened before anything is counted, and no more of them than have use on few cores.
+        # All opened before anything is counted, and no more of them than few cores can use.
         pool_size_min=POOL_SIZE,
         pool_size_max=POOL_SIZE,
         sandbox_payments=True,
     )
-    log = stage.folder / "app.log"
+    log = environment.folder / "app.log"
     with log.open("wb") as file:
         app = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "healthplus", "serve", env={**os.environ, **settings.as_environment()},
@@ -155,8 +155,8 @@ async def _until_ready(app: asyncio.subprocess.Process, port: int, log: Path) ->
             if b" 200 " in status_line:
                 return
         await asyncio.sleep(0.1)
-    said = await asyncio.to_thread(log.read_text)
-    raise BenchFailed(f"The app did not come up. The end of its log:\n{said[-2000:]}")
+    text = await asyncio.to_thread(log.read_text)
+    raise BenchFailed(f"The app did not come up. The end of its log:\n{text[-2000:]}")
 
 
 async def _stop(app: asyncio.subprocess.Process) -> None:

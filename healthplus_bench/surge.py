@@ -18,14 +18,14 @@ from healthplus_bench.environment import (
     SLOT_TIME,
     SLOTS_A_SHIFT,
     BenchFailed,
-    Stage,
+    Environment,
     clinic_of,
-    prepared_stage,
+    prepared_environment,
     queries,
     running_app,
 )
 
-_WANTED = 1
+_RUSHED = 1
 """The provider everyone wants. The others are for warming up: a session's first calls plan every query."""
 _WARM_PROVIDERS = 8
 _WARM_PATIENTS = 64
@@ -101,20 +101,20 @@ class _Rush:
 
     async def hold(self, client: _Client, start: object, tries: int) -> tuple[Answer, Shown]:
         """Try to hold a slot."""
-        wanted = {"clinic_id": clinic_of(self.provider_id), "start": start, "slots_needed": 1}
+        request = {"clinic_id": clinic_of(self.provider_id), "start": start, "slots_needed": 1}
         path = f"/providers/{self.provider_id}/holds"
-        return await self.ask(client, post(path, client.token, f"hold-{client.patient_id}-{tries}", wanted))
+        return await self.ask(client, post(path, client.token, f"hold-{client.patient_id}-{tries}", request))
 
     async def join(self, client: _Client) -> None:
         """Wait for any slot of the shift."""
-        wanted = {
+        request = {
             "clinic_id": clinic_of(self.provider_id),
             "from": self.starts[0],
             "to": self.starts[-1] + SLOT_TIME,
             "slots_needed": 1,
         }
         path = f"/providers/{self.provider_id}/waits"
-        answer, shown = await self.ask(client, post(path, client.token, f"wait-{client.patient_id}", wanted))
+        answer, shown = await self.ask(client, post(path, client.token, f"wait-{client.patient_id}", request))
         if answer.status == 201:
             client.outcome, client.id = "queued", shown.id
         elif shown.code == "slot_full":
@@ -157,32 +157,32 @@ class _Rush:
 async def bench_surge(dsn: str, folder: Path, plan: SurgePlan) -> SurgeResult:
     """Run the rush on a new database. Raises BenchFailed."""
     patients = plan.clients + _WARM_PROVIDERS * _WARM_PATIENTS
-    async with prepared_stage(dsn, folder, 1 + _WARM_PROVIDERS, patients) as stage:
-        await stage.database.execute(queries.keep_one_shift, stage.first_shift)
-        async with running_app(stage, plan.processes) as port:
-            await _warm_up(stage, port, plan)
-            result = await _run(stage, port, plan)
-        result.violations = len(await violations(stage.database))
+    async with prepared_environment(dsn, folder, 1 + _WARM_PROVIDERS, patients) as environment:
+        await environment.database.execute(queries.keep_one_shift, environment.first_shift)
+        async with running_app(environment, plan.processes) as port:
+            await _warm_up(environment, port, plan)
+            result = await _run(environment, port, plan)
+        result.violations = len(await violations(environment.database))
         return result
 
 
-async def _clients(stage: Stage, port: int, first: int, count: int) -> list[_Client]:
+async def _clients(environment: Environment, port: int, first: int, count: int) -> list[_Client]:
     return [
-        _Client(number, stage.token(number), await connect(port)) for number in range(first, first + count)
+        _Client(number, environment.token(number), await connect(port)) for number in range(first, first + count)
     ]  # fmt: skip
 
 
-def _rush(stage: Stage, provider_id: int) -> _Rush:
-    return _Rush(provider_id, [stage.start_of(slot) for slot in range(SLOTS_A_SHIFT)])
+def _rush(environment: Environment, provider_id: int) -> _Rush:
+    return _Rush(provider_id, [environment.start_of(slot) for slot in range(SLOTS_A_SHIFT)])
 
 
-async def _warm_up(stage: Stage, port: int, plan: SurgePlan) -> None:
+async def _warm_up(environment: Environment, port: int, plan: SurgePlan) -> None:
     """Run small rushes for other providers until every session has planned what it will run."""
     end = asyncio.get_running_loop().time() + plan.warm_seconds
     for number in range(_WARM_PROVIDERS):
         first = 1 + plan.clients + number * _WARM_PATIENTS
-        clients = await _clients(stage, port, first, _WARM_PATIENTS)
-        await _play(_rush(stage, _WANTED + 1 + number), clients)
+        clients = await _clients(environment, port, first, _WARM_PATIENTS)
+        await _play(_rush(environment, _RUSHED + 1 + number), clients)
         for client in clients:
             client.connection.close()
         if asyncio.get_running_loop().time() >= end:
@@ -196,21 +196,21 @@ async def _play(rush: _Rush, clients: list[_Client]) -> None:
     await asyncio.gather(*(rush.look(client) for client in clients if client.outcome == "queued"))
 
 
-async def _run(stage: Stage, port: int, plan: SurgePlan) -> SurgeResult:
-    clients = await _clients(stage, port, 1, plan.clients)
-    rush = _rush(stage, _WANTED)
+async def _run(environment: Environment, port: int, plan: SurgePlan) -> SurgeResult:
+    clients = await _clients(environment, port, 1, plan.clients)
+    rush = _rush(environment, _RUSHED)
     now = asyncio.get_running_loop().time
     began = now()
-    random = Random(_WANTED)  # noqa: S311
+    random = Random(_RUSHED)  # noqa: S311
     await asyncio.gather(*(rush.decide(client, random) for client in clients))
     decided = now()
     outcomes = Counter(client.outcome for client in clients)
     await asyncio.gather(*(rush.pay(client) for client in clients if client.outcome == "held"))
     last_booked = now()
-    await _until_settled(stage, rush.provider_id)
+    await _until_settled(environment, rush.provider_id)
     settled = now()
     await asyncio.gather(*(rush.look(client) for client in clients if client.outcome == "queued"))
-    told = now()
+    answered = now()
     for client in clients:
         client.connection.close()
     ends = Counter(client.outcome for client in clients)
@@ -231,18 +231,18 @@ async def _run(stage: Stage, port: int, plan: SurgePlan) -> SurgeResult:
         decided_p99_ms=percentile_ms(times, 99),
         decided_ms=round((decided - began) * 1000, 1),
         settled_ms=round((settled - last_booked) * 1000, 1),
-        told_ms=round((told - last_booked) * 1000, 1),
+        told_ms=round((answered - last_booked) * 1000, 1),
         violations=0,
         processes=plan.processes,
         cores=os.cpu_count() or 1,
     )
 
 
-async def _until_settled(stage: Stage, provider_id: int) -> None:
+async def _until_settled(environment: Environment, provider_id: int) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + _SETTLE_SECONDS_MAX
-    while await stage.database.fetch_value(queries.live_tickets, provider_id):
+    while await environment.database.fetch_value(queries.live_tickets, provider_id):
         if loop.time() > end:
-            states = await stage.database.fetch(queries.ticket_states, provider_id)
+            states = await environment.database.fetch(queries.ticket_states, provider_id)
             raise BenchFailed(f"Tickets were still open {_SETTLE_SECONDS_MAX} s after the last booking: {states}")
         await asyncio.sleep(0.005)

@@ -21,14 +21,14 @@ from healthplus_bench.environment import (
     SLOT_TIME,
     SLOTS_A_SHIFT,
     BenchFailed,
-    Stage,
+    Environment,
     clinic_of,
-    prepared_stage,
+    prepared_environment,
     queries,
     running_app,
 )
 
-_WANTED, _WARM = 1, 2
+_BUSY, _WARM = 1, 2
 """The provider everyone waits for; and one for whom some wait before anything is measured."""
 _WARM_WAITERS = 200
 _PREPARING_MAX = 48
@@ -49,11 +49,11 @@ class WaitersPlan:
 
 
 class WaitersResult(msgspec.Struct):
-    """What was measured. `offer_ms`: from asking to give a slot back until the first in the queue is told of it.
+    """What was measured. `offer_ms`: from asking to give a slot back until the first in the queue has the offer.
 
     `kib_per_waiter` is what all app processes grew by; `db_connections_held` counts connections that were at work, or
-    in a transaction, for a whole second while everyone waited. `violations`: offers to anyone but the first in line,
-    and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours in the
+    in a transaction, for a whole second while everyone waited. `violations`: offers to others than the first in the
+    queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours in the
     queue of whom the later had asked to join first, by the client's clock, and by how long at most.
     """
 
@@ -119,16 +119,20 @@ class _Client:
 class _Room:
     """A provider's queue as its clients see it."""
 
-    stage: Stage
+    environment: Environment
     provider_id: int
-    told: dict[str, asyncio.Future[float]] = field(default_factory=dict)
+    expected: dict[str, asyncio.Future[float]] = field(default_factory=dict)
     strays: int = 0
     answers: int = 0
 
     async def hold(self, client: _Client, slot: int) -> None:
-        wanted = {"clinic_id": clinic_of(self.provider_id), "start": self.stage.start_of(slot), "slots_needed": 1}
+        request = {
+            "clinic_id": clinic_of(self.provider_id),
+            "start": self.environment.start_of(slot),
+            "slots_needed": 1,
+        }
         held = await client.ask(
-            post(f"/providers/{self.provider_id}/holds", client.token, f"hold-{client.patient_id}", wanted), 201
+            post(f"/providers/{self.provider_id}/holds", client.token, f"hold-{client.patient_id}", request), 201
         )
         client.id = held.id
 
@@ -138,18 +142,18 @@ class _Room:
         )
 
     async def join(self, client: _Client) -> _Join:
-        first, last = self.stage.start_of(0), self.stage.start_of(SLOTS_A_SHIFT - 1)
-        wanted = {"clinic_id": clinic_of(self.provider_id), "from": first, "to": last + SLOT_TIME, "slots_needed": 1}
+        first, last = self.environment.start_of(0), self.environment.start_of(SLOTS_A_SHIFT - 1)
+        request = {"clinic_id": clinic_of(self.provider_id), "from": first, "to": last + SLOT_TIME, "slots_needed": 1}
         now = asyncio.get_running_loop().time
         sent = now()
         seen = await client.ask(
-            post(f"/providers/{self.provider_id}/waits", client.token, f"join-{client.patient_id}", wanted), 201
+            post(f"/providers/{self.provider_id}/waits", client.token, f"join-{client.patient_id}", request), 201
         )
         client.id, client.number, client.version = seen.id, seen.number, seen.version
         return _Join(sent, now(), seen.number)
 
     async def wait(self, client: _Client) -> None:
-        """Poll until offered something; tell when."""
+        """Poll until something is offered, and note when."""
         while True:
             seen = await client.ask(
                 get(f"/providers/{self.provider_id}/waits/{client.id}?after={client.version}", client.token), 200
@@ -158,11 +162,11 @@ class _Room:
             client.version = seen.version
             if seen.state != "waiting":
                 break
-        told = self.told.pop(client.id, None)
-        if told is None or seen.state != "offered":
+        expected = self.expected.pop(client.id, None)
+        if expected is None or seen.state != "offered":
             self.strays += 1
         else:
-            told.set_result(asyncio.get_running_loop().time())
+            expected.set_result(asyncio.get_running_loop().time())
 
     async def accept(self, client: _Client) -> None:
         taken = await client.ask(
@@ -175,16 +179,16 @@ class _Room:
 async def bench_waiters(dsn: str, folder: Path, plan: WaitersPlan) -> WaitersResult:
     """Fill a waiting room on a new database and serve it. Raises BenchFailed."""
     _allow_open_files(plan.open + 1000)
-    async with prepared_stage(dsn, folder, 2, 2 * SLOTS_A_SHIFT + plan.open + _WARM_WAITERS) as stage:
-        await stage.database.execute(queries.keep_one_shift, stage.first_shift)
-        async with running_app(stage, plan.processes) as port:
-            result = await _run(stage, port, plan)
-        result.violations += len(await violations(stage.database))
+    async with prepared_environment(dsn, folder, 2, 2 * SLOTS_A_SHIFT + plan.open + _WARM_WAITERS) as environment:
+        await environment.database.execute(queries.keep_one_shift, environment.first_shift)
+        async with running_app(environment, plan.processes) as port:
+            result = await _run(environment, port, plan)
+        result.violations += len(await violations(environment.database))
         return result
 
 
-async def _run(stage: Stage, port: int, plan: WaitersPlan) -> WaitersResult:
-    warm_room = _Room(stage, _WARM)
+async def _run(environment: Environment, port: int, plan: WaitersPlan) -> WaitersResult:
+    warm_room = _Room(environment, _WARM)
     warm_holders, warm_waiters, _, warm_polls = await _fill(
         warm_room, port, 1 + SLOTS_A_SHIFT + plan.open, _WARM_WAITERS
     )
@@ -194,12 +198,12 @@ async def _run(stage: Stage, port: int, plan: WaitersPlan) -> WaitersResult:
     for client in warm_holders + warm_waiters:
         client.connection.close()
 
-    room = _Room(stage, _WANTED)
+    room = _Room(environment, _BUSY)
     kib_before = _resident_kib()
     holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
     await asyncio.sleep(_QUIET_SECONDS)
     kib = _resident_kib() - kib_before
-    connections, held = await _connections(stage)
+    connections, held = await _connections(environment)
     room.answers = 0
     overtaken, overtaken_ms = overtaking([(sent, number) for sent, _, number in joins])
     offer_seconds = await _serve(room, holders, waiters[: plan.offers])
@@ -231,10 +235,10 @@ async def _run(stage: Stage, port: int, plan: WaitersPlan) -> WaitersResult:
 async def _fill(
     room: _Room, port: int, first: int, waiting: int
 ) -> tuple[list[_Client], list[_Client], list[_Join], list[asyncio.Task[None]]]:
-    """Have patients from `first` on hold every slot, and others wait for them; give both, the first in line first."""
-    holders = await _clients(room.stage, port, first, SLOTS_A_SHIFT)
+    """Have patients from `first` on hold every slot, and others wait for them; return both, in order of the queue."""
+    holders = await _clients(room.environment, port, first, SLOTS_A_SHIFT)
     await _each(holders, lambda client: room.hold(client, client.patient_id - first))
-    waiters = await _clients(room.stage, port, first + SLOTS_A_SHIFT, waiting)
+    waiters = await _clients(room.environment, port, first + SLOTS_A_SHIFT, waiting)
     joins: list[_Join] = []
     polls: list[asyncio.Task[None]] = []
 
@@ -248,26 +252,28 @@ async def _fill(
 
 
 async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> list[float]:
-    """Give one slot back for each head of the queue, who takes it and gives it back in turn for a later one."""
+    """Release a slot for each head of the queue, who takes it and later releases it for another."""
     seconds = []
     holders = holders.copy()
     for head in heads:
         holder = holders.pop(0)
-        told = room.told[head.id] = asyncio.get_running_loop().create_future()
+        offered = room.expected[head.id] = asyncio.get_running_loop().create_future()
         began = asyncio.get_running_loop().time()
         await room.give_back(holder)
         try:
-            seconds.append(await asyncio.wait_for(told, _OFFER_SECONDS_MAX) - began)
+            seconds.append(await asyncio.wait_for(offered, _OFFER_SECONDS_MAX) - began)
         except TimeoutError:
-            raise BenchFailed(f"Ticket {head.number} was not told of its offer in {_OFFER_SECONDS_MAX} s.") from None
+            raise BenchFailed(f"Ticket {head.number} did not get its offer in {_OFFER_SECONDS_MAX} s.") from None
         await room.accept(head)
         holders.append(head)
         await asyncio.sleep(_PAUSE_SECONDS)
     return seconds
 
 
-async def _clients(stage: Stage, port: int, first: int, count: int) -> list[_Client]:
-    return [_Client(number, stage.token(number), port, await connect(port)) for number in range(first, first + count)]
+async def _clients(environment: Environment, port: int, first: int, count: int) -> list[_Client]:
+    return [
+        _Client(number, environment.token(number), port, await connect(port)) for number in range(first, first + count)
+    ]
 
 
 async def _each(clients: list[_Client], work: Callable[[_Client], Awaitable[None]]) -> None:
@@ -281,12 +287,12 @@ async def _each(clients: list[_Client], work: Callable[[_Client], Awaitable[None
     await asyncio.gather(*(worker() for _ in range(_PREPARING_MAX)))
 
 
-async def _connections(stage: Stage) -> tuple[int, int]:
-    """Give how many connections the app has to the database, and how many of them were not idle for a second."""
+async def _connections(environment: Environment) -> tuple[int, int]:
+    """Return how many connections the app has to the database, and how many of them were busy for a whole second."""
     busy: set[tuple[object, ...]] | None = None
     count = 0
     for _ in range(_SAMPLES):
-        rows = await stage.database.fetch(queries.sessions)
+        rows = await environment.database.fetch(queries.sessions)
         count = max(count, len(rows))
         now_busy: set[tuple[object, ...]] = {(row["pid"], row["since"]) for row in rows if row["state"] != "idle"}
         busy = now_busy if busy is None else busy & now_busy
@@ -295,7 +301,7 @@ async def _connections(stage: Stage) -> tuple[int, int]:
 
 
 def app_processes() -> list[int]:
-    """Give the app processes running below this one: of the same command as the child that started them."""
+    """Return the app processes below this one: those with the same command line as the child that started them."""
     return [
         worker
         for server in _children(os.getpid())
@@ -312,7 +318,7 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def _command(pid: int) -> bytes:
-    """Give the command line, empty of a process that is gone."""
+    """Return the command line, empty if the process is gone."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""

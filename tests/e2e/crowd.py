@@ -17,7 +17,7 @@ import msgspec
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus_bench.client import Connection, connect, delete, get, post
-from healthplus_bench.environment import SLOT_TIME, Stage, clinic_of
+from healthplus_bench.environment import SLOT_TIME, Environment, clinic_of
 from healthplus_bench.waiters import app_processes
 
 SLOTS = 4
@@ -51,7 +51,7 @@ class Promises:
 class Patient:
     """Books again and again, for a while: holds, waits, pays, gives back, lets go."""
 
-    def __init__(self, stage: Stage, port: int, patient_id: int, promises: Promises) -> None:
+    def __init__(self, stage: Environment, port: int, patient_id: int, promises: Promises) -> None:
         self._stage = stage
         self._port = port
         self._token = stage.token(patient_id)

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from healthplus.accounts.keys import add_key
-from healthplus_bench.environment import prepared_stage, running_app, running_server
+from healthplus_bench.environment import prepared_environment, running_app, running_server
 
 
 def answered(_context: Any, response: Any, _case: Any) -> None:
@@ -43,7 +43,7 @@ def api() -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a running product, and the headers of a patient and developer."""
     with running_server({"fsync": "on"}) as (dsn, folder), asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
-        stage = runner.run(stack.enter_async_context(prepared_stage(dsn, folder, 20, 5)))
+        stage = runner.run(stack.enter_async_context(prepared_environment(dsn, folder, 20, 5)))
         port = runner.run(stack.enter_async_context(running_app(stage, 1)))
         _, key = runner.run(add_key(stage.database, "tests", ["search", "book"], 1_000_000, 1_000_000))
         yield f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {stage.token(1)}", "Api-Dev-Key": key}

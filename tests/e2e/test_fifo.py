@@ -15,8 +15,8 @@ from healthplus_bench.client import connect, delete, post
 from healthplus_bench.environment import (
     SLOT_TIME,
     SLOTS_A_SHIFT,
-    Stage,
-    prepared_stage,
+    Environment,
+    prepared_environment,
     queries,
     running_app,
     running_server,
@@ -36,7 +36,7 @@ def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
         yield found
 
 
-async def hold_everything(stage: Stage, port: int) -> list[bytes]:
+async def hold_everything(stage: Environment, port: int) -> list[bytes]:
     """Hold all slots of the only shift; give the requests that give them back."""
     connection = await connect(port)
     requests = []
@@ -51,7 +51,7 @@ async def hold_everything(stage: Stage, port: int) -> list[bytes]:
     return requests
 
 
-async def join_all(stage: Stage, port: int, count: int) -> list[Join]:
+async def join_all(stage: Environment, port: int, count: int) -> list[Join]:
     """Have everyone want any slot of the shift, as fast as the connections allow."""
     loop = asyncio.get_running_loop()
     wanted = {
@@ -79,7 +79,7 @@ async def join_all(stage: Stage, port: int, count: int) -> list[Join]:
     return joins
 
 
-async def serve_all(stage: Stage, port: int, give_back: list[bytes], count: int) -> None:
+async def serve_all(stage: Environment, port: int, give_back: list[bytes], count: int) -> None:
     """Give every slot back at once; whoever is offered one leaves, so that it goes to the next, until nobody waits."""
     seen = 0
 
@@ -134,7 +134,7 @@ async def keep_present(database: Database) -> None:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
 async def test_thousands_are_served_in_order(new_server: tuple[str, Path], count: int) -> None:
-    async with prepared_stage(*new_server, 1, SLOTS_A_SHIFT + count) as stage:
+    async with prepared_environment(*new_server, 1, SLOTS_A_SHIFT + count) as stage:
         await stage.database.execute(queries.keep_one_shift, stage.first_shift)
         async with running_app(stage, PROCESSES) as port:
             give_back = await hold_everything(stage, port)

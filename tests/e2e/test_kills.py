@@ -15,7 +15,7 @@ import pytest
 from healthplus.database import EmbeddedServer
 from healthplus.ops.check import violations
 from healthplus_bench.client import get, post
-from healthplus_bench.environment import Stage, clinic_of, prepared_stage, running_app, running_server
+from healthplus_bench.environment import Environment, clinic_of, prepared_environment, running_app, running_server
 from tests.e2e.crowd import (
     Join,
     Patient,
@@ -41,12 +41,12 @@ def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.fixture
-async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Stage]:
-    async with prepared_stage(*new_server, 3, PATIENTS) as stage:
+async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Environment]:
+    async with prepared_environment(*new_server, 3, PATIENTS) as stage:
         yield stage
 
 
-async def live_through(stage: Stage, deaths: Callable[[], Awaitable[object]]) -> Promises:
+async def live_through(stage: Environment, deaths: Callable[[], Awaitable[object]]) -> Promises:
     """Have a crowd for as long as the deaths last, however slow the machine is, and for a moment after."""
     promises, over = Promises(), asyncio.Event()
 
@@ -66,7 +66,7 @@ async def live_through(stage: Stage, deaths: Callable[[], Awaitable[object]]) ->
     return promises
 
 
-async def app_processes_die(stage: Stage, kills: int, late_seconds_max: float) -> None:
+async def app_processes_die(stage: Environment, kills: int, late_seconds_max: float) -> None:
     killed: list[int] = []
 
     async def kill() -> None:
@@ -88,14 +88,14 @@ async def app_processes_die(stage: Stage, kills: int, late_seconds_max: float) -
 
 
 @pytest.mark.timeout(120)
-async def test_five_app_processes_die(stage: Stage) -> None:
+async def test_five_app_processes_die(stage: Environment) -> None:
     # Other tests keep the machine busy meanwhile, and each death leaves the other processes with all the work.
     await app_processes_die(stage, 5, late_seconds_max=6)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_thirty_app_processes_die(stage: Stage) -> None:
+async def test_thirty_app_processes_die(stage: Environment) -> None:
     await app_processes_die(stage, 30, late_seconds_max=2)
 
 
@@ -113,7 +113,7 @@ async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
             servers.callback(server.stop)
 
     with contextlib.ExitStack() as servers:
-        async with prepared_stage(dsn, folder, 3, PATIENTS) as stage:
+        async with prepared_environment(dsn, folder, 3, PATIENTS) as stage:
             promises = await live_through(stage, kill_database)
             print(f"{kills} kills: {len(promises.events)} promises, {promises.answers}")
             assert await broken_promises(stage.database, promises) == []
@@ -136,7 +136,7 @@ async def test_the_database_dies_ten_times(new_server: tuple[str, Path]) -> None
 
 
 @pytest.mark.timeout(60)
-async def test_a_server_that_ends_sends_those_who_wait_elsewhere(stage: Stage) -> None:
+async def test_a_server_that_ends_sends_those_who_wait_elsewhere(stage: Environment) -> None:
     loop = asyncio.get_running_loop()
     promises = Promises()
     async with running_app(stage, 2) as port:

@@ -62,16 +62,18 @@ def test_times_are_the_citys_and_deadlines_the_clients() -> None:
 
 
 @pytest.mark.parametrize(
-    ("funding", "fee_minor", "said"),
+    ("funding", "fee_minor", "currency", "said"),
     [
-        ("online", 50_000, "The fee is Rs 500, paid online."),
-        ("clinic", 12_350, "The fee is Rs 123.50, to be paid at the clinic."),
-        ("clinic", 0, None),  # the clinic says what it costs
-        ("free", 0, None),
+        ("online", 50_000, "INR", "The fee is Rs 500, paid online."),
+        ("clinic", 12_350, "INR", "The fee is Rs 123.50, to be paid at the clinic."),
+        ("online", 9_950, "USD", "The fee is USD 99.50, paid online."),
+        ("online", 5_000, "JPY", "The fee is JPY 5000, paid online."),
+        ("clinic", 0, "INR", None),  # the clinic says what it costs
+        ("free", 0, "INR", None),
     ],
 )
-def test_a_mail_says_the_fee(funding: str, fee_minor: int, said: str | None) -> None:
-    text = email(funding=funding, fee_minor=fee_minor).text
+def test_a_mail_says_the_fee(funding: str, fee_minor: int, currency: str, said: str | None) -> None:
+    text = email(funding=funding, fee_minor=fee_minor, currency=currency).text
     assert (said in text) if said else ("fee" not in text)
     assert "fee" not in sms(funding=funding, fee_minor=fee_minor).text
 

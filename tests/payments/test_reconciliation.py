@@ -130,6 +130,22 @@ async def test_other_money_than_was_asked_for_goes_back(
     assert (await money(world), await states(world)) == (("captured", "refund"), ["reserved"])
 
 
+async def test_money_in_another_currency_goes_back(payments: Payments, book: Book, world: World, secret: str) -> None:
+    held = await hold(book, world)
+    await ask(world, held)
+    for state in ("authorised", "captured"):
+        await send(payments, secret, webhook(held, state, currency="USD"))
+    assert (await money(world), await states(world)) == (("captured", "refund"), ["reserved"])
+    rows = await world.database.fetch("SELECT state::text, amount_minor, currency FROM payments.ledger ORDER BY state")
+    assert [tuple(row) for row in rows] == [("authorised", 50000, "USD"), ("captured", 50000, "USD")]
+    # What is then paid as it was requested books the hold; the ledger need not say in which currency.
+    await send(payments, secret, webhook(held, "authorised", "rupees"))
+    assert await states(world) == ["booked"]
+    assert (
+        await world.database.fetch_value("SELECT currency FROM payments.ledger WHERE authorisation = 'rupees'") is None
+    )
+
+
 async def test_what_is_not_signed_is_refused(payments: Payments, book: Book, world: World, secret: str) -> None:
     held = await hold(book, world)
     await ask(world, held)

@@ -23,6 +23,7 @@ from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment,
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
+from healthplus_sandbox.bank import Bank as SandboxBank
 from healthplus_sandbox.bank import FaultPlan
 from tests.payments.conftest import Bank
 
@@ -44,6 +45,35 @@ async def test_money_is_set_aside_once_a_key(bank: Bank, key: str) -> None:
     assert await bank.fetch(key) == [GatewayPayment(first, "authorised", 500, "INR")]
     with pytest.raises(PaymentUnavailable, match="500"):
         await authorise(bank, key, 600)
+
+
+async def test_an_amount_is_in_one_currency(bank: Bank, key: str) -> None:
+    name = await authorise(bank, key)
+    with pytest.raises(PaymentUnavailable, match=r"INR 500 .* not USD 500"):
+        await bank.authorise(key, 500, "USD", "sandbox-ok")
+    with pytest.raises(PaymentUnavailable, match="not USD 500"):
+        await bank.capture(name, 500, "USD")
+    yen = await bank.authorise(f"{key} yen", 500, "JPY", "sandbox-ok")
+    assert isinstance(yen, Authorisation)
+    assert await bank.capture(yen.name, 500, "JPY") == "captured"
+    assert await bank.fetch(f"{key} yen") == [GatewayPayment(yen.name, "captured", 500, "JPY")]
+
+
+def test_a_ledger_from_before_there_were_currencies_is_in_rupees(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with contextlib.closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute(
+            """CREATE TABLE payment (
+                authorisation TEXT PRIMARY KEY, key TEXT NOT NULL,
+                amount_paise INTEGER NOT NULL CHECK (amount_paise > 0),
+                state TEXT NOT NULL, due_at REAL
+            ) STRICT, WITHOUT ROWID"""
+        )
+        ledger.execute("INSERT INTO payment VALUES ('money', 'key', 500, 'authorised', NULL)")
+    for _ in range(2):
+        bank = SandboxBank(path, "", None, "")
+        assert bank.payments("key") == [GatewayPayment("money", "authorised", 500, "INR")]
+        bank.close()
 
 
 async def test_a_refusal_is_not_kept(bank: Bank, key: str) -> None:
