@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from babel.numbers import list_currencies
 from click.testing import CliRunner, Result
-from healthplus.directory.import_csv import Summary, import_csv
 
 from healthplus.booking.book import Book
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
 from healthplus.errors import Conflict
+from healthplus.imports.import_csv import Summary, import_csv
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.web.world import FREE, PROVIDER, World
 
@@ -117,7 +117,7 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
     await db.execute(change, FREE)
     await db.execute("UPDATE directory.clinic SET currency = 'INR' WHERE clinic_id = $1", FREE)
     start = datetime.fromisoformat(world.at(18))
-    assert (await Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], "asha")).code == "reserved"
+    assert (await Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], world.actor("asha"))).code == "reserved"
     with pytest.raises(PostgresError, match="Clinic 3 has fees or bookings in INR"):
         await db.execute(change, FREE)
     path = tmp_path / "file.csv"
@@ -132,7 +132,7 @@ async def test_a_booking_under_way_keeps_it_too(db: Database) -> None:
     start = datetime.fromisoformat(world.at(18))
     async with db.transaction() as other:
         await other.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", PROVIDER)
-        holding = asyncio.create_task(Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], "asha"))
+        holding = asyncio.create_task(Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], world.actor("asha")))
         await asyncio.sleep(0.5)
         changing = asyncio.create_task(
             db.execute("UPDATE directory.clinic SET currency = 'USD' WHERE clinic_id = $1", FREE)

@@ -17,7 +17,7 @@ import healthplus
 from healthplus.database import Database
 from healthplus.database.release import RELEASE
 from healthplus.ops.check import violations
-from healthplus_bench.environment import Stage, prepared_stage, running_app, running_server
+from healthplus_bench.environment import Environment, prepared_environment, running_app, running_server
 from tests.e2e.crowd import Patient, Promises, broken_promises, hurry
 
 PRESENT = Path(healthplus.__file__).parents[1]
@@ -89,9 +89,8 @@ def next_release(tmp_path: Path) -> Tree:
         r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n\2",
     )
     tree.edit("booking/queries.sql", r"booking\.hold\(([^)]*)\)", r"booking.hold(\1, 'web')")
-    tree.edit(
-        "booking/book.py", r"(    conflicts: list\[UUID\] \| None = None\n)", r"\1    channel: str | None = None\n"
-    )
+    conflicts = r"(    conflicts: list\[UUID\] \| None = None\n)(?=\n\nCOLUMNS)"
+    tree.edit("booking/outcomes.py", conflicts, r"\1    channel: str | None = None\n")
     return tree
 
 
@@ -103,18 +102,18 @@ def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.fixture
-async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Stage]:
-    async with prepared_stage(*new_server, 3, 2 * PATIENTS) as stage:
-        yield stage
+async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment]:
+    async with prepared_environment(*new_server, 3, 2 * PATIENTS) as environment:
+        yield environment
 
 
 class Crowd:
     """Patients at one app, until they are told to go."""
 
-    def __init__(self, stage: Stage, port: int, numbers: range, promises: Promises) -> None:
+    def __init__(self, environment: Environment, port: int, numbers: range, promises: Promises) -> None:
         self._over = asyncio.Event()
         self._lives = [
-            asyncio.create_task(Patient(stage, port, number, promises).live(self._over)) for number in numbers
+            asyncio.create_task(Patient(environment, port, number, promises).live(self._over)) for number in numbers
         ]
 
     async def leave(self) -> None:
@@ -124,21 +123,21 @@ class Crowd:
 
 @pytest.mark.timeout(120)
 async def test_old_processes_go_on_while_new_ones_start(
-    stage: Stage, next_release: Tree, monkeypatch: pytest.MonkeyPatch
+    environment: Environment, next_release: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = Promises(), Promises()
-    hurrying = asyncio.create_task(hurry(stage.database))
+    hurrying = asyncio.create_task(hurry(environment.database))
     async with AsyncExitStack() as old_app:
         monkeypatch.chdir(PRESENT)
-        old_port = await old_app.enter_async_context(running_app(stage, 2))
-        old_crowd = Crowd(stage, old_port, range(1, PATIENTS + 1), old)
+        old_port = await old_app.enter_async_context(running_app(environment, 2))
+        old_crowd = Crowd(environment, old_port, range(1, PATIENTS + 1), old)
         await asyncio.sleep(2)
-        assert await next_release.run(stage.dsn, "migrate") == (0, "The database is up to date.\n")
-        upgraded_at = await stage.database.fetch_value("SELECT public.app_now()")
+        assert await next_release.run(environment.dsn, "migrate") == (0, "The database is up to date.\n")
+        upgraded_at = await environment.database.fetch_value("SELECT public.app_now()")
         await asyncio.sleep(2)
         monkeypatch.chdir(next_release.folder)
-        async with running_app(stage, 2) as new_port:
-            new_crowd = Crowd(stage, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
+        async with running_app(environment, 2) as new_port:
+            new_crowd = Crowd(environment, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
             await asyncio.sleep(4)
             await old_crowd.leave()
             await old_app.aclose()
@@ -149,14 +148,14 @@ async def test_old_processes_go_on_while_new_ones_start(
         print(f"{len(promises.events)} promises, {promises.answers}")
         assert max(promises.answers) < 500
         assert promises.lost == 0
-        assert await broken_promises(stage.database, promises) == []
+        assert await broken_promises(environment.database, promises) == []
         assert {kind for _, kind, _ in promises.events} >= {"reserved", "booked", "released", "waiting", "accepted"}
-    made = await stage.database.fetch_value(
+    made = await environment.database.fetch_value(
         "SELECT array_agg(DISTINCT channel) FROM booking.booking WHERE ticket_id IS NULL AND created_at > $1",
         upgraded_at,
     )
     assert set(made) == {None, "web"}  # by old processes, and by new ones
-    assert await next_release.run(stage.dsn, "check") == (0, "Every invariant holds.\n")
+    assert await next_release.run(environment.dsn, "check") == (0, "Every invariant holds.\n")
 
 
 async def test_the_older_release_is_refused_and_its_functions_go_with_the_next_but_one(

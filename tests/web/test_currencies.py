@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from healthplus.directory.import_csv import Options, import_csv
 from litestar import Litestar
 
+from healthplus.imports.import_csv import Options, import_csv
 from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
