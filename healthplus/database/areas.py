@@ -16,7 +16,7 @@ class Area(NamedTuple):
 _VERBS = ("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave", "resume", "advance")
 AREAS = (
     Area("database", "public", ("clock.sql",)),
-    Area("directory", "directory", ("rating.sql",)),
+    Area("directory", "directory", ("currency.sql", "rating.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
     Area("accounts", "accounts", ("sign_in_codes.sql", "developer_keys.sql")),
     Area("ledger", "ledger", ("ledger.sql",)),
@@ -32,7 +32,7 @@ AREAS = (
         ),
     ),
     Area("notices", "notices", ("notices.sql",)),
-    Area("payments", "payments", ("gateway_events.sql",)),
+    Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(
         "search",
         "search",

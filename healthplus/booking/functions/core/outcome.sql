@@ -2,26 +2,6 @@
 -- provider's book, then reads the clock, then looks, then acts (booking.open_book). p_actor is who calls it: it names the
 -- caller in events, must be allowed to touch what is touched (booking.may_act), and owns the idempotency key p_key (NULL: none).
 -- Refusals are not stored: a repeated request is decided again.
--- `code` says what happened; the rest is filled as far as it applies.
-DROP TYPE IF EXISTS booking.outcome CASCADE;
-CREATE TYPE booking.outcome AS (
-    code text,
-    reason text,                  -- which of several causes, for a refusal
-    booking_id uuid,
-    ticket_id uuid,
-    number bigint,                -- the ticket's
-    state text,                   -- the booking's or ticket's, afterwards
-    clinic_id bigint,
-    starts_at timestamptz,
-    ends_at timestamptz,
-    deadline timestamptz,         -- the server's
-    fee_minor integer,
-    funding directory.funding,
-    version bigint,               -- of the book, afterwards
-    can_wait boolean,             -- for a refusal: joining the queue makes sense
-    alternatives timestamptz[],   -- for a refusal: starts free near by, nearest first
-    conflicts uuid[]              -- bookings in the way of a change of schedule
-);
 
 CREATE FUNCTION booking.refuse(p_code text, p_reason text DEFAULT NULL) RETURNS booking.outcome LANGUAGE plpgsql AS $$
 DECLARE
