@@ -19,7 +19,8 @@ from healthplus.database import Database, Range, Record, load
 from healthplus.errors import DatabaseUnreachable
 
 queries = load(Path(__file__).with_name("queries.sql"))
-_calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
+calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
+"""The calls of the verbs, which name the columns they read."""
 
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown (brief, section 8)."""
@@ -68,7 +69,7 @@ class Book:
 
     async def _call(self, verb: str, provider_id: int, *args: object) -> Any:
         try:
-            row = await self._database.fetch_row(_calls[verb], provider_id, *args)
+            row = await self._database.fetch_row(calls[verb], provider_id, *args)
         except DatabaseUnreachable:
             self.changed(provider_id)  # perhaps it was
             raise

@@ -40,7 +40,7 @@ FAULTS = {
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
     "next_free_times_match": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
     "scarce_days_match": "DELETE FROM booking.scarce_day",
-    "listings_match": "UPDATE search.listing SET fee_minor = fee_minor + 1",
+    "listings_match": "UPDATE search.listing SET fee = fee + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
@@ -59,10 +59,10 @@ FAULTS = {
     "booked_not_captured": LATER,
     "double_captured": f"""
         {CAPTURE};
-        DROP INDEX payments.payment_kept;
+        DROP INDEX ledger.payment_kept;
         INSERT INTO ledger.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
         SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM ledger.payment;
-        INSERT INTO ledger.entry
+        INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
         SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM ledger.entry""",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }

@@ -92,7 +92,7 @@ async def test_holds_are_live_and_bookings_can_be_acted_on(db: Database) -> None
     assert len(holds) == 3
     assert all(290 < hold["left"].total_seconds() <= 305 for hold in holds)
     confirmed = await db.fetch_row(
-        "SELECT * FROM booking.confirm($1, $2, $3, 'paid', 'patient', 'key')",
+        "SELECT * FROM booking.confirm($1, $2, 'paid', 'patient:' || $3::bigint, 'key')",
         *(holds[0][key] for key in ("provider_id", "booking_id", "patient_id")),
     )
     assert confirmed is not None
@@ -102,7 +102,7 @@ async def test_holds_are_live_and_bookings_can_be_acted_on(db: Database) -> None
     )
     assert booked is not None
     cancelled = await db.fetch_row(
-        "SELECT * FROM booking.cancel($1, $2, $3, 'patient', 'key')",
+        "SELECT * FROM booking.cancel($1, $2, 'patient:' || $3::bigint, 'key')",
         *(booked[key] for key in ("provider_id", "booking_id", "patient_id")),
     )
     assert cancelled is not None

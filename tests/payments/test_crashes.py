@@ -27,7 +27,7 @@ from tests.payments.steps import hold, pay
 from tests.web.world import PROVIDER, World
 
 _T = TypeVar("_T")
-NAMES = {sql: name for area in (queries, booking.queries) for name, sql in area.items()}
+NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}
 STEP_SECONDS = 15
 ORDERED_SECONDS_MAX = 60
 
