@@ -214,8 +214,8 @@ async def test_without_online_funding_no_money_is_ever_on_record(
     assert (booked.code, booked.funding) == ("booked", "clinic" if clinic_id == AT_CLINIC else "free")
     await book.cancel(PROVIDER, held, Staff(1))
     assert await payments.captures.poll() == await payments.reconciliation.poll() == (0, 0)
-    for table in ("intent", "payment", "ledger"):
-        assert await world.database.fetch_value(f"SELECT count(*) FROM payments.{table}") == 0
+    for table in ("payments.intent", "ledger.payment", "ledger.entry"):
+        assert await world.database.fetch_value(f"SELECT count(*) FROM {table}") == 0
     assert bank.calls == []
 
 

@@ -31,5 +31,5 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
-    WHEN (new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text]))
+    WHEN ((new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text])))
     EXECUTE FUNCTION notices.on_event();

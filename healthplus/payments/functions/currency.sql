@@ -18,4 +18,4 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER keep_currency BEFORE UPDATE OF currency ON directory.clinic
-FOR EACH ROW WHEN (old.currency <> new.currency) EXECUTE FUNCTION payments.keep_currency();
+FOR EACH ROW WHEN ((old.currency <> new.currency)) EXECUTE FUNCTION payments.keep_currency();
