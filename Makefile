@@ -1,7 +1,7 @@
 PYTHON ?= python3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench test-long screenshots browser lock clean
+.PHONY: demo test lint bench test-dates test-long screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
@@ -23,6 +23,10 @@ bench: $(INSTALLED)
 	.venv/bin/healthplus bench pages --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
+
+# What hangs on the day and the hour, at each of the moments that tests/moments.py lists.
+test-dates: $(INSTALLED) browser
+	.venv/bin/python -m tests.moments
 
 test-long: $(INSTALLED)
 	.venv/bin/pytest -m long --numprocesses 0

@@ -9,7 +9,7 @@ from uuid import UUID
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.people.patients import add_patient
-from tests.fixtures.clock import move_clock, product_now
+from tests.fixtures.clock import move_clock, move_clock_to, product_now
 
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name) VALUES ('pune', 'Pune');
@@ -65,6 +65,10 @@ class World:
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock."""
         await move_clock(self.database, **time)
+
+    async def pass_until(self, at: datetime) -> None:
+        """Move the product's clock to an instant."""
+        await move_clock_to(self.database, at)
 
     async def counts(self) -> dict[str, int]:
         """Rows of all booking tables and of payments."""
