@@ -4,7 +4,7 @@ INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench test-long screenshots browser lock clean
+.PHONY: demo test lint bench test-dates test-long screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
@@ -29,6 +29,10 @@ bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench pages --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
+
+# What hangs on the day and the hour, at each of the moments that tests/moments.py lists.
+test-dates: $(INSTALLED_DEV) browser
+	.venv/bin/python -m tests.moments
 
 test-long: $(INSTALLED_DEV)
 	.venv/bin/pytest -m long --numprocesses 0

@@ -119,6 +119,7 @@ async def test_what_is_no_code_is_no_try(codes: Codes, db: Database) -> None:
     assert await db.fetch_value("SELECT tries FROM accounts.challenge") == 0
 
 
+@pytest.mark.dates
 async def test_five_minutes(codes: Codes, db: Database) -> None:
     sent = await ask(codes, "a")
     assert sent.code is not None
@@ -174,6 +175,7 @@ async def test_no_secret_is_stored_or_logged(codes: Codes, db: Database, caplog:
     assert number(1) not in str([dict(row) for row in await db.fetch("SELECT * FROM accounts.challenge")])
 
 
+@pytest.mark.dates
 async def test_what_is_over_is_forgotten_but_not_how_often_one_guessed(codes: Codes, db: Database) -> None:
     unguessed, guessed = await ask(codes, "a", number(1)), await ask(codes, "b", number(2))
     await guess(codes, guessed, 1, guessed.code or "")
@@ -195,6 +197,7 @@ async def refused(codes: Codes, key: str, phone: str = PHONE, address: str = ADD
     return caught.value.members["reason"], caught.value.members["retry_after"]
 
 
+@pytest.mark.dates
 async def test_limits_by_number(codes: Codes, db: Database) -> None:
     """Thirty seconds between two, four an hour, eight a day; from whatever address."""
     for hour in (1, 2):
@@ -209,6 +212,7 @@ async def test_limits_by_number(codes: Codes, db: Database) -> None:
     await ask(codes, "next day")
 
 
+@pytest.mark.dates
 async def test_limits_by_range_of_numbers(codes: Codes, db: Database) -> None:
     for n in range(20):
         await ask(codes, f"{n}", f"+91987654{n:04}", f"192.0.2.{n}")
@@ -218,6 +222,7 @@ async def test_limits_by_range_of_numbers(codes: Codes, db: Database) -> None:
     await ask(codes, "z", "+919876540020", "192.0.2.99")
 
 
+@pytest.mark.dates
 async def test_limits_by_address(codes: Codes, db: Database) -> None:
     for n in range(30):
         await ask(codes, f"{n}", number(n))

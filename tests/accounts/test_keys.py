@@ -57,6 +57,7 @@ async def processes(dsn: str) -> AsyncIterator[list[Database]]:
         yield [await stack.enter_async_context(await Database.connect(dsn, max_size=4)) for _ in range(3)]
 
 
+@pytest.mark.dates
 async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
     await set_clock(db, "10:00:10")
     _, key = await add_key(db, "Acme", ["search"], per_minute=3, per_day=5)
@@ -83,6 +84,7 @@ async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
     assert (midnight.counted, left(midnight)) == (True, [2, 4])
 
 
+@pytest.mark.dates
 async def test_ends_are_rounded_up(db: Database) -> None:
     """Whoever comes back then is in the next window, and not a moment before it."""
     _, key = await add_key(db, "Acme", ["search"])
@@ -99,6 +101,7 @@ def to_go(now: datetime, window_seconds: int) -> float:
     return window_seconds - now.timestamp() % window_seconds
 
 
+@pytest.mark.dates
 async def test_who_is_let_in(db: Database, processes: list[Database]) -> None:
     key_id, key = await add_key(db, "Acme", ["search"], expires_in=timedelta(days=2))
     for process in processes:
@@ -228,6 +231,7 @@ async def command(*words: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, ["key", *words])
 
 
+@pytest.mark.dates
 async def test_the_commands(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", dsn)
     await set_clock(db, "10:00:10")

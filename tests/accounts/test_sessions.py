@@ -66,6 +66,7 @@ async def test_what_was_read_before_the_revocation_is_not_remembered(
     assert await known.patient_of(token) is None
 
 
+@pytest.mark.dates
 async def test_a_session_ends_by_itself(db: Database) -> None:
     _, token = await add_patient(db, "Asha")
     await db.execute("UPDATE accounts.session SET expires_at = app_now() + interval '90 days'")
@@ -75,6 +76,7 @@ async def test_a_session_ends_by_itself(db: Database) -> None:
     assert await patient_of_token(db, token) is None
 
 
+@pytest.mark.dates
 async def test_use_is_noted_once_a_day(db: Database) -> None:
     _, token = await add_patient(db, "Asha")
     version = "SELECT xmin::text || ' ' || used_on FROM accounts.session"

@@ -12,6 +12,8 @@ from healthplus.database import Database
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 from tests.fixtures.clock import product_now
 
+pytestmark = pytest.mark.dates
+
 STAFF = Staff(7)
 
 

@@ -52,6 +52,7 @@ def test_every_text_fits_one_sms() -> None:
         assert len(one.text) <= 160, one.text
 
 
+@pytest.mark.dates
 def test_times_are_the_citys_and_deadlines_the_clients() -> None:
     assert "Wed 25 Nov, 10:20 am IST" in sms().text
     assert "Wed 25 Nov, 5:50 am CET" in sms(time_zone="Europe/Berlin").text

@@ -97,6 +97,7 @@ async def book(db: Database) -> Book:
     return book
 
 
+@pytest.mark.dates
 async def test_nothing_is_found_in_a_sound_book(book: Book, db: Database) -> None:
     assert book
     assert await db.fetch_value("SELECT count(*) FROM booking.ticket WHERE state = 'offered'") == 1
@@ -117,6 +118,7 @@ async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> 
 
 
 @pytest.mark.parametrize("days", [410, 4000])
+@pytest.mark.dates
 async def test_a_leave_of_years_breaks_nothing(db: Database, days: int) -> None:
     clinic = await make_clinic(db, await make_city(db))
     provider = await make_provider(db, {clinic: (50000, "online")}, max_booking_days=366)

@@ -10,6 +10,8 @@ from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
 
+pytestmark = pytest.mark.dates
+
 SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
 DIRECTORY = """

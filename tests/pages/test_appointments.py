@@ -26,6 +26,7 @@ async def calendar_entry(stage: Stage, folder: Path, link: str = "Add to calenda
     return event
 
 
+@pytest.mark.dates
 async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -> None:
     page = stage.page
     patient = await stage.patient()

@@ -48,6 +48,7 @@ def slot(page: Page, start: str) -> str:
     return f".slot:has([value='{start}'])"
 
 
+@pytest.mark.dates
 async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> None:
     chart = await a_chart(stage, days_ahead=20, offset=8)
     await clear(stage, chart)
@@ -83,7 +84,9 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> N
     assert stage.faults == []
 
 
-@pytest.mark.parametrize(("width", "language"), [(NARROWEST, "en"), (NARROW, "hi"), (WIDE, "en")])
+@pytest.mark.parametrize(
+    ("width", "language"), [(NARROWEST, "en"), pytest.param(NARROW, "hi", marks=pytest.mark.dates), (WIDE, "en")]
+)
 async def test_nothing_moves_whatever_is_said(product: Product, browser: Browser, width: int, language: str) -> None:
     """However many lines and figures the words take: what they are depends on the day, the language and the fonts."""
     async with Stage.open(product, browser, width=width, language=language) as stage:
@@ -293,6 +296,7 @@ async def test_what_the_bank_says_is_said(stage: Stage) -> None:
     assert stage.faults == []
 
 
+@pytest.mark.dates
 async def test_how_much_time_is_left_is_said_rarely(stage: Stage) -> None:
     """At 5:00, 2:00, 1:00 and 0:30, and at the end; the countdown itself is silent."""
     await stage.go(await held(stage))
@@ -322,6 +326,7 @@ async def test_how_much_time_is_left_is_said_rarely(stage: Stage) -> None:
         await expect(spoken).to_contain_text(said)
 
 
+@pytest.mark.dates
 async def test_a_hold_that_ran_out_can_be_had_again(stage: Stage) -> None:
     path = await held(stage)
     page = stage.page

@@ -10,6 +10,7 @@ from tests.pages.stage import Product, Stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.mark.dates
 async def test_from_the_start_to_a_time_by_keyboard(stage: Stage) -> None:
     page = stage.page
     await stage.go("/")

@@ -137,6 +137,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
             assert one.stage.faults == []
 
 
+@pytest.mark.dates
 async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -> None:
     async with people(product, browser, scripts=True) as (scene, (asha, bina, *_)):
         await product.database.execute(
@@ -181,6 +182,7 @@ async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product,
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.dates
 async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser: Browser) -> None:
     guide = await demo_guide(product.database, product.data, product.url)
     address = re.search(r"http://\S+/doctor/\S+", guide)

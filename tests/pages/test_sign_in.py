@@ -66,6 +66,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await expect(stage.page.locator("footer")).to_contain_text("साइन आउट")
 
 
+@pytest.mark.dates
 async def test_a_hold_shows_on_every_page_and_its_time_runs_out(stage: Stage) -> None:
     patient = await stage.patient()
     held = await stage.hold(patient)

@@ -28,6 +28,7 @@ def polls(page: Page) -> list[str]:
     return asked
 
 
+@pytest.mark.dates
 async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(stage: Stage) -> None:
     waiting = await wait(stage, ahead=1)
     page = stage.page

@@ -136,8 +136,7 @@ async def close_the_clinic(book: Book, world: World) -> None:
 
 
 async def come_too_late(book: Book, world: World) -> None:
-    now = await world.database.fetch_value("SELECT app_now()")
-    await world.pass_time(seconds=(datetime.fromisoformat(world.at(8, 50)) - now).total_seconds())
+    await world.pass_until(datetime.fromisoformat(world.at(8, 50)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthplus.accounts.actors import Patient
@@ -196,6 +196,7 @@ GOOD = link(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_change_is_found(data: st.DataObject) -> None:
     assert faults(7, GOOD) == []
@@ -313,6 +314,7 @@ async def test_nothing_of_a_patient_is_in_it(scene: Scene) -> None:
     assert "patient" not in row
 
 
+@pytest.mark.dates
 async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
     provider = await scene.provider()
     book: Book = scene.book

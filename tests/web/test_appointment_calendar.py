@@ -18,7 +18,7 @@ from tests.web.test_holds import PAY, hold
 from tests.web.test_pages import submit
 from tests.web.world import ONLINE, PROVIDER, World
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.dates]
 
 LONG = "Dr Venkatanarasimharajuvaripeta श्रीनिवासराघवन, M.D.; (Pædiatrics)\\ and so on, to more than seventy-five octets"
 

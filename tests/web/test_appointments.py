@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from tests.web.conftest import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.world import PROVIDER, World
+
+pytestmark = pytest.mark.dates
 
 
 async def book(client: Client, world: World, hour: int = 9) -> str:
@@ -46,8 +50,7 @@ async def test_cancelling_gives_the_slot_and_the_money_back(asha: Client, bina: 
 
 async def test_a_visit_that_began_cannot_be_cancelled(asha: Client, world: World) -> None:
     url = await book(asha, world)
-    begins = datetime.fromisoformat(world.at(9)) - await world.now()
-    await world.pass_time(seconds=begins.total_seconds() + 60)
+    await world.pass_until(datetime.fromisoformat(world.at(9, 1)))
     problem(await asha.delete(url), 409, "too_late")
     problem(await asha.post(f"{url}/move", {"start": world.at(11)}), 409, "too_late")
 

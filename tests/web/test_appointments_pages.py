@@ -20,7 +20,7 @@ from tests.web.test_pages import submit
 from tests.web.test_waits import evening, join
 from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.dates]
 
 
 def sign_in(http: httpx.AsyncClient, world: World, name: str) -> None:
@@ -111,7 +111,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
         assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
-    await world.pass_time(seconds=(datetime.fromisoformat(world.at(13, 10)) - await world.now()).total_seconds())
+    await world.pass_until(datetime.fromisoformat(world.at(13, 10)))
     begun = await said(http, at_clinic)
     assert "Your visit has begun" in begun
     assert "too late to move or cancel" in begun

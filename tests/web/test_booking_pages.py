@@ -69,6 +69,7 @@ async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Wind
     assert "is held for you" in (await asha.get(path)).text
 
 
+@pytest.mark.dates
 async def test_a_form_sent_again_changes_nothing_more(world: World, asha: Window) -> None:
     path, form = f"{CHART}?day={_day(world)}", {"start": world.at(10), "key": "once"}
     first, second = await asha.post(path, form), await asha.post(path, form)
@@ -81,6 +82,7 @@ async def test_a_form_sent_again_changes_nothing_more(world: World, asha: Window
     assert [row["kind"] for row in await world.database.fetch(kinds)] == ["reserved", "moved"]
 
 
+@pytest.mark.dates
 async def test_who_is_not_signed_in_finds_the_chosen_time_again(world: World, nobody: Window) -> None:
     asked = await nobody.post(f"{CHART}?day={_day(world)}&n=2", {"start": world.at(10)})
     back_to = httpx.QueryParams(httpx.URL(asked.headers["location"]).query)["next"]
@@ -148,6 +150,7 @@ async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha
         (FREE, "Nothing.", "nothing to pay"),
     ],
 )
+@pytest.mark.dates
 async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: World, asha: Window) -> None:
     hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
     path = await hold(asha, world, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
@@ -194,6 +197,7 @@ async def test_names_go_with_whom_they_belong_to(world: World, asha: Window) -> 
     assert await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name IS NOT NULL") == 0
 
 
+@pytest.mark.dates
 async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Window, bina: Window) -> None:
     path = f"{CHART}/news?day={_day(world)}"
     first: dict[str, Any] = (await bina.get(path)).json()
@@ -216,6 +220,7 @@ async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Wind
     assert (await asha.get(path)).json()["cells"][2] == "mine"
 
 
+@pytest.mark.dates
 async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -> None:
     path = f"{CHART}/news?day={_day(world)}"
     version = (await bina.get(path)).json()["version"]
@@ -367,6 +372,7 @@ async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, as
     assert far.status_code == 404
 
 
+@pytest.mark.dates
 async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
     await hold(bina, world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await hold(asha, world, 10)

@@ -97,6 +97,7 @@ def price(paise: int) -> dict[str, object]:
     return {"price_minor": paise, "currency": "INR", "price_paise": paise}
 
 
+@pytest.mark.dates
 async def test_a_providers_page(anyone: Client, town: World) -> None:
     page = await shown(anyone, f"providers/{PROVIDER}")
     clinics = page.pop("clinics")
@@ -171,7 +172,10 @@ async def next_free(anyone: Client, town: World, provider_id: int = PROVIDER) ->
             return found
 
 
+@pytest.mark.dates
 async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: Client, town: World) -> None:
+    today = town.day - timedelta(days=1)
+    await town.pass_until(today + timedelta(hours=6))
     first = await next_free(anyone, town)
     assert [len(times) for times in first.values()] == [3, 3, 3]
     # A hold takes its slot out, until it lapses.
@@ -183,7 +187,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     await town.database.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
     assert await next_free(anyone, town) == first
     # Away from one clinic for three days, then from all for three weeks.
-    book, today = Book(town.database), town.day - timedelta(days=2)
+    book = Book(town.database)
     for clinic_id, days in ((ONLINE, 3), (None, 21)):
         away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", Staff(1))
         assert away.code == "changed"
@@ -204,6 +208,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     await town.database.fetch("SELECT booking.refresh_availability(provider_id, app_now()) FROM booking.book")
 
 
+@pytest.mark.dates
 async def test_a_clinics_page(anyone: Client, town: World) -> None:
     page = await shown(anyone, "clinics/4")
     assert (page["id"], page["name"], page["city"]["slug"], page["opening_times"], page["open_now"]) == (
@@ -236,8 +241,10 @@ async def test_a_clinics_page(anyone: Client, town: World) -> None:
     }
 
 
+@pytest.mark.dates
 async def test_opening_times_are_those_of_all_who_work_there(anyone: Client, town: World) -> None:
-    today = (town.day - timedelta(days=2) + IST).date()
+    await town.pass_until(town.day - timedelta(hours=18))  # in the morning: until midnight, this is today
+    today = (town.day - timedelta(days=1) + IST).date()
     monday = today + timedelta(days=-today.weekday() % 7)
     await town.database.execute(
         """INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, valid) VALUES
@@ -261,19 +268,17 @@ async def test_opening_times_are_those_of_all_who_work_there(anyone: Client, tow
     }
 
 
+@pytest.mark.dates
 async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, town: World) -> None:
     async def is_open(clinic_id: int = ONLINE) -> bool:
         return bool((await shown(anyone, f"clinics/{clinic_id}"))["open_now"])
 
-    async def until(at: datetime) -> None:
-        await town.pass_time(seconds=(at - await town.database.fetch_value("SELECT app_now()")).total_seconds())
-
     for hour, opened in ((8.9, False), (9.1, True), (11.9, True), (12.1, False)):
-        await until(town.day + timedelta(hours=hour))
+        await town.pass_until(town.day + timedelta(hours=hour))
         assert await is_open() is opened, hour
     tomorrow = town.day + timedelta(days=1)
     book, whole_day = Book(town.database), (tomorrow, tomorrow + timedelta(days=1))
-    await until(tomorrow + timedelta(hours=10))
+    await town.pass_until(tomorrow + timedelta(hours=10))
     for provider_id, clinic_id, opened in (
         (PROVIDER, ONLINE, True),  # the other is there
         (OTHER_PROVIDER, AT_CLINIC, True),
@@ -283,7 +288,7 @@ async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, town: World)
         assert await is_open() is opened
     # Where the clinic is, it is another time.
     await town.database.execute("UPDATE directory.city SET time_zone = 'America/New_York' WHERE slug = 'pune'")
-    await until(tomorrow + timedelta(days=1, hours=10))
+    await town.pass_until(tomorrow + timedelta(days=1, hours=10))
     assert not await is_open()
 
 

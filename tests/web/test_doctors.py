@@ -78,6 +78,7 @@ async def ids(answer: Coroutine[Any, Any, httpx.Response]) -> list[int]:
     return [doctor["id"] for doctor in response.json()]
 
 
+@pytest.mark.dates
 async def test_each_result_has_the_briefs_keys(search: Search, db: Database) -> None:
     doctors = (await search(keyword="asha")).json()
     assert [doctor["id"] for doctor in doctors] == [1]
@@ -133,6 +134,7 @@ WISHES: dict[str, tuple[Any, set[int]]] = {
 }
 
 
+@pytest.mark.dates
 async def test_each_parameter_alone_and_every_pair(search: Search, db: Database) -> None:
     today = await today_there(db)
     days = [today + timedelta(days=ahead) for ahead in range(4)]
@@ -171,6 +173,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.dates
 async def test_orders(search: Search) -> None:
     for order, expected in ORDERS.items():
         assert await ids(search(sorting_order=order, city="pune", radius=400)) == expected, order

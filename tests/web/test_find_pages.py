@@ -16,6 +16,8 @@ from healthplus.web.languages import ENGLISH
 from healthplus.web.services import AppServices
 from tests.web.world import IST, PROVIDER, World
 
+pytestmark = pytest.mark.dates
+
 # Beside the world's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with tests; one
 # doctor in Mumbai, where nobody knows where the clinic is.
 _DIRECTORY = """
@@ -73,8 +75,7 @@ _FREE = (
 async def city(world: World) -> World:
     """The directory, at six in the morning of the world's day."""
     await world.database.execute(_DIRECTORY)
-    now = await world.database.fetch_value("SELECT public.app_now()")
-    await world.pass_time(seconds=(world.day + timedelta(hours=6) - now).total_seconds())
+    await world.pass_until(world.day + timedelta(hours=6))
     return world
 
 

@@ -83,6 +83,7 @@ def tells_no_quota(response: httpx.Response) -> bool:
     return not {"ratelimit", "ratelimit-policy"} & response.headers.keys()
 
 
+@pytest.mark.dates
 async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> None:
     await set_clock(db, "10:00:10")
     for params in ({}, {"results_per_page": "many"}):

@@ -17,6 +17,8 @@ from tests.web.conftest import Client, connect
 from tests.web.window import Window
 from tests.web.world import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
+pytestmark = pytest.mark.dates
+
 FREE_LINE = f"/doctor/{PROVIDER}/dr-1/{FREE}/line"
 
 

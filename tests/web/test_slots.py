@@ -20,6 +20,7 @@ def morning(world: World, **more: Any) -> dict[str, Any]:
     return {"from": world.at(9), "to": world.at(12), **more}
 
 
+@pytest.mark.dates
 async def test_free_held_booked_and_mine_are_told_apart(
     asha: Client, bina: Client, anyone: Client, world: World
 ) -> None:
@@ -39,6 +40,7 @@ async def test_free_held_booked_and_mine_are_told_apart(
     assert [slot["fits"] for slot in three] == [False, False, False, True, False, False]
 
 
+@pytest.mark.dates
 async def test_without_a_window_it_is_the_day_from_now(anyone: Client, world: World) -> None:
     shown = (await anyone.get(SLOTS)).json()
     begins, ends = (datetime.fromisoformat(shown[name]) for name in ("from", "to"))

@@ -11,7 +11,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
-from tests.fixtures.clock import move_clock, product_now
+from tests.fixtures.clock import move_clock, move_clock_to, product_now
 
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name) VALUES ('pune', 'Pune');
@@ -71,6 +71,10 @@ class World:
 
     def actor(self, name: str) -> Patient:
         return Patient(self.ids[name])
+
+    async def pass_until(self, at: datetime) -> None:
+        """Move the product's clock to an instant."""
+        await move_clock_to(self.database, at)
 
     async def counts(self) -> dict[str, int]:
         """Rows of all booking tables and of payments."""
