@@ -27,7 +27,7 @@ from healthplus.errors import Conflict, HealthPlusError
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_hints import demo_hints
-from healthplus.payments.gateways.sandbox_process import running_bank
+from healthplus.payments.gateways.sandbox_process import require_bank, running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
@@ -94,6 +94,8 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 def serve(settings: Settings, /, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
     settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
+    if settings.sandbox_payments:
+        require_bank()
     with running_database(settings) as dsn:
         run_app(replace(settings, database_url=dsn))
 
@@ -111,6 +113,7 @@ def demo(settings: Settings, port: int | None) -> None:
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
+    require_bank()
     _demand_free(settings.host, settings.port)
     with running_database(settings) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
@@ -190,7 +193,7 @@ for command in (
 ):
     main.add_command(command)
 
-# Packages that stand beside the product and may not be installed with it.
+# Packages beside the product, which need not be installed with it.
 for package, name in (("healthplus_bench", "bench_group"), ("healthplus_sandbox", "sandbox_bank_command")):
     if find_spec(package) is not None:
         main.add_command(getattr(import_module(f"{package}.commands"), name))

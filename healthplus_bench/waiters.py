@@ -53,8 +53,8 @@ class WaitersResult(msgspec.Struct):
 
     `kib_per_waiter` is what all app processes grew by; `db_connections_held` counts connections that were at work, or
     in a transaction, for a whole second while everyone waited. `violations`: offers to others than the first in the
-    queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours in the
-    queue of whom the later had asked to join first, by the client's clock, and by how long at most.
+    queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours
+    in the queue of whom the later had asked to join first, by the client's clock, and by how long at most.
     """
 
     open: int
