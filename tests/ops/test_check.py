@@ -37,7 +37,7 @@ FAULTS = {
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
     "search_summaries": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
     "scarce_days": "DELETE FROM booking.scarce_day",
-    "listings": "UPDATE search.listing SET fee_minor = fee_minor + 1",
+    "listings": "UPDATE search.listing SET fee = fee + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
         INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
@@ -46,6 +46,7 @@ FAULTS = {
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM payments.payment",
     "payments_match_ledger": "UPDATE payments.ledger SET amount_minor = amount_minor + 1",
+    "no_foreign_money_kept": "UPDATE payments.ledger SET currency = 'USD'",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_visits": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
