@@ -27,7 +27,7 @@ from healthplus.imports.commands import import_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
-from healthplus.payments.gateways.sandbox_process import running_bank
+from healthplus.payments.gateways.sandbox_process import require_bank, running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
@@ -91,6 +91,8 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 def serve(settings: Settings, /, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
     settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
+    if settings.sandbox_payments:
+        require_bank()
     with migrated_database(settings) as dsn:
         run_app(replace(settings, database_url=dsn))
 
@@ -108,6 +110,7 @@ def demo(settings: Settings, port: int | None) -> None:
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
+    require_bank()
     _require_free_port(settings.host, settings.port)
     with migrated_database(settings) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")

@@ -202,6 +202,13 @@ FULL JOIN (
 ) AS fact USING (provider_id, hold_id, authorisation)
 WHERE (payment.state, payment.amount_minor, fact.first) IS DISTINCT FROM (fact.last, fact.amount_minor, 'authorised')
 
+-- name: no_foreign_money_kept
+-- Money that a gateway set aside in another currency than the clinic's is due to go back, or has.
+SELECT provider_id, hold_id, authorisation, entry.currency, payment.state::text, payment.due::text
+FROM ledger.payment JOIN ledger.entry USING (provider_id, hold_id, authorisation)
+WHERE entry.currency IS NOT NULL
+    AND ((payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL))
+
 -- name: references_exist
 -- What the book refers to exists. It has no foreign keys, since checking one locks rows that many providers share.
 SELECT provider_id, booking_id, patient_id, clinic_id

@@ -49,6 +49,7 @@ FAULTS = {
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM ledger.payment",
     "payments_match_ledger": "UPDATE ledger.entry SET amount_minor = amount_minor + 1",
+    "no_foreign_money_kept": "UPDATE ledger.entry SET currency = 'USD'",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)

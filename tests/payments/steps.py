@@ -29,7 +29,7 @@ async def money(world: World) -> tuple[str, str | None] | None:
 
 
 async def facts(world: World) -> list[tuple[str, str]]:
-    """The ledger: each state that money reached, and how that was learnt."""
+    """The ledger: each state that money reached, and how that was known."""
     rows = await world.database.fetch(
         "SELECT state::text, source::text FROM ledger.entry ORDER BY hold_id, authorisation, state"
     )

@@ -1,6 +1,7 @@
-"""Whatever dies between our commits and the gateway's calls, no money is lost, kept in vain or taken twice.
+"""If a process dies between our commits and the gateway's calls, no money is lost, kept for nothing or taken twice.
 
-Each trial is played once to see which boundaries it crosses, and once for each of them with the process dying there.
+Each kind of payment is played once to see which boundaries it crosses, and once for each of them with the process
+dying there.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class Town:
     def ledger(self) -> Path:
         return self.bank.data_folder / "sandbox-bank.sqlite3"
 
-    async def tell_bank(self, plan: FaultPlan) -> Counter[str]:
-        """Have the bank behave otherwise; give the faults it has had till now."""
+    async def plan_faults(self, plan: FaultPlan) -> Counter[str]:
+        """Have the bank play other faults; return how often it has played each until now."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(f"{bank_url(self.bank)}/fault-plan", data=msgspec.json.encode(plan)) as response,
@@ -115,8 +115,8 @@ async def town(db: Database, own_bank: Settings) -> AsyncIterator[Town]:
 
 
 @contextlib.asynccontextmanager
-async def webhooks_taken(town: Town) -> AsyncIterator[str]:
-    """Take the bank's webhooks, as the API does; give the address."""
+async def webhooks_received(town: Town) -> AsyncIterator[str]:
+    """Take the bank's webhooks, as the API does; yield the address."""
 
     async def take(request: web.Request) -> web.Response:
         process = random.choice(town.processes)
@@ -142,7 +142,7 @@ async def webhooks_taken(town: Town) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def visit(town: Town, patient: int, draw: random.Random) -> None:
+async def book(town: Town, patient: int, draw: random.Random) -> None:
     """One patient: holds, pays in some way, asks again or gives up, and may think better of it."""
     process = draw.choice(town.processes)
     provider, held = await hold_some(town, patient, draw)
@@ -189,7 +189,7 @@ async def pay_all(town: Town, count: int) -> None:
 
     async def queue() -> None:
         for patient in coming:
-            await visit(town, patient, draw)
+            await book(town, patient, draw)
 
     await asyncio.gather(*(queue() for _ in range(AT_ONCE)))
     for task in tasks:
@@ -217,7 +217,7 @@ async def _settle_all(town: Town, process: Payments) -> None:
 
 
 async def check_ledgers(town: Town) -> Counter[str]:
-    """The bank's ledger against ours: the same money in the same state, none of it kept in vain or taken twice."""
+    """The bank's ledger against ours: the same money in the same state, none of it kept for nothing or taken twice."""
     assert await violations(town.database) + await violations(town.database, counters) == []
     with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
         at_bank = {
@@ -240,12 +240,13 @@ async def check_ledgers(town: Town) -> Counter[str]:
 async def ordered_after(town: Town) -> list[float]:
     """For all money that went back: how long after it could be known to be owed that was ordered, in seconds.
 
-    It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or as it is learnt.
+    It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or when it is
+    recorded.
     """
     with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
         came = dict(ledger.execute("SELECT authorisation, at FROM moved WHERE state = 'authorised'").fetchall())
     rows = await town.database.fetch(
-        """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS learnt,
+        """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS recorded,
             ended.at AS ended, paid.at AS paid
         FROM ledger.payment
         JOIN ledger.entry ON entry.authorisation = payment.authorisation AND entry.state = 'authorised'
@@ -261,17 +262,17 @@ async def ordered_after(town: Town) -> list[float]:
     for row in rows:
         over = row["ended"] or row["paid"]  # a second payment is owed as soon as the first has booked
         known = max(town.at(came[row["authorisation"]]), over)
-        found.append(max(row["learnt"], over) - known)
+        found.append(max(row["recorded"], over) - known)
     return found
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("payments", [600, pytest.param(PAYMENTS_MAX, marks=pytest.mark.long)])
 async def test_no_money_is_lost_or_taken_twice(town: Town, payments: int) -> None:
-    async with webhooks_taken(town) as url:
-        await town.tell_bank(msgspec.structs.replace(FAULTY, webhook_url=url))
+    async with webhooks_received(town) as url:
+        await town.plan_faults(msgspec.structs.replace(FAULTY, webhook_url=url))
         await pay_all(town, payments)
-        faults = await town.tell_bank(FaultPlan(webhooks="none"))
+        faults = await town.plan_faults(FaultPlan(webhooks="none"))
         await asyncio.sleep(FAULTY.later_seconds + 1)  # what is still to be authorised is, by the bank's own clock
         await settle_all(town)
     states = await check_ledgers(town)

@@ -35,7 +35,7 @@ async def lapse(world: World) -> None:
     await world.pass_time(seconds=305)
 
 
-async def test_the_slot_is_booked_anew(payments: Payments, book: Book, bank: Bank, world: World, held: UUID) -> None:
+async def test_the_slot_is_booked_again(payments: Payments, book: Book, bank: Bank, world: World, held: UUID) -> None:
     bank.after["authorise"] = lambda: lapse(world)
     paid = await pay(payments, world, held)
     late = paid.outcome.booking_id
@@ -178,7 +178,7 @@ async def test_money_that_comes_twice_books_once(payments: Payments, world: Worl
     assert await states(world) == ["expired", "booked"]
     rows = await world.database.fetch("SELECT authorisation, due::text FROM ledger.payment ORDER BY 1")
     assert [tuple(row) for row in rows] == [("first", "capture"), ("second", "void")]
-    # The bank has never heard of either.
+    # The bank knows neither.
     await world.database.execute(
         """SELECT payments.advance_payment(payment, reached::ledger.payment_state, 'answer', app_now())
         FROM ledger.payment, (VALUES ('captured', 'capture'), ('voided', 'void')) AS answer (reached, step)

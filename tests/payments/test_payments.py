@@ -165,7 +165,7 @@ async def test_a_payment_that_is_pending_books_nothing_yet(
     assert await facts(world) == [("authorised", "answer")]
 
 
-async def test_the_ledger_says_what_happened_and_how_it_was_learnt(
+async def test_the_ledger_says_what_happened_and_how_that_was_known(
     payments: Payments, book: Book, world: World
 ) -> None:
     held = await hold(book, world)
@@ -190,15 +190,15 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     if captured_first:
         await payments.captures.poll()
     await book.cancel(PROVIDER, held, world.actor("asha"))
-    told = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
-    assert await world.database.fetch_value(told, held) == 0
+    notices = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
+    assert await world.database.fetch_value(notices, held) == 0
     await payments.captures.poll()
     await world.database.execute(
         """SELECT payments.record_gateway_event(
             provider_id, hold_id, authorisation, state, 50000, 'INR', 'webhook', 'again')
         FROM ledger.payment"""
     )
-    assert await world.database.fetch_value(told, held) == 1
+    assert await world.database.fetch_value(notices, held) == 1
 
 
 @pytest.mark.parametrize(("clinic_id", "hour"), [(AT_CLINIC, 13), (FREE, 18)])

@@ -1,4 +1,4 @@
-"""Facts about money that nobody asked for: webhooks in any order, and what is found at the gateway."""
+"""Payments that were no answer of the gateway: webhooks in any order, and what is found there."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_webhook_books(payments: Payments, book: Book, world: World, sec
     assert await world.database.fetch_value("SELECT count(*) FROM payments.webhook_event") == 1
     actors = await world.database.fetch("SELECT actor FROM booking.event ORDER BY seq")
     assert [row["actor"] for row in actors] == [str(world.actor("asha")), "system:gateway"]
-    # The patient's own request comes second, or again, and is told the same.
+    # The patient's own request comes second, or again, and gets the same answer.
     assert (await pay(payments, world, held)).outcome.code == "booked"
 
 
@@ -197,7 +197,9 @@ async def test_what_is_not_ours_is_not_found(payments: Payments, book: Book, wor
     assert await world.database.fetch_value("SELECT count(*) FROM payments.webhook_event") == 0
 
 
-async def test_money_that_nobody_told_of_is_found(payments: Payments, book: Book, bank: Bank, world: World) -> None:
+async def test_money_that_no_webhook_reported_is_found(
+    payments: Payments, book: Book, bank: Bank, world: World
+) -> None:
     held = await hold(book, world)
     await pay(payments, world, held, "sandbox-later")
     await bank.authorise(
@@ -260,11 +262,11 @@ async def test_a_gateway_that_cannot_be_looked_at_is_looked_at_again(
 
 
 LIVES = ("stays", "is released", "lapses", "lapses and is lost")
-"""What has become of the hold before anything is learnt."""
+"""What has become of the hold before anything is recorded."""
 
 
-async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int]], life: str, day: World) -> Any:
-    """Play one payment's facts on a hold of its own; give what is left."""
+async def record_all(db: Database, reports: Sequence[tuple[PaymentState, str, int]], life: str, day: World) -> Any:
+    """Record one payment's states for a new hold; return what is left."""
     book = Book(db)
     await db.execute(
         """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
@@ -279,7 +281,7 @@ async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int
         await day.pass_time(seconds=306)
     if life == "lapses and is lost":
         await hold(book, day, name="bina")
-    for state, source, number in told_of:
+    for state, source, number in reports:
         event = f"{state} {number}" if source == "webhook" else None
         await db.execute(queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event)
     payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM ledger.payment")
@@ -291,8 +293,8 @@ async def learn_all(db: Database, told_of: Sequence[tuple[PaymentState, str, int
     )
 
 
-def test_any_facts_in_any_order_however_often_end_the_same(dsn: str) -> None:
-    """Whatever is told of one payment, twice, mixed, by webhook or found: all that counts is what was told."""
+def test_any_reports_in_any_order_however_often_end_the_same(dsn: str) -> None:
+    """However one payment's states come, twice, mixed, by webhook or found: only which they are counts."""
     with asyncio.Runner() as runner:
         db = runner.run(Database.connect(dsn, min_size=1, max_size=1))
         world = runner.run(World.make(db))
@@ -310,8 +312,8 @@ def test_any_facts_in_any_order_however_often_end_the_same(dsn: str) -> None:
             more = data.draw(st.lists(st.sampled_from(wanted), max_size=5))
             one = st.tuples(st.sampled_from(("webhook", "fetch")), st.integers(0, 2))
             mixed = [(state, *data.draw(one)) for state in data.draw(st.permutations([*wanted, *more]))]
-            straight = runner.run(learn_all(db, [(state, "webhook", 0) for state in wanted], life, world))
-            assert runner.run(learn_all(db, mixed, life, world)) == straight
+            straight = runner.run(record_all(db, [(state, "webhook", 0) for state in wanted], life, world))
+            assert runner.run(record_all(db, mixed, life, world)) == straight
             assert straight[3] == []
 
         play()

@@ -112,11 +112,11 @@ async def test_later_is_pending_first(bank: Bank, key: str) -> None:
 )
 async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str], states: list[str]) -> None:
     name = await authorise(bank, key)
-    told = [
+    answered = [
         await (bank.capture(name, 500, "INR") if step == "capture" else getattr(bank, step)(name)) for step in steps
     ]
-    assert told == states
-    assert await bank.fetch(key) == [GatewayPayment(name, told[-1], 500, "INR")]
+    assert answered == states
+    assert await bank.fetch(key) == [GatewayPayment(name, answered[-1], 500, "INR")]
 
 
 async def test_what_is_not_there_is_unavailable(bank: Bank, key: str) -> None:
@@ -160,7 +160,7 @@ async def test_it_comes_back_when_it_dies_and_forgets_nothing(own: Settings, key
         assert bank_processes(own.sandbox_bank_port) != [victim]
 
 
-def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     keeper = subprocess.Popen(
         [
             sys.executable, "-c",
@@ -186,7 +186,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-async def test_it_fails_as_it_is_told(own: Settings, key: str) -> None:
+async def test_it_fails_as_planned(own: Settings, key: str) -> None:
     async def behave(plan: FaultPlan) -> None:
         async with aiohttp.ClientSession() as session:
             await session.post(f"{bank_url(own)}/fault-plan", data=msgspec.json.encode(plan))
