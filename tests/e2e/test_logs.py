@@ -250,7 +250,7 @@ async def let_things_break(
     await logged(product, "notices by sms were not sent")
     await logged(product, "notices by email were not sent")
     async with broken(db, "ALTER TABLE notices.notice RENAME TO gone", "ALTER TABLE notices.gone RENAME TO notice"):
-        await logged(product, "what is to be told by sms could not be looked up")
+        await logged(product, "notices by sms could not be looked up")
     return {code, other_code}
 
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from playwright.async_api import Browser, Page, Request, expect
 
-from healthplus.accounts.actors import Staff
+from healthplus.accounts.actors import Patient, Staff
 from healthplus.cli import main
 from tests.pages.stage import Product, Stage
 from tests.pages.states.waiting import Scene, Waiting, wait
@@ -42,7 +42,7 @@ async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(stage: Stage) ->
     alert = page.get_by_role("button", name="Alerts are on")
     await alert.scroll_into_view_if_needed()
     scrolled = await page.evaluate("scrollY")
-    await waiting.scene.book.leave_queue(waiting.scene.provider_id, ticket, other, "test")
+    await waiting.scene.book.leave_queue(waiting.scene.provider_id, ticket, Patient(other))
     await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
     await expect(page.locator("dd[data-part=ahead]")).to_have_text("0")
     await expect(alert).to_be_focused()

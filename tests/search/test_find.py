@@ -191,7 +191,7 @@ class Trial:
             for row in self.run(
                 self.db.fetch("SELECT * FROM booking.booking WHERE state = 'booked' ORDER BY random() LIMIT 2")
             ):
-                self.run(book.cancel(row["provider_id"], row["booking_id"], row["patient_id"], "test"))
+                self.run(book.cancel(row["provider_id"], row["booking_id"], Patient(row["patient_id"])))
         self.look()
 
     def expected(

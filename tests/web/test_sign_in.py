@@ -201,7 +201,7 @@ async def test_addresses_are_counted_apart(app: Litestar, anyone: Client, phone:
 async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
     app: Litestar, anyone: Client, phone: Phone, world: World
 ) -> None:
-    """Medians of samples in random order. The machine's own noise may spoil one round; a difference would spoil all."""
+    """Other work on the machine only slows answers, so the quickest tenths are compared; it may still spoil one round."""
     app.state.services = replace(app.state.services, proxies=TrustedProxies("127.0.0.1"))
     numbers = [f"+9198{n:04}3210" for n in range(450)]
     known = set(random.sample(numbers, 225))
@@ -214,7 +214,7 @@ async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
             await samples.take(number, number in known)
         if samples.are_alike():
             return
-    raise AssertionError(f"in three rounds: {samples.medians()}")
+    raise AssertionError(f"in three rounds: {samples.quickest()}")
 
 
 @dataclass
@@ -244,11 +244,11 @@ class _Samples:
         self.seconds.setdefault((what, known), []).append(time.perf_counter() - started)
         return response.json()
 
-    def medians(self) -> dict[tuple[str, bool], float]:
-        return {what: statistics.median(seconds) for what, seconds in self.seconds.items()}
+    def quickest(self) -> dict[tuple[str, bool], float]:
+        return {what: statistics.quantiles(seconds, n=10)[0] for what, seconds in self.seconds.items()}
 
     def are_alike(self) -> bool:
         assert len(self.guessed) == 1
-        medians = self.medians()
-        pairs = [(medians[what, True], medians[what, False]) for what in ("code", "guess", "again")]
+        quickest = self.quickest()
+        pairs = [(quickest[what, True], quickest[what, False]) for what in ("code", "guess", "again")]
         return all(max(pair) / min(pair) < 1.25 for pair in pairs)
