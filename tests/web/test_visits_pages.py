@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from healthplus.booking.book import Book
+from healthplus.web.languages import ENGLISH
 from tests.web.conftest import Client
 from tests.web.test_appointments import book
 from tests.web.test_holds import PAY, hold, wanted
@@ -75,7 +76,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: 
     zone = ZoneInfo("Asia/Kolkata")
     day = world.day.astimezone(zone)
     for text in (
-        "Your visit is booked", f"{day:%a} {day.day} {day:%b}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
+        "Your visit is booked", f"{ENGLISH.day(day)}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
         "For asha", "₹500, paid on", "Add to calendar", "Move it", "Cancel it", "Receipt",
     ):  # fmt: skip
         assert text in page, text
