@@ -13,7 +13,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from tests.pages.charts import Chart, a_chart, clear, take, touch
-from tests.pages.stage import NARROW, NARROWEST, WIDE, Product, Stage
+from tests.pages.stage import WIDE, Product, Stage
 from tests.pages.states.hold import held, lapse
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,37 +82,6 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> N
     await page.locator("#error a").first.click()
     await expect(page.locator("#chosen")).not_to_have_text("Choose a time")
     assert stage.faults == []
-
-
-@pytest.mark.parametrize(
-    ("width", "language"), [(NARROWEST, "en"), pytest.param(NARROW, "hi", marks=pytest.mark.dates), (WIDE, "en")]
-)
-async def test_nothing_moves_whatever_is_said(product: Product, browser: Browser, width: int, language: str) -> None:
-    """However many lines and figures the words take: what they are depends on the day, the language and the fonts."""
-    async with Stage.open(product, browser, width=width, language=language) as stage:
-        chart = await a_chart(stage, days_ahead=20, offset=8)
-        await take(stage, chart, "booked", but=10)
-        page = stage.page
-        await stage.go(chart.path())
-        first, second, *_ = await starts(page)
-        count = page.locator("h3 [data-free]").last
-        await expect(count).to_have_text("10")
-        await page.locator(f"[value='{second}']").check()
-        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        await stage.watch_shifts()
-        await hold_by_other(stage, chart, first)
-        await expect(count).to_have_text("9", timeout=PROMPTLY)
-        assert await stage.shifts() == []
-        await hold_by_other(stage, chart, second)
-        await expect(page.locator("#chosen-day")).to_be_hidden(timeout=PROMPTLY)
-        assert await stage.shifts() == []
-        # Something to press comes up, though not in the way of anything: all is held, and then some of it is let go.
-        await take(stage, chart, "reserved")
-        await expect(page.locator("#join")).to_be_visible(timeout=PROMPTLY)
-        assert await stage.shifts() == []
-        await take(stage, chart, "booked", but=12)
-        await expect(page.locator("#changed")).to_be_visible(timeout=PROMPTLY)
-        assert await stage.shifts() == []
 
 
 async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(stage: Stage) -> None:

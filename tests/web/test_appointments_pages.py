@@ -13,6 +13,7 @@ import pytest
 from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Attendance
+from healthplus.web.languages import ENGLISH
 from tests.web.conftest import Client
 from tests.web.test_appointments import book
 from tests.web.test_holds import PAY, hold, wanted
@@ -77,7 +78,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: 
     zone = ZoneInfo("Asia/Kolkata")
     day = world.day.astimezone(zone)
     for text in (
-        "Your visit is booked", f"{day:%a} {day.day} {day:%b}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
+        "Your visit is booked", f"{ENGLISH.day(day)}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
         "For asha", "₹500, paid on", "Add to calendar", "Move it", "Cancel it", "Receipt",
     ):  # fmt: skip
         assert text in page, text

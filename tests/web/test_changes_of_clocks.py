@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database
+from healthplus.web.languages import ENGLISH
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, window_between
 from tests.web.conftest import Client
 from tests.web.test_holds import hold
@@ -111,7 +112,7 @@ async def test_each_slot_of_the_night_is_held_by_itself(city: World, app: Litest
         assert datetime.fromisoformat(held["end"]) == at + HALF_HOUR
         page = await window.get(f"/doctor/{PROVIDER}/hold/{held['id']}")
         ends = there(at + HALF_HOUR)
-        said = f"{there(at):%a %-d %b}, {clock(at)} to {f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
+        said = f"{ENGLISH.day(there(at))}, {clock(at)} to {f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
         assert said in " ".join(re.sub("<[^>]+>", "", html.unescape(page.text)).split())
         await asha.delete(held["url"])
 
