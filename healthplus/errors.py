@@ -69,7 +69,7 @@ class NotFound(HealthPlusError):
 
 
 class Conflict(HealthPlusError):
-    """The request does not fit the present state; look again and decide anew."""
+    """The request does not fit the present state; look again and decide again."""
 
     code = "conflict"
     status = 409

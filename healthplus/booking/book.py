@@ -23,7 +23,7 @@ calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 
 """The calls of the verbs, which name the columns they read."""
 
 CLIENT_MARGIN = timedelta(seconds=5)
-"""How much longer a hold lives here than its client is shown (brief, section 8)."""
+"""How much longer a hold lives here than its client is shown, so that a last-second payment still counts."""
 
 CALLS_PER_PROVIDER_MAX = 1
 """Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""

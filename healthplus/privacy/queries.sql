@@ -11,7 +11,8 @@ ORDER BY during
 -- name: export
 -- All that is kept about a patient; $2 is their number's HMAC, $3 their name as an actor. No secrets, nothing of others.
 WITH own_booking AS (
-        SELECT booking.*, clinic.currency FROM booking.booking LEFT JOIN directory.clinic USING (clinic_id) WHERE patient_id = $1),
+        SELECT booking.*, clinic.currency FROM booking.booking LEFT JOIN directory.clinic USING (clinic_id) WHERE patient_id = $1
+    ),
     own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
 SELECT jsonb_build_object(
     'at', public.app_now(),

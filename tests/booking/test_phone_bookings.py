@@ -1,4 +1,4 @@
-"""The front desk logs bookings made by phone: through the same verbs, by the same rules (F12, rule 6)."""
+"""The front desk logs bookings made by phone: through the same verbs, by the same rules."""
 
 from __future__ import annotations
 

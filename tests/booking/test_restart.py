@@ -1,4 +1,4 @@
-"""A restart of the database is no fault of those who wait: they count as present for a minute after it (rule 7)."""
+"""A restart of the database is no fault of those who wait: they count as present for a minute after it."""
 
 from __future__ import annotations
 

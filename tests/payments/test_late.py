@@ -1,4 +1,4 @@
-"""Money that comes after its hold has lapsed books the slot again if nobody waits, else it goes back (rule 11)."""
+"""Money that comes after its hold has lapsed books the slot again if nobody waits, else it goes back."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ async def test_what_the_verbs_write_is_in_order(scene: Scene) -> None:
 
 @pytest.mark.breaks_invariants
 async def test_whoever_is_overtaken_shows(scene: Scene) -> None:
-    """The verbs with rule 6 switched off: the queue is served from its end."""
+    """The verbs as they must not be: the queue is served from its end."""
     definition = await scene.database.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
     order = "AND NOT absent ORDER BY number"
     assert order in definition

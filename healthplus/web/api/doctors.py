@@ -38,7 +38,7 @@ SortingOrder: TypeAlias = Annotated[
     QueryParameter(
         description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
         "date,type,asc date,type,desc; the direction holds for all that an order names, a date is the first available "
-        "day, compared among the 7,000 best rated of what matches. Without an order, whoever is named so comes first, "
+        "day, compared among the 7,000 best rated of what matches. Without an order, those of that name come first, "
         "then by rating."
     ),
 ]  # fmt: skip

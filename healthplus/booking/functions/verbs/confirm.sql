@@ -1,5 +1,5 @@
 -- Books the slot of a hold that expired before its money came, if it can still be had: a new booking, or NULL. The book is
--- advanced, so no present ticket wants what is free now. (DESIGN.md, rules 5, 6, 9 and 11.)
+-- advanced, so no present ticket wants what is free now.
 CREATE FUNCTION booking.book_late(p_held booking.booking, p_now timestamptz, p_actor text)
 RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
