@@ -152,7 +152,7 @@ class Codes:
             try:
                 await self.forget()
             except (HealthPlusError, PostgresError):
-                logger.exception("what is over could not be forgotten; trying again")
+                logger.exception("expired codes could not be deleted; trying again")
             await asyncio.sleep(FORGET_EVERY_SECONDS)
 
     async def forget(self) -> None:

@@ -138,7 +138,7 @@ STATUS_TEXTS = {
     "slot_full": "Appointment Failed – Slot Full",
     "slot_held": "Appointment Failed – Retry, as other users are holding reserved slots",
 }
-"""The brief's three answers to the letter (its section 5), by an outcome's code."""
+"""The specified texts of the three answers to a hold, to the letter, by an outcome's code."""
 
 _BOOKING = frozenset(
     ("reserved", "booked", "released", "cancelled", "moved", "named", "accepted", "arrived", "fulfilled", "no_show")
@@ -151,7 +151,7 @@ _ticket_fields = itemgetter(*TicketChanged.__struct_fields__)
 
 
 def outcome_of(row: Record) -> Outcome:
-    """Return what a row of booking.outcome says. Its code is never empty."""
+    """Return what a row of booking.outcome says. Its code may not be empty, as only that of refuse_hold can be."""
     code = row["code"]
     if code in _BOOKING:
         return BookingChanged(*_booking_fields(row))

@@ -76,7 +76,7 @@ SELECT
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS version,
     -- shifts start on whole minutes and leads are whole minutes, so a slot can only go out of reach as a minute begins
     date_trunc('minute', now_at) AS minute,
-    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND booking.is_due(booking, now_at)) AS lapsed
+    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND booking.is_due(booking, now_at)) AS due
 FROM public.app_now() AS now_at
 
 -- name: booking
@@ -107,7 +107,7 @@ ORDER BY during DESC
 LIMIT 100
 
 -- name: head_deadline
--- The brief's ordered map of live holds: when its head lapses, in seconds from now.
+-- When the first hold of any book expires, in seconds from now.
 SELECT extract(epoch FROM min(deadline) - (SELECT public.app_now()))::float8 FROM booking.booking WHERE state = 'reserved'
 
 -- name: due_providers

@@ -1,9 +1,9 @@
 """Every advisory lock of the product. PostgreSQL keeps two kinds apart: those of one bigint, and those of two ints.
 
-Those of one bigint are the booking verbs' alone: the id of the provider whose book is locked, or a patient's id with a
-minus before it. All others are pairs (SPACE, number), and each number has one purpose, so that nobody ever waits for
-work that has nothing to do with theirs. SQL writes the numbers out; tests/database/test_locks.py finds one that is not
-listed here, or that a second area uses.
+Those of one bigint are the booking verbs' alone: the id of the provider whose book is locked. All others are pairs
+(SPACE, number), and each number has one purpose, so that nobody ever waits for work that has nothing to do with
+theirs. SQL writes the numbers out; tests/database/test_locks.py finds one that is not listed here, or that a second
+area uses.
 """
 
 from __future__ import annotations

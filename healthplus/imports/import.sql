@@ -262,7 +262,7 @@ ANALYZE directory.provider_clinic, schedule.shift, booking.book
 
 -- name: offer_new_times
 -- New shifts are new times: record them, offer them to the queue first, then have search see them.
-SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'import')),
+SELECT count(booking.append_event(provider_id, now_at, 'shift_changed', NULL, NULL, 'system:import')),
     count(booking.advance_book(provider_id, now_at)::text), count(booking.refresh_availability(provider_id, now_at)::text),
     count(booking.refresh_scarce_days(provider_id, now_at, p_everything => true)::text)
 FROM directory.provider CROSS JOIN (SELECT public.app_now() AS now_at) AS clock

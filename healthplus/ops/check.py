@@ -1,7 +1,7 @@
 """Checks what must always be true of the data: `healthplus check` runs them, and so does every test with a database.
 
-Each query of invariants.sql returns the rows that break one invariant. Those of counters.sql are about money, and are
-true only while payments are being settled with the gateway: operators run them, and the tests of payments.
+Each query of invariants.sql returns the rows that break one invariant. Those of money_invariants.sql
+hold only while the background tasks of payments run: operators run them, and the tests of payments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from healthplus.database import Database, Queries, load
 
 invariants = load(Path(__file__).with_name("invariants.sql"))
-counters = load(Path(__file__).with_name("counters.sql"))
+money_invariants = load(Path(__file__).with_name("money_invariants.sql"))
 
 ROWS_MAX = 20
 

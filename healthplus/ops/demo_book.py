@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from healthplus.accounts.actors import Actor, Patient, System
 from healthplus.database import Range
 from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
 
@@ -38,7 +39,7 @@ class _Event(NamedTuple):
     at: datetime
     kind: str
     booking_id: UUID
-    actor: str = "patient"
+    actor: Actor
 
 
 class BookMaker:
@@ -67,7 +68,7 @@ class BookMaker:
                 events += self._book_some(provider_id, shifts)
             # Events are numbered in order of time.
             self.events += (
-                (provider_id, seq, event.at, event.kind, event.booking_id, event.actor)
+                (provider_id, seq, event.at, event.kind, event.booking_id, str(event.actor))
                 for seq, event in enumerate(sorted(events, key=lambda event: event.at), start=1)
             )
 
@@ -106,7 +107,7 @@ class BookMaker:
             # A patient may have only one live hold.
             patient_id = next(self._unclaimed)
             booking_id = self._add(provider_id, slot, patient_id, "reserved", self._now)
-            events.append(_Event(self._now, "reserved", booking_id))
+            events.append(_Event(self._now, "reserved", booking_id, Patient(patient_id)))
             self.claims.append((patient_id, provider_id, booking_id))
         return events
 
@@ -127,8 +128,8 @@ class BookMaker:
             arrived_at = slot.starts_at - timedelta(minutes=random.uniform(1, 15))
             events += (
                 *booking,
-                _Event(arrived_at, "arrived", booking_id, "staff"),
-                _Event(ends_at, "fulfilled", booking_id, "staff"),
+                _Event(arrived_at, "arrived", booking_id, System("demo")),
+                _Event(ends_at, "fulfilled", booking_id, System("demo")),
             )
             stars = min(5, max(1, round(random.gauss(usual, 0.7))))
             rated_at = ends_at + timedelta(minutes=random.uniform(10, 24 * 60))
@@ -143,7 +144,8 @@ class BookMaker:
         if funding == "online":
             name = f"demo-{booking_id}"
             self.payments.append((provider_id, booking_id, booking_id, name, fee_minor, "captured", booked_at))
-        return _Event(held_at, "reserved", booking_id), _Event(booked_at, "booked", booking_id)
+        actor = Patient(patient_id)
+        return _Event(held_at, "reserved", booking_id, actor), _Event(booked_at, "booked", booking_id, actor)
 
     def _add(self, provider_id: int, slot: _Slot, patient_id: int, state: str, at: datetime) -> UUID:
         booking_id = UUID(int=self._random.getrandbits(128), version=4)

@@ -107,7 +107,7 @@ WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
 
 -- name: nobody_overtaken
 -- Of two tickets of one provider with the same queue window, the earlier was offered a slot first, unless it had ended or been
--- passed over before the later one was offered its own. (Rules 5 and 6.)
+-- passed over before the later one was offered its own.
 WITH turn AS (
     SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, queue_window, slots_needed,
         min(event.seq) FILTER (WHERE kind = 'waiting') AS joined,
@@ -123,7 +123,7 @@ WHERE earlier.number < later.number AND earlier.clinic_id IS NOT DISTINCT FROM l
     AND later.offered < coalesce(earlier.excused, 9223372036854775807)
 
 -- name: no_free_slot_unoffered
--- Nothing is free in a present ticket's window that is not withheld for an earlier ticket. (Rules 5 and 7: no lost wake-up.)
+-- Nothing is free in a present ticket's window that is not withheld for an earlier ticket. (No wake-up is lost.)
 SELECT ticket.provider_id, ticket.ticket_id, ticket.number
 FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
 WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)

@@ -27,7 +27,7 @@ async def keep_polling(poll: Callable[[], Awaitable[tuple[int, int]]], idle_seco
         try:
             due, failed = await poll()
         except (HealthPlusError, PostgresError):
-            logger.exception("what is due at the payment gateway could not be looked up or noted; trying again")
+            logger.exception("payments due at the gateway could not be read or written; trying again")
             due, failed = 0, 1
         errors_in_a_row = errors_in_a_row + 1 if failed and failed >= due else 0
         if errors_in_a_row:

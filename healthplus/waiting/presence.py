@@ -64,4 +64,4 @@ class Presence:
         try:
             await work()
         except (HealthPlusError, PostgresError) as error:
-            logger.warning("who is waiting could not be noted: %s", type(error).__name__)
+            logger.warning("presence could not be written: %s", type(error).__name__)

@@ -8,13 +8,7 @@ FROM public.app_now() AS now_at, booking.book WHERE provider_id = ANY ($1::bigin
 SELECT day, hour, coalesce(free, 0)::integer AS free
 FROM (
     SELECT DISTINCT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour
-    FROM public.app_now() AS now_at, schedule.openings($1, $2, $3, $4, now_at) AS opening
-    CROSS JOIN LATERAL generate_series(
-        lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
-    WHERE starts_at >= $3 AND starts_at < $4 AND starts_at > opening.starts_after AND starts_at < opening.starts_before
-        AND NOT EXISTS (
-            SELECT FROM schedule.leave
-            WHERE leave.provider_id = $1 AND leave.during @> starts_at AND (leave.clinic_id IS NULL OR leave.clinic_id = $2))
+    FROM public.app_now() AS now_at, schedule.slots($1, $2, $3, $4, now_at)
 ) AS open
 LEFT JOIN (
     SELECT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour,

@@ -264,7 +264,7 @@ async def test_the_background_task_outlives_errors(
     await db.execute("ALTER TABLE accounts.idempotency RENAME TO hidden")
     task = asyncio.create_task(codes.run())
     async with asyncio.timeout(5):
-        while "could not be forgotten" not in caplog.text:
+        while "could not be deleted" not in caplog.text:
             await asyncio.sleep(0.01)
     assert not task.done()
     task.cancel()

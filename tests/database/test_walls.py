@@ -37,7 +37,7 @@ WRITES = {
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
     ("privacy", "notices.notice"): "erasing deletes what a patient was sent",
 }
-"""What tables of others an area writes, and why. A booking, ticket or event is written by the verbs alone."""
+"""What tables of others an area writes, and why. A booking, ticket or event is else written by verbs only."""
 
 _CATALOGUE = """
 SELECT nspname AS schema, relname AS name, NULL AS body

@@ -9,7 +9,7 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.ops.check import counters, invariants, violations
+from healthplus.ops.check import invariants, money_invariants, violations
 from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
 from tests.fixtures.clock import product_now
 
@@ -102,11 +102,11 @@ async def book(db: Database) -> Book:
 async def test_nothing_is_found_in_a_sound_book(book: Book, db: Database) -> None:
     assert book
     assert await db.fetch_value("SELECT count(*) FROM booking.ticket WHERE state = 'offered'") == 1
-    assert await violations(db) + await violations(db, counters) == []
+    assert await violations(db) + await violations(db, money_invariants) == []
 
 
 def test_every_invariant_has_its_fault() -> None:
-    assert FAULTS.keys() == {**invariants, **counters}.keys()
+    assert FAULTS.keys() == {**invariants, **money_invariants}.keys()
 
 
 @pytest.mark.breaks_invariants
@@ -114,7 +114,7 @@ def test_every_invariant_has_its_fault() -> None:
 async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> None:
     assert book
     await db.execute(FAULTS[invariant])
-    found = await violations(db) + await violations(db, counters)
+    found = await violations(db) + await violations(db, money_invariants)
     assert invariant in {violation.invariant for violation in found}
 
 

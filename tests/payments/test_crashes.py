@@ -15,7 +15,7 @@ import pytest
 from healthplus.booking import book as booking
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.ops.check import counters, violations
+from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.captures import queries
 from healthplus.payments.gateway import Authorisation
 from healthplus.payments.gateways.sandbox import SandboxGateway
@@ -175,7 +175,7 @@ async def recover(world: World, bank: Bank, held: UUID) -> None:
             assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
             knowable += 1
         await world.pass_time(seconds=STEP_SECONDS)
-    assert await violations(world.database) + await violations(world.database, counters) == []
+    assert await violations(world.database) + await violations(world.database, money_invariants) == []
     at_bank = {fact.authorisation: fact.state for fact in await bank.fetch(f"{PROVIDER}:{held}")}
     rows = await world.database.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank

@@ -23,7 +23,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
-from healthplus.ops.check import counters, violations
+from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.payments.payments import Payments
@@ -218,7 +218,7 @@ async def _settle_all(town: Town, process: Payments) -> None:
 
 async def check_ledgers(town: Town) -> Counter[str]:
     """The bank's ledger against ours: the same money in the same state, none of it kept for nothing or taken twice."""
-    assert await violations(town.database) + await violations(town.database, counters) == []
+    assert await violations(town.database) + await violations(town.database, money_invariants) == []
     with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
         at_bank = {
             name: (key, state)

@@ -11,7 +11,7 @@ import pytest
 
 from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
-from healthplus.ops.check import counters, violations
+from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.payments import Payments
 from tests.payments.conftest import Bank
 from tests.payments.steps import facts, hold, money, pay, states
@@ -28,7 +28,7 @@ async def held(payments: Payments, book: Book, world: World) -> AsyncIterator[UU
     for _ in range(3):
         await payments.captures.poll()
     await world.pass_time(minutes=3)
-    assert await violations(world.database, counters) == []
+    assert await violations(world.database, money_invariants) == []
 
 
 async def lapse(world: World) -> None:

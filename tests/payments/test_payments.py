@@ -7,7 +7,7 @@ import pytest
 from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable, PaymentDeclined
-from healthplus.ops.check import counters, violations
+from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.captures import Captures
 from healthplus.payments.payments import Payments
 from tests.payments.conftest import Bank
@@ -177,7 +177,7 @@ async def test_the_ledger_says_what_happened_and_how_that_was_known(
     assert await facts(world) == [("authorised", "answer"), ("captured", "answer"), ("refunded", "answer")]
     assert await payments.money(PROVIDER, held) == "refunded"
     await world.pass_time(minutes=3)
-    assert await violations(world.database, counters) == []
+    assert await violations(world.database, money_invariants) == []
 
 
 @pytest.mark.parametrize("captured_first", [False, True])

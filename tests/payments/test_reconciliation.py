@@ -19,7 +19,7 @@ from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentUnavailable
-from healthplus.ops.check import counters, violations
+from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.captures import queries
 from healthplus.payments.gateway import NoGateway, PaymentState
 from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, WebhookBody, sign
@@ -289,7 +289,7 @@ async def record_all(db: Database, reports: Sequence[tuple[PaymentState, str, in
         [tuple(row) for row in payment],
         [state for state, _ in await facts(day)],
         sorted(await states(day)),
-        await violations(db) + await violations(db, counters),
+        await violations(db) + await violations(db, money_invariants),
     )
 
 

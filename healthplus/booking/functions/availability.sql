@@ -13,7 +13,7 @@ CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) R
          WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
 $$;
 
--- Whether a present ticket may want what a hold frees that has expired and whose row does not say so yet.
+-- Whether a present ticket could use a time whose hold has expired while its row still says reserved.
 CREATE FUNCTION booking.is_wanted(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (

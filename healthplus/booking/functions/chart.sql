@@ -8,15 +8,8 @@ CREATE FUNCTION booking.chart(
     clinic_id bigint, starts_at timestamptz, ends_at timestamptz, state text, held_until timestamptz, fits boolean
 ) LANGUAGE sql STABLE AS $$
     WITH slot AS MATERIALIZED (
-        SELECT opening.clinic_id, tstzrange(starts_at, starts_at + opening.slot) AS during
-        FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
-        CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
-        WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before
-            AND starts_at >= p_from AND starts_at < p_to
-            AND NOT EXISTS (
-                SELECT FROM schedule.leave
-                WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)
-                    AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
+        SELECT slot.clinic_id, tstzrange(slot.starts_at, slot.ends_at) AS during
+        FROM schedule.slots(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS slot
     ), free AS MATERIALIZED (
         SELECT DISTINCT run.clinic_id, run.starts_at
         FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now) AS run

@@ -69,27 +69,27 @@ END $$;
 -- Expires what has run out by p_now: holds and offers past their deadline, tickets whose hour is over.
 CREATE FUNCTION booking.expire_due(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    lapsed booking.booking;
+    expired booking.booking;
     waiter booking.ticket;
     was_fetched boolean;
 BEGIN
-    FOR lapsed IN
+    FOR expired IN
         SELECT * FROM booking.booking
         WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
     LOOP
-        UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = lapsed.booking_id;
-        PERFORM booking.append_event(p_provider_id, p_now, 'expired', lapsed.booking_id, lapsed.ticket_id, 'system');
-        IF lapsed.offer THEN
-            SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
+        UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = expired.booking_id;
+        PERFORM booking.append_event(p_provider_id, p_now, 'expired', expired.booking_id, expired.ticket_id, 'system');
+        IF expired.offer THEN
+            SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id;
             was_fetched := EXISTS (
                 SELECT FROM booking.presence
-                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id AND fetched_offer_id = lapsed.booking_id);
+                WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id AND fetched_offer_id = expired.booking_id);
             IF was_fetched OR waiter.offers_unfetched > 0 THEN
                 PERFORM booking.end_ticket(waiter, 'lapsed', p_now, 'system');
             ELSE
                 UPDATE booking.ticket SET state = 'waiting', offer_id = NULL, offers_unfetched = 1, absent = true
-                WHERE provider_id = p_provider_id AND ticket_id = lapsed.ticket_id;
-                PERFORM booking.append_event(p_provider_id, p_now, 'waiting', NULL, lapsed.ticket_id, 'system', 'offer_unseen');
+                WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id;
+                PERFORM booking.append_event(p_provider_id, p_now, 'waiting', NULL, expired.ticket_id, 'system', 'offer_unseen');
             END IF;
         END IF;
     END LOOP;
@@ -132,7 +132,7 @@ DECLARE
     windows booking.ticket[];
     waiter booking.ticket;
     any_free boolean;
-    hopeless text[] := '{}';
+    exhausted text[] := '{}';
     window_key text;
 BEGIN
     -- One ticket for each different window: there are few, however many wait.
@@ -158,7 +158,7 @@ BEGIN
             WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
         LOOP
             -- Nobody further back can have anything either, however many they are.
-            EXIT WHEN cardinality(hopeless) = cardinality(windows);
+            EXIT WHEN cardinality(exhausted) = cardinality(windows);
             IF NOT booking.is_present(waiter, p_now) THEN
                 PERFORM booking.withhold(waiter, NULL, NULL, p_now);
                 UPDATE booking.ticket SET absent = true
@@ -167,9 +167,9 @@ BEGIN
                 CONTINUE;
             END IF;
             window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
-            CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (hopeless);
+            CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
             IF NOT booking.make_offer(waiter, p_now) AND waiter.slots_needed = 1 THEN
-                hopeless := hopeless || window_key;
+                exhausted := exhausted || window_key;
             END IF;
         END LOOP;
     ELSE
@@ -188,7 +188,7 @@ END $$;
 -- Advances a book to p_now: afterwards no hold is past its deadline, and nothing free and not withheld is wanted by a present
 -- ticket. True when somebody waits and nothing at all is free between the first and the last time that any ticket wants.
 --
--- Mostly nothing is due, and looks at three indexes tell: without a change of the book, only an expiry, the end of a ticket's
+-- Usually nothing is due, and three indexes show it: without a change of the book, only an expiry, the end of a ticket's
 -- hour or the passing of a slot could matter to tickets when nothing is free, and slots pass as minutes begin.
 CREATE FUNCTION booking.advance_book(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -217,7 +217,7 @@ BEGIN
     RETURN coalesce((SELECT served_version = version FROM booking.book WHERE provider_id = p_provider_id), false);
 END $$;
 
--- The position that the next ticket to join will have; 100: there or further back.
+-- The position that the next ticket to join will have; 100 means 100 or more.
 CREATE FUNCTION booking.next_position(p_provider_id bigint) RETURNS integer LANGUAGE sql STABLE AS $$
     SELECT 1 + count(*)::integer
     FROM (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99) AS ahead

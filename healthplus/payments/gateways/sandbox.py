@@ -121,7 +121,7 @@ class SandboxGateway:
         at = signature.removeprefix("t=").partition(",")[0]
         if not self._secret or not re.fullmatch("[0-9]{1,12}", at):
             raise BadSignature
-        # The bank's stamp is of its own clock, not the product's. A sender that is not known yet costs no query.
+        # The bank stamps with its own clock, not the product's. A request not yet known to be genuine costs no query.
         if abs(time.time() - int(at)) > TOLERANCE_SECONDS:  # noqa: TID251
             raise BadSignature
         if not hmac.compare_digest(sign(self._secret, body, int(at)).encode(), signature.encode()):

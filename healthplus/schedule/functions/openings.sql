@@ -36,3 +36,18 @@ CREATE FUNCTION schedule.openings(
         AND shift.valid @> (at_clinic.first_day + days)
         AND opening.during && tstzrange(p_from, p_to)
 $$;
+
+-- Return the slots that start in [p_from, p_to) and can be booked at p_now as far as shifts and leave say, at one clinic or
+-- (NULL) at any. Those of shifts that overlap come twice.
+CREATE FUNCTION schedule.slots(
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
+) RETURNS TABLE (clinic_id bigint, starts_at timestamptz, ends_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT opening.clinic_id, starts_at, starts_at + opening.slot
+    FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
+    CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
+    WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before AND starts_at >= p_from AND starts_at < p_to
+        AND NOT EXISTS (
+            SELECT FROM schedule.leave
+            WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)
+                AND (leave.clinic_id IS NULL OR leave.clinic_id = opening.clinic_id))
+$$;

@@ -32,7 +32,7 @@ CREATE FUNCTION search.has_slot_between(
                 <= least(p_last_minute, closes - slot_minutes))
 $$;
 
--- Return of how many listings, the best rated, dates are compared at most. It is more than the brief's whole directory has; without
+-- Return how many of the best rated listings an order by date compares. It is more than the directory that is specified has; without
 -- a limit, one search of the whole country by date would keep a processor busy for seconds.
 CREATE FUNCTION search.dated_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 7000 $$;
 

@@ -1,4 +1,4 @@
-"""SearchDoctors: the parameters, orders and keys of the brief's section 5 as they stand there, and some of our own."""
+"""SearchDoctors: the parameters, orders and keys as they are specified, and some of our own."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ _Fee: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True)
-class BriefQuery:
-    """The brief's parameters, except api_dev_key."""
+class SpecifiedQuery:
+    """The specified parameters, except api_dev_key."""
 
     keyword: Annotated[
         str,
@@ -97,7 +97,7 @@ class BriefQuery:
         str | None,
         QueryParameter(pattern="^[0-9A-Za-z]{3,10}$", description="3 to 10 digits or letters, as in 411038."),
     ] = None
-    includeSpellcheck: Annotated[  # noqa: N815 - the brief's
+    includeSpellcheck: Annotated[  # noqa: N815 - as specified
         Literal["yes", "no"], QueryParameter(description="yes or no: whether to answer what may have been meant, too.")
     ] = "no"
     results_per_page: ResultsPerPage = 20
@@ -106,7 +106,7 @@ class BriefQuery:
 
 @dataclass(frozen=True)
 class MoreQuery:
-    """The parameters that the brief does not have."""
+    """The parameters of our own."""
 
     page: Page = 1
     speciality: Annotated[
@@ -141,7 +141,7 @@ class MoreQuery:
 
 
 class Doctor(Struct):
-    """A provider, at the clinic that fits best. The first fourteen keys are the brief's; full_name is ful_name again.
+    """A provider, at the clinic that fits best. The first fourteen keys are as specified; full_name is ful_name again.
 
     `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null.
     `url` leads to the provider's document, `slots_url` to its slots.
@@ -195,7 +195,7 @@ class DoctorsController(Controller):
     path = "/doctors"
     tags = ("Search",)
     dependencies = {  # noqa: RUF012 - as the framework has it
-        "brief": Provide(BriefQuery, sync_to_thread=False),
+        "specified": Provide(SpecifiedQuery, sync_to_thread=False),
         "more": Provide(MoreQuery, sync_to_thread=False),
     }
 
@@ -205,16 +205,16 @@ class DoctorsController(Controller):
         **needs_key("search"),
     )
     async def search_doctors(
-        self, request: AnyRequest, brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]
+        self, request: AnyRequest, specified: NamedDependency[SpecifiedQuery], more: NamedDependency[MoreQuery]
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
-        search = _search_request(brief, more)
-        doctors, headers = await _page(request, search, more.page, brief.results_per_page)
-        if brief.includeSpellcheck == "no":
+        search = _search_request(specified, more)
+        doctors, headers = await _page(request, search, more.page, specified.results_per_page)
+        if specified.includeSpellcheck == "no":
             return Response(doctors, headers=headers)
         database = services(request).database
         city = await city_named(database, search.city) if search.city else None
-        meant = await did_you_mean(database, brief.keyword, city["city_id"] if city else None)
+        meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
         return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
 
 
@@ -233,10 +233,10 @@ class CityProvidersController(Controller):
         sorting_order: SortingOrder = None,
     ) -> Response[list[Doctor]]:
         """Show a city's doctors, hospitals, clinics and labs, as SearchDoctors does."""
-        brief = BriefQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
+        specified = SpecifiedQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
         if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
-        doctors, headers = await _page(request, _search_request(brief, more), more.page, results_per_page)
+        doctors, headers = await _page(request, _search_request(specified, more), more.page, results_per_page)
         return Response(doctors, headers=headers)
 
 
@@ -249,19 +249,19 @@ async def _page(
     return [_doctor(row) for row in rows], headers
 
 
-def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[MoreQuery]) -> SearchRequest:
-    latitude, longitude = (None, None) if brief.lat_long is None else _position(brief.lat_long)
+def _search_request(specified: NamedDependency[SpecifiedQuery], more: NamedDependency[MoreQuery]) -> SearchRequest:
+    latitude, longitude = (None, None) if specified.lat_long is None else _position(specified.lat_long)
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
     return SearchRequest(
-        keyword=brief.keyword,
-        city=brief.city,
+        keyword=specified.keyword,
+        city=specified.city,
         latitude=latitude,
         longitude=longitude,
-        radius_km=brief.radius,
-        postal_code=brief.postal_code,
-        starts_from=brief.start_datetime and _in_reach("start_datetime", brief.start_datetime),
-        starts_before=brief.end_datetime and _in_reach("end_datetime", brief.end_datetime),
+        radius_km=specified.radius,
+        postal_code=specified.postal_code,
+        starts_from=specified.start_datetime and _in_reach("start_datetime", specified.start_datetime),
+        starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
         specialities=more.speciality or (),
         types=more.type or (),
@@ -273,7 +273,7 @@ def _search_request(brief: NamedDependency[BriefQuery], more: NamedDependency[Mo
         gender=more.gender,
         language=more.language,
         accepts_new_patients=more.accepts_new_patients,
-        order=Order.BEST if brief.sorting_order is None else Order(brief.sorting_order.replace(",", "_")),
+        order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
     )
 
 

@@ -9,5 +9,5 @@ from litestar.params import PathParameter
 ID_MAX = 2**63 - 1
 """The database's largest."""
 
-ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The person or resource.")]
+ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The provider's id.")]
 ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]

@@ -1,4 +1,6 @@
--- The product's figures, each in this one place. The server grants five seconds more than the client is shown.
+-- How long things last. The server grants a hold and an offer five seconds more than clients are shown (CLIENT_MARGIN in
+-- booking/book.py). Countdowns follow; the words "five minutes" and "a minute" in notices/texts.py and in the templates queue/join,
+-- chart, hold and information/help do not.
 CREATE FUNCTION booking.hold_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '305 seconds' $$;
 
 CREATE FUNCTION booking.offer_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '65 seconds' $$;

@@ -13,7 +13,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- How every verb begins: lock the book, then read the clock, then look for the result of an earlier request with the same
+-- How a verb of a patient or the desk begins: lock the book, then read the clock, then look for the result of an earlier request with the same
 -- key, then advance the book to now. When `answer` has a code the verb returns it and changes nothing: 'not_found' when
 -- there is no such provider, or what booking.find_result answers. `is_full`: see booking.advance_book.
 CREATE FUNCTION booking.open_book(

@@ -59,7 +59,7 @@ END $$;
 -- Books a hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found'. p_authorisation: the money set aside
 -- for it, which becomes due to be captured with the booking, or to be voided with a refusal or where nothing is paid online.
 -- Money for an expired hold books its slot again, if it can; money that has booked a hold before gets the same answer again.
--- p_method: how it was to be paid, so that a key repeated for another way to pay is told from a repeat.
+-- p_method: how it was to be paid, so that a key used again for another way to pay is refused.
 CREATE FUNCTION booking.confirm(
     p_provider_id bigint, p_booking_id uuid, p_authorisation text, p_actor text, p_key text,
     p_method text DEFAULT NULL, p_source ledger.source DEFAULT 'answer'

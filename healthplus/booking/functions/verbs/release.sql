@@ -19,7 +19,7 @@ DECLARE
     opened record;
     now_at timestamptz;
     answer booking.outcome;
-    held booking.booking;
+    target booking.booking;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text);
     now_at := opened.now_at;
@@ -27,22 +27,22 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    SELECT * INTO held FROM booking.booking
+    SELECT * INTO target FROM booking.booking
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking.may_act(p_actor, patient_id);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
-    ELSIF held.state = 'expired' AND p_from = 'reserved' THEN
-        RETURN booking.describe('expired', held);
-    ELSIF held.state <> p_from OR (held.offer AND held.state = 'reserved') THEN
-        RETURN booking.describe('wrong_state', held);
-    ELSIF held.state = 'booked' AND lower(held.during) <= now_at THEN
-        RETURN booking.describe('too_late', held);
+    ELSIF target.state = 'expired' AND p_from = 'reserved' THEN
+        RETURN booking.describe('expired', target);
+    ELSIF target.state <> p_from OR (target.offer AND target.state = 'reserved') THEN
+        RETURN booking.describe('wrong_state', target);
+    ELSIF target.state = 'booked' AND lower(target.during) <= now_at THEN
+        RETURN booking.describe('too_late', target);
     END IF;
-    PERFORM booking.end_booking(held, p_to, now_at, p_actor);
+    PERFORM booking.end_booking(target, p_to, now_at, p_actor);
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
-    held.state := p_to;
-    answer := booking.describe(p_to::text, held);
+    target.state := p_to;
+    answer := booking.describe(p_to::text, target);
     PERFORM booking.store_result(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text, answer, now_at)
     WHERE p_key IS NOT NULL;
     RETURN answer;
