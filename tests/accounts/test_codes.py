@@ -22,8 +22,8 @@ from healthplus.errors import (
     WrongCode,
 )
 from healthplus.settings import Settings
-from tests.accounts.scene import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
 from tests.fixtures.clock import move_clock
+from tests.fixtures.codes import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
 
 
 @pytest.fixture

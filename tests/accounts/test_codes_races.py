@@ -15,9 +15,9 @@ from healthplus.accounts.patients import Patients, add_patient
 from healthplus.accounts.sessions import KnownTokens, queries
 from healthplus.database import Database, Transaction
 from healthplus.errors import CodeOver, TooManyCodes
-from tests.accounts.scene import PHONE, SECRET, ask, guess, make_codes, number
-from tests.booking.races.scene import rewrite, stub, until
 from tests.fixtures.clock import move_clock
+from tests.fixtures.codes import PHONE, SECRET, ask, guess, make_codes, number
+from tests.fixtures.races import rewrite, stub, until
 
 BUDGET = 50
 

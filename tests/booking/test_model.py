@@ -20,8 +20,11 @@ from healthplus.accounts.actors import Actor, Patient, Staff, System
 from healthplus.booking import book as real
 from healthplus.booking.outcomes import Outcome
 from healthplus.database import Database
+from tests.fixtures.clock import freeze_clock, set_clock
+from tests.fixtures.directory import make_city, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients, see
 
-from . import model, world
+from . import model
 
 T = TypeVar("T")
 Row: TypeAlias = list[Any]
@@ -109,7 +112,7 @@ class Trial:
         self.book = real.Book(self.db)
         self.steps = 0
         self.latest = datetime(2099, 1, 1, tzinfo=UTC)
-        self.run(world.freeze_clock(self.db))
+        self.run(freeze_clock(self.db))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -128,7 +131,7 @@ class Machine(RuleBasedStateMachine):
         zone = ZoneInfo(zone_name)
         self.zone, self.minutes = zone, minutes
         now = datetime.combine(day, time(22), zone).astimezone(UTC)
-        self.shared = model.World(now)
+        self.shared = model.Shared(now)
         self.books: dict[int, model.Book] = {}
         self.known: set[str] = set()
         self.trail: list[tuple[datetime, str, Any]] = []
@@ -137,10 +140,10 @@ class Machine(RuleBasedStateMachine):
 
     async def _build(self, zone_name: str, minutes: int, days: int) -> None:
         db, zone = self.trial.db, self.zone
-        await world.set_clock(db, self.shared.now)
-        city = await world.make_city(db, zone_name)
-        first, second = await world.make_clinic(db, city, 10), await world.make_clinic(db, city, 7)
-        self.patients = await world.make_patients(db, 8)
+        await set_clock(db, self.shared.now)
+        city = await make_city(db, zone_name)
+        first, second = await make_clinic(db, city, 10), await make_clinic(db, city, 7)
+        self.patients = await make_patients(db, 8)
         plans = [
             (
                 {first: (50000, "online"), second: (30000, "clinic")},
@@ -153,10 +156,10 @@ class Machine(RuleBasedStateMachine):
         ]
         leads = {first: 10, second: 7}
         for index, (clinics, plan) in enumerate(plans):
-            provider = await world.make_provider(db, clinics, days + index)
+            provider = await make_provider(db, clinics, days + index)
             shifts = []
             for clinic, weekday, starts, ends, seats, slots_max in plan:
-                shift = await world.make_shift(
+                shift = await make_shift(
                     db, provider, clinic, weekday, starts, ends, minutes, seats=seats, slots_max=slots_max
                 )
                 shifts.append(model.Shift(clinic, weekday, starts, ends, minutes, seats, slots_max, id=str(shift)))
@@ -474,7 +477,7 @@ class Machine(RuleBasedStateMachine):
 
     def poll(self, provider: int, ticket: model.Ticket, offer: model.Booking | None) -> None:
         self.trail.append((self.shared.now, "see", (provider, ticket.id, offer and offer.id)))
-        self.run(world.see(self.trial.db, provider, ticket.id, offer.id if offer else None))
+        self.run(see(self.trial.db, provider, ticket.id, offer.id if offer else None))
         ticket.seen = self.shared.now
         ticket.fetched = offer or ticket.fetched
 
@@ -556,7 +559,7 @@ class Machine(RuleBasedStateMachine):
     def move_to(self, at: datetime) -> None:
         self.shared.now = at
         self.trial.latest = max(self.trial.latest, at)
-        self.run(world.set_clock(self.trial.db, at))
+        self.run(set_clock(self.trial.db, at))
         polled = self.draw.random() < 0.6
         for provider, book in self.books.items():
             for ticket in book.waiting() if polled else []:
@@ -598,7 +601,7 @@ def trial(dsn: str) -> Iterator[Trial]:
         trial = Trial(dsn, runner)
         yield trial
         # What the examples left lies at different times: bring it all to the last of them.
-        trial.run(world.set_clock(trial.db, trial.latest))
+        trial.run(set_clock(trial.db, trial.latest))
         trial.run(trial.db.execute("SELECT booking.advance(provider_id) FROM booking.book"))
         trial.run(trial.db.close())
 

@@ -21,8 +21,8 @@ import pytest
 from healthplus.database import Database, PostgresError
 from tests.e2e.test_main_job import APP_PROCESSES, Product
 from tests.fixtures.clock import move_clock
-from tests.notices.relay import Relay
-from tests.web.world import ONLINE, PROVIDER, World
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.fixtures.relay import Relay
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -162,9 +162,9 @@ async def sign_in(visitor: Visitor) -> set[str]:
     return {code, token}
 
 
-async def book(visitor: Visitor, world: World) -> str:
+async def book(visitor: Visitor, environment: Environment) -> str:
     """Hold, pay in every wrong way and then in the right one; give the appointment's address."""
-    wanted = {"clinic_id": ONLINE, "start": world.at(9)}
+    wanted = {"clinic_id": ONLINE, "start": environment.at(9)}
     key = {"Idempotency-Key": f"{STRAY_NATIONAL} {STRAY_CODE}"}
     held = await visitor.ask("POST", f"/providers/{PROVIDER}/holds", wanted, headers=key)
     assert held.status_code == 201, held.text
@@ -182,12 +182,12 @@ async def book(visitor: Visitor, world: World) -> str:
     return str(appointments[0]["url"]).removeprefix("/api/v1")
 
 
-async def send_what_nobody_should(http: httpx.AsyncClient, world: World) -> int:
+async def send_what_nobody_should(http: httpx.AsyncClient, environment: Environment) -> int:
     """Call every route with secrets wherever they do not belong; give how many answers there were."""
     routes = (await http.get("/openapi.json")).json()["paths"]
     body = {"phone": f"+91{STRAY_NATIONAL}", "method": CARD, "code": STRAY_CODE, "token": STRAY_TOKEN, "name": NAME}
     query = {"from": STRAY_NATIONAL, "to": STRAY_CODE, "after": STRAY_TOKEN, **body}
-    bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {world.tokens['asha']}"]
+    bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {environment.tokens['asha']}"]
     answers = 0
     for path, operations in routes.items():
         for place in (STRAY_NATIONAL, f"+91{STRAY_NATIONAL}", str(uuid4())):
@@ -307,11 +307,11 @@ async def test_nothing_secret_is_logged(product: LoggedProduct, relay: Relay) ->
     canaries |= {*SECRETS.values(), MAIL_PASSWORD, STRAY_TOKEN, STRAY_CODE, STRAY_SIGNATURE}
     url = str(product.http.base_url)
     async with database_of(product) as db, httpx.AsyncClient(base_url=url, timeout=20) as http:
-        world = await World.make(db)
+        environment = await Environment.make(db)
         visitor = Visitor(http, relay)
-        canaries |= {*world.tokens.values(), *await sign_in(visitor)}
-        appointment = await book(visitor, world)
-        assert await send_what_nobody_should(http, world) > 200
+        canaries |= {*environment.tokens.values(), *await sign_in(visitor)}
+        appointment = await book(visitor, environment)
+        assert await send_what_nobody_should(http, environment) > 200
         canaries |= await let_things_break(product, db, visitor, relay, appointment)
         canaries |= await add_by_command(product)
         canaries |= await call_as_developer(product, db, visitor)

@@ -10,7 +10,7 @@ import httpx
 from healthplus.notices.sender import Email, Sms
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
-from tests.web.conftest import connect
+from tests.web.client import connect
 
 
 @contextlib.asynccontextmanager

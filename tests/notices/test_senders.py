@@ -21,7 +21,7 @@ from healthplus.errors import BadInput, NoticeUndelivered
 from healthplus.notices import sender as sender_module
 from healthplus.notices.sender import SANDBOX_MESSAGES_MAX, Email, Sms, SmtpSender, open_senders
 from healthplus.settings import Settings
-from tests.notices.relay import Relay
+from tests.fixtures.relay import Relay
 
 NUMBER, CODE, TOKEN, PASSWORD, MAILBOX = "+919876543210", "482913", "relay-token-canary", "pass/word@canary", "asha.rao"
 SMS = Sms(NUMBER, f"HealthPlus: {CODE} is your code.", "code")

@@ -51,10 +51,10 @@ class Promises:
 class Patient:
     """Books again and again, for a while: holds, waits, pays, gives back, lets go."""
 
-    def __init__(self, stage: Environment, port: int, patient_id: int, promises: Promises) -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, port: int, patient_id: int, promises: Promises) -> None:
+        self._environment = environment
         self._port = port
-        self._token = stage.token(patient_id)
+        self._token = environment.token(patient_id)
         self._draw = Random(patient_id)
         self._promises = promises
         self._name = str(patient_id)
@@ -94,7 +94,7 @@ class Patient:
             self._connection.close()
 
     async def try_once(self, provider_id: int) -> None:
-        start = self._stage.start_of(self._draw.randrange(SLOTS))
+        start = self._environment.start_of(self._draw.randrange(SLOTS))
         wanted = {"clinic_id": clinic_of(provider_id), "start": start}
         status, answer = await self.ask(post(f"/providers/{provider_id}/holds", self._token, self.key(), wanted))
         if status == 201:
@@ -125,8 +125,8 @@ class Patient:
     async def wait(self, provider_id: int) -> None:
         wanted = {
             "clinic_id": clinic_of(provider_id),
-            "from": self._stage.start_of(0),
-            "to": self._stage.start_of(SLOTS - 1) + SLOT_TIME,
+            "from": self._environment.start_of(0),
+            "to": self._environment.start_of(SLOTS - 1) + SLOT_TIME,
         }
         sent = asyncio.get_running_loop().time()
         raw = post(f"/providers/{provider_id}/waits", self._token, self.key(), wanted)

@@ -79,7 +79,7 @@ class Product:
 
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""
-        await move_clock(self.database, **time)
+        await move_clock(self.database, timedelta(**time))
 
     async def code(self) -> str:
         """Give the code that was sent last."""
@@ -99,7 +99,7 @@ class SignedInPatient:
 
 
 @dataclass
-class Stage:
+class BrowserWindow:
     """One window: a browser context with one page. `faults`: errors of scripts, and what was blocked."""
 
     product: Product
@@ -119,7 +119,7 @@ class Stage:
         scheme: Scheme = "light",
         language: str = "en",
         scripts: bool = True,
-    ) -> AsyncIterator[Stage]:
+    ) -> AsyncIterator[BrowserWindow]:
         """Open a window."""
         context = await browser.new_context(
             base_url=product.url,
@@ -131,15 +131,15 @@ class Stage:
         context.set_default_timeout(15_000)
         await context.add_init_script(product.device_clock)
         try:
-            stage = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
-            stage.page.on("pageerror", lambda error: stage.faults.append(str(error)))
-            stage.page.on("console", lambda said: stage.faults.append(said.text) if _is_fault(said.text) else None)
-            yield stage
+            window = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
+            window.page.on("pageerror", lambda error: window.faults.append(str(error)))
+            window.page.on("console", lambda said: window.faults.append(said.text) if _is_fault(said.text) else None)
+            yield window
         finally:
             await context.close()
 
     async def go(self, path: str) -> Response | None:
-        """Open a page in the stage's language; `path` is where it is in English."""
+        """Open a page in the window's language; `path` is where it is in English."""
         return await self.page.goto(self.prefix + path)
 
     async def press(self, name: str) -> None:
@@ -148,7 +148,7 @@ class Stage:
         await self.page.wait_for_load_state()
 
     def said(self, text: str) -> str:
-        """Give a text of the pages in the stage's language."""
+        """Give a text of the pages in the window's language."""
         return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
 
     async def patient(self, name: str = "Asha Rao") -> SignedInPatient:

@@ -11,7 +11,7 @@ from healthplus.database import Database, Record
 from healthplus.errors import NoticeUndelivered
 from healthplus.notices.notices import Channel, Notices
 from healthplus.notices.sender import Email, NoSender, Senders, Sms, SmsSender
-from tests.booking.races.scene import Scene
+from tests.fixtures.races import RaceEnvironment
 
 SITE = "https://healthplus.example"
 LEASE_OVER = timedelta(seconds=31)
@@ -50,9 +50,9 @@ async def give_addresses(database: Database, patients: Sequence[int], *, sms: bo
     )
 
 
-async def reachable(scene: Scene, count: int, *, sms: bool = True, email: bool = False) -> list[int]:
-    patients = await scene.patients(count)
-    await give_addresses(scene.database, patients, sms=sms, email=email)
+async def reachable(race: RaceEnvironment, count: int, *, sms: bool = True, email: bool = False) -> list[int]:
+    patients = await race.patients(count)
+    await give_addresses(race.db, patients, sms=sms, email=email)
     return patients
 
 
