@@ -17,9 +17,9 @@ from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
-from tests.fixtures.clock import move_clock, start_clock_tomorrow
+from tests.fixtures.clock import move_clock, start_clock_tomorrow, until
 from tests.fixtures.codes import make_codes
-from tests.fixtures.races import rewrite, until
+from tests.fixtures.races import rewrite
 
 COUNT = "PERFORM set_config('synchronous_commit'"
 GUARD = """WHERE counted.requests < held.per_day
@@ -75,7 +75,7 @@ async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
 
 @pytest.mark.dates
 async def test_ends_are_rounded_up(db: Database) -> None:
-    """Whoever comes back then is in the next window, and not a moment before it."""
+    """Who comes back then is in the next window, and not a moment before it."""
     _, key = await add_key(db, "Acme", ["search"])
     for time in ("10:00:00", "11:30:56.4", "23:59:01.7"):
         await start_clock_tomorrow(db, time)
@@ -164,7 +164,7 @@ async def made_at_once(processes: list[Database]) -> int:
     requests = await processes[0].fetch_value("SELECT requests FROM accounts.developer_key_use")
     assert requests == len(counted)
     if len(counted) == QUOTA:
-        assert counted == list(range(QUOTA))  # each was told of another number
+        assert counted == list(range(QUOTA))  # each was answered another number
     return len(counted)
 
 

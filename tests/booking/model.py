@@ -156,7 +156,7 @@ class Shared:
 
 @cache
 def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """Give the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
+    """Return the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
     return max(datetime.combine(day, wall.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1))
 
 

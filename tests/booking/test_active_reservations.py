@@ -22,7 +22,7 @@ PROMPT_SECONDS = 2.0
 
 
 async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
-    """Hold one slot at each of as many providers; give the providers and holds."""
+    """Hold one slot at each of as many providers; return the providers and holds."""
     clinic = await make_clinic(db)
     start = await days_ahead(db, 3, time(9, 30))
     held = []

@@ -41,7 +41,7 @@ ODD = [timedelta(minutes=5), -timedelta(minutes=15), timedelta(days=7), -timedel
 # Each step as often as it is named here.
 STEPS = [
     *["hold", "join", "confirm", "wait_for_a_boundary"] * 3,
-    *["crowd", "line_up", "give_back", "accept", "see", "wait"] * 2,
+    *["fill", "line_up", "give_back", "accept", "see", "wait"] * 2,
     *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
 ]
 
@@ -77,7 +77,7 @@ SELECT jsonb_build_object(
 
 
 def codes_of(verb: Callable[..., Any]) -> set[str]:
-    """The codes that a method's type says it may answer with."""
+    """Return the codes that a method's type says it may answer with."""
 
     def literals(hint: Any) -> Iterator[str]:
         for part in get_args(hint):
@@ -96,7 +96,7 @@ def same(what: str, real_value: object, model_value: object) -> None:
 
 
 def text(at: datetime | None) -> str | None:
-    """An instant as PostgreSQL's jsonb spells it."""
+    """Return an instant as PostgreSQL's jsonb spells it."""
     if at is None:
         return None
     seconds, _, fraction = at.replace(tzinfo=None).isoformat().partition(".")
@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         return self.draw.choice(idle or self.patients)
 
     def asker(self, owner: int) -> Actor:
-        """The owner, now and then staff, and sometimes a stranger."""
+        """Return the owner, now and then staff, and sometimes a stranger."""
         chance = self.draw.random()
         if 0.8 <= chance < 0.95:
             return DESK
@@ -307,7 +307,7 @@ class Machine(RuleBasedStateMachine):
             same(f"{what}s", real_rows, model_rows)
 
     def name(self, rows: list[Row], things: list[tuple[int, Any]], row_of: Callable[[int, Any], Row]) -> None:
-        """Give the model's new things the names that the database gave them: no two new ones are alike."""
+        """Name the model's new things as the database did: no two new ones are alike."""
 
         def content(row: Row) -> str:
             return str([row[0], *row[2:7]])
@@ -387,8 +387,8 @@ class Machine(RuleBasedStateMachine):
         patient = self.a_patient()
         self.ask("hold", provider, clinic, at, self.a_number(), patient, Patient(patient), self.a_key())
 
-    def crowd(self, provider: int) -> None:
-        """Fill the first of what is free, with holds and bookings: without a crowd there is no queue."""
+    def fill(self, provider: int) -> None:
+        """Fill the first of what is free, with holds and bookings: else there is no queue."""
         book = self.books[provider]
         for _ in range(self.draw.randint(1, 4)):
             free = book.runs(None, self.shared.now, self.shared.now + timedelta(days=2), 1)
@@ -431,7 +431,7 @@ class Machine(RuleBasedStateMachine):
             self.ask("confirm", provider, booking, money, self.asker(booking.patient), self.a_key())
 
     def money(self, provider: int, booking: model.Booking, name: str) -> str:
-        """A gateway's names for money are each for one hold."""
+        """Make up a gateway's name for money: each is for one hold."""
         return f"{name}{self.books[provider].bookings.index(booking)}"
 
     def pay_late(self, _: int) -> None:

@@ -24,7 +24,7 @@ SMALL = {"shared_buffers": "128MB"}
 
 
 async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
-    """Give a provider, a hold of its only slot, and the ticket for it of somebody not seen for ten minutes."""
+    """Return a provider, a hold of its only slot, and the ticket for it of somebody not seen for ten minutes."""
     await migrate(dsn)
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
         clinic = await make_clinic(db)
@@ -46,7 +46,7 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
 
 
 async def release_and_look(dsn: str, provider: int, hold: UUID) -> str:
-    """Let the slot go; give what became of the ticket."""
+    """Let the slot go; return what became of the ticket."""
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
         assert (await Book(db).release(provider, hold, System("test"))).code == "released"
         assert await violations(db) == []

@@ -28,7 +28,7 @@ PROVIDER, CLINIC = 1, 1
 
 
 async def hold_everything(environment: Environment, port: int) -> list[bytes]:
-    """Hold all slots of the only shift; give the requests that give them back."""
+    """Hold all slots of the only shift; return the requests that give them back."""
     connection = await connect(port)
     requests = []
     for slot in range(SLOTS_A_SHIFT):
@@ -71,7 +71,7 @@ async def join_all(environment: Environment, port: int, count: int) -> list[Join
 
 
 async def serve_all(environment: Environment, port: int, give_back: list[bytes], count: int) -> None:
-    """Give every slot back at once; whoever is offered one leaves, so that it goes to the next, until nobody waits."""
+    """Give every slot back at once; who is offered one leaves, so that it goes to the next, until nobody waits."""
     seen = 0
 
     async def leave_some() -> None:

@@ -40,7 +40,7 @@ async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment
 
 
 async def live_through(environment: Environment, deaths: Callable[[], Awaitable[object]]) -> Promises:
-    """Have a crowd for as long as the deaths last, however slow the machine is, and for a moment after."""
+    """Keep up a load for as long as the deaths last, however slow the machine is, and for a moment after."""
     promises, over = Promises(), asyncio.Event()
 
     async def die() -> None:
@@ -144,10 +144,10 @@ async def test_a_server_that_ends_sends_those_who_wait_elsewhere(environment: En
             poll = get(f"/providers/1/waits/{wait['id']}?after={wait['version']}", environment.token(number))
             polls.append(asyncio.create_task(waiter.ask(poll)))
         assert not (await asyncio.wait(polls, timeout=1.5))[0]
-        told = loop.time()
+        ended = loop.time()
     for _, wait in await asyncio.gather(*polls):
         assert (wait["state"], wait["reconnect"]) == ("waiting", True)
-    assert loop.time() - told < 5  # the server has ended by now
+    assert loop.time() - ended < 5  # the server has ended by now
     async with running_app(environment, 1) as port:
         numbers = []
         for number in range(2, 21):

@@ -101,7 +101,7 @@ async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment
 
 
 class Load:
-    """Patients at one app, until they are told to go."""
+    """Patients at one app, until they are to leave."""
 
     def __init__(self, environment: Environment, port: int, numbers: range, promises: Promises) -> None:
         self._over = asyncio.Event()

@@ -18,7 +18,7 @@ LEASE_OVER = timedelta(seconds=31)
 
 
 class Recorder:
-    """Takes what it is given, unless told to fail or to wait."""
+    """Takes what it is given, unless it is to fail or to wait."""
 
     def __init__(self) -> None:
         self.sent: list[Sms | Email] = []
@@ -31,7 +31,7 @@ class Recorder:
         self.under_way += 1
         await self.may_go_on.wait()
         if self.fails:
-            raise NoticeUndelivered("It was told to fail.")
+            raise NoticeUndelivered("It was to fail.")
         self.sent.append(message)
 
     @property
@@ -68,6 +68,6 @@ def notices(database: Database, sms: SmsSender, email: Recorder | None = None) -
     return Notices(database, Senders(sms, email or NoSender("E-mail")), SITE, CLIENT_MARGIN)
 
 
-async def sweep_all(told: Notices, channel: Channel = "sms") -> None:
-    while await told.send_due(channel):
+async def sweep_all(sending: Notices, channel: Channel = "sms") -> None:
+    while await sending.send_due(channel):
         pass

@@ -1,4 +1,4 @@
-"""What is noted down to be told: exactly what was committed, for those who can be reached."""
+"""What is noted down to be sent: exactly what was committed, for those who can be reached."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_booking_is_told_from_beginning_to_end(race: RaceEnvironment) ->
     moved = await race.book.reschedule(provider.provider_id, held, provider.starts[1], Patient(patient))
     assert (moved.code, await kinds(race.db)) == ("moved", [])
     assert (await race.confirm(provider, held, patient)).code == "booked"
-    assert (await race.confirm(provider, held, patient)).code == "wrong_state"  # a repeat tells nobody anything
+    assert (await race.confirm(provider, held, patient)).code == "wrong_state"  # a repeat makes no notice
     await race.book.reschedule(provider.provider_id, held, provider.starts[2], Patient(patient))
     flagged = await race.book.add_leave(
         provider.provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
@@ -99,7 +99,7 @@ async def test_no_address_and_no_text_is_kept(race: RaceEnvironment) -> None:
 async def test_one_patient_is_sent_so_many_texts_a_day(race: RaceEnvironment) -> None:
     provider = await race.provider(slots=1)
     (patient,) = await reachable(race, 1)
-    for _ in range(15):  # each is told of twice
+    for _ in range(15):  # each has two notices
         booking = await race.held(provider, patient)
         assert (await race.book.confirm(provider.provider_id, booking, None, System("test"))).code == "booked"
         assert (await race.book.cancel(provider.provider_id, booking, System("test"))).code == "cancelled"

@@ -14,7 +14,8 @@ import pytest
 from healthplus.accounts.actors import Patient
 from healthplus.notices import notices as notices_module
 from healthplus.notices.notices import KEPT, TRIES_MAX
-from tests.fixtures.races import OFFER_TIME, RaceEnvironment, until
+from tests.fixtures.clock import until
+from tests.fixtures.races import OFFER_TIME, RaceEnvironment
 from tests.fixtures.relay import Relay
 from tests.notices.sending import (
     LEASE_OVER,
@@ -37,7 +38,7 @@ async def bookings(race: RaceEnvironment, count: int) -> list[int]:
 
 
 async def offer(race: RaceEnvironment) -> int:
-    """Have something offered to somebody; give the patient."""
+    """Have something offered to somebody; return the patient."""
     provider = await race.provider()
     holder, waiter = await reachable(race, 2)
     held = await race.held(provider, holder)
@@ -49,10 +50,10 @@ async def offer(race: RaceEnvironment) -> int:
 async def test_each_is_sent_once(race: RaceEnvironment) -> None:
     patients = await bookings(race, 3)
     recorder = Recorder()
-    told = notices(race.db, recorder)
-    await sweep_all(told)
+    sending = notices(race.db, recorder)
+    await sweep_all(sending)
     await race.pass_time(timedelta(hours=2))
-    await sweep_all(told)
+    await sweep_all(sending)
     assert sorted(message.to for message in recorder.sent) == [phone(patient) for patient in patients]
     assert all(row["sent_at"] and not row["due_at"] for row in await outbox(race.db))
 
@@ -63,8 +64,8 @@ async def test_a_channel_that_fails_keeps_the_other_not(race: RaceEnvironment) -
     await race.booked(provider, patient)
     sms, email = Recorder(), Recorder()
     email.fails = True
-    told = notices(race.db, sms, email)
-    running = asyncio.create_task(told.run())
+    sending = notices(race.db, sms, email)
+    running = asyncio.create_task(sending.run())
 
     async def sms_sent_and_email_tried() -> bool:
         rows = {row["channel"]: row for row in await outbox(race.db)}
@@ -89,12 +90,12 @@ async def test_what_fails_is_tried_ever_later_a_few_times(
     (patient,) = await bookings(race, 1)
     recorder = Recorder()
     recorder.fails = True
-    told = notices(race.db, recorder)
+    sending = notices(race.db, recorder)
     waits = []
     with caplog.at_level(logging.WARNING):
         for _ in range(300):
             now = await race.now()
-            await told.send_due("sms")
+            await sending.send_due("sms")
             (row,) = await outbox(race.db)
             if row["due_at"] is None:
                 break
@@ -187,7 +188,7 @@ async def test_who_can_no_longer_be_reached_is_not_told(race: RaceEnvironment) -
 
 @pytest.mark.parametrize("guarded", [False, True])
 async def test_two_senders_send_once(race: RaceEnvironment, monkeypatch: pytest.MonkeyPatch, guarded: bool) -> None:
-    """The guard is the lease: without it, whoever looks while a message is under way sends it too."""
+    """The guard is the lease: without it, a process that looks while a message is under way sends it too."""
     await bookings(race, 20)
     if not guarded:
         lease = "+ least($3::interval * 2.0 ^ least(tries, 30), $4::interval)"
@@ -198,9 +199,7 @@ async def test_two_senders_send_once(race: RaceEnvironment, monkeypatch: pytest.
     recorder = Recorder()
     recorder.may_go_on.clear()
     sweeps = [asyncio.create_task(notices(race.db, recorder).send_due("sms"))]
-    async with asyncio.timeout(20):
-        while recorder.under_way < 20:
-            await asyncio.sleep(0.01)
+    await until(lambda: recorder.under_way == 20)
     sweeps += [asyncio.create_task(notices(race.db, recorder).send_due("sms")) for _ in range(3)]
     await asyncio.sleep(0.3)
     recorder.may_go_on.set()
@@ -217,11 +216,11 @@ async def test_two_senders_share_the_work(race: RaceEnvironment, monkeypatch: py
     await bookings(race, 6)
     monkeypatch.setattr(notices_module, "BATCH_MAX", 3)
     recorder = Recorder()
-    told = notices(race.db, recorder)
+    sending = notices(race.db, recorder)
     async with race.db.transaction() as transaction:
         await transaction.execute("SELECT FROM notices.notice ORDER BY until LIMIT 3 FOR UPDATE")
-        assert await told.send_due("sms") == 3
-    assert await told.send_due("sms") == 3
+        assert await sending.send_due("sms") == 3
+    assert await sending.send_due("sms") == 3
     assert len(recorder.sent) == 6
 
 
@@ -248,17 +247,15 @@ async def test_a_killed_sender_loses_nothing(race: RaceEnvironment, dsn: str) ->
     stuck = asyncio.Event()
     async with Relay(stuck) as relay:
         sender = await asyncio.create_subprocess_exec(sys.executable, "-c", SENDER, dsn, relay.url)
-        async with asyncio.timeout(20):
-            while len(relay.bodies) < 3:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(relay.bodies) == 3)
         sender.send_signal(signal.SIGKILL)
         await sender.wait()
         stuck.set()
     recorder = Recorder()
-    told = notices(race.db, recorder)
-    assert await told.send_due("sms") == 0  # still left to the one that died
+    sending = notices(race.db, recorder)
+    assert await sending.send_due("sms") == 0  # still left to the one that died
     await race.pass_time(LEASE_OVER)
-    await sweep_all(told)
+    await sweep_all(sending)
     assert sorted(message.to for message in recorder.sent) == [phone(patient) for patient in patients]
 
 
@@ -273,9 +270,7 @@ async def test_a_sender_that_is_stopped_repeats_nothing_that_went_out(race: Race
 
     stuck = OneIsStuck()
     sweeping = asyncio.create_task(notices(race.db, stuck).send_due("sms"))
-    async with asyncio.timeout(10):
-        while not stuck.sent:
-            await asyncio.sleep(0.01)
+    await until(lambda: stuck.sent)
     sweeping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeping
@@ -305,11 +300,11 @@ async def test_one_that_cannot_be_sent_keeps_no_other_back(
 
 async def test_what_was_told_is_forgotten_after_90_days(race: RaceEnvironment) -> None:
     await bookings(race, 2)
-    told = notices(race.db, Recorder())
-    await sweep_all(told)
+    sending = notices(race.db, Recorder())
+    await sweep_all(sending)
     for passed, left in ((KEPT - timedelta(hours=1), 2), (timedelta(hours=2), 0)):
         await race.pass_time(passed)
-        running = asyncio.create_task(told.run())
+        running = asyncio.create_task(sending.run())
 
         async def forgotten(left: int = left) -> bool:
             return len(await kinds(race.db)) == left

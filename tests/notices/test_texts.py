@@ -86,7 +86,7 @@ def test_the_link_is_the_same_in_all() -> None:
 
 
 def words(chance: random.Random) -> str:
-    """A name of two or three words; letters that people's names have, and no other text would."""
+    """Draw a name of two or three words; letters that people's names have, and no other text would."""
     letters = "abdeiklmnoprstuvzäéñकखगघ"
     return " ".join(
         "".join(chance.choices(letters, k=chance.randint(7, 10))).title() for _ in range(chance.randint(2, 3))
@@ -103,7 +103,7 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
             race.clinic_id = await make_clinic(race.db, await make_city(race.db))
         provider = await race.provider(slots=2)
         await name_all(race, provider.provider_id, chance)
-        await tell_everything(race, provider, told)
+        await send_everything(race, provider, told)
     names = await race.db.fetch(NAMES)
     forbidden = {word.lower() for row in names for word in re.split(r"[\s-]+", row["name"])}
     said = [one.text for one in (*sms.sent, *email.sent)] + [
@@ -133,7 +133,7 @@ async def name_all(race: RaceEnvironment, provider_id: int, chance: random.Rando
         await race.db.execute(sql, provider_id, words(chance))
 
 
-async def tell_everything(race: RaceEnvironment, provider: Any, told: Any) -> None:
+async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> None:
     """Go through all that can happen to a booking, telling each as it happens."""
 
     async def tell() -> None:

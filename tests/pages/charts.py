@@ -22,7 +22,7 @@ class Chart(NamedTuple):
 
 
 async def a_chart(window: BrowserWindow, days_ahead: int = 10, offset: int = 0) -> Chart:
-    """Give the chart of a doctor whom nothing else here books, on an open day so far ahead or a little more.
+    """Return the chart of a doctor whom nothing else here books, on an open day so far ahead or a little more.
 
     The doctor is paid online, and may be booked for several slots in a row. `offset` tells one from another.
     """

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def calendar_entry(window: BrowserWindow, folder: Path, link: str = "Add to calendar") -> Any:
-    """Add to the calendar; give what a calendar program reads."""
+    """Add to the calendar; return what a calendar program reads."""
     async with window.page.expect_download() as coming:
         await window.page.get_by_role("link", name=link).click()
     file = await coming.value

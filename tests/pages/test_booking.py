@@ -39,7 +39,7 @@ async def hold_by_other(window: BrowserWindow, chart: Chart, start: str) -> None
 
 
 async def starts(page: Page) -> list[str]:
-    """Give the starts that can be chosen."""
+    """Return the starts that can be chosen."""
     found: list[str] = await page.locator(".slot.free input").evaluate_all("all => all.map(one => one.value)")
     return found
 
@@ -74,7 +74,7 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWin
     assert await page.locator(f"[value='{second}']").is_checked()
     assert await page.evaluate("document.activeElement.value") == second
     assert await window.shifts() == []
-    # Whoever is too slow is told so, and what can be had instead.
+    # Who is too slow sees that, and what can be had instead.
     await window.patient()
     await page.locator(".bar button").click()
     await expect(page.locator("#error")).to_be_focused()
@@ -332,7 +332,7 @@ async def test_a_hold_that_ran_out_can_be_had_again(window: BrowserWindow) -> No
     page = window.page
     await window.go(path)
     await lapse(window, path)
-    # The page learns of it by itself.
+    # The page shows it by itself.
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your 5 minutes are over", timeout=5000)
     await expect(page.locator("main")).to_contain_text("No money was taken.")
     await window.press("Hold again")

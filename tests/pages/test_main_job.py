@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Person:
-    """Somebody in a window of their own, with scripts or without: then they look again where others are told."""
+    """Somebody in a window of their own, with scripts or without: then they look again where others see it."""
 
     def __init__(self, window: BrowserWindow, morning: FullMorning, *, scripts: bool) -> None:
         self.window = window
@@ -48,7 +48,7 @@ class Person:
         await self.page.wait_for_url("**/hold/*")
 
     async def join(self) -> None:
-        """Be told that all is held, and wait for it (step 7's last)."""
+        """See that all is held, and wait for it (step 7's last)."""
         await expect(self.page.locator(".slot")).to_have_class("slot held")
         await self.page.get_by_role("link", name="Join the line").first.click()
         await self.window.press("Join the line")
@@ -68,7 +68,7 @@ class Person:
 async def people(
     product: Product, browser: Browser, *, scripts: bool
 ) -> AsyncIterator[tuple[FullMorning, list[Person]]]:
-    """Give a doctor with one free slot, and four who want it."""
+    """Return a doctor with one free slot, and four who want it."""
     async with contextlib.AsyncExitStack() as windows:
         found = []
         for name in ("Asha", "Bina", "Chand", "Devi"):
@@ -99,7 +99,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
     async with people(product, browser, scripts=scripts) as (morning, (asha, bina, chand, devi)):
         for one in (asha, bina):
             await one.page.goto(chart_of(morning))
-        # Both see it free; the first to ask has it, and the other is told so.
+        # Both see it free; the first to ask has it, and the other sees that.
         await asha.hold()
         if not scripts:
             await bina.page.locator(".slot.free input").check()
@@ -125,7 +125,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         await chand.page.wait_for_url("**/hold/*")
         await devi.sees("You are number 1 in line")
         await chand.pay()
-        # All is booked: whoever still waits is told at once.
+        # All is booked: who still waits sees that at once.
         await devi.sees("All of it is booked")
         # It is given back: everybody may have it again.
         await chand.page.get_by_role("link", name="See the visit").click()
@@ -178,7 +178,7 @@ async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product,
         await bina.page.wait_for_url("**/hold/*")
         await bina.pay()
         await chand.sees("All of it is booked")
-        # A chart that was open all the while has heard of it, too.
+        # A chart that was open all the while shows it, too.
         await chart.bring_to_front()
         await expect(chart.locator(".slot")).to_contain_text("booked", timeout=20_000)
 

@@ -82,7 +82,7 @@ class Product:
         await move_clock(self.database, timedelta(**time))
 
     async def code(self) -> str:
-        """Give the code that was sent last."""
+        """Return the code that was sent last."""
         text = await self.database.fetch_value(
             "SELECT text FROM notices.sandbox_message WHERE text ~ '^[0-9]{6} ' ORDER BY message_id DESC LIMIT 1"
         )
@@ -148,7 +148,7 @@ class BrowserWindow:
         await self.page.wait_for_load_state()
 
     def said(self, text: str) -> str:
-        """Give a text of the pages in the window's language."""
+        """Return a text of the pages in the window's language."""
         return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
 
     async def patient(self, name: str = "Asha Rao") -> SignedInPatient:
@@ -162,7 +162,7 @@ class BrowserWindow:
         return f"+9198{next(_serial):04}3210"
 
     async def free_slots(self, provider_id: int) -> list[Record]:
-        """Give slots from tomorrow on that can be had now, where visits are paid for online."""
+        """Return slots from tomorrow on that can be had now, where visits are paid for online."""
         database = self.product.database
         now: datetime = await database.fetch_value("SELECT public.app_now()")
         clinic_id = await database.fetch_value(
@@ -210,7 +210,7 @@ class BrowserWindow:
         await self.product.database.execute("UPDATE ledger.payment SET due = NULL WHERE booking_id = $1", booking_id)
 
     async def violations(self, *rules: str) -> list[str]:
-        """Give what axe-core finds against WCAG 2.2 AA, or against these of its rules."""
+        """Return what axe-core finds against WCAG 2.2 AA, or against these of its rules."""
         only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": _RULES}
         await self.page.evaluate(f"() => {{ if (!window.axe) {{ {_AXE} }} }}")
         found: dict[str, Any] = await self.page.evaluate(
@@ -230,12 +230,12 @@ class BrowserWindow:
         await self.page.evaluate(_WATCH_SHIFTS)
 
     async def shifts(self) -> list[Any]:
-        """Give what has moved since this was last asked: what it is, where it was, and where it is now."""
+        """Return what has moved since this was last asked: what it is, where it was, and where it is now."""
         found: list[Any] = await self.page.evaluate(_SHIFTS)
         return found
 
     async def small_targets(self) -> list[str]:
-        """Give what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.
+        """Return what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.
 
         A choice and a slot are pressed anywhere on them, and a pseudo-element may be laid over more than is drawn.
         """
@@ -243,7 +243,7 @@ class BrowserWindow:
         return found
 
     async def overflow(self) -> int:
-        """Give by how many pixels the page is wider than its window."""
+        """Return by how many pixels the page is wider than its window."""
         pixels: int = await self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

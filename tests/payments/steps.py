@@ -33,7 +33,7 @@ async def money(environment: Environment) -> tuple[str, str | None] | None:
 
 
 async def facts(environment: Environment) -> list[tuple[str, str]]:
-    """The ledger: each state that money reached, and how that was known."""
+    """Return the ledger: each state that money reached, and how that was known."""
     rows = await environment.db.fetch(
         "SELECT state::text, source::text FROM ledger.entry ORDER BY hold_id, authorisation, state"
     )
@@ -41,6 +41,6 @@ async def facts(environment: Environment) -> list[tuple[str, str]]:
 
 
 async def states(environment: Environment) -> list[str]:
-    """The states of all bookings, first made first."""
+    """Return the states of all bookings, first made first."""
     rows = await environment.db.fetch("SELECT state::text FROM booking.booking ORDER BY created_at")
     return [row["state"] for row in rows]

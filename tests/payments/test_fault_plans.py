@@ -86,7 +86,7 @@ class BankEnvironment:
         self.offsets.append((clock.time(), self.offsets[-1][1] + seconds))
 
     def at(self, bank_time: float) -> float:
-        """What the product's clock showed then."""
+        """Return what the product's clock showed then."""
         return bank_time + next(ahead for since, ahead in reversed(self.offsets) if since <= bank_time)
 
 
@@ -219,7 +219,7 @@ async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
 
 
 async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
-    """The bank's ledger against ours: the same money in the same state, none of it kept for nothing or taken twice."""
+    """Compare the bank's ledger and ours: the same money in the same state, none kept for nothing or taken twice."""
     assert await violations(environment.db) + await violations(environment.db, counters) == []
     with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         at_bank = {

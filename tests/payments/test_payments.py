@@ -137,7 +137,7 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
     async def meanwhile() -> None:
         await book.cancel(PROVIDER, held, environment.actor("asha"))
         other = Captures(environment.db, bank)
-        assert await other.poll() == (1, 0)  # wants to void, and learns that it is captured
+        assert await other.poll() == (1, 0)  # wants to void, and finds it captured
         assert await money(environment) == ("captured", "refund")
         assert await other.poll() == (1, 0)
         assert await money(environment) == ("refunded", None)

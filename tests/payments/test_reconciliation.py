@@ -56,7 +56,7 @@ async def send(payments: Payments, secret: str, body: bytes, at: float | None = 
 
 
 async def ask(environment: Environment, hold_id: UUID) -> None:
-    """The hold is about to be paid for."""
+    """Note that the hold is about to be paid for."""
     await environment.db.execute(
         "INSERT INTO payments.intent VALUES ($1, $2, 50000, app_now(), app_now() + interval '20 seconds')",
         PROVIDER,

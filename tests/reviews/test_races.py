@@ -31,13 +31,13 @@ class Visited(NamedTuple):
     booked_id: UUID
 
     async def rate(self, who: int, stars: int) -> int:
-        """Have the patient of a visit give stars; give how many have rated."""
+        """Have the patient of a visit give stars; return how many have rated."""
         patient_id, booking_id = self.visits[who]
         rated = await rate(self.race.db, self.provider.provider_id, booking_id, patient_id, stars)
         return rated.count
 
     async def totals(self) -> tuple[int, int, int, int]:
-        """Give total and count, as the provider's row has them and as the ratings make them."""
+        """Return total and count, as the provider's row has them and as the ratings make them."""
         row = await self.race.db.fetch_row(TOTALS)
         assert row is not None
         return row[0], row[1], row[2], row[3]

@@ -12,7 +12,7 @@ LOCK = "PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) 
 
 
 async def two_changes_at_once(db: Database) -> set[str]:
-    """Change what a visit costs and, before that is committed, who the provider is; give the broken invariants."""
+    """Change what a visit costs and, before that is committed, who the provider is; return the broken invariants."""
     await Environment.make(db)
     async with db.transaction() as tx:
         await tx.execute(

@@ -157,9 +157,9 @@ async def test_whoever_is_overtaken_shows(race: RaceEnvironment) -> None:
         await race.waiting(provider, waiter)
     await race.release(provider, hold, holder)
     entries = await chain(race.db, provider.provider_id)
-    told = "ticket 2 was given a time for which ticket 1 was waiting"
-    assert faults(provider.provider_id, entries) == [told]
-    assert faults(provider.provider_id, entries, 1) == [told]
+    fault = "ticket 2 was given a time for which ticket 1 was waiting"
+    assert faults(provider.provider_id, entries) == [fault]
+    assert faults(provider.provider_id, entries, 1) == [fault]
     assert faults(provider.provider_id, entries, 2) == []
 
 
@@ -217,7 +217,7 @@ def test_any_change_is_found(data: st.DataObject) -> None:
 
 
 def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
-    for texts, told in (
+    for texts, fault in (
         ([joined(1), joined(2), step("offered", 2)], "ticket 2 was given a time for which ticket 1 was waiting"),
         ([joined(1), joined(3)], "ticket 3 joined after ticket 1"),
         ([joined(1), step("accepted", 1)], "ticket 1 cannot be accepted when it is waiting"),
@@ -230,7 +230,7 @@ def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
         ([joined(1, 20, 30), joined(2), step("offered", 2), step("accepted", 2, 20, 30)],
          "ticket 2 was given a time for which ticket 1 was waiting"),
     ):  # fmt: skip
-        assert told in faults(7, link(texts))
+        assert fault in faults(7, link(texts))
     short = Verification(7)
     short.read(GOOD[:-1])
     assert short.faults == []
@@ -324,22 +324,22 @@ async def test_odds_and_the_position_at_joining(race: RaceEnvironment) -> None:
     positions = await race.db.fetch("SELECT joined_position FROM booking.ticket ORDER BY number")
     assert [row["joined_position"] for row in positions] == [1, 2, 3, 4, 4]
 
-    async def odds(position: int) -> tuple[int, int]:
+    async def acceptance(position: int) -> tuple[int, int]:
         row = await race.db.fetch_row("SELECT * FROM booking.acceptance_rate($1, $2)", provider.provider_id, position)
         assert row is not None
         return row["waits"], row["got"]
 
-    assert [await odds(position) for position in (1, 2, 4)] == [(1, 0), (0, 0), (0, 0)]
+    assert [await acceptance(position) for position in (1, 2, 4)] == [(1, 0), (0, 0), (0, 0)]
     for ticket in (*tickets[1:], again):
         await see(race.db, provider.provider_id, ticket)
     await race.release(provider, hold, holder)
     assert (await book.accept(provider.provider_id, tickets[1], Patient(waiters[1]))).code == "accepted"
-    assert await odds(2) == (1, 1)
+    assert await acceptance(2) == (1, 1)
     await race.pass_time(HOLD_TIME + timedelta(minutes=60))
     await book.advance(provider.provider_id)
-    assert [await odds(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
+    assert [await acceptance(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
     await race.pass_time(timedelta(days=90))
-    assert await odds(4) == (0, 0)
+    assert await acceptance(4) == (0, 0)
     plan = await race.db.fetch(
         "EXPLAIN SELECT state FROM booking.ticket WHERE provider_id = 1 AND joined_position = 3 "
         "AND joined_at > (SELECT app_now()) - interval '90 days' ORDER BY joined_at DESC LIMIT 1000"

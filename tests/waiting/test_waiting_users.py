@@ -28,7 +28,7 @@ async def waiting(db: Database) -> AsyncIterator[WaitingUsers]:
 
 
 async def behind_a_hold(race: RaceEnvironment) -> tuple[Provider, UUID, int, UUID, int]:
-    """Give a provider, the hold on their only slot and who holds it, the ticket of one who waits and who that is."""
+    """Return a provider, the hold on their only slot and who holds it, the ticket of one who waits and who that is."""
     provider = await race.provider(slots=1)
     holder, waiter = await race.patients(2)
     hold = await race.held(provider, holder)
@@ -204,5 +204,5 @@ def at_position(position: int) -> str:
 
 def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:
     assert len({at_position(position) for position in range(1, NEAR + 1)}) == NEAR
-    told = len({at_position(position) for position in range(NEAR + 1, 5001)})
-    assert 40 < told < 60
+    states = len({at_position(position) for position in range(NEAR + 1, 5001)})
+    assert 40 < states < 60

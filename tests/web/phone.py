@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from healthplus.accounts.consent import CURRENT
 from healthplus.notices.sender import Sms
+from tests.fixtures.clock import until
 from tests.web.client import Client
 
 NUMBER = "+919876543210"
@@ -30,9 +31,7 @@ class Phone:
 
     async def code(self, messages: int = 1) -> str:
         """Return the code in the last of so many messages, once all have come."""
-        async with asyncio.timeout(5):
-            while len(self.messages) < messages:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.messages) >= messages, 5)
         assert len(self.messages) == messages
         found = re.match(r"[0-9]{6} ", self.messages[-1].text)
         assert found

@@ -24,7 +24,7 @@ LONG = "Dr Venkatanarasimharajuvaripeta श्रीनिवासराघव�
 
 
 async def entry(http: httpx.AsyncClient, path: str) -> tuple[Any, Any]:
-    """Give a visit's calendar file, read back."""
+    """Return a visit's calendar file, read back."""
     answer = await http.get(f"{path}/visit.ics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"

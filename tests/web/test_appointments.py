@@ -13,7 +13,7 @@ pytestmark = pytest.mark.dates
 
 
 async def book(client: Client, environment: Environment, hour: int = 9) -> str:
-    """Book a slot; give the appointment's address."""
+    """Book a slot; return the appointment's address."""
     held = await hold(client, wanted(environment, hour))
     url: str = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
     return url

@@ -28,14 +28,14 @@ def sign_in(http: httpx.AsyncClient, environment: Environment, name: str) -> Non
 
 
 async def visit_of(client: Client, environment: Environment, hour: int = 9, clinic_id: int = ONLINE) -> str:
-    """Book a visit; give where its page is."""
+    """Book a visit; return where its page is."""
     held = await hold(client, {"clinic_id": clinic_id, "start": environment.at(hour)})
     url = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
     return f"/appointments/{PROVIDER}/{url.rpartition('/')[2]}"
 
 
 async def said(http: httpx.AsyncClient, path: str) -> str:
-    """Give a page's words, as they are read."""
+    """Return a page's words, as they are read."""
     answer = await http.get(path)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "private, no-cache"

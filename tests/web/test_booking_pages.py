@@ -1,4 +1,4 @@
-"""The pages from the chart to the hold, without a browser: who may see what, odd input, and what is told when."""
+"""The pages from the chart to the hold, without a browser: who may see what, odd input, and what is said when."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
 
 
 async def hold(client: FormClient, environment: Environment, hour: int = 10, path: str = CHART) -> str:
-    """Hold a slot of the environment's day; give where its page is."""
+    """Hold a slot of the environment's day; return where its page is."""
     held = await client.post(f"{path}?day={_day(environment)}", {"start": environment.at(hour)})
     assert held.status_code == 303, held.text
     location = held.headers["location"]

@@ -86,7 +86,7 @@ async def test_answers_may_be_kept_by_caches_that_many_share(
         first = await anyone.get(path)
         assert first.headers["cache-control"] == ("public, max-age=10" if path in lists else "public, no-cache")
         assert "vary" not in first.headers
-        # Whoever asks gets the same, and not twice.
+        # Everybody gets the same, and not twice.
         again = await asha.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     before = await anyone.get(pages[0])
@@ -157,7 +157,7 @@ async def test_a_providers_page(anyone: Client, directory: Environment) -> None:
 
 
 async def next_free(anyone: Client, directory: Environment, provider_id: int = PROVIDER) -> dict[int, list[str]]:
-    """The next free times by clinic, checked to be the first three that the charts of a month show as free."""
+    """Return the next free times by clinic, checked to be the first three that the charts of a month show as free."""
     while True:
         page = await shown(anyone, f"providers/{provider_id}")
         found = {clinic["id"]: clinic["next_free"] for clinic in page["clinics"]}

@@ -18,8 +18,8 @@ from tests.fixtures.environment import IST, PROVIDER, Environment
 
 pytestmark = pytest.mark.dates
 
-# Beside the environment's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with tests; one
-# doctor in Mumbai, where nobody knows where the clinic is.
+# Beside the environment's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with
+# tests; one doctor in Mumbai, where nobody knows where the clinic is.
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name, latitude, longitude) VALUES ('mumbai', 'Mumbai', NULL, NULL);
 UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';

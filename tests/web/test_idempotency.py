@@ -235,7 +235,7 @@ def clients(
 
 
 def shown(response: httpx.Response) -> Any:
-    """The answer without what says how much time is left."""
+    """Return the answer without what says how much time is left."""
     document = response.json() if response.content else None
     return {key: value for key, value in document.items() if key not in VARYING} if document else document
 
@@ -246,7 +246,7 @@ async def test_requests_at_once_and_repeats_have_one_effect(clients: Clients, na
     before = await clients.effects()
     answers = await asyncio.gather(*(request.send() for _ in range(3)))
     good = [answer for answer in answers if answer.is_success]
-    # Each of them has the answer, or is told to ask again, or (where the asking token ends) that it is done.
+    # Each of them has the answer, or is asked to send it again, or (where the asking token ends) that it is done.
     assert good, [answer.text for answer in answers]
     assert {answer.status_code for answer in answers} <= {good[0].status_code, 409, 503, request.then}
     assert all(shown(answer) == shown(good[0]) for answer in good)

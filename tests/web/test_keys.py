@@ -1,4 +1,4 @@
-"""Developers' keys over HTTP: where they are needed and taken, what is told of quotas, and what they do not buy."""
+"""Developers' keys over HTTP: where they are needed and taken, what answers say of quotas, and what they do not buy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def items(field: str) -> dict[str, dict[str, int]]:
 
 
 def quotas(response: httpx.Response) -> dict[str, tuple[int, int, int, int]]:
-    """Give what an answer tells of each quota: how many requests in how many seconds; what is left, for how long."""
+    """Return what an answer says of each quota: how many requests in how many seconds; what is left, for how long."""
     policies, limits = items(response.headers["ratelimit-policy"]), items(response.headers["ratelimit"])
     assert policies.keys() == limits.keys()
     assert all(policy.keys() == {"q", "w"} for policy in policies.values())
@@ -87,8 +87,8 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
     await start_clock_tomorrow(db, "10:00:10")
     for params in ({}, {"results_per_page": "many"}):
         missing = await http.get(FIND, params=params)
-        told = problem(missing, 401, "unknown_developer_key")["detail"]
-        assert all(part in told for part in ("`Api-Dev-Key`", "`api_dev_key`", "ask the operator"))
+        document = problem(missing, 401, "unknown_developer_key")["detail"]
+        assert all(part in document for part in ("`Api-Dev-Key`", "`api_dev_key`", "ask the operator"))
         assert missing.headers["www-authenticate"] == "Api-Dev-Key"
         assert tells_no_quota(missing)
 
@@ -111,17 +111,17 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
     assert quotas(answer)["minute"][2] == 0
 
     full = await http.get(FIND, headers=header)
-    told = problem(full, 429, "quota_exceeded")
-    assert "4 requests a minute are used up" in told["detail"]
-    assert told["violated-policies"] == ["minute"]
-    assert int(full.headers["retry-after"]) == told["retry_after"] == quotas(full)["minute"][3]
-    await move_clock(db, seconds=told["retry_after"] - 2)
+    document = problem(full, 429, "quota_exceeded")
+    assert "4 requests a minute are used up" in document["detail"]
+    assert document["violated-policies"] == ["minute"]
+    assert int(full.headers["retry-after"]) == document["retry_after"] == quotas(full)["minute"][3]
+    await move_clock(db, seconds=document["retry_after"] - 2)
     assert (await http.get(FIND, headers=header)).status_code == 429
     await move_clock(db, seconds=2)
     assert (await http.get(FIND, headers=header)).status_code == 200
-    told = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
-    assert (told["violated-policies"], told["retry_after"]) == (["day"], quotas(full)["day"][3])
-    await move_clock(db, seconds=told["retry_after"])
+    document = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
+    assert (document["violated-policies"], document["retry_after"]) == (["day"], quotas(full)["day"][3])
+    await move_clock(db, seconds=document["retry_after"])
     assert quotas(await http.get(FIND, headers=header))["day"][2] == 4
 
     await move_clock(db, hours=11)
@@ -136,9 +136,9 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
 
     key_id, key = await add_key(db, "Acme", ["book"])
     wrong_scope = await http.get(FIND, headers={"Api-Dev-Key": key})
-    told = problem(wrong_scope, 403, "out_of_scope")
-    assert told["scope"] == "search"
-    assert "`search`" in told["detail"]
+    document = problem(wrong_scope, 403, "out_of_scope")
+    assert document["scope"] == "search"
+    assert "`search`" in document["detail"]
     assert tells_no_quota(wrong_scope)
     await revoke_key(db, key_id)
     revoked = await http.get(FIND, headers={"Api-Dev-Key": key})
@@ -235,7 +235,7 @@ async def test_a_key_buys_no_better_place(
     assert (await chand.get(second["url"])).json()["state"] == "offered"
     monkeypatch.undo()
 
-    # No call of the database but that which counts it is told of the key, or of its developer.
+    # No call of the database but that which counts it sees the key, or its developer.
     telling = [
         sql for sql, args in asked if {key, hash_token(key)} & {one for one in args if isinstance(one, str | bytes)}
     ]

@@ -186,7 +186,7 @@ PLANTED = {"name": "Zebedee Quillfeather", "email": "quill@feather.example"}
 
 
 async def lived_in(me: Client, asha: Client, environment: Environment) -> None:
-    """A patient who has been everywhere: profile, a wait, a cancelled and a visited appointment, a payment, a hold."""
+    """Have a patient be everywhere: profile, a wait, a cancelled and a visited appointment, a payment, a hold."""
     await me.ask("PATCH", "me", PLANTED)
     blocking = (await asha.post(HOLDS, {"clinic_id": FREE, "start": environment.at(18)})).json()
     await me.post(WAITS, {"clinic_id": FREE, "from": environment.at(17), "to": environment.at(19)})
@@ -201,7 +201,7 @@ async def lived_in(me: Client, asha: Client, environment: Environment) -> None:
 
 
 async def everywhere(db: Database, text: str) -> list[str]:
-    """Give each table that shows a text in any column of any row."""
+    """Return each table that shows a text in any column of any row."""
     tables = await db.fetch(
         "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables "
         "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
@@ -355,7 +355,7 @@ async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) 
 async def test_nothing_can_be_held_for_the_erased(me: Client, environment: Environment) -> None:
     assert (await me.delete("me")).status_code == 200
     patient_id = await environment.db.fetch_value("SELECT patient_id FROM accounts.patient WHERE erased_at IS NOT NULL")
-    # As another process does that has not heard of it yet.
+    # As another process does that does not know of it yet.
     book = Book(environment.db)
     start = datetime.fromisoformat(environment.at(13))
     assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "not_found"
@@ -383,7 +383,7 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
 
 async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, environment: Environment) -> None:
     assert (await me.get("me")).status_code == 200
-    # As another process does: this one has just seen the token, and has not heard of it.
+    # As another process does: this one has just seen the token, and does not know of it.
     await environment.db.execute("UPDATE accounts.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
     problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)}), 401)
     problem(await me.ask("PATCH", "me", {"name": "Mallory"}), 401)

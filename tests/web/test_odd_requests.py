@@ -93,7 +93,7 @@ LAST = (
     "/privacy/sign-out-everywhere",
     "/privacy/withdraw",
 )
-"""Forms that end what the others are about; erasing is refused to whoever has a visit."""
+"""Forms that end what the others are about; erasing is refused to a patient who has a visit."""
 
 
 class Pages:
@@ -181,7 +181,7 @@ def check(answer: httpx.Response, asked: object) -> None:
     assert re.fullmatch(r"/(?!/)[!-~]*", answer.headers.get("location", "/")), (asked, answer.headers)
     if answer.headers.get("content-type", "").startswith("text/html"):
         assert MARK not in answer.text, asked
-        # Whatever was asked for, no page leads or sends anything to where it was told to.
+        # Whatever was asked for, no page leads or sends anything to where a request said.
         assert not re.search(r'(href|action)="[^"/]*//+evil', answer.text), asked
 
 

@@ -123,7 +123,7 @@ async def test_a_second_click_gives_the_first_result(
     assert {answer.headers["location"] for answer in signed_in} == {"/"}
     assert http.cookies["session"] == token
     assert await environment.db.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
-    # Whoever goes back and corrects the number sends the same form with something else in it.
+    # Who goes back and corrects the number sends the same form with something else in it.
     corrected = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
     assert corrected.status_code == 303
 

@@ -50,7 +50,7 @@ async def test_a_wait_from_the_line_to_the_hold(
     assert "free now" not in form.text
     for said in ("Any evening time", "Nobody waits here now: you would be number 1", "Too few people", "other clinics"):
         assert said in form.text
-    # Whoever is not signed in is led back with what they chose.
+    # A patient who is not signed in is led back with what they chose.
     away = await nobody.post(path, data={"what": "week", "anywhere": "1"})
     assert away.headers["location"].startswith("/verify?next=")
     assert "what%3Dweek%26anywhere%3D1" in away.headers["location"]

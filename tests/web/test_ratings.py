@@ -13,7 +13,7 @@ NOBODYS = f"providers/{PROVIDER}/appointments/{UUID(int=7)}"
 
 
 async def rate(client: Client, url: str, stars: Any) -> tuple[int, float, int]:
-    """Give stars; give what is answered: one's own, the provider's mean, of how many."""
+    """Give stars; return what is answered: one's own, the provider's mean, of how many."""
     response = await client.ask("PUT", f"{url}/rating", {"stars": stars})
     assert response.status_code == 200, response.text
     answer = response.json()

@@ -205,7 +205,7 @@ async def test_addresses_are_counted_apart(app: Litestar, anyone: Client, phone:
 async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
     app: Litestar, anyone: Client, phone: Phone, environment: Environment
 ) -> None:
-    """Other work on the machine only slows answers, so the quickest tenths are compared; it may still spoil one round."""
+    """Other work on the machine only slows answers, so the quickest tenths are compared; it may spoil one round."""
     app.state.services = replace(app.state.services, proxies=TrustedProxies("127.0.0.1"))
     numbers = [f"+9198{n:04}3210" for n in range(450)]
     known = set(random.sample(numbers, 225))

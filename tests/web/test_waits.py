@@ -18,7 +18,7 @@ WAITS = f"providers/{PROVIDER}/waits"
 
 
 def evening(environment: Environment, **more: Any) -> dict[str, Any]:
-    """The third clinic's only slot of the day."""
+    """Return the third clinic's only slot of the day."""
     return {"clinic_id": FREE, "from": environment.at(18), "to": environment.at(18, 30), **more}
 
 

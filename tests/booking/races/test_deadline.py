@@ -64,7 +64,7 @@ async def test_a_confirm_that_waits_past_the_deadline_is_refused(race: RaceEnvir
 
 
 async def ends(race: RaceEnvironment, bookings: Iterable[UUID]) -> list[Record]:
-    """Give how and when each booking's hold ended."""
+    """Return how and when each booking's hold ended."""
     return await race.db.fetch(
         """SELECT event.booking_id, event.kind, event.at, booking.created_at + $2 AS deadline
         FROM booking.event JOIN booking.booking USING (provider_id, booking_id)

@@ -84,7 +84,7 @@ async def test_the_lock_alone_lets_one_in(race: RaceEnvironment) -> None:
 
 async def test_one_of_fifty_gets_the_slot(race: RaceEnvironment) -> None:
     provider = await race.provider()
-    *crowd, late = await race.patients(CLIENTS + 1)
+    *patients, late = await race.patients(CLIENTS + 1)
     codes: list[str] = []
 
     async def hold_and_confirm(patient_id: int) -> None:
@@ -93,7 +93,7 @@ async def test_one_of_fifty_gets_the_slot(race: RaceEnvironment) -> None:
         if held.booking_id:
             assert (await race.confirm(provider, held.booking_id, patient_id)).code == "booked"
 
-    await race.at_once(provider, [hold_and_confirm(patient) for patient in crowd])
+    await race.at_once(provider, [hold_and_confirm(patient) for patient in patients])
 
     assert codes.count("reserved") == 1
     assert all(STATUS_TEXTS[code].startswith("Appointment Failed") for code in codes if code != "reserved")
@@ -269,7 +269,7 @@ async def test_a_doctor_is_booked_in_one_place_at_a_time(race: RaceEnvironment) 
 
 
 async def answer_while_locked(race: RaceEnvironment, verb: str) -> str:
-    """Ask for what is full while the provider's book is locked; give the answer, or 'waits'."""
+    """Ask for what is full while the provider's book is locked; return the answer, or 'waits'."""
     provider = await race.provider()
     owner, other = await race.patients(2)
     await race.booked(provider, owner)

@@ -1,4 +1,4 @@
-"""What is freed goes to the head of the queue, whoever comes between."""
+"""What is freed goes to the head of the queue, no matter who comes between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 
 from healthplus.accounts.actors import Actor, Patient, Staff, System
 from healthplus.booking.outcomes import Outcome
-from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite, stub, switch_lock_off, until
+from tests.fixtures.clock import until
+from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite, stub, switch_lock_off
 
 ROUNDS = 150
 
@@ -30,7 +31,7 @@ async def lost_wake_ups(race: RaceEnvironment) -> int:
 
 
 async def release_and_join(race: RaceEnvironment) -> tuple[Provider, list[Coroutine[Any, Any, Outcome]]]:
-    """Give the calls by which a slot's holder releases it and another joins the queue for it."""
+    """Return the calls by which a slot's holder releases it and another joins the queue for it."""
     provider = await race.provider()
     holder, waiter = await race.patients(2)
     booking_id = await race.held(provider, holder)
@@ -130,7 +131,7 @@ NEWCOMERS: tuple[Actor | None, ...] = (None, None, Staff(7), Staff(8), System("p
 async def free_slot_before_queue(race: RaceEnvironment, freed_by: str) -> list[str]:
     """Free a slot that a queue waits for while newcomers of every kind hammer it.
 
-    Whoever heads the queue leaves it when offered the slot, until nobody waits and a newcomer gets it. Gives who got
+    The head of the queue leaves it when offered the slot, until nobody waits and a newcomer gets it. Returns who got
     it, in order: tickets by their number, newcomers as 'newcomer'.
     """
     provider = await race.provider(slots=2)
@@ -268,7 +269,7 @@ async def test_a_large_need_is_served_among_small_ones(race: RaceEnvironment) ->
 
 
 async def newcomer_for_what_is_withheld(race: RaceEnvironment) -> str:
-    """Somebody waits for two slots in a row, one of which is free: give what a newcomer who wants that one is told."""
+    """Have somebody wait for two slots, one being free: return what a newcomer who wants that one is answered."""
     provider = await race.provider(slots=2, slots_max=2)
     first, second, large, newcomer = await race.patients(4)
     booking_id = await race.held(provider, first)

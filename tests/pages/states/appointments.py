@@ -20,13 +20,13 @@ def path_of(window: BrowserWindow, visit: Held) -> str:
 
 
 async def paid(window: BrowserWindow) -> str:
-    """Book and pay for a visit, as the sandbox's bank takes money; give where its page is."""
+    """Book and pay for a visit, as the sandbox's bank takes money; return where its page is."""
     patient = await window.patient("Lakshmi Venkataraman")
     return await pay(window, patient, await window.hold(patient))
 
 
 async def unpaid(window: BrowserWindow) -> str:
-    """Book a visit whose money is not taken yet, which is quicker; give where its page is."""
+    """Book a visit whose money is not taken yet, which is quicker; return where its page is."""
     return path_of(window, await window.book(await window.patient("Lakshmi Venkataraman")))
 
 

@@ -6,7 +6,7 @@ from tests.pages.window import BrowserWindow
 
 
 async def held(window: BrowserWindow, name: str = "Asha Rao") -> str:
-    """Hold a time; give the path of its page."""
+    """Hold a time; return the path of its page."""
     patient = await window.patient(name)
     hold = await window.hold(patient)
     return f"/doctor/{window.product.data.two_clinics_doctor_id}/hold/{hold.booking_id}"
@@ -60,7 +60,7 @@ async def paying(window: BrowserWindow) -> None:
 
 @state("hold-over")
 async def over(window: BrowserWindow) -> None:
-    """The timer has run out while the page is open, on a device that is offline."""
+    """Have the timer run out while the page is open, on a device that is offline."""
     await window.go(await held(window))
     await window.page.route("**/news?*", lambda route: route.abort())
     await window.page.evaluate(
