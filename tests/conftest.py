@@ -16,6 +16,8 @@ from healthplus.ops.check import invariants
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
 from tests.fixtures.clock import clock_begins_at, start_clock
+from tests.fixtures.environment import Environment
+from tests.fixtures.races import RaceEnvironment
 
 # Tests lose nothing in a power cut.
 FAST = {
@@ -105,6 +107,16 @@ async def db(dsn: str) -> AsyncIterator[Database]:
     """A pool on this test's own migrated database; commits are real."""
     async with await Database.connect(dsn, min_size=1, max_size=10) as database:
         yield database
+
+
+@pytest.fixture
+async def environment(db: Database) -> Environment:
+    return await Environment.make(db)
+
+
+@pytest.fixture
+async def race(db: Database) -> RaceEnvironment:
+    return await RaceEnvironment.make(db)
 
 
 async def _start_clock(dsn: str) -> None:

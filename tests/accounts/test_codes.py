@@ -22,8 +22,8 @@ from healthplus.errors import (
     WrongCode,
 )
 from healthplus.settings import Settings
-from tests.accounts.scene import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
-from tests.fixtures.clock import move_clock
+from tests.fixtures.clock import move_clock, until
+from tests.fixtures.codes import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
 
 
 @pytest.fixture
@@ -263,8 +263,6 @@ async def test_the_background_task_outlives_errors(
 ) -> None:
     await db.execute("ALTER TABLE accounts.idempotency RENAME TO hidden")
     task = asyncio.create_task(codes.run())
-    async with asyncio.timeout(5):
-        while "could not be deleted" not in caplog.text:
-            await asyncio.sleep(0.01)
+    await until(lambda: "could not be deleted" in caplog.text)
     assert not task.done()
     task.cancel()

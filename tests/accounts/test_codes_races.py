@@ -15,9 +15,9 @@ from healthplus.accounts.patients import Patients, add_patient
 from healthplus.accounts.sessions import KnownTokens, queries
 from healthplus.database import Database, Transaction
 from healthplus.errors import CodeOver, TooManyCodes
-from tests.accounts.scene import PHONE, SECRET, ask, guess, make_codes, number
-from tests.booking.races.scene import rewrite, stub, until
-from tests.fixtures.clock import move_clock
+from tests.fixtures.clock import move_clock, until
+from tests.fixtures.codes import PHONE, SECRET, ask, guess, make_codes, number
+from tests.fixtures.races import rewrite, stub
 
 BUDGET = 50
 
@@ -94,7 +94,7 @@ async def test_a_repeat_at_the_same_moment_gets_the_same_token(db: Database) -> 
 
 
 async def two_codes_for_one_number(db: Database) -> int:
-    """Verify two codes sent to one unknown number at once; give how many patients that made."""
+    """Verify two codes sent to one unknown number at once; return how many patients that made."""
     codes = make_codes(db)
     sent = [await ask(codes, "a", address="192.0.2.1")]
     await move_clock(db, seconds=31)
@@ -216,7 +216,7 @@ async def test_of_requests_for_one_number_at_once_one_is_sent(db: Database) -> N
 
 
 async def guess_for_days(db: Database, bursts: int) -> list[datetime]:
-    """Guess 16 times at each of eight codes a day; give when a guess was compared."""
+    """Guess 16 times at each of eight codes a day; return when a guess was compared."""
     codes = [make_codes(db), make_codes(db)]
     compared: list[datetime] = []
     sent = await ask(codes[0], "first")

@@ -17,25 +17,14 @@ from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
-from tests.accounts.scene import make_codes
-from tests.booking.races.scene import rewrite, until
-from tests.fixtures.clock import move_clock, start_clock
+from tests.fixtures.clock import move_clock, start_clock_tomorrow, until
+from tests.fixtures.codes import make_codes
+from tests.fixtures.races import rewrite
 
 COUNT = "PERFORM set_config('synchronous_commit'"
 GUARD = """WHERE counted.requests < held.per_day
             AND (counted.minute_at < excluded.minute_at OR counted.minute_requests < held.per_minute)"""
 QUOTA = 10
-
-
-async def set_clock(database: Database, time: str) -> None:
-    """Have it be that time, of UTC, tomorrow."""
-    await start_clock(database)
-    ahead = await database.fetch_value(
-        """SELECT date_trunc('day', now_at, 'UTC') + interval '1 day' + $1::text::interval - now_at
-        FROM public.app_now() AS now_at""",
-        time,
-    )
-    await move_clock(database, seconds=ahead.total_seconds())
 
 
 async def uses(database: Database, key: str, times: int) -> list[KeyUse]:
@@ -59,7 +48,7 @@ async def processes(dsn: str) -> AsyncIterator[list[Database]]:
 
 @pytest.mark.dates
 async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
-    await set_clock(db, "10:00:10")
+    await start_clock_tomorrow(db, "10:00:10")
     _, key = await add_key(db, "Acme", ["search"], per_minute=3, per_day=5)
     first, second, third = await uses(db, key, 3)
     assert [left(use) for use in (first, second, third)] == [[2, 4], [1, 3], [0, 2]]
@@ -77,7 +66,7 @@ async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
     assert (day_full.counted, left(day_full)) == (False, [1, 0])
     await move_clock(db, minutes=1)  # a new minute does not help, and is whole
     assert left(await use_key(db, key, "search")) == [3, 0]
-    await set_clock(db, "23:59:57")
+    await start_clock_tomorrow(db, "23:59:57")
     assert not (await use_key(db, key, "search")).counted
     await move_clock(db, seconds=3)
     midnight = await use_key(db, key, "search")
@@ -86,10 +75,10 @@ async def test_windows_are_fixed_and_follow_the_clock(db: Database) -> None:
 
 @pytest.mark.dates
 async def test_ends_are_rounded_up(db: Database) -> None:
-    """Whoever comes back then is in the next window, and not a moment before it."""
+    """Who comes back then is in the next window, and not a moment before it."""
     _, key = await add_key(db, "Acme", ["search"])
     for time in ("10:00:00", "11:30:56.4", "23:59:01.7"):
-        await set_clock(db, time)
+        await start_clock_tomorrow(db, time)
         before = await db.fetch_value("SELECT public.app_now()")
         use = await use_key(db, key, "search")
         after = await db.fetch_value("SELECT public.app_now()")
@@ -166,7 +155,7 @@ async def test_nobody_waits_for_the_disc_to_count(db: Database) -> None:
 
 async def made_at_once(processes: list[Database]) -> int:
     """Make ten times as many requests at once as a key may, through three processes; count those let in."""
-    await set_clock(processes[0], "10:00:10")
+    await start_clock_tomorrow(processes[0], "10:00:10")
     # All have seen that there is room before any of them is counted.
     await rewrite(processes[0], "accounts.use_developer_key", (COUNT, f"PERFORM pg_sleep(0.05); {COUNT}"))
     _, key = await add_key(processes[0], "Acme", ["search"], per_minute=QUOTA)
@@ -175,7 +164,7 @@ async def made_at_once(processes: list[Database]) -> int:
     requests = await processes[0].fetch_value("SELECT requests FROM accounts.developer_key_use")
     assert requests == len(counted)
     if len(counted) == QUOTA:
-        assert counted == list(range(QUOTA))  # each was told of another number
+        assert counted == list(range(QUOTA))  # each was answered another number
     return len(counted)
 
 
@@ -190,7 +179,7 @@ async def test_of_many_at_once_as_many_as_the_quota_are_let_in(processes: list[D
 
 async def counted_in_the_new_minute(db: Database) -> int:
     """Have a request read the clock before a minute begins, and be counted after others were counted in it."""
-    await set_clock(db, "10:00:10")
+    await start_clock_tomorrow(db, "10:00:10")
     _, key = await add_key(db, "Acme", ["search"], per_minute=3)
     await use_key(db, key, "search")
     async with db.transaction() as transaction:
@@ -234,7 +223,7 @@ async def command(*words: str) -> Result:
 @pytest.mark.dates
 async def test_the_commands(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", dsn)
-    await set_clock(db, "10:00:10")
+    await start_clock_tomorrow(db, "10:00:10")
     added = await command("add", "Acme Clinics", "--scope", "search", "--scope", "book", "--per-day", "100")
     assert added.exit_code == 0, added.output
     said, key = added.output.splitlines()

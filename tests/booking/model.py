@@ -146,7 +146,7 @@ class Answer:
 
 
 @dataclass
-class World:
+class Shared:
     """What the books share: the time, the patients' claims, and the first results of requests."""
 
     now: datetime
@@ -156,7 +156,7 @@ class World:
 
 @cache
 def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """Give the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
+    """Return the instant of a time on the wall; of two, or of none as the clock is put forward, the later."""
     return max(datetime.combine(day, wall.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1))
 
 
@@ -175,15 +175,15 @@ def describe_ticket(code: str | None, ticket: Ticket) -> Answer:
 class Book:
     """One provider's book."""
 
-    def __init__(self, world: World, clinics: dict[int, Clinic], days_max: int, shifts: list[Shift]) -> None:
-        self.world, self.clinics, self.days_max, self.shifts = world, clinics, days_max, shifts
+    def __init__(self, shared: Shared, clinics: dict[int, Clinic], days_max: int, shifts: list[Shift]) -> None:
+        self.shared, self.clinics, self.days_max, self.shifts = shared, clinics, days_max, shifts
         self.leaves: list[Leave] = []
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
 
     @property
     def now(self) -> datetime:
-        return self.world.now
+        return self.shared.now
 
     # What is free.
 
@@ -423,13 +423,13 @@ class Book:
     def once(self, actor: Actor, verb: str, key: str | None, body: Any, wins: str, act: Callable[[], Answer]) -> Answer:
         """Act, unless the same request came before under this key; only a change is stored."""
         name = (self, actor, verb, key)
-        if name in self.world.results:
-            at, first_body, first = self.world.results[name]
+        if name in self.shared.results:
+            at, first_body, first = self.shared.results[name]
             if at > self.now - DAY:
                 return first if body == first_body else Answer("key_reused")
         answer = act()
         if key and answer.code in wins.split():
-            self.world.results[name] = self.now, body, answer
+            self.shared.results[name] = self.now, body, answer
         return answer
 
     def is_live(self, on: Booking | Ticket) -> bool:
@@ -442,7 +442,7 @@ class Book:
         return on.state == "waiting" and in_time
 
     def claim(self, patient: int, on: Booking | Ticket) -> str | None:
-        old = self.world.claims.get(patient)
+        old = self.shared.claims.get(patient)
         if old and self.is_live(old.on):
             return "claimed"
         lapses = list(old.lapses) if old else []
@@ -451,7 +451,7 @@ class Book:
         lapses = sorted(at for at in lapses if at > self.now - DAY)
         if isinstance(on, Booking) and len(lapses) >= LAPSES_MAX:
             return "lapses"
-        self.world.claims[patient] = Claim(on, lapses)
+        self.shared.claims[patient] = Claim(on, lapses)
         return None
 
     # The verbs.
@@ -508,7 +508,7 @@ class Book:
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
 
     def book_late(self, held: Booking) -> Booking | None:
-        run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.world.claims[held.patient]
+        run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.shared.claims[held.patient]
         if not run or self.is_live(claim.on) or any(booked is not held for booked in held.paid.values()):
             return None
         late = Booking(run.clinic, held.patient, run.seat, run.start, run.end, held.slots, held.deadline)
@@ -615,7 +615,7 @@ class Book:
                 return describe_ticket("offer_over", ticket)
             if ticket.state != "offered" or not ticket.offer:
                 return describe_ticket("wrong_state", ticket)
-            if self.world.claims[ticket.patient].on is not ticket:
+            if self.shared.claims[ticket.patient].on is not ticket:
                 return Answer("claimed")
             offer, at = ticket.offer, clinic_id or ticket.offer.clinic.clinic_id
             if start and (start, at) != (offer.start, offer.clinic.clinic_id):
@@ -625,7 +625,7 @@ class Book:
                 offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
             offer.offer, offer.deadline, ticket.state = False, self.now + HOLD, "accepted"
             self.serve_all()
-            self.world.claims[ticket.patient].on = offer
+            self.shared.claims[ticket.patient].on = offer
             return describe_ticket("accepted", ticket)
 
         return self.once(actor, "accept", key, (ticket, clinic_id, start), "accepted", act)

@@ -14,22 +14,21 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
-from tests.fixtures.clock import move_clock, product_now
+from tests.fixtures.clock import days_ahead, move_clock
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
 
 PROMPT_SECONDS = 2.0
 
 
 async def hold_some(db: Database, count: int) -> list[tuple[int, UUID]]:
-    """Hold one slot at each of as many providers; give the providers and holds."""
-    city = await make_city(db)
-    clinic = await make_clinic(db, city)
-    start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    """Hold one slot at each of as many providers; return the providers and holds."""
+    clinic = await make_clinic(db)
+    start = await days_ahead(db, 3, time(9, 30))
     held = []
     for patient in await make_patients(db, count):
         provider = await make_provider(db, {clinic: (0, "free")})
-        for weekday in range(1, 8):
-            await make_shift(db, provider, clinic, weekday, time(9), time(12), 30)
+        await make_shift(db, provider, clinic, DAILY, time(9), time(12), 30)
         outcome = await Book(db).hold(provider, clinic, start, 1, patient, Patient(patient))
         assert outcome.booking_id
         held.append((provider, outcome.booking_id))

@@ -20,8 +20,11 @@ from healthplus.accounts.actors import Actor, Patient, Staff, System
 from healthplus.booking import book as real
 from healthplus.booking.outcomes import Outcome
 from healthplus.database import Database
+from tests.fixtures.clock import freeze_clock, set_clock
+from tests.fixtures.directory import make_city, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients, see
 
-from . import model, world
+from . import model
 
 T = TypeVar("T")
 Row: TypeAlias = list[Any]
@@ -38,7 +41,7 @@ ODD = [timedelta(minutes=5), -timedelta(minutes=15), timedelta(days=7), -timedel
 # Each step as often as it is named here.
 STEPS = [
     *["hold", "join", "confirm", "wait_for_a_boundary"] * 3,
-    *["crowd", "line_up", "give_back", "accept", "see", "wait"] * 2,
+    *["fill", "line_up", "give_back", "accept", "see", "wait"] * 2,
     *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
 ]
 
@@ -74,7 +77,7 @@ SELECT jsonb_build_object(
 
 
 def codes_of(verb: Callable[..., Any]) -> set[str]:
-    """The codes that a method's type says it may answer with."""
+    """Return the codes that a method's type says it may answer with."""
 
     def literals(hint: Any) -> Iterator[str]:
         for part in get_args(hint):
@@ -93,7 +96,7 @@ def same(what: str, real_value: object, model_value: object) -> None:
 
 
 def text(at: datetime | None) -> str | None:
-    """An instant as PostgreSQL's jsonb spells it."""
+    """Return an instant as PostgreSQL's jsonb spells it."""
     if at is None:
         return None
     seconds, _, fraction = at.replace(tzinfo=None).isoformat().partition(".")
@@ -109,7 +112,7 @@ class Trial:
         self.book = real.Book(self.db)
         self.steps = 0
         self.latest = datetime(2099, 1, 1, tzinfo=UTC)
-        self.run(world.freeze_clock(self.db))
+        self.run(freeze_clock(self.db))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -128,7 +131,7 @@ class Machine(RuleBasedStateMachine):
         zone = ZoneInfo(zone_name)
         self.zone, self.minutes = zone, minutes
         now = datetime.combine(day, time(22), zone).astimezone(UTC)
-        self.shared = model.World(now)
+        self.shared = model.Shared(now)
         self.books: dict[int, model.Book] = {}
         self.known: set[str] = set()
         self.trail: list[tuple[datetime, str, Any]] = []
@@ -137,10 +140,10 @@ class Machine(RuleBasedStateMachine):
 
     async def _build(self, zone_name: str, minutes: int, days: int) -> None:
         db, zone = self.trial.db, self.zone
-        await world.set_clock(db, self.shared.now)
-        city = await world.make_city(db, zone_name)
-        first, second = await world.make_clinic(db, city, 10), await world.make_clinic(db, city, 7)
-        self.patients = await world.make_patients(db, 8)
+        await set_clock(db, self.shared.now)
+        city = await make_city(db, zone_name)
+        first, second = await make_clinic(db, city, 10), await make_clinic(db, city, 7)
+        self.patients = await make_patients(db, 8)
         plans = [
             (
                 {first: (50000, "online"), second: (30000, "clinic")},
@@ -153,10 +156,10 @@ class Machine(RuleBasedStateMachine):
         ]
         leads = {first: 10, second: 7}
         for index, (clinics, plan) in enumerate(plans):
-            provider = await world.make_provider(db, clinics, days + index)
+            provider = await make_provider(db, clinics, days + index)
             shifts = []
             for clinic, weekday, starts, ends, seats, slots_max in plan:
-                shift = await world.make_shift(
+                shift = await make_shift(
                     db, provider, clinic, weekday, starts, ends, minutes, seats=seats, slots_max=slots_max
                 )
                 shifts.append(model.Shift(clinic, weekday, starts, ends, minutes, seats, slots_max, id=str(shift)))
@@ -210,7 +213,7 @@ class Machine(RuleBasedStateMachine):
         return self.draw.choice(idle or self.patients)
 
     def asker(self, owner: int) -> Actor:
-        """The owner, now and then staff, and sometimes a stranger."""
+        """Return the owner, now and then staff, and sometimes a stranger."""
         chance = self.draw.random()
         if 0.8 <= chance < 0.95:
             return DESK
@@ -304,7 +307,7 @@ class Machine(RuleBasedStateMachine):
             same(f"{what}s", real_rows, model_rows)
 
     def name(self, rows: list[Row], things: list[tuple[int, Any]], row_of: Callable[[int, Any], Row]) -> None:
-        """Give the model's new things the names that the database gave them: no two new ones are alike."""
+        """Name the model's new things as the database did: no two new ones are alike."""
 
         def content(row: Row) -> str:
             return str([row[0], *row[2:7]])
@@ -384,8 +387,8 @@ class Machine(RuleBasedStateMachine):
         patient = self.a_patient()
         self.ask("hold", provider, clinic, at, self.a_number(), patient, Patient(patient), self.a_key())
 
-    def crowd(self, provider: int) -> None:
-        """Fill the first of what is free, with holds and bookings: without a crowd there is no queue."""
+    def fill(self, provider: int) -> None:
+        """Fill the first of what is free, with holds and bookings: else there is no queue."""
         book = self.books[provider]
         for _ in range(self.draw.randint(1, 4)):
             free = book.runs(None, self.shared.now, self.shared.now + timedelta(days=2), 1)
@@ -428,7 +431,7 @@ class Machine(RuleBasedStateMachine):
             self.ask("confirm", provider, booking, money, self.asker(booking.patient), self.a_key())
 
     def money(self, provider: int, booking: model.Booking, name: str) -> str:
-        """A gateway's names for money are each for one hold."""
+        """Make up a gateway's name for money: each is for one hold."""
         return f"{name}{self.books[provider].bookings.index(booking)}"
 
     def pay_late(self, _: int) -> None:
@@ -474,7 +477,7 @@ class Machine(RuleBasedStateMachine):
 
     def poll(self, provider: int, ticket: model.Ticket, offer: model.Booking | None) -> None:
         self.trail.append((self.shared.now, "see", (provider, ticket.id, offer and offer.id)))
-        self.run(world.see(self.trial.db, provider, ticket.id, offer.id if offer else None))
+        self.run(see(self.trial.db, provider, ticket.id, offer.id if offer else None))
         ticket.seen = self.shared.now
         ticket.fetched = offer or ticket.fetched
 
@@ -556,7 +559,7 @@ class Machine(RuleBasedStateMachine):
     def move_to(self, at: datetime) -> None:
         self.shared.now = at
         self.trial.latest = max(self.trial.latest, at)
-        self.run(world.set_clock(self.trial.db, at))
+        self.run(set_clock(self.trial.db, at))
         polled = self.draw.random() < 0.6
         for provider, book in self.books.items():
             for ticket in book.waiting() if polled else []:
@@ -598,7 +601,7 @@ def trial(dsn: str) -> Iterator[Trial]:
         trial = Trial(dsn, runner)
         yield trial
         # What the examples left lies at different times: bring it all to the last of them.
-        trial.run(world.set_clock(trial.db, trial.latest))
+        trial.run(set_clock(trial.db, trial.latest))
         trial.run(trial.db.execute("SELECT booking.advance(provider_id) FROM booking.book"))
         trial.run(trial.db.close())
 

@@ -9,8 +9,9 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
-from tests.fixtures.clock import product_now
+from tests.fixtures.clock import days_ahead
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
 
 pytestmark = pytest.mark.dates
 
@@ -20,11 +21,10 @@ STAFF = Staff(7)
 @pytest.fixture
 async def at_the_clinic(db: Database) -> tuple[int, int, datetime]:
     """A provider with one slot a day, paid for at the clinic; with the clinic and a start."""
-    clinic = await make_clinic(db, await make_city(db))
+    clinic = await make_clinic(db)
     provider = await make_provider(db, {clinic: (40000, "clinic")})
-    for weekday in range(1, 8):
-        await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
-    start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+    await make_shift(db, provider, clinic, DAILY, time(9, 30), time(10), 30)
+    start = await days_ahead(db, 3, time(9, 30))
     return provider, clinic, start
 
 

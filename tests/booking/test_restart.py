@@ -16,22 +16,22 @@ from healthplus.booking.book import Book
 from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.errors import DatabaseUnreachable
 from healthplus.ops.check import violations
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift, see
-from tests.fixtures.clock import move_clock, product_now
+from tests.fixtures.clock import days_ahead, move_clock
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients, see
 
 SMALL = {"shared_buffers": "128MB"}
 
 
 async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
-    """Give a provider, a hold of its only slot, and the ticket for it of somebody not seen for ten minutes."""
+    """Return a provider, a hold of its only slot, and the ticket for it of somebody not seen for ten minutes."""
     await migrate(dsn)
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        clinic = await make_clinic(db, await make_city(db))
+        clinic = await make_clinic(db)
         provider = await make_provider(db, {clinic: (0, "free")})
-        for weekday in range(1, 8):
-            await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 30)
+        await make_shift(db, provider, clinic, DAILY, time(9, 30), time(10), 30)
         holder, waiter = await make_patients(db, 2)
-        start = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
+        start = await days_ahead(db, 3, time(9, 30))
         book = Book(db)
         held = await book.hold(provider, clinic, start, 1, holder, Patient(holder))
         waiting = await book.join_queue(
@@ -46,7 +46,7 @@ async def wait_behind_a_hold(dsn: str) -> tuple[int, UUID, UUID]:
 
 
 async def release_and_look(dsn: str, provider: int, hold: UUID) -> str:
-    """Let the slot go; give what became of the ticket."""
+    """Let the slot go; return what became of the ticket."""
     async with await Database.connect(dsn, min_size=1, max_size=1) as db:
         assert (await Book(db).release(provider, hold, System("test"))).code == "released"
         assert await violations(db) == []

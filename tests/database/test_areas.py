@@ -13,7 +13,7 @@ from healthplus.booking.book import Book, Shift
 from healthplus.database import Database
 from healthplus.database.areas import AREAS
 from healthplus.search.find import SearchRequest, find
-from tests.web.world import AT_CLINIC, PROVIDER, World
+from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 
 PACKAGE = Path(healthplus.__file__).parent
 SCHEMAS = [area.schema for area in AREAS]
@@ -47,10 +47,10 @@ async def add_to_all(db: Database) -> None:
             await db.execute("ALTER " + change.format(row["name"]))
 
 
-async def use_all_kinds(db: Database, world: World, hour: int) -> None:
+async def use_all_kinds(db: Database, environment: Environment, hour: int) -> None:
     """Hold, book, cancel and wait, change the schedule and the directory, and search."""
-    book, asha, bina = Book(db), world.ids["asha"], world.ids["bina"]
-    start = datetime.fromisoformat(world.at(hour))
+    book, asha, bina = Book(db), environment.ids["asha"], environment.ids["bina"]
+    start = datetime.fromisoformat(environment.at(hour))
     held = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")
     assert held.booking_id
     again = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")
@@ -71,12 +71,12 @@ async def use_all_kinds(db: Database, world: World, hour: int) -> None:
 
 @pytest.mark.breaks_invariants  # the check of an old release is refused, and would not know the new column
 async def test_old_functions_and_queries_outlast_what_a_newer_release_adds(db: Database, dsn: str) -> None:
-    world = await World.make(db)
-    await use_all_kinds(db, world, 13)
+    environment = await Environment.make(db)
+    await use_all_kinds(db, environment, 13)
     await add_to_all(db)
-    await use_all_kinds(db, world, 14)
+    await use_all_kinds(db, environment, 14)
     async with await Database.connect(dsn, min_size=1, max_size=1) as another:
-        await use_all_kinds(another, world, 15)  # whose statements are all planned now
+        await use_all_kinds(another, environment, 15)  # whose statements are all planned now
     # Looks at a function's text as when it was made.
     validated = await db.fetch(
         """SELECT fmgr_sql_validator(pg_proc.oid)

@@ -11,7 +11,7 @@ import healthplus
 from healthplus.database import Database
 from healthplus.database.locks import LOCKS, SPACE
 from healthplus.search.word_counts import count_words
-from tests.accounts.scene import ask, make_codes
+from tests.fixtures.codes import ask, make_codes
 
 PACKAGE = Path(healthplus.__file__).parent
 BOOKS = "booking"

@@ -8,6 +8,7 @@ import pytest
 
 from healthplus.database import Database, migrate, pool
 from healthplus.errors import DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
+from tests.fixtures.clock import until
 
 
 async def test_rows_in_and_out(db: Database) -> None:
@@ -85,11 +86,8 @@ async def test_a_call_that_another_release_overtook_is_made_again(blank_dsn: str
         async with db.transaction() as gate:
             await gate.execute("SELECT pg_advisory_xact_lock(1)")
             call = asyncio.create_task(db.fetch_row("SELECT * FROM verb($1)", 7))
-            async with asyncio.timeout(20):
-                while not await db.fetch_value(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-                ):
-                    await asyncio.sleep(0.01)
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            await until(lambda: db.fetch_value(waiting))
             await db.execute("ALTER TYPE answer ADD ATTRIBUTE reason text")
         row = await call
         assert row is not None

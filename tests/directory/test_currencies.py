@@ -17,7 +17,7 @@ from healthplus.database import Database, PostgresError
 from healthplus.errors import Conflict
 from healthplus.imports.import_csv import Summary, import_csv
 from healthplus.money import currency_digits, in_minor, in_units
-from tests.web.world import FREE, PROVIDER, World
+from tests.fixtures.environment import FREE, PROVIDER, Environment
 
 HEADER = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,currency,fee,fee_rupees,funding,tests"
 
@@ -106,7 +106,7 @@ async def test_a_file_cannot_turn_dollars_into_rupees(db: Database, tmp_path: Pa
 
 
 async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database, tmp_path: Path) -> None:
-    world = await World.make(db)
+    environment = await Environment.make(db)
     change = "UPDATE directory.clinic SET currency = 'USD' WHERE clinic_id = $1"
     for clinic_id in (1, 2):
         with pytest.raises(PostgresError, match=f"Clinic {clinic_id} has fees or bookings in INR"):
@@ -116,8 +116,10 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
     # A booking, even of what is free, has an amount in its clinic's currency.
     await db.execute(change, FREE)
     await db.execute("UPDATE directory.clinic SET currency = 'INR' WHERE clinic_id = $1", FREE)
-    start = datetime.fromisoformat(world.at(18))
-    assert (await Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], world.actor("asha"))).code == "reserved"
+    start = datetime.fromisoformat(environment.at(18))
+    assert (
+        await Book(db).hold(PROVIDER, FREE, start, 1, environment.ids["asha"], environment.actor("asha"))
+    ).code == "reserved"
     with pytest.raises(PostgresError, match="Clinic 3 has fees or bookings in INR"):
         await db.execute(change, FREE)
     path = tmp_path / "file.csv"
@@ -128,11 +130,13 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
 
 async def test_a_booking_under_way_keeps_it_too(db: Database) -> None:
     """Who changes the currency waits for verbs that came before, and then sees what they booked."""
-    world = await World.make(db)
-    start = datetime.fromisoformat(world.at(18))
+    environment = await Environment.make(db)
+    start = datetime.fromisoformat(environment.at(18))
     async with db.transaction() as other:
         await other.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", PROVIDER)
-        holding = asyncio.create_task(Book(db).hold(PROVIDER, FREE, start, 1, world.ids["asha"], world.actor("asha")))
+        holding = asyncio.create_task(
+            Book(db).hold(PROVIDER, FREE, start, 1, environment.ids["asha"], environment.actor("asha"))
+        )
         await asyncio.sleep(0.5)
         changing = asyncio.create_task(
             db.execute("UPDATE directory.clinic SET currency = 'USD' WHERE clinic_id = $1", FREE)

@@ -43,10 +43,10 @@ def api() -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a running product, and the headers of a patient and developer."""
     with running_server({"fsync": "on"}) as (dsn, folder), asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
-        stage = runner.run(stack.enter_async_context(prepared_environment(dsn, folder, 20, 5)))
-        port = runner.run(stack.enter_async_context(running_app(stage, 1)))
-        _, key = runner.run(add_key(stage.database, "tests", ["search", "book"], 1_000_000, 1_000_000))
-        yield f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {stage.token(1)}", "Api-Dev-Key": key}
+        environment = runner.run(stack.enter_async_context(prepared_environment(dsn, folder, 20, 5)))
+        port = runner.run(stack.enter_async_context(running_app(environment, 1)))
+        _, key = runner.run(add_key(environment.database, "tests", ["search", "book"], 1_000_000, 1_000_000))
+        yield f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {environment.token(1)}", "Api-Dev-Key": key}
         runner.run(stack.aclose())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,30 +18,22 @@ from healthplus_bench.environment import (
     prepared_environment,
     queries,
     running_app,
-    running_server,
 )
 from healthplus_bench.waiters import overtaking
-from tests.e2e.crowd import Join, inversions
+from tests.e2e.load import Join, inversions
 
 CONNECTIONS = 96
 PROCESSES = 3
 PROVIDER, CLINIC = 1, 1
 
 
-@pytest.fixture
-def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with running_server() as found:
-        yield found
-
-
-async def hold_everything(stage: Environment, port: int) -> list[bytes]:
-    """Hold all slots of the only shift; give the requests that give them back."""
+async def hold_everything(environment: Environment, port: int) -> list[bytes]:
+    """Hold all slots of the only shift; return the requests that give them back."""
     connection = await connect(port)
     requests = []
     for slot in range(SLOTS_A_SHIFT):
-        token = stage.token(1 + slot)
-        wanted = {"clinic_id": CLINIC, "start": stage.start_of(slot)}
+        token = environment.token(1 + slot)
+        wanted = {"clinic_id": CLINIC, "start": environment.start_of(slot)}
         answer = await connection.request(post(f"/providers/{PROVIDER}/holds", token, "hold", wanted))
         assert answer.status == 201, answer.body
         hold = msgspec.json.decode(answer.body)["id"]
@@ -51,13 +42,13 @@ async def hold_everything(stage: Environment, port: int) -> list[bytes]:
     return requests
 
 
-async def join_all(stage: Environment, port: int, count: int) -> list[Join]:
+async def join_all(environment: Environment, port: int, count: int) -> list[Join]:
     """Have everyone want any slot of the shift, as fast as the connections allow."""
     loop = asyncio.get_running_loop()
     wanted = {
         "clinic_id": CLINIC,
-        "from": stage.start_of(0),
-        "to": stage.start_of(SLOTS_A_SHIFT - 1) + SLOT_TIME,
+        "from": environment.start_of(0),
+        "to": environment.start_of(SLOTS_A_SHIFT - 1) + SLOT_TIME,
     }
     patients = iter(range(1 + SLOTS_A_SHIFT, 1 + SLOTS_A_SHIFT + count))
     joins: list[Join] = []
@@ -65,7 +56,7 @@ async def join_all(stage: Environment, port: int, count: int) -> list[Join]:
     async def join_some() -> None:
         connection = await connect(port)
         for patient_id in patients:
-            raw = post(f"/providers/{PROVIDER}/waits", stage.token(patient_id), "join", wanted)
+            raw = post(f"/providers/{PROVIDER}/waits", environment.token(patient_id), "join", wanted)
             sent = loop.time()
             answer = await connection.request(raw)
             answered = loop.time()
@@ -79,8 +70,8 @@ async def join_all(stage: Environment, port: int, count: int) -> list[Join]:
     return joins
 
 
-async def serve_all(stage: Environment, port: int, give_back: list[bytes], count: int) -> None:
-    """Give every slot back at once; whoever is offered one leaves, so that it goes to the next, until nobody waits."""
+async def serve_all(environment: Environment, port: int, give_back: list[bytes], count: int) -> None:
+    """Give every slot back at once; who is offered one leaves, so that it goes to the next, until nobody waits."""
     seen = 0
 
     async def leave_some() -> None:
@@ -91,7 +82,7 @@ async def serve_all(stage: Environment, port: int, give_back: list[bytes], count
                 await asyncio.sleep(0.002)
                 continue
             ticket_id, patient_id = offered.pop()
-            raw = delete(f"/providers/{PROVIDER}/waits/{ticket_id}", stage.token(patient_id), "leave")
+            raw = delete(f"/providers/{PROVIDER}/waits/{ticket_id}", environment.token(patient_id), "leave")
             answer = await connection.request(raw)
             assert answer.status == 200, answer.body
             seen += 1
@@ -105,7 +96,7 @@ async def serve_all(stage: Environment, port: int, give_back: list[bytes], count
     leaving = asyncio.gather(*(leave_some() for _ in range(8)))
     version = 0
     while not leaving.done():
-        rows = await stage.database.fetch(
+        rows = await environment.database.fetch(
             """SELECT seq, ticket_id::text AS ticket_id, patient_id FROM booking.event
             JOIN booking.ticket USING (provider_id, ticket_id)
             WHERE event.provider_id = $1 AND seq > $2 AND kind = 'offered' ORDER BY seq""",
@@ -134,21 +125,21 @@ async def keep_present(database: Database) -> None:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
 async def test_thousands_are_served_in_order(new_server: tuple[str, Path], count: int) -> None:
-    async with prepared_environment(*new_server, 1, SLOTS_A_SHIFT + count) as stage:
-        await stage.database.execute(queries.keep_one_shift, stage.first_shift)
-        async with running_app(stage, PROCESSES) as port:
-            give_back = await hold_everything(stage, port)
-            joins = await join_all(stage, port, count)
-            present = asyncio.create_task(keep_present(stage.database))
-            await serve_all(stage, port, give_back, count)
+    async with prepared_environment(*new_server, 1, SLOTS_A_SHIFT + count) as environment:
+        await environment.database.execute(queries.keep_one_shift, environment.first_shift)
+        async with running_app(environment, PROCESSES) as port:
+            give_back = await hold_everything(environment, port)
+            joins = await join_all(environment, port, count)
+            present = asyncio.create_task(keep_present(environment.database))
+            await serve_all(environment, port, give_back, count)
             present.cancel()
-        rows = await stage.database.fetch(
+        rows = await environment.database.fetch(
             """SELECT number FROM booking.event JOIN booking.ticket USING (provider_id, ticket_id)
             WHERE kind = 'offered' ORDER BY seq"""
         )
         assert [row["number"] for row in rows] == list(range(1, count + 1))
         assert sorted(join.number for join in joins) == list(range(1, count + 1))
         assert inversions(joins) == []
-        assert await violations(stage.database) == []
+        assert await violations(environment.database) == []
     overtaken, by_ms = overtaking([(join.sent, join.number) for join in joins])
     print(f"{overtaken:.2%} of neighbours by arrival overtaken, by {by_ms} ms at most")

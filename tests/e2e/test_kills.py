@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
 
@@ -15,8 +15,8 @@ import pytest
 from healthplus.database import EmbeddedServer
 from healthplus.ops.check import violations
 from healthplus_bench.client import get, post
-from healthplus_bench.environment import Environment, clinic_of, prepared_environment, running_app, running_server
-from tests.e2e.crowd import (
+from healthplus_bench.environment import Environment, clinic_of, prepared_environment, running_app
+from tests.e2e.load import (
     Join,
     Patient,
     Promises,
@@ -34,20 +34,13 @@ AFTERMATH_SECONDS = 2.0
 
 
 @pytest.fixture
-def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with running_server() as found:
-        yield found
+async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment]:
+    async with prepared_environment(*new_server, 3, PATIENTS) as environment:
+        yield environment
 
 
-@pytest.fixture
-async def stage(new_server: tuple[str, Path]) -> AsyncIterator[Environment]:
-    async with prepared_environment(*new_server, 3, PATIENTS) as stage:
-        yield stage
-
-
-async def live_through(stage: Environment, deaths: Callable[[], Awaitable[object]]) -> Promises:
-    """Have a crowd for as long as the deaths last, however slow the machine is, and for a moment after."""
+async def live_through(environment: Environment, deaths: Callable[[], Awaitable[object]]) -> Promises:
+    """Keep up a load for as long as the deaths last, however slow the machine is, and for a moment after."""
     promises, over = Promises(), asyncio.Event()
 
     async def die() -> None:
@@ -57,46 +50,46 @@ async def live_through(stage: Environment, deaths: Callable[[], Awaitable[object
         finally:
             over.set()
 
-    async with running_app(stage, PROCESSES) as port:
-        patients = [Patient(stage, port, number, promises) for number in range(1, PATIENTS + 1)]
-        hurrying = asyncio.create_task(hurry(stage.database))
+    async with running_app(environment, PROCESSES) as port:
+        patients = [Patient(environment, port, number, promises) for number in range(1, PATIENTS + 1)]
+        hurrying = asyncio.create_task(hurry(environment.database))
         await asyncio.gather(die(), *(patient.live(over) for patient in patients))
         hurrying.cancel()
         await asyncio.sleep(2)
     return promises
 
 
-async def app_processes_die(stage: Environment, kills: int, late_seconds_max: float) -> None:
+async def app_processes_die(environment: Environment, kills: int, late_seconds_max: float) -> None:
     killed: list[int] = []
 
     async def kill() -> None:
         killed.extend(await kill_app_processes(kills, PROCESSES, Random(kills)))
 
-    promises = await live_through(stage, kill)
+    promises = await live_through(environment, kill)
     print(f"{kills} kills: {len(promises.events)} promises, {promises.lost} lost connections, {promises.answers}")
-    assert await broken_promises(stage.database, promises) == []
-    assert await violations(stage.database) == []
-    assert await overdue(stage.database) == 0
+    assert await broken_promises(environment.database, promises) == []
+    assert await violations(environment.database) == []
+    assert await overdue(environment.database) == 0
     assert 500 not in promises.answers
     assert len(set(killed)) == kills
     assert promises.lost >= kills  # each had the most clients, all of whom go on
     assert len(promises.joins) > kills
     assert {kind for _, kind, _ in promises.events} >= {"booked", "cancelled", "released", "accepted", "waiting"}
-    late = await latest_lapse_seconds(stage.database)
+    late = await latest_lapse_seconds(environment.database)
     print(f"latest lapse {late:.3f} s after its time")
     assert late <= late_seconds_max
 
 
 @pytest.mark.timeout(120)
-async def test_five_app_processes_die(stage: Environment) -> None:
+async def test_five_app_processes_die(environment: Environment) -> None:
     # Other tests keep the machine busy meanwhile, and each death leaves the other processes with all the work.
-    await app_processes_die(stage, 5, late_seconds_max=6)
+    await app_processes_die(environment, 5, late_seconds_max=6)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_thirty_app_processes_die(stage: Environment) -> None:
-    await app_processes_die(stage, 30, late_seconds_max=2)
+async def test_thirty_app_processes_die(environment: Environment) -> None:
+    await app_processes_die(environment, 30, late_seconds_max=2)
 
 
 async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
@@ -113,12 +106,12 @@ async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
             servers.callback(server.stop)
 
     with contextlib.ExitStack() as servers:
-        async with prepared_environment(dsn, folder, 3, PATIENTS) as stage:
-            promises = await live_through(stage, kill_database)
+        async with prepared_environment(dsn, folder, 3, PATIENTS) as environment:
+            promises = await live_through(environment, kill_database)
             print(f"{kills} kills: {len(promises.events)} promises, {promises.answers}")
-            assert await broken_promises(stage.database, promises) == []
-            assert await violations(stage.database) == []
-            assert await overdue(stage.database) == 0
+            assert await broken_promises(environment.database, promises) == []
+            assert await violations(environment.database) == []
+            assert await overdue(environment.database) == 0
     assert 500 not in promises.answers
     assert promises.answers[503] + promises.lost > 0
     assert {kind for _, kind, _ in promises.events} >= {"booked", "released", "accepted", "waiting"}
@@ -136,30 +129,30 @@ async def test_the_database_dies_ten_times(new_server: tuple[str, Path]) -> None
 
 
 @pytest.mark.timeout(60)
-async def test_a_server_that_ends_sends_those_who_wait_elsewhere(stage: Environment) -> None:
+async def test_a_server_that_ends_sends_those_who_wait_elsewhere(environment: Environment) -> None:
     loop = asyncio.get_running_loop()
     promises = Promises()
-    async with running_app(stage, 2) as port:
-        holder, *waiters = [Patient(stage, port, number, promises) for number in range(1, 21)]
-        slot = {"clinic_id": clinic_of(1), "start": stage.start_of(0)}
-        await holder.ask(post("/providers/1/holds", stage.token(1), "hold", slot))
-        window = {"clinic_id": clinic_of(1), "from": stage.start_of(0), "to": stage.start_of(1)}
+    async with running_app(environment, 2) as port:
+        holder, *waiters = [Patient(environment, port, number, promises) for number in range(1, 21)]
+        slot = {"clinic_id": clinic_of(1), "start": environment.start_of(0)}
+        await holder.ask(post("/providers/1/holds", environment.token(1), "hold", slot))
+        window = {"clinic_id": clinic_of(1), "from": environment.start_of(0), "to": environment.start_of(1)}
         polls, tickets = [], {}
         for number, waiter in enumerate(waiters, start=2):
-            _, wait = await waiter.ask(post("/providers/1/waits", stage.token(number), "join", window))
+            _, wait = await waiter.ask(post("/providers/1/waits", environment.token(number), "join", window))
             tickets[number] = wait["id"]
-            poll = get(f"/providers/1/waits/{wait['id']}?after={wait['version']}", stage.token(number))
+            poll = get(f"/providers/1/waits/{wait['id']}?after={wait['version']}", environment.token(number))
             polls.append(asyncio.create_task(waiter.ask(poll)))
         assert not (await asyncio.wait(polls, timeout=1.5))[0]
-        told = loop.time()
+        ended = loop.time()
     for _, wait in await asyncio.gather(*polls):
         assert (wait["state"], wait["reconnect"]) == ("waiting", True)
-    assert loop.time() - told < 5  # the server has ended by now
-    async with running_app(stage, 1) as port:
+    assert loop.time() - ended < 5  # the server has ended by now
+    async with running_app(environment, 1) as port:
         numbers = []
         for number in range(2, 21):
-            patient = Patient(stage, port, number, promises)
-            _, wait = await patient.ask(get(f"/waits/{tickets[number]}", stage.token(number)))
+            patient = Patient(environment, port, number, promises)
+            _, wait = await patient.ask(get(f"/waits/{tickets[number]}", environment.token(number)))
             numbers.append(wait["position"])
         assert numbers == list(range(1, 20))
 

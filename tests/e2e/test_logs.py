@@ -21,8 +21,8 @@ import pytest
 from healthplus.database import Database, PostgresError
 from tests.e2e.test_main_job import APP_PROCESSES, Product
 from tests.fixtures.clock import move_clock
-from tests.notices.relay import Relay
-from tests.web.world import ONLINE, PROVIDER, World
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.fixtures.relay import Relay
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -69,12 +69,12 @@ class LoggedProduct(Product):
 
 
 def spelled(canary: str) -> str:
-    """Give the pattern that finds it however it is spaced; six digits must stand alone, lest chance finds them."""
+    """Return the pattern that finds it however it is spaced; six digits must stand alone, lest chance finds them."""
     return rf"\b{canary}\b" if len(canary) == 6 else r"[\s-]?".join(map(re.escape, canary.replace(" ", "")))
 
 
 def hits(logs: dict[str, str], canaries: set[str]) -> list[tuple[str, str]]:
-    """Give each canary that was logged, and the line."""
+    """Return each canary that was logged, and the line."""
     return [
         (canary, line)
         for text in logs.values()
@@ -127,14 +127,14 @@ class Visitor:
         return await self._http.request(method, path, json=body, headers=headers, **options)
 
     async def code_sent_to(self, phone: str) -> tuple[str, str]:
-        """Ask for a code; give its id, and what it is."""
+        """Ask for a code; return its id, and what it is."""
         consent = (await self.ask("GET", "/consent")).json()["version"]
         asked = await self.ask("POST", "/codes", {"phone": phone, "consent": consent})
         assert asked.status_code == 202, asked.text
-        sms = await self.told("code")
+        sms = await self.received("code")
         return asked.json()["id"], sms["text"][:6]
 
-    async def told(self, part: str) -> dict[str, Any]:
+    async def received(self, part: str) -> dict[str, Any]:
         """Wait for an SMS with these words in it; it is taken out of the relay."""
         async with asyncio.timeout(20):
             while not (found := [body for body in self._relay.bodies if part in body["text"]]):
@@ -144,7 +144,7 @@ class Visitor:
 
 
 async def sign_in(visitor: Visitor) -> set[str]:
-    """Sign in, not without mistakes; give the code and the token."""
+    """Sign in, not without mistakes; return the code and the token."""
     consent = (await visitor.ask("GET", "/consent")).json()["version"]
     for phone in (LANDLINE, STRAY_NATIONAL + NATIONAL, f"{NAME} {STRAY_NATIONAL}", MAILBOX):
         assert (await visitor.ask("POST", "/codes", {"phone": phone, "consent": consent})).status_code == 422
@@ -162,9 +162,9 @@ async def sign_in(visitor: Visitor) -> set[str]:
     return {code, token}
 
 
-async def book(visitor: Visitor, world: World) -> str:
-    """Hold, pay in every wrong way and then in the right one; give the appointment's address."""
-    wanted = {"clinic_id": ONLINE, "start": world.at(9)}
+async def book(visitor: Visitor, environment: Environment) -> str:
+    """Hold, pay in every wrong way and then in the right one; return the appointment's address."""
+    wanted = {"clinic_id": ONLINE, "start": environment.at(9)}
     key = {"Idempotency-Key": f"{STRAY_NATIONAL} {STRAY_CODE}"}
     held = await visitor.ask("POST", f"/providers/{PROVIDER}/holds", wanted, headers=key)
     assert held.status_code == 201, held.text
@@ -177,17 +177,17 @@ async def book(visitor: Visitor, world: World) -> str:
     ):
         paid = await visitor.ask("POST", payment, {"method": method})
         assert paid.status_code in statuses, paid.text
-    assert (await visitor.told("is booked"))["to"] == f"+91{NATIONAL}"
+    assert (await visitor.received("is booked"))["to"] == f"+91{NATIONAL}"
     appointments = (await visitor.ask("GET", "/appointments")).json()
     return str(appointments[0]["url"]).removeprefix("/api/v1")
 
 
-async def send_what_nobody_should(http: httpx.AsyncClient, world: World) -> int:
-    """Call every route with secrets wherever they do not belong; give how many answers there were."""
+async def send_what_nobody_should(http: httpx.AsyncClient, environment: Environment) -> int:
+    """Call every route with secrets wherever they do not belong; return how many answers there were."""
     routes = (await http.get("/openapi.json")).json()["paths"]
     body = {"phone": f"+91{STRAY_NATIONAL}", "method": CARD, "code": STRAY_CODE, "token": STRAY_TOKEN, "name": NAME}
     query = {"from": STRAY_NATIONAL, "to": STRAY_CODE, "after": STRAY_TOKEN, **body}
-    bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {world.tokens['asha']}"]
+    bearers = [f"Bearer {STRAY_TOKEN}", f"Basic {STRAY_TOKEN}", f"Bearer {environment.tokens['asha']}"]
     answers = 0
     for path, operations in routes.items():
         for place in (STRAY_NATIONAL, f"+91{STRAY_NATIONAL}", str(uuid4())):
@@ -225,7 +225,7 @@ async def logged(product: LoggedProduct, text: str) -> None:
 async def let_things_break(
     product: LoggedProduct, db: Database, visitor: Visitor, relay: Relay, appointment: str
 ) -> set[str]:
-    """Have faults where secrets are at hand; give the codes that were about."""
+    """Have faults where secrets are at hand; return the codes that were about."""
     code_id, code = await visitor.code_sent_to(f"+91 {OTHER_NATIONAL}")
     # What PostgreSQL says of a row that fails a check quotes the row.
     async with broken(
@@ -255,7 +255,7 @@ async def let_things_break(
 
 
 async def add_by_command(product: LoggedProduct) -> set[str]:
-    """Add a patient, twice; give the token. A command prints it to whoever typed that, but its errors end in mails."""
+    """Add a patient, twice; return the token. A command prints it for who typed that, but its errors end in mails."""
     add = ("patient", "add", NAME, "--phone", f"+91{STRAY_NATIONAL[:-1]}8")
     token = (await asyncio.to_thread(product.run, *add)).split()[-1]
     again = await asyncio.create_subprocess_exec(
@@ -271,7 +271,7 @@ async def add_by_command(product: LoggedProduct) -> set[str]:
 
 
 async def call_as_developer(product: LoggedProduct, db: Database, visitor: Visitor) -> set[str]:
-    """Send a developer's key where it is logged most easily, in addresses, also while it cannot be counted; give it."""
+    """Send a developer's key where it is easily logged, in addresses, also while it cannot be counted; return it."""
     key = (await asyncio.to_thread(product.run, "key", "add", "Canary", "--scope", "book")).split()[-1]
     holds = f"/providers/{PROVIDER}/holds"
     for sent, status in ((key, 422), (STRAY_KEY, 401)):
@@ -307,11 +307,11 @@ async def test_nothing_secret_is_logged(product: LoggedProduct, relay: Relay) ->
     canaries |= {*SECRETS.values(), MAIL_PASSWORD, STRAY_TOKEN, STRAY_CODE, STRAY_SIGNATURE}
     url = str(product.http.base_url)
     async with database_of(product) as db, httpx.AsyncClient(base_url=url, timeout=20) as http:
-        world = await World.make(db)
+        environment = await Environment.make(db)
         visitor = Visitor(http, relay)
-        canaries |= {*world.tokens.values(), *await sign_in(visitor)}
-        appointment = await book(visitor, world)
-        assert await send_what_nobody_should(http, world) > 200
+        canaries |= {*environment.tokens.values(), *await sign_in(visitor)}
+        appointment = await book(visitor, environment)
+        assert await send_what_nobody_should(http, environment) > 200
         canaries |= await let_things_break(product, db, visitor, relay, appointment)
         canaries |= await add_by_command(product)
         canaries |= await call_as_developer(product, db, visitor)
@@ -329,7 +329,7 @@ async def test_nothing_secret_is_logged(product: LoggedProduct, relay: Relay) ->
 
 
 async def log_on_purpose(product: LoggedProduct) -> str:
-    """Have the sandbox log a code, and PostgreSQL a number and a name; give the code."""
+    """Have the sandbox log a code, and PostgreSQL a number and a name; return the code."""
     product.environment["HEALTHPLUS_SANDBOX_NOTICES"] = "1"
     await asyncio.to_thread(product.start)
     async with httpx.AsyncClient(base_url=str(product.http.base_url)) as http, database_of(product) as db:

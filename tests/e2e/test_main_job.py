@@ -123,7 +123,7 @@ def product(server_folder: Path) -> Iterator[Product]:
 
 
 async def find_hospital(folder: Path, name: str, city: str) -> tuple[int, int]:
-    """Give the provider and the clinic that a row of the directory became."""
+    """Return the provider and the clinic that a row of the directory became."""
     dsn = f"postgresql://healthplus@/healthplus?host={folder}/server/socket&port=5432"
     async with await Database.connect(dsn, min_size=1, max_size=1) as database:
         row = await database.fetch_row(
@@ -140,7 +140,7 @@ async def find_hospital(folder: Path, name: str, city: str) -> tuple[int, int]:
 
 
 def slots(product: Product, provider_id: int, token: str) -> list[dict[str, Any]]:
-    """Give a provider's slots from tomorrow, for two days."""
+    """Return a provider's slots from tomorrow, for two days."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     window = {"from": tomorrow.isoformat(), "to": (tomorrow + timedelta(days=2)).isoformat()}
     path = str(httpx.URL(f"/providers/{provider_id}/slots", params=window))
@@ -150,7 +150,7 @@ def slots(product: Product, provider_id: int, token: str) -> list[dict[str, Any]
 
 @pytest.fixture
 async def pune(product: Product, server_folder: Path) -> dict[str, tuple[int, int]]:
-    """Import the directory into the running product, and give two of its hospitals hours."""
+    """Import the directory into the running product, and return two of its hospitals hours."""
     product.start()
     product.run("migrate")
     product.run("import", str(HOSPITALS))

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -17,8 +17,8 @@ import healthplus
 from healthplus.database import Database
 from healthplus.database.release import RELEASE
 from healthplus.ops.check import violations
-from healthplus_bench.environment import Environment, prepared_environment, running_app, running_server
-from tests.e2e.crowd import Patient, Promises, broken_promises, hurry
+from healthplus_bench.environment import Environment, prepared_environment, running_app
+from tests.e2e.load import Patient, Promises, broken_promises, hurry
 
 PRESENT = Path(healthplus.__file__).parents[1]
 PATIENTS = 10
@@ -95,20 +95,13 @@ def next_release(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with running_server() as found:
-        yield found
-
-
-@pytest.fixture
 async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment]:
     async with prepared_environment(*new_server, 3, 2 * PATIENTS) as environment:
         yield environment
 
 
-class Crowd:
-    """Patients at one app, until they are told to go."""
+class Load:
+    """Patients at one app, until they are to leave."""
 
     def __init__(self, environment: Environment, port: int, numbers: range, promises: Promises) -> None:
         self._over = asyncio.Event()
@@ -130,19 +123,19 @@ async def test_old_processes_go_on_while_new_ones_start(
     async with AsyncExitStack() as old_app:
         monkeypatch.chdir(PRESENT)
         old_port = await old_app.enter_async_context(running_app(environment, 2))
-        old_crowd = Crowd(environment, old_port, range(1, PATIENTS + 1), old)
+        old_load = Load(environment, old_port, range(1, PATIENTS + 1), old)
         await asyncio.sleep(2)
         assert await next_release.run(environment.dsn, "migrate") == (0, "The database is up to date.\n")
         upgraded_at = await environment.database.fetch_value("SELECT public.app_now()")
         await asyncio.sleep(2)
         monkeypatch.chdir(next_release.folder)
         async with running_app(environment, 2) as new_port:
-            new_crowd = Crowd(environment, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
+            new_load = Load(environment, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
             await asyncio.sleep(4)
-            await old_crowd.leave()
+            await old_load.leave()
             await old_app.aclose()
             await asyncio.sleep(1)
-            await new_crowd.leave()
+            await new_load.leave()
     hurrying.cancel()
     for promises in (old, new):
         print(f"{len(promises.events)} promises, {promises.answers}")

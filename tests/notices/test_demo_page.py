@@ -10,7 +10,7 @@ import httpx
 from healthplus.notices.sender import Email, Sms
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
-from tests.web.conftest import connect
+from tests.web.client import connect
 
 
 @contextlib.asynccontextmanager
@@ -35,7 +35,7 @@ async def test_the_demo_page_shows_what_would_have_been_sent(dsn: str, tmp_path:
     assert page.text.index("Second") < page.text.index("First")
     assert "First: 111111 &amp; &lt;b&gt;bold&lt;/b&gt;" in page.text
     assert "••• 3210" in page.text
-    assert not any(told in page.text for told in ("76543", "asha", "<style", "style="))
+    assert not any(secret in page.text for secret in ("76543", "asha", "<style", "style="))
 
 
 async def test_there_is_no_demo_page_where_messages_are_sent(dsn: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from healthplus.errors import BadInput, NoticeUndelivered
 from healthplus.notices import sender as sender_module
 from healthplus.notices.sender import SANDBOX_MESSAGES_MAX, Email, Sms, SmtpSender, open_senders
 from healthplus.settings import Settings
-from tests.notices.relay import Relay
+from tests.fixtures.relay import Relay
 
 NUMBER, CODE, TOKEN, PASSWORD, MAILBOX = "+919876543210", "482913", "relay-token-canary", "pass/word@canary", "asha.rao"
 SMS = Sms(NUMBER, f"HealthPlus: {CODE} is your code.", "code")
@@ -29,7 +29,7 @@ EMAIL = Email(f"{MAILBOX}@mail.example", "Your visit is booked", "Your visit is 
 
 
 def silent(error: pytest.ExceptionInfo[NoticeUndelivered]) -> bool:
-    """Say whether neither the error nor one it came from tells what must not be told."""
+    """Say whether neither the error nor one it came from says what must stay secret."""
     assert error.value.__cause__ is None
     assert error.value.__context__ is None or error.value.__suppress_context__
     secrets = (NUMBER[3:], CODE, TOKEN, PASSWORD, MAILBOX)
@@ -123,7 +123,7 @@ def mailbox() -> Mailbox:
 
 @contextlib.asynccontextmanager
 async def mail_server(mailbox: Mailbox, **options: Any) -> AsyncIterator[int]:
-    """Serve on loopback; give the port."""
+    """Serve on loopback; return the port."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(mailbox, loop=loop, **options), "127.0.0.1", 0)
     async with server:

@@ -13,9 +13,9 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import TEXTS, email_of, sms_of
-from tests.booking.races.scene import HOLD_TIME, OFFER_TIME, Scene
-from tests.booking.world import make_city, make_clinic
-from tests.notices.scene import SITE, Recorder, notices, reachable, sweep_all
+from tests.fixtures.directory import make_city, make_clinic
+from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
+from tests.notices.sending import SITE, Recorder, notices, reachable, sweep_all
 
 MARGIN = timedelta(seconds=5)
 ROW: dict[str, Any] = {
@@ -86,25 +86,25 @@ def test_the_link_is_the_same_in_all() -> None:
 
 
 def words(chance: random.Random) -> str:
-    """A name of two or three words; letters that people's names have, and no other text would."""
+    """Draw a name of two or three words; letters that people's names have, and no other text would."""
     letters = "abdeiklmnoprstuvzäéñकखगघ"
     return " ".join(
         "".join(chance.choices(letters, k=chance.randint(7, 10))).title() for _ in range(chance.randint(2, 3))
     )
 
 
-async def test_no_name_of_provider_clinic_city_or_speciality_is_told(scene: Scene) -> None:
+async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceEnvironment) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     sms, email = Recorder(), Recorder()
-    told = notices(scene.database, sms, email)
+    told = notices(race.db, sms, email)
     for round_ in range(10):
         if round_:
-            scene.clinic_id = await make_clinic(scene.database, await make_city(scene.database))
-        provider = await scene.provider(slots=2)
-        await name_all(scene, provider.provider_id, chance)
-        await tell_everything(scene, provider, told)
-    names = await scene.database.fetch(NAMES)
+            race.clinic_id = await make_clinic(race.db, await make_city(race.db))
+        provider = await race.provider(slots=2)
+        await name_all(race, provider.provider_id, chance)
+        await send_everything(race, provider, told)
+    names = await race.db.fetch(NAMES)
     forbidden = {word.lower() for row in names for word in re.split(r"[\s-]+", row["name"])}
     said = [one.text for one in (*sms.sent, *email.sent)] + [
         one.subject for one in email.sent if isinstance(one, Email)
@@ -128,12 +128,12 @@ NAME_ALL = (
 )
 
 
-async def name_all(scene: Scene, provider_id: int, chance: random.Random) -> None:
+async def name_all(race: RaceEnvironment, provider_id: int, chance: random.Random) -> None:
     for sql in NAME_ALL:
-        await scene.database.execute(sql, provider_id, words(chance))
+        await race.db.execute(sql, provider_id, words(chance))
 
 
-async def tell_everything(scene: Scene, provider: Any, told: Any) -> None:
+async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> None:
     """Go through all that can happen to a booking, telling each as it happens."""
 
     async def tell() -> None:
@@ -141,25 +141,25 @@ async def tell_everything(scene: Scene, provider: Any, told: Any) -> None:
         await sweep_all(told, "email")
 
     async def pass_by(time: timedelta) -> None:
-        await scene.forward(time + timedelta(seconds=1))
-        await scene.database.execute("UPDATE booking.ticket SET present_at = public.app_now()")
-        await scene.book.advance(provider.provider_id)
+        await race.pass_time(time + timedelta(seconds=1))
+        await race.db.execute("UPDATE booking.ticket SET present_at = public.app_now()")
+        await race.book.advance(provider.provider_id)
         await tell()
 
-    one, other, third = await reachable(scene, 3, email=True)
-    booked = await scene.booked(provider, one, 0)
+    one, other, third = await reachable(race, 3, email=True)
+    booked = await race.booked(provider, one, 0)
     await tell()
-    await scene.held(provider, other, 1)
-    await scene.waiting(provider, third)
+    await race.held(provider, other, 1)
+    await race.waiting(provider, third)
     await pass_by(HOLD_TIME)  # expired, and offered to the third
     await pass_by(OFFER_TIME)  # not even looked at
-    await scene.book.reschedule(provider.provider_id, booked, provider.starts[1], Patient(one))
+    await race.book.reschedule(provider.provider_id, booked, provider.starts[1], Patient(one))
     await tell()
     provider_id = provider.provider_id
-    await scene.book.add_leave(
+    await race.book.add_leave(
         provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
     await tell()
-    await scene.book.cancel(provider_id, booked, Patient(one))
-    await scene.database.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
+    await race.book.cancel(provider_id, booked, Patient(one))
+    await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await tell()

@@ -10,8 +10,9 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import invariants, money_invariants, violations
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
-from tests.fixtures.clock import product_now
+from tests.fixtures.clock import days_ahead, product_now
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
 
 EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
 LATER = "; ".join(map(EARLIER.format, ("booking.event", "ledger.entry")))
@@ -72,12 +73,10 @@ FAULTS = {
 @pytest.fixture
 async def book(db: Database) -> Book:
     """A book with a hold, a booking that was paid for, an offer, and a ticket that waits."""
-    city = await make_city(db)
-    clinic = await make_clinic(db, city)
+    clinic = await make_clinic(db)
     provider = await make_provider(db, {clinic: (50000, "online")})
-    first = (await product_now(db) + timedelta(days=3)).replace(hour=4, minute=0, second=0, microsecond=0)
-    for weekday in range(1, 8):
-        await make_shift(db, provider, clinic, weekday, time(9, 30), time(10), 10)
+    await make_shift(db, provider, clinic, DAILY, time(9, 30), time(10), 10)
+    first = await days_ahead(db, 3, time(9, 30))
     patients = await make_patients(db, 5)
     book = Book(db)
     starts = [first + timedelta(minutes=10 * number) for number in range(3)]
@@ -121,7 +120,7 @@ async def test_each_fault_is_found(book: Book, db: Database, invariant: str) -> 
 @pytest.mark.parametrize("days", [410, 4000])
 @pytest.mark.dates
 async def test_a_leave_of_years_breaks_nothing(db: Database, days: int) -> None:
-    clinic = await make_clinic(db, await make_city(db))
+    clinic = await make_clinic(db)
     provider = await make_provider(db, {clinic: (50000, "online")}, max_booking_days=366)
     await make_shift(db, provider, clinic, 1, time(9), time(12), 30)
     now = await product_now(db)

@@ -9,6 +9,7 @@ from healthplus.accounts.keys import SCOPES, use_key
 from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
+from tests.fixtures.patients import make_patients
 
 pytestmark = pytest.mark.dates
 
@@ -169,7 +170,7 @@ async def test_again_adds_only_tokens_and_a_key(db: Database) -> None:
     with pytest.raises(UnknownDeveloperKey, match="was revoked"):
         await use_key(db, first.developer_key, "search")
     # The ids that COPY was given are not given out again.
-    await db.execute("INSERT INTO accounts.patient (name) VALUES ('New')")
+    await make_patients(db, 1)
 
 
 async def test_a_seed_always_gives_the_same_directory(db: Database, other: Database) -> None:

@@ -59,7 +59,7 @@ def running(environment: dict[str, str], *words: str) -> Iterator[subprocess.Pop
 
 
 def answer(url: str) -> str:
-    """What is there, once it is."""
+    """Return what is there, once it is."""
     give_up = time.monotonic() + _SECONDS_MAX
     while True:
         try:

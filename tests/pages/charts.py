@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from healthplus.web.pages.addresses import chart_path
-from tests.pages.stage import Stage
+from tests.pages.window import BrowserWindow
 
 
 class Chart(NamedTuple):
@@ -21,12 +21,12 @@ class Chart(NamedTuple):
         return chart_path(self.provider_id, self.name, self.clinic_id, day=day or self.day, n=n)
 
 
-async def a_chart(stage: Stage, days_ahead: int = 10, offset: int = 0) -> Chart:
-    """Give the chart of a doctor whom nothing else here books, on an open day so far ahead or a little more.
+async def a_chart(window: BrowserWindow, days_ahead: int = 10, offset: int = 0) -> Chart:
+    """Return the chart of a doctor whom nothing else here books, on an open day so far ahead or a little more.
 
     The doctor is paid online, and may be booked for several slots in a row. `offset` tells one from another.
     """
-    row = await stage.product.database.fetch_row(
+    row = await window.product.database.fetch_row(
         """SELECT provider_id, clinic_id, name,
             (SELECT min((lower(during) AT TIME ZONE 'Asia/Kolkata')::date) FROM schedule.openings(
                 provider_id, clinic_id, now_at + $1, now_at + $1 + interval '8 days', now_at)) AS day
@@ -42,28 +42,28 @@ async def a_chart(stage: Stage, days_ahead: int = 10, offset: int = 0) -> Chart:
     return Chart(**dict(row))
 
 
-async def clear(stage: Stage, chart: Chart) -> None:
+async def clear(window: BrowserWindow, chart: Chart) -> None:
     """Have nobody hold or book anything of a day."""
-    await stage.product.database.execute(
+    await window.product.database.execute(
         """DELETE FROM booking.booking
         WHERE provider_id = $1 AND (lower(during) AT TIME ZONE 'Asia/Kolkata')::date = $2""",
         chart.provider_id,
         chart.day,
     )
-    await touch(stage, chart)
+    await touch(window, chart)
 
 
-async def touch(stage: Stage, chart: Chart) -> None:
+async def touch(window: BrowserWindow, chart: Chart) -> None:
     """Make known that a book has changed, as a verb does."""
-    await stage.product.database.execute(
+    await window.product.database.execute(
         "UPDATE booking.book SET version = version + 1 WHERE provider_id = $1", chart.provider_id
     )
 
 
-async def take(stage: Stage, chart: Chart, state: str, *, but: int = 0) -> None:
+async def take(window: BrowserWindow, chart: Chart, state: str, *, but: int = 0) -> None:
     """Have others book or hold the whole of a day, but for some slots at its end."""
-    await clear(stage, chart)
-    await stage.product.database.execute(
+    await clear(window, chart)
+    await window.product.database.execute(
         """INSERT INTO booking.booking (
             provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding,
             created_at)
@@ -80,4 +80,4 @@ async def take(stage: Stage, chart: Chart, state: str, *, but: int = 0) -> None:
         state,
         but,
     )
-    await touch(stage, chart)
+    await touch(window, chart)

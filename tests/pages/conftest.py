@@ -23,7 +23,7 @@ from healthplus.database import Database
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
 from tests.fixtures.clock import device_clock, start_clock
-from tests.pages.stage import Product, Stage
+from tests.pages.window import BrowserWindow, Product
 
 _SCALE = Scale(cities=3, providers_per_city=24, patients=80)
 
@@ -99,7 +99,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(product: Product, browser: Browser) -> AsyncIterator[Stage]:
+async def window(product: Product, browser: Browser) -> AsyncIterator[BrowserWindow]:
     """A narrow window, in English, light, in which nobody is signed in."""
-    async with Stage.open(product, browser) as stage:
-        yield stage
+    async with BrowserWindow.open(product, browser) as window:
+        yield window

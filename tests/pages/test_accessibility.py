@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser
 
-from tests.pages.stage import NARROW, NARROWEST, WIDE, Product, Stage
 from tests.pages.states import STATES
+from tests.pages.window import NARROW, NARROWEST, WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -25,18 +25,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_no_violations(product: Product, browser: Browser, number: int, name: str) -> None:
     await product.database.execute("DELETE FROM accounts.challenge")
     hindi = number % 2 == 1
-    async with Stage.open(
+    async with BrowserWindow.open(
         product,
         browser,
         width=WIDE if hindi else NARROW,
         scheme="dark" if hindi else "light",
         language="hi" if hindi else "en",
-    ) as stage:
-        await STATES[name](stage)
-        assert await stage.violations() == []
+    ) as window:
+        await STATES[name](window)
+        assert await window.violations() == []
         for width in (NARROWEST, NARROW, WIDE):
-            await stage.page.set_viewport_size({"width": width, "height": 800})
-            assert await stage.overflow() == 0
+            await window.page.set_viewport_size({"width": width, "height": 800})
+            assert await window.overflow() == 0
             if width != NARROWEST:
-                assert await stage.small_targets() == []
-        assert stage.faults == []
+                assert await window.small_targets() == []
+        assert window.faults == []

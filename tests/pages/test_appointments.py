@@ -9,16 +9,16 @@ import pytest
 from icalendar import Calendar
 from playwright.async_api import Browser, expect
 
-from tests.pages.stage import Product, Stage
-from tests.pages.states.visits import attend, path_of, receipt
+from tests.pages.states.appointments import attend, path_of, receipt
+from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def calendar_entry(stage: Stage, folder: Path, link: str = "Add to calendar") -> Any:
-    """Add to the calendar; give what a calendar program reads."""
-    async with stage.page.expect_download() as coming:
-        await stage.page.get_by_role("link", name=link).click()
+async def calendar_entry(window: BrowserWindow, folder: Path, link: str = "Add to calendar") -> Any:
+    """Add to the calendar; return what a calendar program reads."""
+    async with window.page.expect_download() as coming:
+        await window.page.get_by_role("link", name=link).click()
     file = await coming.value
     assert file.suggested_filename == "visit.ics"
     await file.save_as(folder / "visit.ics")
@@ -27,15 +27,15 @@ async def calendar_entry(stage: Stage, folder: Path, link: str = "Add to calenda
 
 
 @pytest.mark.dates
-async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -> None:
-    page = stage.page
-    patient = await stage.patient()
-    path = path_of(stage, await stage.book(patient))
-    await stage.go("/")
+async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path: Path) -> None:
+    page = window.page
+    patient = await window.patient()
+    path = path_of(window, await window.book(patient))
+    await window.go("/")
     await page.get_by_role("link", name="My visits").click()
     await page.get_by_role("link", name="Dr ").click()
     assert page.url.endswith(path)
-    first = await calendar_entry(stage, tmp_path)
+    first = await calendar_entry(window, tmp_path)
     assert (first.sequence, first.status) == (0, "CONFIRMED")
 
     await page.get_by_role("link", name="Move it").click()
@@ -52,25 +52,25 @@ async def test_moving_and_cancelling_by_keyboard(stage: Stage, tmp_path: Path) -
     await page.wait_for_url("**?moved=1")
     await expect(page.get_by_role("status").filter(has_text="It has moved")).to_be_visible()
     await expect(page.locator("dl")).to_contain_text(said)
-    second = await calendar_entry(stage, tmp_path)
+    second = await calendar_entry(window, tmp_path)
     assert (second.uid, second.sequence) == (first.uid, 1)
     assert second.start != first.start
 
     await page.get_by_role("link", name="Cancel it").click()
-    await stage.press("Cancel the visit")
+    await window.press("Cancel the visit")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your visit is cancelled")
     await page.go_back()
     await expect(page.locator("main")).to_contain_text("It is cancelled already")
     await page.get_by_role("link", name="Back to the visit").click()
-    assert (await calendar_entry(stage, tmp_path, "Update my calendar")).status == "CANCELLED"
+    assert (await calendar_entry(window, tmp_path, "Update my calendar")).status == "CANCELLED"
     await expect(page.get_by_role("link", name="Book again")).to_have_attribute(
-        "href", f"/doctor/{await _again(stage, path)}"
+        "href", f"/doctor/{await _again(window, path)}"
     )
-    assert stage.faults == []
+    assert window.faults == []
 
 
-async def _again(stage: Stage, path: str) -> str:
-    row = await stage.product.database.fetch_row(
+async def _again(window: BrowserWindow, path: str) -> str:
+    row = await window.product.database.fetch_row(
         "SELECT provider_id, clinic_id, lower(replace(name, ' ', '-')) AS slug "
         "FROM booking.booking JOIN directory.provider USING (provider_id) WHERE booking_id::text = $1",
         path.rpartition("/")[2],
@@ -80,43 +80,43 @@ async def _again(stage: Stage, path: str) -> str:
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
-    async with Stage.open(product, browser, language="hi", scripts=False) as stage:
-        page = stage.page
-        patient = await stage.patient()
-        path = path_of(stage, await stage.book(patient))
+    async with BrowserWindow.open(product, browser, language="hi", scripts=False) as window:
+        page = window.page
+        patient = await window.patient()
+        path = path_of(window, await window.book(patient))
         await page.set_viewport_size({"width": 320, "height": 780})
-        await stage.go(f"{path}/move")
+        await window.go(f"{path}/move")
         header = await page.locator("header").bounding_box()
         assert header is not None
         assert header["height"] < 64  # one row
-        await page.get_by_role("navigation", name=stage.said("Days")).get_by_role("link").nth(1).click()
+        await page.get_by_role("navigation", name=window.said("Days")).get_by_role("link").nth(1).click()
         assert "?day=" in page.url
         await page.get_by_role("radio").nth(2).check()
-        await stage.press("Move it here")
+        await window.press("Move it here")
         await expect(page.get_by_role("status").last).to_contain_text("समय बदल गया है")
-        await attend(stage, path, "arrived", "fulfilled")
+        await attend(window, path, "arrived", "fulfilled")
         await page.reload()
         await page.get_by_role("radio", name="4").check()
-        await stage.press("Give these stars")
+        await window.press("Give these stars")
         await expect(page.locator("main")).to_contain_text("आपने 4 स्टार दिए")
         await expect(page.get_by_role("radio", name="4")).to_be_checked()
 
-        other = path_of(stage, await stage.book(patient))
-        await stage.go(f"{other}/cancel")
-        await stage.press("Cancel the visit")
+        other = path_of(window, await window.book(patient))
+        await window.go(f"{other}/cancel")
+        await window.press("Cancel the visit")
         await expect(page.get_by_role("heading", level=1)).to_have_text("आपकी अपॉइंटमेंट रद्द हो चुकी है")
 
 
-async def test_a_receipt_is_printed_alone(stage: Stage) -> None:
-    await receipt(stage)
-    button = stage.page.get_by_role("button", name="Print")
+async def test_a_receipt_is_printed_alone(window: BrowserWindow) -> None:
+    await receipt(window)
+    button = window.page.get_by_role("button", name="Print")
     await expect(button).to_be_visible()
-    await stage.page.evaluate("() => { window.print = () => { document.title = 'printed'; }; }")
+    await window.page.evaluate("() => { window.print = () => { document.title = 'printed'; }; }")
     await button.click()
-    assert await stage.page.title() == "printed"
-    await stage.page.emulate_media(media="print", color_scheme="dark")
+    assert await window.page.title() == "printed"
+    await window.page.emulate_media(media="print", color_scheme="dark")
     for unwanted in ("header nav", "footer", "main .actions"):
-        await expect(stage.page.locator(unwanted).first).to_be_hidden()
-    await expect(stage.page.get_by_role("heading", name="Receipt")).to_be_visible()
-    assert await stage.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
-    assert stage.faults == []
+        await expect(window.page.locator(unwanted).first).to_be_hidden()
+    await expect(window.page.get_by_role("heading", name="Receipt")).to_be_visible()
+    assert await window.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert window.faults == []

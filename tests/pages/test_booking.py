@@ -13,8 +13,8 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from tests.pages.charts import Chart, a_chart, clear, take, touch
-from tests.pages.stage import WIDE, Product, Stage
 from tests.pages.states.hold import held, lapse
+from tests.pages.window import WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,9 +22,9 @@ PROMPTLY = 4000
 """Two seconds, in milliseconds, and as many again for the other tests that run on the machine."""
 
 
-async def hold_by_other(stage: Stage, chart: Chart, start: str) -> None:
+async def hold_by_other(window: BrowserWindow, chart: Chart, start: str) -> None:
     """Have somebody else, elsewhere, hold a start."""
-    database = stage.product.database
+    database = window.product.database
     patient_id, _ = await add_patient(database, "Bina Shah")
     outcome = await Book(database).hold(
         chart.provider_id,
@@ -39,7 +39,7 @@ async def hold_by_other(stage: Stage, chart: Chart, start: str) -> None:
 
 
 async def starts(page: Page) -> list[str]:
-    """Give the starts that can be chosen."""
+    """Return the starts that can be chosen."""
     found: list[str] = await page.locator(".slot.free input").evaluate_all("all => all.map(one => one.value)")
     return found
 
@@ -49,87 +49,87 @@ def slot(page: Page, start: str) -> str:
 
 
 @pytest.mark.dates
-async def test_what_others_do_shows_at_once_and_nothing_moves(stage: Stage) -> None:
-    chart = await a_chart(stage, days_ahead=20, offset=8)
-    await clear(stage, chart)
-    page = stage.page
-    await stage.go(chart.path())
+async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWindow) -> None:
+    chart = await a_chart(window, days_ahead=20, offset=8)
+    await clear(window, chart)
+    page = window.page
+    await window.go(chart.path())
     first, second, *_ = await starts(page)
     slots = await page.locator(".slot").count()
     free = int(await page.locator("h3 [data-free]").first.inner_text())
     await page.locator(f"[value='{second}']").focus()
     await page.keyboard.press("Space")
     await expect(page.locator(".bar")).to_contain_text("not held yet")
-    await stage.watch_shifts()
-    await hold_by_other(stage, chart, first)
+    await window.watch_shifts()
+    await hold_by_other(window, chart, first)
     await expect(page.locator(slot(page, first))).to_contain_text("held, 5 min", timeout=PROMPTLY)
     await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1))
     assert await page.evaluate("document.activeElement.value") == second
     assert await page.locator(".slot").count() == slots
     # The chosen one goes, too: it stays chosen, and says what happened.
-    await hold_by_other(stage, chart, second)
+    await hold_by_other(window, chart, second)
     await expect(page.locator(slot(page, second))).to_contain_text("just taken", timeout=PROMPTLY)
     await expect(page.locator("#chosen")).to_contain_text("was just taken")
     await expect(page.locator("#told")).to_contain_text("was just taken")
     assert await page.locator(f"[value='{second}']").is_checked()
     assert await page.evaluate("document.activeElement.value") == second
-    assert await stage.shifts() == []
-    # Whoever is too slow is told so, and what can be had instead.
-    await stage.patient()
+    assert await window.shifts() == []
+    # Who is too slow sees that, and what can be had instead.
+    await window.patient()
     await page.locator(".bar button").click()
     await expect(page.locator("#error")).to_be_focused()
     await expect(page.locator("#error")).to_contain_text("as you chose. These are free:")
     await page.locator("#error a").first.click()
     await expect(page.locator("#chosen")).not_to_have_text("Choose a time")
-    assert stage.faults == []
+    assert window.faults == []
 
 
-async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(stage: Stage) -> None:
-    chart = await a_chart(stage, days_ahead=20, offset=11)
-    await clear(stage, chart)
-    database, page = stage.product.database, stage.page
+async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(window: BrowserWindow) -> None:
+    chart = await a_chart(window, days_ahead=20, offset=11)
+    await clear(window, chart)
+    database, page = window.product.database, window.page
     noon = datetime.combine(chart.day, time(12), ZoneInfo("Asia/Kolkata"))
     leave = "INSERT INTO schedule.leave (provider_id, during) VALUES ($1, tstzrange($2, $3))"
     await database.execute(leave, chart.provider_id, noon - timedelta(hours=12), noon)
-    await touch(stage, chart)
+    await touch(window, chart)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
-    await stage.go(chart.path())
+    await window.go(chart.path())
     assert await page.locator("h3 [data-free]").count() == await page.locator("ol.slots").count()
     free = int(await page.locator("h3 [data-free]").first.inner_text())
-    await hold_by_other(stage, chart, (await starts(page))[0])
+    await hold_by_other(window, chart, (await starts(page))[0])
     # Also of one who has no mornings.
     await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1), timeout=PROMPTLY)
     # Other slots than before: said once, and no reason to ask again at once, and again.
     gone, *_, last = map(datetime.fromisoformat, await starts(page))
     await database.execute(leave, chart.provider_id, gone, gone + timedelta(minutes=1))
-    await hold_by_other(stage, chart, last.isoformat())
+    await hold_by_other(window, chart, last.isoformat())
     await expect(page.locator("#changed")).to_be_visible(timeout=PROMPTLY)
     asked.clear()
     await page.wait_for_timeout(2000)
     assert len(asked) <= 2
-    assert stage.faults == []
+    assert window.faults == []
 
 
-async def test_paused_updates_wait(stage: Stage) -> None:
-    chart = await a_chart(stage, days_ahead=20, offset=9)
-    await clear(stage, chart)
-    await stage.go(chart.path())
-    first = (await starts(stage.page))[0]
-    await stage.press("Pause live updates")
-    await hold_by_other(stage, chart, first)
-    await stage.page.wait_for_timeout(1500)
-    await expect(stage.page.locator(slot(stage.page, first))).to_contain_text("free")
-    await stage.press("Go on with live updates")
-    await expect(stage.page.locator(slot(stage.page, first))).to_contain_text("held", timeout=PROMPTLY)
+async def test_paused_updates_wait(window: BrowserWindow) -> None:
+    chart = await a_chart(window, days_ahead=20, offset=9)
+    await clear(window, chart)
+    await window.go(chart.path())
+    first = (await starts(window.page))[0]
+    await window.press("Pause live updates")
+    await hold_by_other(window, chart, first)
+    await window.page.wait_for_timeout(1500)
+    await expect(window.page.locator(slot(window.page, first))).to_contain_text("free")
+    await window.press("Go on with live updates")
+    await expect(window.page.locator(slot(window.page, first))).to_contain_text("held", timeout=PROMPTLY)
 
 
 @pytest.mark.timeout(90)
-async def test_from_the_start_to_a_visit_by_keyboard_alone(stage: Stage) -> None:
-    await stage.patient()
-    page = stage.page
-    chart = await a_chart(stage, offset=10)
-    await stage.go("/")
+async def test_from_the_start_to_a_visit_by_keyboard_alone(window: BrowserWindow) -> None:
+    await window.patient()
+    page = window.page
+    chart = await a_chart(window, offset=10)
+    await window.go("/")
     await tab_to(page, "document.activeElement.id === 'need'")
     await page.keyboard.type(chart.name)
     await page.keyboard.press("Enter")
@@ -147,7 +147,7 @@ async def test_from_the_start_to_a_visit_by_keyboard_alone(stage: Stage) -> None
     await tab_to(page, "document.activeElement.matches('form .button')")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked")
-    row = await stage.product.database.fetch_row(
+    row = await window.product.database.fetch_row(
         "SELECT state::text AS state FROM booking.booking WHERE provider_id = $1 ORDER BY created_at DESC LIMIT 1",
         chart.provider_id,
     )
@@ -175,19 +175,19 @@ async def tab_to(page: Page, condition: str) -> None:
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
-    async with Stage.open(product, browser, language="hi", scripts=False) as stage:
-        page = stage.page
-        chart = await a_chart(stage, days_ahead=20, offset=11)
-        await clear(stage, chart)
+    async with BrowserWindow.open(product, browser, language="hi", scripts=False) as window:
+        page = window.page
+        chart = await a_chart(window, days_ahead=20, offset=11)
+        await clear(window, chart)
         await product.database.execute("DELETE FROM accounts.challenge")
-        await stage.go(chart.path())
+        await window.go(chart.path())
         await page.locator(".slot.free input").nth(1).check()
         await page.locator(".bar button").click()
         # Who wants to hold signs in, and finds the time chosen.
-        await page.fill("#phone", stage.number())
-        await stage.press("Agree and send code")
+        await page.fill("#phone", window.number())
+        await window.press("Agree and send code")
         await page.fill("#code", await product.code())
-        await stage.press("Confirm")
+        await window.press("Confirm")
         assert await page.locator(".slot.free input").nth(1).is_checked()
         await page.locator(".bar button").click()
         await page.wait_for_url("**/hi/doctor/*/hold/*")
@@ -200,12 +200,12 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await expect(page.locator("main")).to_contain_text("छोटू राव")
 
 
-async def test_twice_back_and_reload_do_no_harm(stage: Stage) -> None:
-    patient = await stage.patient()
-    page = stage.page
-    chart = await a_chart(stage, days_ahead=20, offset=12)
-    await clear(stage, chart)
-    await stage.go(chart.path())
+async def test_twice_back_and_reload_do_no_harm(window: BrowserWindow) -> None:
+    patient = await window.patient()
+    page = window.page
+    chart = await a_chart(window, days_ahead=20, offset=12)
+    await clear(window, chart)
+    await window.go(chart.path())
     start = (await starts(page))[0]
     await page.locator(f"[value='{start}']").check()
     await page.locator(".bar button").dblclick()
@@ -223,30 +223,30 @@ async def test_twice_back_and_reload_do_no_harm(stage: Stage) -> None:
     await page.locator(".bar button").click()
     await page.wait_for_url("**/hold/*")
     assert page.url == hold_url
-    held = await stage.product.database.fetch(
+    held = await window.product.database.fetch(
         "SELECT state::text AS state, lower(during) AS start FROM booking.booking WHERE patient_id = $1",
         patient.patient_id,
     )
     assert [(row["state"], row["start"]) for row in held] == [("reserved", datetime.fromisoformat(other))]
     # Paid in one tab, it is booked in the other.
-    second = await stage.context.new_page()
+    second = await window.context.new_page()
     await second.goto(hold_url)
     await second.locator("form .button").first.dblclick()
     await expect(second.get_by_role("heading", level=1)).to_contain_text("Booked")
     await page.bring_to_front()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked")
-    paid = await stage.product.database.fetch(
+    paid = await window.product.database.fetch(
         "SELECT hold_id FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id) WHERE patient_id = $1",
         patient.patient_id,
     )
     assert len(paid) == 1
-    assert stage.faults == []
+    assert window.faults == []
 
 
-async def test_what_the_bank_says_is_said(stage: Stage) -> None:
-    path = await held(stage)
-    page = stage.page
-    await stage.go(path)
+async def test_what_the_bank_says_is_said(window: BrowserWindow) -> None:
+    path = await held(window)
+    page = window.page
+    await window.go(path)
     await page.locator("[value=sandbox-declined]").check()
     await page.locator("form .button").first.click()
     await expect(page.locator("#error")).to_contain_text("Nothing was charged.")
@@ -262,14 +262,14 @@ async def test_what_the_bank_says_is_said(stage: Stage) -> None:
     await page.get_by_role("link", name="Go back").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Paying for")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Booked", timeout=15_000)
-    assert stage.faults == []
+    assert window.faults == []
 
 
 @pytest.mark.dates
-async def test_how_much_time_is_left_is_said_rarely(stage: Stage) -> None:
+async def test_how_much_time_is_left_is_said_rarely(window: BrowserWindow) -> None:
     """At 5:00, 2:00, 1:00 and 0:30, and at the end; the countdown itself is silent."""
-    await stage.go(await held(stage))
-    page = stage.page
+    await window.go(await held(window))
+    page = window.page
     await page.route("**/news?*", lambda route: route.abort())
     spoken = page.locator("#spoken")
     await expect(page.get_by_role("timer")).to_have_count(1)
@@ -296,26 +296,26 @@ async def test_how_much_time_is_left_is_said_rarely(stage: Stage) -> None:
 
 
 @pytest.mark.dates
-async def test_a_hold_that_ran_out_can_be_had_again(stage: Stage) -> None:
-    path = await held(stage)
-    page = stage.page
-    await stage.go(path)
-    await lapse(stage, path)
-    # The page learns of it by itself.
+async def test_a_hold_that_ran_out_can_be_had_again(window: BrowserWindow) -> None:
+    path = await held(window)
+    page = window.page
+    await window.go(path)
+    await lapse(window, path)
+    # The page shows it by itself.
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your 5 minutes are over", timeout=5000)
     await expect(page.locator("main")).to_contain_text("No money was taken.")
-    await stage.press("Hold again")
+    await window.press("Hold again")
     await page.wait_for_url("**/hold/*")
     assert not page.url.endswith(path)
     await expect(page.get_by_role("timer")).to_contain_text("4:5")
 
 
-async def test_one_at_a_time(stage: Stage) -> None:
-    first = await held(stage)
-    page = stage.page
-    chart = await a_chart(stage, days_ahead=20, offset=13)
-    await clear(stage, chart)
-    await stage.go(chart.path())
+async def test_one_at_a_time(window: BrowserWindow) -> None:
+    first = await held(window)
+    page = window.page
+    chart = await a_chart(window, days_ahead=20, offset=13)
+    await clear(window, chart)
+    await window.go(chart.path())
     await page.locator(".slot.free input").nth(4).check()
     await page.locator(".bar button").click()
     await page.wait_for_url("**/busy?*")
@@ -323,46 +323,46 @@ async def test_one_at_a_time(stage: Stage) -> None:
     await page.get_by_role("link", name=re.compile("Continue with")).click()
     assert page.url.endswith(first)
     await page.go_back()
-    await stage.press("Release it and hold this")
+    await window.press("Release it and hold this")
     await page.wait_for_url("**/hold/*")
     assert not page.url.endswith(first)
-    await stage.go(first)
+    await window.go(first)
     await expect(page.get_by_role("heading", level=1)).to_contain_text("You released")
 
 
 async def test_the_chart_at_four_times_its_size(product: Product, browser: Browser) -> None:
     """400 % zoom of a window 1280 wide is one 320 wide and 225 high: nothing sticks, and all can be used."""
-    async with Stage.open(product, browser, width=WIDE // 4) as stage:
-        await stage.patient()
-        await stage.page.set_viewport_size({"width": WIDE // 4, "height": 225})
-        chart = await a_chart(stage, days_ahead=20, offset=14)
-        await clear(stage, chart)
-        await stage.go(chart.path())
-        assert await stage.overflow() == 0
-        await stage.page.locator(".slot.free input").nth(1).check()
-        assert await stage.page.locator(".bar").evaluate("bar => getComputedStyle(bar).position") == "static"
-        await stage.page.locator(".bar button").click()
-        await stage.page.wait_for_url("**/hold/*")
-        assert await stage.overflow() == 0
-        await stage.page.locator("form .button").first.click()
-        await expect(stage.page.get_by_role("heading", level=1)).to_contain_text("Booked")
+    async with BrowserWindow.open(product, browser, width=WIDE // 4) as window:
+        await window.patient()
+        await window.page.set_viewport_size({"width": WIDE // 4, "height": 225})
+        chart = await a_chart(window, days_ahead=20, offset=14)
+        await clear(window, chart)
+        await window.go(chart.path())
+        assert await window.overflow() == 0
+        await window.page.locator(".slot.free input").nth(1).check()
+        assert await window.page.locator(".bar").evaluate("bar => getComputedStyle(bar).position") == "static"
+        await window.page.locator(".bar button").click()
+        await window.page.wait_for_url("**/hold/*")
+        assert await window.overflow() == 0
+        await window.page.locator("form .button").first.click()
+        await expect(window.page.get_by_role("heading", level=1)).to_contain_text("Booked")
 
 
-async def test_the_chart_of_three_branches(stage: Stage) -> None:
+async def test_the_chart_of_three_branches(window: BrowserWindow) -> None:
     """The brief's three answers to who cannot hold: others are free; all is held; all is booked."""
-    await stage.patient()
-    page = stage.page
-    chart = await a_chart(stage, days_ahead=20, offset=15)
+    await window.patient()
+    page = window.page
+    chart = await a_chart(window, days_ahead=20, offset=15)
     for state, but, said in (
         ("booked", 3, "These are free:"),
         ("reserved", 0, "held or promised"),
         ("booked", 0, "this day is full now"),
     ):
-        await clear(stage, chart)
-        await stage.go(chart.path())
+        await clear(window, chart)
+        await window.go(chart.path())
         await page.route("**/news?*", lambda route: route.abort())
         await page.locator(".slot.free input").first.check()
-        await take(stage, chart, state, but=but)
+        await take(window, chart, state, but=but)
         await page.locator(".bar button").click()
         await expect(page.locator("#error")).to_contain_text(said)
         assert (await page.get_by_role("link", name="Join the line").count() > 0) == (state == "reserved")

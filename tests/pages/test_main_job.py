@@ -14,32 +14,32 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.ops.demo_guide import demo_guide
-from tests.pages.stage import Product, Stage
-from tests.pages.states.waiting import Scene
+from tests.pages.states.queue import FullMorning
+from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Person:
-    """Somebody in a window of their own, with scripts or without: then they look again where others are told."""
+    """Somebody in a window of their own, with scripts or without: then they look again where others see it."""
 
-    def __init__(self, stage: Stage, scene: Scene, *, scripts: bool) -> None:
-        self.stage = stage
-        self.page = stage.page
-        self._scene = scene
+    def __init__(self, window: BrowserWindow, morning: FullMorning, *, scripts: bool) -> None:
+        self.window = window
+        self.page = window.page
+        self._morning = morning
         self._scripts = scripts
 
     async def find(self, name: str) -> None:
         """Search for a doctor by name, and go to their slots (steps 1 to 3)."""
-        await self.stage.go("/")
+        await self.window.go("/")
         await self.page.fill("#need", name)
         await self.page.fill("#place", "Pune")
         await self.page.keyboard.press("Escape")
-        await self.stage.press("Find")
+        await self.window.press("Find")
         await self.page.get_by_role("heading", level=2).get_by_role("link", name=name).first.click()
         # One clinic: straight to the chart. The doctor is there on one day only.
-        assert f"/doctor/{self._scene.provider_id}/" in self.page.url
-        await self.page.goto(f"{self.page.url}?day={self._scene.starts_at.date()}")
+        assert f"/doctor/{self._morning.provider_id}/" in self.page.url
+        await self.page.goto(f"{self.page.url}?day={self._morning.starts_at.date()}")
 
     async def hold(self) -> None:
         """Choose the one slot, and hold it (steps 4 to 6)."""
@@ -48,10 +48,10 @@ class Person:
         await self.page.wait_for_url("**/hold/*")
 
     async def join(self) -> None:
-        """Be told that all is held, and wait for it (step 7's last)."""
+        """See that all is held, and wait for it (step 7's last)."""
         await expect(self.page.locator(".slot")).to_have_class("slot held")
         await self.page.get_by_role("link", name="Join the line").first.click()
-        await self.stage.press("Join the line")
+        await self.window.press("Join the line")
         await self.page.wait_for_url("**/wait/*")
 
     async def sees(self, heading: str) -> None:
@@ -65,39 +65,41 @@ class Person:
 
 
 @contextlib.asynccontextmanager
-async def people(product: Product, browser: Browser, *, scripts: bool) -> AsyncIterator[tuple[Scene, list[Person]]]:
-    """Give a doctor with one free slot, and four who want it."""
+async def people(
+    product: Product, browser: Browser, *, scripts: bool
+) -> AsyncIterator[tuple[FullMorning, list[Person]]]:
+    """Return a doctor with one free slot, and four who want it."""
     async with contextlib.AsyncExitStack() as windows:
         found = []
         for name in ("Asha", "Bina", "Chand", "Devi"):
-            stage = await windows.enter_async_context(Stage.open(product, browser, scripts=scripts))
-            await stage.patient(name)
-            found.append(stage)
-        scene = await Scene.make(found[0])
-        await scene.release()
-        yield scene, [Person(stage, scene, scripts=scripts) for stage in found]
+            window = await windows.enter_async_context(BrowserWindow.open(product, browser, scripts=scripts))
+            await window.patient(name)
+            found.append(window)
+        morning = await FullMorning.make(found[0])
+        await morning.release()
+        yield morning, [Person(window, morning, scripts=scripts) for window in found]
 
 
-def chart_of(scene: Scene) -> str:
-    return scene.line.replace("/line", "")
+def chart_of(morning: FullMorning) -> str:
+    return morning.line.replace("/line", "")
 
 
-async def lapse(scene: Scene) -> None:
+async def lapse(morning: FullMorning) -> None:
     """Have the hold or offer of this moment run out."""
-    await scene.stage.product.database.execute(
+    await morning.window.product.database.execute(
         "UPDATE booking.booking SET deadline = public.app_now() WHERE provider_id = $1 AND state = 'reserved'",
-        scene.provider_id,
+        morning.provider_id,
     )
-    await scene.book.advance(scene.provider_id)
+    await morning.book.advance(morning.provider_id)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_four_want_one_slot(product: Product, browser: Browser, scripts: bool) -> None:
-    async with people(product, browser, scripts=scripts) as (scene, (asha, bina, chand, devi)):
+    async with people(product, browser, scripts=scripts) as (morning, (asha, bina, chand, devi)):
         for one in (asha, bina):
-            await one.page.goto(chart_of(scene))
-        # Both see it free; the first to ask has it, and the other is told so.
+            await one.page.goto(chart_of(morning))
+        # Both see it free; the first to ask has it, and the other sees that.
         await asha.hold()
         if not scripts:
             await bina.page.locator(".slot.free input").check()
@@ -106,16 +108,16 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         await bina.join()
         await bina.sees("You are number 1 in line")
         for number, one in ((2, chand), (3, devi)):
-            await one.page.goto(chart_of(scene))
+            await one.page.goto(chart_of(morning))
             await one.join()
             await one.sees(f"You are number {number} in line")
         # The holder's time runs out; who has waited longest is offered it, nobody else.
-        await lapse(scene)
+        await lapse(morning)
         await asha.sees("Your 5 minutes are over")
         await bina.sees("It’s your turn")
         await chand.sees("You are number 1 in line")
         # They do not take it: it goes on to the next, whose turn it is now.
-        await lapse(scene)
+        await lapse(morning)
         await bina.sees("Your turn is over")
         await chand.sees("It’s your turn")
         await devi.sees("You are number 1 in line")
@@ -123,26 +125,26 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         await chand.page.wait_for_url("**/hold/*")
         await devi.sees("You are number 1 in line")
         await chand.pay()
-        # All is booked: whoever still waits is told at once.
+        # All is booked: who still waits sees that at once.
         await devi.sees("All of it is booked")
         # It is given back: everybody may have it again.
         await chand.page.get_by_role("link", name="See the visit").click()
         await chand.page.get_by_role("link", name="Cancel").click()
         await chand.page.locator("form .button, form .danger").first.click()
         await chand.sees("cancelled")
-        await asha.page.goto(chart_of(scene))
+        await asha.page.goto(chart_of(morning))
         await asha.hold()
         await asha.pay()
         for one in (asha, bina, chand, devi):
-            assert one.stage.faults == []
+            assert one.window.faults == []
 
 
 @pytest.mark.dates
 async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -> None:
-    async with people(product, browser, scripts=True) as (scene, (asha, bina, *_)):
+    async with people(product, browser, scripts=True) as (morning, (asha, bina, *_)):
         await product.database.execute(
             "UPDATE directory.provider SET name = 'Dr Zubeida Quraishi-Onkelinx' WHERE provider_id = $1",
-            scene.provider_id,
+            morning.provider_id,
         )
         await asha.find("Dr Zubeida Quraishi-Onkelinx")
         await asha.hold()
@@ -157,26 +159,26 @@ async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -
 
 @pytest.mark.timeout(120)
 async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product, browser: Browser) -> None:
-    async with people(product, browser, scripts=True) as (scene, (asha, bina, chand, _)):
+    async with people(product, browser, scripts=True) as (morning, (asha, bina, chand, _)):
         for one in (asha, bina, chand):
-            await one.page.goto(chart_of(scene))
+            await one.page.goto(chart_of(morning))
             await (one.hold() if one is asha else one.join())
-        chart = await asha.stage.context.new_page()
-        await chart.goto(chart_of(scene))
+        chart = await asha.window.context.new_page()
+        await chart.goto(chart_of(morning))
         await product.stop()
         await expect(bina.page.locator("#connection")).to_contain_text("Your number is kept", timeout=15_000)
         await product.start()
         await expect(bina.page.locator("#connection")).to_be_empty(timeout=20_000)
         await bina.sees("You are number 1 in line")
         await chand.sees("You are number 2 in line")
-        await lapse(scene)
+        await lapse(morning)
         await bina.sees("It’s your turn")
         await asha.sees("Your 5 minutes are over")
         await bina.page.get_by_role("button", name="Take 10:20 am").click()
         await bina.page.wait_for_url("**/hold/*")
         await bina.pay()
         await chand.sees("All of it is booked")
-        # A chart that was open all the while has heard of it, too.
+        # A chart that was open all the while shows it, too.
         await chart.bring_to_front()
         await expect(chart.locator(".slot")).to_contain_text("booked", timeout=20_000)
 
@@ -187,7 +189,7 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
     guide = await demo_guide(product.database, product.data, product.url)
     address = re.search(r"http://\S+/doctor/\S+", guide)
     assert address
-    async with Stage.open(product, browser) as first, Stage.open(product, browser) as second:
+    async with BrowserWindow.open(product, browser) as first, BrowserWindow.open(product, browser) as second:
         for phone in (first, second):
             await product.database.execute("DELETE FROM accounts.challenge")
             await phone.go("/verify")

@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.pages.charts import a_chart, take
-from tests.pages.stage import NARROW, NARROWEST, WIDE, Product, Stage
 from tests.pages.test_booking import PROMPTLY, hold_by_other, starts
+from tests.pages.window import NARROW, NARROWEST, WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,28 +24,28 @@ async def test_nothing_moves_whatever_is_said(
     product: Product, browser: Browser, width: int, language: str, font: str
 ) -> None:
     """What they are depends on the day, the language and the fonts."""
-    async with Stage.open(product, browser, width=width, language=language) as stage:
-        chart = await a_chart(stage, days_ahead=20, offset=8)
-        await take(stage, chart, "booked", but=10)
-        page = stage.page
-        await stage.go(chart.path())
+    async with BrowserWindow.open(product, browser, width=width, language=language) as window:
+        chart = await a_chart(window, days_ahead=20, offset=8)
+        await take(window, chart, "booked", but=10)
+        page = window.page
+        await window.go(chart.path())
         await page.evaluate("font => { document.body.style.fontFamily = font; }", font)
         first, second, *_ = await starts(page)
         count = page.locator("h3 [data-free]").last
         await expect(count).to_have_text("10")
         await page.locator(f"[value='{second}']").check()
         await page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        await stage.watch_shifts()
-        await hold_by_other(stage, chart, first)
+        await window.watch_shifts()
+        await hold_by_other(window, chart, first)
         await expect(count).to_have_text("9", timeout=PROMPTLY)
-        assert await stage.shifts() == []
-        await hold_by_other(stage, chart, second)
+        assert await window.shifts() == []
+        await hold_by_other(window, chart, second)
         await expect(page.locator("#chosen-day")).to_be_hidden(timeout=PROMPTLY)
-        assert await stage.shifts() == []
+        assert await window.shifts() == []
         # Something to press comes up, though not in the way of anything: all is held, and then some of it is let go.
-        await take(stage, chart, "reserved")
+        await take(window, chart, "reserved")
         await expect(page.locator("#join")).to_be_visible(timeout=PROMPTLY)
-        assert await stage.shifts() == []
-        await take(stage, chart, "booked", but=12)
+        assert await window.shifts() == []
+        await take(window, chart, "booked", but=12)
         await expect(page.locator("#changed")).to_be_visible(timeout=PROMPTLY)
-        assert await stage.shifts() == []
+        assert await window.shifts() == []

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.pages.stage import NARROW, NARROWEST, WIDE, Product, Stage
 from tests.pages.states import STATES
+from tests.pages.window import NARROW, NARROWEST, WIDE, BrowserWindow, Product
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.screenshots]
 
@@ -24,14 +24,14 @@ FOLDER = Path(__file__).parents[2] / "screenshots"
 @pytest.mark.parametrize("name", STATES)
 async def test_screenshots(product: Product, browser: Browser, name: str, language: str) -> None:
     await product.database.execute("DELETE FROM accounts.challenge")
-    async with Stage.open(product, browser, language=language) as stage:
-        await STATES[name](stage)
+    async with BrowserWindow.open(product, browser, language=language) as window:
+        await STATES[name](window)
         for width in (NARROWEST, NARROW, WIDE):
-            await stage.page.set_viewport_size({"width": width, "height": 900 if width == WIDE else 780})
+            await window.page.set_viewport_size({"width": width, "height": 900 if width == WIDE else 780})
             for scheme in ("light", "dark"):
-                await stage.page.emulate_media(color_scheme=scheme)
+                await window.page.emulate_media(color_scheme=scheme)
                 if width != NARROWEST:
                     path = FOLDER / f"{name}-{width}-{scheme}-{language}.png"
-                    await stage.page.screenshot(path=path, full_page=True)
-                assert await stage.violations() == []
-                assert await stage.overflow() == 0
+                    await window.page.screenshot(path=path, full_page=True)
+                assert await window.violations() == []
+                assert await window.overflow() == 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.pages.stage import Product, Stage
 from tests.pages.states.sign_in import wrong
+from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_by_keyboard_from_a_page_and_back_to_it(stage: Stage) -> None:
-    page = stage.page
-    await stage.product.database.execute("DELETE FROM accounts.challenge")
-    await stage.go("/privacy/withdraw")
+async def test_by_keyboard_from_a_page_and_back_to_it(window: BrowserWindow) -> None:
+    page = window.page
+    await window.product.database.execute("DELETE FROM accounts.challenge")
+    await window.go("/privacy/withdraw")
     assert page.url.endswith("/verify?next=%2Fprivacy%2Fwithdraw")
     await page.focus("#phone")
     await page.keyboard.type("98765 43210")
@@ -24,60 +24,60 @@ async def test_by_keyboard_from_a_page_and_back_to_it(stage: Stage) -> None:
     again = page.locator("button[data-from]")
     await expect(again).to_have_attribute("aria-disabled", "true")
     await expect(again).to_contain_text("Send again in 0:")
-    code = await stage.product.code()
+    code = await window.product.code()
     await page.focus("#code")
     await page.evaluate("code => navigator.clipboard?.writeText(code).catch(() => {})", code)
     await page.keyboard.insert_text(f"{code[:3]} {code[3:]}")  # as a paste comes
     assert await page.input_value("#code") == code
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/privacy/withdraw")
-    [session] = [cookie for cookie in await stage.context.cookies() if cookie["name"] == "session"]
+    [session] = [cookie for cookie in await window.context.cookies() if cookie["name"] == "session"]
     assert (session["httpOnly"], session["sameSite"], session["secure"]) == (True, "Lax", False)
     # Back to the form that was sent: who is in need not sign in.
-    await stage.go("/verify?next=/help")
+    await window.go("/verify?next=/help")
     assert page.url.endswith("/help")
-    await stage.press("Sign out")
+    await window.press("Sign out")
     await expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
-    await stage.go("/privacy/withdraw")
+    await window.go("/privacy/withdraw")
     assert "/verify" in page.url
-    assert stage.faults == []
+    assert window.faults == []
 
 
-async def test_an_error_takes_focus_and_leads_to_its_field(stage: Stage) -> None:
-    await stage.product.database.execute("DELETE FROM accounts.challenge")
-    await wrong(stage)
-    await expect(stage.page.locator("#error")).to_be_focused()
-    assert (await stage.page.title()).startswith("Error: ")
-    await stage.page.get_by_role("link", name="This is not the code").click()
-    await expect(stage.page.locator("#code")).to_be_focused()
+async def test_an_error_takes_focus_and_leads_to_its_field(window: BrowserWindow) -> None:
+    await window.product.database.execute("DELETE FROM accounts.challenge")
+    await wrong(window)
+    await expect(window.page.locator("#error")).to_be_focused()
+    assert (await window.page.title()).startswith("Error: ")
+    await window.page.get_by_role("link", name="This is not the code").click()
+    await expect(window.page.locator("#code")).to_be_focused()
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
     await product.database.execute("DELETE FROM accounts.challenge")
-    async with Stage.open(product, browser, language="hi", scripts=False) as stage:
-        await stage.go("/verify?next=/privacy")
-        await stage.page.fill("#phone", stage.number())
-        await stage.press("Agree and send code")
-        await stage.press("Send a new code")  # too soon
-        await expect(stage.page.locator("#error")).to_contain_text("IST के बाद")
-        await stage.page.fill("#code", await product.code())
-        await stage.press("Confirm")
-        assert stage.page.url.endswith("/hi/privacy")
-        await expect(stage.page.locator("footer")).to_contain_text("साइन आउट")
+    async with BrowserWindow.open(product, browser, language="hi", scripts=False) as window:
+        await window.go("/verify?next=/privacy")
+        await window.page.fill("#phone", window.number())
+        await window.press("Agree and send code")
+        await window.press("Send a new code")  # too soon
+        await expect(window.page.locator("#error")).to_contain_text("IST के बाद")
+        await window.page.fill("#code", await product.code())
+        await window.press("Confirm")
+        assert window.page.url.endswith("/hi/privacy")
+        await expect(window.page.locator("footer")).to_contain_text("साइन आउट")
 
 
 @pytest.mark.dates
-async def test_a_hold_shows_on_every_page_and_its_time_runs_out(stage: Stage) -> None:
-    patient = await stage.patient()
-    held = await stage.hold(patient)
-    await stage.go("/help")
-    bar = stage.page.locator("aside.live")
+async def test_a_hold_shows_on_every_page_and_its_time_runs_out(window: BrowserWindow) -> None:
+    patient = await window.patient()
+    held = await window.hold(patient)
+    await window.go("/help")
+    bar = window.page.locator("aside.live")
     await expect(bar).to_contain_text("Held until")
     await expect(bar.get_by_role("timer")).to_contain_text("4:5")
     href = await bar.get_by_role("link").get_attribute("href")
-    assert href == f"/doctor/{stage.product.data.two_clinics_doctor_id}/hold/{held.booking_id}"
+    assert href == f"/doctor/{window.product.data.two_clinics_doctor_id}/hold/{held.booking_id}"
     # The device slept for six minutes.
-    await stage.page.evaluate(
+    await window.page.evaluate(
         "() => { const now = Date.now; Date.now = () => now() + 360000; "
         "document.dispatchEvent(new Event('visibilitychange')); }"
     )
@@ -85,18 +85,18 @@ async def test_a_hold_shows_on_every_page_and_its_time_runs_out(stage: Stage) ->
     await expect(bar.get_by_role("timer")).to_be_hidden()
 
 
-async def test_a_lost_network_is_told(stage: Stage) -> None:
-    await stage.go("/help")
-    await stage.context.set_offline(True)
-    await expect(stage.page.locator("#connection")).to_contain_text("You are offline")
-    await stage.context.set_offline(False)
-    await expect(stage.page.locator("#connection")).to_be_empty()
+async def test_a_lost_network_is_told(window: BrowserWindow) -> None:
+    await window.go("/help")
+    await window.context.set_offline(True)
+    await expect(window.page.locator("#connection")).to_contain_text("You are offline")
+    await window.context.set_offline(False)
+    await expect(window.page.locator("#connection")).to_be_empty()
 
 
-async def test_first_views_are_light(stage: Stage) -> None:
+async def test_first_views_are_light(window: BrowserWindow) -> None:
     """At most 60 KB and 8 requests, all from here; HTML 14, CSS 10, scripts 15 KB compressed."""
     sent: list[tuple[str, int]] = []
-    session = await stage.context.new_cdp_session(stage.page)
+    session = await window.context.new_cdp_session(window.page)
     await session.send("Network.enable")
     kinds: dict[str, str] = {}
     session.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["type"]}))
@@ -106,10 +106,10 @@ async def test_first_views_are_light(stage: Stage) -> None:
     )
     for path in ("/", "/verify"):
         sent.clear()
-        await stage.go(path)
-        await stage.page.wait_for_load_state("networkidle")
+        await window.go(path)
+        await window.page.wait_for_load_state("networkidle")
         by_kind = {kind: sum(size for one, size in sent if one == kind) for kind, _ in sent}
         assert len(sent) <= 8
         assert sum(by_kind.values()) <= 60_000
         assert 0 < by_kind["Document"] <= 14_000
-    assert stage.faults == []
+    assert window.faults == []

@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.cli import main
-from tests.pages.stage import Product, Stage
-from tests.pages.states.waiting import Scene, Waiting, wait
+from tests.pages.states.queue import FullMorning, Waiting, wait
+from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,63 +29,63 @@ def polls(page: Page) -> list[str]:
 
 
 @pytest.mark.dates
-async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(stage: Stage) -> None:
-    waiting = await wait(stage, ahead=1)
-    page = stage.page
+async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=1)
+    page = window.page
     await page.evaluate("window.same = true")
-    [(other, ticket)] = await stage.product.database.fetch(
+    [(other, ticket)] = await window.product.database.fetch(
         "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'waiting' ORDER BY number "
         "LIMIT 1",
-        waiting.scene.provider_id,
+        waiting.morning.provider_id,
     )
     await page.get_by_role("button", name="Alert me").click()
     alert = page.get_by_role("button", name="Alerts are on")
     await alert.scroll_into_view_if_needed()
     scrolled = await page.evaluate("scrollY")
-    await waiting.scene.book.leave_queue(waiting.scene.provider_id, ticket, Patient(other))
+    await waiting.morning.book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
     await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
     await expect(page.locator("dd[data-part=ahead]")).to_have_text("0")
     await expect(alert).to_be_focused()
     assert await page.evaluate("scrollY") == scrolled
-    await waiting.scene.release()
+    await waiting.morning.release()
     await expect(page.get_by_role("alert")).to_contain_text("It’s your turn: 10:20 am is held for you")
     await expect(alert).to_be_focused()
     await expect(page.get_by_role("timer")).to_contain_text("0:5")
     assert (await page.title()).startswith("Your turn 0:5")
     assert await page.evaluate("window.same")
     assert await page.locator("section[data-shown=place]").is_hidden()
-    await stage.press("Take 10:20 am and pay ₹500")
-    offer_id = await stage.product.database.fetch_value(
+    await window.press("Take 10:20 am and pay ₹500")
+    offer_id = await window.product.database.fetch_value(
         "SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", waiting.ticket_id
     )
-    assert page.url.endswith(f"/doctor/{waiting.scene.provider_id}/hold/{offer_id}")
-    assert stage.faults == []
+    assert page.url.endswith(f"/doctor/{waiting.morning.provider_id}/hold/{offer_id}")
+    assert window.faults == []
 
 
-async def test_two_tabs_ask_as_one_in_two_languages(stage: Stage) -> None:
-    waiting = await wait(stage, ahead=0)
-    second = await stage.context.new_page()
+async def test_two_tabs_ask_as_one_in_two_languages(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0)
+    second = await window.context.new_page()
     asked = polls(second)
     await second.goto(f"/hi{waiting.path}")
     await second.wait_for_timeout(700)
     assert asked == []
-    await waiting.scene.release()
-    await expect(stage.page.get_by_role("alert")).to_contain_text("10:20")
+    await waiting.morning.release()
+    await expect(window.page.get_by_role("alert")).to_contain_text("10:20")
     await expect(second.get_by_role("alert")).to_contain_text("आपकी बारी है")
     assert len(asked) == 1  # in its own language
     # The tab that asked is closed: the other goes on.
-    await stage.page.close()
-    await waiting.scene.book.leave_queue(waiting.scene.provider_id, waiting.ticket_id, Staff(1))
+    await window.page.close()
+    await waiting.morning.book.leave_queue(waiting.morning.provider_id, waiting.ticket_id, Staff(1))
     await expect(second.get_by_role("heading", level=1)).to_have_text("आपने कतार छोड़ दी")
 
 
-async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(stage: Stage) -> None:
-    waiting = await wait(stage, ahead=0)
-    await stage.go("/help")
-    await stage.page.evaluate(
+async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0)
+    await window.go("/help")
+    await window.page.evaluate(
         "ticket => { navigator.locks.request(`ticket-${ticket}`, () => new Promise(() => {})) }", str(waiting.ticket_id)
     )
-    second = await stage.context.new_page()
+    second = await window.context.new_page()
     asked = polls(second)
     await second.goto(waiting.path)
     await second.wait_for_timeout(300)
@@ -94,16 +94,16 @@ async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(stage: Stage)
         "() => { const now = Date.now; Date.now = () => now() + 40000; "
         "document.dispatchEvent(new Event('visibilitychange')); }"
     )
-    await waiting.scene.release()
+    await waiting.morning.release()
     await expect(second.get_by_role("alert")).to_contain_text("10:20")
     assert asked
 
 
-async def test_a_lost_network_keeps_the_number_and_says_so_once(stage: Stage) -> None:
-    waiting = await wait(stage)
-    page = stage.page
+async def test_a_lost_network_keeps_the_number_and_says_so_once(window: BrowserWindow) -> None:
+    waiting = await wait(window)
+    page = window.page
     said = page.locator("#connection")
-    await stage.context.set_offline(True)
+    await window.context.set_offline(True)
     await expect(said).to_contain_text("Connection lost. Your number is kept")
     await page.evaluate(
         "window.told = 0; new MutationObserver(() => window.told++)"
@@ -111,59 +111,59 @@ async def test_a_lost_network_keeps_the_number_and_says_so_once(stage: Stage) ->
     )
     await page.wait_for_timeout(1500)
     assert await page.evaluate("window.told") == 0
-    await waiting.scene.release()  # to the first in line
-    await stage.context.set_offline(False)
+    await waiting.morning.release()  # to the first in line
+    await window.context.set_offline(False)
     await expect(said).to_be_empty()
     await expect(page.locator("#say")).to_have_text("Connected again. Your number is unchanged.")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("You are number 2")
-    assert await stage.product.database.fetch_value(
+    assert await window.product.database.fetch_value(
         "SELECT number = 3 AND state = 'waiting' FROM booking.ticket WHERE ticket_id = $1", waiting.ticket_id
     )
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
-    async with Stage.open(product, browser, scripts=False) as stage:
-        scene = await Scene.make(stage)
-        patient = await stage.patient()
-        page = stage.page
-        await stage.go(scene.line)
-        await stage.press("Join the line")
+    async with BrowserWindow.open(product, browser, scripts=False) as window:
+        morning = await FullMorning.make(window)
+        patient = await window.patient()
+        page = window.page
+        await window.go(morning.line)
+        await window.press("Join the line")
         await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
         assert await page.locator("meta[http-equiv=refresh]").get_attribute("content") == "25"
         await expect(page.get_by_role("button", name="Alert me")).to_be_hidden()
         await page.get_by_role("link", name="Stop refreshing").click()
         await expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
-        await scene.release()
+        await morning.release()
         await page.reload()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("It’s your turn")
-        await stage.press("Release it and leave the line")
+        await window.press("Release it and leave the line")
         await expect(page.get_by_role("heading", level=1)).to_have_text("You left the line")
         ticket_id = await product.database.fetch_value(
             "SELECT ticket_id FROM booking.ticket WHERE patient_id = $1", patient.patient_id
         )
-        assert page.url.endswith(Waiting(scene, patient, ticket_id).path)
+        assert page.url.endswith(Waiting(morning, patient, ticket_id).path)
 
 
-async def test_whoever_was_away_is_told_what_went_by(stage: Stage) -> None:
-    waiting = await wait(stage, ahead=0, got=None)
-    await stage.context.set_offline(True)
-    await expect(stage.page.locator("#connection")).to_contain_text("Connection lost")
+async def test_whoever_was_away_is_told_what_went_by(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0, got=None)
+    await window.context.set_offline(True)
+    await expect(window.page.locator("#connection")).to_contain_text("Connection lost")
     await waiting.pass_over()
-    await stage.context.set_offline(False)
-    await expect(stage.page.locator("[data-part=passed]")).to_contain_text("Your number is unchanged")
-    await expect(stage.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
-    kinds = await stage.product.database.fetch(
-        "SELECT kind FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry", waiting.scene.provider_id
+    await window.context.set_offline(False)
+    await expect(window.page.locator("[data-part=passed]")).to_contain_text("Your number is unchanged")
+    await expect(window.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
+    kinds = await window.product.database.fetch(
+        "SELECT kind FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry", waiting.morning.provider_id
     )
     assert [row["kind"] for row in kinds] == ["joined", "passed_over", "resumed"]
 
 
-async def test_anyone_can_check_a_queue_from_outside(stage: Stage) -> None:
-    waiting = await wait(stage)
-    database, provider_id = stage.product.database, waiting.scene.provider_id
-    await stage.go(f"/doctor/{provider_id}/queue/3")
-    command = await stage.page.locator("code").inner_text()
-    assert command.startswith(f"healthplus verify-queue {stage.product.url}/doctor/{provider_id}/queue/3 --seen 3:")
+async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> None:
+    waiting = await wait(window)
+    database, provider_id = window.product.database, waiting.morning.provider_id
+    await window.go(f"/doctor/{provider_id}/queue/3")
+    command = await window.page.locator("code").inner_text()
+    assert command.startswith(f"healthplus verify-queue {window.product.url}/doctor/{provider_id}/queue/3 --seen 3:")
 
     async def run(*arguments: str) -> tuple[int, str]:
         result = await asyncio.to_thread(CliRunner().invoke, main, ["verify-queue", *arguments])
@@ -173,7 +173,7 @@ async def test_anyone_can_check_a_queue_from_outside(stage: Stage) -> None:
     code, said = await run(address, *seen)
     assert (code, said.startswith("In order: 3 entries, the last with hash ")) == (0, True)
     assert (await run(address.replace("/queue/3", "/queue/4")))[0] == 1
-    assert (await run(f"{stage.product.url}/help"))[0] == 1
+    assert (await run(f"{window.product.url}/help"))[0] == 1
     assert (await run("ftp://x/y"))[0] == 1
     assert (await run(address, "--seen", "3"))[0] == 1
     code, said = await run(address, "--seen", f"2:{seen[1][2:]}")

@@ -13,7 +13,6 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
-from tests.web.world import World
 
 _Answer = TypeVar("_Answer")
 Hook = Callable[[], Awaitable[object]]
@@ -52,11 +51,6 @@ class Bank(SandboxGateway):
         if hook := self.after.pop(step, None):
             await hook()
         return answer
-
-
-@pytest.fixture
-async def world(db: Database) -> World:
-    return await World.make(db)
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from tests.fixtures.clock import start_clock
+from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
 from tests.payments.steps import hold, pay
-from tests.web.world import PROVIDER, World
 
 _T = TypeVar("_T")
 NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}
@@ -92,105 +92,105 @@ class MortalGateway(SandboxGateway):
 class Play:
     """One process, mortal; and what is played with it."""
 
-    def __init__(self, world: World, gateway: MortalGateway, boundaries: Boundaries) -> None:
-        database = cast(Database, MortalDatabase(world.database, boundaries))
-        self.world, self.gateway = world, gateway
+    def __init__(self, environment: Environment, gateway: MortalGateway, boundaries: Boundaries) -> None:
+        database = cast(Database, MortalDatabase(environment.db, boundaries))
+        self.environment, self.gateway = environment, gateway
         self.book = Book(database)
         self.payments = Payments(database, self.book, gateway)
 
     async def booked(self, held: UUID) -> None:
-        await pay(self.payments, self.world, held)
+        await pay(self.payments, self.environment, held)
         await self.payments.captures.poll()
 
     async def cancelled(self, held: UUID) -> None:
         await self.booked(held)
-        await self.book.cancel(PROVIDER, held, self.world.actor("asha"))
+        await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
         await self.payments.captures.poll()
 
     async def lost(self, held: UUID) -> None:
         async def lose() -> None:
-            await self.world.pass_time(seconds=306)
-            await hold(Book(self.world.database), self.world, name="bina")
+            await self.environment.pass_time(seconds=306)
+            await hold(Book(self.environment.db), self.environment, name="bina")
 
         self.gateway.after_authorise = lose
-        await pay(self.payments, self.world, held)
+        await pay(self.payments, self.environment, held)
         await self.payments.captures.poll()
 
     async def late(self, held: UUID) -> None:
-        self.gateway.after_authorise = lambda: self.world.pass_time(seconds=306)
+        self.gateway.after_authorise = lambda: self.environment.pass_time(seconds=306)
         await self.booked(held)
 
     async def given_back(self, held: UUID) -> None:
-        await pay(self.payments, self.world, held, "sandbox-later")
-        await self.book.release(PROVIDER, held, self.world.actor("asha"))
+        await pay(self.payments, self.environment, held, "sandbox-later")
+        await self.book.release(PROVIDER, held, self.environment.actor("asha"))
         await self._pay_at_the_bank(held)
 
     async def found(self, held: UUID) -> None:
-        await pay(self.payments, self.world, held, "sandbox-later")
+        await pay(self.payments, self.environment, held, "sandbox-later")
         await self._pay_at_the_bank(held)
 
     async def _pay_at_the_bank(self, held: UUID) -> None:
         answer = await self.gateway.authorise(f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok")
         assert isinstance(answer, Authorisation)
-        await self.world.pass_time(seconds=20)
+        await self.environment.pass_time(seconds=20)
         await self.payments.reconciliation.poll()
         await self.payments.captures.poll()
 
 
-async def begin(world: World) -> UUID:
-    await world.database.execute(
+async def begin(environment: Environment) -> UUID:
+    await environment.db.execute(
         """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, ledger.payment,
             ledger.entry, payments.intent"""
     )
-    await start_clock(world.database)
-    return await hold(Book(world.database), world)
+    await start_clock(environment.db)
+    return await hold(Book(environment.db), environment)
 
 
 async def play(
-    kind: str, world: World, settings: Settings, fatal: str | None, away_seconds: int, bank: Bank
+    kind: str, environment: Environment, settings: Settings, fatal: str | None, away_seconds: int, bank: Bank
 ) -> list[str]:
-    held = await begin(world)
+    held = await begin(environment)
     boundaries = Boundaries(fatal)
     async with MortalGateway(settings, boundaries) as gateway:
         try:
-            await getattr(Play(world, gateway, boundaries), kind)(held)
+            await getattr(Play(environment, gateway, boundaries), kind)(held)
             assert fatal is None
         except Death:
             assert fatal is not None
-    await world.pass_time(seconds=away_seconds)
-    await recover(world, bank, held)
+    await environment.pass_time(seconds=away_seconds)
+    await recover(environment, bank, held)
     return boundaries.crossed
 
 
-async def recover(world: World, bank: Bank, held: UUID) -> None:
+async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
     """Another process goes on; the patient never asks again. What is due to go back must be ordered in time."""
-    book = Book(world.database)
-    payments = Payments(world.database, book, bank)
+    book = Book(environment.db)
+    payments = Payments(environment.db, book, bank)
     knowable = 0
     for _ in range(480 // STEP_SECONDS):
         await book.advance(PROVIDER)
         await payments.captures.poll()
         await payments.reconciliation.poll()
-        if await is_owed(world, bank, held):
+        if await is_owed(environment, bank, held):
             assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
             knowable += 1
-        await world.pass_time(seconds=STEP_SECONDS)
-    assert await violations(world.database) + await violations(world.database, money_invariants) == []
+        await environment.pass_time(seconds=STEP_SECONDS)
+    assert await violations(environment.db) + await violations(environment.db, money_invariants) == []
     at_bank = {fact.authorisation: fact.state for fact in await bank.fetch(f"{PROVIDER}:{held}")}
-    rows = await world.database.fetch("SELECT authorisation, state::text FROM ledger.payment")
+    rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank
-    booked = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
+    booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
     assert list(at_bank.values()).count("captured") == booked
     assert "authorised" not in at_bank.values()
 
 
-async def is_owed(world: World, bank: Bank, held: UUID) -> bool:
+async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
     """Whether the bank has money for what is over, and it has not been ordered back."""
-    over = await world.database.fetch_value(
+    over = await environment.db.fetch_value(
         "SELECT count(*) = 0 FROM booking.booking WHERE patient_id = $1 AND occupies AND deadline > app_now()",
-        world.ids["asha"],
+        environment.ids["asha"],
     )
-    ordered = await world.database.fetch_value(
+    ordered = await environment.db.fetch_value(
         "SELECT count(*) > 0 FROM ledger.payment WHERE due IS NOT NULL OR state > 'authorised'"
     )
     return over and not ordered and bool(await bank.fetch(f"{PROVIDER}:{held}"))
@@ -233,13 +233,13 @@ KINDS = {
 @pytest.mark.parametrize("away_seconds", [0, 400])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_death_at_any_boundary(
-    world: World, sandbox_bank: Settings, bank: Bank, kind: str, away_seconds: int
+    environment: Environment, sandbox_bank: Settings, bank: Bank, kind: str, away_seconds: int
 ) -> None:
-    boundaries = await play(kind, world, sandbox_bank, None, away_seconds, bank)
+    boundaries = await play(kind, environment, sandbox_bank, None, away_seconds, bank)
     assert {boundary.split()[1] for boundary in boundaries} == KINDS[kind]
     for fatal in boundaries:
         try:
-            assert fatal in await play(kind, world, sandbox_bank, fatal, away_seconds, bank)
+            assert fatal in await play(kind, environment, sandbox_bank, fatal, away_seconds, bank)
         except AssertionError as error:
             error.add_note(f"died {fatal}")
             raise

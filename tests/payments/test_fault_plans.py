@@ -29,8 +29,9 @@ from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from healthplus_sandbox.bank import FaultPlan
-from tests.booking.world import make_city, make_clinic, make_patients, make_provider, make_shift
-from tests.fixtures.clock import move_clock, product_now
+from tests.fixtures.clock import days_ahead, move_clock, product_now
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
 
 PAYMENTS_MAX = 2000
 PROVIDERS = 40
@@ -54,10 +55,10 @@ FAULTY = FaultPlan(
 
 
 @dataclass
-class Town:
+class BankEnvironment:
     """Where it happens; `offsets` says since when the product's clock is ahead of the bank's, and how far."""
 
-    database: Database
+    db: Database
     book: Book
     bank: Settings
     providers: list[int]
@@ -81,11 +82,11 @@ class Town:
             return Counter(msgspec.json.decode(await response.read()))
 
     async def pass_time(self, seconds: float) -> None:
-        await move_clock(self.database, seconds=seconds)
+        await move_clock(self.db, seconds=seconds)
         self.offsets.append((clock.time(), self.offsets[-1][1] + seconds))
 
     def at(self, bank_time: float) -> float:
-        """What the product's clock showed then."""
+        """Return what the product's clock showed then."""
         return bank_time + next(ahead for since, ahead in reversed(self.offsets) if since <= bank_time)
 
 
@@ -96,38 +97,39 @@ def own_bank(tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-async def town(db: Database, own_bank: Settings) -> AsyncIterator[Town]:
-    clinic = await make_clinic(db, await make_city(db))
+async def environment(db: Database, own_bank: Settings) -> AsyncIterator[BankEnvironment]:
+    clinic = await make_clinic(db)
     providers = []
     for _ in range(PROVIDERS):
         providers.append(await make_provider(db, {clinic: (50000, "online")}))
-        for weekday in range(1, 8):
-            await make_shift(db, providers[-1], clinic, weekday, time(6), time(18), 5)
+        await make_shift(db, providers[-1], clinic, DAILY, time(6), time(18), 5)
     now = await product_now(db)
-    first = (now + timedelta(days=2)).replace(hour=0, minute=30, second=0, microsecond=0)
+    first = await days_ahead(db, 2, time(6))
     ahead = now.timestamp() - clock.time()
-    town = Town(db, Book(db), own_bank, providers, clinic, first, await make_patients(db, PAYMENTS_MAX), [(0.0, ahead)])
+    environment = BankEnvironment(
+        db, Book(db), own_bank, providers, clinic, first, await make_patients(db, PAYMENTS_MAX), [(0.0, ahead)]
+    )
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             gateway = SandboxGateway(bank_url(own_bank), own_bank.payment_webhook_secret, ANSWER_SECONDS_MAX)
-            town.processes.append(Payments(db, Book(db), await stack.enter_async_context(gateway)))
-        yield town
+            environment.processes.append(Payments(db, Book(db), await stack.enter_async_context(gateway)))
+        yield environment
 
 
 @contextlib.asynccontextmanager
-async def webhooks_received(town: Town) -> AsyncIterator[str]:
+async def webhooks_received(environment: BankEnvironment) -> AsyncIterator[str]:
     """Take the bank's webhooks, as the API does; yield the address."""
 
     async def take(request: web.Request) -> web.Response:
-        process = random.choice(town.processes)
+        process = random.choice(environment.processes)
         try:
             await process.reconciliation.receive(
                 {k.lower(): v for k, v in request.headers.items()}, await request.read()
             )
         except (BadSignature, NotFound) as error:
-            town.seen[f"webhook {error.code}"] += 1
+            environment.seen[f"webhook {error.code}"] += 1
             return web.Response(status=error.status)
-        town.seen["webhook"] += 1
+        environment.seen["webhook"] += 1
         return web.Response()
 
     app = web.Application()
@@ -142,54 +144,54 @@ async def webhooks_received(town: Town) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def book(town: Town, patient: int, draw: random.Random) -> None:
+async def book(environment: BankEnvironment, patient: int, draw: random.Random) -> None:
     """One patient: holds, pays in some way, asks again or gives up, and may think better of it."""
-    process = draw.choice(town.processes)
-    provider, held = await hold_some(town, patient, draw)
+    process = draw.choice(environment.processes)
+    provider, held = await hold_some(environment, patient, draw)
     method = draw.choices(("sandbox-ok", "sandbox-later", "sandbox-declined"), (80, 12, 8))[0]
     for _ in range(3):
         try:
             paid = await process.pay(provider, held, method, Patient(patient), f"key {patient}")
         except PaymentDeclined:
-            town.seen["declined"] += 1
+            environment.seen["declined"] += 1
             method = "sandbox-ok"
         except PaymentUnavailable:
-            town.seen["unavailable"] += 1
+            environment.seen["unavailable"] += 1
             if draw.random() < 0.4:
                 break
         else:
-            town.seen[paid.outcome.code] += 1
+            environment.seen[paid.outcome.code] += 1
             if paid.outcome.code == "booked":
                 held = paid.outcome.booking_id
             break
     if draw.random() < 0.15:
         await asyncio.sleep(draw.random())
-        for give_back in (town.book.release, town.book.cancel):
-            town.seen[(await give_back(provider, held, Patient(patient))).code] += 1
+        for give_back in (environment.book.release, environment.book.cancel):
+            environment.seen[(await give_back(provider, held, Patient(patient))).code] += 1
 
 
-async def hold_some(town: Town, patient: int, draw: random.Random) -> tuple[int, UUID]:
+async def hold_some(environment: BankEnvironment, patient: int, draw: random.Random) -> tuple[int, UUID]:
     while True:
-        provider, slot = draw.choice(town.providers), draw.randrange(144)
-        start = town.first + timedelta(minutes=5 * slot)
-        held = await town.book.hold(provider, town.clinic, start, 1, patient, Patient(patient))
+        provider, slot = draw.choice(environment.providers), draw.randrange(144)
+        start = environment.first + timedelta(minutes=5 * slot)
+        held = await environment.book.hold(provider, environment.clinic, start, 1, patient, Patient(patient))
         if held.code == "reserved" and held.booking_id:
             return provider, held.booking_id
 
 
-async def pay_all(town: Town, count: int) -> None:
+async def pay_all(environment: BankEnvironment, count: int) -> None:
     """Let so many patients come, some at once, with all that runs in the background of a process."""
     tasks = [
         asyncio.create_task(run())
-        for process in town.processes
+        for process in environment.processes
         for run in (process.captures.run, process.reconciliation.run)
     ]
     draw = random.Random(20)
-    coming = iter(town.patients[:count])
+    coming = iter(environment.patients[:count])
 
     async def queue() -> None:
         for patient in coming:
-            await book(town, patient, draw)
+            await book(environment, patient, draw)
 
     await asyncio.gather(*(queue() for _ in range(AT_ONCE)))
     for task in tasks:
@@ -197,29 +199,29 @@ async def pay_all(town: Town, count: int) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def settle_all(town: Town) -> None:
+async def settle_all(environment: BankEnvironment) -> None:
     """Ten more minutes, in steps, with a bank that works again, and another process that gives it time to answer."""
-    async with SandboxGateway(bank_url(town.bank), town.bank.payment_webhook_secret) as gateway:
-        await _settle_all(town, Payments(town.database, town.book, gateway))
+    async with SandboxGateway(bank_url(environment.bank), environment.bank.payment_webhook_secret) as gateway:
+        await _settle_all(environment, Payments(environment.db, environment.book, gateway))
 
 
-async def _settle_all(town: Town, process: Payments) -> None:
+async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
     for _ in range(600 // STEP_SECONDS):
-        for row in await town.database.fetch(
+        for row in await environment.db.fetch(
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
-            await town.book.advance(row["provider_id"])
+            await environment.book.advance(row["provider_id"])
         while (await process.captures.poll())[0]:
             pass
         while (await process.reconciliation.poll())[0]:
             pass
-        await town.pass_time(STEP_SECONDS)
+        await environment.pass_time(STEP_SECONDS)
 
 
-async def check_ledgers(town: Town) -> Counter[str]:
-    """The bank's ledger against ours: the same money in the same state, none of it kept for nothing or taken twice."""
-    assert await violations(town.database) + await violations(town.database, money_invariants) == []
-    with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
+async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
+    """Compare the bank's ledger and ours: the same money in the same state, none kept for nothing or taken twice."""
+    assert await violations(environment.db) + await violations(environment.db, money_invariants) == []
+    with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         at_bank = {
             name: (key, state)
             for name, key, state in ledger.execute(
@@ -228,24 +230,24 @@ async def check_ledgers(town: Town) -> Counter[str]:
         }
         moved = ledger.execute("SELECT authorisation, state, count(*), max(at) FROM moved GROUP BY 1, 2").fetchall()
     assert max(times for _, _, times, _ in moved) == 1
-    rows = await town.database.fetch("SELECT authorisation, state::text FROM ledger.payment")
+    rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == {name: state for name, (_, state) in at_bank.items()}
     taken = Counter(key for key, state in at_bank.values() if state == "captured")
-    booked = await town.database.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
+    booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
     assert set(taken.values()) == {1}
     assert len(taken) == booked
     return Counter(state for _, state in at_bank.values())
 
 
-async def ordered_after(town: Town) -> list[float]:
+async def ordered_after(environment: BankEnvironment) -> list[float]:
     """For all money that went back: how long after it could be known to be owed that was ordered, in seconds.
 
     It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or when it is
     recorded.
     """
-    with contextlib.closing(sqlite3.connect(town.ledger)) as ledger:
+    with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         came = dict(ledger.execute("SELECT authorisation, at FROM moved WHERE state = 'authorised'").fetchall())
-    rows = await town.database.fetch(
+    rows = await environment.db.fetch(
         """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS recorded,
             ended.at AS ended, paid.at AS paid
         FROM ledger.payment
@@ -261,22 +263,22 @@ async def ordered_after(town: Town) -> list[float]:
     found = []
     for row in rows:
         over = row["ended"] or row["paid"]  # a second payment is owed as soon as the first has booked
-        known = max(town.at(came[row["authorisation"]]), over)
+        known = max(environment.at(came[row["authorisation"]]), over)
         found.append(max(row["recorded"], over) - known)
     return found
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("payments", [600, pytest.param(PAYMENTS_MAX, marks=pytest.mark.long)])
-async def test_no_money_is_lost_or_taken_twice(town: Town, payments: int) -> None:
-    async with webhooks_received(town) as url:
-        await town.plan_faults(msgspec.structs.replace(FAULTY, webhook_url=url))
-        await pay_all(town, payments)
-        faults = await town.plan_faults(FaultPlan(webhooks="none"))
+async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, payments: int) -> None:
+    async with webhooks_received(environment) as url:
+        await environment.plan_faults(msgspec.structs.replace(FAULTY, webhook_url=url))
+        await pay_all(environment, payments)
+        faults = await environment.plan_faults(FaultPlan(webhooks="none"))
         await asyncio.sleep(FAULTY.later_seconds + 1)  # what is still to be authorised is, by the bank's own clock
-        await settle_all(town)
-    states = await check_ledgers(town)
-    lags = await ordered_after(town)
+        await settle_all(environment)
+    states = await check_ledgers(environment)
+    lags = await ordered_after(environment)
     failed = sum(faults[fault] for fault in ("fail_before", "fail_after", "never_answer", "slow"))
     assert failed >= 0.3 * payments
     assert min(faults[fault] for fault in ("later", "pay_twice", "webhook_lost", "webhook_repeated")) > 0

@@ -26,9 +26,9 @@ from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, W
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from tests.fixtures.clock import start_clock
+from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
 from tests.payments.steps import facts, hold, money, pay, states
-from tests.web.world import PROVIDER, World
 
 HEADER = SIGNATURE.lower()
 
@@ -55,98 +55,104 @@ async def send(payments: Payments, secret: str, body: bytes, at: float | None = 
     await payments.reconciliation.receive({HEADER: sign(secret, body, at or time.time())}, body)
 
 
-async def ask(world: World, hold_id: UUID) -> None:
-    """The hold is about to be paid for."""
-    await world.database.execute(
+async def ask(environment: Environment, hold_id: UUID) -> None:
+    """Note that the hold is about to be paid for."""
+    await environment.db.execute(
         "INSERT INTO payments.intent VALUES ($1, $2, 50000, app_now(), app_now() + interval '20 seconds')",
         PROVIDER,
         hold_id,
     )
 
 
-async def test_a_webhook_books(payments: Payments, book: Book, world: World, secret: str) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+async def test_a_webhook_books(payments: Payments, book: Book, environment: Environment, secret: str) -> None:
+    held = await hold(book, environment)
+    await ask(environment, held)
     body = webhook(held, "authorised")
     for _ in range(3):
         await send(payments, secret, body)
-    assert await states(world) == ["booked"]
-    assert await money(world) == ("authorised", "capture")
-    assert await facts(world) == [("authorised", "webhook")]
-    assert await world.database.fetch_value("SELECT count(*) FROM payments.webhook_event") == 1
-    actors = await world.database.fetch("SELECT actor FROM booking.event ORDER BY seq")
-    assert [row["actor"] for row in actors] == [str(world.actor("asha")), "system:gateway"]
+    assert await states(environment) == ["booked"]
+    assert await money(environment) == ("authorised", "capture")
+    assert await facts(environment) == [("authorised", "webhook")]
+    assert await environment.db.fetch_value("SELECT count(*) FROM payments.webhook_event") == 1
+    actors = await environment.db.fetch("SELECT actor FROM booking.event ORDER BY seq")
+    assert [row["actor"] for row in actors] == [str(environment.actor("asha")), "system:gateway"]
     # The patient's own request comes second, or again, and gets the same answer.
-    assert (await pay(payments, world, held)).outcome.code == "booked"
+    assert (await pay(payments, environment, held)).outcome.code == "booked"
 
 
 async def test_the_webhook_overtakes_the_answer(
-    payments: Payments, book: Book, bank: Bank, world: World, secret: str
+    payments: Payments, book: Book, bank: Bank, environment: Environment, secret: str
 ) -> None:
-    held = await hold(book, world)
+    held = await hold(book, environment)
     bank.after["authorise"] = lambda: send(payments, secret, webhook(held, "authorised", f"sandbox-{PROVIDER}:{held}"))
-    assert (await pay(payments, world, held)).outcome.code == "booked"
-    assert await facts(world) == [("authorised", "webhook")]
+    assert (await pay(payments, environment, held)).outcome.code == "booked"
+    assert await facts(environment) == [("authorised", "webhook")]
 
 
-async def test_one_webhook_many_times_at_once(payments: Payments, book: Book, world: World, secret: str) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+async def test_one_webhook_many_times_at_once(
+    payments: Payments, book: Book, environment: Environment, secret: str
+) -> None:
+    held = await hold(book, environment)
+    await ask(environment, held)
     bodies = [webhook(held, state, event=state) for state in ("authorised", "captured")]
     await asyncio.gather(*(send(payments, secret, body) for body in bodies * 5))
-    assert (await money(world), await states(world)) == (("captured", None), ["booked"])
+    assert (await money(environment), await states(environment)) == (("captured", None), ["booked"])
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(("authorised", "captured", "refunded"))))
 async def test_in_whatever_order_webhooks_come(
-    payments: Payments, book: Book, world: World, secret: str, order: Sequence[str]
+    payments: Payments, book: Book, environment: Environment, secret: str, order: Sequence[str]
 ) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
-    await book.release(PROVIDER, held, world.actor("asha"))
+    held = await hold(book, environment)
+    await ask(environment, held)
+    await book.release(PROVIDER, held, environment.actor("asha"))
     for state in order:
         await send(payments, secret, webhook(held, state))
-    assert (await money(world), await states(world)) == (("refunded", None), ["released"])
-    assert [state for state, _ in await facts(world)] == ["authorised", "captured", "refunded"]
+    assert (await money(environment), await states(environment)) == (("refunded", None), ["released"])
+    assert [state for state, _ in await facts(environment)] == ["authorised", "captured", "refunded"]
 
 
 @pytest.mark.parametrize("state", ["voided", "refunded"])
 async def test_money_that_has_gone_back_books_nothing(
-    payments: Payments, book: Book, world: World, secret: str, state: str
+    payments: Payments, book: Book, environment: Environment, secret: str, state: str
 ) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+    held = await hold(book, environment)
+    await ask(environment, held)
     for one in (state, "authorised"):
         await send(payments, secret, webhook(held, one))
-    assert (await money(world), await states(world)) == ((state, None), ["reserved"])
+    assert (await money(environment), await states(environment)) == ((state, None), ["reserved"])
 
 
 async def test_other_money_than_was_asked_for_goes_back(
-    payments: Payments, book: Book, world: World, secret: str
+    payments: Payments, book: Book, environment: Environment, secret: str
 ) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+    held = await hold(book, environment)
+    await ask(environment, held)
     await send(payments, secret, webhook(held, "captured", amount=49999))
-    assert (await money(world), await states(world)) == (("captured", "refund"), ["reserved"])
+    assert (await money(environment), await states(environment)) == (("captured", "refund"), ["reserved"])
 
 
-async def test_money_in_another_currency_goes_back(payments: Payments, book: Book, world: World, secret: str) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+async def test_money_in_another_currency_goes_back(
+    payments: Payments, book: Book, environment: Environment, secret: str
+) -> None:
+    held = await hold(book, environment)
+    await ask(environment, held)
     for state in ("authorised", "captured"):
         await send(payments, secret, webhook(held, state, currency="USD"))
-    assert (await money(world), await states(world)) == (("captured", "refund"), ["reserved"])
-    rows = await world.database.fetch("SELECT state::text, amount_minor, currency FROM ledger.entry ORDER BY state")
+    assert (await money(environment), await states(environment)) == (("captured", "refund"), ["reserved"])
+    rows = await environment.db.fetch("SELECT state::text, amount_minor, currency FROM ledger.entry ORDER BY state")
     assert [tuple(row) for row in rows] == [("authorised", 50000, "USD"), ("captured", 50000, "USD")]
     # What is then paid as it was requested books the hold; the ledger need not say in which currency.
     await send(payments, secret, webhook(held, "authorised", "rupees"))
-    assert await states(world) == ["booked"]
-    assert await world.database.fetch_value("SELECT currency FROM ledger.entry WHERE authorisation = 'rupees'") is None
+    assert await states(environment) == ["booked"]
+    assert await environment.db.fetch_value("SELECT currency FROM ledger.entry WHERE authorisation = 'rupees'") is None
 
 
-async def test_what_is_not_signed_is_refused(payments: Payments, book: Book, world: World, secret: str) -> None:
-    held = await hold(book, world)
-    await ask(world, held)
+async def test_what_is_not_signed_is_refused(
+    payments: Payments, book: Book, environment: Environment, secret: str
+) -> None:
+    held = await hold(book, environment)
+    await ask(environment, held)
     body, now = webhook(held, "authorised"), time.time()
     good = sign(secret, body, now)
     for signature in (
@@ -167,15 +173,17 @@ async def test_what_is_not_signed_is_refused(payments: Payments, book: Book, wor
             await payments.reconciliation.receive({HEADER: signature}, body)
     with pytest.raises(BadSignature):
         await payments.reconciliation.receive({}, body)
-    assert await states(world) == ["reserved"]
+    assert await states(environment) == ["reserved"]
     await payments.reconciliation.receive({HEADER: good}, body)
-    assert await states(world) == ["booked"]
+    assert await states(environment) == ["booked"]
     with pytest.raises(BadSignature):
         NoGateway().read_webhook({HEADER: good}, body)
 
 
-async def test_what_is_not_ours_is_not_found(payments: Payments, book: Book, world: World, secret: str) -> None:
-    unasked = await hold(book, world)
+async def test_what_is_not_ours_is_not_found(
+    payments: Payments, book: Book, environment: Environment, secret: str
+) -> None:
+    unasked = await hold(book, environment)
     keys = [f"{PROVIDER}:{unasked}", f"{PROVIDER}:{uuid4()}", f"99:{unasked}", f"{2**63}:{unasked}", f"0:{unasked}"]
     for key in [*keys, f"{'9' * 150}:{unasked}", "x", ":", f"{PROVIDER}:", str(unasked), f" 1:{unasked}"]:
         with pytest.raises(NotFound):
@@ -194,36 +202,38 @@ async def test_what_is_not_ours_is_not_found(payments: Payments, book: Book, wor
     )
     for body in other:
         await send(payments, secret, body)  # not for us
-    assert await world.database.fetch_value("SELECT count(*) FROM payments.webhook_event") == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM payments.webhook_event") == 0
 
 
 async def test_money_that_no_webhook_reported_is_found(
-    payments: Payments, book: Book, bank: Bank, world: World
+    payments: Payments, book: Book, bank: Bank, environment: Environment
 ) -> None:
-    held = await hold(book, world)
-    await pay(payments, world, held, "sandbox-later")
+    held = await hold(book, environment)
+    await pay(payments, environment, held, "sandbox-later")
     await bank.authorise(
         f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok"
     )  # the patient pays there, and the webhook is lost
-    await world.pass_time(seconds=19)
+    await environment.pass_time(seconds=19)
     assert await payments.reconciliation.poll() == (0, 0)
-    await world.pass_time(seconds=1)
+    await environment.pass_time(seconds=1)
     assert await payments.reconciliation.poll() == (1, 0)
-    assert (await states(world), await facts(world)) == (["booked"], [("authorised", "fetch")])
+    assert (await states(environment), await facts(environment)) == (["booked"], [("authorised", "fetch")])
     await payments.captures.poll()
-    assert await money(world) == ("captured", None)
+    assert await money(environment) == ("captured", None)
 
 
-async def test_what_is_looked_for_and_how_often(payments: Payments, book: Book, bank: Bank, world: World) -> None:
-    held = await hold(book, world)
+async def test_what_is_looked_for_and_how_often(
+    payments: Payments, book: Book, bank: Bank, environment: Environment
+) -> None:
+    held = await hold(book, environment)
     bank.fails = {"authorise"}
     with pytest.raises(PaymentUnavailable):
-        await pay(payments, world, held, "sandbox-later")
+        await pay(payments, environment, held, "sandbox-later")
     looks = [timedelta()]
     next_look = "SELECT check_at - app_now() FROM payments.intent"
-    while (wait := await world.database.fetch_value(next_look)) is not None:
+    while (wait := await environment.db.fetch_value(next_look)) is not None:
         looks.append(looks[-1] + wait)
-        await world.pass_time(seconds=wait.total_seconds())
+        await environment.pass_time(seconds=wait.total_seconds())
         assert await payments.reconciliation.poll() == (1, 0)
     waits = [after - before for before, after in itertools.pairwise(looks)]
     assert max(wait for wait, at in zip(waits, looks, strict=False) if at < timedelta(minutes=10)) < timedelta(
@@ -234,30 +244,32 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, book: Book, 
     assert 20 < len(looks) < 50
 
 
-async def test_money_that_is_taken_is_looked_at_twice(payments: Payments, book: Book, bank: Bank, world: World) -> None:
-    await pay(payments, world, await hold(book, world))
+async def test_money_that_is_taken_is_looked_at_twice(
+    payments: Payments, book: Book, bank: Bank, environment: Environment
+) -> None:
+    await pay(payments, environment, await hold(book, environment))
     await payments.captures.poll()
-    await world.pass_time(seconds=20)
+    await environment.pass_time(seconds=20)
     assert await payments.reconciliation.poll() == (1, 0)
-    await world.pass_time(minutes=59)
+    await environment.pass_time(minutes=59)
     assert await payments.reconciliation.poll() == (0, 0)
-    await world.pass_time(minutes=1)
+    await environment.pass_time(minutes=1)
     assert await payments.reconciliation.poll() == (1, 0)
     assert bank.calls.count("fetch") == 2
-    assert await world.database.fetch_value("SELECT check_at FROM payments.intent") is None
+    assert await environment.db.fetch_value("SELECT check_at FROM payments.intent") is None
 
 
 async def test_a_gateway_that_cannot_be_looked_at_is_looked_at_again(
-    payments: Payments, book: Book, bank: Bank, world: World
+    payments: Payments, book: Book, bank: Bank, environment: Environment
 ) -> None:
-    held = await hold(book, world)
-    await pay(payments, world, held, "sandbox-later")
-    await world.pass_time(seconds=20)
+    held = await hold(book, environment)
+    await pay(payments, environment, held, "sandbox-later")
+    await environment.pass_time(seconds=20)
     bank.fails = {"fetch"}
     assert await payments.reconciliation.poll() == (1, 1)
     assert await payments.reconciliation.poll() == (0, 0)
     bank.fails.clear()
-    await world.pass_time(seconds=30)
+    await environment.pass_time(seconds=30)
     assert await payments.reconciliation.poll() == (1, 0)
 
 
@@ -265,7 +277,9 @@ LIVES = ("stays", "is released", "lapses", "lapses and is lost")
 """What has become of the hold before anything is recorded."""
 
 
-async def record_all(db: Database, reports: Sequence[tuple[PaymentState, str, int]], life: str, day: World) -> Any:
+async def record_all(
+    db: Database, reports: Sequence[tuple[PaymentState, str, int]], life: str, day: Environment
+) -> Any:
     """Record one payment's states for a new hold; return what is left."""
     book = Book(db)
     await db.execute(
@@ -297,7 +311,7 @@ def test_any_reports_in_any_order_however_often_end_the_same(dsn: str) -> None:
     """However one payment's states come, twice, mixed, by webhook or found: only which they are counts."""
     with asyncio.Runner() as runner:
         db = runner.run(Database.connect(dsn, min_size=1, max_size=1))
-        world = runner.run(World.make(db))
+        environment = runner.run(Environment.make(db))
 
         @settings(
             max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -312,8 +326,8 @@ def test_any_reports_in_any_order_however_often_end_the_same(dsn: str) -> None:
             more = data.draw(st.lists(st.sampled_from(wanted), max_size=5))
             one = st.tuples(st.sampled_from(("webhook", "fetch")), st.integers(0, 2))
             mixed = [(state, *data.draw(one)) for state in data.draw(st.permutations([*wanted, *more]))]
-            straight = runner.run(record_all(db, [(state, "webhook", 0) for state in wanted], life, world))
-            assert runner.run(record_all(db, mixed, life, world)) == straight
+            straight = runner.run(record_all(db, [(state, "webhook", 0) for state in wanted], life, environment))
+            assert runner.run(record_all(db, mixed, life, environment)) == straight
             assert straight[3] == []
 
         play()

@@ -137,7 +137,7 @@ def own(tmp_path: Path) -> Iterator[Settings]:
 
 
 def bank_processes(port: int) -> list[int]:
-    """The processes whose environment names this port."""
+    """Return the processes whose environment names this port."""
     found = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

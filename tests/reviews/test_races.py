@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Staff
-from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
 from healthplus.reviews.ratings import queries, rate
-from tests.booking.races.scene import Provider, Scene, deadlocks, rewrite
+from tests.fixtures.environment import ATTENDED
+from tests.fixtures.races import Provider, RaceEnvironment, deadlocks, rewrite
 
 PATIENTS = 20
 DAWDLE = "PERFORM pg_sleep(0.1);"
@@ -21,26 +21,24 @@ TOTALS = """
     SELECT rating_total, rating_count, (SELECT sum(stars) FROM reviews.rating), (SELECT count(*) FROM reviews.rating)
     FROM directory.provider"""
 
-ATTENDED: tuple[Attendance, ...] = ("arrived", "fulfilled")
-
 
 class Visited(NamedTuple):
     """A provider, and each patient's visit there that took place; the next slot is booked, and the one after free."""
 
-    scene: Scene
+    race: RaceEnvironment
     provider: Provider
     visits: list[tuple[int, UUID]]
     booked_id: UUID
 
     async def rate(self, who: int, stars: int) -> int:
-        """Have the patient of a visit give stars; give how many have rated."""
+        """Have the patient of a visit give stars; return how many have rated."""
         patient_id, booking_id = self.visits[who]
-        rated = await rate(self.scene.database, self.provider.provider_id, booking_id, patient_id, stars)
+        rated = await rate(self.race.db, self.provider.provider_id, booking_id, patient_id, stars)
         return rated.count
 
     async def totals(self) -> tuple[int, int, int, int]:
-        """Give total and count, as the provider's row has them and as the ratings make them."""
-        row = await self.scene.database.fetch_row(TOTALS)
+        """Return total and count, as the provider's row has them and as the ratings make them."""
+        row = await self.race.db.fetch_row(TOTALS)
         assert row is not None
         return row[0], row[1], row[2], row[3]
 
@@ -48,17 +46,16 @@ class Visited(NamedTuple):
 @pytest.fixture
 async def visited(dsn: str) -> AsyncIterator[Visited]:
     async with await Database.connect(dsn, min_size=1, max_size=PATIENTS) as database:
-        scene = Scene(database)
-        await scene.build()
-        provider = await scene.provider(PATIENTS + 2)
-        *patients, other = await scene.patients(PATIENTS + 1)
+        race = await RaceEnvironment.make(database)
+        provider = await race.provider(PATIENTS + 2)
+        *patients, other = await race.patients(PATIENTS + 1)
         visits = []
         for slot, patient_id in enumerate(patients):
-            booking_id = await scene.booked(provider, patient_id, slot)
+            booking_id = await race.booked(provider, patient_id, slot)
             for state in ATTENDED:
-                assert (await scene.book.attend(provider.provider_id, booking_id, state, Staff(1))).code == state
+                assert (await race.book.attend(provider.provider_id, booking_id, state, Staff(1))).code == state
             visits.append((patient_id, booking_id))
-        yield Visited(scene, provider, visits, await scene.booked(provider, other, PATIENTS))
+        yield Visited(race, provider, visits, await race.booked(provider, other, PATIENTS))
     assert await deadlocks(dsn) == 0
 
 
@@ -73,7 +70,7 @@ ONE = [(0, 1 + number % 5) for number in range(10)]
 @pytest.mark.breaks_invariants
 async def test_totals_that_are_read_and_written_back_lose_ratings(visited: Visited) -> None:
     await rewrite(
-        visited.scene.database,
+        visited.race.db,
         "reviews.rate",
         (
             "UPDATE directory.provider",
@@ -95,7 +92,7 @@ async def test_totals_that_are_read_and_written_back_lose_ratings(visited: Visit
 @pytest.mark.breaks_invariants
 async def test_a_look_whether_one_has_rated_lets_one_patient_count_twice(visited: Visited) -> None:
     await rewrite(
-        visited.scene.database,
+        visited.race.db,
         "reviews.rate",
         (
             "INSERT INTO reviews.rating",
@@ -118,9 +115,7 @@ async def test_a_look_whether_one_has_rated_lets_one_patient_count_twice(visited
 
 async def test_every_rating_counts_once(visited: Visited) -> None:
     # All have written their own before any is added up, and one patient's wait for one another.
-    await rewrite(
-        visited.scene.database, "reviews.rate", ("UPDATE directory.provider", f"{DAWDLE} UPDATE directory.provider")
-    )
+    await rewrite(visited.race.db, "reviews.rate", ("UPDATE directory.provider", f"{DAWDLE} UPDATE directory.provider"))
     await rate_at_once(visited, EACH)
     assert await visited.totals() == (60, PATIENTS, 60, PATIENTS)
     await rate_at_once(visited, ONE)
@@ -134,14 +129,14 @@ async def test_every_rating_counts_once(visited: Visited) -> None:
 
 
 async def test_ratings_and_the_book_do_not_wait_for_each_other(visited: Visited) -> None:
-    scene, provider = visited.scene, visited.provider
+    race, provider = visited.race, visited.provider
     patient_id, booking_id = visited.visits[0]
     async with asyncio.timeout(10):
-        async with scene.database.transaction() as rating:
+        async with race.db.transaction() as rating:
             await rating.fetch_row(queries.rate, provider.provider_id, booking_id, patient_id, 5)
             # Only what takes a day's last slot waits, since both then write what search keeps of the provider.
-            attended = await scene.book.attend(provider.provider_id, visited.booked_id, "arrived", Staff(1))
+            attended = await race.book.attend(provider.provider_id, visited.booked_id, "arrived", Staff(1))
             assert attended.code == "arrived"
-        async with scene.gate(provider), scene.database.transaction() as verb:
+        async with race.gate(provider), race.db.transaction() as verb:
             await verb.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", provider.provider_id)
             assert await visited.rate(1, 4) == 2

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from healthplus.database import Database
+from tests.fixtures.directory import make_city, make_clinic, make_provider, make_shift
 
 ZONES = ["Asia/Kolkata", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -17,7 +18,7 @@ AROUND_CHANGES = [date(2026, 3, 5), date(2026, 3, 26), date(2026, 4, 2), date(20
 
 
 def instant(day: date, wall: time, zone: str) -> datetime:
-    """Give the instant of a wall-clock time as PostgreSQL does.
+    """Return the instant of a wall-clock time as PostgreSQL does.
 
     A time that does not exist counts by the offset before the change; of one that comes twice, the second is meant.
     """
@@ -27,31 +28,10 @@ def instant(day: date, wall: time, zone: str) -> datetime:
 
 
 async def add_shift(db: Database, zone: str, weekday: int, starts: time, ends: time, slot_minutes: int) -> int:
-    """Make a provider who works one shift a week, in a city of that zone; give its id."""
-    provider_id: int = await db.fetch_value(
-        """
-        WITH city AS (
-            INSERT INTO directory.city (slug, name, time_zone)
-            VALUES ('c-' || replace(gen_random_uuid()::text, '-', ''), 'C', $1) RETURNING city_id
-        ), clinic AS (
-            INSERT INTO directory.clinic (identifier, city_id, name)
-            SELECT gen_random_uuid()::text, city_id, 'C' FROM city RETURNING clinic_id
-        ), provider AS (
-            INSERT INTO directory.provider (identifier, type, name, max_booking_days)
-            VALUES (gen_random_uuid()::text, 'doctor', 'D', 366) RETURNING provider_id
-        ), post AS (
-            INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor)
-            SELECT provider_id, clinic_id, 100 FROM provider, clinic RETURNING provider_id, clinic_id
-        )
-        INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
-        SELECT provider_id, clinic_id, $2::smallint, $3::time, $4::time, $5::smallint FROM post RETURNING provider_id
-        """,
-        zone,
-        weekday,
-        starts,
-        ends,
-        slot_minutes,
-    )
+    """Make a provider who works one shift a week, in a city of that zone; return its id."""
+    clinic_id = await make_clinic(db, await make_city(db, zone))
+    provider_id = await make_provider(db, {clinic_id: (100, "clinic")}, max_booking_days=366)
+    await make_shift(db, provider_id, clinic_id, weekday, starts, ends, slot_minutes)
     return provider_id
 
 

@@ -21,7 +21,8 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database, Range, Record
 from healthplus.search.find import Order
-from tests.booking.world import freeze_clock, make_patients, set_clock
+from tests.fixtures.clock import freeze_clock, set_clock
+from tests.fixtures.patients import make_patients
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from healthplus.database import Database
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import VOCABULARY
 from healthplus.search.word_counts import count_words
-from tests.search.world import find, make_directory
+from tests.search.directory import find, make_directory
 
 SKIN = ["Meera Joshi", "Rohan Patil"]
 HOSPITALS = ["Heart Care Hospital", "Krishna Hospital", "Poona Hospital"]

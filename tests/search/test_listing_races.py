@@ -6,14 +6,14 @@ import pytest
 
 from healthplus.database import Database
 from healthplus.ops.check import violations
-from tests.web.world import PROVIDER, World
+from tests.fixtures.environment import PROVIDER, Environment
 
 LOCK = "PERFORM FROM directory.provider WHERE provider_id = ANY(p_provider_ids) ORDER BY provider_id FOR NO KEY UPDATE;"
 
 
 async def two_changes_at_once(db: Database) -> set[str]:
-    """Change what a visit costs and, before that is committed, who the provider is; give the broken invariants."""
-    await World.make(db)
+    """Change what a visit costs and, before that is committed, who the provider is; return the broken invariants."""
+    await Environment.make(db)
     async with db.transaction() as tx:
         await tx.execute(
             "UPDATE directory.provider_clinic SET fee_minor = 70000 WHERE provider_id = $1 AND clinic_id = 1", PROVIDER

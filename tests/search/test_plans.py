@@ -6,8 +6,8 @@ from healthplus.database import Database
 from healthplus.search.browse import queries
 from healthplus.search.find import queries as finding
 from healthplus.web.pages.free_times import queries as pages
+from tests.fixtures.environment import PROVIDER, Environment
 from tests.search.plans import assert_indexed
-from tests.web.world import PROVIDER, World
 
 _HIDDEN_SCAN = """
 CREATE FUNCTION public.hidden() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
@@ -15,7 +15,7 @@ BEGIN RETURN (SELECT count(*) FROM directory.provider WHERE bio <> ''); END $$""
 
 
 async def test_pages_are_read_by_keys(db: Database) -> None:
-    await World.make(db)
+    await Environment.make(db)
     await assert_indexed(db, queries.clinic, 1)
     await assert_indexed(db, queries.clinic_providers, 1, 31, 0)
     await assert_indexed(db, queries.provider, PROVIDER)
@@ -30,7 +30,7 @@ async def test_pages_are_read_by_keys(db: Database) -> None:
 
 
 async def test_whole_tables_are_noticed(db: Database) -> None:
-    await World.make(db)
+    await Environment.make(db)
     await db.execute(_HIDDEN_SCAN)
     for sql, args in (
         ("SELECT FROM directory.provider WHERE bio = $1", ("none",)),

@@ -16,7 +16,7 @@ from healthplus.search.spelling import did_you_mean, edit_cost
 from healthplus.search.vocabulary import VOCABULARY
 from healthplus.search.word_counts import WordCounter, count_words
 from tests.fixtures.clock import move_clock
-from tests.search.world import add_provider, make_directory
+from tests.search.directory import add_provider, make_directory
 
 MISSPELLINGS = tomllib.loads((Path(healthplus_bench.__file__).parent / "misspellings.toml").read_text("utf-8"))[
     "misspelling"

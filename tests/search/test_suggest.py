@@ -8,7 +8,7 @@ import pytest
 from healthplus.database import Database, load, migrate
 from healthplus.search import suggest as module
 from healthplus.search.suggest import Suggestion, suggest
-from tests.search.world import add_provider, find, make_directory
+from tests.search.directory import add_provider, find, make_directory
 
 # The rows that must be there, by the product's own functions or without them.
 _NAMES = """

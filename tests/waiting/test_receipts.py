@@ -21,8 +21,8 @@ from healthplus.booking.book import Book
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.waiting.receipts import Entry, Verification, could_use, hash_of
-from tests.booking.races.scene import HOLD_TIME, SLOT, Provider, Scene
-from tests.booking.world import see
+from tests.fixtures.patients import see
+from tests.fixtures.races import HOLD_TIME, SLOT, Provider, RaceEnvironment
 
 NINE = datetime(2026, 11, 27, 9, tzinfo=UTC)
 
@@ -43,15 +43,15 @@ def faults(provider_id: int, entries: list[Entry], ticket: int | None = None) ->
     return [fault.text for fault in verification.faults]
 
 
-class Crowd:
+class RandomPatients:
     """Patients who do at random what patients do."""
 
-    def __init__(self, scene: Scene, provider: Provider, seed: int) -> None:
-        self.scene, self.provider = scene, provider
+    def __init__(self, race: RaceEnvironment, provider: Provider, seed: int) -> None:
+        self.race, self.provider = race, provider
         self.random = random.Random(seed)
 
     async def run(self, steps: int) -> None:
-        patients = await self.scene.patients(7)
+        patients = await self.race.patients(7)
         for _ in range(steps):
             act = self.random.choice(
                 [self.join, self.join, self.hold, self.finish, self.answer, self.answer, self.wait]
@@ -64,11 +64,11 @@ class Crowd:
         window = (self.provider.starts[first], self.provider.starts[last] + SLOT)
         clinic = self.random.choice([None, self.provider.clinic_id])
         n = self.random.choice([1, 1, 2, 3])
-        await self.scene.book.join_queue(self.provider.provider_id, clinic, *window, n, patient, Patient(patient))
+        await self.race.book.join_queue(self.provider.provider_id, clinic, *window, n, patient, Patient(patient))
 
     async def hold(self, patient: int) -> None:
         start = self.random.choice(self.provider.starts)
-        await self.scene.book.hold(
+        await self.race.book.hold(
             self.provider.provider_id,
             self.provider.clinic_id,
             start,
@@ -78,18 +78,18 @@ class Crowd:
         )
 
     async def finish(self, patient: int) -> None:
-        row = await self.scene.database.fetch_row(
+        row = await self.race.db.fetch_row(
             "SELECT booking_id FROM booking.booking WHERE patient_id = $1 AND state = 'reserved' AND NOT offer", patient
         )
         if row is None:
             return
         if self.random.random() < 0.3:
-            await self.scene.book.confirm(self.provider.provider_id, row["booking_id"], None, Patient(patient))
+            await self.race.book.confirm(self.provider.provider_id, row["booking_id"], None, Patient(patient))
         else:
-            await self.scene.book.release(self.provider.provider_id, row["booking_id"], Patient(patient))
+            await self.race.book.release(self.provider.provider_id, row["booking_id"], Patient(patient))
 
     async def answer(self, patient: int) -> None:
-        row = await self.scene.database.fetch_row(
+        row = await self.race.db.fetch_row(
             "SELECT ticket_id, state::text, offer_id FROM booking.ticket "
             "WHERE patient_id = $1 AND state IN ('waiting', 'offered')",
             patient,
@@ -98,45 +98,43 @@ class Crowd:
             return
         ids = (self.provider.provider_id, row["ticket_id"])
         if row["state"] == "waiting" and self.random.random() < 0.8:
-            await self.scene.book.resume(*ids, Patient(patient))
-            await see(self.scene.database, *ids)
+            await self.race.book.resume(*ids, Patient(patient))
+            await see(self.race.db, *ids)
         elif self.random.random() < 0.2:
-            await self.scene.book.leave_queue(*ids, Patient(patient))
+            await self.race.book.leave_queue(*ids, Patient(patient))
         elif self.random.random() < 0.3:
-            await see(self.scene.database, *ids, row["offer_id"])
+            await see(self.race.db, *ids, row["offer_id"])
         else:
             start = self.random.choice([None, None, None, *self.provider.starts])
-            await self.scene.book.accept(*ids, Patient(patient), None, None, start)
+            await self.race.book.accept(*ids, Patient(patient), None, None, start)
 
     async def wait(self, _: int) -> None:
-        await self.scene.forward(timedelta(seconds=self.random.choice([1, 5, 20, 40, 70])))
+        await self.race.pass_time(timedelta(seconds=self.random.choice([1, 5, 20, 40, 70])))
 
 
 @pytest.fixture
-async def scene(db: Database) -> Scene:
+async def race(race: RaceEnvironment) -> RaceEnvironment:
     # Otherwise all count as present for the first minute of the tests' server.
-    await db.execute(
+    await race.db.execute(
         "CREATE OR REPLACE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean "
         "LANGUAGE sql STABLE AS $$ SELECT NOT p_ticket.absent AND p_now < booking.presence_time() + greatest("
         "p_ticket.present_at, (SELECT seen_at FROM booking.presence "
         "WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id)) $$"
     )
-    scene = Scene(db)
-    await scene.build()
-    return scene
+    return race
 
 
-async def test_what_the_verbs_write_is_in_order(scene: Scene) -> None:
+async def test_what_the_verbs_write_is_in_order(race: RaceEnvironment) -> None:
     kinds: set[str] = set()
     for seed in range(3):
-        provider = await scene.provider(slots=5, slots_max=3)
-        await Crowd(scene, provider, seed).run(250)
-        entries = await chain(scene.database, provider.provider_id)
+        provider = await race.provider(slots=5, slots_max=3)
+        await RandomPatients(race, provider, seed).run(250)
+        entries = await chain(race.db, provider.provider_id)
         assert faults(provider.provider_id, entries) == []
         for ticket in (1, entries[-1].ticket):
             assert faults(provider.provider_id, entries, ticket) == []
         kinds |= {entry.kind for entry in entries}
-        head = await scene.database.fetch_row(
+        head = await race.db.fetch_row(
             "SELECT queue_entries, encode(queue_hash, 'hex') FROM booking.book WHERE provider_id = $1",
             provider.provider_id,
         )
@@ -146,22 +144,22 @@ async def test_what_the_verbs_write_is_in_order(scene: Scene) -> None:
 
 
 @pytest.mark.breaks_invariants
-async def test_whoever_is_overtaken_shows(scene: Scene) -> None:
+async def test_whoever_is_overtaken_shows(race: RaceEnvironment) -> None:
     """The verbs as they must not be: the queue is served from its end."""
-    definition = await scene.database.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
+    definition = await race.db.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
     order = "AND NOT absent ORDER BY number"
     assert order in definition
-    await scene.database.execute(definition.replace(order, f"{order} DESC"))
-    provider = await scene.provider()
-    holder, *waiters = await scene.patients(3)
-    hold = await scene.held(provider, holder)
+    await race.db.execute(definition.replace(order, f"{order} DESC"))
+    provider = await race.provider()
+    holder, *waiters = await race.patients(3)
+    hold = await race.held(provider, holder)
     for waiter in waiters:
-        await scene.waiting(provider, waiter)
-    await scene.release(provider, hold, holder)
-    entries = await chain(scene.database, provider.provider_id)
-    told = "ticket 2 was given a time for which ticket 1 was waiting"
-    assert faults(provider.provider_id, entries) == [told]
-    assert faults(provider.provider_id, entries, 1) == [told]
+        await race.waiting(provider, waiter)
+    await race.release(provider, hold, holder)
+    entries = await chain(race.db, provider.provider_id)
+    fault = "ticket 2 was given a time for which ticket 1 was waiting"
+    assert faults(provider.provider_id, entries) == [fault]
+    assert faults(provider.provider_id, entries, 1) == [fault]
     assert faults(provider.provider_id, entries, 2) == []
 
 
@@ -219,7 +217,7 @@ def test_any_change_is_found(data: st.DataObject) -> None:
 
 
 def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
-    for texts, told in (
+    for texts, fault in (
         ([joined(1), joined(2), step("offered", 2)], "ticket 2 was given a time for which ticket 1 was waiting"),
         ([joined(1), joined(3)], "ticket 3 joined after ticket 1"),
         ([joined(1), step("accepted", 1)], "ticket 1 cannot be accepted when it is waiting"),
@@ -232,7 +230,7 @@ def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
         ([joined(1, 20, 30), joined(2), step("offered", 2), step("accepted", 2, 20, 30)],
          "ticket 2 was given a time for which ticket 1 was waiting"),
     ):  # fmt: skip
-        assert told in faults(7, link(texts))
+        assert fault in faults(7, link(texts))
     short = Verification(7)
     short.read(GOOD[:-1])
     assert short.faults == []
@@ -304,47 +302,45 @@ def test_what_a_ticket_could_use() -> None:
         assert could_use(Entry(entry=1, hash="", at=at(0), **wanted), run) is can
 
 
-async def test_nothing_of_a_patient_is_in_it(scene: Scene) -> None:
-    provider = await scene.provider()
-    holder, waiter = await scene.patients(2)
-    await scene.held(provider, holder)
-    ticket_id = await scene.waiting(provider, waiter)
-    row = await scene.database.fetch_value("SELECT to_jsonb(queue_entry)::text FROM booking.queue_entry")
+async def test_nothing_of_a_patient_is_in_it(race: RaceEnvironment) -> None:
+    provider = await race.provider()
+    holder, waiter = await race.patients(2)
+    await race.held(provider, holder)
+    ticket_id = await race.waiting(provider, waiter)
+    row = await race.db.fetch_value("SELECT to_jsonb(queue_entry)::text FROM booking.queue_entry")
     assert str(ticket_id) not in row
     assert "patient" not in row
 
 
 @pytest.mark.dates
-async def test_odds_and_the_position_at_joining(scene: Scene) -> None:
-    provider = await scene.provider()
-    book: Book = scene.book
-    holder, *waiters = await scene.patients(5)
-    hold = await scene.held(provider, holder)
-    tickets = [await scene.waiting(provider, waiter) for waiter in waiters]
+async def test_odds_and_the_position_at_joining(race: RaceEnvironment) -> None:
+    provider = await race.provider()
+    book: Book = race.book
+    holder, *waiters = await race.patients(5)
+    hold = await race.held(provider, holder)
+    tickets = [await race.waiting(provider, waiter) for waiter in waiters]
     await book.leave_queue(provider.provider_id, tickets[0], Patient(waiters[0]))
-    again = await scene.waiting(provider, waiters[0])
-    positions = await scene.database.fetch("SELECT joined_position FROM booking.ticket ORDER BY number")
+    again = await race.waiting(provider, waiters[0])
+    positions = await race.db.fetch("SELECT joined_position FROM booking.ticket ORDER BY number")
     assert [row["joined_position"] for row in positions] == [1, 2, 3, 4, 4]
 
-    async def odds(position: int) -> tuple[int, int]:
-        row = await scene.database.fetch_row(
-            "SELECT * FROM booking.acceptance_rate($1, $2)", provider.provider_id, position
-        )
+    async def acceptance(position: int) -> tuple[int, int]:
+        row = await race.db.fetch_row("SELECT * FROM booking.acceptance_rate($1, $2)", provider.provider_id, position)
         assert row is not None
         return row["waits"], row["got"]
 
-    assert [await odds(position) for position in (1, 2, 4)] == [(1, 0), (0, 0), (0, 0)]
+    assert [await acceptance(position) for position in (1, 2, 4)] == [(1, 0), (0, 0), (0, 0)]
     for ticket in (*tickets[1:], again):
-        await see(scene.database, provider.provider_id, ticket)
-    await scene.release(provider, hold, holder)
+        await see(race.db, provider.provider_id, ticket)
+    await race.release(provider, hold, holder)
     assert (await book.accept(provider.provider_id, tickets[1], Patient(waiters[1]))).code == "accepted"
-    assert await odds(2) == (1, 1)
-    await scene.forward(HOLD_TIME + timedelta(minutes=60))
+    assert await acceptance(2) == (1, 1)
+    await race.pass_time(HOLD_TIME + timedelta(minutes=60))
     await book.advance(provider.provider_id)
-    assert [await odds(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
-    await scene.forward(timedelta(days=90))
-    assert await odds(4) == (0, 0)
-    plan = await scene.database.fetch(
+    assert [await acceptance(position) for position in (2, 3, 4)] == [(1, 1), (1, 0), (2, 0)]
+    await race.pass_time(timedelta(days=90))
+    assert await acceptance(4) == (0, 0)
+    plan = await race.db.fetch(
         "EXPLAIN SELECT state FROM booking.ticket WHERE provider_id = 1 AND joined_position = 3 "
         "AND joined_at > (SELECT app_now()) - interval '90 days' ORDER BY joined_at DESC LIMIT 1000"
     )

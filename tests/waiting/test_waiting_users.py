@@ -13,15 +13,8 @@ from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting import waiting_users
 from healthplus.waiting.waiting_users import NEAR, QueuePosition, WaitingUsers
-from tests.booking.races.scene import Provider, Scene
-from tests.booking.world import see
-
-
-@pytest.fixture
-async def scene(db: Database) -> Scene:
-    scene = Scene(db)
-    await scene.build()
-    return scene
+from tests.fixtures.patients import see
+from tests.fixtures.races import Provider, RaceEnvironment
 
 
 @pytest.fixture
@@ -34,12 +27,12 @@ async def waiting(db: Database) -> AsyncIterator[WaitingUsers]:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def behind_a_hold(scene: Scene) -> tuple[Provider, UUID, int, UUID, int]:
-    """Give a provider, the hold on their only slot and who holds it, the ticket of one who waits and who that is."""
-    provider = await scene.provider(slots=1)
-    holder, waiter = await scene.patients(2)
-    hold = await scene.held(provider, holder)
-    return provider, hold, holder, await scene.waiting(provider, waiter), waiter
+async def behind_a_hold(race: RaceEnvironment) -> tuple[Provider, UUID, int, UUID, int]:
+    """Return a provider, the hold on their only slot and who holds it, the ticket of one who waits and who that is."""
+    provider = await race.provider(slots=1)
+    holder, waiter = await race.patients(2)
+    hold = await race.held(provider, holder)
+    return provider, hold, holder, await race.waiting(provider, waiter), waiter
 
 
 async def poll(room: WaitingUsers, provider: Provider, ticket: UUID, patient: int, after: str) -> QueuePosition:
@@ -54,48 +47,50 @@ async def looked(room: WaitingUsers, provider: Provider, ticket: UUID, patient: 
     return place
 
 
-async def test_a_change_is_noticed_without_the_change_feed(scene: Scene, waiting: WaitingUsers) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+async def test_a_change_is_noticed_without_the_change_feed(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     await asyncio.sleep(0.3)
-    await scene.release(provider, hold, holder)
+    await race.release(provider, hold, holder)
     async with asyncio.timeout(2.5):
         assert (await polling).state == "offered"
 
 
-async def test_an_offer_counts_as_shown_when_its_client_comes_back(scene: Scene, waiting: WaitingUsers) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+async def test_an_offer_counts_as_shown_when_its_client_comes_back(
+    race: RaceEnvironment, waiting: WaitingUsers
+) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     fetched = "SELECT fetched_offer_id FROM booking.presence"
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     await asyncio.sleep(0.3)
-    await scene.release(provider, hold, holder)
+    await race.release(provider, hold, holder)
     place = await polling
     assert place.offer_id is not None
     # The answer may have gone to somebody who had left: it is not yet their turn used up.
-    assert await scene.database.fetch_value(fetched) is None
+    assert await race.db.fetch_value(fetched) is None
     back = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     async with asyncio.timeout(2):
-        while await scene.database.fetch_value(fetched) != place.offer_id:
+        while await race.db.fetch_value(fetched) != place.offer_id:
             await asyncio.sleep(0.02)
     back.cancel()
 
 
-async def test_who_was_passed_over_is_served_when_polling_again(scene: Scene, waiting: WaitingUsers) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+async def test_who_was_passed_over_is_served_when_polling_again(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     version = (await looked(waiting, provider, ticket, waiter)).version
-    await scene.forward(timedelta(seconds=61))
-    await scene.release(provider, hold, holder)
-    assert await scene.database.fetch_value("SELECT absent FROM booking.ticket")
+    await race.pass_time(timedelta(seconds=61))
+    await race.release(provider, hold, holder)
+    assert await race.db.fetch_value("SELECT absent FROM booking.ticket")
     async with asyncio.timeout(2):
         assert (await poll(waiting, provider, ticket, waiter, version)).state == "offered"
 
 
 async def test_polls_go_on_while_the_database_is_away(
-    scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch
+    race: RaceEnvironment, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     await asyncio.sleep(0.3)
@@ -111,13 +106,15 @@ async def test_polls_go_on_while_the_database_is_away(
         with pytest.raises(DatabaseUnreachable):
             await poll(waiting, provider, uuid4(), waiter, place.version)
     assert not polling.done()
-    await scene.release(provider, hold, holder)
+    await race.release(provider, hold, holder)
     async with asyncio.timeout(4):
         assert (await polling).state == "offered"
 
 
-async def test_who_has_gone_is_forgotten(scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider, _, _, ticket, waiter = await behind_a_hold(scene)
+async def test_who_has_gone_is_forgotten(
+    race: RaceEnvironment, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, _, _, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     await asyncio.sleep(0.3)
@@ -132,8 +129,10 @@ async def test_who_has_gone_is_forgotten(scene: Scene, waiting: WaitingUsers, mo
     assert not waiting._queues
 
 
-async def test_a_poll_ends_in_time(scene: Scene, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch) -> None:
-    provider, _, _, ticket, waiter = await behind_a_hold(scene)
+async def test_a_poll_ends_in_time(
+    race: RaceEnvironment, waiting: WaitingUsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, _, _, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     monkeypatch.setattr(waiting_users, "POLL_SECONDS_MAX", 0.4)
     began = asyncio.get_running_loop().time()
@@ -142,11 +141,11 @@ async def test_a_poll_ends_in_time(scene: Scene, waiting: WaitingUsers, monkeypa
     assert (again.state, again.version) == ("waiting", place.version)
 
 
-async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: WaitingUsers) -> None:
-    provider = await scene.provider(slots=1)
-    holder, *waiters = await scene.patients(61)
-    hold = await scene.held(provider, holder)
-    tickets = [(await scene.waiting(provider, waiter), waiter) for waiter in waiters]
+async def test_many_who_come_at_once_are_read_together(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    provider = await race.provider(slots=1)
+    holder, *waiters = await race.patients(61)
+    hold = await race.held(provider, holder)
+    tickets = [(await race.waiting(provider, waiter), waiter) for waiter in waiters]
     places = await asyncio.gather(*(poll(waiting, provider, *ticket, "") for ticket in tickets))
     assert [place.position for place in places] == list(range(1, 61))
     assert {place.holds for place in places} == {1}
@@ -155,8 +154,8 @@ async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: Wa
         for ticket, place in zip(tickets, places, strict=True)
     ]
     await asyncio.sleep(0.3)
-    await see(scene.database, provider.provider_id, tickets[0][0])
-    await scene.release(provider, hold, holder)
+    await see(race.db, provider.provider_id, tickets[0][0])
+    await race.release(provider, hold, holder)
     waiting.on_change([provider.provider_id])
     async with asyncio.timeout(3):
         assert (await polls[0]).state == "offered"
@@ -165,26 +164,26 @@ async def test_many_who_come_at_once_are_read_together(scene: Scene, waiting: Wa
         one.cancel()
 
 
-async def test_a_book_that_went_back_is_read_again(scene: Scene, waiting: WaitingUsers) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+async def test_a_book_that_went_back_is_read_again(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     await asyncio.sleep(0.3)
     (queue,) = waiting._queues.values()
     assert queue.version is not None
     queue.version += 50  # as it was before a fail-over that lost some events
-    await scene.release(provider, hold, holder)
+    await race.release(provider, hold, holder)
     async with asyncio.timeout(3):
         assert (await polling).state == "offered"
 
 
-async def test_changes_are_answered_while_newcomers_never_cease(scene: Scene, waiting: WaitingUsers) -> None:
-    provider, hold, holder, ticket, waiter = await behind_a_hold(scene)
+async def test_changes_are_answered_while_newcomers_never_cease(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
     place = await looked(waiting, provider, ticket, waiter)
     polling = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
     coming = [asyncio.create_task(keep_coming(waiting, provider, waiter)) for _ in range(8)]
     await asyncio.sleep(0.5)
-    await scene.release(provider, hold, holder)
+    await race.release(provider, hold, holder)
     waiting.on_change([provider.provider_id])
     async with asyncio.timeout(2):
         assert (await polling).state == "offered"
@@ -205,5 +204,5 @@ def at_position(position: int) -> str:
 
 def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:
     assert len({at_position(position) for position in range(1, NEAR + 1)}) == NEAR
-    told = len({at_position(position) for position in range(NEAR + 1, 5001)})
-    assert 40 < told < 60
+    states = len({at_position(position) for position in range(NEAR + 1, 5001)})
+    assert 40 < states < 60

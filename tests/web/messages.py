@@ -28,7 +28,7 @@ def source() -> Catalog:
 
 
 def catalogues(code: str) -> dict[str, Catalog]:
-    """A language's catalogues, by name."""
+    """Return a language's catalogues, by name."""
     read = {}
     for path in sorted((CATALOGUES / code).glob("*.po")):
         with path.open("rb") as file:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from healthplus.accounts.consent import CURRENT
 from healthplus.notices.sender import Sms
-
-if TYPE_CHECKING:
-    from tests.web.conftest import Client
+from tests.fixtures.clock import until
+from tests.web.client import Client
 
 NUMBER = "+919876543210"
 CONSENT = CURRENT.version
@@ -32,10 +30,8 @@ class Phone:
         self.messages.append(message)
 
     async def code(self, messages: int = 1) -> str:
-        """Give the code in the last of so many messages, once all have come."""
-        async with asyncio.timeout(5):
-            while len(self.messages) < messages:
-                await asyncio.sleep(0.001)
+        """Return the code in the last of so many messages, once all have come."""
+        await until(lambda: len(self.messages) >= messages, 5)
         assert len(self.messages) == messages
         found = re.match(r"[0-9]{6} ", self.messages[-1].text)
         assert found
@@ -43,7 +39,7 @@ class Phone:
 
 
 async def sign_in(client: Client, phone: Phone, number: str = NUMBER, agent: str = "") -> str:
-    """Sign in by phone; give the token."""
+    """Sign in by phone; return the token."""
     sent = await client.post("codes", {"phone": number, "consent": CONSENT})
     assert sent.status_code == 202, sent.text
     code = await phone.code(len(phone.messages) + 1)

@@ -6,7 +6,7 @@ import httpx
 
 
 def problem(response: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
-    """Check that an answer is a whole problem document, and give it."""
+    """Check that an answer is a whole problem document, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()

@@ -15,9 +15,9 @@ from healthplus.database import PostgresError
 from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
-from tests.web.conftest import Client, connect
+from tests.fixtures.environment import PROVIDER, Environment
+from tests.web.client import Client, connect
 from tests.web.problem import problem
-from tests.web.world import PROVIDER, World
 
 
 async def test_the_openapi_document_lists_every_route(http: httpx.AsyncClient, app: Litestar) -> None:
@@ -45,10 +45,10 @@ async def test_nothing_but_json_is_published(http: httpx.AsyncClient) -> None:
     assert (await http.get("/schema")).status_code == 404
 
 
-async def test_live_and_ready(anyone: Client, world: World) -> None:
+async def test_live_and_ready(anyone: Client, environment: Environment) -> None:
     assert (await anyone.get("live")).json() == {"status": "live"}
     assert (await anyone.get("ready")).json() == {"status": "ready"}
-    await world.database.execute("DELETE FROM public.schema_migration WHERE number > 5")
+    await environment.db.execute("DELETE FROM public.schema_migration WHERE number > 5")
     response = await anyone.get("ready")
     problem(response, 503, "database")
     assert response.headers["retry-after"] == "1"
@@ -68,7 +68,7 @@ _DEADLOCK = DeadlockDetectedError("deadlock detected")
 )
 async def test_faults_are_told_and_logged_without_secrets(
     asha: Client,
-    world: World,
+    environment: Environment,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
@@ -80,12 +80,12 @@ async def test_faults_are_told_and_logged_without_secrets(
 
     monkeypatch.setattr(Book, "hold", hold)
     with caplog.at_level(logging.DEBUG):
-        response = await asha.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": world.at(9)})
+        response = await asha.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": environment.at(9)})
     problem(response, status, code)
     assert (response.headers.get("retry-after") is not None) == (status == 503)
     assert type(error).__name__ in caplog.text
     assert "10.0.0.7" not in response.text
-    for secret in ("+9198", world.tokens["asha"]):
+    for secret in ("+9198", environment.tokens["asha"]):
         assert secret not in caplog.text + response.text
 
 
@@ -97,14 +97,18 @@ async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
     assert caught.group_contains(DatabaseUnreachable)
 
 
-async def test_without_a_gateway_only_online_visits_cannot_be_booked(dsn: str, world: World, tmp_path: Any) -> None:
+async def test_without_a_gateway_only_online_visits_cannot_be_booked(
+    dsn: str, environment: Environment, tmp_path: Any
+) -> None:
     app = create_app(Settings(database_url=dsn, data_folder=tmp_path))
     async with (
         app.lifespan(),
         connect(app) as http,
     ):
         for name, clinic_id, hour, status in (("asha", 1, 9, 503), ("bina", 2, 13, 200)):
-            client = Client(http, world.tokens[name])
-            held = await client.post(f"providers/{PROVIDER}/holds", {"clinic_id": clinic_id, "start": world.at(hour)})
+            client = Client(http, environment.tokens[name])
+            held = await client.post(
+                f"providers/{PROVIDER}/holds", {"clinic_id": clinic_id, "start": environment.at(hour)}
+            )
             paid = await client.post(f"{held.json()['url']}/payment", {"method": "card"})
             assert paid.status_code == status

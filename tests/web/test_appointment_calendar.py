@@ -12,11 +12,11 @@ from icalendar import Calendar
 
 from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
-from tests.web.conftest import Client
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.test_appointments_pages import sign_in, visit_of
 from tests.web.test_holds import PAY, hold
 from tests.web.test_pages import submit
-from tests.web.world import ONLINE, PROVIDER, World
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.dates]
 
@@ -24,7 +24,7 @@ LONG = "Dr Venkatanarasimharajuvaripeta श्रीनिवासराघव�
 
 
 async def entry(http: httpx.AsyncClient, path: str) -> tuple[Any, Any]:
-    """Give a visit's calendar file, read back."""
+    """Return a visit's calendar file, read back."""
     answer = await http.get(f"{path}/visit.ics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
@@ -35,19 +35,19 @@ async def entry(http: httpx.AsyncClient, path: str) -> tuple[Any, Any]:
     return calendar, event
 
 
-async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    await world.database.execute(
+async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    await environment.db.execute(
         "INSERT INTO directory.speciality (slug, name) VALUES ('oncology', 'Oncology'); "
         "INSERT INTO directory.provider_speciality VALUES (1, 1)"
     )
-    await world.database.execute("UPDATE directory.provider SET name = $1 WHERE provider_id = 1", LONG)
-    await world.database.execute(
+    await environment.db.execute("UPDATE directory.provider SET name = $1 WHERE provider_id = 1", LONG)
+    await environment.db.execute(
         "UPDATE directory.clinic SET address = $1, postal_code = '411004', latitude = 18.52, longitude = 73.84 "
         "WHERE clinic_id = 1",
         "Shop 3, “Sai; Krupa”,\nमहात्मा गांधी मार्ग",
     )
-    sign_in(http, world, "asha")
-    path = await visit_of(asha, world)
+    sign_in(http, environment, "asha")
+    path = await visit_of(asha, environment)
     page = (await http.get(path)).text
     assert "Oncology" in page
     assert "https://www.openstreetmap.org/directions?to=18.52%2C73.84" in page
@@ -55,8 +55,8 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, world: W
     calendar, event = await entry(http, path)
     assert event.summary == f"Visit: {LONG}"
     assert "Oncology" not in calendar.to_ical().decode()
-    assert event.start == datetime.fromisoformat(world.at(9))
-    assert event.end == datetime.fromisoformat(world.at(9, 30))
+    assert event.start == datetime.fromisoformat(environment.at(9))
+    assert event.end == datetime.fromisoformat(environment.at(9, 30))
     assert event["dtstart"].params["TZID"] == "Asia/Kolkata"
     assert [zone.tz_name for zone in calendar.timezones] == ["Asia/Kolkata"]
     assert calendar.get_missing_tzids() == set()
@@ -68,12 +68,12 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, world: W
     before = [alarm["trigger"].dt for alarm in event.walk("VALARM")]
     assert before == [-timedelta(days=1), -timedelta(hours=2)]
 
-    await submit(http, f"{path}/move", {"key": "k", "start": world.at(11)})
+    await submit(http, f"{path}/move", {"key": "k", "start": environment.at(11)})
     _, moved = await entry(http, path)
-    assert (moved.uid, moved.sequence, moved.start) == (event.uid, 1, datetime.fromisoformat(world.at(11)))
+    assert (moved.uid, moved.sequence, moved.start) == (event.uid, 1, datetime.fromisoformat(environment.at(11)))
     assert moved.stamp >= event.stamp
-    await Book(world.database).add_leave(
-        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
+    await Book(environment.db).add_leave(
+        PROVIDER, ONLINE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     _, stranded = await entry(http, path)
     assert (stranded.sequence, stranded.status) == (2, "TENTATIVE")
@@ -85,11 +85,13 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, world: W
     assert cancelled.url.endswith(f"/hi{path}")
 
 
-async def test_the_calendar_file_where_clocks_change(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    await world.database.execute("UPDATE directory.city SET time_zone = 'Europe/London'")
-    sign_in(http, world, "asha")
+async def test_the_calendar_file_where_clocks_change(
+    http: httpx.AsyncClient, asha: Client, environment: Environment
+) -> None:
+    await environment.db.execute("UPDATE directory.city SET time_zone = 'Europe/London'")
+    sign_in(http, environment, "asha")
     zone = ZoneInfo("Europe/London")
-    nine = (world.day + timedelta(days=1)).astimezone(zone).replace(hour=9, minute=0)
+    nine = (environment.day + timedelta(days=1)).astimezone(zone).replace(hour=9, minute=0)
     held = await hold(asha, {"clinic_id": ONLINE, "start": nine.isoformat()})
     await asha.post(f"{held['url']}/payment", PAY)
     calendar, event = await entry(http, f"/appointments/{PROVIDER}/{held['id']}")

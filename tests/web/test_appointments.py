@@ -4,24 +4,24 @@ from datetime import datetime
 
 import pytest
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
-from tests.web.world import PROVIDER, World
 
 pytestmark = pytest.mark.dates
 
 
-async def book(client: Client, world: World, hour: int = 9) -> str:
-    """Book a slot; give the appointment's address."""
-    held = await hold(client, wanted(world, hour))
+async def book(client: Client, environment: Environment, hour: int = 9) -> str:
+    """Book a slot; return the appointment's address."""
+    held = await hold(client, wanted(environment, hour))
     url: str = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
     return url
 
 
-async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Client, world: World) -> None:
-    url = await book(asha, world)
-    held = await hold(asha, wanted(world, 10))
+async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Client, environment: Environment) -> None:
+    url = await book(asha, environment)
+    held = await hold(asha, wanted(environment, 10))
     listed = (await asha.get("appointments")).json()
     assert [(one["url"], one["state"]) for one in listed] == [(held["url"], "reserved"), (url, "booked")]
     assert (await asha.get(url)).json()["needs_rebooking"] is False
@@ -29,45 +29,47 @@ async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Cl
     problem(await anyone.get("appointments"), 401)
 
 
-async def test_a_hold_is_no_appointment(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
+async def test_a_hold_is_no_appointment(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
     problem(await asha.get(f"providers/{PROVIDER}/appointments/{held['id']}"), 404)
     problem(await asha.delete(f"providers/{PROVIDER}/appointments/{held['id']}"), 409, "wrong_state")
 
 
-async def test_cancelling_gives_the_slot_and_the_money_back(asha: Client, bina: Client, world: World) -> None:
-    url = await book(asha, world)
+async def test_cancelling_gives_the_slot_and_the_money_back(
+    asha: Client, bina: Client, environment: Environment
+) -> None:
+    url = await book(asha, environment)
     response = await asha.delete(url, key="cancel")
     assert (response.status_code, response.json()["state"]) == (200, "cancelled")
     assert response.json()["money"] in ("void_due", "voided", "refund_due", "refunded")
     assert (await asha.delete(url, key="cancel")).json()["state"] == "cancelled"
     problem(await asha.delete(url), 409, "wrong_state")
-    row = await world.database.fetch_row("SELECT state::text, due::text FROM ledger.payment")
+    row = await environment.db.fetch_row("SELECT state::text, due::text FROM ledger.payment")
     assert row is not None
     assert tuple(row) in {("authorised", "void"), ("captured", "refund"), ("voided", None), ("refunded", None)}
-    await book(bina, world)
+    await book(bina, environment)
 
 
-async def test_a_visit_that_began_cannot_be_cancelled(asha: Client, world: World) -> None:
-    url = await book(asha, world)
-    await world.pass_until(datetime.fromisoformat(world.at(9, 1)))
+async def test_a_visit_that_began_cannot_be_cancelled(asha: Client, environment: Environment) -> None:
+    url = await book(asha, environment)
+    await environment.pass_until(datetime.fromisoformat(environment.at(9, 1)))
     problem(await asha.delete(url), 409, "too_late")
-    problem(await asha.post(f"{url}/move", {"start": world.at(11)}), 409, "too_late")
+    problem(await asha.post(f"{url}/move", {"start": environment.at(11)}), 409, "too_late")
 
 
-async def test_moving_an_appointment(asha: Client, bina: Client, world: World) -> None:
-    url = await book(asha, world)
-    moved = (await asha.post(f"{url}/move", {"start": world.at(11)})).json()
+async def test_moving_an_appointment(asha: Client, bina: Client, environment: Environment) -> None:
+    url = await book(asha, environment)
+    moved = (await asha.post(f"{url}/move", {"start": environment.at(11)})).json()
     assert (moved["url"], moved["state"]) == (url, "booked")
-    await book(bina, world, 9)
-    refused = problem(await asha.post(f"{url}/move", {"start": world.at(9)}), 409, "slot_full")
+    await book(bina, environment, 9)
+    refused = problem(await asha.post(f"{url}/move", {"start": environment.at(9)}), 409, "slot_full")
     assert refused["status_text"] == "Appointment Failed – Slot Full"
 
 
-async def test_somebody_elses_appointment_is_not_there(asha: Client, bina: Client, world: World) -> None:
-    url = await book(asha, world)
-    counts = await world.counts()
+async def test_somebody_elses_appointment_is_not_there(asha: Client, bina: Client, environment: Environment) -> None:
+    url = await book(asha, environment)
+    counts = await environment.counts()
     problem(await bina.get(url), 404)
     problem(await bina.delete(url), 404)
-    problem(await bina.post(f"{url}/move", {"start": world.at(11)}), 404)
-    assert await world.counts() == counts
+    problem(await bina.post(f"{url}/move", {"start": environment.at(11)}), 404)
+    assert await environment.counts() == counts

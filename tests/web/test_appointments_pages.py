@@ -14,29 +14,29 @@ from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Attendance
 from healthplus.web.languages import ENGLISH
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
+from tests.web.client import Client
 from tests.web.test_appointments import book
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.test_pages import submit
 from tests.web.test_waits import evening, join
-from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.dates]
 
 
-def sign_in(http: httpx.AsyncClient, world: World, name: str) -> None:
-    http.cookies.set("session", world.tokens[name])
+def sign_in(http: httpx.AsyncClient, environment: Environment, name: str) -> None:
+    http.cookies.set("session", environment.tokens[name])
 
 
-async def visit_of(client: Client, world: World, hour: int = 9, clinic_id: int = ONLINE) -> str:
-    """Book a visit; give where its page is."""
-    held = await hold(client, {"clinic_id": clinic_id, "start": world.at(hour)})
+async def visit_of(client: Client, environment: Environment, hour: int = 9, clinic_id: int = ONLINE) -> str:
+    """Book a visit; return where its page is."""
+    held = await hold(client, {"clinic_id": clinic_id, "start": environment.at(hour)})
     url = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
     return f"/appointments/{PROVIDER}/{url.rpartition('/')[2]}"
 
 
 async def said(http: httpx.AsyncClient, path: str) -> str:
-    """Give a page's words, as they are read."""
+    """Return a page's words, as they are read."""
     answer = await http.get(path)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "private, no-cache"
@@ -49,34 +49,34 @@ def words(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", main[0]).split())
 
 
-async def came(world: World, path: str, *states: Attendance) -> None:
-    await attend(world, f"{PROVIDER}/appointments/{path.rpartition('/')[2]}", *states)
+async def came(environment: Environment, path: str, *states: Attendance) -> None:
+    await attend(environment, f"{PROVIDER}/appointments/{path.rpartition('/')[2]}", *states)
 
 
-async def money_is(world: World, path: str, *states: str) -> None:
+async def money_is(environment: Environment, path: str, *states: str) -> None:
     """Let captures get to one of these states."""
     for _ in range(200):
-        found = await world.database.fetch_value(
+        found = await environment.db.fetch_value(
             "SELECT coalesce(due::text || '_due', state::text) FROM ledger.payment WHERE booking_id = $1",
             UUID(path.rpartition("/")[2]),
         )
         if found in states:
             return
-        await world.database.execute("SELECT pg_sleep(0.05)")
+        await environment.db.execute("SELECT pg_sleep(0.05)")
     pytest.fail(f"the money is {found}")
 
 
-async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    sign_in(http, world, "asha")
+async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    sign_in(http, environment, "asha")
     assert "You have no visits yet" in await said(http, "/appointments")
-    paid = await visit_of(asha, world)
-    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
-    free = await visit_of(asha, world, 18, FREE)
-    await money_is(world, paid, "captured")
+    paid = await visit_of(asha, environment)
+    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
+    free = await visit_of(asha, environment, 18, FREE)
+    await money_is(environment, paid, "captured")
 
     page = await said(http, paid)
     zone = ZoneInfo("Asia/Kolkata")
-    day = world.day.astimezone(zone)
+    day = environment.day.astimezone(zone)
     for text in (
         "Your visit is booked", f"{ENGLISH.day(day)}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
         "For asha", "₹500, paid on", "Add to calendar", "Move it", "Cancel it", "Receipt",
@@ -94,8 +94,8 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: 
     assert "आपकी अपॉइंटमेंट बुक है" in hindi
 
     # The clinic's leave.
-    await Book(world.database).add_leave(
-        PROVIDER, FREE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
+    await Book(environment.db).add_leave(
+        PROVIDER, FREE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     stranded = await said(http, free)
     assert "Please choose another time" in stranded
@@ -103,16 +103,16 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, world: 
     assert "Needs another time" in await said(http, "/appointments")
 
 
-async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    sign_in(http, world, "asha")
-    paid = await visit_of(asha, world)
-    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
-    await visit_of(asha, world, 18, FREE)
-    await came(world, paid, "arrived")
+async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    sign_in(http, environment, "asha")
+    paid = await visit_of(asha, environment)
+    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
+    await visit_of(asha, environment, 18, FREE)
+    await came(environment, paid, "arrived")
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
         assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
-    await world.pass_until(datetime.fromisoformat(world.at(13, 10)))
+    await environment.pass_until(datetime.fromisoformat(environment.at(13, 10)))
     begun = await said(http, at_clinic)
     assert "Your visit has begun" in begun
     assert "too late to move or cancel" in begun
@@ -122,18 +122,18 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
         assert "<form" not in closed.text.partition("<main")[2].partition("</main>")[0]
     late = await submit(http, f"{at_clinic}/cancel", {"key": "x"})
     assert (late.status_code, "The visit has begun" in late.text) == (409, True)
-    late = await submit(http, f"{at_clinic}/move", {"key": "x", "start": world.at(15)})
+    late = await submit(http, f"{at_clinic}/move", {"key": "x", "start": environment.at(15)})
     assert (late.status_code, "The visit has begun" in late.text) == (409, True)
     early = await submit(http, at_clinic, {"stars": "5"})
     assert (early.status_code, "once the clinic has noted" in early.text) == (409, True)
-    await world.pass_time(minutes=30)
+    await environment.pass_time(minutes=30)
     assert "Your visit is over" in await said(http, at_clinic)
-    await came(world, at_clinic, "no_show")
+    await came(environment, at_clinic, "no_show")
     missed = await said(http, at_clinic)
     assert "You missed this visit" in missed
     assert "Book again" in missed
 
-    await came(world, paid, "fulfilled")
+    await came(environment, paid, "fulfilled")
     assert "How was it" in await said(http, paid)
     for stars in ("", "0", "6", "five", "1.5"):
         wrong = await submit(http, paid, {"stars": stars})
@@ -141,7 +141,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     for stars in ("4", "4", "2"):
         assert (await submit(http, paid, {"stars": stars})).headers["location"] == paid
         assert f"You gave {stars} stars" in await said(http, paid)
-    rating = await world.database.fetch_row(
+    rating = await environment.db.fetch_row(
         "SELECT rating_total, rating_count FROM directory.provider WHERE provider_id = 1"
     )
     assert tuple(rating or ()) == (2, 1)
@@ -155,16 +155,16 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
         assert (await http.get(f"/appointments?page={odd}")).status_code == 200
 
 
-async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    sign_in(http, world, "asha")
-    paid = await visit_of(asha, world)
-    await money_is(world, paid, "captured")
+async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    sign_in(http, environment, "asha")
+    paid = await visit_of(asha, environment)
+    await money_is(environment, paid, "captured")
     form = {"key": "once"}
     ask = await said(http, f"{paid}/cancel")
     assert "The ₹500 that you paid goes back the way it came" in ask
     assert "For asha" in await said(http, paid)
-    await world.database.execute(
-        "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", world.ids["asha"]
+    await environment.db.execute(
+        "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", environment.ids["asha"]
     )
     assert "For Meera Rao" in await said(http, paid)
     receipt = await said(http, f"{paid}/receipt")
@@ -172,37 +172,37 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
         assert text in receipt
     for again in (form, form, {"key": "another"}):
         assert (await submit(http, f"{paid}/cancel", again)).headers["location"] == paid
-    events = await world.database.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'")
+    events = await environment.db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'")
     assert events == 1
     cancelled = await said(http, paid)
     assert "Your visit is cancelled" in cancelled
     assert "given back" in cancelled
-    await money_is(world, paid, "refunded")
+    await money_is(environment, paid, "refunded")
     given_back = await said(http, paid)
     assert "₹500 was given back on" in given_back
     assert "₹500 was given back on" in await said(http, f"{paid}/receipt")
     assert "cancelled already" in await said(http, f"{paid}/cancel")
     assert "cancelled already" in await said(http, f"{paid}/move")
-    moved = await submit(http, f"{paid}/move", {"key": "x", "start": world.at(11)})
+    moved = await submit(http, f"{paid}/move", {"key": "x", "start": environment.at(11)})
     assert (moved.status_code, "has changed meanwhile" in moved.text) == (409, True)
-    at_clinic = await visit_of(asha, world, 13, AT_CLINIC)
+    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
     assert "no money goes back" in await said(http, f"{at_clinic}/cancel")
-    await came(world, at_clinic, "arrived")
+    await came(environment, at_clinic, "arrived")
     refused = await submit(http, f"{at_clinic}/cancel", {"key": "y"})
     assert (refused.status_code, "has changed meanwhile" in refused.text) == (409, True)
 
 
-async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world: World) -> None:
-    sign_in(http, world, "asha")
-    path = await visit_of(asha, world)
-    await visit_of(bina, world, 10)
+async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, environment: Environment) -> None:
+    sign_in(http, environment, "asha")
+    path = await visit_of(asha, environment)
+    await visit_of(bina, environment, 10)
     move = f"{path}/move"
     page = await http.get(move)
     starts = re.findall(r'name="start" id="\w+" value="([^"]+)"', page.text)
     zone = ZoneInfo("Asia/Kolkata")
     free = [datetime.fromisoformat(start).astimezone(zone) for start in starts]
     assert [f"{start:%H:%M}" for start in free] == ["09:30", "10:30", "11:00", "11:30"]
-    day = world.day.astimezone(zone).date()
+    day = environment.day.astimezone(zone).date()
     assert all(start.date() == day for start in free)
     other_day = day + timedelta(days=1)
     assert f'href="{move}?day={other_day}"' in page.text
@@ -213,17 +213,17 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
 
     # Refused: the choice is kept, others are shown, nothing has changed.
     for start, what in (
-        (world.at(10), "Someone took 10:00 am as you chose"),
-        (world.at(12), "12:00 pm cannot be booked any more"),
-        (world.at(10, 7), "10:07 am cannot be booked any more"),
+        (environment.at(10), "Someone took 10:00 am as you chose"),
+        (environment.at(12), "12:00 pm cannot be booked any more"),
+        (environment.at(10, 7), "10:07 am cannot be booked any more"),
     ):
         refused = await submit(http, f"{move}?day={day}", {"key": "k", "start": start})
         assert (refused.status_code, what in refused.text) == (409, True), refused.text
         kept = re.findall(r'value="([^"]+)" required checked', refused.text)
         assert [datetime.fromisoformat(one) for one in kept] == [datetime.fromisoformat(start)]
         assert "9:30 am" in refused.text
-    held = await hold(bina, wanted(world, 11))
-    refused = await submit(http, move, {"key": "k", "start": world.at(11)})
+    held = await hold(bina, wanted(environment, 11))
+    refused = await submit(http, move, {"key": "k", "start": environment.at(11)})
     assert (refused.status_code, "11:00 am is held by someone else" in refused.text) == (409, True)
     await bina.delete(held["url"])
     for wrong in ("", "x", "2026-11-27T10:00", "0001-01-01T00:00:00+00:00"):
@@ -231,28 +231,28 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
         assert (page.status_code, "Choose one of the times" in page.text) == (422, True)
     assert "9:00 am" in await said(http, path)
 
-    form = {"key": "k", "start": world.at(11)}
+    form = {"key": "k", "start": environment.at(11)}
     for _ in range(2):
         assert (await submit(http, move, form)).headers["location"] == f"{path}?moved=1"
-    assert await world.database.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'moved'") == 1
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'moved'") == 1
     moved = await said(http, f"{path}?moved=1")
     assert "It has moved" in moved
     assert "11:00 am to 11:30 am IST" in moved
-    assert "It has moved" not in await said(http, f"{await visit_of(asha, world, 18, FREE)}?moved=1")
+    assert "It has moved" not in await said(http, f"{await visit_of(asha, environment, 18, FREE)}?moved=1")
 
     # Nothing is left on a day, and then nowhere.
-    await Book(world.database).add_leave(
-        PROVIDER, ONLINE, world.day, world.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
+    await Book(environment.db).add_leave(
+        PROVIDER, ONLINE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     full = await said(http, f"{move}?day={day}")
     assert "Nothing is free on" in full
     assert "The next free time is on" in full
     assert "6 free" in await said(http, move)  # leads to the next day at once
-    await Book(world.database).add_leave(
+    await Book(environment.db).add_leave(
         PROVIDER,
         ONLINE,
-        world.day - timedelta(days=9),
-        world.day + timedelta(days=61),
+        environment.day - timedelta(days=9),
+        environment.day + timedelta(days=61),
         "",
         Staff(1),
         flag_for_rebooking=True,
@@ -260,28 +260,30 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, world
     assert "as far ahead as can be booked" in await said(http, move)
 
 
-async def test_a_longer_visit_may_move_into_its_own_time(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    sign_in(http, world, "asha")
-    held = await hold(asha, {"clinic_id": AT_CLINIC, "start": world.at(13), "slots_needed": 2})
+async def test_a_longer_visit_may_move_into_its_own_time(
+    http: httpx.AsyncClient, asha: Client, environment: Environment
+) -> None:
+    sign_in(http, environment, "asha")
+    held = await hold(asha, {"clinic_id": AT_CLINIC, "start": environment.at(13), "slots_needed": 2})
     await asha.post(f"{held['url']}/payment", PAY)
     path = f"/appointments/{PROVIDER}/{held['id']}"
     page = (await http.get(f"{path}/move")).text
     starts = [datetime.fromisoformat(one) for one in re.findall(r'name="start" id="\w+" value="([^"]+)"', page)]
-    assert starts[0] == datetime.fromisoformat(world.at(13, 30))
-    assert starts[-1] == datetime.fromisoformat(world.at(15))
-    answer = await submit(http, f"{path}/move", {"key": "k", "start": world.at(13, 30)})
+    assert starts[0] == datetime.fromisoformat(environment.at(13, 30))
+    assert starts[-1] == datetime.fromisoformat(environment.at(15))
+    answer = await submit(http, f"{path}/move", {"key": "k", "start": environment.at(13, 30)})
     assert answer.status_code == 303
     assert "1:30 pm to 2:30 pm" in await said(http, path)
 
 
-async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    path = await visit_of(asha, world)
-    held = await hold(asha, wanted(world, 10))
+async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    path = await visit_of(asha, environment)
+    held = await hold(asha, wanted(environment, 10))
     nobodys = f"/appointments/{PROVIDER}/{UUID(int=7)}"
     elsewhere = path.replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")
     is_hold = f"/appointments/{PROVIDER}/{held['id']}"
     pages, forms = ("", "/cancel", "/move", "/visit.ics", "/receipt"), ("", "/cancel", "/move")
-    before = await world.counts()
+    before = await environment.counts()
 
     # Nobody is signed in: sign in, and back to a page, never to a form or a file.
     for name in pages:
@@ -289,78 +291,80 @@ async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, world: World
         back_to = path if name == "/visit.ics" else path + name
         assert (answer.status_code, answer.headers["location"]) == (303, f"/verify?next={back_to.replace('/', '%2F')}")
     for name in forms:
-        answer = await submit(http, path + name, {"key": "k", "stars": "1", "start": world.at(11)})
+        answer = await submit(http, path + name, {"key": "k", "stars": "1", "start": environment.at(11)})
         assert answer.headers["location"] == f"/verify?next={path.replace('/', '%2F')}"
     assert (await http.get("/appointments")).headers["location"] == "/verify?next=%2Fappointments"
 
-    sign_in(http, world, "bina")
+    sign_in(http, environment, "bina")
     assert "You have no visits yet" in await said(http, "/appointments")
     for where in (path, nobodys, elsewhere, is_hold, "/appointments/0/x", f"/appointments/{2**70}/{UUID(int=7)}"):
         for prefix in ("", "/hi"):
             for name in pages:
                 assert (await http.get(prefix + where + name)).status_code == 404
             for name in forms:
-                answer = await submit(http, prefix + where + name, {"key": "k", "stars": "1", "start": world.at(11)})
+                answer = await submit(
+                    http, prefix + where + name, {"key": "k", "stars": "1", "start": environment.at(11)}
+                )
                 assert answer.status_code == 404
 
-    sign_in(http, world, "asha")
+    sign_in(http, environment, "asha")
     for where in (nobodys, elsewhere, is_hold):
         assert (await http.get(where)).status_code == 404
     for name in forms:
         for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
-            form = {"key": "k", "stars": "1", "start": world.at(11)}
+            form = {"key": "k", "stars": "1", "start": environment.at(11)}
             assert (await submit(http, path + name, form, **headers)).status_code == 403
-    assert await world.counts() == before
+    assert await environment.counts() == before
     assert "9:00 am" in await said(http, path)
 
 
-async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, world: World) -> None:
-    sign_in(http, world, "asha")
-    held = await hold(asha, wanted(world, 9))
+async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
+    sign_in(http, environment, "asha")
+    held = await hold(asha, wanted(environment, 9))
     assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in (await http.get("/appointments")).text  # the bar on top
     assert "Not booked" not in await said(http, "/appointments")
-    await world.pass_time(minutes=6)
+    await environment.pass_time(minutes=6)
     lost = await http.get("/appointments")
     assert "Not booked" in lost.text
     assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in lost.text
-    await book(asha, world, 9)  # tried again
+    await book(asha, environment, 9)  # tried again
     assert "Not booked" not in await said(http, "/appointments")
-    await hold(asha, wanted(world, 11))
-    await world.pass_time(minutes=6)
+    await hold(asha, wanted(environment, 11))
+    await environment.pass_time(minutes=6)
     assert "Not booked" in await said(http, "/appointments")
-    await world.pass_time(days=1)
+    await environment.pass_time(days=1)
     assert "Not booked" not in await said(http, "/appointments")
 
 
 async def test_a_turn_that_passed_is_told(
-    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, world: World
+    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    missed, passed = await join(chand, evening(world)), await join(bina, evening(world))
+    held = await hold(asha, wanted(environment, 18, FREE))
+    missed, passed = await join(chand, evening(environment)), await join(bina, evening(environment))
     await asha.delete(held["url"])
-    await world.pass_time(seconds=66)  # an offer that was never fetched: its place in the line is kept
+    await environment.pass_time(seconds=66)  # an offer that was never fetched: its place in the line is kept
     assert (await bina.get(passed["url"])).json()["state"] == "offered"
-    sign_in(http, world, "chand")
+    sign_in(http, environment, "chand")
     assert "Your turn is over" not in await said(http, "/appointments")
-    await world.pass_time(seconds=66)
+    await environment.pass_time(seconds=66)
     await bina.get(passed["url"])
-    sign_in(http, world, "bina")
+    sign_in(http, environment, "bina")
     page = (await http.get("/appointments")).text
     assert "Your turn is over" in page
     assert f'href="/doctor/{PROVIDER}/wait/{passed["id"]}"' in page
     assert (await chand.get(missed["url"])).json()["number"] == 1
 
 
-async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) -> None:
-    await world.database.execute(
+async def test_past_visits_come_in_pages(http: httpx.AsyncClient, environment: Environment) -> None:
+    await environment.db.execute(
         "INSERT INTO booking.booking (provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, "
         "state, fee_minor, funding, created_at) "
         "SELECT 1, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, $1, "
         "tstzrange(at, at + interval '30 min'), 1, 1, 'booked', 0, 'free', at "
         "FROM (SELECT n, app_now() - n * interval '1 day' AS at FROM generate_series(1, 25) AS n) AS day",
-        world.ids["asha"],
+        environment.ids["asha"],
     )
-    sign_in(http, world, "asha")
+    sign_in(http, environment, "asha")
     try:
         pages = [(await http.get(f"/appointments?page={number}")).text for number in (1, 2)]
         found = [[int(n) for n in re.findall(r'href="/appointments/1/\S+-0*(\d+)"', page)] for page in pages]
@@ -371,4 +375,4 @@ async def test_past_visits_come_in_pages(http: httpx.AsyncClient, world: World) 
             False,
         )
     finally:
-        await world.database.execute("DELETE FROM booking.booking")  # they were never reserved
+        await environment.db.execute("DELETE FROM booking.booking")  # they were never reserved

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.world import PROVIDER, World
 
 HOLDS = f"/api/v1/providers/{PROVIDER}/holds"
 WAITS = f"/api/v1/providers/{PROVIDER}/waits"
@@ -65,18 +65,18 @@ WRONG_BODIES: list[tuple[str, Any, int]] = [
 ]
 
 
-async def test_wrong_bodies(http: httpx.AsyncClient, world: World) -> None:
-    counts = await world.counts()
-    headers = {"Idempotency-Key": "key", "Authorization": f"Bearer {world.tokens['asha']}"}
+async def test_wrong_bodies(http: httpx.AsyncClient, environment: Environment) -> None:
+    counts = await environment.counts()
+    headers = {"Idempotency-Key": "key", "Authorization": f"Bearer {environment.tokens['asha']}"}
     for url, body, status in WRONG_BODIES:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = await http.post(url, content=content, headers=headers)
         assert response.status_code == status, (body, response.text)
         problem(response, status)
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
-async def test_every_change_needs_a_key(http: httpx.AsyncClient, world: World) -> None:
+async def test_every_change_needs_a_key(http: httpx.AsyncClient, environment: Environment) -> None:
     one = f"{HOLDS}/{NOBODYS}"
     appointment = f"/api/v1/providers/{PROVIDER}/appointments/{NOBODYS}"
     requests = [
@@ -90,19 +90,19 @@ async def test_every_change_needs_a_key(http: httpx.AsyncClient, world: World) -
         ("POST", f"{WAITS}/{NOBODYS}/accept", {}),
         ("DELETE", f"{WAITS}/{NOBODYS}", None),
     ]
-    counts = await world.counts()
+    counts = await environment.counts()
     for key in (None, b"", b"x" * 256, b"caf\xe9", b"tab\there"):
-        headers = {b"Authorization": f"Bearer {world.tokens['asha']}".encode()}
+        headers = {b"Authorization": f"Bearer {environment.tokens['asha']}".encode()}
         if key is not None:
             headers[b"Idempotency-Key"] = key
         for method, url, body in requests:
             answer = problem(await http.request(method, url, json=body, headers=headers), 400)
             assert "idempotency" in answer["detail"].lower()
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
-async def test_ids_that_no_provider_has(asha: Client, world: World) -> None:
-    counts = await world.counts()
+async def test_ids_that_no_provider_has(asha: Client, environment: Environment) -> None:
+    counts = await environment.counts()
     for provider_id in ("99", "0", "-1", str(2**63), str(10**30), "9" * 5000, "x", "1.0", "%00", "1'--"):
         base = f"/api/v1/providers/{provider_id}"
         for method, path, body in (
@@ -114,7 +114,7 @@ async def test_ids_that_no_provider_has(asha: Client, world: World) -> None:
             ("DELETE", f"waits/{NOBODYS}", None),
         ):
             problem(await asha.ask(method, f"{base}/{path}", body), 404)
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
 async def test_ids_that_are_no_uuids(asha: Client) -> None:

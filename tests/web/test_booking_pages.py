@@ -1,4 +1,4 @@
-"""The pages from the chart to the hold, without a browser: who may see what, odd input, and what is told when."""
+"""The pages from the chart to the hold, without a browser: who may see what, odd input, and what is said when."""
 
 from __future__ import annotations
 
@@ -17,44 +17,46 @@ from healthplus.booking.book import Book
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 from healthplus.web.shared_charts import ChartKey, Charts
-from tests.web.window import Window
-from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World, attend
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
+from tests.web.client import FormClient
 
 PROMPTLY_SECONDS = 4
 """Two seconds, and as many again for the other tests that run on the machine."""
 CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
 
 
-async def hold(window: Window, world: World, hour: int = 10, path: str = CHART) -> str:
-    """Hold a slot of the world's day; give where its page is."""
-    held = await window.post(f"{path}?day={_day(world)}", {"start": world.at(hour)})
+async def hold(client: FormClient, environment: Environment, hour: int = 10, path: str = CHART) -> str:
+    """Hold a slot of the environment's day; return where its page is."""
+    held = await client.post(f"{path}?day={_day(environment)}", {"start": environment.at(hour)})
     assert held.status_code == 303, held.text
     location = held.headers["location"]
     assert f"/doctor/{PROVIDER}/hold/" in location, location
     return str(location)
 
 
-def _day(world: World) -> str:
-    return (world.day + timedelta(hours=6)).date().isoformat()
+def _day(environment: Environment) -> str:
+    return (environment.day + timedelta(hours=6)).date().isoformat()
 
 
 @pytest.fixture
-def asha(app: Litestar, world: World) -> Window:
-    return Window(app, world.tokens["asha"])
+def asha(app: Litestar, environment: Environment) -> FormClient:
+    return FormClient(app, environment.tokens["asha"])
 
 
 @pytest.fixture
-def bina(app: Litestar, world: World) -> Window:
-    return Window(app, world.tokens["bina"])
+def bina(app: Litestar, environment: Environment) -> FormClient:
+    return FormClient(app, environment.tokens["bina"])
 
 
 @pytest.fixture
-def nobody(app: Litestar) -> Window:
-    return Window(app)
+def nobody(app: Litestar) -> FormClient:
+    return FormClient(app)
 
 
-async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Window, nobody: Window) -> None:
-    path = await hold(asha, world)
+async def test_a_hold_is_its_owners_alone(
+    environment: Environment, asha: FormClient, bina: FormClient, nobody: FormClient
+) -> None:
+    path = await hold(asha, environment)
     assert (await asha.get(path)).status_code == 200
     for address in (path, f"{path}/news?after=reserved"):
         assert (await bina.get(address)).status_code == 404
@@ -70,21 +72,21 @@ async def test_a_hold_is_its_owners_alone(world: World, asha: Window, bina: Wind
 
 
 @pytest.mark.dates
-async def test_a_form_sent_again_changes_nothing_more(world: World, asha: Window) -> None:
-    path, form = f"{CHART}?day={_day(world)}", {"start": world.at(10), "key": "once"}
+async def test_a_form_sent_again_changes_nothing_more(environment: Environment, asha: FormClient) -> None:
+    path, form = f"{CHART}?day={_day(environment)}", {"start": environment.at(10), "key": "once"}
     first, second = await asha.post(path, form), await asha.post(path, form)
     assert first.headers["location"] == second.headers["location"]
     # Nor under a new key, as after going back; another time moves what is held.
-    assert (await asha.post(path, {"start": world.at(10)})).headers["location"] == first.headers["location"]
+    assert (await asha.post(path, {"start": environment.at(10)})).headers["location"] == first.headers["location"]
     kinds = "SELECT kind FROM booking.event WHERE booking_id IS NOT NULL ORDER BY seq"
-    assert [row["kind"] for row in await world.database.fetch(kinds)] == ["reserved"]
-    assert (await asha.post(path, {"start": world.at(11)})).headers["location"] == first.headers["location"]
-    assert [row["kind"] for row in await world.database.fetch(kinds)] == ["reserved", "moved"]
+    assert [row["kind"] for row in await environment.db.fetch(kinds)] == ["reserved"]
+    assert (await asha.post(path, {"start": environment.at(11)})).headers["location"] == first.headers["location"]
+    assert [row["kind"] for row in await environment.db.fetch(kinds)] == ["reserved", "moved"]
 
 
 @pytest.mark.dates
-async def test_who_is_not_signed_in_finds_the_chosen_time_again(world: World, nobody: Window) -> None:
-    asked = await nobody.post(f"{CHART}?day={_day(world)}&n=2", {"start": world.at(10)})
+async def test_who_is_not_signed_in_finds_the_chosen_time_again(environment: Environment, nobody: FormClient) -> None:
+    asked = await nobody.post(f"{CHART}?day={_day(environment)}&n=2", {"start": environment.at(10)})
     back_to = httpx.QueryParams(httpx.URL(asked.headers["location"]).query)["next"]
     page = await nobody.get(back_to)
     assert page.text.count(" checked") == 1
@@ -109,7 +111,7 @@ async def test_who_is_not_signed_in_finds_the_chosen_time_again(world: World, no
         {"day": "'; DROP TABLE"},
     ],
 )
-async def test_odd_questions_get_the_chart(query: dict[str, str], asha: Window) -> None:
+async def test_odd_questions_get_the_chart(query: dict[str, str], asha: FormClient) -> None:
     for path in (CHART, f"{CHART}/news"):
         answer = await asha.get(f"{path}?{urlencode(query)}")
         assert answer.status_code == 200
@@ -117,7 +119,7 @@ async def test_odd_questions_get_the_chart(query: dict[str, str], asha: Window) 
     assert refused.status_code in (303, 409, 422)
 
 
-async def test_nobodys_addresses(asha: Window) -> None:
+async def test_nobodys_addresses(asha: FormClient) -> None:
     for path in (
         f"/doctor/{PROVIDER}/dr-1/99",
         f"/doctor/99/dr-1/{ONLINE}",
@@ -134,8 +136,8 @@ async def test_nobodys_addresses(asha: Window) -> None:
     assert moved.headers["location"] == f"{CHART}?day=2030-01-01"
 
 
-async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha: Window) -> None:
-    page = await asha.get(await hold(asha, world))
+async def test_the_form_may_lead_to_the_bank_and_nowhere_else(environment: Environment, asha: FormClient) -> None:
+    page = await asha.get(await hold(asha, environment))
     policy = page.headers["content-security-policy"]
     [allowed] = [part for part in policy.split("; ") if part.startswith("form-action")]
     assert allowed.startswith("form-action 'self' http://127.0.0.1:")
@@ -151,9 +153,11 @@ async def test_the_form_may_lead_to_the_bank_and_nowhere_else(world: World, asha
     ],
 )
 @pytest.mark.dates
-async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: World, asha: Window) -> None:
+async def test_each_kind_of_funding(
+    clinic: int, said: str, done: str, environment: Environment, asha: FormClient
+) -> None:
     hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
-    path = await hold(asha, world, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
+    path = await hold(asha, environment, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
     assert said in (await asha.get(path)).text
     form = {"who": "other", "other": "  Tara  ", "method": "sandbox-ok"}
     paid = await asha.post(path, form)
@@ -163,14 +167,14 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, world: Wo
     assert "For Tara" in page
     # Sent again, by a second click or a lost answer: as the first time.
     assert (await asha.post(path, form)).headers["location"] == path
-    count = await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name = 'Tara'")
+    count = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name = 'Tara'")
     assert count == 1
     # Who was booked for once is offered again.
-    assert "for:Tara" in (await asha.get(await hold(asha, world, 11))).text
+    assert "for:Tara" in (await asha.get(await hold(asha, environment, 11))).text
 
 
-async def test_names_that_cannot_be(world: World, asha: Window) -> None:
-    path = await hold(asha, world)
+async def test_names_that_cannot_be(environment: Environment, asha: FormClient) -> None:
+    path = await hold(asha, environment)
     for form in (
         {"who": "other", "other": ""},
         {"who": "other", "other": "x" * 201},
@@ -186,26 +190,28 @@ async def test_names_that_cannot_be(world: World, asha: Window) -> None:
     assert "Choose how to pay." in refused.text
 
 
-async def test_names_go_with_whom_they_belong_to(world: World, asha: Window) -> None:
+async def test_names_go_with_whom_they_belong_to(environment: Environment, asha: FormClient) -> None:
     """Erasing a patient erases those they booked for."""
-    path = await hold(asha, world)
+    path = await hold(asha, environment)
     await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
-    await attend(world, path)
-    await world.database.execute("UPDATE accounts.patient SET phone = '+919800000000' WHERE name = 'asha'")
+    await attend(environment, path)
+    await environment.db.execute("UPDATE accounts.patient SET phone = '+919800000000' WHERE name = 'asha'")
     erased = await asha.post("/privacy/erase")
     assert erased.headers["location"].startswith("/privacy/erased")
-    assert await world.database.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name IS NOT NULL") == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name IS NOT NULL") == 0
 
 
 @pytest.mark.dates
-async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Window, bina: Window) -> None:
-    path = f"{CHART}/news?day={_day(world)}"
+async def test_news_of_a_chart_come_when_there_are_some(
+    environment: Environment, asha: FormClient, bina: FormClient
+) -> None:
+    path = f"{CHART}/news?day={_day(environment)}"
     first: dict[str, Any] = (await bina.get(path)).json()
     assert first["cells"] == ["free"] * 6
     asking = asyncio.create_task(bina.get(f"{path}&after={first['version']}"))
     await asyncio.sleep(0.2)
     assert not asking.done()
-    await hold(asha, world, 10)
+    await hold(asha, environment, 10)
     async with asyncio.timeout(PROMPTLY_SECONDS):
         answer = await asking
     news: dict[str, Any] = answer.json()
@@ -215,26 +221,26 @@ async def test_news_of_a_chart_come_when_there_are_some(world: World, asha: Wind
         [5],
         first["shape"],
     )
-    assert datetime.fromisoformat(news["held_until"][2]) > world.day - timedelta(days=3)
+    assert datetime.fromisoformat(news["held_until"][2]) > environment.day - timedelta(days=3)
     # To its owner it is their own.
     assert (await asha.get(path)).json()["cells"][2] == "mine"
 
 
 @pytest.mark.dates
-async def test_a_change_without_a_hint_is_heard_of(world: World, bina: Window) -> None:
-    path = f"{CHART}/news?day={_day(world)}"
+async def test_a_change_without_a_hint_is_heard_of(environment: Environment, bina: FormClient) -> None:
+    path = f"{CHART}/news?day={_day(environment)}"
     version = (await bina.get(path)).json()["version"]
     asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
     await asyncio.sleep(0.1)
-    start = datetime.fromisoformat(world.at(9))
+    start = datetime.fromisoformat(environment.at(9))
     # Of another process, whose hints are lost.
-    await Book(world.database).hold(PROVIDER, ONLINE, start, 1, world.ids["chand"], world.actor("chand"))
+    await Book(environment.db).hold(PROVIDER, ONLINE, start, 1, environment.ids["chand"], environment.actor("chand"))
     async with asyncio.timeout(PROMPTLY_SECONDS):
         assert (await asking).json()["cells"][0] == "held"
 
 
-async def test_news_of_a_hold(world: World, asha: Window) -> None:
-    path = await hold(asha, world)
+async def test_news_of_a_hold(environment: Environment, asha: FormClient) -> None:
+    path = await hold(asha, environment)
     asking = asyncio.create_task(asha.get(f"{path}/news?after=reserved"))
     await asyncio.sleep(0.2)
     assert not asking.done()
@@ -243,7 +249,7 @@ async def test_news_of_a_hold(world: World, asha: Window) -> None:
         assert (await asking).json() == {"state": "released"}
 
 
-async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None:
+async def test_a_chart_is_worked_out_once_for_all_who_look(environment: Environment) -> None:
     reads = 0
 
     class Counting(Book):
@@ -252,23 +258,27 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(world: World) -> None
             reads += 1
             return await super().chart(*args)
 
-    book = Counting(world.database)
-    charts = Charts(world.database, book)
-    day = (world.day + timedelta(hours=6)).date()
+    book = Counting(environment.db)
+    charts = Charts(environment.db, book)
+    day = (environment.day + timedelta(hours=6)).date()
     key = ChartKey(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
     many = await asyncio.gather(*(charts.chart(key) for _ in range(50)))
     assert reads == 1
     assert all(chart is many[0] for chart in many)
-    await book.hold(PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["asha"], world.actor("asha"))
+    await book.hold(
+        PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, environment.ids["asha"], environment.actor("asha")
+    )
     changed = await charts.chart(key)
     assert (reads, changed.slots[0]["state"], changed.week[day][9]) == (2, "held", 1)
     # Another provider's book is no reason to look again.
-    await book.hold(OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, world.ids["bina"], world.actor("bina"))
+    await book.hold(
+        OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, environment.ids["bina"], environment.actor("bina")
+    )
     assert await charts.chart(key) is changed
 
 
-async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
-    charts = Charts(world.database, Book(world.database))
+async def test_many_changes_wake_who_watch_once_a_second(environment: Environment) -> None:
+    charts = Charts(environment.db, Book(environment.db))
     looks = 0
 
     async def look() -> int | None:
@@ -286,9 +296,9 @@ async def test_many_changes_wake_who_watch_once_a_second(world: World) -> None:
         assert await watching == 4
 
 
-async def test_who_watches_is_let_go_when_the_process_is_to_end(world: World, asha: Window) -> None:
-    held = await hold(asha, world)
-    path = f"{CHART}/news?day={_day(world)}"
+async def test_who_watches_is_let_go_when_the_process_is_to_end(environment: Environment, asha: FormClient) -> None:
+    held = await hold(asha, environment)
+    path = f"{CHART}/news?day={_day(environment)}"
     version = (await asha.get(path)).json()["version"]
     paths = (f"{path}&after={version}", f"{held}/news?after=reserved")
     watching = [asyncio.create_task(asha.get(path)) for path in paths]
@@ -300,7 +310,7 @@ async def test_who_watches_is_let_go_when_the_process_is_to_end(world: World, as
     assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(204, "close")] * 4
 
 
-async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> None:
+async def test_a_chart_that_could_not_be_read_is_read_again(environment: Environment) -> None:
     class Failing(Book):
         fails = True
 
@@ -309,9 +319,9 @@ async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> Non
                 raise DatabaseUnreachable
             return await super().chart(*args)
 
-    book = Failing(world.database)
-    charts = Charts(world.database, book)
-    day = (world.day + timedelta(hours=6)).date()
+    book = Failing(environment.db)
+    charts = Charts(environment.db, book)
+    day = (environment.day + timedelta(hours=6)).date()
     key = ChartKey(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata")
     failed = await asyncio.gather(*(charts.chart(key) for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in failed] == [DatabaseUnreachable] * 3
@@ -319,14 +329,22 @@ async def test_a_chart_that_could_not_be_read_is_read_again(world: World) -> Non
     assert len((await charts.chart(key)).slots) == 6
 
 
-async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bina: Window) -> None:
-    await hold(asha, world, 10)
-    await hold(bina, world, 11)
-    busy = await asha.post(f"/doctor/{OTHER_PROVIDER}/dr-2/{ONLINE}?day={_day(world)}", {"start": world.at(9)})
+async def test_switching_to_what_is_gone_says_so(environment: Environment, asha: FormClient, bina: FormClient) -> None:
+    await hold(asha, environment, 10)
+    await hold(bina, environment, 11)
+    busy = await asha.post(
+        f"/doctor/{OTHER_PROVIDER}/dr-2/{ONLINE}?day={_day(environment)}", {"start": environment.at(9)}
+    )
     assert busy.headers["location"].startswith("/busy?for=hold")
     page = await asha.get(busy.headers["location"])
     assert "You already hold 10:00 am" in page.text
-    wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
+    wanted: dict[str, object] = {
+        "for": "hold",
+        "provider": PROVIDER,
+        "clinic": ONLINE,
+        "start": environment.at(11),
+        "n": 1,
+    }
     lost = await asha.fill(f"/busy?{urlencode(wanted)}")
     assert lost.status_code == 409
     assert "Someone took 11:00 am as you chose. These are free:" in lost.text
@@ -335,9 +353,15 @@ async def test_switching_to_what_is_gone_says_so(world: World, asha: Window, bin
     assert again.headers["location"].startswith(CHART)
 
 
-async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, asha: Window) -> None:
-    first = await hold(asha, world, 10)
-    wanted: dict[str, object] = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}
+async def test_a_second_click_on_the_switch_gives_up_nothing_more(environment: Environment, asha: FormClient) -> None:
+    first = await hold(asha, environment, 10)
+    wanted: dict[str, object] = {
+        "for": "hold",
+        "provider": PROVIDER,
+        "clinic": ONLINE,
+        "start": environment.at(11),
+        "n": 1,
+    }
     path = f"/busy?{urlencode(wanted)}"
     page = await asha.get(path)
     form = dict(re.findall(r'name="(key|has)" value="([^"]+)"', page.text))
@@ -347,49 +371,51 @@ async def test_a_second_click_on_the_switch_gives_up_nothing_more(world: World, 
     assert "11:00 am is held for you" in (await asha.get(held)).text
     assert "10:00 was released" in (await asha.get(first)).text.replace(" am", "")
     # Nor does a page of before, when something else is held by now.
-    wanted["start"] = world.at(9)
+    wanted["start"] = environment.at(9)
     stale = await asha.post(f"/busy?{urlencode(wanted)}", {"has": first.rpartition("/")[2]})
     assert stale.headers["location"].startswith("/busy?")
     assert "11:00 am is held for you" in (await asha.get(held)).text
 
 
-async def test_a_line_that_cannot_be_joined_in_exchange_says_so(world: World, asha: Window, bina: Window) -> None:
-    booked = await hold(bina, world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+async def test_a_line_that_cannot_be_joined_in_exchange_says_so(
+    environment: Environment, asha: FormClient, bina: FormClient
+) -> None:
+    booked = await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await bina.post(booked, {"name": "Bina"})
-    await hold(asha, world, 10)
-    line = {"for": "line", "provider": PROVIDER, "clinic": FREE, "from": world.at(0), "to": world.at(24)}
+    await hold(asha, environment, 10)
+    line = {"for": "line", "provider": PROVIDER, "clinic": FREE, "from": environment.at(0), "to": environment.at(24)}
     path = f"/busy?{urlencode(line)}"
     refused = await asha.fill(path)
     assert refused.status_code == 409
     assert "All of it is booked" in refused.text
     # And what is chosen there then is sent to the line.
-    assert f'action="/doctor/{PROVIDER}/dr-1/{FREE}/line?day={_day(world)}&amp;part=morning' in refused.text
+    assert f'action="/doctor/{PROVIDER}/dr-1/{FREE}/line?day={_day(environment)}&amp;part=morning' in refused.text
     # With nothing in the way it leads to the line, of the day as the clinic has it.
     led = await asha.get(path)
-    assert f"/line?day={_day(world)}&part=morning&n=1&what=day" in led.headers["location"]
+    assert f"/line?day={_day(environment)}&part=morning&n=1&what=day" in led.headers["location"]
     # As far as the pages of lines go, no further: a longer wait would be looked through time by time.
     far = await asha.get(f"/busy?{urlencode({**line, 'from': '2000-01-01T00:00:00Z', 'to': '2199-01-01T00:00:00Z'})}")
     assert far.status_code == 404
 
 
 @pytest.mark.dates
-async def test_switching_from_a_line_and_to_one(world: World, asha: Window, bina: Window) -> None:
-    await hold(bina, world, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
-    await hold(asha, world, 10)
+async def test_switching_from_a_line_and_to_one(environment: Environment, asha: FormClient, bina: FormClient) -> None:
+    await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    await hold(asha, environment, 10)
     line = {
         "for": "line",
         "provider": PROVIDER,
         "clinic": FREE,
-        "from": world.at(17),
-        "to": world.at(24),
+        "from": environment.at(17),
+        "to": environment.at(24),
         "n": 1,
     }
     assert "Release it and join the line" in (await asha.get(f"/busy?{urlencode(line)}")).text
     joined = await asha.fill(f"/busy?{urlencode(line)}")
     assert f"/doctor/{PROVIDER}/wait/" in joined.headers["location"]
-    other = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(10), "n": 1}
+    other = {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": environment.at(10), "n": 1}
     assert "Leave the line and hold this" in (await asha.get(f"/busy?{urlencode(other)}")).text
     held = await asha.fill(f"/busy?{urlencode(other)}")
     assert f"/doctor/{PROVIDER}/hold/" in held.headers["location"]
-    states = await world.database.fetch("SELECT state::text AS state FROM booking.ticket")
+    states = await environment.db.fetch("SELECT state::text AS state FROM booking.ticket")
     assert [row["state"] for row in states] == ["left"]

@@ -16,10 +16,9 @@ from healthplus.accounts.keys import add_key
 from healthplus.database import Database
 from healthplus.web.languages import ENGLISH
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, window_between
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.web.client import Client, FormClient
 from tests.web.test_holds import hold
-from tests.web.window import Window
-from tests.web.world import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
 ZONE = ZoneInfo("America/New_York")
 HALF_HOUR, LEAD, DAY = timedelta(minutes=30), timedelta(minutes=10), timedelta(days=1)
@@ -44,7 +43,7 @@ def hours(day: date) -> float:
 
 
 def slots(day: date) -> list[datetime]:
-    """Give the starts of all half hours of a day, in UTC: an hour that is there twice equals none in another zone."""
+    """Return the starts of all half hours of a day, in UTC: an hour that is there twice equals none in another zone."""
     first = midnight(day).astimezone(UTC)
     return [first + HALF_HOUR * number for number in range(int(hours(day) * 2))]
 
@@ -65,28 +64,28 @@ def clock(at: datetime) -> str:
 
 
 @pytest.fixture(params=[pytest.param("as it is", marks=pytest.mark.dates), "the eve of spring", "the eve of autumn"])
-async def city(world: World, app: Litestar, request: pytest.FixtureRequest) -> World:
+async def city(environment: Environment, app: Litestar, request: pytest.FixtureRequest) -> Environment:
     """A city in New York's zone, at the moment of the tests, or at eight in the evening before its clocks change."""
-    await world.database.execute(_DIRECTORY)
+    await environment.db.execute(_DIRECTORY)
     if request.param != "as it is":
-        now = (await world.now()).astimezone(ZONE)
+        now = (await environment.now()).astimezone(ZONE)
         ahead = (now.date() + DAY * number for number in range(2, 400))
         change = next(day for day in ahead if hours(day) == (23 if "spring" in request.param else 25))
-        await world.pass_until(midnight(change) - timedelta(hours=4))
+        await environment.pass_until(midnight(change) - timedelta(hours=4))
     await app.state.services.clock.follow()
-    return world
+    return environment
 
 
-async def days(city: World) -> list[date]:
+async def days(city: Environment) -> list[date]:
     today = (await city.now()).astimezone(ZONE).date()
     return [today, today + DAY, today + 2 * DAY]
 
 
-async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: World, app: Litestar) -> None:
-    window = Window(app)
+async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: Environment, app: Litestar) -> None:
+    client = FormClient(app)
     for day in await days(city):
         before = await city.now() + LEAD
-        page = html.unescape((await window.get(f"{CHART}?day={day}")).text)
+        page = html.unescape((await client.get(f"{CHART}?day={day}")).text)
         after = await city.now() + LEAD
         free = [datetime.fromisoformat(value) for value in re.findall(r' value="([^"]+)"\s+data-from', page)]
         assert free in [[at for at in slots(day) if at > edge] for edge in (before, after)]
@@ -103,38 +102,38 @@ async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: World, app:
         assert {part: int(count) for part, count in of_week if count != "0"} == by_part
 
 
-async def test_each_slot_of_the_night_is_held_by_itself(city: World, app: Litestar, asha: Client) -> None:
-    window = Window(app, city.tokens["asha"])
+async def test_each_slot_of_the_night_is_held_by_itself(city: Environment, app: Litestar, asha: Client) -> None:
+    client = FormClient(app, city.tokens["asha"])
     _, day, _ = await days(city)
     for at in slots(day)[1:8]:
         held = await hold(asha, {"clinic_id": ONLINE, "start": at.isoformat()})
         assert datetime.fromisoformat(held["start"]) == at
         assert datetime.fromisoformat(held["end"]) == at + HALF_HOUR
-        page = await window.get(f"/doctor/{PROVIDER}/hold/{held['id']}")
+        page = await client.get(f"/doctor/{PROVIDER}/hold/{held['id']}")
         ends = there(at + HALF_HOUR)
         said = f"{ENGLISH.day(there(at))}, {clock(at)} to {f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
         assert said in " ".join(re.sub("<[^>]+>", "", html.unescape(page.text)).split())
         await asha.delete(held["url"])
 
 
-async def test_a_visit_is_moved_across_the_change(city: World, app: Litestar, asha: Client) -> None:
-    window = Window(app, city.tokens["asha"])
+async def test_a_visit_is_moved_across_the_change(city: Environment, app: Litestar, asha: Client) -> None:
+    client = FormClient(app, city.tokens["asha"])
     _, day, _ = await days(city)
     held = await hold(asha, {"clinic_id": ONLINE, "start": slots(day)[0].isoformat()})
     await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
     path = f"/appointments/{PROVIDER}/{held['id']}"
-    page = html.unescape((await window.get(f"{path}/move?day={day}")).text)
+    page = html.unescape((await client.get(f"{path}/move?day={day}")).text)
     found = re.findall(r'value="([^"]+)" required[^>]*><label[^>]*><b>([^<]+)</b>', page)
     assert [(datetime.fromisoformat(value), text) for value, text in found] == [
         (at, clock(at)) for at in slots(day)[1:]
     ]
     assert f"times in {zones(slots(day)[1:])}</legend>" in page
-    moved = await window.fill(f"{path}/move?day={day}", start=slots(day)[-1].isoformat())
+    moved = await client.fill(f"{path}/move?day={day}", start=slots(day)[-1].isoformat())
     assert moved.status_code == 303
-    assert f"{clock(slots(day)[-1])} to 12:00 am" in (await window.get(path)).text
+    assert f"{clock(slots(day)[-1])} to 12:00 am" in (await client.get(path)).text
 
 
-async def test_search_knows_which_hours_a_day_has(city: World, http: httpx.AsyncClient, db: Database) -> None:
+async def test_search_knows_which_hours_a_day_has(city: Environment, http: httpx.AsyncClient, db: Database) -> None:
     _, key = await add_key(db, "tests", ["search"], 1000, 1000)
 
     async def found(**params: str) -> dict[int, str]:
@@ -158,14 +157,14 @@ async def test_search_knows_which_hours_a_day_has(city: World, http: httpx.Async
         assert set(await found(**minute)) == ({PROVIDER, OTHER_PROVIDER} if there(at).hour == 2 else {PROVIDER})
 
 
-async def test_a_line_for_a_day_is_one_for_all_its_hours(city: World, app: Litestar) -> None:
-    window = Window(app, city.tokens["asha"])
+async def test_a_line_for_a_day_is_one_for_all_its_hours(city: Environment, app: Litestar) -> None:
+    client = FormClient(app, city.tokens["asha"])
     _, day, _ = await days(city)
-    joined = await window.fill(f"{CHART}/line?day={day}&part=morning", what="day")
+    joined = await client.fill(f"{CHART}/line?day={day}&part=morning", what="day")
     assert joined.status_code == 303, joined.text
-    wanted = await city.database.fetch_value("SELECT queue_window FROM booking.ticket")
+    wanted = await city.db.fetch_value("SELECT queue_window FROM booking.ticket")
     assert (wanted.lower, wanted.upper) == (midnight(day), midnight(day + DAY))
-    offer = await city.database.fetch_value("SELECT lower(during) FROM booking.booking WHERE state = 'reserved'")
+    offer = await city.db.fetch_value("SELECT lower(during) FROM booking.booking WHERE state = 'reserved'")
     assert offer == slots(day)[0]
     for part in PARTS:
         for what in SPANS:
@@ -175,8 +174,8 @@ async def test_a_line_for_a_day_is_one_for_all_its_hours(city: World, app: Lites
             )
 
 
-async def test_it_is_open_day_and_night(city: World, app: Litestar) -> None:
-    page = html.unescape((await Window(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
+async def test_it_is_open_day_and_night(city: Environment, app: Litestar) -> None:
+    page = html.unescape((await FormClient(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
     assert "<strong>Open now</strong>, until 12:00 am E" in page
-    about = html.unescape((await Window(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
+    about = html.unescape((await FormClient(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
     assert "12:00 am – 12:00 am" in about

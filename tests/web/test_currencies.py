@@ -15,11 +15,10 @@ from healthplus.payments.gateway import GatewayPayment
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.settings import Settings
-from tests.web.conftest import Client
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.web.client import Client, FormClient
 from tests.web.test_appointments_pages import money_is, said
 from tests.web.test_holds import PAY, hold
-from tests.web.window import Window
-from tests.web.world import ONLINE, PROVIDER, World
 
 HEADER = (
     "provider_identifier,type,name,specialities,clinic_identifier,clinic_name,city,state,currency,fee,shifts,tests\n"
@@ -54,14 +53,14 @@ class Abroad(NamedTuple):
 
 
 @pytest.fixture(params=[NEW_YORK, TOKYO], ids=lambda place: place.city)
-async def abroad(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Abroad:
+async def abroad(request: pytest.FixtureRequest, environment: Environment, tmp_path: Path) -> Abroad:
     place: Place = request.param
     row = f"doctor,doctor,Dr Lee,Cardiology,clinic,Harbour Clinic,{place.city},{place.city},{place.currency},"
     path = tmp_path / "abroad.csv"
     path.write_text(f"{HEADER}{row}{place.fee[0]},{ALL_DAY},HbA1c={place.test[0]}\n")
-    summary = await import_csv(world.database, path, Options(time_zone=place.zone))
+    summary = await import_csv(environment.db, path, Options(time_zone=place.zone))
     assert (summary.accepted, summary.rejected) == (1, [])
-    found = await world.database.fetch_row(
+    found = await environment.db.fetch_row(
         """SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id)
         WHERE name = 'Dr Lee'"""
     )
@@ -120,10 +119,10 @@ async def test_fees_are_searched_in_whole_units(anyone: Client, http: httpx.Asyn
 
 
 async def test_it_is_held_paid_and_given_back(
-    http: httpx.AsyncClient, asha: Client, world: World, sandbox_bank: Settings, abroad: Abroad
+    http: httpx.AsyncClient, asha: Client, environment: Environment, sandbox_bank: Settings, abroad: Abroad
 ) -> None:
     place, amount = abroad.place, abroad.place.fee[2]
-    http.cookies.set("session", world.tokens["asha"])
+    http.cookies.set("session", environment.tokens["asha"])
     assert amount in await said(http, abroad.chart)
     held = await held_there(asha, abroad)
     assert fee(abroad).items() <= held.items()
@@ -135,7 +134,7 @@ async def test_it_is_held_paid_and_given_back(
     assert [one["currency"] for one in (await asha.get("appointments")).json()] == [place.currency]
 
     visit = f"/appointments/{abroad.provider_id}/{held['id']}"
-    await money_is(world, visit, "captured")
+    await money_is(environment, visit, "captured")
     async with SandboxGateway(bank_url(sandbox_bank), "") as bank:
         [at_bank] = await bank.fetch(f"{abroad.provider_id}:{held['id']}")
     assert at_bank == GatewayPayment(at_bank.authorisation, "captured", place.fee[1], place.currency)
@@ -144,7 +143,7 @@ async def test_it_is_held_paid_and_given_back(
     assert f"The {amount} that you paid goes back" in await said(http, f"{visit}/cancel")
     cancelled = (await asha.delete(f"providers/{abroad.provider_id}/appointments/{held['id']}")).json()
     assert fee(abroad).items() <= cancelled.items()
-    await money_is(world, visit, "refunded")
+    await money_is(environment, visit, "refunded")
     assert f"{amount} was given back on" in await said(http, f"{visit}/receipt")
 
     personal = (await asha.get("me/export")).json()
@@ -152,19 +151,21 @@ async def test_it_is_held_paid_and_given_back(
         assert {one["currency"] for one in personal[kind]} == {place.currency}, kind
 
 
-async def test_an_offer_says_it(app: Litestar, asha: Client, bina: Client, world: World, abroad: Abroad) -> None:
+async def test_an_offer_says_it(
+    app: Litestar, asha: Client, bina: Client, environment: Environment, abroad: Abroad
+) -> None:
     held = await held_there(asha, abroad)
     window = {"clinic_id": abroad.clinic_id, "from": held["start"], "to": held["end"]}
     wait = (await bina.post(f"providers/{abroad.provider_id}/waits", window)).json()
     await asha.delete(held["url"])
     offered = (await bina.get(wait["url"])).json()
     assert fee(abroad).items() <= offered["offer"].items()
-    page = await Window(app, world.tokens["bina"]).get(f"/doctor/{abroad.provider_id}/wait/{wait['id']}")
+    page = await FormClient(app, environment.tokens["bina"]).get(f"/doctor/{abroad.provider_id}/wait/{wait['id']}")
     assert f"and pay {abroad.place.fee[2]}" in page.text
 
 
-async def test_both_names_are_there_for_rupees(asha: Client, world: World) -> None:
-    held = await hold(asha, {"clinic_id": ONLINE, "start": world.at(9)})
+async def test_both_names_are_there_for_rupees(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, {"clinic_id": ONLINE, "start": environment.at(9)})
     assert {"fee_minor": 50000, "currency": "INR", "fee_paise": 50000}.items() <= held.items()
     read = (await asha.get(f"providers/{PROVIDER}/holds/{held['id']}")).json()
     assert read["fee_paise"] == 50000

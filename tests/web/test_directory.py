@@ -10,10 +10,10 @@ import pytest
 
 from healthplus.accounts.actors import Staff
 from healthplus.booking.book import Book
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, wanted
-from tests.web.world import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
 LAB = 3
 
@@ -42,9 +42,9 @@ WHERE provider_id = 1;
 
 
 @pytest.fixture
-async def town(world: World) -> World:
-    await world.database.execute(_MORE)
-    return world
+async def directory(environment: Environment) -> Environment:
+    await environment.db.execute(_MORE)
+    return environment
 
 
 async def shown(client: Client, path: str, **query: Any) -> Any:
@@ -53,7 +53,7 @@ async def shown(client: Client, path: str, **query: Any) -> Any:
     return response.json()
 
 
-async def test_lists_with_counts(anyone: Client, town: World) -> None:
+async def test_lists_with_counts(anyone: Client, directory: Environment) -> None:
     cities = (await shown(anyone, "cities"))["cities"]
     assert [(city["slug"], city["providers"]) for city in cities] == [
         ("mumbai", {"doctor": 0, "hospital": 0, "clinic": 0, "lab": 1}),
@@ -77,18 +77,20 @@ async def test_lists_with_counts(anyone: Client, town: World) -> None:
     assert [(test["slug"], test["providers"]) for test in tests] == [("hba1c", 2), ("lipid-profile", 1), ("widal", 0)]
 
 
-async def test_answers_may_be_kept_by_caches_that_many_share(asha: Client, anyone: Client, town: World) -> None:
+async def test_answers_may_be_kept_by_caches_that_many_share(
+    asha: Client, anyone: Client, directory: Environment
+) -> None:
     lists = ["cities", "specialities", "lab-tests"]
     pages = [f"providers/{PROVIDER}", f"clinics/{ONLINE}", "lab-tests/hba1c/providers?city=pune"]
     for path in lists + pages:
         first = await anyone.get(path)
         assert first.headers["cache-control"] == ("public, max-age=10" if path in lists else "public, no-cache")
         assert "vary" not in first.headers
-        # Whoever asks gets the same, and not twice.
+        # Everybody gets the same, and not twice.
         again = await asha.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     before = await anyone.get(pages[0])
-    await town.database.execute("UPDATE directory.provider SET bio = 'New' WHERE provider_id = $1", PROVIDER)
+    await directory.db.execute("UPDATE directory.provider SET bio = 'New' WHERE provider_id = $1", PROVIDER)
     after = await anyone.get(pages[0], headers={"If-None-Match": before.headers["etag"]})
     assert (after.status_code, after.json()["bio"]) == (200, "New")
 
@@ -98,7 +100,7 @@ def price(paise: int) -> dict[str, object]:
 
 
 @pytest.mark.dates
-async def test_a_providers_page(anyone: Client, town: World) -> None:
+async def test_a_providers_page(anyone: Client, directory: Environment) -> None:
     page = await shown(anyone, f"providers/{PROVIDER}")
     clinics = page.pop("clinics")
     assert page == {
@@ -116,7 +118,7 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
         "email": "dr@example.com",
         "phone": None,
         "practising_since": 2010,
-        "experience_years": (await town.now()).year - 2010,
+        "experience_years": (await directory.now()).year - 2010,
         "accepts_new_patients": True,
         "max_booking_days": 30,
         "rating": None,
@@ -154,12 +156,12 @@ async def test_a_providers_page(anyone: Client, town: World) -> None:
     assert (place["opening_times"], place["next_free"]) == ([], [])
 
 
-async def next_free(anyone: Client, town: World, provider_id: int = PROVIDER) -> dict[int, list[str]]:
-    """The next free times by clinic, checked to be the first three that the charts of a month show as free."""
+async def next_free(anyone: Client, directory: Environment, provider_id: int = PROVIDER) -> dict[int, list[str]]:
+    """Return the next free times by clinic, checked to be the first three that the charts of a month show as free."""
     while True:
         page = await shown(anyone, f"providers/{provider_id}")
         found = {clinic["id"]: clinic["next_free"] for clinic in page["clinics"]}
-        now = await town.now() - timedelta(minutes=1)
+        now = await directory.now() - timedelta(minutes=1)
         charts = {}
         for clinic in page["clinics"]:
             window = {"from": now.isoformat(), "to": (now + timedelta(days=31)).isoformat(), "clinic_id": clinic["id"]}
@@ -173,43 +175,43 @@ async def next_free(anyone: Client, town: World, provider_id: int = PROVIDER) ->
 
 
 @pytest.mark.dates
-async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: Client, town: World) -> None:
-    today = town.day - timedelta(days=1)
-    await town.pass_until(today + timedelta(hours=6))
-    first = await next_free(anyone, town)
+async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: Client, directory: Environment) -> None:
+    today = directory.day - timedelta(days=1)
+    await directory.pass_until(today + timedelta(hours=6))
+    first = await next_free(anyone, directory)
     assert [len(times) for times in first.values()] == [3, 3, 3]
     # A hold takes its slot out, until it lapses.
     start = first[ONLINE][1]
-    await hold(asha, wanted(town) | {"start": start})
-    held = await next_free(anyone, town)
+    await hold(asha, wanted(directory) | {"start": start})
+    held = await next_free(anyone, directory)
     assert held[ONLINE][:2] == [first[ONLINE][0], first[ONLINE][2]]
     assert held[AT_CLINIC] == first[AT_CLINIC]
-    await town.database.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
-    assert await next_free(anyone, town) == first
+    await directory.db.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
+    assert await next_free(anyone, directory) == first
     # Away from one clinic for three days, then from all for three weeks.
-    book = Book(town.database)
+    book = Book(directory.db)
     for clinic_id, days in ((ONLINE, 3), (None, 21)):
         away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", Staff(1))
         assert away.code == "changed"
-        times = await next_free(anyone, town)
+        times = await next_free(anyone, directory)
         for clinic in (ONLINE, AT_CLINIC, FREE):
             if clinic_id in (None, clinic):
                 assert datetime.fromisoformat(times[clinic][0]) >= today + timedelta(days=days)
             else:
                 assert times[clinic] == first[clinic]
     # As far ahead as can be booked, and no further.
-    await town.database.execute("UPDATE directory.provider SET max_booking_days = 22 WHERE provider_id = $1", PROVIDER)
-    assert [len(times) for times in (await next_free(anyone, town)).values()] == [3, 3, 2]
-    await town.database.execute("UPDATE directory.provider SET max_booking_days = 20 WHERE provider_id = $1", PROVIDER)
-    assert [len(times) for times in (await next_free(anyone, town)).values()] == [0, 0, 0]
+    await directory.db.execute("UPDATE directory.provider SET max_booking_days = 22 WHERE provider_id = $1", PROVIDER)
+    assert [len(times) for times in (await next_free(anyone, directory)).values()] == [3, 3, 2]
+    await directory.db.execute("UPDATE directory.provider SET max_booking_days = 20 WHERE provider_id = $1", PROVIDER)
+    assert [len(times) for times in (await next_free(anyone, directory)).values()] == [0, 0, 0]
     # Another's calendar is another's; with several seats a time counts once.
-    await town.database.execute("UPDATE schedule.shift SET seats = 3 WHERE provider_id = $1", OTHER_PROVIDER)
-    assert (await next_free(anyone, town, OTHER_PROVIDER))[FREE] == first[FREE]
-    await town.database.fetch("SELECT booking.refresh_availability(provider_id, app_now()) FROM booking.book")
+    await directory.db.execute("UPDATE schedule.shift SET seats = 3 WHERE provider_id = $1", OTHER_PROVIDER)
+    assert (await next_free(anyone, directory, OTHER_PROVIDER))[FREE] == first[FREE]
+    await directory.db.fetch("SELECT booking.refresh_availability(provider_id, app_now()) FROM booking.book")
 
 
 @pytest.mark.dates
-async def test_a_clinics_page(anyone: Client, town: World) -> None:
+async def test_a_clinics_page(anyone: Client, directory: Environment) -> None:
     page = await shown(anyone, "clinics/4")
     assert (page["id"], page["name"], page["city"]["slug"], page["opening_times"], page["open_now"]) == (
         4,
@@ -242,17 +244,17 @@ async def test_a_clinics_page(anyone: Client, town: World) -> None:
 
 
 @pytest.mark.dates
-async def test_opening_times_are_those_of_all_who_work_there(anyone: Client, town: World) -> None:
-    await town.pass_until(town.day - timedelta(hours=18))  # in the morning: until midnight, this is today
-    today = (town.day - timedelta(days=1) + IST).date()
+async def test_opening_times_are_those_of_all_who_work_there(anyone: Client, directory: Environment) -> None:
+    await directory.pass_until(directory.day - timedelta(hours=18))  # in the morning: until midnight, this is today
+    today = (directory.day - timedelta(days=1) + IST).date()
     monday = today + timedelta(days=-today.weekday() % 7)
-    await town.database.execute(
+    await directory.db.execute(
         """INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, valid) VALUES
         (3, 1, 1, '12:00', '12:30', 30, '(,)'), -- touches
         (5, 1, 1, '11:00', '12:15', 15, '(,)'), -- overlaps
         (5, 1, 1, '22:00', '24:00', 30, '(,)'), (5, 1, 7, '00:00', '01:00', 30, '(,)')"""
     )
-    await town.database.execute(
+    await directory.db.execute(
         """INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, valid) VALUES
         (3, 1, 1, '14:00', '15:00', 30, daterange($1::date, $1 + 1)), -- this coming Monday
         (3, 1, 1, '16:00', '17:00', 30, daterange(NULL, $1)), -- no longer
@@ -269,16 +271,16 @@ async def test_opening_times_are_those_of_all_who_work_there(anyone: Client, tow
 
 
 @pytest.mark.dates
-async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, town: World) -> None:
+async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, directory: Environment) -> None:
     async def is_open(clinic_id: int = ONLINE) -> bool:
         return bool((await shown(anyone, f"clinics/{clinic_id}"))["open_now"])
 
     for hour, opened in ((8.9, False), (9.1, True), (11.9, True), (12.1, False)):
-        await town.pass_until(town.day + timedelta(hours=hour))
+        await directory.pass_until(directory.day + timedelta(hours=hour))
         assert await is_open() is opened, hour
-    tomorrow = town.day + timedelta(days=1)
-    book, whole_day = Book(town.database), (tomorrow, tomorrow + timedelta(days=1))
-    await town.pass_until(tomorrow + timedelta(hours=10))
+    tomorrow = directory.day + timedelta(days=1)
+    book, whole_day = Book(directory.db), (tomorrow, tomorrow + timedelta(days=1))
+    await directory.pass_until(tomorrow + timedelta(hours=10))
     for provider_id, clinic_id, opened in (
         (PROVIDER, ONLINE, True),  # the other is there
         (OTHER_PROVIDER, AT_CLINIC, True),
@@ -287,12 +289,12 @@ async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, town: World)
         await book.add_leave(provider_id, clinic_id, *whole_day, "", Staff(1))
         assert await is_open() is opened
     # Where the clinic is, it is another time.
-    await town.database.execute("UPDATE directory.city SET time_zone = 'America/New_York' WHERE slug = 'pune'")
-    await town.pass_until(tomorrow + timedelta(days=1, hours=10))
+    await directory.db.execute("UPDATE directory.city SET time_zone = 'America/New_York' WHERE slug = 'pune'")
+    await directory.pass_until(tomorrow + timedelta(days=1, hours=10))
     assert not await is_open()
 
 
-async def test_who_offers_a_test(anyone: Client, town: World) -> None:
+async def test_who_offers_a_test(anyone: Client, directory: Environment) -> None:
     found = await shown(anyone, "lab-tests/hba1c/providers", city="pune")
     assert found["lab_test"] == {"slug": "hba1c", "name": "HbA1c"}
     assert [(one["id"], one["price_paise"]) for one in found["providers"]] == [(4, 39950), (3, 45000)]
@@ -303,7 +305,7 @@ async def test_who_offers_a_test(anyone: Client, town: World) -> None:
     assert (await shown(anyone, "lab-tests/hba1c/providers", city="goa"))["providers"] == []
 
 
-async def test_pages_are_linked(anyone: Client, town: World) -> None:
+async def test_pages_are_linked(anyone: Client, directory: Environment) -> None:
     """Following the links gives each row once, and leads back."""
 
     def links(header: str) -> dict[str, str]:
@@ -325,7 +327,7 @@ async def test_pages_are_linked(anyone: Client, town: World) -> None:
     assert links(beyond.headers["link"]).keys() == {"first", "prev"}
 
 
-async def test_what_is_not_there_or_makes_no_sense(anyone: Client, town: World) -> None:
+async def test_what_is_not_there_or_makes_no_sense(anyone: Client, directory: Environment) -> None:
     for path in (
         *(f"{kind}/{one}" for kind in ("clinics", "providers") for one in ("99", "0", "-1", str(2**63), "x", "%00")),
         *(f"lab-tests/{slug}/providers?city=pune" for slug in ("nothing", "HbA1c", "%00", "a%2Fb", "x" * 400)),

@@ -84,8 +84,8 @@ async def test_each_result_has_the_briefs_keys(search: Search, db: Database) -> 
     assert [doctor["id"] for doctor in doctors] == [1]
     doctor = doctors[0]
     assert list(doctor)[: len(BRIEF_KEYS)] == BRIEF_KEYS
-    told = {key: doctor[key] for key in BRIEF_KEYS if key != "first_avl_day"}
-    assert told == {
+    said = {key: doctor[key] for key in BRIEF_KEYS if key != "first_avl_day"}
+    assert said == {
         "id": 1,
         "fname": "Asha",
         "sname": "Rao",
@@ -146,7 +146,7 @@ async def test_each_parameter_alone_and_every_pair(search: Search, db: Database)
         assert set(await ids(search(**{name: value}))) == found, name
     for (one, (value, found)), (other, (other_value, other_found)) in itertools.combinations(wishes.items(), 2):
         if {one, other} in ({"start_datetime", "available"}, {"end_datetime", "available"}, {"lat_long", "city"}):
-            continue  # told apart below
+            continue  # compared below
         assert set(await ids(search(**{one: value, other: other_value}))) == found & other_found, (one, other)
 
 
@@ -215,10 +215,10 @@ BAD: list[tuple[str, str]] = [
 async def test_a_bad_parameter_names_itself_and_what_it_takes(search: Search) -> None:
     for name, value in BAD:
         response = await search(**{name: value})
-        told = problem(response, 422 if response.status_code == 422 else 400)
-        assert told["detail"].startswith(f"{name}: "), told
-        assert "Expected" not in told["detail"]
-        assert len(told["detail"]) > len(name) + 12
+        said = problem(response, 422 if response.status_code == 422 else 400)
+        assert said["detail"].startswith(f"{name}: "), said
+        assert "Expected" not in said["detail"]
+        assert len(said["detail"]) > len(name) + 12
     for params in (
         {"start_datetime": "2099-01-02T00:00:00Z", "end_datetime": "2099-01-01T00:00:00Z"},
         {"sorting_order": "distance,asc"},

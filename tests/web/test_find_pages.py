@@ -14,12 +14,12 @@ from litestar import Litestar
 
 from healthplus.web.languages import ENGLISH
 from healthplus.web.services import AppServices
-from tests.web.world import IST, PROVIDER, World
+from tests.fixtures.environment import IST, PROVIDER, Environment
 
 pytestmark = pytest.mark.dates
 
-# Beside the world's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with tests; one
-# doctor in Mumbai, where nobody knows where the clinic is.
+# Beside the environment's: sixty doctors at two clinics of Pune, each with other facts; a hospital and a lab with
+# tests; one doctor in Mumbai, where nobody knows where the clinic is.
 _DIRECTORY = """
 INSERT INTO directory.city (slug, name, latitude, longitude) VALUES ('mumbai', 'Mumbai', NULL, NULL);
 UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
@@ -72,11 +72,11 @@ _FREE = (
 
 
 @pytest.fixture
-async def city(world: World) -> World:
-    """The directory, at six in the morning of the world's day."""
-    await world.database.execute(_DIRECTORY)
-    await world.pass_until(world.day + timedelta(hours=6))
-    return world
+async def city(environment: Environment) -> Environment:
+    """The directory, at six in the morning of the environment's day."""
+    await environment.db.execute(_DIRECTORY)
+    await environment.pass_until(environment.day + timedelta(hours=6))
+    return environment
 
 
 async def look(http: httpx.AsyncClient, path: str) -> str:
@@ -99,8 +99,8 @@ def ways(text: str) -> list[tuple[str, str, str]]:
     return re.findall(r'<a href="([^"]+)">([^<]+): \+?([^<]+)</a>', text)
 
 
-async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: World) -> None:
-    await city.database.execute("INSERT INTO directory.city (slug, name) VALUES ('pune-goa', 'Pune')")
+async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute("INSERT INTO directory.city (slug, name) VALUES ('pune-goa', 'Pune')")
     for path, status, location in (
         ("/find?need=Dentistry&place=Pune", 303, "/in/pune/dentistry"),
         ("/find?need=dentistry&place=poona&fee=&gender=female&page=2", 303, "/in/pune/dentistry?gender=female&page=2"),
@@ -124,7 +124,7 @@ async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: Wo
         assert await led(http, path) == (status, location), path
     for path in ("/in/pune/lab?type=doctor", "/find?need=dentist&place=Pune", "/find?need=asha&place=Kothrud", "/find"):
         assert counted(await look(http, path)) > 0, path
-    assert counted(await look(http, "/in/pune/dentistry/kothrud")) == await city.database.fetch_value(
+    assert counted(await look(http, "/in/pune/dentistry/kothrud")) == await city.db.fetch_value(
         _LOOK + _IS.format("dentistry") + " AND clinic.name = 'Smile Clinic'"
     )
     start = await look(http, "/")
@@ -133,14 +133,14 @@ async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: Wo
     assert counted(await look(http, "/find?need=dentistry")) > counted(await look(http, "/in/pune/dentistry"))
 
 
-async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClient, city: World) -> None:
+async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClient, city: Environment) -> None:
     year = city.day.year
     days = [
         _FREE.format(city.day + timedelta(days=ahead), city.day + timedelta(days=ahead + days))
         for ahead, days in ((0, 1), (1, 1), (0, 7), (3, 1))
     ]
     third = (city.day + IST + timedelta(days=3)).date()
-    total = await city.database.fetch_value(_LOOK + "true")
+    total = await city.db.fetch_value(_LOOK + "true")
     for path, condition in (
         ("/in/pune?", "true"),
         ("/in/pune/dentistry?", _IS.format("dentistry")),
@@ -161,7 +161,7 @@ async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClie
         ),
     ):
         text = await look(http, path)
-        expected = await city.database.fetch_value(_LOOK + condition)
+        expected = await city.db.fetch_value(_LOOK + condition)
         assert 0 < expected <= total
         if "day" in path and expected > 50:
             assert "More than 50 results" in text, path
@@ -179,7 +179,7 @@ async def test_each_filter_counts_what_a_plain_look_counts(http: httpx.AsyncClie
         assert counted(await look(http, path)) > counted(text)
 
 
-async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, city: World) -> None:
+async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, city: Environment) -> None:
     shown = 0
     for path in ("/in/pune/cardiology", "/hi/in/pune/cardiology?day=tomorrow&sort=date"):
         text = await look(http, path)
@@ -192,7 +192,7 @@ async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, cit
             assert provider
             assert clinic
             begins = city.day + timedelta(days=1) if "tomorrow" in path else city.day
-            times: list[datetime] = await city.database.fetch_value(
+            times: list[datetime] = await city.db.fetch_value(
                 "SELECT array(SELECT DISTINCT starts_at FROM booking.runs($1, $2, $3::timestamptz, "
                 "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
                 int(provider[1]),
@@ -214,7 +214,7 @@ async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, cit
     assert shown > 5
 
 
-async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: World) -> None:
+async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: Environment) -> None:
     seen: list[str] = []
     path = "/in/pune/dentistry?gender=female&sort=date"
     while path:
@@ -240,10 +240,10 @@ async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: World) 
     text = await look(http, "/find?near=18.507,73.808&within=2")
     assert 'name="near" value="18.507,73.808"' in text
     assert "Within 2 km of you" in text
-    assert counted(text) == await city.database.fetch_value(_LOOK + "clinic.name = 'Smile Clinic'")
+    assert counted(text) == await city.db.fetch_value(_LOOK + "clinic.name = 'Smile Clinic'")
     assert "0.1 km" in text
     by_code = await look(http, "/find?need=dentistry&place=411038&within=2")
-    assert counted(by_code) == await city.database.fetch_value(
+    assert counted(by_code) == await city.db.fetch_value(
         _LOOK + "clinic.name = 'Smile Clinic' AND " + _IS.format("dentistry")
     )
     assert "0.0 km" in by_code
@@ -254,7 +254,7 @@ async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: World) 
     assert counted(await look(http, everywhere[0])) == int(everywhere[2])
 
 
-async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: World) -> None:
+async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: Environment) -> None:
     monday = next(
         day for ahead in range(7) if (day := (city.day + IST + timedelta(days=ahead)).date()).isoweekday() == 1
     )
@@ -273,7 +273,7 @@ async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: 
             there = await look(http, href)
             assert count == f"more than {50 if 'day=' in href else 200}" or counted(there) == int(count) > 0, said
     # Who works on Mondays only is offered on the next one.
-    name = await city.database.fetch_value(
+    name = await city.db.fetch_value(
         "SELECT name FROM directory.provider WHERE identifier LIKE 'd%' AND provider_id % 7 = 0 "
         "AND provider_id % 11 <> 0 ORDER BY provider_id LIMIT 1"
     )
@@ -284,7 +284,7 @@ async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: 
     assert 'href="/find?need=dentist&place=pune">dentist</a>' in misspelt
 
 
-async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: World) -> None:
+async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: Environment) -> None:
     everybody = counted(await look(http, "/in/pune"))
     odd = {
         "day": ["", "yesterday", "2020-01-01", "9999-12-31", "2026-02-30", "0", "\0"],
@@ -319,7 +319,7 @@ async def test_odd_input_says_nothing_or_is_told(http: httpx.AsyncClient, city: 
     assert not re.search(r"<script>|<img|<b>x|<i>", script.text)
 
 
-async def test_a_provider(http: httpx.AsyncClient, city: World) -> None:
+async def test_a_provider(http: httpx.AsyncClient, city: Environment) -> None:
     for path, status, location in (
         ("/doctor/1", 301, "/doctor/1/dr-1"),
         ("/doctor/1/", 301, "/doctor/1/dr-1"),
@@ -344,7 +344,7 @@ async def test_a_provider(http: httpx.AsyncClient, city: World) -> None:
     assert "3.7 of 5, from 3 patients who came" in text
     assert re.findall(r"</meter> (\d+)<", text) == ["1", "0", "2", "0", "0"]
     # One clinic: straight to the chart there, on the day that was asked for.
-    lab = await city.database.fetch_row(
+    lab = await city.db.fetch_row(
         "SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id) "
         "WHERE type = 'lab'"
     )
@@ -355,25 +355,25 @@ async def test_a_provider(http: httpx.AsyncClient, city: World) -> None:
     about = await look(http, f"{path}?about")
     assert "HbA1c" in about
     assert "₹450" in about
-    await city.database.execute(
+    await city.db.execute(
         "UPDATE directory.provider SET rating_total = 0, rating_count = 0; DELETE FROM reviews.rating; "
         "DELETE FROM schedule.shift; DELETE FROM directory.provider_clinic"
     )
     assert "They see nobody at a clinic" in await look(http, "/doctor/1/dr-1")
 
 
-async def _rate(world: World) -> None:
-    await world.database.execute(
+async def _rate(environment: Environment) -> None:
+    await environment.db.execute(
         "INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at) "
         "SELECT 1, patient_id, gen_random_uuid(), CASE WHEN patient_id = 1 THEN 5 ELSE 3 END, app_now() "
         "FROM accounts.patient"
     )
-    await world.database.execute(
+    await environment.db.execute(
         "UPDATE directory.provider SET rating_total = 11, rating_count = 3 WHERE provider_id = 1"
     )
 
 
-async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: World) -> None:
+async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: Environment) -> None:
     services: AppServices = app.state.services
     for path, status, location in (
         ("/clinic/1", 301, "/clinic/1/clinic-1"),
@@ -393,7 +393,7 @@ async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: World) -> 
     assert "openstreetmap" not in text
     assert re.findall(r'href="/doctor/(\d)/dr-\d">', text) == ["1", "2"]
     assert f'href="/doctor/{PROVIDER}/dr-1/1?day={tomorrow + IST:%Y-%m-%d}' in text
-    clinic = await city.database.fetch_value("SELECT clinic_id FROM directory.clinic WHERE name = 'Baner Care'")
+    clinic = await city.db.fetch_value("SELECT clinic_id FROM directory.clinic WHERE name = 'Baner Care'")
     text = await look(http, f"/hi/clinic/{clinic}/baner-care")
     assert "https://www.openstreetmap.org/?mlat=18.559&mlon=73.7868#map=17/18.559/73.7868" in text
     assert 'href="tel:+912025000002"' in text
@@ -403,8 +403,6 @@ async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: World) -> 
     second = re.findall(
         r'<h3 lang="en"><a href="/hi/doctor/(\d+)/', await look(http, f"/hi/clinic/{clinic}/baner-care?page=2")
     )
-    working = await city.database.fetch_value(
-        "SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = $1", clinic
-    )
+    working = await city.db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = $1", clinic)
     assert len(first) == 20
     assert len({*first, *second}) == working

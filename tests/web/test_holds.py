@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.world import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World
 
 HOLDS = f"providers/{PROVIDER}/holds"
 PAY = {"method": "sandbox-ok"}
@@ -16,8 +16,8 @@ FULL = "Appointment Failed – Slot Full"
 RETRY = "Appointment Failed – Retry, as other users are holding reserved slots"
 
 
-def wanted(world: World, hour: int = 9, clinic_id: int = ONLINE, **more: Any) -> dict[str, Any]:
-    return {"clinic_id": clinic_id, "start": world.at(hour), **more}
+def wanted(environment: Environment, hour: int = 9, clinic_id: int = ONLINE, **more: Any) -> dict[str, Any]:
+    return {"clinic_id": clinic_id, "start": environment.at(hour), **more}
 
 
 async def hold(client: Client, body: dict[str, Any], provider_id: int = PROVIDER) -> dict[str, Any]:
@@ -27,151 +27,155 @@ async def hold(client: Client, body: dict[str, Any], provider_id: int = PROVIDER
     return held
 
 
-async def test_a_hold_says_what_is_held_and_how_long(asha: Client, world: World) -> None:
-    response = await asha.post(HOLDS, wanted(world, slots_needed=2))
+async def test_a_hold_says_what_is_held_and_how_long(asha: Client, environment: Environment) -> None:
+    response = await asha.post(HOLDS, wanted(environment, slots_needed=2))
     assert response.status_code == 201
     held = response.json()
     assert response.headers["location"] == held["url"] == f"/api/v1/{HOLDS}/{held['id']}"
     assert (held["state"], held["status_text"]) == ("reserved", "Appointment Successful")
     assert (held["fee_paise"], held["funding"], held["slots_needed"]) == (50000, "online", 2)
-    assert datetime.fromisoformat(held["start"]) == datetime.fromisoformat(world.at(9))
-    assert datetime.fromisoformat(held["end"]) == datetime.fromisoformat(world.at(10))
+    assert datetime.fromisoformat(held["start"]) == datetime.fromisoformat(environment.at(9))
+    assert datetime.fromisoformat(held["end"]) == datetime.fromisoformat(environment.at(10))
     assert 298 <= held["expires_in"] <= 300
-    deadline = await world.database.fetch_value("SELECT deadline FROM booking.booking")
+    deadline = await environment.db.fetch_value("SELECT deadline FROM booking.booking")
     assert (deadline - datetime.fromisoformat(held["expires_at"])).total_seconds() == 5
     assert (await asha.get(held["url"])).json()["state"] == "reserved"
 
 
-async def test_a_held_slot_is_refused_in_the_briefs_words(asha: Client, bina: Client, world: World) -> None:
-    await hold(asha, wanted(world))
-    refused = problem(await bina.post(HOLDS, wanted(world)), 409, "slot_held")
+async def test_a_held_slot_is_refused_in_the_briefs_words(asha: Client, bina: Client, environment: Environment) -> None:
+    await hold(asha, wanted(environment))
+    refused = problem(await bina.post(HOLDS, wanted(environment)), 409, "slot_held")
     assert (refused["status_text"], refused["can_wait"]) == (RETRY, True)
-    assert datetime.fromisoformat(refused["alternatives"][0]) == datetime.fromisoformat(world.at(9, 30))
+    assert datetime.fromisoformat(refused["alternatives"][0]) == datetime.fromisoformat(environment.at(9, 30))
 
 
-async def test_a_booked_slot_is_refused_in_the_briefs_words(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
+async def test_a_booked_slot_is_refused_in_the_briefs_words(
+    asha: Client, bina: Client, environment: Environment
+) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
     assert (await asha.post(f"{held['url']}/payment", PAY)).status_code == 200
-    refused = problem(await bina.post(HOLDS, wanted(world, 18, FREE)), 409, "slot_full")
+    refused = problem(await bina.post(HOLDS, wanted(environment, 18, FREE)), 409, "slot_full")
     assert (refused["status_text"], refused["can_wait"]) == (FULL, False)
     assert isinstance(refused["alternatives"], list)
 
 
 @pytest.mark.parametrize(("clinic_id", "hour"), [(ONLINE, 9), (AT_CLINIC, 13), (FREE, 18)])
-async def test_paying_books(asha: Client, world: World, clinic_id: int, hour: int) -> None:
-    held = await hold(asha, wanted(world, hour, clinic_id))
+async def test_paying_books(asha: Client, environment: Environment, clinic_id: int, hour: int) -> None:
+    held = await hold(asha, wanted(environment, hour, clinic_id))
     response = await asha.post(f"{held['url']}/payment", PAY)
     booked = response.json()
     assert (response.status_code, booked["state"], booked["status_text"]) == (200, "booked", "Appointment Successful")
     assert "expires_at" not in booked
     assert booked["url"] == f"/api/v1/providers/{PROVIDER}/appointments/{held['id']}"
-    payments = await world.database.fetch_value("SELECT count(*) FROM ledger.payment")
+    payments = await environment.db.fetch_value("SELECT count(*) FROM ledger.payment")
     assert payments == (clinic_id == ONLINE)
 
 
-async def test_a_declined_payment_leaves_the_hold(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
-    counts = await world.counts()
+async def test_a_declined_payment_leaves_the_hold(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
+    counts = await environment.counts()
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-unreachable"}), 503, "payment_unavailable")
     problem(await asha.post(f"{held['url']}/payment", {"method": "gold"}), 422, "bad_input")
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
     assert (await asha.post(f"{held['url']}/payment", PAY)).json()["state"] == "booked"
 
 
-async def test_an_expired_hold_is_gone_before_money_moves(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
-    await world.pass_time(seconds=305.1)
+async def test_an_expired_hold_is_gone_before_money_moves(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
+    await environment.pass_time(seconds=305.1)
     gone = problem(await asha.post(f"{held['url']}/payment", PAY), 410, "expired")
     assert "reservation has expired" in gone["detail"]
-    assert (await world.counts())["ledger.payment"] == 0
+    assert (await environment.counts())["ledger.payment"] == 0
     problem(await asha.get(held["url"]), 410, "expired")
     problem(await asha.delete(held["url"]), 410, "expired")
-    problem(await asha.post(f"{held['url']}/move", {"start": world.at(10)}), 410, "expired")
+    problem(await asha.post(f"{held['url']}/move", {"start": environment.at(10)}), 410, "expired")
 
 
-async def test_the_server_grants_more_than_it_shows(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
-    await world.pass_time(seconds=302)
+async def test_the_server_grants_more_than_it_shows(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
+    await environment.pass_time(seconds=302)
     assert (await asha.post(f"{held['url']}/payment", PAY)).json()["state"] == "booked"
 
 
-async def test_releasing_frees(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
+async def test_releasing_frees(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
     response = await asha.delete(held["url"])
     assert (response.status_code, response.json()["state"]) == (200, "released")
     assert "status_text" not in response.json()
     problem(await asha.delete(held["url"]), 409, "wrong_state")
     problem(await asha.post(f"{held['url']}/payment", PAY), 409, "wrong_state")
-    await hold(bina, wanted(world))
+    await hold(bina, wanted(environment))
 
 
-async def test_moving_a_hold(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
-    await hold(bina, wanted(world, 11))
-    moved = (await asha.post(f"{held['url']}/move", {"start": world.at(10)})).json()
+async def test_moving_a_hold(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
+    await hold(bina, wanted(environment, 11))
+    moved = (await asha.post(f"{held['url']}/move", {"start": environment.at(10)})).json()
     assert (moved["id"], moved["state"]) == (held["id"], "reserved")
-    assert datetime.fromisoformat(moved["start"]) == datetime.fromisoformat(world.at(10))
+    assert datetime.fromisoformat(moved["start"]) == datetime.fromisoformat(environment.at(10))
     assert moved["expires_at"] == held["expires_at"]
-    problem(await asha.post(f"{held['url']}/move", {"start": world.at(11)}), 409, "slot_held")
+    problem(await asha.post(f"{held['url']}/move", {"start": environment.at(11)}), 409, "slot_held")
 
 
-async def test_one_hold_a_patient(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
+async def test_one_hold_a_patient(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
     for provider_id in (PROVIDER, OTHER_PROVIDER):
-        refused = problem(await asha.post(f"providers/{provider_id}/holds", wanted(world, 10)), 409, "claimed")
+        refused = problem(await asha.post(f"providers/{provider_id}/holds", wanted(environment, 10)), 409, "claimed")
         assert refused["yours"] == held["url"]
 
 
-async def test_one_key_is_one_way_to_pay(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
+async def test_one_key_is_one_way_to_pay(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
     paid = await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"}, key="pay")
     assert paid.json()["state"] == "booked"
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}, key="pay"), 422, "key_reused")
 
 
-async def test_three_lapses_are_enough_for_a_day(asha: Client, world: World) -> None:
+async def test_three_lapses_are_enough_for_a_day(asha: Client, environment: Environment) -> None:
     for hour in (9, 10, 11):
-        await hold(asha, wanted(world, hour))
-        await world.pass_time(seconds=306)
-    problem(await asha.post(HOLDS, wanted(world)), 429, "lapses")
+        await hold(asha, wanted(environment, hour))
+        await environment.pass_time(seconds=306)
+    problem(await asha.post(HOLDS, wanted(environment)), 429, "lapses")
 
 
-async def test_somebody_elses_hold_is_not_there(asha: Client, bina: Client, anyone: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
-    counts = await world.counts()
+async def test_somebody_elses_hold_is_not_there(
+    asha: Client, bina: Client, anyone: Client, environment: Environment
+) -> None:
+    held = await hold(asha, wanted(environment))
+    counts = await environment.counts()
     problem(await bina.get(held["url"]), 404, "not_found")
     problem(await bina.delete(held["url"]), 404, "not_found")
     problem(await bina.post(f"{held['url']}/payment", PAY), 404, "not_found")
-    problem(await bina.post(f"{held['url']}/move", {"start": world.at(10)}), 404, "not_found")
+    problem(await bina.post(f"{held['url']}/move", {"start": environment.at(10)}), 404, "not_found")
     problem(await asha.get(held["url"].replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")), 404, "not_found")
-    for response in (await anyone.get(held["url"]), await anyone.post(HOLDS, wanted(world))):
+    for response in (await anyone.get(held["url"]), await anyone.post(HOLDS, wanted(environment))):
         problem(response, 401, "unauthenticated")
         assert response.headers["www-authenticate"] == "Bearer"
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
-async def test_a_repeat_gives_the_first_result(asha: Client, world: World) -> None:
-    first = await asha.post(HOLDS, wanted(world), key="one")
-    counts = await world.counts()
-    again = await asha.post(HOLDS, wanted(world), key="one")
+async def test_a_repeat_gives_the_first_result(asha: Client, environment: Environment) -> None:
+    first = await asha.post(HOLDS, wanted(environment), key="one")
+    counts = await environment.counts()
+    again = await asha.post(HOLDS, wanted(environment), key="one")
     assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
-    problem(await asha.post(HOLDS, wanted(world, 10), key="one"), 422, "key_reused")
-    assert await world.counts() == counts
+    problem(await asha.post(HOLDS, wanted(environment, 10), key="one"), 422, "key_reused")
+    assert await environment.counts() == counts
 
     url = first.json()["url"]
     paid = [await asha.post(f"{url}/payment", PAY, key="two") for _ in range(2)]
     assert [response.json()["state"] for response in paid] == ["booked", "booked"]
     assert (await asha.post(f"{url}/payment", PAY, key="three")).json()["id"] == first.json()["id"]
-    assert (await world.counts())["ledger.payment"] == 1
-    assert await world.database.fetch_value("SELECT due::text FROM ledger.payment") in ("capture", None)
+    assert (await environment.counts())["ledger.payment"] == 1
+    assert await environment.db.fetch_value("SELECT due::text FROM ledger.payment") in ("capture", None)
 
 
-async def test_two_payments_at_once_set_money_aside_once(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world))
+async def test_two_payments_at_once_set_money_aside_once(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment))
     answers = await asyncio.gather(*(asha.post(f"{held['url']}/payment", PAY) for _ in range(4)))
     assert {(answer.status_code, answer.json()["id"]) for answer in answers} == {(200, held["id"])}
-    rows = await world.database.fetch("SELECT due::text, state::text FROM ledger.payment")
+    rows = await environment.db.fetch("SELECT due::text, state::text FROM ledger.payment")
     assert [tuple(row) for row in rows] in ([("capture", "authorised")], [(None, "captured")])
 
 
@@ -189,11 +193,11 @@ async def test_two_payments_at_once_set_money_aside_once(asha: Client, world: Wo
     ],
 )
 async def test_what_is_no_slot_is_said(
-    asha: Client, world: World, change: dict[str, Any], status: int, reason: str
+    asha: Client, environment: Environment, change: dict[str, Any], status: int, reason: str
 ) -> None:
-    start = world.at(change.pop("hour", 9), change.pop("minute", 0))
+    start = environment.at(change.pop("hour", 9), change.pop("minute", 0))
     provider_id = change.pop("provider_id", PROVIDER)
-    counts = await world.counts()
+    counts = await environment.counts()
     body = {"clinic_id": ONLINE, "start": start, **change}
     assert problem(await asha.post(f"providers/{provider_id}/holds", body), status)["reason"] == reason
-    assert await world.counts() == counts
+    assert await environment.counts() == counts

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment, attend
+from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.test_waits import WAITS, evening, join
-from tests.web.world import FREE, ONLINE, PROVIDER, World, attend
 
 VARYING = ("expires_in", "resend_in", "version", "detail")
 TABLES = (
@@ -34,11 +34,11 @@ TABLES = (
 
 
 @dataclass
-class Scene:
+class Clients:
     """Who acts, and on what."""
 
     app: Litestar
-    world: World
+    environment: Environment
     phone: Phone
     asha: Client
     bina: Client
@@ -47,9 +47,9 @@ class Scene:
     async def effects(self) -> dict[str, int]:
         """Everything a request can add, anywhere."""
         sql = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in TABLES)
-        effects = {row["name"]: row["rows"] for row in await self.world.database.fetch(sql)}
+        effects = {row["name"]: row["rows"] for row in await self.environment.db.fetch(sql)}
         sessions = "SELECT count(*) FROM accounts.session WHERE revoked_at IS NULL"
-        effects["live sessions"] = await self.world.database.fetch_value(sessions)
+        effects["live sessions"] = await self.environment.db.fetch_value(sessions)
         effects["messages"] = len(self.phone.messages)
         return effects
 
@@ -70,7 +70,7 @@ class Request:
         return await self.client.ask(self.method, self.path, body or self.body, key="the key", headers=self.headers)
 
 
-Prepare = Callable[[Scene], Awaitable[Request]]
+Prepare = Callable[[Clients], Awaitable[Request]]
 PREPARE: dict[tuple[str, str], Prepare] = {}
 
 
@@ -83,99 +83,109 @@ def route(method: str, path: str) -> Callable[[Prepare], Prepare]:
 
 
 @route("POST", "/providers/{provider_id:int}/holds")
-async def _(scene: Scene) -> Request:
-    path, world = f"providers/{PROVIDER}/holds", scene.world
-    return Request(scene.asha, "POST", path, wanted(world, 9, ONLINE), wanted(world, 10, ONLINE))
+async def _(clients: Clients) -> Request:
+    path, environment = f"providers/{PROVIDER}/holds", clients.environment
+    return Request(clients.asha, "POST", path, wanted(environment, 9, ONLINE), wanted(environment, 10, ONLINE))
 
 
 @route("DELETE", "/providers/{provider_id:int}/holds/{hold_id:uuid}")
-async def _(scene: Scene) -> Request:
-    return Request(scene.asha, "DELETE", (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"])
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "DELETE", (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"])
 
 
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/move")
-async def _(scene: Scene) -> Request:
-    path = (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"]
-    return Request(scene.asha, "POST", f"{path}/move", {"start": scene.world.at(10)}, {"start": scene.world.at(10, 30)})
+async def _(clients: Clients) -> Request:
+    path = (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"]
+    return Request(
+        clients.asha,
+        "POST",
+        f"{path}/move",
+        {"start": clients.environment.at(10)},
+        {"start": clients.environment.at(10, 30)},
+    )
 
 
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/payment")
-async def _(scene: Scene) -> Request:
-    path = (await hold(scene.asha, wanted(scene.world, 9, ONLINE)))["url"]
-    return Request(scene.asha, "POST", f"{path}/payment", PAY, {"method": "sandbox-declined"})
+async def _(clients: Clients) -> Request:
+    path = (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"]
+    return Request(clients.asha, "POST", f"{path}/payment", PAY, {"method": "sandbox-declined"})
 
 
-async def booked(scene: Scene) -> str:
-    held = await hold(scene.asha, wanted(scene.world, 9, ONLINE))
-    url: str = (await scene.asha.post(f"{held['url']}/payment", PAY)).json()["url"]
+async def booked(clients: Clients) -> str:
+    held = await hold(clients.asha, wanted(clients.environment, 9, ONLINE))
+    url: str = (await clients.asha.post(f"{held['url']}/payment", PAY)).json()["url"]
     return url
 
 
 @route("DELETE", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}")
-async def _(scene: Scene) -> Request:
-    return Request(scene.asha, "DELETE", await booked(scene))
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "DELETE", await booked(clients))
 
 
 @route("POST", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/move")
-async def _(scene: Scene) -> Request:
-    path = f"{await booked(scene)}/move"
-    return Request(scene.asha, "POST", path, {"start": scene.world.at(10)}, {"start": scene.world.at(10, 30)})
+async def _(clients: Clients) -> Request:
+    path = f"{await booked(clients)}/move"
+    return Request(
+        clients.asha, "POST", path, {"start": clients.environment.at(10)}, {"start": clients.environment.at(10, 30)}
+    )
 
 
 @route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/rating")
-async def _(scene: Scene) -> Request:
+async def _(clients: Clients) -> Request:
     # It heeds no key: with another body it is another rating, which replaces the first.
-    path = await booked(scene)
-    await attend(scene.world, path)
-    return Request(scene.asha, "PUT", f"{path}/rating", {"stars": 4})
+    path = await booked(clients)
+    await attend(clients.environment, path)
+    return Request(clients.asha, "PUT", f"{path}/rating", {"stars": 4})
 
 
 @route("POST", "/providers/{provider_id:int}/waits")
-async def _(scene: Scene) -> Request:
-    await hold(scene.asha, wanted(scene.world, 18, FREE))
-    later = evening(scene.world) | {"to": scene.world.at(19)}
-    return Request(scene.bina, "POST", WAITS, evening(scene.world), later)
+async def _(clients: Clients) -> Request:
+    await hold(clients.asha, wanted(clients.environment, 18, FREE))
+    later = evening(clients.environment) | {"to": clients.environment.at(19)}
+    return Request(clients.bina, "POST", WAITS, evening(clients.environment), later)
 
 
 @route("POST", "/providers/{provider_id:int}/waits/{wait_id:uuid}/accept")
-async def _(scene: Scene) -> Request:
-    wait = await join(scene.bina, evening(scene.world))
-    return Request(scene.bina, "POST", f"{wait['url']}/accept", {}, {"start": scene.world.at(9), "clinic_id": ONLINE})
+async def _(clients: Clients) -> Request:
+    wait = await join(clients.bina, evening(clients.environment))
+    return Request(
+        clients.bina, "POST", f"{wait['url']}/accept", {}, {"start": clients.environment.at(9), "clinic_id": ONLINE}
+    )
 
 
 @route("DELETE", "/providers/{provider_id:int}/waits/{wait_id:uuid}")
-async def _(scene: Scene) -> Request:
-    await hold(scene.asha, wanted(scene.world, 18, FREE))
-    return Request(scene.bina, "DELETE", (await join(scene.bina, evening(scene.world)))["url"])
+async def _(clients: Clients) -> Request:
+    await hold(clients.asha, wanted(clients.environment, 18, FREE))
+    return Request(clients.bina, "DELETE", (await join(clients.bina, evening(clients.environment)))["url"])
 
 
 @route("POST", "/codes")
-async def _(scene: Scene) -> Request:
+async def _(clients: Clients) -> Request:
     body = {"phone": NUMBER, "consent": CONSENT}
-    return Request(scene.anyone, "POST", "codes", body, body | {"phone": "+919876500000"})
+    return Request(clients.anyone, "POST", "codes", body, body | {"phone": "+919876500000"})
 
 
 @route("POST", "/codes/{code_id:uuid}/verify")
-async def _(scene: Scene) -> Request:
-    sent = await scene.anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})
-    code = await scene.phone.code()
+async def _(clients: Clients) -> Request:
+    sent = await clients.anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})
+    code = await clients.phone.code()
     wrong = f"{(int(code) + 1) % 1_000_000:06}"
-    return Request(scene.anyone, "POST", f"codes/{sent.json()['id']}/verify", {"code": code}, {"code": wrong})
+    return Request(clients.anyone, "POST", f"codes/{sent.json()['id']}/verify", {"code": code}, {"code": wrong})
 
 
 @route("PATCH", "/me")
-async def _(scene: Scene) -> Request:
-    return Request(scene.asha, "PATCH", "me", {"name": "Asha Rao"}, {"name": "Asha Iyer"})
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PATCH", "me", {"name": "Asha Rao"}, {"name": "Asha Iyer"})
 
 
-async def signed_in(scene: Scene) -> Client:
-    return Client(scene.asha.http, await sign_in(scene.anyone, scene.phone))
+async def signed_in(clients: Clients) -> Client:
+    return Client(clients.asha.http, await sign_in(clients.anyone, clients.phone))
 
 
 @route("DELETE", "/me/sessions/{session_id:uuid}")
-async def _(scene: Scene) -> Request:
-    client = await signed_in(scene)
-    other = await scene.world.database.fetch_value(
+async def _(clients: Clients) -> Request:
+    client = await signed_in(clients)
+    other = await clients.environment.db.fetch_value(
         """INSERT INTO accounts.session (token_hash, patient_id)
         SELECT sha256('other'), patient_id FROM accounts.patient WHERE phone = $1 RETURNING session_id""",
         NUMBER,
@@ -184,23 +194,23 @@ async def _(scene: Scene) -> Request:
 
 
 @route("DELETE", "/me/session")
-async def _(scene: Scene) -> Request:
-    return Request(await signed_in(scene), "DELETE", "me/session", then=401)
+async def _(clients: Clients) -> Request:
+    return Request(await signed_in(clients), "DELETE", "me/session", then=401)
 
 
 @route("DELETE", "/me/sessions")
-async def _(scene: Scene) -> Request:
-    return Request(await signed_in(scene), "DELETE", "me/sessions", then=401)
+async def _(clients: Clients) -> Request:
+    return Request(await signed_in(clients), "DELETE", "me/sessions", then=401)
 
 
 @route("DELETE", "/me/consents")
-async def _(scene: Scene) -> Request:
-    return Request(await signed_in(scene), "DELETE", "me/consents", then=401)
+async def _(clients: Clients) -> Request:
+    return Request(await signed_in(clients), "DELETE", "me/consents", then=401)
 
 
 @route("DELETE", "/me")
-async def _(scene: Scene) -> Request:
-    return Request(await signed_in(scene), "DELETE", "me", then=401)
+async def _(clients: Clients) -> Request:
+    return Request(await signed_in(clients), "DELETE", "me", then=401)
 
 
 OF_THEIR_OWN = {("POST", "/api/v1/webhooks/payments")}
@@ -218,28 +228,30 @@ def test_every_changing_route_is_tried(app: Litestar) -> None:
 
 
 @pytest.fixture
-def scene(app: Litestar, world: World, phone: Phone, asha: Client, bina: Client, anyone: Client) -> Scene:
-    return Scene(app, world, phone, asha, bina, anyone)
+def clients(
+    app: Litestar, environment: Environment, phone: Phone, asha: Client, bina: Client, anyone: Client
+) -> Clients:
+    return Clients(app, environment, phone, asha, bina, anyone)
 
 
 def shown(response: httpx.Response) -> Any:
-    """The answer without what says how much time is left."""
+    """Return the answer without what says how much time is left."""
     document = response.json() if response.content else None
     return {key: value for key, value in document.items() if key not in VARYING} if document else document
 
 
 @pytest.mark.parametrize("name", PREPARE, ids=" ".join)
-async def test_requests_at_once_and_repeats_have_one_effect(scene: Scene, name: tuple[str, str]) -> None:
-    request = await PREPARE[name](scene)
-    before = await scene.effects()
+async def test_requests_at_once_and_repeats_have_one_effect(clients: Clients, name: tuple[str, str]) -> None:
+    request = await PREPARE[name](clients)
+    before = await clients.effects()
     answers = await asyncio.gather(*(request.send() for _ in range(3)))
     good = [answer for answer in answers if answer.is_success]
-    # Each of them has the answer, or is told to ask again, or (where the asking token ends) that it is done.
+    # Each of them has the answer, or is asked to send it again, or (where the asking token ends) that it is done.
     assert good, [answer.text for answer in answers]
     assert {answer.status_code for answer in answers} <= {good[0].status_code, 409, 503, request.then}
     assert all(shown(answer) == shown(good[0]) for answer in good)
-    await settled(scene)
-    after = await scene.effects()
+    await settled(clients)
+    after = await clients.effects()
     added = {table: after[table] - before[table] for table in after}
     assert max(rows for table, rows in added.items() if table != "booking.event") <= 1, added
     assert added["booking.event"] <= 2
@@ -249,10 +261,10 @@ async def test_requests_at_once_and_repeats_have_one_effect(scene: Scene, name: 
         assert request.then or shown(repeat) == shown(good[0])
     if request.changed is not None:
         problem(await request.send(request.changed), 422, "key_reused")
-    await settled(scene)
-    assert await scene.effects() == after
+    await settled(clients)
+    assert await clients.effects() == after
 
 
-async def settled(scene: Scene) -> None:
+async def settled(clients: Clients) -> None:
     """Until what was asked for in passing, such as a message, has been done."""
     await asyncio.sleep(0.05)

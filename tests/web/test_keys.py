@@ -1,4 +1,4 @@
-"""Developers' keys over HTTP: where they are needed and taken, what is told of quotas, and what they do not buy."""
+"""Developers' keys over HTTP: where they are needed and taken, what answers say of quotas, and what they do not buy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from healthplus.database import Database
 from healthplus.errors import Conflict
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import READ_PROBLEMS
-from tests.accounts.test_keys import set_clock
-from tests.fixtures.clock import move_clock
-from tests.web.conftest import Client
+from tests.fixtures.clock import move_clock, start_clock_tomorrow
+from tests.fixtures.environment import FREE, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
 from tests.web.test_waits import WAITS, evening, join
-from tests.web.world import FREE, PROVIDER, World
 
 FIND = "/api/v1/trial/find"
 HOLDS = f"providers/{PROVIDER}/holds"
@@ -71,7 +70,7 @@ def items(field: str) -> dict[str, dict[str, int]]:
 
 
 def quotas(response: httpx.Response) -> dict[str, tuple[int, int, int, int]]:
-    """Give what an answer tells of each quota: how many requests in how many seconds; what is left, for how long."""
+    """Return what an answer says of each quota: how many requests in how many seconds; what is left, for how long."""
     policies, limits = items(response.headers["ratelimit-policy"]), items(response.headers["ratelimit"])
     assert policies.keys() == limits.keys()
     assert all(policy.keys() == {"q", "w"} for policy in policies.values())
@@ -85,11 +84,11 @@ def tells_no_quota(response: httpx.Response) -> bool:
 
 @pytest.mark.dates
 async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> None:
-    await set_clock(db, "10:00:10")
+    await start_clock_tomorrow(db, "10:00:10")
     for params in ({}, {"results_per_page": "many"}):
         missing = await http.get(FIND, params=params)
-        told = problem(missing, 401, "unknown_developer_key")["detail"]
-        assert all(part in told for part in ("`Api-Dev-Key`", "`api_dev_key`", "ask the operator"))
+        document = problem(missing, 401, "unknown_developer_key")["detail"]
+        assert all(part in document for part in ("`Api-Dev-Key`", "`api_dev_key`", "ask the operator"))
         assert missing.headers["www-authenticate"] == "Api-Dev-Key"
         assert tells_no_quota(missing)
 
@@ -112,17 +111,17 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
     assert quotas(answer)["minute"][2] == 0
 
     full = await http.get(FIND, headers=header)
-    told = problem(full, 429, "quota_exceeded")
-    assert "4 requests a minute are used up" in told["detail"]
-    assert told["violated-policies"] == ["minute"]
-    assert int(full.headers["retry-after"]) == told["retry_after"] == quotas(full)["minute"][3]
-    await move_clock(db, seconds=told["retry_after"] - 2)
+    document = problem(full, 429, "quota_exceeded")
+    assert "4 requests a minute are used up" in document["detail"]
+    assert document["violated-policies"] == ["minute"]
+    assert int(full.headers["retry-after"]) == document["retry_after"] == quotas(full)["minute"][3]
+    await move_clock(db, seconds=document["retry_after"] - 2)
     assert (await http.get(FIND, headers=header)).status_code == 429
     await move_clock(db, seconds=2)
     assert (await http.get(FIND, headers=header)).status_code == 200
-    told = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
-    assert (told["violated-policies"], told["retry_after"]) == (["day"], quotas(full)["day"][3])
-    await move_clock(db, seconds=told["retry_after"])
+    document = problem(full := await http.get(FIND, headers=header), 429, "quota_exceeded")
+    assert (document["violated-policies"], document["retry_after"]) == (["day"], quotas(full)["day"][3])
+    await move_clock(db, seconds=document["retry_after"])
     assert quotas(await http.get(FIND, headers=header))["day"][2] == 4
 
     await move_clock(db, hours=11)
@@ -137,9 +136,9 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
 
     key_id, key = await add_key(db, "Acme", ["book"])
     wrong_scope = await http.get(FIND, headers={"Api-Dev-Key": key})
-    told = problem(wrong_scope, 403, "out_of_scope")
-    assert told["scope"] == "search"
-    assert "`search`" in told["detail"]
+    document = problem(wrong_scope, 403, "out_of_scope")
+    assert document["scope"] == "search"
+    assert "`search`" in document["detail"]
     assert tells_no_quota(wrong_scope)
     await revoke_key(db, key_id)
     revoked = await http.get(FIND, headers={"Api-Dev-Key": key})
@@ -157,11 +156,11 @@ def test_every_change_of_holds_waits_and_appointments_is_tried(app: Litestar) ->
     assert changing == {(method, f"/api/v1/{path}") for method, path in CHANGES}
 
 
-async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, world: World) -> None:
-    await set_clock(db, "10:00:10")
+async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, environment: Environment) -> None:
+    await start_clock_tomorrow(db, "10:00:10")
     _, search = await add_key(db, "Finder", ["search"])
     _, key = await add_key(db, "Acme", ["book"], 100, 100)
-    counts = await world.counts()
+    counts = await environment.counts()
     for method, path in CHANGES:
         unknown = await asha.ask(method, path, {}, headers={"Api-Dev-Key": "hp_"})
         problem(unknown, 401, "unknown_developer_key")
@@ -174,13 +173,13 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
         without = await asha.ask(method, path, {})
         assert without.status_code in (404, 422)
         assert tells_no_quota(without)
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
     assert await db.fetch_value("SELECT sum(requests) FROM accounts.developer_key_use") == len(CHANGES)
 
     # What only looks counts nothing, and a repeat counts like any other request.
     header = {"Api-Dev-Key": key}
-    first = await asha.post(HOLDS, wanted(world), key="once", headers=header)
-    again = await asha.post(HOLDS, wanted(world), key="once", headers=header)
+    first = await asha.post(HOLDS, wanted(environment), key="once", headers=header)
+    again = await asha.post(HOLDS, wanted(environment), key="once", headers=header)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json()["id"] == again.json()["id"]
     assert quotas(first)["minute"][2] - quotas(again)["minute"][2] == 1
@@ -190,7 +189,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
     paid = await asha.post(f"{first.json()['url']}/payment", PAY, headers=header)
     assert paid.json()["state"] == "booked"
     assert quotas(again)["day"][2] - quotas(paid)["day"][2] == 1
-    moved = await asha.post(f"{paid.json()['url']}/move", {"start": world.at(10)}, headers=header)
+    moved = await asha.post(f"{paid.json()['url']}/move", {"start": environment.at(10)}, headers=header)
     assert moved.status_code == 200
     cancelled = await asha.delete(paid.json()["url"], headers=header)
     assert cancelled.json()["state"] == "cancelled"
@@ -198,7 +197,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
 
     # Over its quota, a key is refused although the patient's own token would do; without it, it does.
     _, key = await add_key(db, "Acme", ["book"], 1)
-    body = wanted(world, 11)
+    body = wanted(environment, 11)
     assert (await asha.delete(APPOINTMENT, headers={"Api-Dev-Key": key})).status_code == 404
     refused = await asha.post(HOLDS, body, headers={"Api-Dev-Key": key})
     assert problem(refused, 429, "quota_exceeded")["retry_after"] == int(refused.headers["retry-after"])
@@ -207,7 +206,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
 
 
 async def test_a_key_buys_no_better_place(
-    asha: Client, bina: Client, chand: Client, db: Database, world: World, monkeypatch: pytest.MonkeyPatch
+    asha: Client, bina: Client, chand: Client, db: Database, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, tuple[object, ...]]] = []
     call = Database._call
@@ -218,10 +217,10 @@ async def test_a_key_buys_no_better_place(
 
     _, key = await add_key(db, "Acme", ["book"])
     header = {"Api-Dev-Key": key}
-    held = await hold(asha, wanted(world, 18, FREE))
+    held = await hold(asha, wanted(environment, 18, FREE))
     monkeypatch.setattr(Database, "_call", spy)
-    first = await join(bina, evening(world))
-    joined = await chand.post(WAITS, evening(world), headers=header)
+    first = await join(bina, evening(environment))
+    joined = await chand.post(WAITS, evening(environment), headers=header)
     second = joined.json()
     assert quotas(joined)["minute"][2] == 59
     assert first["number"] < second["number"]
@@ -231,19 +230,19 @@ async def test_a_key_buys_no_better_place(
     assert (await bina.get(first["url"])).json()["state"] == "offered"
     # Nor can a key take what is offered, by either way.
     problem(await chand.post(f"{second['url']}/accept", headers=header), 409, "wrong_state")
-    problem(await chand.post(HOLDS, wanted(world, 18, FREE), headers=header), 409)
+    problem(await chand.post(HOLDS, wanted(environment, 18, FREE), headers=header), 409)
     await bina.delete(first["url"])
     assert (await chand.get(second["url"])).json()["state"] == "offered"
     monkeypatch.undo()
 
-    # No call of the database but that which counts it is told of the key, or of its developer.
+    # No call of the database but that which counts it sees the key, or its developer.
     telling = [
         sql for sql, args in asked if {key, hash_token(key)} & {one for one in args if isinstance(one, str | bytes)}
     ]
     assert telling == [queries.use_developer_key] * 3
     assert any("join_queue" in sql for sql, _ in asked)
     actors = {row["actor"] for row in await db.fetch("SELECT DISTINCT actor FROM booking.event")}
-    assert actors <= {*(f"patient:{patient_id}" for patient_id in world.ids.values()), "system"}
+    assert actors <= {*(f"patient:{patient_id}" for patient_id in environment.ids.values()), "system"}
 
 
 async def test_what_the_description_says(http: httpx.AsyncClient, app: Litestar) -> None:

@@ -13,10 +13,10 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
-from tests.web.world import AT_CLINIC, FREE, ONLINE, PROVIDER, World
 
 HOLDS = f"providers/{PROVIDER}/holds"
 WAITS = f"providers/{PROVIDER}/waits"
@@ -35,7 +35,7 @@ async def book(client: Client, start: str, clinic_id: int = AT_CLINIC) -> str:
     return url
 
 
-async def test_a_name_is_given_afterwards(me: Client, world: World) -> None:
+async def test_a_name_is_given_afterwards(me: Client, environment: Environment) -> None:
     assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None}
     changed = await me.ask("PATCH", "me", {"name": " Asha Rao ", "email": "asha@mail.example"}, key="a")
     assert changed.json() == {"name": "Asha Rao", "phone": NUMBER, "email": "asha@mail.example"}
@@ -45,7 +45,7 @@ async def test_a_name_is_given_afterwards(me: Client, world: World) -> None:
     assert (again.status_code, again.json()["email"]) == (200, None)
     problem(await me.ask("PATCH", "me", {"name": "Bina"}, key="a"), 422, "key_reused")
     assert (await me.get("me")).json()["name"] == "Asha Rao"
-    await world.pass_time(hours=25)
+    await environment.pass_time(hours=25)
     assert (await me.ask("PATCH", "me", {"name": "Bina"}, key="a")).json()["name"] == "Bina"
 
 
@@ -96,7 +96,7 @@ ROUTES = [
 
 
 async def test_nobody_gets_in_without_a_token_or_changes_without_a_key(
-    http: httpx.AsyncClient, anyone: Client, asha: Client, world: World
+    http: httpx.AsyncClient, anyone: Client, asha: Client, environment: Environment
 ) -> None:
     for method, path in ROUTES:
         body = {"name": "X"} if method == "PATCH" else None
@@ -104,16 +104,16 @@ async def test_nobody_gets_in_without_a_token_or_changes_without_a_key(
         problem(await Client(http, "x").ask(method, path, body), 401)
         problem(await anyone.ask(method, path, body, headers={"Authorization": "Basic eA=="}), 401)
         if method != "GET":
-            headers = {"Authorization": f"Bearer {world.tokens['asha']}"}
+            headers = {"Authorization": f"Bearer {environment.tokens['asha']}"}
             problem(await http.request(method, f"/api/v1/{path}", json=body, headers=headers), 400)
     assert (await asha.get("me")).json()["name"] == "asha"
 
 
 async def test_sessions_are_listed_and_ended(
-    http: httpx.AsyncClient, anyone: Client, phone: Phone, world: World
+    http: httpx.AsyncClient, anyone: Client, phone: Phone, environment: Environment
 ) -> None:
     first = Client(http, await sign_in(anyone, phone, agent="Mozilla/5.0 (Android 15; Mobile) Firefox/140.0"))
-    await world.pass_time(minutes=2)
+    await environment.pass_time(minutes=2)
     second = Client(http, await sign_in(anyone, phone))
     shown = (await second.get("me/sessions")).json()
     assert [(one["agent"], one["is_this"]) for one in shown] == [("", True), ("Firefox on Android", False)]
@@ -128,11 +128,13 @@ async def test_sessions_are_listed_and_ended(
     problem(await second.delete("me/session"), 401)
 
 
-async def test_signing_out_everywhere(http: httpx.AsyncClient, anyone: Client, phone: Phone, world: World) -> None:
+async def test_signing_out_everywhere(
+    http: httpx.AsyncClient, anyone: Client, phone: Phone, environment: Environment
+) -> None:
     clients = []
     for _ in range(2):
         clients.append(Client(http, await sign_in(anyone, phone)))
-        await world.pass_time(minutes=2)
+        await environment.pass_time(minutes=2)
     assert (await clients[0].delete("me/sessions")).status_code == 204
     for client in clients:
         problem(await client.get("me"), 401)
@@ -146,15 +148,15 @@ async def test_somebody_elses_session_is_not_there(asha: Client, bina: Client) -
 
 
 async def test_consent_is_withdrawn_as_easily_as_given(
-    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
-    appointment = await book(me, world.at(13))
-    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)})).json()
+    appointment = await book(me, environment.at(13))
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)})).json()
     assert [one["withdrawn_at"] for one in (await me.get("me/consents")).json()] == [None]
     withdrawn = (await me.delete("me/consents")).json()
     assert (withdrawn["released"], withdrawn["appointments"]) == (held["url"], [appointment])
     problem(await me.get("me"), 401)
-    await world.pass_time(minutes=2)
+    await environment.pass_time(minutes=2)
     again = Client(http, await sign_in(anyone, phone))
     given = (await again.get("me/consents")).json()
     assert [(one["version"], one["withdrawn_at"] is None) for one in given] == [(CONSENT, True), (CONSENT, False)]
@@ -163,17 +165,19 @@ async def test_consent_is_withdrawn_as_easily_as_given(
     assert (await again.delete("me/consents")).json()["released"] is None
 
 
-async def test_withdrawing_leaves_the_queue(me: Client, asha: Client, bina: Client, world: World) -> None:
-    held = (await asha.post(HOLDS, {"clinic_id": FREE, "start": world.at(18)})).json()
-    evening = {"clinic_id": FREE, "from": world.at(17), "to": world.at(19)}
+async def test_withdrawing_leaves_the_queue(me: Client, asha: Client, bina: Client, environment: Environment) -> None:
+    held = (await asha.post(HOLDS, {"clinic_id": FREE, "start": environment.at(18)})).json()
+    evening = {"clinic_id": FREE, "from": environment.at(17), "to": environment.at(19)}
     mine, next_one = (await me.post(WAITS, evening)).json(), (await bina.post(WAITS, evening)).json()
     assert (await me.delete("me/consents")).json()["released"] == mine["url"]
     await asha.delete(held["url"])
     assert (await bina.get(next_one["url"])).json()["state"] == "offered"
 
 
-async def test_signing_in_twice_is_one_consent(me: Client, anyone: Client, phone: Phone, world: World) -> None:
-    await world.pass_time(minutes=2)
+async def test_signing_in_twice_is_one_consent(
+    me: Client, anyone: Client, phone: Phone, environment: Environment
+) -> None:
+    await environment.pass_time(minutes=2)
     await sign_in(anyone, phone)
     assert len((await me.get("me/consents")).json()) == 1
 
@@ -181,23 +185,23 @@ async def test_signing_in_twice_is_one_consent(me: Client, anyone: Client, phone
 PLANTED = {"name": "Zebedee Quillfeather", "email": "quill@feather.example"}
 
 
-async def lived_in(me: Client, asha: Client, world: World) -> None:
-    """A patient who has been everywhere: profile, a wait, a cancelled and a visited appointment, a payment, a hold."""
+async def lived_in(me: Client, asha: Client, environment: Environment) -> None:
+    """Have a patient be everywhere: profile, a wait, a cancelled and a visited appointment, a payment, a hold."""
     await me.ask("PATCH", "me", PLANTED)
-    blocking = (await asha.post(HOLDS, {"clinic_id": FREE, "start": world.at(18)})).json()
-    await me.post(WAITS, {"clinic_id": FREE, "from": world.at(17), "to": world.at(19)})
-    claim = await world.database.fetch_row("SELECT ticket_id FROM booking.claim ORDER BY patient_id DESC LIMIT 1")
+    blocking = (await asha.post(HOLDS, {"clinic_id": FREE, "start": environment.at(18)})).json()
+    await me.post(WAITS, {"clinic_id": FREE, "from": environment.at(17), "to": environment.at(19)})
+    claim = await environment.db.fetch_row("SELECT ticket_id FROM booking.claim ORDER BY patient_id DESC LIMIT 1")
     assert claim
     await me.delete(f"{WAITS}/{claim['ticket_id']}")
     await asha.delete(blocking["url"])
-    await me.delete(await book(me, world.at(9), ONLINE))
-    await book(me, world.at(13))
-    await world.pass_time(days=4)
-    await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": (world.day + timedelta(days=5, hours=14)).isoformat()})
+    await me.delete(await book(me, environment.at(9), ONLINE))
+    await book(me, environment.at(13))
+    await environment.pass_time(days=4)
+    await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": (environment.day + timedelta(days=5, hours=14)).isoformat()})
 
 
 async def everywhere(db: Database, text: str) -> list[str]:
-    """Give each table that shows a text in any column of any row."""
+    """Return each table that shows a text in any column of any row."""
     tables = await db.fetch(
         "SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables "
         "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
@@ -210,8 +214,8 @@ async def everywhere(db: Database, text: str) -> list[str]:
     return found
 
 
-async def test_everything_held_is_exported(me: Client, asha: Client, app: Litestar, world: World) -> None:
-    await lived_in(me, asha, world)
+async def test_everything_held_is_exported(me: Client, asha: Client, app: Litestar, environment: Environment) -> None:
+    await lived_in(me, asha, environment)
     response = await me.get("me/export")
     assert response.headers["cache-control"] == "no-store"
     export = response.json()
@@ -234,9 +238,9 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert NUMBER not in json.dumps(other)
 
 
-async def test_every_table_about_patients_is_exported(me: Client, asha: Client, world: World) -> None:
+async def test_every_table_about_patients_is_exported(me: Client, asha: Client, environment: Environment) -> None:
     """A table that points to a patient must be in the export, and in this list."""
-    pointing = await world.database.fetch(
+    pointing = await environment.db.fetch(
         "SELECT format('%s.%s', table_schema, table_name) AS name FROM information_schema.columns "
         "WHERE column_name IN ('patient_id', 'phone', 'hold_id', 'booking_id', 'caller', 'actor') "
         "AND table_schema NOT IN ('directory', 'pg_catalog', 'information_schema')"
@@ -262,46 +266,46 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
 
 
 async def test_nothing_that_names_the_erased_is_left(
-    me: Client, asha: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+    me: Client, asha: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
-    await lived_in(me, asha, world)
+    await lived_in(me, asha, environment)
     for text in (PLANTED["name"], PLANTED["email"], NUMBER):
-        assert await everywhere(world.database, text) == ["accounts.patient"]
-    before = await world.database.fetch_value("SELECT count(*) FROM accounts.challenge")
+        assert await everywhere(environment.db, text) == ["accounts.patient"]
+    before = await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge")
     erased = await me.delete("me")
     assert erased.status_code == 200, erased.text
     assert "registers" in erased.json()["detail"]
     for text in (*PLANTED.values(), NUMBER, NUMBER[3:], "Quillfeather", "feather.example"):
-        assert await everywhere(world.database, text) == []
+        assert await everywhere(environment.db, text) == []
     problem(await me.get("me"), 401)
-    row = await world.database.fetch_row("SELECT * FROM accounts.patient WHERE erased_at IS NOT NULL")
+    row = await environment.db.fetch_row("SELECT * FROM accounts.patient WHERE erased_at IS NOT NULL")
     assert row is not None
     held = [
         dict(one)
-        for one in await world.database.fetch("SELECT * FROM booking.booking WHERE patient_id = $1", row["patient_id"])
+        for one in await environment.db.fetch("SELECT * FROM booking.booking WHERE patient_id = $1", row["patient_id"])
     ]
     assert {one["state"] for one in held} == {"cancelled", "booked", "released"}
     for table in ("accounts.session", "accounts.idempotency", "accounts.consent", "notices.notice"):
         sql = f"SELECT count(*) FROM {table} WHERE patient_id = $1"
-        assert await world.database.fetch_value(sql, row["patient_id"]) == 0
+        assert await environment.db.fetch_value(sql, row["patient_id"]) == 0
     # What was sent to the number stays counted, and says nothing of whose it was.
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == before
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == before
     again = Client(http, await sign_in(anyone, phone))
     export = (await again.get("me/export")).json()
     assert (export["bookings"], export["events"]) == ([], [])
     assert export["profile"]["patient_id"] != row["patient_id"]
 
 
-async def test_nobody_is_erased_whom_a_clinic_expects(me: Client, world: World) -> None:
-    appointment = await book(me, world.at(13))
-    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)})).json()
+async def test_nobody_is_erased_whom_a_clinic_expects(me: Client, environment: Environment) -> None:
+    appointment = await book(me, environment.at(13))
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)})).json()
     refused = problem(await me.delete("me"), 409, "still_booked")
     assert refused["appointments"] == [appointment]
     assert (await me.get(held["url"])).json()["state"] == "reserved"
     await me.delete(appointment)
     assert (await me.delete("me")).json()["released"] == held["url"]
     assert (
-        await world.database.fetch_value("SELECT state::text FROM booking.booking ORDER BY created_at DESC LIMIT 1")
+        await environment.db.fetch_value("SELECT state::text FROM booking.booking ORDER BY created_at DESC LIMIT 1")
         == "released"
     )
 
@@ -312,35 +316,35 @@ async def test_whom_the_clinic_entered_without_a_number_may_be_erased(asha: Clie
 
 
 async def test_a_number_entered_by_the_clinic_is_found_by_its_phone(
-    anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+    anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
-    await add_patient(world.database, "Devi", "098765 43210", "IN")
+    await add_patient(environment.db, "Devi", "098765 43210", "IN")
     assert (await Client(http, await sign_in(anyone, phone)).get("me")).json()["name"] == "Devi"
 
 
 async def test_signing_in_while_being_erased(
-    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World
+    me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
     """Whichever is first, no session is left that belongs to nobody."""
-    await world.pass_time(minutes=2)
+    await environment.pass_time(minutes=2)
     sent = (await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})).json()
     code = await phone.code(2)
     erased, signed_in = await asyncio.gather(me.delete("me"), anyone.post(f"codes/{sent['id']}/verify", {"code": code}))
     assert erased.status_code == 200
     assert signed_in.status_code in (201, 410)
     left = "SELECT count(*) FROM accounts.session JOIN accounts.patient USING (patient_id) WHERE erased_at IS NOT NULL"
-    assert await world.database.fetch_value(left) == 0
+    assert await environment.db.fetch_value(left) == 0
 
 
 async def test_a_code_asked_for_before_does_not_give_consent_back(
-    me: Client, anyone: Client, phone: Phone, world: World
+    me: Client, anyone: Client, phone: Phone, environment: Environment
 ) -> None:
-    await world.pass_time(seconds=31)
+    await environment.pass_time(seconds=31)
     sent = (await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT})).json()
     code = await phone.code(len(phone.messages) + 1)
     assert (await me.delete("me/consents")).status_code == 200
     problem(await anyone.post(f"codes/{sent['id']}/verify", {"code": code}), 410)
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.consent WHERE withdrawn_at IS NULL") == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.consent WHERE withdrawn_at IS NULL") == 0
 
 
 async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) -> None:
@@ -348,12 +352,12 @@ async def test_erasing_lifts_no_limit_of_the_number(me: Client, anyone: Client) 
     problem(await anyone.post("codes", {"phone": NUMBER, "consent": CONSENT}), 429)
 
 
-async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> None:
+async def test_nothing_can_be_held_for_the_erased(me: Client, environment: Environment) -> None:
     assert (await me.delete("me")).status_code == 200
-    patient_id = await world.database.fetch_value("SELECT patient_id FROM accounts.patient WHERE erased_at IS NOT NULL")
-    # As another process does that has not heard of it yet.
-    book = Book(world.database)
-    start = datetime.fromisoformat(world.at(13))
+    patient_id = await environment.db.fetch_value("SELECT patient_id FROM accounts.patient WHERE erased_at IS NOT NULL")
+    # As another process does that does not know of it yet.
+    book = Book(environment.db)
+    start = datetime.fromisoformat(environment.at(13))
     assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "not_found"
     wait = await book.join_queue(
         PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, patient_id, Patient(patient_id)
@@ -362,13 +366,13 @@ async def test_nothing_can_be_held_for_the_erased(me: Client, world: World) -> N
 
 
 async def test_nobody_is_erased_who_holds_something_meanwhile(
-    me: Client, app: Litestar, world: World, monkeypatch: pytest.MonkeyPatch
+    me: Client, app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient_id = await world.database.fetch_value("SELECT patient_id FROM accounts.patient WHERE phone = $1", NUMBER)
-    book = Book(world.database)
+    patient_id = await environment.db.fetch_value("SELECT patient_id FROM accounts.patient WHERE phone = $1", NUMBER)
+    book = Book(environment.db)
 
     async def hold_then_claim(_book: Book, asked: int) -> None:
-        start = datetime.fromisoformat(world.at(13))
+        start = datetime.fromisoformat(environment.at(13))
         assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "reserved"
 
     with monkeypatch.context() as meanwhile:
@@ -377,19 +381,19 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
     assert (await me.delete("me")).status_code == 200
 
 
-async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, world: World) -> None:
+async def test_a_token_revoked_elsewhere_changes_nothing(me: Client, environment: Environment) -> None:
     assert (await me.get("me")).status_code == 200
-    # As another process does: this one has just seen the token, and has not heard of it.
-    await world.database.execute("UPDATE accounts.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
-    problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": world.at(14)}), 401)
+    # As another process does: this one has just seen the token, and does not know of it.
+    await environment.db.execute("UPDATE accounts.session SET revoked_at = public.app_now() WHERE revoked_at IS NULL")
+    problem(await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)}), 401)
     problem(await me.ask("PATCH", "me", {"name": "Mallory"}), 401)
     problem(await me.delete("me"), 401)
 
 
 async def test_an_offer_taken_meanwhile_is_given_up_too(
-    me: Client, world: World, monkeypatch: pytest.MonkeyPatch
+    me: Client, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = (await me.post(WAITS, {"clinic_id": FREE, "from": world.at(18), "to": world.at(18, 30)})).json()
+    wait = (await me.post(WAITS, {"clinic_id": FREE, "from": environment.at(18), "to": environment.at(18, 30)})).json()
     assert wait["state"] == "offered"
     claim = Book.claim
 
@@ -402,4 +406,4 @@ async def test_an_offer_taken_meanwhile_is_given_up_too(
     monkeypatch.setattr(Book, "claim", claim_then_accept)
     released = (await me.delete("me/consents")).json()["released"]
     assert released == f"/api/v1/{HOLDS}/{wait['offer']['hold_id']}"
-    assert await world.database.fetch_value("SELECT state::text FROM booking.booking") == "released"
+    assert await environment.db.fetch_value("SELECT state::text FROM booking.booking") == "released"

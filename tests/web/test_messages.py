@@ -1,4 +1,4 @@
-"""Every message of the pages is in every language, says the same placeholders, and none is there in vain."""
+"""Every message of the pages is in every language, says the same placeholders, and each is used."""
 
 from __future__ import annotations
 

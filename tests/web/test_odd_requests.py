@@ -13,12 +13,12 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from tests.web.conftest import Client, connect
+from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment
+from tests.web.client import Client, connect
 from tests.web.phone import Phone
 from tests.web.test_appointments import book
 from tests.web.test_holds import hold, wanted
 from tests.web.test_waits import evening, join
-from tests.web.world import FREE, ONLINE, PROVIDER, World
 
 MARK = "<i>'\"&"
 ODD = (
@@ -93,16 +93,18 @@ LAST = (
     "/privacy/sign-out-everywhere",
     "/privacy/withdraw",
 )
-"""Forms that end what the others are about; erasing is refused to whoever has a visit."""
+"""Forms that end what the others are about; erasing is refused to a patient who has a visit."""
 
 
 class Pages:
     """The product's pages, in English, and where each is; what stands for a part of an address is in `ids`."""
 
-    def __init__(self, app: Litestar, world: World, ids: dict[str, str]) -> None:
+    def __init__(self, app: Litestar, environment: Environment, ids: dict[str, str]) -> None:
         self._ids = ids
-        self._fields = {"start": world.at(10), "what": "part", "method": "none"}
-        self._asked = {"/busy": {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": world.at(11), "n": 1}}
+        self._fields = {"start": environment.at(10), "what": "part", "method": "none"}
+        self._asked = {
+            "/busy": {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": environment.at(11), "n": 1}
+        }
         routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
         self._routes = {
             method: sorted(
@@ -143,15 +145,17 @@ def _is_page(path: str) -> bool:
 
 
 @pytest.fixture
-async def pages(app: Litestar, world: World, phone: Phone, asha: Client, bina: Client, chand: Client) -> Pages:
+async def pages(
+    app: Litestar, environment: Environment, phone: Phone, asha: Client, bina: Client, chand: Client
+) -> Pages:
     """Asha has a visit and a hold, Bina waits."""
-    visit = await book(asha, world, 11)
-    held = await hold(asha, wanted(world, 9))
-    await hold(chand, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+    visit = await book(asha, environment, 11)
+    held = await hold(asha, wanted(environment, 9))
+    await hold(chand, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     return Pages(
         app,
-        world,
+        environment,
         {
             "provider_id": str(PROVIDER),
             "clinic_id": str(ONLINE),
@@ -177,15 +181,15 @@ def check(answer: httpx.Response, asked: object) -> None:
     assert re.fullmatch(r"/(?!/)[!-~]*", answer.headers.get("location", "/")), (asked, answer.headers)
     if answer.headers.get("content-type", "").startswith("text/html"):
         assert MARK not in answer.text, asked
-        # Whatever was asked for, no page leads or sends anything to where it was told to.
+        # Whatever was asked for, no page leads or sends anything to where a request said.
         assert not re.search(r'(href|action)="[^"/]*//+evil', answer.text), asked
 
 
-async def test_nothing_odd_breaks_a_page(app: Litestar, world: World, pages: Pages) -> None:
+async def test_nothing_odd_breaks_a_page(app: Litestar, environment: Environment, pages: Pages) -> None:
     async with connect(app) as http:
 
         async def ask(method: str, path: str, name: str | None, **options: Any) -> None:
-            headers = {"Cookie": f"session={world.tokens[name]}"} if name else {}
+            headers = {"Cookie": f"session={environment.tokens[name]}"} if name else {}
             answer = await http.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
             check(answer, (method, path, name, options))
 

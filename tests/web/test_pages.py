@@ -17,9 +17,9 @@ from healthplus.settings import Settings
 from healthplus.web.assets import ASSETS, asset_url
 from healthplus.web.pages import home
 from healthplus.web.pages.session import Site, local_path
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone
-from tests.web.world import AT_CLINIC, PROVIDER, World
 
 FORM = {"phone": NUMBER, "consent": CONSENT, "key": "once"}
 
@@ -108,7 +108,9 @@ async def test_forms_of_other_sites_are_refused(http: httpx.AsyncClient, phone: 
         assert sent.status_code == 303
 
 
-async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_a_second_click_gives_the_first_result(
+    http: httpx.AsyncClient, phone: Phone, environment: Environment
+) -> None:
     first, second = [await submit(http, "/verify", FORM) for _ in range(2)]
     assert first.headers["location"] == second.headers["location"] == "/verify/code"
     code = await phone.code(1)
@@ -120,13 +122,13 @@ async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, ph
     signed_in.append(await submit(http, "/verify/code", {"code": code, "key": "two"}))
     assert {answer.headers["location"] for answer in signed_in} == {"/"}
     assert http.cookies["session"] == token
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
-    # Whoever goes back and corrects the number sends the same form with something else in it.
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
+    # Who goes back and corrects the number sends the same form with something else in it.
     corrected = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
     assert corrected.status_code == 303
 
 
-async def test_wrong_expired_and_broken_codes(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_wrong_expired_and_broken_codes(http: httpx.AsyncClient, phone: Phone, environment: Environment) -> None:
     assert (await http.get("/verify/code")).headers["location"] == "/verify"
     await submit(http, "/verify", FORM)
     wrong = f"{(int(await phone.code(1)) + 1) % 10**6:06}"
@@ -142,7 +144,7 @@ async def test_wrong_expired_and_broken_codes(http: httpx.AsyncClient, phone: Ph
         assert said in page.text
     assert "the last try" in (await submit(http, "/verify/code", {"code": wrong})).text
     assert "Too many wrong codes" in (await submit(http, "/verify/code", {"code": wrong})).text
-    await world.pass_time(minutes=6)
+    await environment.pass_time(minutes=6)
     over = await submit(http, "/verify/code", {"code": wrong})
     assert (over.status_code, "five minutes are over" in over.text) == (410, True)
     for broken in ("x", "e30=", "%00", "9" * 5000, "bm9uZQ"):
@@ -178,10 +180,10 @@ async def test_signing_out_ends_the_session(http: httpx.AsyncClient, phone: Phon
     assert (await http.get("/privacy/erase")).headers["location"] == "/verify?next=%2Fprivacy%2Ferase"
 
 
-async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, environment: Environment) -> None:
     await sign_in(http, phone)
     api = Client(http, http.cookies["session"])
-    held = (await api.post(f"providers/{PROVIDER}/holds", {"clinic_id": AT_CLINIC, "start": world.at(13)})).json()
+    held = (await api.post(f"providers/{PROVIDER}/holds", {"clinic_id": AT_CLINIC, "start": environment.at(13)})).json()
     page = (await http.get("/hi/help")).text
     assert f'href="/hi/doctor/{PROVIDER}/hold/{held["id"]}"' in page
     await api.post(f"{held['url']}/payment", {"method": "x"})
@@ -196,13 +198,13 @@ async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, world: Wo
     assert "1 visit stays booked" in (await http.get(withdrawn.headers["location"])).text
     assert (await submit(http, "/privacy/withdraw", {})).headers["location"] == "/privacy"
     assert (await http.get("/privacy/withdrawn?booked=-1&given_up=x")).status_code == 200
-    await world.pass_time(minutes=1)
+    await environment.pass_time(minutes=1)
     await sign_in(http, phone)
     api = Client(http, http.cookies["session"])
     await api.delete(f"providers/{PROVIDER}/appointments/{held['id']}")
     erased = await submit(http, "/privacy/erase", {})
     assert erased.headers["location"] == "/privacy/erased"
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.patient WHERE phone = $1", NUMBER) == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.patient WHERE phone = $1", NUMBER) == 0
 
 
 async def test_files_are_kept_for_good_and_change_their_address(http: httpx.AsyncClient) -> None:
@@ -252,8 +254,10 @@ def _contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-async def test_without_a_directory_the_start_says_how_to_get_one(http: httpx.AsyncClient, world: World) -> None:
-    await world.database.execute(
+async def test_without_a_directory_the_start_says_how_to_get_one(
+    http: httpx.AsyncClient, environment: Environment
+) -> None:
+    await environment.db.execute(
         "DELETE FROM schedule.shift; DELETE FROM directory.provider_clinic; DELETE FROM directory.provider; "
         "DELETE FROM directory.clinic; DELETE FROM directory.city; DELETE FROM booking.book"
     )

@@ -10,11 +10,11 @@ import pytest
 
 from healthplus.payments.gateways.sandbox import SIGNATURE, sign
 from healthplus.settings import Settings
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.payments.test_reconciliation import webhook
-from tests.web.conftest import Client
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, wanted
-from tests.web.world import ONLINE, PROVIDER, World
 
 WEBHOOKS = "/api/v1/webhooks/payments"
 LATER = {"method": "sandbox-later"}
@@ -32,9 +32,9 @@ async def send(http: httpx.AsyncClient, body: bytes, secret: str, at: float | No
 
 
 async def test_a_pending_payment_is_booked_by_a_webhook(
-    asha: Client, http: httpx.AsyncClient, world: World, secret: str
+    asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(world))
+    held = await hold(asha, wanted(environment))
     pending = await asha.post(f"{held['url']}/payment", LATER, key="pay")
     assert pending.status_code == 202
     assert (pending.json()["id"], pending.json()["state"]) == (held["id"], "reserved")
@@ -48,11 +48,11 @@ async def test_a_pending_payment_is_booked_by_a_webhook(
 
 
 async def test_what_was_booked_late_is_pointed_at(
-    asha: Client, http: httpx.AsyncClient, world: World, secret: str
+    asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(world))
+    held = await hold(asha, wanted(environment))
     await asha.post(f"{held['url']}/payment", LATER)
-    await world.pass_time(seconds=306)
+    await environment.pass_time(seconds=306)
     gone = problem(await asha.get(held["url"]), 410, "expired")
     assert "yours" not in gone
     assert (await send(http, webhook(held["id"], "authorised"), secret)).status_code == 200
@@ -64,21 +64,23 @@ async def test_what_was_booked_late_is_pointed_at(
 
 
 async def test_money_for_what_is_lost_is_said_to_go_back(
-    asha: Client, bina: Client, http: httpx.AsyncClient, world: World, secret: str
+    asha: Client, bina: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(world))
+    held = await hold(asha, wanted(environment))
     await asha.post(f"{held['url']}/payment", LATER)
-    await world.pass_time(seconds=306)
-    await hold(bina, wanted(world))
+    await environment.pass_time(seconds=306)
+    await hold(bina, wanted(environment))
     assert (await send(http, webhook(held["id"], "authorised"), secret)).status_code == 200
     assert problem(await asha.get(held["url"]), 410, "expired")["money"] == "void_due"
     assert (await send(http, webhook(held["id"], "voided"), secret)).status_code == 200
     assert problem(await asha.post(f"{held['url']}/payment", LATER), 410, "expired")["money"] == "voided"
 
 
-async def test_no_webhook_breaks_anything(asha: Client, http: httpx.AsyncClient, world: World, secret: str) -> None:
-    held = await hold(asha, wanted(world))
-    counts = await world.counts()
+async def test_no_webhook_breaks_anything(
+    asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
+) -> None:
+    held = await hold(asha, wanted(environment))
+    counts = await environment.counts()
     body = webhook(held["id"], "authorised")
     problem(await http.post(WEBHOOKS, content=body), 403, "bad_signature")
     problem(await send(http, body, "another secret"), 403, "bad_signature")
@@ -90,15 +92,15 @@ async def test_no_webhook_breaks_anything(asha: Client, http: httpx.AsyncClient,
     problem(await http.get(WEBHOOKS), 405)
     for other in (b"", b"{}", b"\xff", webhook(held["id"], "disputed")):
         assert (await send(http, other, secret)).status_code == 200
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
 async def test_a_large_webhook_is_read(http: httpx.AsyncClient, secret: str) -> None:
     assert (await send(http, b'{"type": "other", "x": "' + b"x" * 100_000 + b'"}', secret)).status_code == 200
 
 
-async def test_paying_leaves_no_trace_but_the_intent_when_declined(asha: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, clinic_id=ONLINE))
+async def test_paying_leaves_no_trace_but_the_intent_when_declined(asha: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, clinic_id=ONLINE))
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
-    rows = await world.database.fetch("SELECT provider_id, hold_id::text, amount_minor FROM payments.intent")
+    rows = await environment.db.fetch("SELECT provider_id, hold_id::text, amount_minor FROM payments.intent")
     assert [tuple(row) for row in rows] == [(PROVIDER, held["id"], 50000)]

@@ -13,9 +13,8 @@ from litestar import Litestar
 from healthplus.booking.book import Book
 from healthplus.waiting import waiting_users
 from healthplus.web.pages import queue_receipt
-from tests.web.conftest import Client, connect
-from tests.web.window import Window
-from tests.web.world import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, World
+from tests.fixtures.environment import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.web.client import Client, FormClient, connect
 
 pytestmark = pytest.mark.dates
 
@@ -23,29 +22,35 @@ FREE_LINE = f"/doctor/{PROVIDER}/dr-1/{FREE}/line"
 
 
 @pytest.fixture
-def day(world: World) -> str:
-    """The world's day as the city has it."""
-    return world.at(12)[:10]
+def day(environment: Environment) -> str:
+    """The environment's day as the city has it."""
+    return environment.at(12)[:10]
 
 
-async def hold(client: Client, world: World, at: str, clinic_id: int = FREE) -> dict[str, str]:
+async def hold(client: Client, environment: Environment, at: str, clinic_id: int = FREE) -> dict[str, str]:
     answer = await client.post(f"providers/{PROVIDER}/holds", {"clinic_id": clinic_id, "start": at})
     assert answer.status_code == 201, answer.text
     held: dict[str, str] = answer.json()
     return held
 
 
-async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand, nobody = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"]), connect(app)
+async def test_a_wait_from_the_line_to_the_hold(
+    app: Litestar, environment: Environment, asha: Client, day: str
+) -> None:
+    bina, chand, nobody = (
+        FormClient(app, environment.tokens["bina"]),
+        FormClient(app, environment.tokens["chand"]),
+        connect(app),
+    )
     path = f"{FREE_LINE}?day={day}&part=evening&n=1"
     assert "1 time is free now" in (await bina.get(path)).text
-    held = await hold(asha, world, world.at(18))
+    held = await hold(asha, environment, environment.at(18))
     form = await bina.get(path)
     assert form.status_code == 200
     assert "free now" not in form.text
     for said in ("Any evening time", "Nobody waits here now: you would be number 1", "Too few people", "other clinics"):
         assert said in form.text
-    # Whoever is not signed in is led back with what they chose.
+    # A patient who is not signed in is led back with what they chose.
     away = await nobody.post(path, data={"what": "week", "anywhere": "1"})
     assert away.headers["location"].startswith("/verify?next=")
     assert "what%3Dweek%26anywhere%3D1" in away.headers["location"]
@@ -95,10 +100,14 @@ async def test_a_wait_from_the_line_to_the_hold(app: Litestar, world: World, ash
     await nobody.aclose()
 
 
-async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand, nobody = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"]), connect(app)
+async def test_a_wait_is_its_patients_own(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
+    bina, chand, nobody = (
+        FormClient(app, environment.tokens["bina"]),
+        FormClient(app, environment.tokens["chand"]),
+        connect(app),
+    )
     path = f"{FREE_LINE}?day={day}&part=evening"
-    await hold(asha, world, world.at(18))
+    await hold(asha, environment, environment.at(18))
     wait = (await bina.fill(path, what="part")).headers["location"]
     assert (await chand.get(wait)).status_code == 404
     assert (await chand.get(f"{wait}/news")).status_code == 404
@@ -111,10 +120,10 @@ async def test_a_wait_is_its_patients_own(app: Litestar, world: World, asha: Cli
     assert claimed.headers["location"].startswith(f"/busy?for=line&provider={PROVIDER}&clinic={FREE}&n=1&from=")
 
 
-async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina = Window(app, world.tokens["bina"])
+async def test_refusals_lead_on(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
+    bina = FormClient(app, environment.tokens["bina"])
     path = f"{FREE_LINE}?day={day}&part=evening"
-    held = await hold(asha, world, world.at(18))
+    held = await hold(asha, environment, environment.at(18))
     await asha.post(f"{held['url']}/payment", {"method": "x"})
     full = await bina.fill(path, what="part")
     assert (full.status_code, "All of it is booked" in full.text) == (409, True)
@@ -132,20 +141,20 @@ async def test_refusals_lead_on(app: Litestar, world: World, asha: Client, day: 
     offered = await bina.fill(f"/doctor/{PROVIDER}/dr-1/{ONLINE}/line?day={day}&part=morning&n=2", what="day")
     page = await bina.get(offered.headers["location"])
     assert "Take 9:00 am and pay ₹500" in page.text
-    await world.pass_time(seconds=66)
+    await environment.pass_time(seconds=66)
     over = await bina.http.post(offered.headers["location"], data={"action": "take"})
     assert (over.status_code, "minute was over" in over.text, "Your turn is over" in over.text) == (410, True, True)
     assert "Join the line again" in over.text
     assert (await bina.http.post(offered.headers["location"], data={"action": "x"})).status_code == 422
 
 
-async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha: Client, day: str) -> None:
-    bina, chand = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"])
+async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
+    bina, chand = FormClient(app, environment.tokens["bina"]), FormClient(app, environment.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
-    held = await hold(asha, world, world.at(18))
+    held = await hold(asha, environment, environment.at(18))
     first = (await bina.fill(path, what="part")).headers["location"]
     await bina.get(first)
-    await world.pass_time(seconds=70)
+    await environment.pass_time(seconds=70)
     second = (await chand.fill(path, what="part")).headers["location"]
     await chand.get(second)
     await asha.delete(held["url"])
@@ -154,16 +163,16 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
     assert "You are number 1 in line" in page.text
     taken = await chand.fill(second, action="take")
     hold_id = UUID(taken.headers["location"].rpartition("/")[2])
-    outcome = await Book(world.database).confirm(PROVIDER, hold_id, None, world.actor("chand"))
+    outcome = await Book(environment.db).confirm(PROVIDER, hold_id, None, environment.actor("chand"))
     assert outcome.code == "booked"
     page = await bina.get(first)
     assert "All of it is booked" in page.text
     assert "http-equiv" not in page.text
-    tomorrow = (world.day + timedelta(days=1, hours=18)).isoformat()
-    await hold(asha, world, tomorrow)
+    tomorrow = (environment.day + timedelta(days=1, hours=18)).isoformat()
+    await hold(asha, environment, tomorrow)
     third = (await bina.fill(path.replace(day, tomorrow[:10]), what="part")).headers["location"]
     assert "You are number 1 in line" in (await bina.get(third)).text
-    await world.pass_time(minutes=61)
+    await environment.pass_time(minutes=61)
     assert "Your hour in line is over" in (await bina.get(third)).text
     receipt = await bina.get(f"/doctor/{PROVIDER}/queue/1")
     for said in ("In order", "was away; passed over", "Ticket 2 took a time", "could get nothing any more"):
@@ -171,10 +180,10 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, world: World, asha:
 
 
 async def test_idle_news_are_small(
-    app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
+    app: Litestar, environment: Environment, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bina = Window(app, world.tokens["bina"])
-    await hold(asha, world, world.at(18))
+    bina = FormClient(app, environment.tokens["bina"])
+    await hold(asha, environment, environment.at(18))
     wait = (await bina.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
     version = (await bina.get(f"{wait}/news")).json()["version"]
     monkeypatch.setattr(waiting_users, "POLL_SECONDS_MAX", 0.1)
@@ -188,11 +197,16 @@ async def test_idle_news_are_small(
 
 
 async def test_receipts_for_programs(
-    http: httpx.AsyncClient, app: Litestar, world: World, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
+    http: httpx.AsyncClient,
+    app: Litestar,
+    environment: Environment,
+    asha: Client,
+    day: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bina, chand = Window(app, world.tokens["bina"]), Window(app, world.tokens["chand"])
+    bina, chand = FormClient(app, environment.tokens["bina"]), FormClient(app, environment.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
-    await hold(asha, world, world.at(18))
+    await hold(asha, environment, environment.at(18))
     first = (await bina.fill(path, what="part")).headers["location"]
     await chand.fill(path, what="part", anywhere="1")
     await bina.fill(first, action="leave")
@@ -215,9 +229,9 @@ async def test_receipts_for_programs(
     for nothing in ("3", "3.json", "0", "-1", "x", "1.xml", "9" * 30, "%00"):
         assert (await http.get(f"/doctor/{PROVIDER}/queue/{nothing}")).status_code == 404
     assert (await http.get(f"/doctor/{OTHER_PROVIDER}/queue/1")).status_code == 404
-    await world.database.execute("UPDATE booking.queue_entry SET during = NULL, slots_needed = 0 WHERE entry = 2")
+    await environment.db.execute("UPDATE booking.queue_entry SET during = NULL, slots_needed = 0 WHERE entry = 2")
     assert "Not in order" in (await http.get(receipt)).text
-    await world.database.execute(
+    await environment.db.execute(
         "UPDATE booking.queue_entry SET slots_needed = 1, during = (SELECT during FROM booking.queue_entry AS one "
         "WHERE one.entry = 1 AND one.provider_id = 1) WHERE entry = 2"
     )

@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment, attend
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_appointments import book
-from tests.web.world import OTHER_PROVIDER, PROVIDER, World, attend
 
 NOBODYS = f"providers/{PROVIDER}/appointments/{UUID(int=7)}"
 
 
 async def rate(client: Client, url: str, stars: Any) -> tuple[int, float, int]:
-    """Give stars; give what is answered: one's own, the provider's mean, of how many."""
+    """Give stars; return what is answered: one's own, the provider's mean, of how many."""
     response = await client.ask("PUT", f"{url}/rating", {"stars": stars})
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -24,27 +24,27 @@ async def can_rate(client: Client) -> list[bool]:
     return [one["can_rate"] for one in (await client.get("appointments")).json()]
 
 
-async def test_a_patient_rates_after_the_visit(asha: Client, bina: Client, world: World) -> None:
-    first = await book(asha, world, 9)
+async def test_a_patient_rates_after_the_visit(asha: Client, bina: Client, environment: Environment) -> None:
+    first = await book(asha, environment, 9)
     early = problem(await asha.ask("PUT", f"{first}/rating", {"stars": 4}), 409, "not_fulfilled")
     assert (early["state"], "once the clinic has noted" in early["detail"]) == ("booked", True)
-    await attend(world, first, "arrived")
+    await attend(environment, first, "arrived")
     problem(await asha.ask("PUT", f"{first}/rating", {"stars": 4}), 409, "not_fulfilled")
     assert await can_rate(asha) == [False]
-    await attend(world, first, "fulfilled")
+    await attend(environment, first, "fulfilled")
     assert await can_rate(asha) == [True]
     problem(await asha.get(f"{first}/rating"), 404)
 
     assert await rate(asha, first, 4) == (4, 4.0, 1)
     assert await rate(asha, first, 4) == (4, 4.0, 1)
     assert await rate(asha, first, 1) == (1, 1.0, 1)
-    theirs = await book(bina, world, 10)
-    await attend(world, theirs)
+    theirs = await book(bina, environment, 10)
+    await attend(environment, theirs)
     assert await rate(bina, theirs, 4) == (4, 2.5, 2)
 
     # Another visit is no second vote; the rating names the visit it was last given for, whichever one asks by.
-    second = await book(asha, world, 11)
-    await attend(world, second)
+    second = await book(asha, environment, 11)
+    await attend(environment, second)
     assert await rate(asha, second, 5) == (5, 4.5, 2)
     for url in (first, second):
         own = (await asha.get(f"{url}/rating")).json()
@@ -58,20 +58,22 @@ async def test_a_patient_rates_after_the_visit(asha: Client, bina: Client, world
     assert await rate(bina, theirs, 3) == (3, 4.0, 2)
 
 
-async def test_who_did_not_come_does_not_rate(asha: Client, bina: Client, world: World) -> None:
-    missed, cancelled = await book(asha, world, 9), await book(asha, world, 10)
+async def test_who_did_not_come_does_not_rate(asha: Client, bina: Client, environment: Environment) -> None:
+    missed, cancelled = await book(asha, environment, 9), await book(asha, environment, 10)
     await asha.delete(cancelled)
-    await world.pass_time(days=3)
-    await attend(world, missed, "no_show")
+    await environment.pass_time(days=3)
+    await attend(environment, missed, "no_show")
     for url, said in ((missed, "it is no show"), (cancelled, "it is cancelled")):
         assert said in problem(await asha.ask("PUT", f"{url}/rating", {"stars": 1}), 409, "not_fulfilled")["detail"]
         problem(await asha.get(f"{url}/rating"), 404)
 
 
-async def test_somebody_elses_visit_is_not_there(asha: Client, bina: Client, anyone: Client, world: World) -> None:
-    url = await book(asha, world)
-    held = (await bina.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": world.at(10)})).json()
-    await attend(world, url)
+async def test_somebody_elses_visit_is_not_there(
+    asha: Client, bina: Client, anyone: Client, environment: Environment
+) -> None:
+    url = await book(asha, environment)
+    held = (await bina.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": environment.at(10)})).json()
+    await attend(environment, url)
     await rate(asha, url, 5)
     as_an_appointment = held["url"].replace("holds", "appointments")
     elsewhere = url.replace(f"providers/{PROVIDER}", f"providers/{OTHER_PROVIDER}")

@@ -15,10 +15,10 @@ import pytest
 from litestar import Litestar
 
 from healthplus.web.http.client_address import TrustedProxies
-from tests.web.conftest import Client
+from tests.fixtures.environment import Environment
+from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
-from tests.web.world import World
 
 ASKED = {"phone": "098765 43210", "consent": CONSENT}
 
@@ -29,7 +29,9 @@ async def test_the_consent_is_read_before_it_is_given(anyone: Client) -> None:
     assert "Data Protection Board" in consent["text"]
 
 
-async def test_a_phone_signs_in(anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_a_phone_signs_in(
+    anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
+) -> None:
     sent = await anyone.post("codes", ASKED)
     assert sent.status_code == 202
     assert sent.headers["cache-control"] == "no-store"
@@ -49,7 +51,7 @@ async def test_a_phone_signs_in(anyone: Client, http: httpx.AsyncClient, phone: 
     assert document["patient"] == {"name": "", "phone": NUMBER, "email": None}
     me = Client(http, document["token"])
     assert (await me.get("me")).json() == document["patient"]
-    held = await me.post("providers/1/holds", {"clinic_id": 3, "start": world.at(18)})
+    held = await me.post("providers/1/holds", {"clinic_id": 3, "start": environment.at(18)})
     assert held.status_code == 201
 
 
@@ -109,15 +111,17 @@ WRONG_REQUESTS = [
 ]
 
 
-async def test_wrong_requests(http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_wrong_requests(http: httpx.AsyncClient, phone: Phone, environment: Environment) -> None:
     for body, status, code in WRONG_REQUESTS:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         problem(await http.post("/api/v1/codes", content=content, headers={"Idempotency-Key": "a"}), status, code)
     assert phone.messages == []
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
-async def test_wrong_verifications(anyone: Client, http: httpx.AsyncClient, phone: Phone, world: World) -> None:
+async def test_wrong_verifications(
+    anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
+) -> None:
     url = f"/api/v1/codes/{(await anyone.post('codes', ASKED)).json()['id']}/verify"
     for wrong in (b"null", b'{"code": 123456}', b'{"code": ""}', b'{"code": "12345\\u0000"}', b'{"code": "1", "x": 1}'):
         problem(await http.post(url, content=wrong, headers={"Idempotency-Key": "a"}), 422, "bad_input")
@@ -126,12 +130,12 @@ async def test_wrong_verifications(anyone: Client, http: httpx.AsyncClient, phon
         problem(await anyone.post(f"codes/{one}/verify", {"code": "123456"}), 404)
     for path, body in (("/api/v1/codes", ASKED), (url, {"code": "123456"})):
         assert "idempotency" in problem(await http.post(path, json=body), 400)["detail"].lower()
-    assert await world.database.fetch_value("SELECT tries FROM accounts.challenge") == 0
+    assert await environment.db.fetch_value("SELECT tries FROM accounts.challenge") == 0
 
 
-async def test_without_a_sender_nobody_is_kept_waiting(anyone: Client, world: World) -> None:
+async def test_without_a_sender_nobody_is_kept_waiting(anyone: Client, environment: Environment) -> None:
     assert "ask the operator" in problem(await anyone.post("codes", ASKED), 503, "sign_in_unavailable")["detail"]
-    assert await world.database.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
 async def test_no_answer_waits_for_the_sender(app: Litestar, anyone: Client, phone: Phone) -> None:
@@ -199,13 +203,13 @@ async def test_addresses_are_counted_apart(app: Litestar, anyone: Client, phone:
 
 
 async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
-    app: Litestar, anyone: Client, phone: Phone, world: World
+    app: Litestar, anyone: Client, phone: Phone, environment: Environment
 ) -> None:
-    """Other work on the machine only slows answers, so the quickest tenths are compared; one round may still fail."""
+    """Other work on the machine only slows answers, so the quickest tenths are compared; it may spoil one round."""
     app.state.services = replace(app.state.services, proxies=TrustedProxies("127.0.0.1"))
     numbers = [f"+9198{n:04}3210" for n in range(450)]
     known = set(random.sample(numbers, 225))
-    await world.database.execute(
+    await environment.db.execute(
         "INSERT INTO accounts.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known)
     )
     for round_number in range(3):

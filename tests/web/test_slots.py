@@ -8,40 +8,40 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
-from tests.web.conftest import Client
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
-from tests.web.world import AT_CLINIC, FREE, ONLINE, PROVIDER, World
 
 SLOTS = f"providers/{PROVIDER}/slots"
 
 
-def morning(world: World, **more: Any) -> dict[str, Any]:
-    return {"from": world.at(9), "to": world.at(12), **more}
+def morning(environment: Environment, **more: Any) -> dict[str, Any]:
+    return {"from": environment.at(9), "to": environment.at(12), **more}
 
 
 @pytest.mark.dates
 async def test_free_held_booked_and_mine_are_told_apart(
-    asha: Client, bina: Client, anyone: Client, world: World
+    asha: Client, bina: Client, anyone: Client, environment: Environment
 ) -> None:
-    booked = await hold(asha, wanted(world, 9))
+    booked = await hold(asha, wanted(environment, 9))
     await asha.post(f"{booked['url']}/payment", PAY)
-    held = await hold(asha, wanted(world, 10))
-    shown = (await bina.get(SLOTS, params=morning(world))).json()
+    held = await hold(asha, wanted(environment, 10))
+    shown = (await bina.get(SLOTS, params=morning(environment))).json()
     assert shown["provider_id"] == PROVIDER
     states = [slot["state"] for slot in shown["slots"]]
     assert states == ["booked", "free", "held", "free", "free", "free"]
     assert shown["slots"][2]["held_until"] == held["expires_at"]
     assert {slot["clinic_id"] for slot in shown["slots"]} == {ONLINE}
-    mine = (await asha.get(SLOTS, params=morning(world))).json()["slots"]
+    mine = (await asha.get(SLOTS, params=morning(environment))).json()["slots"]
     assert [slot["state"] for slot in mine] == ["mine", "free", "mine", "free", "free", "free"]
-    assert (await anyone.get(SLOTS, params=morning(world))).json() == shown
-    three = (await bina.get(SLOTS, params=morning(world, slots_needed=3))).json()["slots"]
+    assert (await anyone.get(SLOTS, params=morning(environment))).json() == shown
+    three = (await bina.get(SLOTS, params=morning(environment, slots_needed=3))).json()["slots"]
     assert [slot["fits"] for slot in three] == [False, False, False, True, False, False]
 
 
 @pytest.mark.dates
-async def test_without_a_window_it_is_the_day_from_now(anyone: Client, world: World) -> None:
+async def test_without_a_window_it_is_the_day_from_now(anyone: Client, environment: Environment) -> None:
     shown = (await anyone.get(SLOTS)).json()
     begins, ends = (datetime.fromisoformat(shown[name]) for name in ("from", "to"))
     assert (ends - begins).total_seconds() == 24 * 3600
@@ -51,30 +51,30 @@ async def test_without_a_window_it_is_the_day_from_now(anyone: Client, world: Wo
 
 
 async def test_an_unchanged_chart_is_not_computed_again(
-    asha: Client, bina: Client, anyone: Client, world: World, monkeypatch: pytest.MonkeyPatch
+    asha: Client, bina: Client, anyone: Client, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def chart(*_: object) -> None:
         raise AssertionError("computed")
 
-    first = await asha.get(SLOTS, params=morning(world))
+    first = await asha.get(SLOTS, params=morning(environment))
     assert first.headers["cache-control"] == "private, no-cache"
     assert first.headers["vary"] == "Authorization"
     etag = first.headers["etag"]
     with monkeypatch.context() as patch:
         patch.setattr(Book, "chart", chart)
         for tags in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-            again = await asha.get(SLOTS, params=morning(world), headers={"If-None-Match": tags})
+            again = await asha.get(SLOTS, params=morning(environment), headers={"If-None-Match": tags})
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
             assert again.headers["vary"] == "Authorization"
     others = [
-        await anyone.get(SLOTS, params=morning(world), headers={"If-None-Match": etag}),
-        await asha.get(SLOTS, params=morning(world, slots_needed=2), headers={"If-None-Match": etag}),
+        await anyone.get(SLOTS, params=morning(environment), headers={"If-None-Match": etag}),
+        await asha.get(SLOTS, params=morning(environment, slots_needed=2), headers={"If-None-Match": etag}),
     ]
-    await hold(bina, wanted(world))
-    others.append(await asha.get(SLOTS, params=morning(world), headers={"If-None-Match": etag}))
+    await hold(bina, wanted(environment))
+    others.append(await asha.get(SLOTS, params=morning(environment), headers={"If-None-Match": etag}))
     held = others[-1].headers["etag"]
-    await world.pass_time(seconds=306)
-    others.append(await asha.get(SLOTS, params=morning(world), headers={"If-None-Match": held}))
+    await environment.pass_time(seconds=306)
+    others.append(await asha.get(SLOTS, params=morning(environment), headers={"If-None-Match": held}))
     assert [other.status_code for other in others] == [200] * 4
     assert others[-1].json()["slots"][0]["state"] == "free"
 
@@ -102,9 +102,9 @@ async def test_bad_windows_are_problems(anyone: Client) -> None:
         problem(await anyone.get(SLOTS, params=query), status)
 
 
-async def test_nobodys_chart(anyone: Client, world: World) -> None:
+async def test_nobodys_chart(anyone: Client, environment: Environment) -> None:
     problem(await anyone.get("providers/99/slots"), 404)
-    assert (await anyone.get(SLOTS, params={"from": world.at(2), "to": world.at(3)})).json()["slots"] == []
+    assert (await anyone.get(SLOTS, params={"from": environment.at(2), "to": environment.at(3)})).json()["slots"] == []
 
 
 async def test_a_bad_token_is_not_taken_for_nobody(http: httpx.AsyncClient, app: Litestar) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from tests.web.conftest import Client
+from tests.fixtures.environment import Environment
+from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.world import World
 
 
-async def test_completion_while_typing(anyone: Client, asha: Client, world: World) -> None:
-    await world.database.execute("UPDATE directory.provider SET name = 'Dr Asha Rao' WHERE provider_id = 1")
+async def test_completion_while_typing(anyone: Client, asha: Client, environment: Environment) -> None:
+    await environment.db.execute("UPDATE directory.provider SET name = 'Dr Asha Rao' WHERE provider_id = 1")
     found = (await anyone.get("suggest", params={"q": "rao", "city": "pune"})).json()
     assert found == [{"kind": "provider", "text": "Dr Asha Rao", "city": "pune", "provider_id": 1, "details": ["Pune"]}]
     assert (await asha.get("suggest", params={"q": "Rao, ásh"})).json() == found

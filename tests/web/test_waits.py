@@ -9,17 +9,17 @@ from litestar import Litestar
 
 from healthplus.waiting.presence import FLUSH_SECONDS
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, POLLS_PER_TICKET_MAX
-from tests.web.conftest import Client
+from tests.fixtures.environment import FREE, PROVIDER, Environment
+from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, wanted
-from tests.web.world import FREE, PROVIDER, World
 
 WAITS = f"providers/{PROVIDER}/waits"
 
 
-def evening(world: World, **more: Any) -> dict[str, Any]:
-    """The third clinic's only slot of the day."""
-    return {"clinic_id": FREE, "from": world.at(18), "to": world.at(18, 30), **more}
+def evening(environment: Environment, **more: Any) -> dict[str, Any]:
+    """Return the third clinic's only slot of the day."""
+    return {"clinic_id": FREE, "from": environment.at(18), "to": environment.at(18, 30), **more}
 
 
 async def join(client: Client, body: dict[str, Any]) -> dict[str, Any]:
@@ -31,10 +31,10 @@ async def join(client: Client, body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_the_first_in_the_queue_gets_what_is_released(
-    asha: Client, bina: Client, chand: Client, world: World
+    asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    first, second = await join(bina, evening(world)), await join(chand, evening(world))
+    held = await hold(asha, wanted(environment, 18, FREE))
+    first, second = await join(bina, evening(environment)), await join(chand, evening(environment))
     assert [(wait["state"], wait["position"], wait["offer"]) for wait in (first, second)] == [
         ("waiting", 1, None),
         ("waiting", 2, None),
@@ -44,7 +44,7 @@ async def test_the_first_in_the_queue_gets_what_is_released(
     offered = (await bina.get(first["url"])).json()
     assert offered["state"] == "offered"
     assert 57 <= offered["offer"]["expires_in"] <= 60
-    fetched = await world.database.fetch_value(
+    fetched = await environment.db.fetch_value(
         "SELECT fetched_offer_id::text FROM booking.presence WHERE ticket_id = $1", first["id"]
     )
     assert fetched == offered["offer"]["hold_id"]
@@ -65,49 +65,49 @@ async def test_the_first_in_the_queue_gets_what_is_released(
     problem(await chand.post(f"{second['url']}/accept"), 409, "wrong_state")
 
 
-async def test_another_time_may_be_chosen_instead_of_the_offer(asha: Client, world: World) -> None:
-    wait = await join(asha, {"clinic_id": None, "from": world.at(9), "to": world.at(12)})
+async def test_another_time_may_be_chosen_instead_of_the_offer(asha: Client, environment: Environment) -> None:
+    wait = await join(asha, {"clinic_id": None, "from": environment.at(9), "to": environment.at(12)})
     assert wait["offer"] is not None
     problem(await asha.post(f"{wait['url']}/accept", {"clinic_id": FREE}), 422, "bad_input")
-    problem(await asha.post(f"{wait['url']}/accept", {"start": world.at(9, 10)}), 422, "no_such_slot")
-    accepted = await asha.post(f"{wait['url']}/accept", {"start": world.at(18), "clinic_id": FREE})
+    problem(await asha.post(f"{wait['url']}/accept", {"start": environment.at(9, 10)}), 422, "no_such_slot")
+    accepted = await asha.post(f"{wait['url']}/accept", {"start": environment.at(18), "clinic_id": FREE})
     assert (accepted.json()["clinic_id"], accepted.json()["funding"]) == (FREE, "free")
 
 
-async def test_an_offer_seen_and_let_pass_is_over(asha: Client, world: World) -> None:
-    wait = await join(asha, evening(world))
+async def test_an_offer_seen_and_let_pass_is_over(asha: Client, environment: Environment) -> None:
+    wait = await join(asha, evening(environment))
     assert wait["state"] == "offered"
-    await world.pass_time(seconds=66)
+    await environment.pass_time(seconds=66)
     problem(await asha.post(f"{wait['url']}/accept"), 410, "offer_over")
     assert (await asha.get(wait["url"])).json()["state"] == "lapsed"
 
 
-async def test_who_comes_back_is_served(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
-    await world.pass_time(seconds=61)
+async def test_who_comes_back_is_served(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
+    await environment.pass_time(seconds=61)
     await asha.delete(held["url"])
-    row = await world.database.fetch_row("SELECT state::text, absent FROM booking.ticket")
+    row = await environment.db.fetch_row("SELECT state::text, absent FROM booking.ticket")
     assert row is not None
     assert tuple(row) == ("waiting", True)
     assert (await bina.get(wait["url"])).json()["state"] == "offered"
 
 
-async def test_waiting_in_vain_is_refused(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
+async def test_waiting_in_vain_is_refused(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
     await asha.post(f"{held['url']}/payment", PAY)
-    counts = await world.counts()
-    refused = problem(await bina.post(WAITS, evening(world)), 409, "slot_full")
+    counts = await environment.counts()
+    refused = problem(await bina.post(WAITS, evening(environment)), 409, "slot_full")
     assert refused["status_text"] == "Appointment Failed – Slot Full"
-    closed = {"clinic_id": FREE, "from": world.at(2), "to": world.at(3)}
+    closed = {"clinic_id": FREE, "from": environment.at(2), "to": environment.at(3)}
     assert problem(await bina.post(WAITS, closed), 422, "no_such_slot")["reason"] == "closed"
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
-async def test_leaving(asha: Client, bina: Client, chand: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    first, second = await join(bina, evening(world)), await join(chand, evening(world))
-    problem(await bina.post(WAITS, evening(world)), 409, "claimed")
+async def test_leaving(asha: Client, bina: Client, chand: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    first, second = await join(bina, evening(environment)), await join(chand, evening(environment))
+    problem(await bina.post(WAITS, evening(environment)), 409, "claimed")
     await asha.delete(held["url"])
     left = await bina.delete(first["url"])
     assert (left.status_code, left.json()["state"]) == (200, "left")
@@ -115,29 +115,31 @@ async def test_leaving(asha: Client, bina: Client, chand: Client, world: World) 
     problem(await bina.delete(first["url"]), 409, "wrong_state")
 
 
-async def test_an_hour_is_the_most_one_waits(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_an_hour_is_the_most_one_waits(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     joined, expires = (datetime.fromisoformat(wait[name]) for name in ("joined_at", "expires_at"))
     assert (expires - joined).total_seconds() == 3600
-    await asha.post(f"{held['url']}/move", {"start": world.at(18)})
-    await world.pass_time(seconds=3601)
+    await asha.post(f"{held['url']}/move", {"start": environment.at(18)})
+    await environment.pass_time(seconds=3601)
     assert (await bina.get(wait["url"])).json()["state"] in ("timed_out", "lapsed")
 
 
-async def test_somebody_elses_wait_is_not_there(asha: Client, bina: Client, anyone: Client, world: World) -> None:
-    wait = await join(asha, evening(world))
-    counts = await world.counts()
+async def test_somebody_elses_wait_is_not_there(
+    asha: Client, bina: Client, anyone: Client, environment: Environment
+) -> None:
+    wait = await join(asha, evening(environment))
+    counts = await environment.counts()
     problem(await bina.get(wait["url"]), 404)
     problem(await bina.delete(wait["url"]), 404)
     problem(await bina.post(f"{wait['url']}/accept"), 404)
     problem(await anyone.get(wait["url"]), 401)
-    assert await world.counts() == counts
+    assert await environment.counts() == counts
 
 
-async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     assert (wait["position"], wait["holds_ahead"]) == (1, 1)
     assert wait["next_lapse_at"] is not None
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
@@ -149,17 +151,21 @@ async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client,
     assert offered["version"] != wait["version"]
 
 
-async def test_news_that_came_between_two_polls_is_told_at_once(asha: Client, bina: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_news_that_came_between_two_polls_is_told_at_once(
+    asha: Client, bina: Client, environment: Environment
+) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     await asha.delete(held["url"])
     async with asyncio.timeout(2):
         assert (await bina.get(wait["url"], params={"after": wait["version"]})).json()["state"] == "offered"
 
 
-async def test_everyone_is_told_that_all_is_booked(asha: Client, bina: Client, chand: Client, world: World) -> None:
-    held = await hold(asha, wanted(world, 18, FREE))
-    waits = [(client, await join(client, evening(world))) for client in (bina, chand)]
+async def test_everyone_is_told_that_all_is_booked(
+    asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    held = await hold(asha, wanted(environment, 18, FREE))
+    waits = [(client, await join(client, evening(environment))) for client in (bina, chand)]
     polls = [asyncio.create_task(client.get(w["url"], params={"after": w["version"]})) for client, w in waits]
     await asyncio.sleep(0.3)
     await asha.post(f"{held['url']}/payment", PAY)
@@ -168,11 +174,11 @@ async def test_everyone_is_told_that_all_is_booked(asha: Client, bina: Client, c
 
 
 async def test_what_is_said_of_the_holds_ahead_follows_them(
-    asha: Client, bina: Client, chand: Client, world: World
+    asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    morning = {"clinic_id": 1, "from": world.at(9), "to": world.at(10)}
-    await hold(asha, wanted(world, 9, 1))
-    other = await hold(chand, wanted(world, 9, 1) | {"start": world.at(9, 30)})
+    morning = {"clinic_id": 1, "from": environment.at(9), "to": environment.at(10)}
+    await hold(asha, wanted(environment, 9, 1))
+    other = await hold(chand, wanted(environment, 9, 1) | {"start": environment.at(9, 30)})
     wait = await join(bina, morning)
     assert wait["holds_ahead"] == 2
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
@@ -183,10 +189,10 @@ async def test_what_is_said_of_the_holds_ahead_follows_them(
 
 
 async def test_a_draining_process_sends_its_pollers_elsewhere(
-    app: Litestar, asha: Client, bina: Client, world: World
+    app: Litestar, asha: Client, bina: Client, environment: Environment
 ) -> None:
-    await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+    await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     polls = [asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]})) for _ in range(2)]
     await asyncio.sleep(0.2)
     os.kill(os.getpid(), DRAIN_SIGNAL)
@@ -198,9 +204,11 @@ async def test_a_draining_process_sends_its_pollers_elsewhere(
     assert (await bina.get(wait["url"], params={"after": wait["version"]})).json()["reconnect"] is True
 
 
-async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(asha: Client, bina: Client, world: World) -> None:
-    await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(
+    asha: Client, bina: Client, environment: Environment
+) -> None:
+    await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     polls = []
     for _ in range(POLLS_PER_TICKET_MAX + 1):
         polls.append(asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]})))
@@ -211,9 +219,11 @@ async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(asha: Client, bi
         poll.cancel()
 
 
-async def test_somebody_elses_wait_cannot_be_polled(asha: Client, bina: Client, chand: Client, world: World) -> None:
-    await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_somebody_elses_wait_cannot_be_polled(
+    asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
     await asyncio.sleep(0.2)
     for path in (wait["url"], f"waits/{wait['id']}"):
@@ -222,9 +232,9 @@ async def test_somebody_elses_wait_cannot_be_polled(asha: Client, bina: Client, 
     poll.cancel()
 
 
-async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client, world: World) -> None:
-    await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
+async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client, environment: Environment) -> None:
+    await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
     assert (await bina.get("waits")).json() == [wait]
     assert (await bina.get(f"waits/{wait['id']}")).json() == wait
     assert (await asha.get("waits")).json() == []
@@ -233,12 +243,12 @@ async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client,
     assert (await bina.get(f"waits/{wait['id']}")).json()["state"] == "left"
 
 
-async def test_who_polls_is_present(asha: Client, bina: Client, app: Litestar, world: World) -> None:
-    await hold(asha, wanted(world, 18, FREE))
-    wait = await join(bina, evening(world))
-    await world.pass_time(seconds=50)
+async def test_who_polls_is_present(asha: Client, bina: Client, app: Litestar, environment: Environment) -> None:
+    await hold(asha, wanted(environment, 18, FREE))
+    wait = await join(bina, evening(environment))
+    await environment.pass_time(seconds=50)
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
     await asyncio.sleep(FLUSH_SECONDS + 0.5)
     poll.cancel()
-    await world.pass_time(seconds=40)
-    assert await world.database.fetch_value("SELECT booking.is_present(ticket, app_now()) FROM booking.ticket")
+    await environment.pass_time(seconds=40)
+    assert await environment.db.fetch_value("SELECT booking.is_present(ticket, app_now()) FROM booking.ticket")

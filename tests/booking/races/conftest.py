@@ -6,16 +6,14 @@ import pytest
 
 from healthplus.booking import book
 from healthplus.database import Database
-from tests.booking.races.scene import CONNECTIONS_MAX, Scene, deadlocks
+from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 
 
 @pytest.fixture
-async def scene(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    """A crowd on this test's own database, which must not have seen a deadlock when they are gone."""
-    # Each of the crowd is a process of its own, as far as the database can see.
+async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceEnvironment]:
+    """Many connections to this test's own database, which must not have seen a deadlock when they are gone."""
+    # Each of them is a process of its own, as far as the database can see.
     monkeypatch.setattr(book, "CALLS_PER_PROVIDER_MAX", CONNECTIONS_MAX)
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
-        scene = Scene(database)
-        await scene.build()
-        yield scene
+        yield await RaceEnvironment.make(database)
     assert await deadlocks(dsn) == 0

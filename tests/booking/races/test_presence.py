@@ -13,7 +13,7 @@ from asyncpg.exceptions import DeadlockDetectedError
 from healthplus.accounts.actors import Patient
 from healthplus.database import Database
 from healthplus.waiting.presence import queries
-from tests.booking.races.scene import Scene, deadlocks
+from tests.fixtures.races import RaceEnvironment, deadlocks
 
 PROCESSES = 4
 FLUSHES = 5
@@ -42,13 +42,12 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
     """Have processes flush what they saw, each in an order of its own, while verbs settle and resume the tickets."""
     await prepare(dsn)
     async with await Database.connect(dsn, min_size=1, max_size=12) as database:
-        scene = Scene(database)
-        await scene.build()
-        provider = await scene.provider(slots=2)
-        holder, other, *waiters = await scene.patients(2 + TICKETS)
-        booking_id = await scene.held(provider, holder)
-        await scene.held(provider, other, slot=1)
-        tickets = [await scene.waiting(provider, patient) for patient in waiters]
+        race = await RaceEnvironment.make(database)
+        provider = await race.provider(slots=2)
+        holder, other, *waiters = await race.patients(2 + TICKETS)
+        booking_id = await race.held(provider, holder)
+        await race.held(provider, other, slot=1)
+        tickets = [await race.waiting(provider, patient) for patient in waiters]
 
         async def flush(seed: int) -> None:
             order = random.Random(seed)
@@ -60,11 +59,11 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
 
         async def verbs() -> None:
             for ticket_id, patient in zip(tickets, waiters, strict=True):
-                await scene.book.advance(provider.provider_id)
-                await scene.book.resume(provider.provider_id, ticket_id, Patient(patient))
+                await race.book.advance(provider.provider_id)
+                await race.book.resume(provider.provider_id, ticket_id, Patient(patient))
 
         flushes = [asyncio.create_task(flush(seed)) for seed in range(PROCESSES)]
-        await asyncio.gather(verbs(), scene.release(provider, booking_id, holder))
+        await asyncio.gather(verbs(), race.release(provider, booking_id, holder))
         results = await asyncio.gather(*flushes, return_exceptions=True)
     for result in results:
         if result is not None:

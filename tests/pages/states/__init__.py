@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pkgutil import iter_modules
 
-from tests.pages.stage import Stage
+from tests.pages.window import BrowserWindow
 
-Reach = Callable[[Stage], Awaitable[None]]
+Reach = Callable[[BrowserWindow], Awaitable[None]]
 
 STATES: dict[str, Reach] = {}
 

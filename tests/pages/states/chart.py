@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 from tests.pages.charts import a_chart, clear, take
-from tests.pages.stage import Stage
 from tests.pages.states import state
+from tests.pages.window import BrowserWindow
 
 
 @state("chart")
-async def chart(stage: Stage) -> None:
-    await stage.go((await a_chart(stage)).path())
-    await stage.page.locator(".slot.free input").nth(2).check()
+async def chart(window: BrowserWindow) -> None:
+    await window.go((await a_chart(window)).path())
+    await window.page.locator(".slot.free input").nth(2).check()
 
 
 @state("chart-mixed")
-async def mixed(stage: Stage) -> None:
+async def mixed(window: BrowserWindow) -> None:
     """Two in a row, with some held, some booked, one's own, and a gap that is too short."""
-    patient = await stage.patient()
-    chart = await a_chart(stage, offset=1)
-    await take(stage, chart, "reserved", but=6)
-    await stage.product.database.execute(
+    patient = await window.patient()
+    chart = await a_chart(window, offset=1)
+    await take(window, chart, "reserved", but=6)
+    await window.product.database.execute(
         """INSERT INTO booking.booking (
             provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding,
             created_at)
@@ -34,27 +34,27 @@ async def mixed(stage: Stage) -> None:
         chart.day,
         patient.patient_id,
     )
-    await stage.go(chart.path(n=2))
+    await window.go(chart.path(n=2))
 
 
 @state("chart-held")
-async def held(stage: Stage) -> None:
-    chart = await a_chart(stage, offset=2)
-    await take(stage, chart, "reserved")
-    await stage.go(chart.path())
+async def held(window: BrowserWindow) -> None:
+    chart = await a_chart(window, offset=2)
+    await take(window, chart, "reserved")
+    await window.go(chart.path())
 
 
 @state("chart-full")
-async def full(stage: Stage) -> None:
-    chart = await a_chart(stage, offset=3)
-    await take(stage, chart, "booked")
-    await stage.go(chart.path())
+async def full(window: BrowserWindow) -> None:
+    chart = await a_chart(window, offset=3)
+    await take(window, chart, "booked")
+    await window.go(chart.path())
 
 
 @state("chart-leave")
-async def leave(stage: Stage) -> None:
-    chart = await a_chart(stage, offset=4)
-    await stage.product.database.execute(
+async def leave(window: BrowserWindow) -> None:
+    chart = await a_chart(window, offset=4)
+    await window.product.database.execute(
         """INSERT INTO schedule.leave (provider_id, during)
         SELECT $1, tstzrange(
             $2::date::timestamp AT TIME ZONE 'Asia/Kolkata', ($2::date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata')
@@ -62,32 +62,32 @@ async def leave(stage: Stage) -> None:
         chart.provider_id,
         chart.day,
     )
-    await stage.go(chart.path())
+    await window.go(chart.path())
 
 
 @state("chart-taken")
-async def taken(stage: Stage) -> None:
+async def taken(window: BrowserWindow) -> None:
     """Somebody was faster."""
-    await stage.patient()
-    chart = await a_chart(stage, offset=5)
-    await clear(stage, chart)
-    await stage.go(chart.path())
-    await stage.page.locator(".slot.free input").first.check()
-    await stage.page.route("**/news?*", lambda route: route.abort())
-    await take(stage, chart, "booked", but=4)
-    await stage.page.locator(".bar button").click()
-    await stage.page.wait_for_selector("#error")
+    await window.patient()
+    chart = await a_chart(window, offset=5)
+    await clear(window, chart)
+    await window.go(chart.path())
+    await window.page.locator(".slot.free input").first.check()
+    await window.page.route("**/news?*", lambda route: route.abort())
+    await take(window, chart, "booked", but=4)
+    await window.page.locator(".bar button").click()
+    await window.page.wait_for_selector("#error")
 
 
 @state("chart-taken-held")
-async def taken_held(stage: Stage) -> None:
+async def taken_held(window: BrowserWindow) -> None:
     """Somebody was faster, and nothing is free."""
-    await stage.patient()
-    chart = await a_chart(stage, offset=6)
-    await clear(stage, chart)
-    await stage.go(chart.path())
-    await stage.page.locator(".slot.free input").first.check()
-    await stage.page.route("**/news?*", lambda route: route.abort())
-    await take(stage, chart, "reserved")
-    await stage.page.locator(".bar button").click()
-    await stage.page.wait_for_selector("#error")
+    await window.patient()
+    chart = await a_chart(window, offset=6)
+    await clear(window, chart)
+    await window.go(chart.path())
+    await window.page.locator(".slot.free input").first.check()
+    await window.page.route("**/news?*", lambda route: route.abort())
+    await take(window, chart, "reserved")
+    await window.page.locator(".bar button").click()
+    await window.page.wait_for_selector("#error")

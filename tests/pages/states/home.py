@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-from tests.pages.stage import Stage
 from tests.pages.states import state
+from tests.pages.window import BrowserWindow
 
 
 @state("home")
-async def home(stage: Stage) -> None:
-    await stage.go("/")
+async def home(window: BrowserWindow) -> None:
+    await window.go("/")
 
 
 @state("home-held")
-async def held(stage: Stage) -> None:
-    patient = await stage.patient()
-    await stage.book(patient)
-    await stage.hold(patient)
-    await stage.go("/")
+async def held(window: BrowserWindow) -> None:
+    patient = await window.patient()
+    await window.book(patient)
+    await window.hold(patient)
+    await window.go("/")
 
 
 @state("not-found")
-async def not_found(stage: Stage) -> None:
-    await stage.go("/nothing-here")
+async def not_found(window: BrowserWindow) -> None:
+    await window.go("/nothing-here")

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from healthplus.accounts.consent import CURRENT
-from tests.pages.stage import SignedInPatient, Stage
 from tests.pages.states import state
+from tests.pages.window import BrowserWindow, SignedInPatient
 
 
-async def consenting(stage: Stage) -> SignedInPatient:
-    patient = await stage.patient()
-    await stage.product.database.execute(
+async def consenting(window: BrowserWindow) -> SignedInPatient:
+    patient = await window.patient()
+    await window.product.database.execute(
         "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, app_now())",
         patient.patient_id,
         CURRENT.purpose,
@@ -17,45 +17,45 @@ async def consenting(stage: Stage) -> SignedInPatient:
 
 
 @state("privacy")
-async def privacy(stage: Stage) -> None:
-    await stage.go("/privacy")
+async def privacy(window: BrowserWindow) -> None:
+    await window.go("/privacy")
 
 
 @state("privacy-signed-in")
-async def signed_in(stage: Stage) -> None:
-    await consenting(stage)
-    await stage.go("/privacy")
+async def signed_in(window: BrowserWindow) -> None:
+    await consenting(window)
+    await window.go("/privacy")
 
 
 @state("privacy-withdraw")
-async def withdraw(stage: Stage) -> None:
-    patient = await consenting(stage)
-    await stage.book(patient)
-    await stage.hold(patient)
-    await stage.go("/privacy/withdraw")
+async def withdraw(window: BrowserWindow) -> None:
+    patient = await consenting(window)
+    await window.book(patient)
+    await window.hold(patient)
+    await window.go("/privacy/withdraw")
 
 
 @state("privacy-withdrawn")
-async def withdrawn(stage: Stage) -> None:
-    await withdraw(stage)
-    await stage.press("Withdraw")
+async def withdrawn(window: BrowserWindow) -> None:
+    await withdraw(window)
+    await window.press("Withdraw")
 
 
 @state("privacy-erase")
-async def erase(stage: Stage) -> None:
-    await stage.hold(await consenting(stage))
-    await stage.go("/privacy/erase")
+async def erase(window: BrowserWindow) -> None:
+    await window.hold(await consenting(window))
+    await window.go("/privacy/erase")
 
 
 @state("privacy-erase-refused")
-async def erase_refused(stage: Stage) -> None:
-    patient = await consenting(stage)
-    await stage.go("/privacy/erase")
-    await stage.book(patient)
-    await stage.press("Erase me")
+async def erase_refused(window: BrowserWindow) -> None:
+    patient = await consenting(window)
+    await window.go("/privacy/erase")
+    await window.book(patient)
+    await window.press("Erase me")
 
 
 @state("privacy-erased")
-async def erased(stage: Stage) -> None:
-    await erase(stage)
-    await stage.press("Erase me")
+async def erased(window: BrowserWindow) -> None:
+    await erase(window)
+    await window.press("Erase me")

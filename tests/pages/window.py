@@ -79,10 +79,10 @@ class Product:
 
     async def pass_time(self, **time: float) -> None:
         """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""
-        await move_clock(self.database, **time)
+        await move_clock(self.database, timedelta(**time))
 
     async def code(self) -> str:
-        """Give the code that was sent last."""
+        """Return the code that was sent last."""
         text = await self.database.fetch_value(
             "SELECT text FROM notices.sandbox_message WHERE text ~ '^[0-9]{6} ' ORDER BY message_id DESC LIMIT 1"
         )
@@ -99,7 +99,7 @@ class SignedInPatient:
 
 
 @dataclass
-class Stage:
+class BrowserWindow:
     """One window: a browser context with one page. `faults`: errors of scripts, and what was blocked."""
 
     product: Product
@@ -119,7 +119,7 @@ class Stage:
         scheme: Scheme = "light",
         language: str = "en",
         scripts: bool = True,
-    ) -> AsyncIterator[Stage]:
+    ) -> AsyncIterator[BrowserWindow]:
         """Open a window."""
         context = await browser.new_context(
             base_url=product.url,
@@ -131,15 +131,15 @@ class Stage:
         context.set_default_timeout(15_000)
         await context.add_init_script(product.device_clock)
         try:
-            stage = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
-            stage.page.on("pageerror", lambda error: stage.faults.append(str(error)))
-            stage.page.on("console", lambda said: stage.faults.append(said.text) if _is_fault(said.text) else None)
-            yield stage
+            window = cls(product, context, await context.new_page(), "" if language == "en" else f"/{language}")
+            window.page.on("pageerror", lambda error: window.faults.append(str(error)))
+            window.page.on("console", lambda said: window.faults.append(said.text) if _is_fault(said.text) else None)
+            yield window
         finally:
             await context.close()
 
     async def go(self, path: str) -> Response | None:
-        """Open a page in the stage's language; `path` is where it is in English."""
+        """Open a page in the window's language; `path` is where it is in English."""
         return await self.page.goto(self.prefix + path)
 
     async def press(self, name: str) -> None:
@@ -148,7 +148,7 @@ class Stage:
         await self.page.wait_for_load_state()
 
     def said(self, text: str) -> str:
-        """Give a text of the pages in the stage's language."""
+        """Return a text of the pages in the window's language."""
         return next(one for one in LANGUAGES if one.prefix == self.prefix).gettext(text)
 
     async def patient(self, name: str = "Asha Rao") -> SignedInPatient:
@@ -162,7 +162,7 @@ class Stage:
         return f"+9198{next(_serial):04}3210"
 
     async def free_slots(self, provider_id: int) -> list[Record]:
-        """Give slots from tomorrow on that can be had now, where visits are paid for online."""
+        """Return slots from tomorrow on that can be had now, where visits are paid for online."""
         database = self.product.database
         now: datetime = await database.fetch_value("SELECT public.app_now()")
         clinic_id = await database.fetch_value(
@@ -210,7 +210,7 @@ class Stage:
         await self.product.database.execute("UPDATE ledger.payment SET due = NULL WHERE booking_id = $1", booking_id)
 
     async def violations(self, *rules: str) -> list[str]:
-        """Give what axe-core finds against WCAG 2.2 AA, or against these of its rules."""
+        """Return what axe-core finds against WCAG 2.2 AA, or against these of its rules."""
         only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": _RULES}
         await self.page.evaluate(f"() => {{ if (!window.axe) {{ {_AXE} }} }}")
         found: dict[str, Any] = await self.page.evaluate(
@@ -230,12 +230,12 @@ class Stage:
         await self.page.evaluate(_WATCH_SHIFTS)
 
     async def shifts(self) -> list[Any]:
-        """Give what has moved since this was last asked: what it is, where it was, and where it is now."""
+        """Return what has moved since this was last asked: what it is, where it was, and where it is now."""
         found: list[Any] = await self.page.evaluate(_SHIFTS)
         return found
 
     async def small_targets(self) -> list[str]:
-        """Give what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.
+        """Return what is pressed and is smaller than UX.md wants: 44 pixels, 24 for links within a text.
 
         A choice and a slot are pressed anywhere on them, and a pseudo-element may be laid over more than is drawn.
         """
@@ -243,7 +243,7 @@ class Stage:
         return found
 
     async def overflow(self) -> int:
-        """Give by how many pixels the page is wider than its window."""
+        """Return by how many pixels the page is wider than its window."""
         pixels: int = await self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

@@ -71,7 +71,7 @@ async def add_provider(db: Database, *facts: str) -> int:
 
 
 async def make_directory(db: Database) -> dict[str, int]:
-    """Fill the directory; give the cities' ids by slug."""
+    """Fill the directory; return the cities' ids by slug."""
     for table, names in (("city", CITIES), ("speciality", SPECIALITIES)):
         await db.execute_many(f"INSERT INTO directory.{table} (slug, name) VALUES ($1, $2)", list(names.items()))
     for facts in PROVIDERS:
@@ -81,7 +81,7 @@ async def make_directory(db: Database) -> dict[str, int]:
 
 
 async def find(db: Database, keyword: str, city_id: int | None = None) -> list[str]:
-    """Give the providers that a keyword finds, those found by name first."""
+    """Return the providers that a keyword finds, those found by name first."""
     parsed = await parse_keyword(db, keyword, city_id)
     if not parsed.terms:
         return ["everybody"]

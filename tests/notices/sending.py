@@ -11,14 +11,14 @@ from healthplus.database import Database, Record
 from healthplus.errors import NoticeUndelivered
 from healthplus.notices.notices import Channel, Notices
 from healthplus.notices.sender import Email, NoSender, Senders, Sms, SmsSender
-from tests.booking.races.scene import Scene
+from tests.fixtures.races import RaceEnvironment
 
 SITE = "https://healthplus.example"
 LEASE_OVER = timedelta(seconds=31)
 
 
 class Recorder:
-    """Takes what it is given, unless told to fail or to wait."""
+    """Takes what it is given, unless it is to fail or to wait."""
 
     def __init__(self) -> None:
         self.sent: list[Sms | Email] = []
@@ -31,7 +31,7 @@ class Recorder:
         self.under_way += 1
         await self.may_go_on.wait()
         if self.fails:
-            raise NoticeUndelivered("It was told to fail.")
+            raise NoticeUndelivered("It was to fail.")
         self.sent.append(message)
 
     @property
@@ -50,9 +50,9 @@ async def give_addresses(database: Database, patients: Sequence[int], *, sms: bo
     )
 
 
-async def reachable(scene: Scene, count: int, *, sms: bool = True, email: bool = False) -> list[int]:
-    patients = await scene.patients(count)
-    await give_addresses(scene.database, patients, sms=sms, email=email)
+async def reachable(race: RaceEnvironment, count: int, *, sms: bool = True, email: bool = False) -> list[int]:
+    patients = await race.patients(count)
+    await give_addresses(race.db, patients, sms=sms, email=email)
     return patients
 
 
@@ -68,6 +68,6 @@ def notices(database: Database, sms: SmsSender, email: Recorder | None = None) -
     return Notices(database, Senders(sms, email or NoSender("E-mail")), SITE, CLIENT_MARGIN)
 
 
-async def sweep_all(told: Notices, channel: Channel = "sms") -> None:
-    while await told.send_due(channel):
+async def sweep_all(sending: Notices, channel: Channel = "sms") -> None:
+    while await sending.send_due(channel):
         pass

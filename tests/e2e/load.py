@@ -1,4 +1,4 @@
-"""Many patients at once, each a careful client: an answer is noted as a promise, a lost connection means "perhaps"."""
+"""Load by patients who are careful clients: an answer is noted as a promise, a lost connection means "perhaps"."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Promises:
 class Patient:
     """Books again and again, for a while: holds, waits, pays, gives back, lets go."""
 
-    def __init__(self, stage: Environment, port: int, patient_id: int, promises: Promises) -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, port: int, patient_id: int, promises: Promises) -> None:
+        self._environment = environment
         self._port = port
-        self._token = stage.token(patient_id)
+        self._token = environment.token(patient_id)
         self._draw = Random(patient_id)
         self._promises = promises
         self._name = str(patient_id)
@@ -94,7 +94,7 @@ class Patient:
             self._connection.close()
 
     async def try_once(self, provider_id: int) -> None:
-        start = self._stage.start_of(self._draw.randrange(SLOTS))
+        start = self._environment.start_of(self._draw.randrange(SLOTS))
         wanted = {"clinic_id": clinic_of(provider_id), "start": start}
         status, answer = await self.ask(post(f"/providers/{provider_id}/holds", self._token, self.key(), wanted))
         if status == 201:
@@ -125,8 +125,8 @@ class Patient:
     async def wait(self, provider_id: int) -> None:
         wanted = {
             "clinic_id": clinic_of(provider_id),
-            "from": self._stage.start_of(0),
-            "to": self._stage.start_of(SLOTS - 1) + SLOT_TIME,
+            "from": self._environment.start_of(0),
+            "to": self._environment.start_of(SLOTS - 1) + SLOT_TIME,
         }
         sent = asyncio.get_running_loop().time()
         raw = post(f"/providers/{provider_id}/waits", self._token, self.key(), wanted)
@@ -154,7 +154,7 @@ class Patient:
 
 
 async def kill_app_processes(kills: int, processes: int, draw: Random) -> list[int]:
-    """Kill -9 app processes at random moments, one at a time, when all live; give those that are gone."""
+    """Kill -9 app processes at random moments, one at a time, when all live; return those that are gone."""
     killed: list[int] = []
     for _ in range(kills):
         await asyncio.sleep(draw.uniform(0.5, 1.5))
@@ -188,7 +188,7 @@ async def hurry(database: Database) -> None:
 
 
 async def broken_promises(database: Database, promises: Promises) -> list[object]:
-    """Give what was acknowledged and is not in the book, and joins that overtook one answered before they were sent."""
+    """Return what was acknowledged and is not in the book, and joins that overtook one answered before their start."""
     rows = await database.fetch(
         "SELECT provider_id, kind, coalesce(booking_id, ticket_id)::text AS id FROM booking.event"
     )
@@ -203,7 +203,7 @@ async def broken_promises(database: Database, promises: Promises) -> list[object
 
 
 def inversions(joins: list[Join]) -> list[object]:
-    """Give pairs of joins of which the later was sent when the earlier had been answered, and has the lower number."""
+    """Return pairs of joins of which the later was sent when the earlier was answered, and has the lower number."""
     found: list[object] = []
     for provider_id in {join.provider_id for join in joins}:
         here = sorted((join for join in joins if join.provider_id == provider_id), key=lambda join: join.number)
@@ -218,7 +218,7 @@ def inversions(joins: list[Join]) -> list[object]:
 
 
 async def latest_lapse_seconds(database: Database) -> float:
-    """Give how long after its time a hold was freed, at most."""
+    """Return how long after its time a hold was freed, at most."""
     late: float | None = await database.fetch_value(
         """SELECT extract(epoch FROM max(event.at - booking.deadline))::float8
         FROM booking.event JOIN booking.booking USING (provider_id, booking_id) WHERE kind = 'expired'"""
@@ -228,7 +228,7 @@ async def latest_lapse_seconds(database: Database) -> float:
 
 
 async def overdue(database: Database) -> int:
-    """Give how many holds should have been freed two seconds before the app ended, and were not."""
+    """Return how many holds should have been freed two seconds before the app ended, and were not."""
     count: int = await database.fetch_value(
         """SELECT count(*) FROM booking.booking WHERE state = 'reserved' AND deadline < (
             SELECT max(at) FROM booking.event) - interval '2 seconds'"""
