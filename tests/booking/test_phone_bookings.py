@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from typing import get_args
 
 import pytest
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
-from tests.fixtures.clock import days_ahead
+from tests.fixtures.clock import days_ahead, move_clock_to
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 
@@ -62,3 +64,18 @@ async def test_a_caller_holds_one_place_like_anyone(db: Database, at_the_clinic:
     assert (await book.hold(provider, clinic, start, 1, caller, Patient(caller))).code == "reserved"
     later = start + timedelta(days=1)
     assert (await book.hold(provider, clinic, later, 1, caller, STAFF)).code == "claimed"
+
+
+@pytest.mark.parametrize("attendance", get_args(Attendance))
+async def test_a_patient_does_not_record_that_they_came(
+    db: Database, at_the_clinic: tuple[int, int, datetime], attendance: Attendance
+) -> None:
+    provider, clinic, start = at_the_clinic
+    (patient,) = await make_patients(db, 1)
+    book = Book(db)
+    held = await book.hold(provider, clinic, start, 1, patient, Patient(patient))
+    assert held.booking_id
+    assert (await book.confirm(provider, held.booking_id, None, Patient(patient))).code == "booked"
+    assert (await book.attend(provider, held.booking_id, attendance, Patient(patient))).code == "not_found"
+    await move_clock_to(db, start)
+    assert (await book.attend(provider, held.booking_id, "arrived", STAFF)).code == "arrived"

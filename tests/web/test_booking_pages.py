@@ -249,6 +249,18 @@ async def test_news_of_a_hold(environment: Environment, asha: FormClient) -> Non
         assert (await asking).json() == {"state": "released"}
 
 
+async def test_a_leave_that_cuts_slots_closes_them_in_the_chart_and_in_its_week(environment: Environment) -> None:
+    day = (environment.day + timedelta(hours=6)).date()
+    leave = [datetime.fromisoformat(environment.at(9, minute)) for minute in (10, 50)]
+    await environment.db.execute(
+        "INSERT INTO schedule.leave (provider_id, during) VALUES ($1, tstzrange($2, $3))", PROVIDER, *leave
+    )
+    charts = Charts(environment.db, Book(environment.db))
+    chart = await charts.chart(ChartKey(PROVIDER, ONLINE, day, day, 1, "Asia/Kolkata"))
+    assert chart.slots[0]["starts_at"] == datetime.fromisoformat(environment.at(10))
+    assert chart.week[day] == {10: 2, 11: 2}
+
+
 async def test_a_chart_is_worked_out_once_for_all_who_look(environment: Environment) -> None:
     reads = 0
 
