@@ -44,7 +44,7 @@ class ActiveReservations:
             await asyncio.sleep(sleep_seconds)
 
     async def sweep(self) -> float:
-        """Settle everything that is due; give the seconds until the next look."""
+        """Advance every book where something is due; return the seconds until the next look."""
         await self._advance_each(await self._database.fetch(queries.due_providers))
         now = time.monotonic()
         if now >= self._queues_due:

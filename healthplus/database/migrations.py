@@ -34,6 +34,15 @@ _LOCK_WAIT_MS = 1000
 _TRIES = 60
 _PAUSE_SECONDS = 1.0
 
+_ROLLING_SINCE = 1
+"""The first release whose processes can go on while the next is applied: 1 renamed what those before it use."""
+_APPLICATION_NAME = "healthplus migrate"
+
+_RUNNING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'healthplus%' AND application_name <> $1
+"""
+
 _RECORD_TABLE = """
 CREATE TABLE IF NOT EXISTS public.schema_migration (
     number int PRIMARY KEY,  -- 0 stands for all function files together
@@ -94,8 +103,9 @@ class _State(NamedTuple):
 async def migrate(dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AREAS, release: int = RELEASE) -> None:
     """Apply what the database lacks; safe when several processes do so at once.
 
-    Raises MigrationConflict when the database is of a newer release, or its record and the files disagree,
-    DatabaseError when a table is in use all the time, and the errors of `Database.connect`.
+    Raises MigrationConflict when the database is of a newer release, its record and the files disagree, or processes
+    of a release that could not go on are connected; DatabaseError when a table is in use all the time, and the errors
+    of `Database.connect`.
     """
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
@@ -104,6 +114,8 @@ async def migrate(dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AR
         await connection.execute(_RECORD_TABLE)
         state = await _state(connection)
         _refuse_conflicts(product, state)
+        if state.applied and state.release < max(release - 1, _ROLLING_SINCE):
+            await _refuse_running(connection, state.release)
         for migration in product.migrations:
             if state.lacks(migration) and not migration.is_after:
                 await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
@@ -138,7 +150,9 @@ async def check_migrated(
 async def _connected(dsn: str) -> AsyncIterator[_Connection]:
     with unreachable_as_ours():
         # The server's messages and times must not depend on the operator's own settings.
-        connection = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC", "application_name": "healthplus"})
+        connection = await asyncpg.connect(
+            dsn, server_settings={"TimeZone": "UTC", "application_name": _APPLICATION_NAME}
+        )
         try:
             await check_server(connection)
             yield connection
@@ -152,6 +166,15 @@ async def _state(connection: _Connection) -> _State:
         return _State({}, 0)
     applied = {row["number"]: row for row in await connection.fetch(_APPLIED)}
     return _State(applied, max((row["release"] for row in applied.values()), default=0))
+
+
+async def _refuse_running(connection: _Connection, release: int) -> None:
+    running = await connection.fetchval(_RUNNING, _APPLICATION_NAME)
+    if running:
+        raise MigrationConflict(
+            f"Processes of release {release} have {running} connections to the database and cannot go on once it is of "
+            "this release. Stop HealthPlus, then run `healthplus migrate` again."
+        )
 
 
 async def _patiently(connection: _Connection, name: str, apply: Callable[[], Awaitable[None]]) -> None:

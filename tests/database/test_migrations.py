@@ -256,9 +256,20 @@ async def test_a_database_from_before_releases_were_numbered_is_upgraded(blank_d
         await db.execute("ALTER TABLE public.schema_migration DROP COLUMN release")
         with pytest.raises(DatabaseNotSetUp, match="release 0"):
             await check(blank_dsn, package)
-        (package / "booking/functions/verb.sql").unlink()
-        function(package, "other", "two")
-        await apply(blank_dsn, package)
-        await check(blank_dsn, package)
-        assert await db.fetch_value("SELECT booking.verb()") == "one"  # its processes may be running
+        with pytest.raises(MigrationConflict, match="Stop HealthPlus"):
+            await apply(blank_dsn, package)
+    await apply(blank_dsn, package)
+    await check(blank_dsn, package)
+    async with await Database.connect(blank_dsn) as db:
         assert await db.fetch_value("SELECT release FROM public.schema_migration WHERE number = 0") == 1
+
+
+async def test_a_release_is_skipped_only_while_the_product_is_stopped(blank_dsn: str, package: Path) -> None:
+    await apply(blank_dsn, package, release=1)
+    async with await Database.connect(blank_dsn) as db:
+        with pytest.raises(MigrationConflict, match=r"Processes of release 1 have [0-9]+ connections"):
+            await apply(blank_dsn, package, release=3)
+        assert await db.fetch_value("SELECT max(release) FROM public.schema_migration") == 1
+        await apply(blank_dsn, package, release=2)
+    await apply(blank_dsn, package, release=4)
+    await check(blank_dsn, package, release=4)

@@ -14,7 +14,7 @@ CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) R
 $$;
 
 -- Whether a present ticket could use a time whose hold has expired while its row still says reserved.
-CREATE FUNCTION booking.is_wanted(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
+CREATE FUNCTION booking.is_waited_for(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM booking.ticket
@@ -48,7 +48,7 @@ CREATE FUNCTION booking.gaps(
                 AND CASE booking.state_at(booking, p_now)
                     WHEN 'reserved' THEN NOT p_booked_only
                     WHEN 'expired' THEN NOT p_booked_only
-                        AND booking.is_wanted(p_provider_id, booking.clinic_id, booking.during, p_now)
+                        AND booking.is_waited_for(p_provider_id, booking.clinic_id, booking.during, p_now)
                     ELSE true END
             UNION ALL
             SELECT leave.during
@@ -148,7 +148,7 @@ BEGIN
     FROM booking.booking
     WHERE provider_id = p_provider_id AND occupies AND during && run AND seat <= opening.seats
         AND (p_except IS NULL OR booking_id <> p_except)
-        AND (NOT booking.is_due(booking, p_now) OR booking.is_wanted(p_provider_id, clinic_id, during, p_now));
+        AND (NOT booking.is_due(booking, p_now) OR booking.is_waited_for(p_provider_id, clinic_id, during, p_now));
     RETURN CASE WHEN seats.booked >= opening.seats THEN 'booked' WHEN seats.taken >= opening.seats THEN 'held' ELSE 'free' END;
 END $$;
 
