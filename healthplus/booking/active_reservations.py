@@ -37,13 +37,13 @@ class ActiveReservations:
         """Run until cancelled. A lost database is waited for."""
         while True:
             try:
-                sleep_seconds = await self.sweep()
+                sleep_seconds = await self.advance_due()
             except (HealthPlusError, PostgresError):
                 logger.exception("ActiveReservations could not advance the books; trying again")
                 sleep_seconds = SLEEP_SECONDS_MAX
             await asyncio.sleep(sleep_seconds)
 
-    async def sweep(self) -> float:
+    async def advance_due(self) -> float:
         """Advance every book where something is due; return the seconds until the next look."""
         await self._advance_each(await self._database.fetch(queries.due_providers))
         now = time.monotonic()

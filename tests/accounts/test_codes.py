@@ -51,7 +51,7 @@ async def test_the_right_code_lets_in_and_makes_a_patient(codes: Codes, db: Data
     ]
 
 
-async def test_whoever_the_clinic_entered_is_the_same_patient(codes: Codes, db: Database) -> None:
+async def test_who_the_clinic_entered_is_the_same_patient(codes: Codes, db: Database) -> None:
     entered, _ = await add_patient(db, "Asha", "098765 43210", "IN")
     sent = await ask(codes, "a")
     assert (await codes.verify(sent.challenge_id, sent.code or "", "b", ""))[0] == entered

@@ -63,11 +63,11 @@ async def test_lapsed_holds_are_freed_promptly_by_several_processes(db: Database
 
 async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> None:
     service = ActiveReservations(db, Book(db))
-    assert await service.sweep() == 1.0
+    assert await service.advance_due() == 1.0
     await hold_some(db, 1)
-    assert await service.sweep() == 1.0
+    assert await service.advance_due() == 1.0
     await move_clock(db, seconds=304.5)
-    assert 0 < await service.sweep() < 0.5
+    assert 0 < await service.advance_due() < 0.5
 
 
 async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -57,7 +57,7 @@ async def test_the_front_desk_overtakes_nobody(db: Database, at_the_clinic: tupl
     assert (await book.accept(provider, waiting.ticket_id, Patient(waiter))).code == "accepted"
 
 
-async def test_a_caller_holds_one_place_like_anyone(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
+async def test_a_caller_holds_one_slot_like_anyone(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
     provider, clinic, start = at_the_clinic
     (caller,) = await make_patients(db, 1)
     book = Book(db)

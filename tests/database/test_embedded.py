@@ -78,7 +78,7 @@ def test_the_one_who_joined_does_not_stop_it(server_folder: Path) -> None:
         assert ask(dsn, "SELECT 1") == 1
 
 
-def test_the_last_user_stops_it_whoever_started_it(server_folder: Path) -> None:
+def test_the_last_user_stops_it_no_matter_who_started_it(server_folder: Path) -> None:
     first, second = EmbeddedServer(server_folder, FAST), EmbeddedServer(server_folder, FAST)
     first.start()
     dsn = second.start()
@@ -116,7 +116,7 @@ def test_commits_survive_the_kill_of_server_and_product(server_folder: Path) -> 
     server.stop()
 
 
-def test_a_first_start_that_was_killed_is_begun_anew(server_folder: Path) -> None:
+def test_a_first_start_that_was_killed_is_begun_again(server_folder: Path) -> None:
     with EmbeddedServer(server_folder, FAST):
         pass
     (server_folder / "server/data").rename(server_folder / "server/data.unfinished")

@@ -62,7 +62,7 @@ async def test_what_stays_the_same_to_callers_is_replaced_in_place(releases: Rel
 
 
 @pytest.mark.parametrize("release", [1, 2])
-async def test_what_cannot_be_replaced_in_place_is_made_anew(releases: Releases, release: int) -> None:
+async def test_what_cannot_be_replaced_in_place_is_made_again(releases: Releases, release: int) -> None:
     await releases.apply(1, verb("a int"))
     await releases.apply(release, verb("b int", "TABLE (said text, more int)", "'new', 1"))
     assert await releases.say("verb($1)", 1) == "new"

@@ -56,7 +56,7 @@ async def test_processes_that_start_together_apply_each_once(blank_dsn: str, pac
         assert [tuple(row) for row in rows] == [(0, "functions"), (1, "0001_first"), (2, "0002_second")]
 
 
-async def test_functions_are_made_anew_when_a_file_changes(blank_dsn: str, package: Path) -> None:
+async def test_functions_are_made_again_when_a_file_changes(blank_dsn: str, package: Path) -> None:
     await apply(blank_dsn, package)
     async with await Database.connect(blank_dsn) as db:
         before = await db.fetch_value("SELECT 'booking.verb'::regproc::oid")

@@ -135,7 +135,7 @@ async def test_an_offer_goes_before_what_has_more_time(race: RaceEnvironment, mo
     assert recorder.templates == ["offered"]
 
 
-async def test_the_end_of_a_hold_is_no_news_after_an_hour(race: RaceEnvironment) -> None:
+async def test_the_end_of_a_hold_is_no_notice_after_an_hour(race: RaceEnvironment) -> None:
     (patient,) = await reachable(race, 1)
     recorder = Recorder()
     for late, count in ((timedelta(minutes=59), 1), (timedelta(minutes=61), 1)):

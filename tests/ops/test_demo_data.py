@@ -126,7 +126,7 @@ async def test_bookings_lie_on_the_grid_of_a_shift(db: Database) -> None:
     assert await db.fetch_value("SELECT count(*) FROM booking.booking") > 100
 
 
-async def test_ratings_are_from_past_visits(db: Database) -> None:
+async def test_ratings_are_from_past_appointments(db: Database) -> None:
     """That each is from a visit of its own, and that they add up, is what `healthplus check` looks at."""
     await create_demo_data(db, SMALL)
     rated = await db.fetch(

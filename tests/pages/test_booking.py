@@ -84,7 +84,7 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWin
     assert window.faults == []
 
 
-async def test_news_are_asked_for_in_no_hurry_and_shown_where_they_belong(window: BrowserWindow) -> None:
+async def test_updates_are_requested_in_no_hurry_and_shown_where_they_belong(window: BrowserWindow) -> None:
     chart = await a_chart(window, days_ahead=20, offset=11)
     await clear(window, chart)
     database, page = window.product.database, window.page
@@ -125,7 +125,7 @@ async def test_paused_updates_wait(window: BrowserWindow) -> None:
 
 
 @pytest.mark.timeout(90)
-async def test_from_the_start_to_a_visit_by_keyboard_alone(window: BrowserWindow) -> None:
+async def test_from_the_start_to_an_appointment_by_keyboard_alone(window: BrowserWindow) -> None:
     await window.patient()
     page = window.page
     chart = await a_chart(window, offset=10)

@@ -158,7 +158,7 @@ async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -
 
 
 @pytest.mark.timeout(120)
-async def test_the_server_ends_and_begins_anew_while_they_wait(product: Product, browser: Browser) -> None:
+async def test_the_server_ends_and_begins_again_while_they_wait(product: Product, browser: Browser) -> None:
     async with people(product, browser, scripts=True) as (morning, (asha, bina, chand, _)):
         for one in (asha, bina, chand):
             await one.page.goto(chart_of(morning))

@@ -144,7 +144,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         assert page.url.endswith(Waiting(morning, patient, ticket_id).path)
 
 
-async def test_whoever_was_away_is_told_what_went_by(window: BrowserWindow) -> None:
+async def test_who_was_away_is_told_what_went_by(window: BrowserWindow) -> None:
     waiting = await wait(window, ahead=0, got=None)
     await window.context.set_offline(True)
     await expect(window.page.locator("#connection")).to_contain_text("Connection lost")

@@ -91,7 +91,7 @@ async def test_who_waits_and_has_gone_does_not(
     assert (await pay(payments, environment, held)).outcome.code == "booked"
 
 
-async def test_what_is_kept_for_a_longer_visit_is_not_to_be_had(
+async def test_what_is_kept_for_a_longer_appointment_is_not_to_be_had(
     payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
 ) -> None:
     """Bina waits for two slots in a row: when Asha's is free it is kept for her, though she cannot have it yet."""

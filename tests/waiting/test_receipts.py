@@ -144,7 +144,7 @@ async def test_what_the_verbs_write_is_in_order(race: RaceEnvironment) -> None:
 
 
 @pytest.mark.breaks_invariants
-async def test_whoever_is_overtaken_shows(race: RaceEnvironment) -> None:
+async def test_a_patient_who_is_overtaken_shows(race: RaceEnvironment) -> None:
     """The verbs as they must not be: the queue is served from its end."""
     definition = await race.db.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
     order = "AND NOT absent ORDER BY number"
@@ -313,7 +313,7 @@ async def test_nothing_of_a_patient_is_in_it(race: RaceEnvironment) -> None:
 
 
 @pytest.mark.dates
-async def test_odds_and_the_position_at_joining(race: RaceEnvironment) -> None:
+async def test_acceptance_rate_and_the_position_at_joining(race: RaceEnvironment) -> None:
     provider = await race.provider()
     book: Book = race.book
     holder, *waiters = await race.patients(5)

@@ -97,7 +97,7 @@ async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:
     assert caught.group_contains(DatabaseUnreachable)
 
 
-async def test_without_a_gateway_only_online_visits_cannot_be_booked(
+async def test_without_a_gateway_only_online_appointments_cannot_be_booked(
     dsn: str, environment: Environment, tmp_path: Any
 ) -> None:
     app = create_app(Settings(database_url=dsn, data_folder=tmp_path))

@@ -7,21 +7,21 @@ import pytest
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 
 pytestmark = pytest.mark.dates
 
 
 async def book(client: Client, environment: Environment, hour: int = 9) -> str:
     """Book a slot; return the appointment's address."""
-    held = await hold(client, wanted(environment, hour))
+    held = await hold(client, hold_body(environment, hour))
     url: str = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
     return url
 
 
 async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Client, environment: Environment) -> None:
     url = await book(asha, environment)
-    held = await hold(asha, wanted(environment, 10))
+    held = await hold(asha, hold_body(environment, 10))
     listed = (await asha.get("appointments")).json()
     assert [(one["url"], one["state"]) for one in listed] == [(held["url"], "reserved"), (url, "booked")]
     assert (await asha.get(url)).json()["needs_rebooking"] is False
@@ -30,7 +30,7 @@ async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Cl
 
 
 async def test_a_hold_is_no_appointment(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     problem(await asha.get(f"providers/{PROVIDER}/appointments/{held['id']}"), 404)
     problem(await asha.delete(f"providers/{PROVIDER}/appointments/{held['id']}"), 409, "wrong_state")
 
@@ -50,7 +50,7 @@ async def test_cancelling_gives_the_slot_and_the_money_back(
     await book(bina, environment)
 
 
-async def test_a_visit_that_began_cannot_be_cancelled(asha: Client, environment: Environment) -> None:
+async def test_an_appointment_that_began_cannot_be_cancelled(asha: Client, environment: Environment) -> None:
     url = await book(asha, environment)
     await environment.pass_until(datetime.fromisoformat(environment.at(9, 1)))
     problem(await asha.delete(url), 409, "too_late")

@@ -17,7 +17,7 @@ from healthplus.web.languages import ENGLISH
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
 from tests.web.client import Client
 from tests.web.test_appointments import book
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_pages import submit
 from tests.web.test_waits import evening, join
 
@@ -222,7 +222,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, envir
         kept = re.findall(r'value="([^"]+)" required checked', refused.text)
         assert [datetime.fromisoformat(one) for one in kept] == [datetime.fromisoformat(start)]
         assert "9:30 am" in refused.text
-    held = await hold(bina, wanted(environment, 11))
+    held = await hold(bina, hold_body(environment, 11))
     refused = await submit(http, move, {"key": "k", "start": environment.at(11)})
     assert (refused.status_code, "11:00 am is held by someone else" in refused.text) == (409, True)
     await bina.delete(held["url"])
@@ -260,7 +260,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, envir
     assert "as far ahead as can be booked" in await said(http, move)
 
 
-async def test_a_longer_visit_may_move_into_its_own_time(
+async def test_a_longer_appointment_may_move_into_its_own_time(
     http: httpx.AsyncClient, asha: Client, environment: Environment
 ) -> None:
     sign_in(http, environment, "asha")
@@ -278,7 +278,7 @@ async def test_a_longer_visit_may_move_into_its_own_time(
 
 async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
     path = await visit_of(asha, environment)
-    held = await hold(asha, wanted(environment, 10))
+    held = await hold(asha, hold_body(environment, 10))
     nobodys = f"/appointments/{PROVIDER}/{UUID(int=7)}"
     elsewhere = path.replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")
     is_hold = f"/appointments/{PROVIDER}/{held['id']}"
@@ -320,7 +320,7 @@ async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment:
 
 async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
     sign_in(http, environment, "asha")
-    held = await hold(asha, wanted(environment, 9))
+    held = await hold(asha, hold_body(environment, 9))
     assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in (await http.get("/appointments")).text  # the bar on top
     assert "Not booked" not in await said(http, "/appointments")
     await environment.pass_time(minutes=6)
@@ -329,7 +329,7 @@ async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, envir
     assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in lost.text
     await book(asha, environment, 9)  # tried again
     assert "Not booked" not in await said(http, "/appointments")
-    await hold(asha, wanted(environment, 11))
+    await hold(asha, hold_body(environment, 11))
     await environment.pass_time(minutes=6)
     assert "Not booked" in await said(http, "/appointments")
     await environment.pass_time(days=1)
@@ -339,7 +339,7 @@ async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, envir
 async def test_a_turn_that_passed_is_told(
     http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     missed, passed = await join(chand, evening(environment)), await join(bina, evening(environment))
     await asha.delete(held["url"])
     await environment.pass_time(seconds=66)  # an offer that was never fetched: its place in the line is kept
@@ -355,7 +355,7 @@ async def test_a_turn_that_passed_is_told(
     assert (await chand.get(missed["url"])).json()["number"] == 1
 
 
-async def test_past_visits_come_in_pages(http: httpx.AsyncClient, environment: Environment) -> None:
+async def test_past_appointments_come_in_pages(http: httpx.AsyncClient, environment: Environment) -> None:
     await environment.db.execute(
         "INSERT INTO booking.booking (provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, "
         "state, fee_minor, funding, created_at) "

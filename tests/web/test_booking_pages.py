@@ -202,7 +202,7 @@ async def test_names_go_with_whom_they_belong_to(environment: Environment, asha:
 
 
 @pytest.mark.dates
-async def test_news_of_a_chart_come_when_there_are_some(
+async def test_updates_of_a_chart_come_when_there_are_some(
     environment: Environment, asha: FormClient, bina: FormClient
 ) -> None:
     path = f"{CHART}/news?day={_day(environment)}"
@@ -227,7 +227,7 @@ async def test_news_of_a_chart_come_when_there_are_some(
 
 
 @pytest.mark.dates
-async def test_a_change_without_a_hint_is_heard_of(environment: Environment, bina: FormClient) -> None:
+async def test_a_change_without_a_message_is_found(environment: Environment, bina: FormClient) -> None:
     path = f"{CHART}/news?day={_day(environment)}"
     version = (await bina.get(path)).json()["version"]
     asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
@@ -239,7 +239,7 @@ async def test_a_change_without_a_hint_is_heard_of(environment: Environment, bin
         assert (await asking).json()["cells"][0] == "held"
 
 
-async def test_news_of_a_hold(environment: Environment, asha: FormClient) -> None:
+async def test_updates_of_a_hold(environment: Environment, asha: FormClient) -> None:
     path = await hold(asha, environment)
     asking = asyncio.create_task(asha.get(f"{path}/news?after=reserved"))
     await asyncio.sleep(0.2)
@@ -389,7 +389,7 @@ async def test_a_second_click_on_the_switch_gives_up_nothing_more(environment: E
     assert "11:00 am is held for you" in (await asha.get(held)).text
 
 
-async def test_a_line_that_cannot_be_joined_in_exchange_says_so(
+async def test_a_queue_that_cannot_be_joined_in_exchange_says_so(
     environment: Environment, asha: FormClient, bina: FormClient
 ) -> None:
     booked = await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
@@ -411,7 +411,7 @@ async def test_a_line_that_cannot_be_joined_in_exchange_says_so(
 
 
 @pytest.mark.dates
-async def test_switching_from_a_line_and_to_one(environment: Environment, asha: FormClient, bina: FormClient) -> None:
+async def test_switching_from_a_queue_and_to_one(environment: Environment, asha: FormClient, bina: FormClient) -> None:
     await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await hold(asha, environment, 10)
     line = {

@@ -116,7 +116,7 @@ async def test_each_slot_of_the_night_is_held_by_itself(city: Environment, app: 
         await asha.delete(held["url"])
 
 
-async def test_a_visit_is_moved_across_the_change(city: Environment, app: Litestar, asha: Client) -> None:
+async def test_an_appointment_is_moved_across_the_change(city: Environment, app: Litestar, asha: Client) -> None:
     client = FormClient(app, city.tokens["asha"])
     _, day, _ = await days(city)
     held = await hold(asha, {"clinic_id": ONLINE, "start": slots(day)[0].isoformat()})
@@ -157,7 +157,7 @@ async def test_search_knows_which_hours_a_day_has(city: Environment, http: httpx
         assert set(await found(**minute)) == ({PROVIDER, OTHER_PROVIDER} if there(at).hour == 2 else {PROVIDER})
 
 
-async def test_a_line_for_a_day_is_one_for_all_its_hours(city: Environment, app: Litestar) -> None:
+async def test_a_queue_for_a_day_is_one_for_all_its_hours(city: Environment, app: Litestar) -> None:
     client = FormClient(app, city.tokens["asha"])
     _, day, _ = await days(city)
     joined = await client.fill(f"{CHART}/line?day={day}&part=morning", what="day")

@@ -13,7 +13,7 @@ from healthplus.booking.book import Book
 from tests.fixtures.environment import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import hold, wanted
+from tests.web.test_holds import hold, hold_body
 
 LAB = 3
 
@@ -182,7 +182,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     assert [len(times) for times in first.values()] == [3, 3, 3]
     # A hold takes its slot out, until it lapses.
     start = first[ONLINE][1]
-    await hold(asha, wanted(directory) | {"start": start})
+    await hold(asha, hold_body(directory) | {"start": start})
     held = await next_free(anyone, directory)
     assert held[ONLINE][:2] == [first[ONLINE][0], first[ONLINE][2]]
     assert held[AT_CLINIC] == first[AT_CLINIC]

@@ -16,7 +16,7 @@ FULL = "Appointment Failed – Slot Full"
 RETRY = "Appointment Failed – Retry, as other users are holding reserved slots"
 
 
-def wanted(environment: Environment, hour: int = 9, clinic_id: int = ONLINE, **more: Any) -> dict[str, Any]:
+def hold_body(environment: Environment, hour: int = 9, clinic_id: int = ONLINE, **more: Any) -> dict[str, Any]:
     return {"clinic_id": clinic_id, "start": environment.at(hour), **more}
 
 
@@ -28,7 +28,7 @@ async def hold(client: Client, body: dict[str, Any], provider_id: int = PROVIDER
 
 
 async def test_a_hold_says_what_is_held_and_how_long(asha: Client, environment: Environment) -> None:
-    response = await asha.post(HOLDS, wanted(environment, slots_needed=2))
+    response = await asha.post(HOLDS, hold_body(environment, slots_needed=2))
     assert response.status_code == 201
     held = response.json()
     assert response.headers["location"] == held["url"] == f"/api/v1/{HOLDS}/{held['id']}"
@@ -43,8 +43,8 @@ async def test_a_hold_says_what_is_held_and_how_long(asha: Client, environment: 
 
 
 async def test_a_held_slot_is_refused_in_the_briefs_words(asha: Client, bina: Client, environment: Environment) -> None:
-    await hold(asha, wanted(environment))
-    refused = problem(await bina.post(HOLDS, wanted(environment)), 409, "slot_held")
+    await hold(asha, hold_body(environment))
+    refused = problem(await bina.post(HOLDS, hold_body(environment)), 409, "slot_held")
     assert (refused["status_text"], refused["can_wait"]) == (RETRY, True)
     assert datetime.fromisoformat(refused["alternatives"][0]) == datetime.fromisoformat(environment.at(9, 30))
 
@@ -52,16 +52,16 @@ async def test_a_held_slot_is_refused_in_the_briefs_words(asha: Client, bina: Cl
 async def test_a_booked_slot_is_refused_in_the_briefs_words(
     asha: Client, bina: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     assert (await asha.post(f"{held['url']}/payment", PAY)).status_code == 200
-    refused = problem(await bina.post(HOLDS, wanted(environment, 18, FREE)), 409, "slot_full")
+    refused = problem(await bina.post(HOLDS, hold_body(environment, 18, FREE)), 409, "slot_full")
     assert (refused["status_text"], refused["can_wait"]) == (FULL, False)
     assert isinstance(refused["alternatives"], list)
 
 
 @pytest.mark.parametrize(("clinic_id", "hour"), [(ONLINE, 9), (AT_CLINIC, 13), (FREE, 18)])
 async def test_paying_books(asha: Client, environment: Environment, clinic_id: int, hour: int) -> None:
-    held = await hold(asha, wanted(environment, hour, clinic_id))
+    held = await hold(asha, hold_body(environment, hour, clinic_id))
     response = await asha.post(f"{held['url']}/payment", PAY)
     booked = response.json()
     assert (response.status_code, booked["state"], booked["status_text"]) == (200, "booked", "Appointment Successful")
@@ -72,7 +72,7 @@ async def test_paying_books(asha: Client, environment: Environment, clinic_id: i
 
 
 async def test_a_declined_payment_leaves_the_hold(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     counts = await environment.counts()
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-unreachable"}), 503, "payment_unavailable")
@@ -82,7 +82,7 @@ async def test_a_declined_payment_leaves_the_hold(asha: Client, environment: Env
 
 
 async def test_an_expired_hold_is_gone_before_money_moves(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     await environment.pass_time(seconds=305.1)
     gone = problem(await asha.post(f"{held['url']}/payment", PAY), 410, "expired")
     assert "reservation has expired" in gone["detail"]
@@ -93,24 +93,24 @@ async def test_an_expired_hold_is_gone_before_money_moves(asha: Client, environm
 
 
 async def test_the_server_grants_more_than_it_shows(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     await environment.pass_time(seconds=302)
     assert (await asha.post(f"{held['url']}/payment", PAY)).json()["state"] == "booked"
 
 
 async def test_releasing_frees(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     response = await asha.delete(held["url"])
     assert (response.status_code, response.json()["state"]) == (200, "released")
     assert "status_text" not in response.json()
     problem(await asha.delete(held["url"]), 409, "wrong_state")
     problem(await asha.post(f"{held['url']}/payment", PAY), 409, "wrong_state")
-    await hold(bina, wanted(environment))
+    await hold(bina, hold_body(environment))
 
 
 async def test_moving_a_hold(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
-    await hold(bina, wanted(environment, 11))
+    held = await hold(asha, hold_body(environment))
+    await hold(bina, hold_body(environment, 11))
     moved = (await asha.post(f"{held['url']}/move", {"start": environment.at(10)})).json()
     assert (moved["id"], moved["state"]) == (held["id"], "reserved")
     assert datetime.fromisoformat(moved["start"]) == datetime.fromisoformat(environment.at(10))
@@ -119,14 +119,14 @@ async def test_moving_a_hold(asha: Client, bina: Client, environment: Environmen
 
 
 async def test_one_hold_a_patient(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     for provider_id in (PROVIDER, OTHER_PROVIDER):
-        refused = problem(await asha.post(f"providers/{provider_id}/holds", wanted(environment, 10)), 409, "claimed")
+        refused = problem(await asha.post(f"providers/{provider_id}/holds", hold_body(environment, 10)), 409, "claimed")
         assert refused["yours"] == held["url"]
 
 
 async def test_one_key_is_one_way_to_pay(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     paid = await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"}, key="pay")
     assert paid.json()["state"] == "booked"
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}, key="pay"), 422, "key_reused")
@@ -134,33 +134,33 @@ async def test_one_key_is_one_way_to_pay(asha: Client, environment: Environment)
 
 async def test_three_lapses_are_enough_for_a_day(asha: Client, environment: Environment) -> None:
     for hour in (9, 10, 11):
-        await hold(asha, wanted(environment, hour))
+        await hold(asha, hold_body(environment, hour))
         await environment.pass_time(seconds=306)
-    problem(await asha.post(HOLDS, wanted(environment)), 429, "lapses")
+    problem(await asha.post(HOLDS, hold_body(environment)), 429, "lapses")
 
 
 async def test_somebody_elses_hold_is_not_there(
     asha: Client, bina: Client, anyone: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     counts = await environment.counts()
     problem(await bina.get(held["url"]), 404, "not_found")
     problem(await bina.delete(held["url"]), 404, "not_found")
     problem(await bina.post(f"{held['url']}/payment", PAY), 404, "not_found")
     problem(await bina.post(f"{held['url']}/move", {"start": environment.at(10)}), 404, "not_found")
     problem(await asha.get(held["url"].replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")), 404, "not_found")
-    for response in (await anyone.get(held["url"]), await anyone.post(HOLDS, wanted(environment))):
+    for response in (await anyone.get(held["url"]), await anyone.post(HOLDS, hold_body(environment))):
         problem(response, 401, "unauthenticated")
         assert response.headers["www-authenticate"] == "Bearer"
     assert await environment.counts() == counts
 
 
 async def test_a_repeat_gives_the_first_result(asha: Client, environment: Environment) -> None:
-    first = await asha.post(HOLDS, wanted(environment), key="one")
+    first = await asha.post(HOLDS, hold_body(environment), key="one")
     counts = await environment.counts()
-    again = await asha.post(HOLDS, wanted(environment), key="one")
+    again = await asha.post(HOLDS, hold_body(environment), key="one")
     assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
-    problem(await asha.post(HOLDS, wanted(environment, 10), key="one"), 422, "key_reused")
+    problem(await asha.post(HOLDS, hold_body(environment, 10), key="one"), 422, "key_reused")
     assert await environment.counts() == counts
 
     url = first.json()["url"]
@@ -172,7 +172,7 @@ async def test_a_repeat_gives_the_first_result(asha: Client, environment: Enviro
 
 
 async def test_two_payments_at_once_set_money_aside_once(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     answers = await asyncio.gather(*(asha.post(f"{held['url']}/payment", PAY) for _ in range(4)))
     assert {(answer.status_code, answer.json()["id"]) for answer in answers} == {(200, held["id"])}
     rows = await environment.db.fetch("SELECT due::text, state::text FROM ledger.payment")

@@ -15,7 +15,7 @@ from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment, atte
 from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_waits import WAITS, evening, join
 
 VARYING = ("expires_in", "resend_in", "version", "detail")
@@ -85,17 +85,17 @@ def route(method: str, path: str) -> Callable[[Prepare], Prepare]:
 @route("POST", "/providers/{provider_id:int}/holds")
 async def _(clients: Clients) -> Request:
     path, environment = f"providers/{PROVIDER}/holds", clients.environment
-    return Request(clients.asha, "POST", path, wanted(environment, 9, ONLINE), wanted(environment, 10, ONLINE))
+    return Request(clients.asha, "POST", path, hold_body(environment, 9, ONLINE), hold_body(environment, 10, ONLINE))
 
 
 @route("DELETE", "/providers/{provider_id:int}/holds/{hold_id:uuid}")
 async def _(clients: Clients) -> Request:
-    return Request(clients.asha, "DELETE", (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"])
+    return Request(clients.asha, "DELETE", (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"])
 
 
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/move")
 async def _(clients: Clients) -> Request:
-    path = (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"]
+    path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]
     return Request(
         clients.asha,
         "POST",
@@ -107,12 +107,12 @@ async def _(clients: Clients) -> Request:
 
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/payment")
 async def _(clients: Clients) -> Request:
-    path = (await hold(clients.asha, wanted(clients.environment, 9, ONLINE)))["url"]
+    path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]
     return Request(clients.asha, "POST", f"{path}/payment", PAY, {"method": "sandbox-declined"})
 
 
 async def booked(clients: Clients) -> str:
-    held = await hold(clients.asha, wanted(clients.environment, 9, ONLINE))
+    held = await hold(clients.asha, hold_body(clients.environment, 9, ONLINE))
     url: str = (await clients.asha.post(f"{held['url']}/payment", PAY)).json()["url"]
     return url
 
@@ -140,7 +140,7 @@ async def _(clients: Clients) -> Request:
 
 @route("POST", "/providers/{provider_id:int}/waits")
 async def _(clients: Clients) -> Request:
-    await hold(clients.asha, wanted(clients.environment, 18, FREE))
+    await hold(clients.asha, hold_body(clients.environment, 18, FREE))
     later = evening(clients.environment) | {"to": clients.environment.at(19)}
     return Request(clients.bina, "POST", WAITS, evening(clients.environment), later)
 
@@ -155,7 +155,7 @@ async def _(clients: Clients) -> Request:
 
 @route("DELETE", "/providers/{provider_id:int}/waits/{wait_id:uuid}")
 async def _(clients: Clients) -> Request:
-    await hold(clients.asha, wanted(clients.environment, 18, FREE))
+    await hold(clients.asha, hold_body(clients.environment, 18, FREE))
     return Request(clients.bina, "DELETE", (await join(clients.bina, evening(clients.environment)))["url"])
 
 

@@ -23,7 +23,7 @@ from tests.fixtures.clock import move_clock, start_clock_tomorrow
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_waits import WAITS, evening, join
 
 FIND = "/api/v1/trial/find"
@@ -178,8 +178,8 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
 
     # What only looks counts nothing, and a repeat counts like any other request.
     header = {"Api-Dev-Key": key}
-    first = await asha.post(HOLDS, wanted(environment), key="once", headers=header)
-    again = await asha.post(HOLDS, wanted(environment), key="once", headers=header)
+    first = await asha.post(HOLDS, hold_body(environment), key="once", headers=header)
+    again = await asha.post(HOLDS, hold_body(environment), key="once", headers=header)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json()["id"] == again.json()["id"]
     assert quotas(first)["minute"][2] - quotas(again)["minute"][2] == 1
@@ -197,7 +197,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
 
     # Over its quota, a key is refused although the patient's own token would do; without it, it does.
     _, key = await add_key(db, "Acme", ["book"], 1)
-    body = wanted(environment, 11)
+    body = hold_body(environment, 11)
     assert (await asha.delete(APPOINTMENT, headers={"Api-Dev-Key": key})).status_code == 404
     refused = await asha.post(HOLDS, body, headers={"Api-Dev-Key": key})
     assert problem(refused, 429, "quota_exceeded")["retry_after"] == int(refused.headers["retry-after"])
@@ -205,7 +205,7 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
     await hold(asha, body)
 
 
-async def test_a_key_buys_no_better_place(
+async def test_a_key_buys_no_better_position(
     asha: Client, bina: Client, chand: Client, db: Database, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, tuple[object, ...]]] = []
@@ -217,7 +217,7 @@ async def test_a_key_buys_no_better_place(
 
     _, key = await add_key(db, "Acme", ["book"])
     header = {"Api-Dev-Key": key}
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     monkeypatch.setattr(Database, "_call", spy)
     first = await join(bina, evening(environment))
     joined = await chand.post(WAITS, evening(environment), headers=header)
@@ -230,7 +230,7 @@ async def test_a_key_buys_no_better_place(
     assert (await bina.get(first["url"])).json()["state"] == "offered"
     # Nor can a key take what is offered, by either way.
     problem(await chand.post(f"{second['url']}/accept", headers=header), 409, "wrong_state")
-    problem(await chand.post(HOLDS, wanted(environment, 18, FREE), headers=header), 409)
+    problem(await chand.post(HOLDS, hold_body(environment, 18, FREE), headers=header), 409)
     await bina.delete(first["url"])
     assert (await chand.get(second["url"])).json()["state"] == "offered"
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client, connect
 from tests.web.phone import Phone
 from tests.web.test_appointments import book
-from tests.web.test_holds import hold, wanted
+from tests.web.test_holds import hold, hold_body
 from tests.web.test_waits import evening, join
 
 MARK = "<i>'\"&"
@@ -150,8 +150,8 @@ async def pages(
 ) -> Pages:
     """Asha has a visit and a hold, Bina waits."""
     visit = await book(asha, environment, 11)
-    held = await hold(asha, wanted(environment, 9))
-    await hold(chand, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 9))
+    await hold(chand, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     return Pages(
         app,

@@ -14,7 +14,7 @@ from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.payments.test_reconciliation import webhook
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import hold, wanted
+from tests.web.test_holds import hold, hold_body
 
 WEBHOOKS = "/api/v1/webhooks/payments"
 LATER = {"method": "sandbox-later"}
@@ -34,7 +34,7 @@ async def send(http: httpx.AsyncClient, body: bytes, secret: str, at: float | No
 async def test_a_pending_payment_is_booked_by_a_webhook(
     asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     pending = await asha.post(f"{held['url']}/payment", LATER, key="pay")
     assert pending.status_code == 202
     assert (pending.json()["id"], pending.json()["state"]) == (held["id"], "reserved")
@@ -50,7 +50,7 @@ async def test_a_pending_payment_is_booked_by_a_webhook(
 async def test_what_was_booked_late_is_pointed_at(
     asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     await asha.post(f"{held['url']}/payment", LATER)
     await environment.pass_time(seconds=306)
     gone = problem(await asha.get(held["url"]), 410, "expired")
@@ -66,10 +66,10 @@ async def test_what_was_booked_late_is_pointed_at(
 async def test_money_for_what_is_lost_is_said_to_go_back(
     asha: Client, bina: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     await asha.post(f"{held['url']}/payment", LATER)
     await environment.pass_time(seconds=306)
-    await hold(bina, wanted(environment))
+    await hold(bina, hold_body(environment))
     assert (await send(http, webhook(held["id"], "authorised"), secret)).status_code == 200
     assert problem(await asha.get(held["url"]), 410, "expired")["money"] == "void_due"
     assert (await send(http, webhook(held["id"], "voided"), secret)).status_code == 200
@@ -79,7 +79,7 @@ async def test_money_for_what_is_lost_is_said_to_go_back(
 async def test_no_webhook_breaks_anything(
     asha: Client, http: httpx.AsyncClient, environment: Environment, secret: str
 ) -> None:
-    held = await hold(asha, wanted(environment))
+    held = await hold(asha, hold_body(environment))
     counts = await environment.counts()
     body = webhook(held["id"], "authorised")
     problem(await http.post(WEBHOOKS, content=body), 403, "bad_signature")
@@ -100,7 +100,7 @@ async def test_a_large_webhook_is_read(http: httpx.AsyncClient, secret: str) -> 
 
 
 async def test_paying_leaves_no_trace_but_the_intent_when_declined(asha: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, clinic_id=ONLINE))
+    held = await hold(asha, hold_body(environment, clinic_id=ONLINE))
     problem(await asha.post(f"{held['url']}/payment", {"method": "sandbox-declined"}), 402, "payment_declined")
     rows = await environment.db.fetch("SELECT provider_id, hold_id::text, amount_minor FROM payments.intent")
     assert [tuple(row) for row in rows] == [(PROVIDER, held["id"], 50000)]

@@ -34,7 +34,7 @@ async def hold(client: Client, environment: Environment, at: str, clinic_id: int
     return held
 
 
-async def test_a_wait_from_the_line_to_the_hold(
+async def test_a_ticket_from_the_queue_to_the_hold(
     app: Litestar, environment: Environment, asha: Client, day: str
 ) -> None:
     bina, chand, nobody = (
@@ -179,7 +179,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Enviro
         assert said in receipt.text
 
 
-async def test_idle_news_are_small(
+async def test_idle_updates_are_small(
     app: Litestar, environment: Environment, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bina = FormClient(app, environment.tokens["bina"])

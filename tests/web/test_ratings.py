@@ -24,7 +24,7 @@ async def can_rate(client: Client) -> list[bool]:
     return [one["can_rate"] for one in (await client.get("appointments")).json()]
 
 
-async def test_a_patient_rates_after_the_visit(asha: Client, bina: Client, environment: Environment) -> None:
+async def test_a_patient_rates_after_the_appointment(asha: Client, bina: Client, environment: Environment) -> None:
     first = await book(asha, environment, 9)
     early = problem(await asha.ask("PUT", f"{first}/rating", {"stars": 4}), 409, "not_fulfilled")
     assert (early["state"], "once the clinic has noted" in early["detail"]) == ("booked", True)
@@ -68,7 +68,7 @@ async def test_who_did_not_come_does_not_rate(asha: Client, bina: Client, enviro
         problem(await asha.get(f"{url}/rating"), 404)
 
 
-async def test_somebody_elses_visit_is_not_there(
+async def test_somebody_elses_appointment_is_not_there(
     asha: Client, bina: Client, anyone: Client, environment: Environment
 ) -> None:
     url = await book(asha, environment)

@@ -11,7 +11,7 @@ from healthplus.booking.book import Book
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 
 SLOTS = f"providers/{PROVIDER}/slots"
 
@@ -24,9 +24,9 @@ def morning(environment: Environment, **more: Any) -> dict[str, Any]:
 async def test_free_held_booked_and_mine_are_told_apart(
     asha: Client, bina: Client, anyone: Client, environment: Environment
 ) -> None:
-    booked = await hold(asha, wanted(environment, 9))
+    booked = await hold(asha, hold_body(environment, 9))
     await asha.post(f"{booked['url']}/payment", PAY)
-    held = await hold(asha, wanted(environment, 10))
+    held = await hold(asha, hold_body(environment, 10))
     shown = (await bina.get(SLOTS, params=morning(environment))).json()
     assert shown["provider_id"] == PROVIDER
     states = [slot["state"] for slot in shown["slots"]]
@@ -70,7 +70,7 @@ async def test_an_unchanged_chart_is_not_computed_again(
         await anyone.get(SLOTS, params=morning(environment), headers={"If-None-Match": etag}),
         await asha.get(SLOTS, params=morning(environment, slots_needed=2), headers={"If-None-Match": etag}),
     ]
-    await hold(bina, wanted(environment))
+    await hold(bina, hold_body(environment))
     others.append(await asha.get(SLOTS, params=morning(environment), headers={"If-None-Match": etag}))
     held = others[-1].headers["etag"]
     await environment.pass_time(seconds=306)

@@ -12,7 +12,7 @@ from healthplus.waiting.waiting_users import DRAIN_SIGNAL, POLLS_PER_TICKET_MAX
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, wanted
+from tests.web.test_holds import PAY, hold, hold_body
 
 WAITS = f"providers/{PROVIDER}/waits"
 
@@ -33,7 +33,7 @@ async def join(client: Client, body: dict[str, Any]) -> dict[str, Any]:
 async def test_the_first_in_the_queue_gets_what_is_released(
     asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     first, second = await join(bina, evening(environment)), await join(chand, evening(environment))
     assert [(wait["state"], wait["position"], wait["offer"]) for wait in (first, second)] == [
         ("waiting", 1, None),
@@ -83,7 +83,7 @@ async def test_an_offer_seen_and_let_pass_is_over(asha: Client, environment: Env
 
 
 async def test_who_comes_back_is_served(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     await environment.pass_time(seconds=61)
     await asha.delete(held["url"])
@@ -94,7 +94,7 @@ async def test_who_comes_back_is_served(asha: Client, bina: Client, environment:
 
 
 async def test_waiting_in_vain_is_refused(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     await asha.post(f"{held['url']}/payment", PAY)
     counts = await environment.counts()
     refused = problem(await bina.post(WAITS, evening(environment)), 409, "slot_full")
@@ -105,7 +105,7 @@ async def test_waiting_in_vain_is_refused(asha: Client, bina: Client, environmen
 
 
 async def test_leaving(asha: Client, bina: Client, chand: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     first, second = await join(bina, evening(environment)), await join(chand, evening(environment))
     problem(await bina.post(WAITS, evening(environment)), 409, "claimed")
     await asha.delete(held["url"])
@@ -116,7 +116,7 @@ async def test_leaving(asha: Client, bina: Client, chand: Client, environment: E
 
 
 async def test_an_hour_is_the_most_one_waits(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     joined, expires = (datetime.fromisoformat(wait[name]) for name in ("joined_at", "expires_at"))
     assert (expires - joined).total_seconds() == 3600
@@ -137,8 +137,8 @@ async def test_somebody_elses_wait_is_not_there(
     assert await environment.counts() == counts
 
 
-async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client, environment: Environment) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+async def test_a_poll_is_answered_when_there_is_an_update(asha: Client, bina: Client, environment: Environment) -> None:
+    held = await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     assert (wait["position"], wait["holds_ahead"]) == (1, 1)
     assert wait["next_lapse_at"] is not None
@@ -151,10 +151,10 @@ async def test_a_poll_is_answered_when_there_is_news(asha: Client, bina: Client,
     assert offered["version"] != wait["version"]
 
 
-async def test_news_that_came_between_two_polls_is_told_at_once(
+async def test_an_update_that_came_between_two_polls_is_told_at_once(
     asha: Client, bina: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     await asha.delete(held["url"])
     async with asyncio.timeout(2):
@@ -164,7 +164,7 @@ async def test_news_that_came_between_two_polls_is_told_at_once(
 async def test_everyone_is_told_that_all_is_booked(
     asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    held = await hold(asha, wanted(environment, 18, FREE))
+    held = await hold(asha, hold_body(environment, 18, FREE))
     waits = [(client, await join(client, evening(environment))) for client in (bina, chand)]
     polls = [asyncio.create_task(client.get(w["url"], params={"after": w["version"]})) for client, w in waits]
     await asyncio.sleep(0.3)
@@ -177,8 +177,8 @@ async def test_what_is_said_of_the_holds_ahead_follows_them(
     asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
     morning = {"clinic_id": 1, "from": environment.at(9), "to": environment.at(10)}
-    await hold(asha, wanted(environment, 9, 1))
-    other = await hold(chand, wanted(environment, 9, 1) | {"start": environment.at(9, 30)})
+    await hold(asha, hold_body(environment, 9, 1))
+    other = await hold(chand, hold_body(environment, 9, 1) | {"start": environment.at(9, 30)})
     wait = await join(bina, morning)
     assert wait["holds_ahead"] == 2
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
@@ -191,7 +191,7 @@ async def test_what_is_said_of_the_holds_ahead_follows_them(
 async def test_a_draining_process_sends_its_pollers_elsewhere(
     app: Litestar, asha: Client, bina: Client, environment: Environment
 ) -> None:
-    await hold(asha, wanted(environment, 18, FREE))
+    await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     polls = [asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]})) for _ in range(2)]
     await asyncio.sleep(0.2)
@@ -207,7 +207,7 @@ async def test_a_draining_process_sends_its_pollers_elsewhere(
 async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(
     asha: Client, bina: Client, environment: Environment
 ) -> None:
-    await hold(asha, wanted(environment, 18, FREE))
+    await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     polls = []
     for _ in range(POLLS_PER_TICKET_MAX + 1):
@@ -222,7 +222,7 @@ async def test_the_oldest_of_many_polls_of_one_ticket_gives_way(
 async def test_somebody_elses_wait_cannot_be_polled(
     asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
-    await hold(asha, wanted(environment, 18, FREE))
+    await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))
     await asyncio.sleep(0.2)
@@ -233,7 +233,7 @@ async def test_somebody_elses_wait_cannot_be_polled(
 
 
 async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client, environment: Environment) -> None:
-    await hold(asha, wanted(environment, 18, FREE))
+    await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     assert (await bina.get("waits")).json() == [wait]
     assert (await bina.get(f"waits/{wait['id']}")).json() == wait
@@ -244,7 +244,7 @@ async def test_my_wait_is_found_without_its_provider(asha: Client, bina: Client,
 
 
 async def test_who_polls_is_present(asha: Client, bina: Client, app: Litestar, environment: Environment) -> None:
-    await hold(asha, wanted(environment, 18, FREE))
+    await hold(asha, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     await environment.pass_time(seconds=50)
     poll = asyncio.create_task(bina.get(wait["url"], params={"after": wait["version"]}))

@@ -74,7 +74,7 @@ async def ends(race: RaceEnvironment, bookings: Iterable[UUID]) -> list[Record]:
     )
 
 
-async def confirm_and_settle_around_deadlines(race: RaceEnvironment) -> Counter[str]:
+async def confirm_and_advance_around_deadlines(race: RaceEnvironment) -> Counter[str]:
     """Fire a confirm and a settle at each hold's deadline, give or take 30 ms; count how the holds ended."""
     jitter = random.Random(18)
     patients = await race.patients(HOLDS)
@@ -111,14 +111,14 @@ async def test_every_hold_ends_once_and_on_the_right_side_of_its_deadline(race: 
     seen: Counter[str] = Counter()
     # On a machine that is busy with something else all of a round may come too late, which proves little.
     for _ in range(3):
-        seen += await confirm_and_settle_around_deadlines(race)
+        seen += await confirm_and_advance_around_deadlines(race)
         if seen.keys() == {"booked", "expired"}:
             break
 
     assert seen.keys() == {"booked", "expired"}
 
 
-async def sweep_lapsed_holds(race: RaceEnvironment, dsn: str) -> Counter[UUID]:
+async def expire_holds(race: RaceEnvironment, dsn: str) -> Counter[UUID]:
     """Have three processes sweep lapsed holds while clients use them; count how often each hold expired."""
     slots = 4
     providers = await race.providers(15, slots)
@@ -133,7 +133,7 @@ async def sweep_lapsed_holds(race: RaceEnvironment, dsn: str) -> Counter[UUID]:
     async def sweep(database: Database) -> None:
         sweeper = ActiveReservations(database, Book(database))
         for _ in range(3):
-            await sweeper.sweep()
+            await sweeper.advance_due()
 
     async with AsyncExitStack() as stack:
         pools = [await stack.enter_async_context(await Database.connect(dsn, min_size=1, max_size=4)) for _ in range(3)]
@@ -164,12 +164,12 @@ async def test_without_the_lock_sweepers_expire_a_hold_twice(race: RaceEnvironme
     expire = "UPDATE booking.booking SET state = 'expired'"
     await rewrite(race.db, "booking.expire_due", (expire, f"PERFORM pg_sleep(0.01); {expire}"))
 
-    expiries = await sweep_lapsed_holds(race, dsn)
+    expiries = await expire_holds(race, dsn)
 
     assert max(expiries.values()) >= 2
 
 
 async def test_sweepers_expire_each_hold_once(race: RaceEnvironment, dsn: str) -> None:
-    expiries = await sweep_lapsed_holds(race, dsn)
+    expiries = await expire_holds(race, dsn)
 
     assert set(expiries.values()) == {1}

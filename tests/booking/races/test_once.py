@@ -64,7 +64,7 @@ Prepare = Callable[[RaceEnvironment, Provider], Awaitable[Request]]
 
 
 @EVERY_VERB
-async def test_without_replay_a_repeat_gets_another_answer(
+async def test_without_stored_results_a_repeat_gets_another_answer(
     race: RaceEnvironment, prepare: Prepare, code: str, event: str
 ) -> None:
     await stub(race.db, "booking.find_result", "RETURN answer;")
@@ -92,7 +92,7 @@ async def test_requests_under_one_key_are_one(race: RaceEnvironment, prepare: Pr
 
 
 @pytest.mark.breaks_invariants
-async def test_without_replay_a_repeat_has_a_second_effect(race: RaceEnvironment) -> None:
+async def test_without_stored_results_a_repeat_has_a_second_effect(race: RaceEnvironment) -> None:
     """What else keeps a second hold away is switched off too: here a patient may have several."""
     await stub(race.db, "booking.find_result", "RETURN answer;")
     await stub(race.db, "booking.take_claim", "RETURN NULL;")

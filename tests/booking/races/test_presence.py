@@ -38,7 +38,7 @@ async def prepare(dsn: str) -> None:
         """)
 
 
-async def flush_and_settle(dsn: str, flush_sql: str) -> None:
+async def flush_and_advance(dsn: str, flush_sql: str) -> None:
     """Have processes flush what they saw, each in an order of its own, while verbs settle and resume the tickets."""
     await prepare(dsn)
     async with await Database.connect(dsn, min_size=1, max_size=12) as database:
@@ -72,10 +72,10 @@ async def flush_and_settle(dsn: str, flush_sql: str) -> None:
 
 async def test_unordered_flushes_deadlock(dsn: str) -> None:
     with pytest.raises(DeadlockDetectedError):
-        await flush_and_settle(dsn, UNORDERED_FLUSH)
+        await flush_and_advance(dsn, UNORDERED_FLUSH)
     assert await deadlocks(dsn) >= 1
 
 
 async def test_flushes_in_key_order_do_not_deadlock(dsn: str) -> None:
-    await flush_and_settle(dsn, FLUSH)
+    await flush_and_advance(dsn, FLUSH)
     assert await deadlocks(dsn) == 0
