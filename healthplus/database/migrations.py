@@ -114,13 +114,14 @@ async def migrate(dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AR
         await connection.execute(_RECORD_TABLE)
         state = await _state(connection)
         _refuse_conflicts(product, state)
-        if state.applied and state.release < max(release - 1, _ROLLING_SINCE):
+        goes_on = state.release >= max(release - 1, _ROLLING_SINCE)
+        if state.applied and not goes_on:
             await _refuse_running(connection, state.release)
         for migration in product.migrations:
             if state.lacks(migration) and not migration.is_after:
                 await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
         if state.lacks_functions(product):
-            previous = state.applied[0]["release"] if 0 in state.applied else release
+            previous = state.applied[0]["release"] if goes_on and 0 in state.applied else release
             await _patiently(connection, "functions", partial(_apply_functions, connection, product, previous))
         for migration in product.migrations:
             if state.lacks(migration) and migration.is_after:

@@ -17,9 +17,8 @@ JOIN directory.clinic USING (clinic_id)
 WHERE provider.identifier = ANY($1::text[])
 
 -- name: stored_currencies
--- The currencies of clinics in a file, and whether anything costs money there.
-SELECT identifier, currency, EXISTS (
-    SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND fee_minor > 0) AS has_fees
+-- The currencies of clinics in a file, and whether they have to keep them.
+SELECT identifier, currency, payments.has_money(clinic_id) AS has_money
 FROM directory.clinic WHERE identifier = ANY($1::text[])
 
 -- name: put_cities

@@ -221,7 +221,7 @@ async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summar
     rejected: set[int] = set()
     for entry in priced:
         clinic = stored.get(entry.clinic.identifier)
-        if clinic and clinic["currency"] != entry.currency and (clinic["has_fees"] or not entry.clinic.currency):
+        if clinic and clinic["currency"] != entry.currency and (clinic["has_money"] or not entry.clinic.currency):
             rejected.add(entry.line)
             reason = f"{entry.currency}, but this clinic's amounts are in {clinic['currency']}"
             summary.rejected.append(Remark(entry.line, f"currency: {reason}"))

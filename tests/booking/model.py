@@ -561,7 +561,7 @@ class Book:
         return self.once(actor, "reschedule", key, (booking, start), "moved", act)
 
     def attend(self, booking: Booking, state: str, actor: Actor) -> Answer:
-        if not self.owned(booking, actor):
+        if not self.owned(booking, actor) or isinstance(actor, Patient):
             return Answer("not_found")
         steps = [("booked", "arrived"), ("arrived", "fulfilled"), ("booked", "no_show")]
         if (booking.state, state) not in steps or (state == "no_show" and self.now < booking.start):

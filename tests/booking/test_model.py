@@ -455,7 +455,7 @@ class Machine(RuleBasedStateMachine):
     def attend(self, _: int) -> None:
         for provider, booking in filter(None, [self.a_booking()]):
             state = self.draw.choice(["arrived", "fulfilled", "no_show"])
-            self.ask("attend", provider, booking, state, DESK)
+            self.ask("attend", provider, booking, state, self.draw.choice([DESK] * 4 + [self.asker(booking.patient)]))
 
     def accept(self, _: int) -> None:
         for provider, ticket in filter(None, [self.a_ticket()]):

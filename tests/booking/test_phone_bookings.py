@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from healthplus.accounts.actors import Patient, Staff
-from healthplus.booking.book import Book
+from healthplus.booking.book import Book, Shift
 from healthplus.booking.outcomes import Attendance
 from healthplus.database import Database
 from tests.fixtures.clock import days_ahead, move_clock_to
@@ -79,3 +79,22 @@ async def test_a_patient_does_not_record_that_they_came(
     assert (await book.attend(provider, held.booking_id, attendance, Patient(patient))).code == "not_found"
     await move_clock_to(db, start)
     assert (await book.attend(provider, held.booking_id, "arrived", STAFF)).code == "arrived"
+
+
+async def test_a_patient_changes_no_schedule(db: Database, at_the_clinic: tuple[int, int, datetime]) -> None:
+    provider, clinic, start = at_the_clinic
+    (patient,) = await make_patients(db, 1)
+    book, anybody = Book(db), Patient(patient)
+    shift = Shift(provider, None, clinic, 1, time(14), time(15), 30, 1, 1)
+    assert (await book.change_shift(shift, anybody)).code == "not_found"
+    assert (await book.add_leave(provider, None, start, start + timedelta(hours=1), "", anybody)).code == "not_found"
+    assert (await book.add_leave(provider, None, start, start + timedelta(hours=1), "", STAFF)).code == "changed"
+    leave = await db.fetch_value("SELECT leave_id FROM schedule.leave")
+    assert (await book.remove_leave(provider, leave, anybody)).code == "not_found"
+    assert (await book.remove_leave(provider, leave, STAFF)).code == "changed"
+
+
+@pytest.mark.parametrize("actor", [None, "", "1", "patient:", "patient:01", "staff", "staffs:1", "systems", "import"])
+async def test_other_actors_may_do_nothing(db: Database, actor: str | None) -> None:
+    for patient in (1, None):
+        assert await db.fetch_value("SELECT booking.may_act($1, $2)", actor, patient) is False

@@ -258,10 +258,13 @@ async def test_a_database_from_before_releases_were_numbered_is_upgraded(blank_d
             await check(blank_dsn, package)
         with pytest.raises(MigrationConflict, match="Stop HealthPlus"):
             await apply(blank_dsn, package)
+    (package / "booking/functions/verb.sql").unlink()
+    function(package, "other", "two")
     await apply(blank_dsn, package)
     await check(blank_dsn, package)
     async with await Database.connect(blank_dsn) as db:
         assert await db.fetch_value("SELECT release FROM public.schema_migration WHERE number = 0") == 1
+        assert await db.fetch_value("SELECT to_regproc('booking.verb')") is None  # nobody is left who calls it
 
 
 async def test_a_release_is_skipped_only_while_the_product_is_stopped(blank_dsn: str, package: Path) -> None:

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from healthplus.booking.book import Book
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
-from healthplus.errors import Conflict
 from healthplus.imports.import_csv import Summary, import_csv
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.fixtures.environment import FREE, PROVIDER, Environment
@@ -124,8 +123,24 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
         await db.execute(change, FREE)
     path = tmp_path / "file.csv"
     path.write_text(f"{HEADER}\nprovider-1,doctor,Dr 1,clinic-3,Clinic 3,Pune,,USD,,,,\n".replace(",,USD", ",M,USD"))
-    with pytest.raises(Conflict, match=r"cannot become USD\. Nothing was stored\."):
-        await import_csv(db, path)
+    summary = await import_csv(db, path)
+    assert [remark.text for remark in summary.rejected] == ["currency: USD, but this clinic's amounts are in INR"]
+
+
+async def test_a_fee_under_way_keeps_it_too(db: Database) -> None:
+    """Who changes the currency waits for fees that are being set, and then sees them."""
+    await Environment.make(db)
+    async with db.transaction() as other:
+        await other.execute(
+            "UPDATE directory.provider_clinic SET fee_minor = 1, funding = 'clinic' WHERE clinic_id = 3"
+        )
+        changing = asyncio.create_task(
+            db.execute("UPDATE directory.clinic SET currency = 'USD' WHERE clinic_id = $1", FREE)
+        )
+        done, _ = await asyncio.wait([changing], timeout=0.5)
+        assert not done
+    with pytest.raises(PostgresError, match="has fees or bookings"):
+        await changing
 
 
 async def test_a_booking_under_way_keeps_it_too(db: Database) -> None:

@@ -81,9 +81,9 @@ class MortalGateway(SandboxGateway):
         self._boundaries = boundaries
         self.after_authorise: Callable[[], Awaitable[object]] | None = None
 
-    async def _ask(self, method: str, path: str, body: object = None) -> bytes:
+    async def _ask(self, method: str, path: str, answer_type: type[_T], body: object = None) -> _T:
         name = "fetch" if method == "GET" else "authorise" if path == "/payments" else path.rpartition("/")[2]
-        answer = await self._boundaries.cross(name, super()._ask(method, path, body))
+        answer = await self._boundaries.cross(name, super()._ask(method, path, answer_type, body))
         if name == "authorise" and self.after_authorise:
             await self.after_authorise()
         return answer

@@ -112,6 +112,22 @@ async def test_in_whatever_order_webhooks_come(
     assert [state for state, _ in await facts(environment)] == ["authorised", "captured", "refunded"]
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_reports_are_recorded_however_statements_are_planned(
+    book: Book, environment: Environment, mode: str
+) -> None:
+    """The product's connections make generic plans; an operator's psql need not."""
+    held = await hold(book, environment)
+    await ask(environment, held)
+    async with environment.db.transaction() as session:
+        await session.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        for state in ("authorised", "captured", "refunded"):
+            report = "SELECT payments.record_gateway_event($1, $2, 'money', $3, 50000, 'INR', 'fetch')"
+            assert await session.fetch_value(report, PROVIDER, held, state) == "recorded"
+            assert (await session.fetch_value("SELECT state::text FROM ledger.payment")) == state
+    assert await states(environment) == ["booked"]
+
+
 @pytest.mark.parametrize("state", ["voided", "refunded"])
 async def test_money_that_has_gone_back_books_nothing(
     payments: Payments, book: Book, environment: Environment, secret: str, state: str

@@ -17,6 +17,8 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from healthplus.errors import BadInput, Conflict, PaymentUnavailable
 from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, Pending
@@ -117,6 +119,19 @@ async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str]
     ]
     assert answered == states
     assert await bank.fetch(key) == [GatewayPayment(name, answered[-1], 500, "INR")]
+
+
+async def test_an_answer_of_another_form_is_as_none() -> None:
+    """A sandbox bank of the release before may still run."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response([{"authorisation": "money", "state": "authorised", "amount_minor": 50000}])
+
+    app = web.Application()
+    app.router.add_get("/payments/{key}", answer)
+    async with TestServer(app) as server, SandboxGateway(str(server.make_url("")).rstrip("/"), None) as gateway:
+        with pytest.raises(PaymentUnavailable):
+            await gateway.fetch("1:2")
 
 
 async def test_what_is_not_there_is_unavailable(bank: Bank, key: str) -> None:

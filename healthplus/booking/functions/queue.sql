@@ -132,6 +132,7 @@ DECLARE
     windows booking.ticket[];
     waiter booking.ticket;
     any_free boolean;
+    is_offered boolean;
     exhausted text[] := '{}';
     window_key text;
 BEGIN
@@ -168,7 +169,8 @@ BEGIN
             END IF;
             window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
             CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
-            IF NOT booking.make_offer(waiter, p_now) AND waiter.slots_needed = 1 THEN
+            is_offered := booking.make_offer(waiter, p_now);
+            IF NOT is_offered AND waiter.slots_needed = 1 THEN
                 exhausted := exhausted || window_key;
             END IF;
         END LOOP;

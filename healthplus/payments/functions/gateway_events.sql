@@ -2,8 +2,11 @@
 CREATE FUNCTION payments.advance_payment(
     p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    -- On its own: beside a subquery, a planner that knows the state may find that the result does not matter, and not call it.
+    has_changed boolean := ledger.advance_payment(p_payment, p_state, p_source, p_now);
 BEGIN
-    IF ledger.advance_payment(p_payment, p_state, p_source, p_now) AND (
+    IF has_changed AND (
         p_state = 'refunded' OR (p_state = 'voided' AND EXISTS (
             SELECT FROM booking.booking
             WHERE provider_id = p_payment.provider_id AND booking_id = p_payment.booking_id AND state = 'cancelled'))

@@ -2,5 +2,6 @@
 -- What is no patient's (p_patient_id is NULL) is for the staff and the system.
 -- An actor is written `patient:ID`, `staff:ID`, `system` or `system:PART`; any other text may do nothing.
 CREATE FUNCTION booking.may_act(p_actor text, p_patient_id bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT p_actor IS NOT DISTINCT FROM 'patient:' || p_patient_id OR p_actor ^@ 'staff:' OR p_actor = 'system' OR p_actor ^@ 'system:'
+    SELECT coalesce(
+        p_actor = 'patient:' || p_patient_id OR p_actor ^@ 'staff:' OR p_actor = 'system' OR p_actor ^@ 'system:', false)
 $$;

@@ -55,6 +55,7 @@ DECLARE
     answer booking.outcome;
     waiter booking.ticket;
     is_full boolean;
+    is_offered boolean;
     refusal text;
 BEGIN
     -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
@@ -103,7 +104,8 @@ BEGIN
     answer.ticket_id := waiter.ticket_id;
     answer.number := waiter.number;
     -- What is free in an advanced book is what no earlier ticket can use.
-    IF NOT is_full AND (booking.make_offer(waiter, now_at) OR p_slots > 1) THEN  -- an offer, or a run withheld for it
+    is_offered := NOT is_full AND booking.make_offer(waiter, now_at);
+    IF is_offered OR (NOT is_full AND p_slots > 1) THEN  -- an offer, or a run withheld for it
         PERFORM booking.refresh_availability(p_provider_id, now_at);
         answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     END IF;

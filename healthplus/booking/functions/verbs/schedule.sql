@@ -78,6 +78,8 @@ BEGIN
     answer := opened.answer;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
+    ELSIF NOT booking.may_act(p_actor, NULL) THEN
+        RETURN booking.refuse('not_found');
     END IF;
     IF p_remove THEN
         DELETE FROM schedule.shift WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
@@ -124,6 +126,8 @@ BEGIN
     answer := opened.answer;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
+    ELSIF NOT booking.may_act(p_actor, NULL) THEN
+        RETURN booking.refuse('not_found');
     END IF;
     IF p_leave_id IS NULL THEN
         IF p_clinic_id IS NOT NULL AND NOT EXISTS (
