@@ -8,25 +8,35 @@ from __future__ import annotations
 
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
 
 from healthplus.database import Record
 
-Code = TypeVar("Code", bound=str)
+Code_co = TypeVar("Code_co", bound=str, covariant=True)
+"""Covariant: a verb's own refusal is a refusal wherever one with any code is expected."""
+
+BookingState: TypeAlias = Literal[
+    "reserved", "booked", "expired", "released", "cancelled", "arrived", "fulfilled", "no_show"
+]
+TicketState: TypeAlias = Literal["waiting", "offered", "accepted", "lapsed", "left", "timed_out", "full"]
+NoSlotReason: TypeAlias = (
+    Literal["no_such_provider", "no_such_clinic"]
+    | Literal["past", "closed", "beyond_horizon", "off_grid", "too_late", "slots_needed", "on_leave"]
+)
 
 
-class BookingChanged(msgspec.Struct, Generic[Code], frozen=True):
+class BookingChanged(msgspec.Struct, Generic[Code_co], frozen=True):
     """A hold or booking as a verb left it. `deadline` is the server's, while it is held; `version` is the book's.
 
     For an accepted offer, `number` is the ticket's and `state` the ticket's state.
     """
 
-    code: Code
+    code: Code_co
     booking_id: UUID
-    state: str
+    state: BookingState | Literal["accepted"]
     clinic_id: int
     starts_at: datetime
     ends_at: datetime
@@ -38,13 +48,13 @@ class BookingChanged(msgspec.Struct, Generic[Code], frozen=True):
     number: int | None = None
 
 
-class TicketChanged(msgspec.Struct, Generic[Code], frozen=True):
+class TicketChanged(msgspec.Struct, Generic[Code_co], frozen=True):
     """A ticket as a verb left it, with the offer made for it, if any: `booking_id` and what follows."""
 
-    code: Code
+    code: Code_co
     ticket_id: UUID
     number: int
-    state: str
+    state: TicketState
     version: int
     booking_id: UUID | None = None
     clinic_id: int | None = None
@@ -55,27 +65,27 @@ class TicketChanged(msgspec.Struct, Generic[Code], frozen=True):
     funding: str | None = None
 
 
-class Done(msgspec.Struct, Generic[Code], frozen=True):
+class Done(msgspec.Struct, Generic[Code_co], frozen=True):
     """A change of a book that is not about one booking; `conflicts` are those that were flagged for rebooking."""
 
-    code: Code
+    code: Code_co
     version: int | None = None
     conflicts: list[UUID] | None = None
 
 
-class Refused(msgspec.Struct, Generic[Code], frozen=True):
+class Refused(msgspec.Struct, Generic[Code_co], frozen=True):
     """Why a verb changed nothing, and as far as it applies what stands in the way.
 
     `reason` tells causes of one code apart. `can_wait`: joining the queue makes sense. `alternatives`: starts that are
     free near by, nearest first. `conflicts`: bookings in the way of a change of schedule.
     """
 
-    code: Code
-    reason: str | None = None
+    code: Code_co
+    reason: NoSlotReason | None = None
     booking_id: UUID | None = None
     ticket_id: UUID | None = None
     number: int | None = None
-    state: str | None = None
+    state: BookingState | TicketState | None = None
     clinic_id: int | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
@@ -90,6 +100,13 @@ class Refused(msgspec.Struct, Generic[Code], frozen=True):
 
 COLUMNS = Refused.__struct_fields__
 """Those of booking.outcome; naming them lets a newer database have more."""
+
+# The codes of each class above, by which outcome_of chooses it.
+BookingCode: TypeAlias = Literal[
+    "reserved", "booked", "released", "cancelled", "moved", "named", "accepted", "arrived", "fulfilled", "no_show"
+]
+TicketCode: TypeAlias = Literal["waiting", "offered", "left", "lapsed", "timed_out", "full"]
+DoneCode: TypeAlias = Literal["advanced", "changed"]
 
 # What more than one verb refuses with.
 SlotCode: TypeAlias = Literal["slot_full", "slot_held", "no_such_slot"]
@@ -113,8 +130,7 @@ Accepted: TypeAlias = BookingChanged[Literal["accepted"]]
 AcceptRefused: TypeAlias = Refused[OwnCode | SlotCode | Literal["offer_over", "claimed"]]
 Left: TypeAlias = TicketChanged[Literal["left"]]
 LeaveRefused: TypeAlias = Refused[OwnCode]
-TicketState: TypeAlias = Literal["waiting", "offered", "accepted", "lapsed", "left", "timed_out", "full"]
-Resumed: TypeAlias = TicketChanged[TicketState]
+Resumed: TypeAlias = TicketChanged[TicketCode] | Accepted
 Advanced: TypeAlias = Done[Literal["advanced"]]
 Attendance: TypeAlias = Literal["arrived", "fulfilled", "no_show"]
 Attended: TypeAlias = BookingChanged[Attendance]
@@ -130,7 +146,7 @@ RefusalCode: TypeAlias = (
 )
 """Every code that means that nothing was changed."""
 
-Outcome: TypeAlias = BookingChanged[Any] | TicketChanged[Any] | Done[Any] | Refused[Any]
+Outcome: TypeAlias = BookingChanged[BookingCode] | TicketChanged[TicketCode] | Done[DoneCode] | Refused[RefusalCode]
 
 STATUS_TEXTS = {
     "reserved": "Appointment Successful",
@@ -140,11 +156,9 @@ STATUS_TEXTS = {
 }
 """The specified texts of the three answers to a hold, to the letter, by an outcome's code."""
 
-_BOOKING = frozenset(
-    ("reserved", "booked", "released", "cancelled", "moved", "named", "accepted", "arrived", "fulfilled", "no_show")
-)
-_TICKET = frozenset(("waiting", "offered", "left", "lapsed", "timed_out", "full"))
-_DONE = frozenset(("advanced", "changed"))
+_BOOKING = frozenset(get_args(BookingCode))
+_TICKET = frozenset(get_args(TicketCode))
+_DONE = frozenset(get_args(DoneCode))
 
 _booking_fields = itemgetter(*BookingChanged.__struct_fields__)
 _ticket_fields = itemgetter(*TicketChanged.__struct_fields__)

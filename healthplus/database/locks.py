@@ -2,8 +2,8 @@
 
 Those of one bigint are the booking verbs' alone: the id of the provider whose book is locked. All others are pairs
 (SPACE, number), and each number has one purpose, so that nobody ever waits for work that has nothing to do with
-theirs. SQL writes the numbers out; tests/database/test_locks.py finds one that is not listed here, or that a second
-area uses.
+theirs. SQL writes the numbers out; tests/database/test_locks.py finds one that is not listed here, or that is taken
+anywhere but where it is listed to be.
 """
 
 from __future__ import annotations
@@ -14,16 +14,28 @@ SPACE = 18
 
 
 class AdvisoryLock(NamedTuple):
-    """What a number stands for: `area` is the only folder of the package in which it is taken."""
+    """What a number stands for: `taken_in` has the files that take it, each in one statement."""
 
     number: int
     name: str
-    area: str
     guards: str
+    taken_in: tuple[str, ...]
 
 
-MIGRATIONS = AdvisoryLock(1, "migrations", "database", "the schema: products that start together migrate one at a time")
-SIGN_IN_CODES = AdvisoryLock(2, "sign-in codes", "accounts", "the counts of codes and guesses, in one order for all")
-WORD_COUNTS = AdvisoryLock(3, "word counts", "search", "search.word, which two counts at once would both write")
+MIGRATIONS = AdvisoryLock(
+    1, "migrations", "the schema: products that start together migrate one at a time", ("database/migrations.py",)
+)
+SIGN_IN_CODES = AdvisoryLock(
+    2,
+    "sign-in codes",
+    "the counts of codes and guesses, in one order for all",
+    ("accounts/functions/sign_in_codes.sql",),
+)
+WORD_COUNTS = AdvisoryLock(
+    3,
+    "word counts",
+    "search.word, which two counts at once would both write",
+    ("search/functions/word_counts.sql", "search/queries.sql"),
+)
 
 LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS)

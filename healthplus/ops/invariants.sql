@@ -139,9 +139,9 @@ WITH live AS (
     WHERE state = 'reserved' AND NOT offer AND NOT booking.is_due(booking, (SELECT public.app_now()))
     UNION ALL
     SELECT ticket.patient_id, ticket.provider_id, NULL, ticket.ticket_id
-    FROM booking.ticket LEFT JOIN booking.booking AS offer
-        ON offer.provider_id = ticket.provider_id AND offer.booking_id = ticket.offer_id
-    WHERE (ticket.state = 'offered' AND offer.deadline > (SELECT public.app_now()))
+    FROM booking.ticket LEFT JOIN booking.booking AS offered
+        ON offered.provider_id = ticket.provider_id AND offered.booking_id = ticket.offer_id
+    WHERE (ticket.state = 'offered' AND booking.state_at(offered, (SELECT public.app_now())) <> 'expired')
         OR (ticket.state = 'waiting' AND expires_at > (SELECT public.app_now()))
 )
 SELECT live.*, count(*) OVER (PARTITION BY live.patient_id) AS live_claims

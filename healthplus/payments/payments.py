@@ -75,7 +75,7 @@ class Payments:
         elif held["state"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
         outcome = await self._book.confirm(provider_id, booking_id, authorisation, patient, key, method)
-        if outcome.code in ("booked", "key_reused") or authorisation is None:
+        if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
 

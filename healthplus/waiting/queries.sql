@@ -21,17 +21,17 @@ SELECT
     upper(selected.queue_window) AS window_to, selected.slots_needed, selected.joined_at, selected.expires_at,
     CASE WHEN selected.state = 'waiting' AND selected.expires_at <= now_at THEN 'timed_out' ELSE selected.state::text END AS state,
     CASE WHEN selected.state = 'waiting' THEN booking.is_present(ticket, now_at)
-        WHEN selected.state = 'offered' THEN offer.deadline > now_at END AS current,
+        WHEN selected.state = 'offered' THEN booking.state_at(offered, now_at) <> 'expired' END AS current,
     queue.position, waited_for.holds, waited_for.next_lapse_at,
-    offer.booking_id AS offer_id, offer.clinic_id AS offer_clinic_id, lower(offer.during) AS starts_at,
-    upper(offer.during) AS ends_at, CASE WHEN offer.state = 'reserved' THEN offer.deadline END AS deadline, offer.fee_minor,
+    offered.booking_id AS offer_id, offered.clinic_id AS offer_clinic_id, lower(offered.during) AS starts_at,
+    upper(offered.during) AS ends_at, CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS book_version
 FROM selected
 JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.ticket_id = selected.ticket_id
 LEFT JOIN queue ON queue.ticket_id = selected.ticket_id
 LEFT JOIN waited_for ON selected.state = 'waiting' AND waited_for.queue_window = selected.queue_window
     AND waited_for.clinic_id IS NOT DISTINCT FROM selected.clinic_id
-LEFT JOIN booking.booking AS offer ON offer.provider_id = $1 AND offer.booking_id = selected.offer_id
+LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.booking_id = selected.offer_id
 
 -- name: changes_since
 -- What changed in a book after version $2: the book's version now (NULL: nothing changed), and the tickets that changed.

@@ -23,7 +23,7 @@ import msgspec
 
 from healthplus.accounts.actors import Actor, Patient
 from healthplus.booking.book import Book
-from healthplus.booking.outcomes import Joined, JoinRefused, Refused
+from healthplus.booking.outcomes import Joined, JoinRefused, Refused, TicketState
 from healthplus.database import Database, PostgresError, Record
 from healthplus.errors import HealthPlusError
 from healthplus.waiting.presence import Presence, queries
@@ -42,7 +42,7 @@ LINGER_SECONDS = 30.0
 """How long a client may take between two polls before it is forgotten."""
 POLLS_PER_TICKET_MAX = 4
 """Polls of one ticket's tabs and devices; one more ends the oldest."""
-_LIVE = ("waiting", "offered")
+_LIVE: tuple[TicketState, ...] = ("waiting", "offered")
 NEAR = 50
 """Up to here each change of the position is shown; further back, only each decrease by a tenth."""
 
@@ -64,7 +64,7 @@ class QueuePosition(msgspec.Struct, frozen=True):
     slots_needed: int
     joined_at: datetime
     expires_at: datetime
-    state: str
+    state: TicketState
     current: bool | None
     position: int | None
     holds: int | None

@@ -14,6 +14,18 @@ PACKAGE = Path(healthplus.__file__).parent
 DUE = "SELECT * FROM booking.booking WHERE provider_id = 1 AND booking.is_due(booking, $1)"
 DUE_ANYWHERE = "SELECT provider_id FROM booking.booking WHERE booking.is_due(booking, (SELECT public.app_now()))"
 
+COMPARISONS = {
+    ("booking/functions/core/states.sql", "p_booking.deadline <= p_now"): "the rule itself",
+    ("web/pages/appointments.sql", "deadline > now_at"): "how long ago a hold ran out that state_at says has expired",
+}
+"""What compares a deadline, and why."""
+
+_COMPARED = re.compile(
+    r"""[\w.]*\bdeadline\b"?\)*(?:\s*[-+][^,;<>]{0,40}?)?\s*(?:[<>]|(?:NOT\s+)?BETWEEN\b)=?\s*[\w.$(]*"""
+    r"""|\S*\s*(?<!-)[<>]=?\s*(?:\w+\()?(?:\w+\.)*"?deadline\b""",
+    re.IGNORECASE,
+)
+
 
 async def plan_of(db: Database, sql: str) -> str:
     async with db.transaction() as transaction:
@@ -40,13 +52,39 @@ async def test_the_state_at_an_instant_is_inlined(db: Database) -> None:
     assert "is_due" not in plan
 
 
-def test_no_other_sql_compares_deadlines_of_holds() -> None:
-    """Reads that look at `state = 'reserved'` and a deadline by themselves would be a second place for the rule."""
+def comparisons(text: str) -> list[str]:
+    """Return what compares a deadline, in either order, with spaces for line ends."""
+    return [" ".join(match[0].split()) for match in _COMPARED.finditer(re.sub(r"--.*", "", text))]
+
+
+def test_no_other_code_compares_deadlines() -> None:
+    """A read that compares a deadline with a time by itself would be a second place for the rule."""
     found = [
-        f"{path.relative_to(PACKAGE)}: {line.strip()}"
-        for path in PACKAGE.rglob("*.sql")
-        if "migrations" not in path.parts and path.name != "states.sql"
-        for line in path.read_text("utf-8").splitlines()
-        if re.search(r"'reserved' AND (\w+\.)?deadline|deadline <= .*'expired'", line)
+        (path.relative_to(PACKAGE.parent).as_posix().removeprefix("healthplus/"), comparison)
+        for path in PACKAGE.parent.glob("healthplus*/**/*")
+        if path.suffix in (".sql", ".py") and "migrations" not in path.parts
+        for comparison in comparisons(path.read_text("utf-8"))
     ]
-    assert found == []
+    assert sorted(found) == sorted(COMPARISONS)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("held.deadline > (SELECT public.app_now())", "held.deadline > (SELECT"),
+        ("WHERE booking.deadline -- of a hold\n <= now_at AND state = 'reserved'", "booking.deadline <= now_at"),
+        ("now_at\n  >= deadline AND\n state = 'reserved'", "now_at >= deadline"),
+        ("deadline - interval '5 seconds' < $1", "deadline - interval '5 seconds' < $1"),
+        ("(SELECT app_now()) >= min(held.deadline)", "app_now()) >= min(held.deadline"),
+        ("deadline NOT BETWEEN $1 AND $2", "deadline NOT BETWEEN $1"),
+    ],
+)
+def test_each_form_of_a_comparison_is_found(text: str, found: str) -> None:
+    assert comparisons(text) == [found]
+
+
+@pytest.mark.parametrize(
+    "text", ["deadline IS NOT NULL", "def left(deadline: float) -> int", "min(deadline) - now(), a < b"]
+)
+def test_other_uses_of_a_deadline_are_no_comparisons(text: str) -> None:
+    assert comparisons(text) == []

@@ -6,12 +6,12 @@ A client's deadlines are CLIENT_MARGIN before the server's.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from healthplus.booking.book import CLIENT_MARGIN
-from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged
+from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCode
 from healthplus.database import Record
 from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.api.models import Booking, Offer, Wait
@@ -28,7 +28,7 @@ def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
 
 
 async def booking_of_outcome(
-    outcome: BookingChanged[Any], provider_id: int, app: AppServices, slots_needed: int | UnsetType = UNSET
+    outcome: BookingChanged[BookingCode], provider_id: int, app: AppServices, slots_needed: int | UnsetType = UNSET
 ) -> Booking:
     """Return the document for a hold or appointment that a verb has just changed."""
     # An accepted offer is a hold; the outcome has the ticket's state.

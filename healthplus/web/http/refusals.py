@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import assert_never
 
 from healthplus import errors
-from healthplus.booking.outcomes import STATUS_TEXTS, RefusalCode, Refused
+from healthplus.booking.outcomes import STATUS_TEXTS, NoSlotReason, RefusalCode, Refused
 from healthplus.errors import HealthPlusError
 
-_NO_SUCH_SLOT = {
+_NO_SUCH_SLOT: dict[NoSlotReason, str] = {
     "no_such_provider": "There is no such provider; search for one.",
     "no_such_clinic": "The provider does not work at this clinic; look at the provider's slots for where they do.",
     "past": "This time is past; choose a later slot.",
@@ -21,7 +21,7 @@ _NO_SUCH_SLOT = {
 }
 
 
-def error_for_refusal(outcome: Refused[Any]) -> HealthPlusError:
+def error_for_refusal(outcome: Refused[RefusalCode]) -> HealthPlusError:
     """Return the error that a refusal is to the caller, with what the refusal says besides its code."""
     kind, detail = _kind_and_detail(outcome.code, outcome)
     members = {
@@ -35,14 +35,14 @@ def error_for_refusal(outcome: Refused[Any]) -> HealthPlusError:
 
 
 def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
-    code: RefusalCode, outcome: Refused[Any]
+    code: RefusalCode, outcome: Refused[RefusalCode]
 ) -> tuple[type[HealthPlusError], str | None]:
     match code:
         case "not_found":
             return errors.NotFound, None
         case "no_such_slot":
             assert outcome.reason is not None
-            is_unknown = outcome.reason in ("no_such_provider", "no_such_clinic")
+            is_unknown = outcome.reason == "no_such_provider" or outcome.reason == "no_such_clinic"
             return errors.NotFound if is_unknown else errors.NoSuchSlot, _NO_SUCH_SLOT[outcome.reason]
         case "slot_held":
             several = "Others are holding this time; choose one of the alternatives, or wait."

@@ -119,7 +119,7 @@ async def _take(
     book = services(request).book
     if held is not None:
         outcome = await book.reschedule(key.provider_id, held.id, start, session.actor, form_key)
-        if outcome.code not in ("expired", "wrong_state", "not_found"):
+        if not (outcome.code == "expired" or outcome.code == "wrong_state" or outcome.code == "not_found"):
             return outcome
     patient_id = session.patient_id
     return await book.hold(key.provider_id, key.clinic_id, start, key.slots_needed, patient_id, session.actor, form_key)

@@ -174,14 +174,14 @@ class ChartView:
         _ = self.language.gettext
         time = self.language.clock(self.start, self.key.zone) if self.start else ""
         match outcome.code:
-            case "slot_full" | "slot_held" if any(self.day_of(at) == self.day for at in outcome.alternatives or []):
-                return _("Someone took %(time)s as you chose. These are free:") % {"time": time}
-            case "slot_full" | "slot_held" if outcome.can_wait:
-                return _("Someone took %(time)s as you chose. All others of this day are held or promised.") % {
-                    "time": time
-                }
             case "slot_full" | "slot_held":
-                return _("Someone took %(time)s as you chose, and this day is full now.") % {"time": time}
+                if any(self.day_of(at) == self.day for at in outcome.alternatives or []):
+                    said = _("Someone took %(time)s as you chose. These are free:")
+                elif outcome.can_wait:
+                    said = _("Someone took %(time)s as you chose. All others of this day are held or promised.")
+                else:
+                    said = _("Someone took %(time)s as you chose, and this day is full now.")
+                return said % {"time": time}
             case "lapses":
                 return _(
                     "Three of your holds ran out unpaid within a day. You may still join a line, or hold again "

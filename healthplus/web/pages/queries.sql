@@ -6,7 +6,7 @@ LEFT JOIN LATERAL (
     SELECT
         CASE
             WHEN claim.booking_id IS NOT NULL THEN 'hold'
-            WHEN ticket.state = 'offered' AND held.deadline > (SELECT public.app_now()) THEN 'offer'
+            WHEN ticket.state = 'offered' AND booking.state_at(held, (SELECT public.app_now())) <> 'expired' THEN 'offer'
             ELSE 'ticket'
         END AS kind,
         claim.provider_id, coalesce(claim.booking_id, claim.ticket_id) AS claim_id, provider.name AS provider,

@@ -184,6 +184,7 @@ async def _ticket_page(
         status=200 if refused is None else error_for_refusal(refused).status,
         view=await _ticket_view(request, provider_id, ticket),
         refused=refused,
+        is_offer_over=refused is not None and refused.code == "offer_over",
         refreshes="still" not in request.query_params,
     )
 
@@ -228,7 +229,8 @@ def _join_page(
     refused: JoinRefused | None = None,
     free: int = 0,
 ) -> Response[str]:
-    if refused is not None and refused.code not in ("slot_full", "no_such_slot"):
+    is_full = refused is not None and refused.code == "slot_full"
+    if not (refused is None or is_full or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
     provider, clinic_id = queue["provider"], queue["clinic_id"]
 
@@ -252,5 +254,6 @@ def _join_page(
         chart=chart(window.day),
         provider=provider_path(provider_id, provider),
         refused=refused,
+        is_full=is_full,
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )

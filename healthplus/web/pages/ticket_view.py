@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.outcomes import TicketState
 from healthplus.database import Record
 from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.languages import N_, Language
@@ -16,7 +17,7 @@ from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
 from healthplus.web.pages.queue_windows import window_between, window_text
 
-_TITLES = {
+_TITLES: dict[TicketState, str] = {
     "offered": N_("Your turn"),
     "lapsed": N_("Your turn is over"),
     "full": N_("All of it is booked"),
@@ -36,7 +37,7 @@ class TicketView:
     language: Language
 
     @property
-    def state(self) -> str:
+    def state(self) -> TicketState:
         return self.ticket.state
 
     @property

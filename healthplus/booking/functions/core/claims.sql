@@ -16,7 +16,7 @@ BEGIN
             SELECT * INTO held FROM booking.booking
             WHERE provider_id = p_claim.provider_id AND booking_id = waiter.offer_id;
             -- An offer nobody saw puts its ticket back to waiting, once, while its hour lasts.
-            IF held.deadline > p_now OR (waiter.offers_unfetched = 0 AND waiter.expires_at > p_now AND NOT EXISTS (
+            IF booking.state_at(held, p_now) <> 'expired' OR (waiter.offers_unfetched = 0 AND waiter.expires_at > p_now AND NOT EXISTS (
                 SELECT FROM booking.presence
                 WHERE provider_id = p_claim.provider_id AND ticket_id = p_claim.ticket_id
                     AND fetched_offer_id = waiter.offer_id)) THEN
