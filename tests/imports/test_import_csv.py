@@ -165,7 +165,10 @@ async def test_shifts_are_only_added_where_there_are_none(db: Database, tmp_path
     assert reasons[2:] == ["1", "0"]
     # The new shift is in the record, as any change of schedule.
     kinds = await db.fetch("SELECT seq, kind, actor FROM booking.event ORDER BY seq")
-    assert [tuple(row) for row in kinds] == [(1, "shift_changed", "import"), (2, "shift_changed", "import")]
+    assert [tuple(row) for row in kinds] == [
+        (1, "shift_changed", "system:import"),
+        (2, "shift_changed", "system:import"),
+    ]
 
 
 async def test_overlaps_and_contradictions_within_the_file(db: Database, tmp_path: Path) -> None:
