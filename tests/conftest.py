@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -61,11 +62,15 @@ def template(server: str) -> str:
     return server
 
 
-async def _administer(server: str, sql: str) -> None:
+@contextlib.asynccontextmanager
+async def own_database(server: str, name: str, template: str = "healthplus STRATEGY file_copy") -> AsyncIterator[str]:
+    """Yield the DSN of a new database on the tests' server, which is dropped afterwards."""
     connection = await asyncpg.connect(server, database="postgres")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
-        await connection.execute(sql)
+        yield server.replace("/healthplus?", f"/{name}?")
     finally:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await connection.close()
 
 
@@ -81,25 +86,18 @@ def sandbox_bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
 @pytest.fixture
 async def blank_dsn(server: str) -> AsyncIterator[str]:
     """The DSN of an empty database of this test's own."""
-    name = f"blank_{next(_serial)}"
-    await _administer(server, f"CREATE DATABASE {name} TEMPLATE template0")
-    yield server.replace("/healthplus?", f"/{name}?")
-    await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with own_database(server, f"blank_{next(_serial)}", "template0") as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def dsn(template: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The DSN of a migrated database of this test's own; what is left in it must pass `healthplus check`."""
-    name = f"test_{next(_serial)}"
-    await _administer(template, f"CREATE DATABASE {name} TEMPLATE healthplus STRATEGY file_copy")
-    own = template.replace("/healthplus?", f"/{name}?")
-    await _start_clock(own)
-    yield own
-    try:
+    async with own_database(template, f"test_{next(_serial)}") as own:
+        await _start_clock(own)
+        yield own
         if request.node.get_closest_marker("breaks_invariants") is None:
             await _check_invariants(own)
-    finally:
-        await _administer(template, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from tests.fixtures.clock import days_ahead, move_clock
+from tests.fixtures.clock import days_ahead, move_clock, until
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 
@@ -77,9 +77,7 @@ async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog
     service = asyncio.create_task(ActiveReservations(db, Book(db)).run())
     await asyncio.sleep(0.2)
     await db.execute("ALTER FUNCTION booking.settle_away RENAME TO advance")
-    async with asyncio.timeout(5):
-        while await count_expired(db) < 1:
-            await asyncio.sleep(0.05)
+    await until(lambda: count_expired(db), 5)
     service.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await service

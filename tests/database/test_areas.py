@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,7 @@ async def add_to_all(db: Database) -> None:
 async def use_all_kinds(db: Database, environment: Environment, hour: int) -> None:
     """Hold, book, cancel and wait, change the schedule and the directory, and search."""
     book, asha, bina = Book(db), environment.ids["asha"], environment.ids["bina"]
-    start = datetime.fromisoformat(environment.at(hour))
+    start = environment.instant(hour)
     held = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")
     assert held.booking_id
     again = await book.hold(PROVIDER, AT_CLINIC, start, 1, asha, Patient(asha), f"hold {hour}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from babel.numbers import list_currencies
 from click.testing import CliRunner, Result
 
-from healthplus.booking.book import Book
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
 from healthplus.imports.import_csv import Summary, import_csv
@@ -115,10 +113,8 @@ async def test_a_clinic_keeps_its_currency_once_money_refers_to_it(db: Database,
     # A booking, even of what is free, has an amount in its clinic's currency.
     await db.execute(change, FREE)
     await db.execute("UPDATE directory.clinic SET currency = 'INR' WHERE clinic_id = $1", FREE)
-    start = datetime.fromisoformat(environment.at(18))
-    assert (
-        await Book(db).hold(PROVIDER, FREE, start, 1, environment.ids["asha"], environment.actor("asha"))
-    ).code == "reserved"
+    start = environment.instant(18)
+    assert (await environment.hold(start, FREE)).code == "reserved"
     with pytest.raises(PostgresError, match="Clinic 3 has fees or bookings in INR"):
         await db.execute(change, FREE)
     path = tmp_path / "file.csv"
@@ -146,12 +142,10 @@ async def test_a_fee_under_way_keeps_it_too(db: Database) -> None:
 async def test_a_booking_under_way_keeps_it_too(db: Database) -> None:
     """Who changes the currency waits for verbs that came before, and then sees what they booked."""
     environment = await Environment.make(db)
-    start = datetime.fromisoformat(environment.at(18))
+    start = environment.instant(18)
     async with db.transaction() as other:
         await other.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", PROVIDER)
-        holding = asyncio.create_task(
-            Book(db).hold(PROVIDER, FREE, start, 1, environment.ids["asha"], environment.actor("asha"))
-        )
+        holding = asyncio.create_task(environment.hold(start, FREE))
         await asyncio.sleep(0.5)
         changing = asyncio.create_task(
             db.execute("UPDATE directory.clinic SET currency = 'USD' WHERE clinic_id = $1", FREE)

@@ -14,7 +14,6 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
@@ -22,6 +21,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from healthplus.database import Database
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
+from tests.conftest import own_database
 from tests.fixtures.clock import device_clock, start_clock
 from tests.pages.window import BrowserWindow, Product
 
@@ -30,41 +30,33 @@ _SCALE = Scale(cities=3, providers_per_city=24, patients=80)
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    name = "pages"
-    server = await asyncpg.connect(template, database="postgres")
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE healthplus STRATEGY file_copy")
-    dsn = template.replace("/healthplus?", f"/{name}?")
     with socket.socket() as room:
         room.bind(("127.0.0.1", 0))
         port = room.getsockname()[1]
-    settings = Settings(
-        dsn, tmp_path_factory.mktemp("pages"), port=port, processes=1, sandbox_payments=True, sandbox_notices=True
-    )
-    async with await Database.connect(dsn, min_size=1, max_size=4) as database:
+    async with own_database(template, "pages") as dsn, await Database.connect(dsn, min_size=1, max_size=4) as database:
         await start_clock(database)
         data = await create_demo_data(database, _SCALE)
-        app = _App(settings)
+        folder = tmp_path_factory.mktemp("pages")
+        app = _App(Settings(dsn, folder, port=port, processes=1, sandbox_payments=True, sandbox_notices=True))
         await app.start()
         try:
-            yield Product(settings.site_url, database, data, app.stop, app.start, await device_clock(database))
+            yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
         finally:
             await app.stop()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
 
 
 class _App:
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        environment = {**os.environ, **self._settings.as_environment()}
-        with (self._settings.data_folder / "log").open("ab") as log:
+        environment = {**os.environ, **self.settings.as_environment()}
+        with (self.settings.data_folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "healthplus", "serve", env=environment, stderr=log
             )
-        await _ready(self._settings.site_url)
+        await _ready(self.settings.site_url)
 
     async def stop(self) -> None:
         assert self._process is not None

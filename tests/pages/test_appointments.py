@@ -9,7 +9,8 @@ import pytest
 from icalendar import Calendar
 from playwright.async_api import Browser, expect
 
-from tests.pages.states.appointments import attend, path_of, receipt
+from tests.fixtures.environment import attend
+from tests.pages.states.appointments import path_of, receipt
 from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -94,7 +95,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.get_by_role("radio").nth(2).check()
         await window.press("Move it here")
         await expect(page.get_by_role("status").last).to_contain_text("समय बदल गया है")
-        await attend(window, path, "arrived", "fulfilled")
+        await attend(product.database, path, "arrived", "fulfilled")
         await page.reload()
         await page.get_by_role("radio", name="4").check()
         await window.press("Give these stars")

@@ -5,14 +5,13 @@ from typing import TypeVar
 
 import pytest
 
-from healthplus.booking.book import Book
-from healthplus.database import Database
 from healthplus.errors import PaymentUnavailable
 from healthplus.payments.gateway import Authorisation, Declined, GatewayPayment, PaymentState, Pending
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from tests.fixtures.environment import Environment
 
 _Answer = TypeVar("_Answer")
 Hook = Callable[[], Awaitable[object]]
@@ -60,10 +59,5 @@ async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
 
 
 @pytest.fixture
-def book(db: Database) -> Book:
-    return Book(db)
-
-
-@pytest.fixture
-def payments(db: Database, book: Book, bank: Bank) -> Payments:
-    return Payments(db, book, bank)
+def payments(environment: Environment, bank: Bank) -> Payments:
+    return Payments(environment.db, environment.book, bank)

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from healthplus.booking.book import Book
 from healthplus.payments.payments import Paid, Payments
-from tests.fixtures.environment import ONLINE, PROVIDER, Environment
-
-
-async def hold(
-    book: Book, environment: Environment, clinic_id: int = ONLINE, hour: int = 9, name: str = "asha"
-) -> UUID:
-    start = datetime.fromisoformat(environment.at(hour))
-    outcome = await book.hold(PROVIDER, clinic_id, start, 1, environment.ids[name], environment.actor(name))
-    assert outcome.booking_id is not None, outcome
-    return outcome.booking_id
+from tests.fixtures.environment import PROVIDER, Environment
 
 
 async def pay(

@@ -25,7 +25,7 @@ from healthplus.settings import Settings
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import hold, pay
+from tests.payments.steps import pay
 
 _T = TypeVar("_T")
 NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}
@@ -110,7 +110,7 @@ class Play:
     async def lost(self, held: UUID) -> None:
         async def lose() -> None:
             await self.environment.pass_time(seconds=306)
-            await hold(Book(self.environment.db), self.environment, name="bina")
+            await self.environment.held(name="bina")
 
         self.gateway.after_authorise = lose
         await pay(self.payments, self.environment, held)
@@ -143,7 +143,7 @@ async def begin(environment: Environment) -> UUID:
             ledger.entry, payments.intent"""
     )
     await start_clock(environment.db)
-    return await hold(Book(environment.db), environment)
+    return await environment.held()
 
 
 async def play(
@@ -164,7 +164,7 @@ async def play(
 
 async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
     """Another process goes on; the patient never asks again. What is due to go back must be ordered in time."""
-    book = Book(environment.db)
+    book = environment.book
     payments = Payments(environment.db, book, bank)
     knowable = 0
     for _ in range(480 // STEP_SECONDS):

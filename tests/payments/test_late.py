@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
 
 import pytest
 
 from healthplus.accounts.actors import Staff
-from healthplus.booking.book import Book
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.payments import Payments
 from tests.fixtures.environment import ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, hold, money, pay, states
+from tests.payments.steps import facts, money, pay, states
 
 HALF_AN_HOUR = timedelta(minutes=30)
-Meanwhile: TypeAlias = Callable[[Book, Environment], Awaitable[object]]
+Meanwhile: TypeAlias = Callable[[Environment], Awaitable[object]]
 
 
 @pytest.fixture
-async def held(payments: Payments, book: Book, environment: Environment) -> AsyncIterator[UUID]:
+async def held(payments: Payments, environment: Environment) -> AsyncIterator[UUID]:
     """A hold of Asha's on the slot at nine; afterwards no money is where it should not be."""
-    yield await hold(book, environment)
+    yield await environment.held()
     for _ in range(3):
         await payments.captures.poll()
     await environment.pass_time(minutes=3)
@@ -35,15 +34,13 @@ async def lapse(environment: Environment) -> None:
     await environment.pass_time(seconds=305)
 
 
-async def test_the_slot_is_booked_again(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
-) -> None:
+async def test_the_slot_is_booked_again(payments: Payments, bank: Bank, environment: Environment, held: UUID) -> None:
     bank.after["authorise"] = lambda: lapse(environment)
     paid = await pay(payments, environment, held)
     late = paid.outcome.booking_id
     assert (paid.outcome.code, paid.outcome.state, paid.outcome.fee_minor) == ("booked", "booked", 50000)
     assert late != held
-    assert paid.outcome.starts_at == datetime.fromisoformat(environment.at(9))
+    assert paid.outcome.starts_at == environment.instant(9)
     assert await states(environment) == ["expired", "booked"]
     assert await money(environment) == ("authorised", "capture")
     events = await environment.db.fetch(
@@ -57,13 +54,13 @@ async def test_the_slot_is_booked_again(
     assert await states(environment) == ["expired", "booked"]
     # The new booking's money is its own.
     await payments.captures.poll()
-    await book.cancel(PROVIDER, late, environment.actor("asha"))
+    await environment.book.cancel(PROVIDER, late, environment.actor("asha"))
     assert await money(environment) == ("captured", "refund")
 
 
-async def wait_for_it(book: Book, environment: Environment) -> UUID:
-    start = datetime.fromisoformat(environment.at(9))
-    waiting = await book.join_queue(
+async def wait_for_it(environment: Environment) -> UUID:
+    start = environment.instant(9)
+    waiting = await environment.book.join_queue(
         PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, environment.ids["bina"], environment.actor("bina")
     )
     assert waiting.code == "waiting"
@@ -72,37 +69,37 @@ async def wait_for_it(book: Book, environment: Environment) -> UUID:
 
 
 async def test_who_waits_and_is_present_comes_first(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
+    payments: Payments, bank: Bank, environment: Environment, held: UUID
 ) -> None:
     await environment.pass_time(seconds=280)
-    ticket = await wait_for_it(book, environment)
+    ticket = await wait_for_it(environment)
     bank.after["authorise"] = lambda: environment.pass_time(seconds=26)
     paid = await pay(payments, environment, held)
     assert (paid.outcome.code, paid.voided) == ("expired", True)
     assert await money(environment) == ("voided", None)
-    assert (await book.accept(PROVIDER, ticket, environment.actor("bina"))).code == "accepted"
+    assert (await environment.book.accept(PROVIDER, ticket, environment.actor("bina"))).code == "accepted"
 
 
 async def test_who_waits_and_has_gone_does_not(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
+    payments: Payments, bank: Bank, environment: Environment, held: UUID
 ) -> None:
-    await wait_for_it(book, environment)
+    await wait_for_it(environment)
     bank.after["authorise"] = lambda: lapse(environment)  # Bina was last seen five minutes ago
     assert (await pay(payments, environment, held)).outcome.code == "booked"
 
 
 async def test_what_is_kept_for_a_longer_appointment_is_not_to_be_had(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
+    payments: Payments, bank: Bank, environment: Environment, held: UUID
 ) -> None:
     """Bina waits for two slots in a row: when Asha's is free it is kept for her, though she cannot have it yet."""
-    start = datetime.fromisoformat(environment.at(9))
-    await book.hold(PROVIDER, ONLINE, start + HALF_AN_HOUR, 1, environment.ids["chand"], environment.actor("chand"))
+    start = environment.instant(9)
+    await environment.hold(start + HALF_AN_HOUR, name="chand")
     await environment.pass_time(seconds=280)
     await environment.db.execute(
         "UPDATE booking.booking SET deadline = deadline + interval '4 minutes' WHERE patient_id = $1",
         environment.ids["chand"],
     )
-    waiting = await book.join_queue(
+    waiting = await environment.book.join_queue(
         PROVIDER, ONLINE, start, start + 2 * HALF_AN_HOUR, 2, environment.ids["bina"], environment.actor("bina")
     )
     assert waiting.code == "waiting"
@@ -112,44 +109,44 @@ async def test_what_is_kept_for_a_longer_appointment_is_not_to_be_had(
     assert (paid.outcome.code, paid.voided) == ("expired", True)
 
 
-async def hold_elsewhere(book: Book, environment: Environment) -> None:
-    start = datetime.fromisoformat(environment.at(10))
-    assert (
-        await book.hold(OTHER_PROVIDER, ONLINE, start, 1, environment.ids["asha"], environment.actor("asha"))
-    ).code == "reserved"
+async def hold_elsewhere(environment: Environment) -> None:
+    start = environment.instant(10)
+    assert (await environment.hold(start, provider_id=OTHER_PROVIDER)).code == "reserved"
 
 
-async def wait_elsewhere(book: Book, environment: Environment) -> None:
-    start = datetime.fromisoformat(environment.at(10))
-    await book.hold(OTHER_PROVIDER, ONLINE, start, 1, environment.ids["bina"], environment.actor("bina"))
-    waiting = await book.join_queue(
+async def wait_elsewhere(environment: Environment) -> None:
+    start = environment.instant(10)
+    await environment.hold(start, name="bina", provider_id=OTHER_PROVIDER)
+    waiting = await environment.book.join_queue(
         OTHER_PROVIDER, ONLINE, start, start + HALF_AN_HOUR, 1, environment.ids["asha"], environment.actor("asha")
     )
     assert waiting.code == "waiting"
 
 
-async def lose_it_to_another(book: Book, environment: Environment) -> None:
-    await hold(book, environment, name="bina")
+async def lose_it_to_another(environment: Environment) -> None:
+    await environment.held(name="bina")
 
 
-async def close_the_clinic(book: Book, environment: Environment) -> None:
-    start = datetime.fromisoformat(environment.at(8))
-    assert (await book.add_leave(PROVIDER, None, start, start + timedelta(hours=3), "", Staff(1))).code == "changed"
+async def close_the_clinic(environment: Environment) -> None:
+    start = environment.instant(8)
+    assert (
+        await environment.book.add_leave(PROVIDER, None, start, start + timedelta(hours=3), "", Staff(1))
+    ).code == "changed"
 
 
-async def come_too_late(book: Book, environment: Environment) -> None:
-    await environment.pass_until(datetime.fromisoformat(environment.at(8, 50)))
+async def come_too_late(environment: Environment) -> None:
+    await environment.pass_until(environment.instant(8, 50))
 
 
 @pytest.mark.parametrize(
     "meanwhile", [hold_elsewhere, wait_elsewhere, lose_it_to_another, close_the_clinic, come_too_late]
 )
 async def test_otherwise_the_money_goes_back(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID, meanwhile: Meanwhile
+    payments: Payments, bank: Bank, environment: Environment, held: UUID, meanwhile: Meanwhile
 ) -> None:
     async def lose() -> None:
         await lapse(environment)
-        await meanwhile(book, environment)
+        await meanwhile(environment)
 
     bank.after["authorise"] = lose
     paid = await pay(payments, environment, held)
@@ -160,9 +157,9 @@ async def test_otherwise_the_money_goes_back(
 
 
 async def test_who_gave_it_back_gets_the_money_back(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
+    payments: Payments, bank: Bank, environment: Environment, held: UUID
 ) -> None:
-    bank.after["authorise"] = lambda: book.release(PROVIDER, held, environment.actor("asha"))
+    bank.after["authorise"] = lambda: environment.book.release(PROVIDER, held, environment.actor("asha"))
     paid = await pay(payments, environment, held)
     assert (paid.outcome.code, paid.voided, await states(environment)) == ("wrong_state", True, ["released"])
 
@@ -190,31 +187,29 @@ async def test_money_that_comes_twice_books_once(payments: Payments, environment
 
 @pytest.mark.parametrize("elsewhere_first", [False, True])
 async def test_it_is_no_lapse(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID, elsewhere_first: bool
+    payments: Payments, bank: Bank, environment: Environment, held: UUID, elsewhere_first: bool
 ) -> None:
     """Three holds unpaid in a day would be too many; Asha's first was paid for, if late."""
 
     async def lose() -> None:
         await lapse(environment)
         if elsewhere_first:  # the claim that lapsed has been overwritten, and the lapse noted
-            await hold(book, environment, hour=10)
+            await environment.held(hour=10)
             await lapse(environment)
 
     bank.after["authorise"] = lose
     assert (await pay(payments, environment, held)).outcome.code == "booked"
     for _ in range(1 if elsewhere_first else 2):
-        await hold(book, environment, hour=11)
+        await environment.held(hour=11)
         await lapse(environment)
-    await hold(book, environment, hour=11)
+    await environment.held(hour=11)
     await lapse(environment)
-    start = datetime.fromisoformat(environment.at(11))
-    assert (
-        await book.hold(PROVIDER, ONLINE, start, 1, environment.ids["asha"], environment.actor("asha"))
-    ).code == "lapses"
+    start = environment.instant(11)
+    assert (await environment.hold(start)).code == "lapses"
 
 
 async def test_nothing_is_booked_for_somebody_erased(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, held: UUID
+    payments: Payments, bank: Bank, environment: Environment, held: UUID
 ) -> None:
     async def lapse_and_erase() -> None:
         await lapse(environment)

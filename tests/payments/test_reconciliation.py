@@ -28,7 +28,7 @@ from healthplus.settings import Settings
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, hold, money, pay, states
+from tests.payments.steps import facts, money, pay, states
 
 HEADER = SIGNATURE.lower()
 
@@ -64,8 +64,8 @@ async def ask(environment: Environment, hold_id: UUID) -> None:
     )
 
 
-async def test_a_webhook_books(payments: Payments, book: Book, environment: Environment, secret: str) -> None:
-    held = await hold(book, environment)
+async def test_a_webhook_books(payments: Payments, environment: Environment, secret: str) -> None:
+    held = await environment.held()
     await ask(environment, held)
     body = webhook(held, "authorised")
     for _ in range(3):
@@ -81,18 +81,16 @@ async def test_a_webhook_books(payments: Payments, book: Book, environment: Envi
 
 
 async def test_the_webhook_overtakes_the_answer(
-    payments: Payments, book: Book, bank: Bank, environment: Environment, secret: str
+    payments: Payments, bank: Bank, environment: Environment, secret: str
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     bank.after["authorise"] = lambda: send(payments, secret, webhook(held, "authorised", f"sandbox-{PROVIDER}:{held}"))
     assert (await pay(payments, environment, held)).outcome.code == "booked"
     assert await facts(environment) == [("authorised", "webhook")]
 
 
-async def test_one_webhook_many_times_at_once(
-    payments: Payments, book: Book, environment: Environment, secret: str
-) -> None:
-    held = await hold(book, environment)
+async def test_one_webhook_many_times_at_once(payments: Payments, environment: Environment, secret: str) -> None:
+    held = await environment.held()
     await ask(environment, held)
     bodies = [webhook(held, state, event=state) for state in ("authorised", "captured")]
     await asyncio.gather(*(send(payments, secret, body) for body in bodies * 5))
@@ -101,11 +99,11 @@ async def test_one_webhook_many_times_at_once(
 
 @pytest.mark.parametrize("order", list(itertools.permutations(("authorised", "captured", "refunded"))))
 async def test_in_whatever_order_webhooks_come(
-    payments: Payments, book: Book, environment: Environment, secret: str, order: Sequence[str]
+    payments: Payments, environment: Environment, secret: str, order: Sequence[str]
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     await ask(environment, held)
-    await book.release(PROVIDER, held, environment.actor("asha"))
+    await environment.book.release(PROVIDER, held, environment.actor("asha"))
     for state in order:
         await send(payments, secret, webhook(held, state))
     assert (await money(environment), await states(environment)) == (("refunded", None), ["released"])
@@ -113,11 +111,9 @@ async def test_in_whatever_order_webhooks_come(
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_reports_are_recorded_however_statements_are_planned(
-    book: Book, environment: Environment, mode: str
-) -> None:
+async def test_reports_are_recorded_however_statements_are_planned(environment: Environment, mode: str) -> None:
     """The product's connections make generic plans; an operator's psql need not."""
-    held = await hold(book, environment)
+    held = await environment.held()
     await ask(environment, held)
     async with environment.db.transaction() as session:
         await session.execute(f"SET LOCAL plan_cache_mode = {mode}")
@@ -130,9 +126,9 @@ async def test_reports_are_recorded_however_statements_are_planned(
 
 @pytest.mark.parametrize("state", ["voided", "refunded"])
 async def test_money_that_has_gone_back_books_nothing(
-    payments: Payments, book: Book, environment: Environment, secret: str, state: str
+    payments: Payments, environment: Environment, secret: str, state: str
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     await ask(environment, held)
     for one in (state, "authorised"):
         await send(payments, secret, webhook(held, one))
@@ -140,18 +136,16 @@ async def test_money_that_has_gone_back_books_nothing(
 
 
 async def test_other_money_than_was_asked_for_goes_back(
-    payments: Payments, book: Book, environment: Environment, secret: str
+    payments: Payments, environment: Environment, secret: str
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     await ask(environment, held)
     await send(payments, secret, webhook(held, "captured", amount=49999))
     assert (await money(environment), await states(environment)) == (("captured", "refund"), ["reserved"])
 
 
-async def test_money_in_another_currency_goes_back(
-    payments: Payments, book: Book, environment: Environment, secret: str
-) -> None:
-    held = await hold(book, environment)
+async def test_money_in_another_currency_goes_back(payments: Payments, environment: Environment, secret: str) -> None:
+    held = await environment.held()
     await ask(environment, held)
     for state in ("authorised", "captured"):
         await send(payments, secret, webhook(held, state, currency="USD"))
@@ -164,10 +158,8 @@ async def test_money_in_another_currency_goes_back(
     assert await environment.db.fetch_value("SELECT currency FROM ledger.entry WHERE authorisation = 'rupees'") is None
 
 
-async def test_what_is_not_signed_is_refused(
-    payments: Payments, book: Book, environment: Environment, secret: str
-) -> None:
-    held = await hold(book, environment)
+async def test_what_is_not_signed_is_refused(payments: Payments, environment: Environment, secret: str) -> None:
+    held = await environment.held()
     await ask(environment, held)
     body, now = webhook(held, "authorised"), time.time()
     good = sign(secret, body, now)
@@ -196,10 +188,8 @@ async def test_what_is_not_signed_is_refused(
         NoGateway().read_webhook({HEADER: good}, body)
 
 
-async def test_what_is_not_ours_is_not_found(
-    payments: Payments, book: Book, environment: Environment, secret: str
-) -> None:
-    unasked = await hold(book, environment)
+async def test_what_is_not_ours_is_not_found(payments: Payments, environment: Environment, secret: str) -> None:
+    unasked = await environment.held()
     keys = [f"{PROVIDER}:{unasked}", f"{PROVIDER}:{uuid4()}", f"99:{unasked}", f"{2**63}:{unasked}", f"0:{unasked}"]
     for key in [*keys, f"{'9' * 150}:{unasked}", "x", ":", f"{PROVIDER}:", str(unasked), f" 1:{unasked}"]:
         with pytest.raises(NotFound):
@@ -222,9 +212,9 @@ async def test_what_is_not_ours_is_not_found(
 
 
 async def test_money_that_no_webhook_reported_is_found(
-    payments: Payments, book: Book, bank: Bank, environment: Environment
+    payments: Payments, bank: Bank, environment: Environment
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     await pay(payments, environment, held, "sandbox-later")
     await bank.authorise(
         f"{PROVIDER}:{held}", 50000, "INR", "sandbox-ok"
@@ -238,10 +228,8 @@ async def test_money_that_no_webhook_reported_is_found(
     assert await money(environment) == ("captured", None)
 
 
-async def test_what_is_looked_for_and_how_often(
-    payments: Payments, book: Book, bank: Bank, environment: Environment
-) -> None:
-    held = await hold(book, environment)
+async def test_what_is_looked_for_and_how_often(payments: Payments, bank: Bank, environment: Environment) -> None:
+    held = await environment.held()
     bank.fails = {"authorise"}
     with pytest.raises(PaymentUnavailable):
         await pay(payments, environment, held, "sandbox-later")
@@ -260,10 +248,8 @@ async def test_what_is_looked_for_and_how_often(
     assert 20 < len(looks) < 50
 
 
-async def test_money_that_is_taken_is_looked_at_twice(
-    payments: Payments, book: Book, bank: Bank, environment: Environment
-) -> None:
-    await pay(payments, environment, await hold(book, environment))
+async def test_money_that_is_taken_is_looked_at_twice(payments: Payments, bank: Bank, environment: Environment) -> None:
+    await pay(payments, environment, await environment.held())
     await payments.captures.poll()
     await environment.pass_time(seconds=20)
     assert await payments.reconciliation.poll() == (1, 0)
@@ -276,9 +262,9 @@ async def test_money_that_is_taken_is_looked_at_twice(
 
 
 async def test_a_gateway_that_cannot_be_looked_at_is_looked_at_again(
-    payments: Payments, book: Book, bank: Bank, environment: Environment
+    payments: Payments, bank: Bank, environment: Environment
 ) -> None:
-    held = await hold(book, environment)
+    held = await environment.held()
     await pay(payments, environment, held, "sandbox-later")
     await environment.pass_time(seconds=20)
     bank.fails = {"fetch"}
@@ -303,14 +289,14 @@ async def record_all(
             payments.intent, payments.webhook_event"""
     )
     await start_clock(db)
-    held = await hold(book, day)
+    held = await day.held()
     await ask(day, held)
     if life == "is released":
         await book.release(PROVIDER, held, Staff(1))
     elif life != "stays":
         await day.pass_time(seconds=306)
     if life == "lapses and is lost":
-        await hold(book, day, name="bina")
+        await day.held(name="bina")
     for state, source, number in reports:
         event = f"{state} {number}" if source == "webhook" else None
         await db.execute(queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event)

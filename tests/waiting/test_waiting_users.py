@@ -13,6 +13,7 @@ from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting import waiting_users
 from healthplus.waiting.waiting_users import NEAR, QueuePosition, WaitingUsers
+from tests.fixtures.clock import until
 from tests.fixtures.patients import see
 from tests.fixtures.races import Provider, RaceEnvironment
 
@@ -71,9 +72,7 @@ async def test_an_offer_counts_as_shown_when_its_client_comes_back(
     # The answer may have gone to somebody who had left: it is not yet their turn used up.
     assert await race.db.fetch_value(fetched) is None
     back = asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
-    async with asyncio.timeout(2):
-        while await race.db.fetch_value(fetched) != place.offer_id:
-            await asyncio.sleep(0.02)
+    await until(lambda: race.db.fetch_value(f"{fetched} WHERE fetched_offer_id = $1", place.offer_id), 2)
     back.cancel()
 
 

@@ -43,7 +43,7 @@ def connect(app: Litestar) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://healthplus.test")
 
 
-class FormClient:
+class Browser:
     """A browser's cookies and forms: one patient is signed in, by their token, or nobody."""
 
     def __init__(self, app: Litestar, token: str | None = None) -> None:

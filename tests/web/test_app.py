@@ -11,7 +11,7 @@ from asyncpg.exceptions import DeadlockDetectedError
 from litestar import Litestar
 
 from healthplus.booking.book import Book
-from healthplus.database import PostgresError
+from healthplus.database import Database, PostgresError
 from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
@@ -45,10 +45,10 @@ async def test_nothing_but_json_is_published(http: httpx.AsyncClient) -> None:
     assert (await http.get("/schema")).status_code == 404
 
 
-async def test_live_and_ready(anyone: Client, environment: Environment) -> None:
+async def test_live_and_ready(anyone: Client, db: Database) -> None:
     assert (await anyone.get("live")).json() == {"status": "live"}
     assert (await anyone.get("ready")).json() == {"status": "ready"}
-    await environment.db.execute("DELETE FROM public.schema_migration WHERE number > 5")
+    await db.execute("DELETE FROM public.schema_migration WHERE number > 5")
     response = await anyone.get("ready")
     problem(response, 503, "database")
     assert response.headers["retry-after"] == "1"

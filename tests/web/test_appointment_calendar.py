@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,6 @@ import pytest
 from icalendar import Calendar
 
 from healthplus.accounts.actors import Staff
-from healthplus.booking.book import Book
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.test_appointments_pages import sign_in, visit_of
@@ -55,8 +54,8 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
     calendar, event = await entry(http, path)
     assert event.summary == f"Visit: {LONG}"
     assert "Oncology" not in calendar.to_ical().decode()
-    assert event.start == datetime.fromisoformat(environment.at(9))
-    assert event.end == datetime.fromisoformat(environment.at(9, 30))
+    assert event.start == environment.instant(9)
+    assert event.end == environment.instant(9, 30)
     assert event["dtstart"].params["TZID"] == "Asia/Kolkata"
     assert [zone.tz_name for zone in calendar.timezones] == ["Asia/Kolkata"]
     assert calendar.get_missing_tzids() == set()
@@ -70,9 +69,9 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
 
     await submit(http, f"{path}/move", {"key": "k", "start": environment.at(11)})
     _, moved = await entry(http, path)
-    assert (moved.uid, moved.sequence, moved.start) == (event.uid, 1, datetime.fromisoformat(environment.at(11)))
+    assert (moved.uid, moved.sequence, moved.start) == (event.uid, 1, environment.instant(11))
     assert moved.stamp >= event.stamp
-    await Book(environment.db).add_leave(
+    await environment.book.add_leave(
         PROVIDER, ONLINE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     _, stranded = await entry(http, path)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
 
 from tests.fixtures.environment import PROVIDER, Environment
@@ -52,7 +50,7 @@ async def test_cancelling_gives_the_slot_and_the_money_back(
 
 async def test_an_appointment_that_began_cannot_be_cancelled(asha: Client, environment: Environment) -> None:
     url = await book(asha, environment)
-    await environment.pass_until(datetime.fromisoformat(environment.at(9, 1)))
+    await environment.pass_until(environment.instant(9, 1))
     problem(await asha.delete(url), 409, "too_late")
     problem(await asha.post(f"{url}/move", {"start": environment.at(11)}), 409, "too_late")
 

@@ -11,8 +11,6 @@ import httpx
 import pytest
 
 from healthplus.accounts.actors import Staff
-from healthplus.booking.book import Book
-from healthplus.booking.outcomes import Attendance
 from healthplus.web.languages import ENGLISH
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
 from tests.web.client import Client
@@ -47,10 +45,6 @@ def words(page: str) -> str:
     main = re.search(r"<main.*</main>", page, re.DOTALL)
     assert main
     return " ".join(re.sub(r"<[^>]+>", " ", main[0]).split())
-
-
-async def came(environment: Environment, path: str, *states: Attendance) -> None:
-    await attend(environment, f"{PROVIDER}/appointments/{path.rpartition('/')[2]}", *states)
 
 
 async def money_is(environment: Environment, path: str, *states: str) -> None:
@@ -94,7 +88,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
     assert "आपकी अपॉइंटमेंट बुक है" in hindi
 
     # The clinic's leave.
-    await Book(environment.db).add_leave(
+    await environment.book.add_leave(
         PROVIDER, FREE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     stranded = await said(http, free)
@@ -108,11 +102,11 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     paid = await visit_of(asha, environment)
     at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
     await visit_of(asha, environment, 18, FREE)
-    await came(environment, paid, "arrived")
+    await attend(environment.db, paid, "arrived")
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
         assert "speak to its desk" in await said(http, f"{paid}/{page_name}")
-    await environment.pass_until(datetime.fromisoformat(environment.at(13, 10)))
+    await environment.pass_until(environment.instant(13, 10))
     begun = await said(http, at_clinic)
     assert "Your visit has begun" in begun
     assert "too late to move or cancel" in begun
@@ -128,12 +122,12 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert (early.status_code, "once the clinic has noted" in early.text) == (409, True)
     await environment.pass_time(minutes=30)
     assert "Your visit is over" in await said(http, at_clinic)
-    await came(environment, at_clinic, "no_show")
+    await attend(environment.db, at_clinic, "no_show")
     missed = await said(http, at_clinic)
     assert "You missed this visit" in missed
     assert "Book again" in missed
 
-    await came(environment, paid, "fulfilled")
+    await attend(environment.db, paid, "fulfilled")
     assert "How was it" in await said(http, paid)
     for stars in ("", "0", "6", "five", "1.5"):
         wrong = await submit(http, paid, {"stars": stars})
@@ -187,7 +181,7 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     assert (moved.status_code, "has changed meanwhile" in moved.text) == (409, True)
     at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
     assert "no money goes back" in await said(http, f"{at_clinic}/cancel")
-    await came(environment, at_clinic, "arrived")
+    await attend(environment.db, at_clinic, "arrived")
     refused = await submit(http, f"{at_clinic}/cancel", {"key": "y"})
     assert (refused.status_code, "has changed meanwhile" in refused.text) == (409, True)
 
@@ -241,14 +235,14 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, envir
     assert "It has moved" not in await said(http, f"{await visit_of(asha, environment, 18, FREE)}?moved=1")
 
     # Nothing is left on a day, and then nowhere.
-    await Book(environment.db).add_leave(
+    await environment.book.add_leave(
         PROVIDER, ONLINE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
     )
     full = await said(http, f"{move}?day={day}")
     assert "Nothing is free on" in full
     assert "The next free time is on" in full
     assert "6 free" in await said(http, move)  # leads to the next day at once
-    await Book(environment.db).add_leave(
+    await environment.book.add_leave(
         PROVIDER,
         ONLINE,
         environment.day - timedelta(days=9),
@@ -269,8 +263,8 @@ async def test_a_longer_appointment_may_move_into_its_own_time(
     path = f"/appointments/{PROVIDER}/{held['id']}"
     page = (await http.get(f"{path}/move")).text
     starts = [datetime.fromisoformat(one) for one in re.findall(r'name="start" id="\w+" value="([^"]+)"', page)]
-    assert starts[0] == datetime.fromisoformat(environment.at(13, 30))
-    assert starts[-1] == datetime.fromisoformat(environment.at(15))
+    assert starts[0] == environment.instant(13, 30)
+    assert starts[-1] == environment.instant(15)
     answer = await submit(http, f"{path}/move", {"key": "k", "start": environment.at(13, 30)})
     assert answer.status_code == 303
     assert "1:30 pm to 2:30 pm" in await said(http, path)

@@ -18,14 +18,14 @@ from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 from healthplus.web.shared_charts import ChartKey, Charts
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
-from tests.web.client import FormClient
+from tests.web.client import Browser
 
 PROMPTLY_SECONDS = 4
 """Two seconds, and as many again for the other tests that run on the machine."""
 CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
 
 
-async def hold(client: FormClient, environment: Environment, hour: int = 10, path: str = CHART) -> str:
+async def hold(client: Browser, environment: Environment, hour: int = 10, path: str = CHART) -> str:
     """Hold a slot of the environment's day; return where its page is."""
     held = await client.post(f"{path}?day={_day(environment)}", {"start": environment.at(hour)})
     assert held.status_code == 303, held.text
@@ -39,22 +39,22 @@ def _day(environment: Environment) -> str:
 
 
 @pytest.fixture
-def asha(app: Litestar, environment: Environment) -> FormClient:
-    return FormClient(app, environment.tokens["asha"])
+def asha(app: Litestar, environment: Environment) -> Browser:
+    return Browser(app, environment.tokens["asha"])
 
 
 @pytest.fixture
-def bina(app: Litestar, environment: Environment) -> FormClient:
-    return FormClient(app, environment.tokens["bina"])
+def bina(app: Litestar, environment: Environment) -> Browser:
+    return Browser(app, environment.tokens["bina"])
 
 
 @pytest.fixture
-def nobody(app: Litestar) -> FormClient:
-    return FormClient(app)
+def nobody(app: Litestar) -> Browser:
+    return Browser(app)
 
 
 async def test_a_hold_is_its_owners_alone(
-    environment: Environment, asha: FormClient, bina: FormClient, nobody: FormClient
+    environment: Environment, asha: Browser, bina: Browser, nobody: Browser
 ) -> None:
     path = await hold(asha, environment)
     assert (await asha.get(path)).status_code == 200
@@ -72,7 +72,7 @@ async def test_a_hold_is_its_owners_alone(
 
 
 @pytest.mark.dates
-async def test_a_form_sent_again_changes_nothing_more(environment: Environment, asha: FormClient) -> None:
+async def test_a_form_sent_again_changes_nothing_more(environment: Environment, asha: Browser) -> None:
     path, form = f"{CHART}?day={_day(environment)}", {"start": environment.at(10), "key": "once"}
     first, second = await asha.post(path, form), await asha.post(path, form)
     assert first.headers["location"] == second.headers["location"]
@@ -85,7 +85,7 @@ async def test_a_form_sent_again_changes_nothing_more(environment: Environment, 
 
 
 @pytest.mark.dates
-async def test_who_is_not_signed_in_finds_the_chosen_time_again(environment: Environment, nobody: FormClient) -> None:
+async def test_who_is_not_signed_in_finds_the_chosen_time_again(environment: Environment, nobody: Browser) -> None:
     asked = await nobody.post(f"{CHART}?day={_day(environment)}&n=2", {"start": environment.at(10)})
     back_to = httpx.QueryParams(httpx.URL(asked.headers["location"]).query)["next"]
     page = await nobody.get(back_to)
@@ -111,7 +111,7 @@ async def test_who_is_not_signed_in_finds_the_chosen_time_again(environment: Env
         {"day": "'; DROP TABLE"},
     ],
 )
-async def test_odd_questions_get_the_chart(query: dict[str, str], asha: FormClient) -> None:
+async def test_odd_questions_get_the_chart(query: dict[str, str], asha: Browser) -> None:
     for path in (CHART, f"{CHART}/news"):
         answer = await asha.get(f"{path}?{urlencode(query)}")
         assert answer.status_code == 200
@@ -119,7 +119,7 @@ async def test_odd_questions_get_the_chart(query: dict[str, str], asha: FormClie
     assert refused.status_code in (303, 409, 422)
 
 
-async def test_nobodys_addresses(asha: FormClient) -> None:
+async def test_nobodys_addresses(asha: Browser) -> None:
     for path in (
         f"/doctor/{PROVIDER}/dr-1/99",
         f"/doctor/99/dr-1/{ONLINE}",
@@ -136,7 +136,7 @@ async def test_nobodys_addresses(asha: FormClient) -> None:
     assert moved.headers["location"] == f"{CHART}?day=2030-01-01"
 
 
-async def test_the_form_may_lead_to_the_bank_and_nowhere_else(environment: Environment, asha: FormClient) -> None:
+async def test_the_form_may_lead_to_the_bank_and_nowhere_else(environment: Environment, asha: Browser) -> None:
     page = await asha.get(await hold(asha, environment))
     policy = page.headers["content-security-policy"]
     [allowed] = [part for part in policy.split("; ") if part.startswith("form-action")]
@@ -153,9 +153,7 @@ async def test_the_form_may_lead_to_the_bank_and_nowhere_else(environment: Envir
     ],
 )
 @pytest.mark.dates
-async def test_each_kind_of_funding(
-    clinic: int, said: str, done: str, environment: Environment, asha: FormClient
-) -> None:
+async def test_each_kind_of_funding(clinic: int, said: str, done: str, environment: Environment, asha: Browser) -> None:
     hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
     path = await hold(asha, environment, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
     assert said in (await asha.get(path)).text
@@ -173,7 +171,7 @@ async def test_each_kind_of_funding(
     assert "for:Tara" in (await asha.get(await hold(asha, environment, 11))).text
 
 
-async def test_names_that_cannot_be(environment: Environment, asha: FormClient) -> None:
+async def test_names_that_cannot_be(environment: Environment, asha: Browser) -> None:
     path = await hold(asha, environment)
     for form in (
         {"who": "other", "other": ""},
@@ -190,11 +188,11 @@ async def test_names_that_cannot_be(environment: Environment, asha: FormClient) 
     assert "Choose how to pay." in refused.text
 
 
-async def test_names_go_with_whom_they_belong_to(environment: Environment, asha: FormClient) -> None:
+async def test_names_go_with_whom_they_belong_to(environment: Environment, asha: Browser) -> None:
     """Erasing a patient erases those they booked for."""
     path = await hold(asha, environment)
     await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
-    await attend(environment, path)
+    await attend(environment.db, path)
     await environment.db.execute("UPDATE accounts.patient SET phone = '+919800000000' WHERE name = 'asha'")
     erased = await asha.post("/privacy/erase")
     assert erased.headers["location"].startswith("/privacy/erased")
@@ -203,7 +201,7 @@ async def test_names_go_with_whom_they_belong_to(environment: Environment, asha:
 
 @pytest.mark.dates
 async def test_updates_of_a_chart_come_when_there_are_some(
-    environment: Environment, asha: FormClient, bina: FormClient
+    environment: Environment, asha: Browser, bina: Browser
 ) -> None:
     path = f"{CHART}/news?day={_day(environment)}"
     first: dict[str, Any] = (await bina.get(path)).json()
@@ -227,19 +225,19 @@ async def test_updates_of_a_chart_come_when_there_are_some(
 
 
 @pytest.mark.dates
-async def test_a_change_without_a_message_is_found(environment: Environment, bina: FormClient) -> None:
+async def test_a_change_without_a_message_is_found(environment: Environment, bina: Browser) -> None:
     path = f"{CHART}/news?day={_day(environment)}"
     version = (await bina.get(path)).json()["version"]
     asking = asyncio.create_task(bina.get(f"{path}&after={version}"))
     await asyncio.sleep(0.1)
-    start = datetime.fromisoformat(environment.at(9))
+    start = environment.instant(9)
     # Of another process, whose hints are lost.
-    await Book(environment.db).hold(PROVIDER, ONLINE, start, 1, environment.ids["chand"], environment.actor("chand"))
+    await environment.hold(start, name="chand")
     async with asyncio.timeout(PROMPTLY_SECONDS):
         assert (await asking).json()["cells"][0] == "held"
 
 
-async def test_updates_of_a_hold(environment: Environment, asha: FormClient) -> None:
+async def test_updates_of_a_hold(environment: Environment, asha: Browser) -> None:
     path = await hold(asha, environment)
     asking = asyncio.create_task(asha.get(f"{path}/news?after=reserved"))
     await asyncio.sleep(0.2)
@@ -277,20 +275,16 @@ async def test_a_chart_is_worked_out_once_for_all_who_look(environment: Environm
     many = await asyncio.gather(*(charts.chart(key) for _ in range(50)))
     assert reads == 1
     assert all(chart is many[0] for chart in many)
-    await book.hold(
-        PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, environment.ids["asha"], environment.actor("asha")
-    )
+    await environment.hold(many[0].slots[0]["starts_at"])
     changed = await charts.chart(key)
     assert (reads, changed.slots[0]["state"], changed.week[day][9]) == (2, "held", 1)
     # Another provider's book is no reason to look again.
-    await book.hold(
-        OTHER_PROVIDER, ONLINE, many[0].slots[0]["starts_at"], 1, environment.ids["bina"], environment.actor("bina")
-    )
+    await environment.hold(many[0].slots[0]["starts_at"], name="bina", provider_id=OTHER_PROVIDER)
     assert await charts.chart(key) is changed
 
 
 async def test_many_changes_wake_who_watch_once_a_second(environment: Environment) -> None:
-    charts = Charts(environment.db, Book(environment.db))
+    charts = Charts(environment.db, environment.book)
     looks = 0
 
     async def look() -> int | None:
@@ -308,7 +302,7 @@ async def test_many_changes_wake_who_watch_once_a_second(environment: Environmen
         assert await watching == 4
 
 
-async def test_who_watches_is_let_go_when_the_process_is_to_end(environment: Environment, asha: FormClient) -> None:
+async def test_who_watches_is_let_go_when_the_process_is_to_end(environment: Environment, asha: Browser) -> None:
     held = await hold(asha, environment)
     path = f"{CHART}/news?day={_day(environment)}"
     version = (await asha.get(path)).json()["version"]
@@ -341,7 +335,7 @@ async def test_a_chart_that_could_not_be_read_is_read_again(environment: Environ
     assert len((await charts.chart(key)).slots) == 6
 
 
-async def test_switching_to_what_is_gone_says_so(environment: Environment, asha: FormClient, bina: FormClient) -> None:
+async def test_switching_to_what_is_gone_says_so(environment: Environment, asha: Browser, bina: Browser) -> None:
     await hold(asha, environment, 10)
     await hold(bina, environment, 11)
     busy = await asha.post(
@@ -365,7 +359,7 @@ async def test_switching_to_what_is_gone_says_so(environment: Environment, asha:
     assert again.headers["location"].startswith(CHART)
 
 
-async def test_a_second_click_on_the_switch_gives_up_nothing_more(environment: Environment, asha: FormClient) -> None:
+async def test_a_second_click_on_the_switch_gives_up_nothing_more(environment: Environment, asha: Browser) -> None:
     first = await hold(asha, environment, 10)
     wanted: dict[str, object] = {
         "for": "hold",
@@ -390,7 +384,7 @@ async def test_a_second_click_on_the_switch_gives_up_nothing_more(environment: E
 
 
 async def test_a_queue_that_cannot_be_joined_in_exchange_says_so(
-    environment: Environment, asha: FormClient, bina: FormClient
+    environment: Environment, asha: Browser, bina: Browser
 ) -> None:
     booked = await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await bina.post(booked, {"name": "Bina"})
@@ -411,7 +405,7 @@ async def test_a_queue_that_cannot_be_joined_in_exchange_says_so(
 
 
 @pytest.mark.dates
-async def test_switching_from_a_queue_and_to_one(environment: Environment, asha: FormClient, bina: FormClient) -> None:
+async def test_switching_from_a_queue_and_to_one(environment: Environment, asha: Browser, bina: Browser) -> None:
     await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
     await hold(asha, environment, 10)
     line = {

@@ -17,7 +17,7 @@ from healthplus.database import Database
 from healthplus.web.languages import ENGLISH
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, window_between
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
-from tests.web.client import Client, FormClient
+from tests.web.client import Browser, Client
 from tests.web.test_holds import hold
 
 ZONE = ZoneInfo("America/New_York")
@@ -82,7 +82,7 @@ async def days(city: Environment) -> list[date]:
 
 
 async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: Environment, app: Litestar) -> None:
-    client = FormClient(app)
+    client = Browser(app)
     for day in await days(city):
         before = await city.now() + LEAD
         page = html.unescape((await client.get(f"{CHART}?day={day}")).text)
@@ -103,7 +103,7 @@ async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: Environment
 
 
 async def test_each_slot_of_the_night_is_held_by_itself(city: Environment, app: Litestar, asha: Client) -> None:
-    client = FormClient(app, city.tokens["asha"])
+    client = Browser(app, city.tokens["asha"])
     _, day, _ = await days(city)
     for at in slots(day)[1:8]:
         held = await hold(asha, {"clinic_id": ONLINE, "start": at.isoformat()})
@@ -117,7 +117,7 @@ async def test_each_slot_of_the_night_is_held_by_itself(city: Environment, app: 
 
 
 async def test_an_appointment_is_moved_across_the_change(city: Environment, app: Litestar, asha: Client) -> None:
-    client = FormClient(app, city.tokens["asha"])
+    client = Browser(app, city.tokens["asha"])
     _, day, _ = await days(city)
     held = await hold(asha, {"clinic_id": ONLINE, "start": slots(day)[0].isoformat()})
     await asha.post(f"{held['url']}/payment", {"method": "sandbox-ok"})
@@ -158,7 +158,7 @@ async def test_search_knows_which_hours_a_day_has(city: Environment, http: httpx
 
 
 async def test_a_queue_for_a_day_is_one_for_all_its_hours(city: Environment, app: Litestar) -> None:
-    client = FormClient(app, city.tokens["asha"])
+    client = Browser(app, city.tokens["asha"])
     _, day, _ = await days(city)
     joined = await client.fill(f"{CHART}/line?day={day}&part=morning", what="day")
     assert joined.status_code == 303, joined.text
@@ -175,7 +175,7 @@ async def test_a_queue_for_a_day_is_one_for_all_its_hours(city: Environment, app
 
 
 async def test_it_is_open_day_and_night(city: Environment, app: Litestar) -> None:
-    page = html.unescape((await FormClient(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
+    page = html.unescape((await Browser(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
     assert "<strong>Open now</strong>, until 12:00 am E" in page
-    about = html.unescape((await FormClient(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
+    about = html.unescape((await Browser(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
     assert "12:00 am – 12:00 am" in about

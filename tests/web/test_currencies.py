@@ -16,7 +16,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.settings import Settings
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
-from tests.web.client import Client, FormClient
+from tests.web.client import Browser, Client
 from tests.web.test_appointments_pages import money_is, said
 from tests.web.test_holds import PAY, hold
 
@@ -160,7 +160,7 @@ async def test_an_offer_says_it(
     await asha.delete(held["url"])
     offered = (await bina.get(wait["url"])).json()
     assert fee(abroad).items() <= offered["offer"].items()
-    page = await FormClient(app, environment.tokens["bina"]).get(f"/doctor/{abroad.provider_id}/wait/{wait['id']}")
+    page = await Browser(app, environment.tokens["bina"]).get(f"/doctor/{abroad.provider_id}/wait/{wait['id']}")
     assert f"and pay {abroad.place.fee[2]}" in page.text
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from healthplus.accounts.actors import Staff
-from healthplus.booking.book import Book
 from tests.fixtures.environment import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -189,7 +188,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     await directory.db.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
     assert await next_free(anyone, directory) == first
     # Away from one clinic for three days, then from all for three weeks.
-    book = Book(directory.db)
+    book = directory.book
     for clinic_id, days in ((ONLINE, 3), (None, 21)):
         away = await book.add_leave(PROVIDER, clinic_id, today, today + timedelta(days=days), "", Staff(1))
         assert away.code == "changed"
@@ -279,7 +278,7 @@ async def test_open_now_is_a_matter_of_who_is_there(anyone: Client, directory: E
         await directory.pass_until(directory.day + timedelta(hours=hour))
         assert await is_open() is opened, hour
     tomorrow = directory.day + timedelta(days=1)
-    book, whole_day = Book(directory.db), (tomorrow, tomorrow + timedelta(days=1))
+    book, whole_day = directory.book, (tomorrow, tomorrow + timedelta(days=1))
     await directory.pass_until(tomorrow + timedelta(hours=10))
     for provider_id, clinic_id, opened in (
         (PROVIDER, ONLINE, True),  # the other is there

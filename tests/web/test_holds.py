@@ -34,8 +34,8 @@ async def test_a_hold_says_what_is_held_and_how_long(asha: Client, environment: 
     assert response.headers["location"] == held["url"] == f"/api/v1/{HOLDS}/{held['id']}"
     assert (held["state"], held["status_text"]) == ("reserved", "Appointment Successful")
     assert (held["fee_paise"], held["funding"], held["slots_needed"]) == (50000, "online", 2)
-    assert datetime.fromisoformat(held["start"]) == datetime.fromisoformat(environment.at(9))
-    assert datetime.fromisoformat(held["end"]) == datetime.fromisoformat(environment.at(10))
+    assert datetime.fromisoformat(held["start"]) == environment.instant(9)
+    assert datetime.fromisoformat(held["end"]) == environment.instant(10)
     assert 298 <= held["expires_in"] <= 300
     deadline = await environment.db.fetch_value("SELECT deadline FROM booking.booking")
     assert (deadline - datetime.fromisoformat(held["expires_at"])).total_seconds() == 5
@@ -46,7 +46,7 @@ async def test_a_held_slot_is_refused_in_the_briefs_words(asha: Client, bina: Cl
     await hold(asha, hold_body(environment))
     refused = problem(await bina.post(HOLDS, hold_body(environment)), 409, "slot_held")
     assert (refused["status_text"], refused["can_wait"]) == (RETRY, True)
-    assert datetime.fromisoformat(refused["alternatives"][0]) == datetime.fromisoformat(environment.at(9, 30))
+    assert datetime.fromisoformat(refused["alternatives"][0]) == environment.instant(9, 30)
 
 
 async def test_a_booked_slot_is_refused_in_the_briefs_words(
@@ -113,7 +113,7 @@ async def test_moving_a_hold(asha: Client, bina: Client, environment: Environmen
     await hold(bina, hold_body(environment, 11))
     moved = (await asha.post(f"{held['url']}/move", {"start": environment.at(10)})).json()
     assert (moved["id"], moved["state"]) == (held["id"], "reserved")
-    assert datetime.fromisoformat(moved["start"]) == datetime.fromisoformat(environment.at(10))
+    assert datetime.fromisoformat(moved["start"]) == environment.instant(10)
     assert moved["expires_at"] == held["expires_at"]
     problem(await asha.post(f"{held['url']}/move", {"start": environment.at(11)}), 409, "slot_held")
 

@@ -37,12 +37,14 @@ TABLES = (
 class Clients:
     """Who acts, and on what."""
 
-    app: Litestar
     environment: Environment
     phone: Phone
     asha: Client
     bina: Client
     anyone: Client
+
+    def at(self, hour: int, minute: int = 0) -> dict[str, str]:
+        return {"start": self.environment.at(hour, minute)}
 
     async def effects(self) -> dict[str, int]:
         """Everything a request can add, anywhere."""
@@ -96,13 +98,7 @@ async def _(clients: Clients) -> Request:
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/move")
 async def _(clients: Clients) -> Request:
     path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]
-    return Request(
-        clients.asha,
-        "POST",
-        f"{path}/move",
-        {"start": clients.environment.at(10)},
-        {"start": clients.environment.at(10, 30)},
-    )
+    return Request(clients.asha, "POST", f"{path}/move", clients.at(10), clients.at(10, 30))
 
 
 @route("POST", "/providers/{provider_id:int}/holds/{hold_id:uuid}/payment")
@@ -125,16 +121,14 @@ async def _(clients: Clients) -> Request:
 @route("POST", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/move")
 async def _(clients: Clients) -> Request:
     path = f"{await booked(clients)}/move"
-    return Request(
-        clients.asha, "POST", path, {"start": clients.environment.at(10)}, {"start": clients.environment.at(10, 30)}
-    )
+    return Request(clients.asha, "POST", path, clients.at(10), clients.at(10, 30))
 
 
 @route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/rating")
 async def _(clients: Clients) -> Request:
     # It heeds no key: with another body it is another rating, which replaces the first.
     path = await booked(clients)
-    await attend(clients.environment, path)
+    await attend(clients.environment.db, path)
     return Request(clients.asha, "PUT", f"{path}/rating", {"stars": 4})
 
 
@@ -148,9 +142,7 @@ async def _(clients: Clients) -> Request:
 @route("POST", "/providers/{provider_id:int}/waits/{wait_id:uuid}/accept")
 async def _(clients: Clients) -> Request:
     wait = await join(clients.bina, evening(clients.environment))
-    return Request(
-        clients.bina, "POST", f"{wait['url']}/accept", {}, {"start": clients.environment.at(9), "clinic_id": ONLINE}
-    )
+    return Request(clients.bina, "POST", f"{wait['url']}/accept", {}, clients.at(9) | {"clinic_id": ONLINE})
 
 
 @route("DELETE", "/providers/{provider_id:int}/waits/{wait_id:uuid}")
@@ -228,10 +220,8 @@ def test_every_changing_route_is_tried(app: Litestar) -> None:
 
 
 @pytest.fixture
-def clients(
-    app: Litestar, environment: Environment, phone: Phone, asha: Client, bina: Client, anyone: Client
-) -> Clients:
-    return Clients(app, environment, phone, asha, bina, anyone)
+def clients(environment: Environment, phone: Phone, asha: Client, bina: Client, anyone: Client) -> Clients:
+    return Clients(environment, phone, asha, bina, anyone)
 
 
 def shown(response: httpx.Response) -> Any:

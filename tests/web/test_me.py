@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -238,9 +238,9 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert NUMBER not in json.dumps(other)
 
 
-async def test_every_table_about_patients_is_exported(me: Client, asha: Client, environment: Environment) -> None:
+async def test_every_table_about_patients_is_exported(me: Client, asha: Client, db: Database) -> None:
     """A table that points to a patient must be in the export, and in this list."""
-    pointing = await environment.db.fetch(
+    pointing = await db.fetch(
         "SELECT format('%s.%s', table_schema, table_name) AS name FROM information_schema.columns "
         "WHERE column_name IN ('patient_id', 'phone', 'hold_id', 'booking_id', 'caller', 'actor') "
         "AND table_schema NOT IN ('directory', 'pg_catalog', 'information_schema')"
@@ -316,9 +316,9 @@ async def test_whom_the_clinic_entered_without_a_number_may_be_erased(asha: Clie
 
 
 async def test_a_number_entered_by_the_clinic_is_found_by_its_phone(
-    anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
+    anyone: Client, http: httpx.AsyncClient, phone: Phone, db: Database
 ) -> None:
-    await add_patient(environment.db, "Devi", "098765 43210", "IN")
+    await add_patient(db, "Devi", "098765 43210", "IN")
     assert (await Client(http, await sign_in(anyone, phone)).get("me")).json()["name"] == "Devi"
 
 
@@ -356,8 +356,8 @@ async def test_nothing_can_be_held_for_the_erased(me: Client, environment: Envir
     assert (await me.delete("me")).status_code == 200
     patient_id = await environment.db.fetch_value("SELECT patient_id FROM accounts.patient WHERE erased_at IS NOT NULL")
     # As another process does that does not know of it yet.
-    book = Book(environment.db)
-    start = datetime.fromisoformat(environment.at(13))
+    book = environment.book
+    start = environment.instant(13)
     assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "not_found"
     wait = await book.join_queue(
         PROVIDER, AT_CLINIC, start, start + timedelta(minutes=30), 1, patient_id, Patient(patient_id)
@@ -369,10 +369,10 @@ async def test_nobody_is_erased_who_holds_something_meanwhile(
     me: Client, app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient_id = await environment.db.fetch_value("SELECT patient_id FROM accounts.patient WHERE phone = $1", NUMBER)
-    book = Book(environment.db)
+    book = environment.book
 
     async def hold_then_claim(_book: Book, asked: int) -> None:
-        start = datetime.fromisoformat(environment.at(13))
+        start = environment.instant(13)
         assert (await book.hold(PROVIDER, AT_CLINIC, start, 1, patient_id, Patient(patient_id))).code == "reserved"
 
     with monkeypatch.context() as meanwhile:

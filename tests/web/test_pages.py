@@ -108,9 +108,7 @@ async def test_forms_of_other_sites_are_refused(http: httpx.AsyncClient, phone: 
         assert sent.status_code == 303
 
 
-async def test_a_second_click_gives_the_first_result(
-    http: httpx.AsyncClient, phone: Phone, environment: Environment
-) -> None:
+async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, phone: Phone, db: Database) -> None:
     first, second = [await submit(http, "/verify", FORM) for _ in range(2)]
     assert first.headers["location"] == second.headers["location"] == "/verify/code"
     code = await phone.code(1)
@@ -122,7 +120,7 @@ async def test_a_second_click_gives_the_first_result(
     signed_in.append(await submit(http, "/verify/code", {"code": code, "key": "two"}))
     assert {answer.headers["location"] for answer in signed_in} == {"/"}
     assert http.cookies["session"] == token
-    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
+    assert await db.fetch_value("SELECT count(*) FROM accounts.session WHERE agent IS NOT NULL") == 4
     # Who goes back and corrects the number sends the same form with something else in it.
     corrected = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
     assert corrected.status_code == 303
@@ -254,10 +252,8 @@ def _contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-async def test_without_a_directory_the_start_says_how_to_get_one(
-    http: httpx.AsyncClient, environment: Environment
-) -> None:
-    await environment.db.execute(
+async def test_without_a_directory_the_start_says_how_to_get_one(http: httpx.AsyncClient, db: Database) -> None:
+    await db.execute(
         "DELETE FROM schedule.shift; DELETE FROM directory.provider_clinic; DELETE FROM directory.provider; "
         "DELETE FROM directory.clinic; DELETE FROM directory.city; DELETE FROM booking.book"
     )

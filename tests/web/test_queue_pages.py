@@ -10,11 +10,10 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from healthplus.booking.book import Book
 from healthplus.waiting import waiting_users
 from healthplus.web.pages import queue_receipt
 from tests.fixtures.environment import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
-from tests.web.client import Client, FormClient, connect
+from tests.web.client import Browser, Client, connect
 
 pytestmark = pytest.mark.dates
 
@@ -38,8 +37,8 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     app: Litestar, environment: Environment, asha: Client, day: str
 ) -> None:
     bina, chand, nobody = (
-        FormClient(app, environment.tokens["bina"]),
-        FormClient(app, environment.tokens["chand"]),
+        Browser(app, environment.tokens["bina"]),
+        Browser(app, environment.tokens["chand"]),
         connect(app),
     )
     path = f"{FREE_LINE}?day={day}&part=evening&n=1"
@@ -102,8 +101,8 @@ async def test_a_ticket_from_the_queue_to_the_hold(
 
 async def test_a_wait_is_its_patients_own(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
     bina, chand, nobody = (
-        FormClient(app, environment.tokens["bina"]),
-        FormClient(app, environment.tokens["chand"]),
+        Browser(app, environment.tokens["bina"]),
+        Browser(app, environment.tokens["chand"]),
         connect(app),
     )
     path = f"{FREE_LINE}?day={day}&part=evening"
@@ -121,7 +120,7 @@ async def test_a_wait_is_its_patients_own(app: Litestar, environment: Environmen
 
 
 async def test_refusals_lead_on(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
-    bina = FormClient(app, environment.tokens["bina"])
+    bina = Browser(app, environment.tokens["bina"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     held = await hold(asha, environment, environment.at(18))
     await asha.post(f"{held['url']}/payment", {"method": "x"})
@@ -149,7 +148,7 @@ async def test_refusals_lead_on(app: Litestar, environment: Environment, asha: C
 
 
 async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
-    bina, chand = FormClient(app, environment.tokens["bina"]), FormClient(app, environment.tokens["chand"])
+    bina, chand = Browser(app, environment.tokens["bina"]), Browser(app, environment.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     held = await hold(asha, environment, environment.at(18))
     first = (await bina.fill(path, what="part")).headers["location"]
@@ -163,7 +162,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Enviro
     assert "You are number 1 in line" in page.text
     taken = await chand.fill(second, action="take")
     hold_id = UUID(taken.headers["location"].rpartition("/")[2])
-    outcome = await Book(environment.db).confirm(PROVIDER, hold_id, None, environment.actor("chand"))
+    outcome = await environment.book.confirm(PROVIDER, hold_id, None, environment.actor("chand"))
     assert outcome.code == "booked"
     page = await bina.get(first)
     assert "All of it is booked" in page.text
@@ -182,7 +181,7 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Enviro
 async def test_idle_updates_are_small(
     app: Litestar, environment: Environment, asha: Client, day: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bina = FormClient(app, environment.tokens["bina"])
+    bina = Browser(app, environment.tokens["bina"])
     await hold(asha, environment, environment.at(18))
     wait = (await bina.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
     version = (await bina.get(f"{wait}/news")).json()["version"]
@@ -204,7 +203,7 @@ async def test_receipts_for_programs(
     day: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bina, chand = FormClient(app, environment.tokens["bina"]), FormClient(app, environment.tokens["chand"])
+    bina, chand = Browser(app, environment.tokens["bina"]), Browser(app, environment.tokens["chand"])
     path = f"{FREE_LINE}?day={day}&part=evening"
     await hold(asha, environment, environment.at(18))
     first = (await bina.fill(path, what="part")).headers["location"]

@@ -28,10 +28,10 @@ async def test_a_patient_rates_after_the_appointment(asha: Client, bina: Client,
     first = await book(asha, environment, 9)
     early = problem(await asha.ask("PUT", f"{first}/rating", {"stars": 4}), 409, "not_fulfilled")
     assert (early["state"], "once the clinic has noted" in early["detail"]) == ("booked", True)
-    await attend(environment, first, "arrived")
+    await attend(environment.db, first, "arrived")
     problem(await asha.ask("PUT", f"{first}/rating", {"stars": 4}), 409, "not_fulfilled")
     assert await can_rate(asha) == [False]
-    await attend(environment, first, "fulfilled")
+    await attend(environment.db, first, "fulfilled")
     assert await can_rate(asha) == [True]
     problem(await asha.get(f"{first}/rating"), 404)
 
@@ -39,12 +39,12 @@ async def test_a_patient_rates_after_the_appointment(asha: Client, bina: Client,
     assert await rate(asha, first, 4) == (4, 4.0, 1)
     assert await rate(asha, first, 1) == (1, 1.0, 1)
     theirs = await book(bina, environment, 10)
-    await attend(environment, theirs)
+    await attend(environment.db, theirs)
     assert await rate(bina, theirs, 4) == (4, 2.5, 2)
 
     # Another visit is no second vote; the rating names the visit it was last given for, whichever one asks by.
     second = await book(asha, environment, 11)
-    await attend(environment, second)
+    await attend(environment.db, second)
     assert await rate(asha, second, 5) == (5, 4.5, 2)
     for url in (first, second):
         own = (await asha.get(f"{url}/rating")).json()
@@ -62,7 +62,7 @@ async def test_who_did_not_come_does_not_rate(asha: Client, bina: Client, enviro
     missed, cancelled = await book(asha, environment, 9), await book(asha, environment, 10)
     await asha.delete(cancelled)
     await environment.pass_time(days=3)
-    await attend(environment, missed, "no_show")
+    await attend(environment.db, missed, "no_show")
     for url, said in ((missed, "it is no show"), (cancelled, "it is cancelled")):
         assert said in problem(await asha.ask("PUT", f"{url}/rating", {"stars": 1}), 409, "not_fulfilled")["detail"]
         problem(await asha.get(f"{url}/rating"), 404)
@@ -73,7 +73,7 @@ async def test_somebody_elses_appointment_is_not_there(
 ) -> None:
     url = await book(asha, environment)
     held = (await bina.post(f"providers/{PROVIDER}/holds", {"clinic_id": 1, "start": environment.at(10)})).json()
-    await attend(environment, url)
+    await attend(environment.db, url)
     await rate(asha, url, 5)
     as_an_appointment = held["url"].replace("holds", "appointments")
     elsewhere = url.replace(f"providers/{PROVIDER}", f"providers/{OTHER_PROVIDER}")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.database import Database
 from healthplus.web.http.client_address import TrustedProxies
 from tests.fixtures.environment import Environment
 from tests.web.client import Client
@@ -111,17 +112,15 @@ WRONG_REQUESTS = [
 ]
 
 
-async def test_wrong_requests(http: httpx.AsyncClient, phone: Phone, environment: Environment) -> None:
+async def test_wrong_requests(http: httpx.AsyncClient, phone: Phone, db: Database) -> None:
     for body, status, code in WRONG_REQUESTS:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         problem(await http.post("/api/v1/codes", content=content, headers={"Idempotency-Key": "a"}), status, code)
     assert phone.messages == []
-    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
+    assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
-async def test_wrong_verifications(
-    anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
-) -> None:
+async def test_wrong_verifications(anyone: Client, http: httpx.AsyncClient, phone: Phone, db: Database) -> None:
     url = f"/api/v1/codes/{(await anyone.post('codes', ASKED)).json()['id']}/verify"
     for wrong in (b"null", b'{"code": 123456}', b'{"code": ""}', b'{"code": "12345\\u0000"}', b'{"code": "1", "x": 1}'):
         problem(await http.post(url, content=wrong, headers={"Idempotency-Key": "a"}), 422, "bad_input")
@@ -130,12 +129,12 @@ async def test_wrong_verifications(
         problem(await anyone.post(f"codes/{one}/verify", {"code": "123456"}), 404)
     for path, body in (("/api/v1/codes", ASKED), (url, {"code": "123456"})):
         assert "idempotency" in problem(await http.post(path, json=body), 400)["detail"].lower()
-    assert await environment.db.fetch_value("SELECT tries FROM accounts.challenge") == 0
+    assert await db.fetch_value("SELECT tries FROM accounts.challenge") == 0
 
 
-async def test_without_a_sender_nobody_is_kept_waiting(anyone: Client, environment: Environment) -> None:
+async def test_without_a_sender_nobody_is_kept_waiting(anyone: Client, db: Database) -> None:
     assert "ask the operator" in problem(await anyone.post("codes", ASKED), 503, "sign_in_unavailable")["detail"]
-    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
+    assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == 0
 
 
 async def test_no_answer_waits_for_the_sender(app: Litestar, anyone: Client, phone: Phone) -> None:
@@ -203,15 +202,13 @@ async def test_addresses_are_counted_apart(app: Litestar, anyone: Client, phone:
 
 
 async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
-    app: Litestar, anyone: Client, phone: Phone, environment: Environment
+    app: Litestar, anyone: Client, phone: Phone, db: Database
 ) -> None:
     """Other work on the machine only slows answers, so the quickest tenths are compared; it may spoil one round."""
     app.state.services = replace(app.state.services, proxies=TrustedProxies("127.0.0.1"))
     numbers = [f"+9198{n:04}3210" for n in range(450)]
     known = set(random.sample(numbers, 225))
-    await environment.db.execute(
-        "INSERT INTO accounts.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known)
-    )
+    await db.execute("INSERT INTO accounts.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known))
     for round_number in range(3):
         samples = _Samples(anyone, phone)
         for number in numbers[150 * round_number : 150 * (round_number + 1)]:

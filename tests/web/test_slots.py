@@ -8,6 +8,7 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
+from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -41,7 +42,7 @@ async def test_free_held_booked_and_mine_are_told_apart(
 
 
 @pytest.mark.dates
-async def test_without_a_window_it_is_the_day_from_now(anyone: Client, environment: Environment) -> None:
+async def test_without_a_window_it_is_the_day_from_now(anyone: Client, db: Database) -> None:
     shown = (await anyone.get(SLOTS)).json()
     begins, ends = (datetime.fromisoformat(shown[name]) for name in ("from", "to"))
     assert (ends - begins).total_seconds() == 24 * 3600

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from tests.fixtures.environment import Environment
+from healthplus.database import Database
 from tests.web.client import Client
 from tests.web.problem import problem
 
 
-async def test_completion_while_typing(anyone: Client, asha: Client, environment: Environment) -> None:
-    await environment.db.execute("UPDATE directory.provider SET name = 'Dr Asha Rao' WHERE provider_id = 1")
+async def test_completion_while_typing(anyone: Client, asha: Client, db: Database) -> None:
+    await db.execute("UPDATE directory.provider SET name = 'Dr Asha Rao' WHERE provider_id = 1")
     found = (await anyone.get("suggest", params={"q": "rao", "city": "pune"})).json()
     assert found == [{"kind": "provider", "text": "Dr Asha Rao", "city": "pune", "provider_id": 1, "details": ["Pune"]}]
     assert (await asha.get("suggest", params={"q": "Rao, ásh"})).json() == found

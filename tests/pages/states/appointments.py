@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-import asyncio
 import itertools
 from datetime import datetime
 from uuid import UUID
 
-from healthplus.accounts.actors import Patient, Staff
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
-from healthplus.booking.outcomes import Attendance, Held
+from healthplus.booking.outcomes import Held
+from tests.fixtures.clock import until
+from tests.fixtures.environment import attend
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow, SignedInPatient
 
@@ -37,19 +38,8 @@ async def pay(window: BrowserWindow, patient: SignedInPatient, held: Held) -> st
 
 
 async def money_is(window: BrowserWindow, booking_id: UUID | None, state: str) -> None:
-    async with asyncio.timeout(10):
-        while state != await window.product.database.fetch_value(
-            "SELECT state::text FROM ledger.payment WHERE booking_id = $1 AND due IS NULL", booking_id
-        ):
-            await asyncio.sleep(0.05)
-
-
-async def attend(window: BrowserWindow, path: str, *states: Attendance) -> None:
-    """Have the clinic note what came of a visit."""
-    _, _, provider_id, booking_id = path.split("/")
-    for one in states:
-        book = Book(window.product.database)
-        assert (await book.attend(int(provider_id), UUID(booking_id), one, Staff(1))).code == one
+    reached = "SELECT state::text = $2 FROM ledger.payment WHERE booking_id = $1 AND due IS NULL"
+    await until(lambda: window.product.database.fetch_value(reached, booking_id, state), 10)
 
 
 async def strand(window: BrowserWindow, path: str) -> None:
@@ -83,7 +73,7 @@ async def listed(window: BrowserWindow) -> None:
         if number == 0:
             await strand(window, path)
         if number in (2, 3):
-            await attend(window, path, "arrived", "fulfilled")
+            await attend(window.product.database, path, "arrived", "fulfilled")
         if number == 4:
             await window.go(f"{path}/cancel")
             await window.press("Cancel the visit")
@@ -108,7 +98,7 @@ async def needs_rebooking(window: BrowserWindow) -> None:
 
 async def fulfilled(window: BrowserWindow) -> None:
     path = await unpaid(window)
-    await attend(window, path, "arrived", "fulfilled")
+    await attend(window.product.database, path, "arrived", "fulfilled")
     await window.go(path)
 
 

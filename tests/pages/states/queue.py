@@ -109,6 +109,9 @@ class Waiting:
     def path(self) -> str:
         return f"/doctor/{self.morning.provider_id}/wait/{self.ticket_id}"
 
+    async def accept(self) -> None:
+        await self.morning.book.accept(self.morning.provider_id, self.ticket_id, Patient(self.patient.patient_id))
+
     async def pass_over(self) -> None:
         """Write what the verbs do with a ticket that was away for a minute when a time came free."""
         database = self.morning.window.product.database
@@ -195,9 +198,7 @@ async def offered(window: BrowserWindow) -> None:
 @state("wait-accepted")
 async def accepted(window: BrowserWindow) -> None:
     waiting = await offer(window)
-    await waiting.morning.book.accept(
-        waiting.morning.provider_id, waiting.ticket_id, Patient(waiting.patient.patient_id)
-    )
+    await waiting.accept()
     await window.go(waiting.path)
 
 
@@ -240,9 +241,7 @@ async def hour_over(window: BrowserWindow) -> None:
 async def receipt(window: BrowserWindow) -> None:
     waiting = await offer(window)
     await waiting.morning.ahead(2)
-    await waiting.morning.book.accept(
-        waiting.morning.provider_id, waiting.ticket_id, Patient(waiting.patient.patient_id)
-    )
+    await waiting.accept()
     await window.go(f"/doctor/{waiting.morning.provider_id}/queue/1")
 
 
