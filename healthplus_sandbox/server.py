@@ -7,6 +7,7 @@ import html
 import math
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -117,10 +118,12 @@ def bank_app(bank: Bank) -> web.Application:
 
 
 async def serve_bank(bank: Bank, listening: socket.socket, *, until_stdin_ends: bool) -> None:
-    """Serve on a listening socket until cancelled; or until standard input ends, as when the parent process dies."""
+    """Serve on a listening socket until SIGINT or SIGTERM; or until standard input ends, as when the parent dies."""
     ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too, where a shell has this in the background
+        loop.add_signal_handler(number, ended.set)
     if until_stdin_ends:
-        loop = asyncio.get_running_loop()
 
         def wait() -> None:
             os.read(sys.stdin.fileno(), 1)
