@@ -107,7 +107,7 @@ class SandboxGateway:
         at = signature.removeprefix("t=").partition(",")[0]
         if not self._secret or not re.fullmatch("[0-9]{1,12}", at):
             raise BadSignature
-        # The bank's stamp is of its own clock, not the product's. And whoever is not known yet costs no query.
+        # The stamp is of the bank's own clock, not the product's. A caller who may be anybody costs no query.
         if abs(time.time() - int(at)) > TOLERANCE_SECONDS:  # noqa: TID251
             raise BadSignature
         if not hmac.compare_digest(sign(self._secret, body, int(at)).encode(), signature.encode()):

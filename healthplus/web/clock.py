@@ -26,7 +26,7 @@ class DatabaseClock:
         self._seen: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
-        """Give the database's time, to within a round trip; it must have been followed once."""
+        """Return the database's time, to within a round trip; it must have been followed once."""
         assert self._seen is not None
         theirs, at = self._seen
         return theirs + timedelta(seconds=time.monotonic() - at)

@@ -85,7 +85,7 @@ class Language:
         return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)
 
     def clock(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
-        """Give a time of day as "10:20 am", without its zone: for beside others that have it.
+        """Return a time of day as "10:20 am", without its zone: for beside others that have it.
 
         In the hour that an autumn night has twice, the zone tells which it is: "1:30 am EDT".
         """
@@ -120,7 +120,7 @@ class Language:
 
 
 def zone_names(starts: Sequence[datetime], zone: str) -> str:
-    """Give the zone that times of one day, in order, are in, as "IST"; both where clocks change in between."""
+    """Return the zone that times of one day, in order, are in, as "IST"; both where clocks change in between."""
     ends = starts[0], starts[-1]
     return " / ".join(dict.fromkeys(f"{at.astimezone(ZoneInfo(zone)):%Z}" for at in ends))
 

@@ -228,7 +228,7 @@ class Stage:
         await self.page.evaluate(_WATCH_SHIFTS)
 
     async def shifts(self) -> list[Any]:
-        """Give what has moved since this was last asked: what it is, where it was, and where it is now."""
+        """Return what has moved since this was last asked: what it is, where it was, and where it is now."""
         found: list[Any] = await self.page.evaluate(_SHIFTS)
         return found
 

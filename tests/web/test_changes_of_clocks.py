@@ -44,7 +44,7 @@ def hours(day: date) -> float:
 
 
 def slots(day: date) -> list[datetime]:
-    """Give the starts of all half hours of a day, in UTC: an hour that is there twice equals none in another zone."""
+    """Return the starts of all half hours of a day, in UTC: an hour that is there twice equals none in another zone."""
     first = midnight(day).astimezone(UTC)
     return [first + HALF_HOUR * number for number in range(int(hours(day) * 2))]
 

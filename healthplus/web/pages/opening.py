@@ -32,7 +32,7 @@ class Opening(NamedTuple):
 
 
 def week(hours: Hours, time_zone: str) -> list[Days]:
-    """Give a week's hours, days that are alike together; of the instants only the times of day count."""
+    """Return a week's hours, days that are alike together; of the instants only the times of day count."""
     midnight = datetime.combine(_ORDINARY, time(), ZoneInfo(time_zone))
     days = [(day, tuple(_stretches(hours, day, midnight))) for day in range(1, 8)]
     alike = [list(group) for _, group in groupby(days, lambda day: day[1])]
