@@ -254,7 +254,7 @@ class Book:
         )
 
     async def chart_stamp(self, provider_id: int) -> Record | None:
-        """Return what a chart depends on besides the request: version, minute, lapsed."""
+        """Return what a chart depends on besides the request: version, minute, and how many holds are due."""
         return await self._database.fetch_row(queries.chart_stamp, provider_id)
 
     async def booking(self, provider_id: int, booking_id: UUID, patient_id: int) -> Record | None:

@@ -121,7 +121,8 @@ async def _note_patient_name(request: AnyRequest, session: PatientSession, hold:
         patient_name = None
     else:
         patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
-    await app.book.name_patient(hold["provider_id"], hold["booking_id"], patient_name, session.actor)
+    if patient_name != hold["patient_name"]:  # else it would lock the book and wake all who look, for nothing
+        await app.book.name_patient(hold["provider_id"], hold["booking_id"], patient_name, session.actor)
 
 
 async def _page(
