@@ -197,6 +197,7 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
             await phone.press("Agree and send code")
             await phone.page.fill("#code", await product.code())
             await phone.press("Confirm")
+            await phone.page.wait_for_url(lambda url: "/verify" not in url)  # or the next page cuts the sign-in off
             await phone.page.goto(address[0])
             if phone is first:
                 left = await phone.page.locator(".slot.free").count()
