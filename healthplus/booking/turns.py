@@ -44,7 +44,7 @@ class BookTurns:
         self._newcomers = Turns(CALLS_PER_PROVIDER_MAX)
         self._others = Turns(OWN_CALLS_PER_PROVIDER_MAX)
         self._patients = Turns(CALLS_PER_PATIENT_MAX, WAITING_PER_PATIENT_MAX)
-        self._locked: set[int] = set()
+        self._locked: set[int | None] = set()
         """What the last call found locked: the next one looks before it waits at the database."""
 
     def newcomers_wait(self, provider_id: int) -> bool:
@@ -62,33 +62,41 @@ class BookTurns:
         until = now() + WAIT_SECONDS_MAX
         lane = self._newcomers if is_newcomer else self._others
         patient = -actor.patient_id if isinstance(actor, Patient) else None
-        async with self._patient_turn(patient, until), lane.take(provider_id, until):
+        async with self._patient_turn(patient, until):
             while True:
-                for lock in self._locked and (provider_id, patient):
-                    if lock in self._locked:
-                        await self._wait_until_unlocked(lock, until)
-                try:
-                    answer = await call(max(0.0, until - now()))
-                except DatabaseBusy as error:
-                    self._note_locked(error, provider_id, patient)
-                else:
-                    self._locked -= {provider_id, patient}
-                    return answer
+                if patient is not None and patient in self._locked:
+                    # Not in the provider's line, where others would wait behind this one.
+                    await self._wait_until_unlocked(patient, until)
+                async with lane.take(provider_id, until):
+                    try:
+                        answer = await self._call_at_book(provider_id, call, until)
+                    except DatabaseBusy as error:
+                        # A verb locks the book first, and then nothing but its patient.
+                        if not _waited_for_lock(error) or patient is None or patient in self._locked:
+                            raise
+                        self._locked.add(patient)
+                    else:
+                        self._locked.discard(patient)
+                        return answer
+
+    async def _call_at_book(self, provider_id: int, call: Callable[[float], Awaitable[T]], until: float) -> T:
+        """Call, and again for as long as the book is locked."""
+        now = asyncio.get_running_loop().time
+        while True:
+            if provider_id in self._locked:
+                await self._wait_until_unlocked(provider_id, until)
+            try:
+                answer = await call(max(0.0, until - now()))
+            except DatabaseBusy as error:
+                if not _waited_for_lock(error, "booking.lock_book("):
+                    raise
+                self._locked.add(provider_id)
+            else:
+                self._locked.discard(provider_id)
+                return answer
 
     def _patient_turn(self, patient: int | None, until: float) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if patient is None else self._patients.take(patient, until)
-
-    def _note_locked(self, error: DatabaseBusy, provider_id: int, patient: int | None) -> None:
-        """Note what a call did not get the lock of; raise the error where it was nothing to be waited for here."""
-        if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-            raise error
-        # The server says in which function it waited. A verb locks the book first, and then nothing but its patient.
-        if "booking.lock_book(" in (getattr(error.__cause__, "context", None) or ""):
-            self._locked.add(provider_id)
-        elif patient is None or patient in self._locked:
-            raise error
-        else:
-            self._locked.add(patient)
 
     async def _wait_until_unlocked(self, lock: int, until: float) -> None:
         now = asyncio.get_running_loop().time
@@ -99,3 +107,9 @@ class BookTurns:
                 raise DatabaseBusy
             await asyncio.sleep(_LOOK_SECONDS)
             looks += 1
+
+
+def _waited_for_lock(error: DatabaseBusy, within: str = "") -> bool:
+    """Return whether it was a lock that was not to be had, `within` what the server says of where it waited."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")

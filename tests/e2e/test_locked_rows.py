@@ -1,4 +1,4 @@
-"""A row that something keeps locked is the trouble of those who need it; everybody else goes on, and all hear the truth.
+"""A row that something keeps locked is the trouble of those who need it: all others go on, and all hear the truth.
 
 As delivered: the product's own processes, over HTTP.
 """
@@ -101,11 +101,9 @@ class Load:
             seen.held_seconds.append(time.monotonic() - began)
             seen.others[held.status] += 1
             if held.status == 201:
-                path, token = f"/providers/{provider}/holds/{show(held.body).id}", self._environment.token(patient)
-                paid = await connection.request(
-                    post(f"{path}/payment", token, f"pay-{patient}", {"method": "sandbox-ok"})
-                )
-                seen.others[paid.status] += 1
+                path = f"/providers/{provider}/holds/{show(held.body).id}/payment"
+                pay = post(path, self._environment.token(patient), f"pay-{patient}", {"method": "sandbox-ok"})
+                seen.others[(await connection.request(pay)).status] += 1
             if time.monotonic() >= until:
                 break
             await asyncio.sleep(0.02)
@@ -116,7 +114,7 @@ class Load:
         while time.monotonic() < until:
             began = time.monotonic()
             # Always with the same key: whatever became of the request before, it is done once.
-            slot = 3 * SLOTS_A_DAY + serial
+            slot = 8 * SLOTS_A_DAY + serial
             answer = await connection.request(self._hold(patient, provider, slot, f"insist-{serial}"))
             seen.told_seconds.append(time.monotonic() - began)
             seen.told[show(answer.body).code or str(answer.status)] += 1

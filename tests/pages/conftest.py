@@ -37,7 +37,9 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
         await start_clock(database)
         data = await create_demo_data(database, _SCALE)
         folder = tmp_path_factory.mktemp("pages")
-        app = _App(Settings(dsn, folder, port=port, processes=1, sandbox_payments=True, sandbox_notices=True))
+        sandboxes = {"sandbox_payments": True, "sandbox_notices": True}
+        # The tests' server does not write to a disc.
+        app = _App(Settings(dsn, folder, port=port, processes=1, allow_unsafe_commits=True, **sandboxes))
         await app.start()
         try:
             yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
