@@ -190,7 +190,7 @@ async def test_a_read_only_database_is_read_and_says_so_at_every_entrance(
     chart = f"/doctor/{OTHER_PROVIDER}/dr-2/{AT_CLINIC}?day={environment.day:%Y-%m-%d}"
     page = await browser.post(chart, {"start": environment.at(14)})
     assert (page.status_code, "Nothing can be booked or changed just now" in page.text) == (503, True)
-    for path in ("/", chart, "/visits", f"/api/v1{held['url'].removeprefix('/api/v1')}"):
+    for path in ("/", chart, "/appointments", f"/api/v1{held['url'].removeprefix('/api/v1')}"):
         shown = await (asha.get(path) if path.startswith("/api/") else browser.get(path))
         assert shown.status_code == 200, (path, shown.text)
     doctors = await http.get("/api/v1/doctors?q=dr", headers={"Api-Dev-Key": key})

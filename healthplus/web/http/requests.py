@@ -18,7 +18,7 @@ BODY_BYTES_MAX = 16 * 1024
 _UNREAD_BYTES_MAX = 1024 * 1024
 
 
-def begin_request(_: Request[Any, Any, State]) -> None:
+async def begin_request(_: Request[Any, Any, State]) -> None:
     """Before each request: it has changed nothing yet."""
     forget_changes()
 

@@ -134,7 +134,7 @@ def require_patient(request: AnyRequest, back_to: str | None = None) -> PatientS
 
 async def load_session(request: AnyRequest) -> None:
     """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
-    begin_request(request)
+    await begin_request(request)
     if request.method != "GET":
         _refuse_cross_site(request)
     token = site(request).read(request, "session")
