@@ -20,7 +20,7 @@ from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import Database, migrated_database, running_database
+from healthplus.database import BULK, Database, migrated_database, refuse_unsafe_commits, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import Conflict, HealthPlusError
 from healthplus.imports.commands import import_command
@@ -87,6 +87,12 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--processes", type=click.IntRange(min=1), help="App processes.")
+@click.option(
+    "--allow-unsafe-commits",
+    is_flag=True,
+    default=None,
+    help="Run also on a database that may lose acknowledged bookings in a power cut.",
+)
 @click.pass_obj
 def serve(settings: Settings, /, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
@@ -105,7 +111,7 @@ def demo(settings: Settings, port: int | None) -> None:
     settings = replace(settings, sandbox_payments=True, sandbox_notices=True, port=port or settings.port)
 
     async def fill(dsn: str) -> str:
-        async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+        async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
             return await demo_guide(
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
@@ -142,9 +148,11 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
 def run_app(settings: Settings) -> None:
     """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
 
-    Raises Conflict when the port is in use.
+    Raises Conflict when the port is in use, UnsafeCommits where the database may lose what it acknowledges.
     """
     _require_free_port(settings.host, settings.port)
+    if not settings.allow_unsafe_commits:
+        asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
     with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
         _run_processes(complete)
 

@@ -269,10 +269,47 @@ class DatabaseError(HealthPlusError):
     status = 503
 
 
+class DatabaseBusy(DatabaseError):
+    """This cannot be done just now, as too much else is under way; nothing was changed. Try again in a moment."""
+
+    code = "busy"
+
+
+class DatabaseReadOnly(DatabaseError):
+    """Nothing can be changed just now, as the database is read-only, and nothing was; try again later."""
+
+    code = "read_only"
+
+
 class DatabaseUnreachable(DatabaseError):
-    """The database does not answer; whether the last change was made is unknown. Try again with the same key."""
+    """The database cannot be reached just now; nothing was changed. Try again in a moment."""
 
     code = "database_unreachable"
+
+
+class OutcomeUnknown(DatabaseUnreachable):
+    """The answer was lost on its way, so whether the change was made is unknown; ask again with the same key."""
+
+    code = "outcome_unknown"
+
+
+class NotReady(DatabaseError):
+    """Bookings cannot be made."""
+
+    code = "not_ready"
+
+
+class Draining(HealthPlusError):
+    """This process is about to end; ask another."""
+
+    code = "draining"
+    status = 503
+
+
+class UnsafeCommits(DatabaseError):
+    """The database could lose bookings that it has acknowledged."""
+
+    code = "unsafe_commits"
 
 
 class DatabaseTooOld(DatabaseError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from healthplus.database import Database, EmbeddedServer, load, migrate
+from healthplus.database import Database, EmbeddedServer, load, migrate, unsafe_settings
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 
@@ -98,9 +98,8 @@ async def prepared_environment(dsn: str, folder: Path, providers: int, patients:
 
 async def refuse_unless_durable(database: Database) -> None:
     """Raise BenchFailed if a session like the product's own would not wait for the disc when it commits."""
-    for name in ("fsync", "synchronous_commit", "full_page_writes"):
-        if await database.fetch_value(f"SHOW {name}") == "off":
-            raise BenchFailed(f"{name} is off: bookings made without it are not counted. Turn it on.")
+    for name in await unsafe_settings(database):
+        raise BenchFailed(f"{name} is off: bookings made without it are not counted. Turn it on.")
 
 
 async def wal_flushes(database: Database) -> int:

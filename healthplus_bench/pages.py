@@ -24,7 +24,7 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Refused
-from healthplus.database import Database
+from healthplus.database import BULK, Database
 from healthplus.ops.demo_data import DemoData, Scale, create_demo_data
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.environment import BenchFailed, Environment, running_app
@@ -86,7 +86,7 @@ class _Page(msgspec.Struct, frozen=True):
 
 async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
     """Fill a new database with the demo, and load its pages. Raises BenchFailed if one cannot be loaded."""
-    async with await Database.connect(dsn, min_size=1, max_size=2, statement_seconds_max=None) as database:
+    async with await Database.connect(dsn, min_size=1, max_size=2, limits=BULK) as database:
         scale = Scale(cities=plan.cities, providers_per_city=plan.providers_per_city)
         pages = await _pages(database, await create_demo_data(database, scale))
         await database.execute("ANALYZE")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from healthplus.database import Database, load
+from healthplus.database import BULK, Database, load
 from healthplus.ops.demo_directory import FACTS, slug
 from healthplus.search.find import Available, Order, SearchRequest, find
 from healthplus.search.spelling import did_you_mean
@@ -59,7 +59,7 @@ class SearchResult(msgspec.Struct):
 
 async def bench_search(dsn: str, _folder: Path, plan: SearchPlan) -> SearchResult:
     """Fill a new database, then search it. Raises BenchFailed if it does not make its commits durable."""
-    async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
         await refuse_unless_durable(database)
         await fill(database, plan.providers)
         cities = {row["slug"]: row["city_id"] for row in await database.fetch(queries.city_ids)}

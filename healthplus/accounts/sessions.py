@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from pathlib import Path
 
 from healthplus.database import Database, load
+from healthplus.errors import DatabaseBusy, DatabaseReadOnly
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -38,7 +40,8 @@ async def patient_of_token(database: Database, token: str) -> int | None:
     if row is None:
         return None
     if row["first_today"]:
-        await database.execute(queries.note_use, token_hash)
+        with contextlib.suppress(DatabaseBusy, DatabaseReadOnly):  # the next request will note it
+            await database.execute(queries.note_use, token_hash)
     patient_id: int = row["patient_id"]
     return patient_id
 

@@ -13,7 +13,7 @@ import time
 
 from healthplus.booking.book import Book, queries
 from healthplus.database import Database, PostgresError, Record
-from healthplus.errors import HealthPlusError
+from healthplus.errors import DatabaseBusy, HealthPlusError
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ SLEEP_SECONDS_MIN = 0.02
 """So that a head whose book is locked is not asked for in a tight loop."""
 QUEUES_EVERY_SECONDS = 5.0
 KEYS_EVERY_SECONDS = 3600.0
+SET_ASIDE_SECONDS = 5.0
+"""Looking at a book that is not locked, while a row beside it is, takes as long as one waits for that row."""
 
 
 class ActiveReservations:
@@ -31,6 +33,8 @@ class ActiveReservations:
         self._database = database
         self._book = book
         self._queues_due = 0.0
+        self._set_aside: dict[int, float] = {}
+        """Providers for whom something else is locked, with the time until which they are left alone."""
         self._keys_due = time.monotonic() + KEYS_EVERY_SECONDS
 
     async def run(self) -> None:
@@ -59,9 +63,17 @@ class ActiveReservations:
         return min(max(head_seconds, SLEEP_SECONDS_MIN), SLEEP_SECONDS_MAX)
 
     async def _advance_each(self, providers: list[Record]) -> None:
+        now = time.monotonic()
+        self._set_aside = {provider_id: until for provider_id, until in self._set_aside.items() if until > now}
         for row in providers:
+            provider_id: int = row["provider_id"]
+            if provider_id in self._set_aside:
+                continue
             try:
-                await self._book.advance(row["provider_id"], unless_busy=True)
+                await self._book.advance(provider_id, unless_busy=True)
+            except DatabaseBusy:
+                logger.warning("provider %s could not be advanced: a row is locked", provider_id)
+                self._set_aside[provider_id] = time.monotonic() + SET_ASIDE_SECONDS
             except PostgresError:
                 # A fault in one provider's book must not keep the others' holds from lapsing in time.
-                logger.exception("provider %s could not be advanced", row["provider_id"])
+                logger.exception("provider %s could not be advanced", provider_id)

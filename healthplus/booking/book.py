@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 import msgspec
 
-from healthplus.accounts.actors import Actor
+from healthplus.accounts.actors import Actor, Patient, Staff, System
 from healthplus.booking import outcomes
 from healthplus.booking.outcomes import Refused, outcome_of
-from healthplus.database import Database, Range, Record, load
-from healthplus.errors import DatabaseUnreachable
+from healthplus.booking.turns import BookTurns
+from healthplus.database import Database, Range, Record, load, note_change
+from healthplus.errors import DatabaseBusy, OutcomeUnknown
+
+T = TypeVar("T")
 
 queries = load(Path(__file__).with_name("queries.sql"))
 calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
@@ -25,8 +26,8 @@ calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown, so that a last-second payment still counts."""
 
-CALLS_PER_PROVIDER_MAX = 1
-"""Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
+_NEWCOMERS = frozenset({"hold", "join_queue", "resume"})
+"""Verbs of the many who want something: they go one by one, and nobody who has something already waits behind them."""
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -52,33 +53,55 @@ class Book:
     """The verbs. Each returns what it did, or `Refused` with a code of its own; booking/outcomes.py has the types.
 
     `actor` is who asks: a patient may touch only what is their own. It also owns the idempotency `key`. All methods
-    raise DatabaseUnreachable, after which it is unknown whether the change was made.
+    raise OutcomeUnknown, after which it is unknown whether the change was made; and DatabaseBusy, DatabaseReadOnly and
+    DatabaseUnreachable, after which nothing was changed.
     """
 
     def __init__(self, database: Database, changed: Callable[[int], None] = lambda _: None) -> None:
         """Call `changed` with each provider whose book a verb may have changed, once that is committed."""
         self._database = database
         self.changed = changed
-        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = BookTurns(self._is_locked)
 
-    def _turn(self, provider_id: int) -> asyncio.Semaphore:
-        # A rush on one provider queues here, in order, and not in the pool, where it would keep everyone else waiting.
-        return self._turns.get(provider_id) or self._turns.setdefault(
-            provider_id, asyncio.Semaphore(CALLS_PER_PROVIDER_MAX)
-        )
+    async def locking(self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None = None) -> T:
+        """Return what `call` does: a function of another area that locks the book as a verb does.
+
+        It is given the seconds that it may wait for a connection. Raises as the verbs do.
+        """
+        return await self._turns.run(provider_id, call, actor, is_newcomer=False)
 
     async def _call(self, verb: str, provider_id: int, *args: object) -> Any:
+        actor = next((arg for arg in args if isinstance(arg, Patient | Staff | System)), None)
+        texts = [str(arg) if arg is actor else arg for arg in args]
+        return await self._turns.run(
+            provider_id,
+            lambda wait_seconds: self._ask(verb, provider_id, *texts, wait_seconds=wait_seconds),
+            actor,
+            is_newcomer=verb in _NEWCOMERS,
+        )
+
+    async def _ask(self, verb: str, provider_id: int, *args: object, wait_seconds: float | None = None) -> Any:
         try:
-            row = await self._database.fetch_row(calls[verb], provider_id, *args)
-        except DatabaseUnreachable:
+            row = await self._database.fetch_row(calls[verb], provider_id, *args, wait_seconds=wait_seconds)
+        except OutcomeUnknown:
             self.changed(provider_id)  # perhaps it was
             raise
         assert row is not None
         outcome = outcome_of(row)
         # A refusal may have advanced the book, which is noticed soon; a refused rush must not wake all who wait.
         if not isinstance(outcome, Refused):
+            note_change()
             self.changed(provider_id)
         return outcome
+
+    async def _is_locked(self, lock: int) -> bool:
+        """Look, without waiting, whether a provider's book, or with a minus a patient, is locked."""
+        try:
+            if lock > 0:
+                return (await self.advance(lock, unless_busy=True)).code == "busy"
+            return bool(await self._database.fetch_value(queries.is_patient_locked, -lock))
+        except DatabaseBusy:
+            return True
 
     async def hold(
         self,
@@ -91,12 +114,13 @@ class Book:
         key: str | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
         """Hold slots in a row for a patient, for five minutes."""
-        args = (provider_id, clinic_id, start, slots_needed, patient_id, str(actor), key)
-        turn = self._turn(provider_id)
-        if turn.locked() and (refused := await self._call("refuse_hold", *args)).code:
+        args = (clinic_id, start, slots_needed, patient_id)
+        if (
+            self._turns.newcomers_wait(provider_id)
+            and (refused := await self._ask("refuse_hold", provider_id, *args, str(actor), key)).code
+        ):
             return refused
-        async with turn:
-            return await self._call("hold", *args)
+        return await self._call("hold", provider_id, *args, actor, key)
 
     async def confirm(
         self,
@@ -108,31 +132,31 @@ class Book:
         method: str | None = None,
     ) -> outcomes.Booked | outcomes.ConfirmRefused:
         """Book a hold, with the money set aside for it where there is any; `method` is how it was paid."""
-        return await self._call("confirm", provider_id, booking_id, authorisation, str(actor), key, method)
+        return await self._call("confirm", provider_id, booking_id, authorisation, actor, key, method)
 
     async def release(
         self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
     ) -> outcomes.Released | outcomes.ReleaseRefused:
         """Give up a live hold; the queue is served first."""
-        return await self._call("release", provider_id, booking_id, str(actor), key)
+        return await self._call("release", provider_id, booking_id, actor, key)
 
     async def cancel(
         self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
     ) -> outcomes.Cancelled | outcomes.CancelRefused:
         """Cancel a booking that has not started; the queue is served first."""
-        return await self._call("cancel", provider_id, booking_id, str(actor), key)
+        return await self._call("cancel", provider_id, booking_id, actor, key)
 
     async def reschedule(
         self, provider_id: int, booking_id: UUID, start: datetime, actor: Actor, key: str | None = None
     ) -> outcomes.Moved | outcomes.MoveRefused:
         """Move a hold or booking to another start at the same clinic."""
-        return await self._call("reschedule", provider_id, booking_id, start, str(actor), key)
+        return await self._call("reschedule", provider_id, booking_id, start, actor, key)
 
     async def name_patient(
         self, provider_id: int, booking_id: UUID, patient_name: str | None, actor: Actor
     ) -> outcomes.Named | outcomes.NameRefused:
         """Note who a live hold is for, by name; None: the patient whose account it is."""
-        return await self._call("name_patient", provider_id, booking_id, patient_name, str(actor))
+        return await self._call("name_patient", provider_id, booking_id, patient_name, actor)
 
     async def join_queue(
         self,
@@ -147,10 +171,7 @@ class Book:
     ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics."""
         window = Range(window_from, window_to)
-        async with self._turn(provider_id):
-            return await self._call(
-                "join_queue", provider_id, clinic_id, window, slots_needed, patient_id, str(actor), key
-            )
+        return await self._call("join_queue", provider_id, clinic_id, window, slots_needed, patient_id, actor, key)
 
     async def accept(
         self,
@@ -162,31 +183,31 @@ class Book:
         start: datetime | None = None,
     ) -> outcomes.Accepted | outcomes.AcceptRefused:
         """Accept the offer made for a ticket, or another start that can be had now instead."""
-        return await self._call("accept", provider_id, ticket_id, clinic_id, start, str(actor), key)
+        return await self._call("accept", provider_id, ticket_id, clinic_id, start, actor, key)
 
     async def leave_queue(
         self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None
     ) -> outcomes.Left | outcomes.LeaveRefused:
         """Leave the queue, and give up an offer made meanwhile."""
-        return await self._call("leave_queue", provider_id, ticket_id, str(actor), key)
+        return await self._call("leave_queue", provider_id, ticket_id, actor, key)
 
     async def resume(
         self, provider_id: int, ticket_id: UUID, actor: Actor
     ) -> outcomes.Resumed | Refused[Literal["not_found"]]:
         """Count a ticket's client as present again."""
-        return await self._call("resume", provider_id, ticket_id, str(actor))
+        return await self._call("resume", provider_id, ticket_id, actor)
 
     async def advance(
         self, provider_id: int, unless_busy: bool = False
     ) -> outcomes.Advanced | Refused[Literal["busy", "not_found"]]:
         """Do what time has made due; `unless_busy`: leave it to a caller that has the book locked."""
-        return await self._call("advance", provider_id, unless_busy)
+        return await (self._ask if unless_busy else self._call)("advance", provider_id, unless_busy)
 
     async def attend(
         self, provider_id: int, booking_id: UUID, state: outcomes.Attendance, actor: Actor
     ) -> outcomes.Attended | outcomes.AttendRefused:
         """Record what came of an appointment."""
-        return await self._call("attend", provider_id, booking_id, state, str(actor))
+        return await self._call("attend", provider_id, booking_id, state, actor)
 
     async def change_shift(
         self, shift: Shift, actor: Actor, *, remove: bool = False, flag_for_rebooking: bool = False
@@ -206,7 +227,7 @@ class Book:
             Range(shift.valid_from, shift.valid_to),
             remove,
             flag_for_rebooking,
-            str(actor),
+            actor,
         )
 
     async def add_leave(
@@ -222,15 +243,13 @@ class Book:
     ) -> outcomes.ScheduleChanged | outcomes.ScheduleRefused:
         """Close a time, as change_shift does; `clinic_id` None: at all of the provider's clinics."""
         during = Range(starts_at, ends_at)
-        return await self._call(
-            "change_leave", provider_id, None, clinic_id, during, reason, flag_for_rebooking, str(actor)
-        )
+        return await self._call("change_leave", provider_id, None, clinic_id, during, reason, flag_for_rebooking, actor)
 
     async def remove_leave(
         self, provider_id: int, leave_id: UUID, actor: Actor
     ) -> outcomes.ScheduleChanged | outcomes.ScheduleRefused:
         """Open a time again."""
-        return await self._call("change_leave", provider_id, leave_id, None, None, "", False, str(actor))
+        return await self._call("change_leave", provider_id, leave_id, None, None, "", False, actor)
 
     # What follows reads; it takes no lock and changes nothing of the book.
 

@@ -46,6 +46,10 @@ SELECT * FROM booking.resume($1, $2, $3)
 -- Do what time has made due.
 SELECT * FROM booking.advance($1, $2)
 
+-- name: is_patient_locked
+-- Whether a call for this patient would have to wait.
+SELECT booking.is_patient_locked($1)
+
 -- name: attend
 -- Record what came of an appointment.
 SELECT * FROM booking.attend($1, $2, $3, $4)

@@ -3,23 +3,37 @@
 from asyncpg import PostgresError, Range
 
 from healthplus.database.change_feed import ChangeFeed
+from healthplus.database.changes import forget_changes, has_changed, note_change
+from healthplus.database.durability import refuse_unsafe_commits, unsafe_settings
 from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.limits import BACKGROUND, BULK, REQUESTS, Limits
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
 from healthplus.database.running import migrated_database, running_database
+from healthplus.database.turns import Turns
 
 __all__ = [
+    "BACKGROUND",
+    "BULK",
+    "REQUESTS",
     "ChangeFeed",
     "Database",
     "EmbeddedServer",
+    "Limits",
     "PostgresError",
     "Queries",
     "Range",
     "Record",
     "Transaction",
+    "Turns",
+    "forget_changes",
+    "has_changed",
     "load",
     "migrate",
     "migrated_database",
+    "note_change",
+    "refuse_unsafe_commits",
     "running_database",
+    "unsafe_settings",
 ]

@@ -26,7 +26,7 @@ AREAS = (
         (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "events", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "claims")),
             "queue.sql",
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from healthplus.database.pool import unreachable_as_ours
-from healthplus.errors import DatabaseUnreachable
+from healthplus.database.failures import failures_as_ours
+from healthplus.database.limits import FEED
+from healthplus.errors import DatabaseError
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +54,15 @@ class ChangeFeed:
         """Send and receive until cancelled. After a lost connection it reconnects; changes in between are dropped."""
         while True:
             try:
-                with unreachable_as_ours():
+                with failures_as_ours():
                     await self._exchange()
-            except DatabaseUnreachable as error:
+            except DatabaseError as error:
                 logger.warning("the change feed has no connection: %s", type(error.__cause__).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _exchange(self) -> None:
         connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "healthplus change feed"}, command_timeout=_IDLE_SECONDS_MAX
+            self._dsn, server_settings=FEED.session("healthplus change feed"), command_timeout=FEED.answer_seconds
         )
         try:
             own_pid = connection.get_server_pid()

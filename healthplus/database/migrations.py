@@ -19,9 +19,11 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from healthplus.database.areas import AREAS, Area
+from healthplus.database.failures import failures_as_ours
 from healthplus.database.functions import Definition, apply_functions, read_definitions, split
+from healthplus.database.limits import MIGRATION
 from healthplus.database.locks import MIGRATIONS, SPACE
-from healthplus.database.pool import check_server, unreachable_as_ours
+from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
 from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
@@ -149,11 +151,9 @@ async def check_migrated(
 
 @contextlib.asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator[_Connection]:
-    with unreachable_as_ours():
+    with failures_as_ours():
         # The server's messages and times must not depend on the operator's own settings.
-        connection = await asyncpg.connect(
-            dsn, server_settings={"TimeZone": "UTC", "application_name": _APPLICATION_NAME}
-        )
+        connection = await asyncpg.connect(dsn, server_settings=MIGRATION.session(_APPLICATION_NAME))
         try:
             await check_server(connection)
             yield connection

@@ -5,25 +5,29 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import asyncpg
 import msgspec
 
-from healthplus.errors import BadInput, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
+from healthplus.database.changes import note_change
+from healthplus.database.failures import failures_as_ours, ours
+from healthplus.database.limits import COMMANDS, Limits
+from healthplus.errors import DatabaseBusy, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing, OutcomeUnknown
 
 Record: TypeAlias = asyncpg.Record
 _Connection: TypeAlias = "asyncpg.Connection[Record]"
 
 VERSION_MIN = 18
 _CLOSE_SECONDS_MAX = 5
+_CONNECT_SECONDS_MAX = 2
+_CANCEL_SECONDS_MAX = 2
+"""How long a statement that was given up may take to end at the server."""
 EXTENSIONS = ("btree_gist", "cube", "earthdistance", "fuzzystrmatch", "pg_trgm", "unaccent")
 
 _SESSION = {
-    "application_name": "healthplus",
-    "TimeZone": "UTC",
     # Under REPEATABLE READ a booking verb would act on a snapshot taken before it waited for its lock.
     "default_transaction_isolation": "read committed",
     # The verbs' queries are point look-ups whose best plan does not depend on the values, and planning one again costs
@@ -33,20 +37,6 @@ _SESSION = {
     "enable_seqscan": "off",
 }
 
-
-_LOST = (
-    OSError,  # includes TimeoutError
-    asyncpg.PostgresConnectionError,
-    asyncpg.InternalClientError,  # when the server dies in the middle of an answer
-    asyncpg.exceptions.CannotConnectNowError,
-    asyncpg.exceptions.ConnectionDoesNotExistError,
-    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
-    asyncpg.exceptions.InvalidCatalogNameError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.TooManyConnectionsError,
-)
-"""Errors that mean that the server cannot be reached or the connection was lost."""
-
 _OVERTAKEN = (
     asyncpg.DatatypeMismatchError,  # what it calls answers with more than when it was planned
     asyncpg.FeatureNotSupportedError,  # the same, noticed before it ran
@@ -54,35 +44,6 @@ _OVERTAKEN = (
 )
 """What a statement can fail with that ran while the database was brought to another release. Nothing of it was done."""
 _OVERTAKEN_TRIES = 3
-
-
-def _says_closed(error: asyncpg.InterfaceError) -> bool:
-    return "clos" in str(error)  # "connection is closed": asyncpg has no class for it
-
-
-def _unreachable(error: BaseException) -> DatabaseUnreachable:
-    return DatabaseUnreachable(f"{DatabaseUnreachable.__doc__} ({error or type(error).__name__})")
-
-
-@contextlib.contextmanager
-def unreachable_as_ours() -> Iterator[None]:
-    """Turn the driver's errors into ours: DatabaseUnreachable for those of _LOST, BadInput for an unusable address."""
-    try:
-        yield
-    except _LOST as error:
-        raise _unreachable(error) from error
-    except asyncpg.exceptions.ClientConfigurationError as error:
-        raise BadInput(
-            f"DATABASE_URL is no address of a PostgreSQL server ({error}). "
-            "Write it like postgresql://user:password@host:5432/database."
-        ) from None
-    except asyncpg.PostgresError as error:
-        error.detail = None  # it quotes rows, and this error may be logged
-        raise
-    except asyncpg.InterfaceError as error:
-        if _says_closed(error):
-            raise _unreachable(error) from error
-        raise
 
 
 async def server_facts(connection: _Connection) -> tuple[int, set[str]]:
@@ -110,8 +71,9 @@ async def check_server(connection: _Connection) -> None:
 class _Runner(abc.ABC):
     """Runs SQL, in a transaction or each call in one of its own.
 
-    Every method raises DatabaseUnreachable when the connection is lost: the outcome is then unknown. Errors of the SQL
-    itself come through as PostgresError, with a `sqlstate`.
+    Every method raises DatabaseBusy, DatabaseReadOnly or DatabaseUnreachable, and then nothing was changed; or
+    OutcomeUnknown, which is a DatabaseUnreachable. Errors of the SQL itself come through as PostgresError, with a
+    `sqlstate`.
     """
 
     @abc.abstractmethod
@@ -153,7 +115,7 @@ class Transaction(_Runner):
         self._connection = connection
 
     async def _call(self, method: str, *args: Any, **options: Any) -> Any:
-        with unreachable_as_ours():
+        with failures_as_ours():  # what was not committed is rolled back, also where the connection is lost
             return await getattr(self._connection, method)(*args, **options)
 
 
@@ -161,44 +123,62 @@ class Database(_Runner):
     """A pool of connections; each call runs on any of them, in a transaction of its own.
 
     asyncpg has a pool, but a call through it costs twice the processor time of one on a connection, on every request.
-    Callers get connections in order of arrival, the one used last first.
+    Callers get connections in order of arrival, the one used last first. There are never more than `max_size`, at the
+    server either: a statement that is given up is cancelled there before another connection is opened.
     """
 
-    def __init__(self, open_connection: Callable[[], Awaitable[_Connection]], max_size: int) -> None:
+    def __init__(
+        self, open_connection: Callable[[], Awaitable[_Connection]], max_size: int, wait_seconds: float | None = None
+    ) -> None:
         self._open_connection = open_connection
         self._max_size = max_size
+        self._wait_seconds = wait_seconds
         self._free = asyncio.Semaphore(max_size)
         self._idle: list[_Connection] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @classmethod
     async def connect(
-        cls, dsn: str, min_size: int = 2, max_size: int = 10, statement_seconds_max: float | None = 30
+        cls,
+        dsn: str,
+        min_size: int = 2,
+        max_size: int = 10,
+        limits: Limits = COMMANDS,
+        application_name: str = "healthplus",
     ) -> Self:
         """Connect, and check that the server is one the product can work with.
 
         Raises DatabaseUnreachable, DatabaseTooOld or ExtensionMissing.
         """
+        session = limits.session(application_name) | _SESSION
 
         async def open_connection() -> _Connection:
-            connection = await asyncpg.connect(dsn, command_timeout=statement_seconds_max, server_settings=_SESSION)
+            connection = await asyncpg.connect(
+                dsn, timeout=_CONNECT_SECONDS_MAX, command_timeout=limits.answer_seconds, server_settings=session
+            )
             await _prepare_connection(connection)
             return connection
 
-        database = cls(open_connection, max_size)
+        database = cls(open_connection, max_size, limits.wait_seconds)
         try:
             for _ in range(max(1, min_size)):
-                with unreachable_as_ours():
+                with failures_as_ours():
                     database._idle.append(await open_connection())
-            with unreachable_as_ours():
+            with failures_as_ours():
                 await check_server(database._idle[0])
         except BaseException:
             await database.close()
             raise
         return database
 
-    async def _call(self, method: str, *args: Any, **options: Any) -> Any:
-        connection = await self._borrow()
+    async def fetch_row(self, sql: str, *args: object, wait_seconds: float | None = None) -> Record | None:
+        """Return the first row; `wait_seconds`: how long to wait for a connection, if less than others do."""
+        row: Record | None = await self._call("fetchrow", sql, *args, wait_seconds=wait_seconds)
+        return row
+
+    async def _call(self, method: str, *args: Any, wait_seconds: float | None = None, **options: Any) -> Any:
+        connection = await self._borrow(wait_seconds)
         usable = False
         call = getattr(connection, method)
         try:
@@ -209,16 +189,14 @@ class Database(_Runner):
                 except _OVERTAKEN:
                     if not left:
                         raise
-        except _LOST as error:
-            raise _unreachable(error) from error
-        except asyncpg.PostgresError as error:
-            usable = True
-            error.detail = None  # it quotes rows, and this error may be logged
-            raise
-        except asyncpg.InterfaceError as error:
-            if _says_closed(error):
-                raise _unreachable(error) from error
-            usable = True  # an argument of a wrong type: nothing was sent
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            meaning = ours(error, OutcomeUnknown)
+            # An error of the SQL, or an argument of a wrong type, where nothing was sent.
+            usable = not isinstance(meaning, DatabaseUnreachable)
+            if isinstance(error, asyncpg.PostgresError):
+                error.detail = None  # it quotes rows, and this error may be logged
+            if meaning is not None:
+                raise meaning from error
             raise
         else:
             usable = True
@@ -226,28 +204,48 @@ class Database(_Runner):
         finally:
             self._give_back(connection, usable)
 
-    async def _borrow(self) -> _Connection:
+    async def _borrow(self, wait_seconds: float | None = None) -> _Connection:
         if self._closed:
             raise DatabaseUnreachable("The database was asked after its pool had been closed.")
-        await self._free.acquire()
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(self._wait_seconds if wait_seconds is None else wait_seconds):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise DatabaseBusy from None
+        else:
+            await self._free.acquire()
         try:
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():
                     return connection
-            with unreachable_as_ours():
+            with failures_as_ours():
                 return await self._open_connection()
         except BaseException:
             self._free.release()
             raise
 
     def _give_back(self, connection: _Connection, usable: bool) -> None:
-        # After a call that was cancelled or failed otherwise, the connection may still be at work: it is not reused.
         if usable:
             self._idle.append(connection)
+            self._free.release()
+        elif connection.is_closed():
+            self._free.release()
         else:
+            # After a call that was cancelled or failed otherwise, the connection may still be at work.
+            ending = asyncio.create_task(self._end(connection))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _end(self, connection: _Connection) -> None:
+        """Cancel at the server what a connection is at work on, and close it; only then may another take its place."""
+        try:
+            await connection.close(timeout=_CANCEL_SECONDS_MAX)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             connection.terminate()
-        self._free.release()
+        finally:
+            self._free.release()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -255,7 +253,7 @@ class Database(_Runner):
         connection = await self._borrow()
         usable = False
         try:
-            with unreachable_as_ours():
+            with failures_as_ours():
                 open_transaction = connection.transaction()
                 await open_transaction.start()
             try:
@@ -266,9 +264,10 @@ class Database(_Runner):
                     await open_transaction.rollback()
                     usable = True
                 raise
-            with unreachable_as_ours():
+            with failures_as_ours(lost=OutcomeUnknown):
                 await open_transaction.commit()
             usable = True
+            note_change()
         finally:
             self._give_back(connection, usable)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from healthplus.database import Database, running_database
+from healthplus.database import BULK, Database, running_database
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv
 from healthplus.settings import Settings
 
@@ -38,7 +38,7 @@ def import_command(settings: Settings, file: Path, dry_run: bool, strict: bool, 
 
 
 async def _import(dsn: str, file: Path, options: Options, console: Console) -> Summary:
-    async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as db:
+    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as db:
         watch = partial(
             track, description="Importing", console=console, transient=True, disable=not console.is_terminal
         )

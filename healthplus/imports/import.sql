@@ -2,6 +2,10 @@
 -- One at a time: two must not both find a city, clinic or provider missing. Readers and booking verbs are not stopped.
 LOCK TABLE directory.city IN SHARE ROW EXCLUSIVE MODE
 
+-- name: wait_briefly
+-- From here on the import has locks that others need: they must not wait as long as it would for one row.
+SET LOCAL lock_timeout = '10s'
+
 -- name: city_slugs
 -- The slugs that cities have, with their states.
 SELECT slug, state FROM directory.city

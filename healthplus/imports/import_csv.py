@@ -81,7 +81,8 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     """Store the good rows of a file as docs/import.md describes; importing it again changes nothing.
 
     `progress` may wrap the steps to show how far the import is. Raises BadInput when the file as a whole cannot be
-    used, Conflict when schedules were changed meanwhile.
+    used, Conflict when schedules were changed meanwhile, DatabaseBusy when something else kept a row locked; nothing is
+    stored then.
     """
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
@@ -89,6 +90,7 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     try:
         async with db.transaction() as tx:
             await tx.execute(_queries.lock_imports)
+            await tx.execute(_queries.wait_briefly)
             entries = await _fit_currencies(tx, entries, summary)
             entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)

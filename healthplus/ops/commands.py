@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from healthplus.database import Database, running_database
+from healthplus.database import BULK, Database, running_database
 from healthplus.ops.check import Violation, money_invariants, violations
 from healthplus.settings import Settings
 
@@ -17,7 +17,7 @@ def check_command(settings: Settings) -> None:
     """Check every invariant of the book and the money; print the rows that break one, and exit with 1 if any does."""
 
     async def run(dsn: str) -> list[Violation]:
-        async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+        async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
             return await violations(database) + await violations(database, money_invariants)
 
     with running_database(settings) as dsn:

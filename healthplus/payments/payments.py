@@ -10,7 +10,7 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
-from healthplus.database import Database, PostgresError
+from healthplus.database import Database, PostgresError, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.payments.captures import Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
@@ -32,14 +32,15 @@ class Paid(msgspec.Struct, frozen=True):
 class Payments:
     """Between the book and the gateway."""
 
-    def __init__(self, database: Database, book: Book, gateway: Gateway) -> None:
+    def __init__(self, database: Database, book: Book, gateway: Gateway, background: Database | None = None) -> None:
+        """`background`: what captures and reconciliation use instead of the pool of requests."""
         self._database = database
         self._book = book
         self._gateway = gateway
         self.pages = gateway.pages
         self.methods = gateway.methods
-        self.captures = Captures(database, gateway)
-        self.reconciliation = Reconciliation(database, book, gateway)
+        self.captures = Captures(background or database, gateway)
+        self.reconciliation = Reconciliation(background or database, book, gateway)
 
     async def pay(
         self,
@@ -67,6 +68,7 @@ class Payments:
             answer = await self._gateway.authorise(
                 key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
             )
+            note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")
             if isinstance(answer, Pending):

@@ -65,7 +65,7 @@ SELECT payments.advance_payment(free.payment, free.state, 'answer', now_at) FROM
 
 -- name: record_gateway_event
 -- Record what the gateway reports of a payment, other than by its answer to us.
-SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8)
+SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8) AS result
 
 -- name: recorded_states
 -- The states of payments for a hold that the ledger has.

@@ -97,17 +97,23 @@ class Reconciliation:
         self, provider_id: int, hold_id: UUID, payment: GatewayPayment, source: str, event_id: str | None = None
     ) -> str:
         try:
-            result: str = await self._database.fetch_value(
-                queries.record_gateway_event,
+            row = await self._book.locking(
                 provider_id,
-                hold_id,
-                payment.authorisation,
-                payment.state,
-                payment.amount_minor,
-                payment.currency,
-                source,
-                event_id,
+                lambda wait_seconds: self._database.fetch_row(
+                    queries.record_gateway_event,
+                    provider_id,
+                    hold_id,
+                    payment.authorisation,
+                    payment.state,
+                    payment.amount_minor,
+                    payment.currency,
+                    source,
+                    event_id,
+                    wait_seconds=wait_seconds,
+                ),
             )
         finally:
             self._book.changed(provider_id)
+        assert row is not None
+        result: str = row["result"]
         return result

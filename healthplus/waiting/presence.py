@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from healthplus.database import Database, PostgresError, load
-from healthplus.errors import HealthPlusError
+from healthplus.errors import DatabaseBusy, HealthPlusError
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -30,16 +30,37 @@ class Presence:
     async def see(self, provider_id: int, ticket_id: UUID, offer_id: UUID | None = None) -> None:
         """Note that a client was seen just now; with the offer that it was shown, write that at once.
 
-        Raises DatabaseUnreachable where it writes.
+        Raises DatabaseBusy or DatabaseUnreachable where it writes.
         """
         self._seen[provider_id, ticket_id] = offer_id
         if offer_id is not None:
-            await self.flush()
+            try:
+                await self.flush()
+            except HealthPlusError:
+                if (provider_id, ticket_id) in self._seen:  # else it was another one that could not be written
+                    raise
 
     async def flush(self) -> None:
-        """Write what was noted. Raises DatabaseUnreachable; the batch is then lost, and the clients will poll again."""
-        if self._seen:
-            seen, self._seen = self._seen, {}
+        """Write what was noted. Raises why something could not be written; that is kept for the next time."""
+        seen, self._seen = self._seen, {}
+        try:
+            await self._write(seen)
+        except DatabaseBusy:
+            # Perhaps a row is locked: the tickets of other providers must not count as absent for that.
+            for provider_id in {provider_id for provider_id, _ in seen}:
+                some = {ticket: offer_id for ticket, offer_id in seen.items() if ticket[0] == provider_id}
+                try:
+                    await self._write(some)
+                except HealthPlusError:
+                    self._seen = some | self._seen
+            if self._seen.keys() & seen.keys():
+                raise
+        except HealthPlusError:
+            self._seen = seen | self._seen
+            raise
+
+    async def _write(self, seen: dict[tuple[int, UUID], UUID | None]) -> None:
+        if seen:
             providers, tickets = zip(*seen, strict=True)
             await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
 

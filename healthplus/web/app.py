@@ -15,7 +15,7 @@ from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
-from healthplus.database import ChangeFeed, Database
+from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
 from healthplus.notices.notices import Notices
@@ -29,6 +29,7 @@ from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import WaitingUsers
+from healthplus.web import readiness
 from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
@@ -37,14 +38,16 @@ from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies
-from healthplus.web.http.requests import BODY_BYTES_MAX
+from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
+from healthplus.web.readiness import DatabaseChecks, Readiness
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 
 _GARBAGE_MAX = 50_000  # objects before a collection
+_BACKGROUND_POOL_SIZE = 3
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -67,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
+        before_request=begin_request,
         before_send=[add_quota_headers],
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
@@ -85,10 +89,17 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             sandbox = SandboxGateway(bank_url(settings), settings.payment_webhook_secret)
             gateway = await stack.enter_async_context(sandbox)
         database = await stack.enter_async_context(
-            await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max)
+            await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max, REQUESTS)
+        )
+        # A rush of requests must not keep holds from expiring and money from being moved, nor these a request.
+        background = await stack.enter_async_context(
+            await Database.connect(settings.database_url, 1, _BACKGROUND_POOL_SIZE, BACKGROUND, "healthplus background")
+        )
+        ready_database = await stack.enter_async_context(
+            await Database.connect(settings.database_url, 1, 1, readiness.LIMITS, "healthplus ready")
         )
         senders = await stack.enter_async_context(open_senders(settings, database))
-        notices = Notices(database, senders, settings.site_url, CLIENT_MARGIN)
+        notices = Notices(background, senders, settings.site_url, CLIENT_MARGIN)
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         secret = Secret(with_secret_key(settings).secret_key or "")
@@ -100,20 +111,21 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
         change_feed.on_change(charts.on_change)
-        payments = Payments(database, book, gateway)
-        clock = DatabaseClock(database)
+        payments = Payments(database, book, gateway, background)
+        checks = DatabaseChecks(ready_database, allow_unsafe_commits=settings.allow_unsafe_commits)
+        clock = DatabaseClock(background)
         await clock.follow()
         runs = (
-            ActiveReservations(database, book).run,
+            ActiveReservations(background, Book(background, change_feed.publish)).run,
             waiting.run,
             charts.run,
             change_feed.run,
             payments.captures.run,
             payments.reconciliation.run,
             notices.run,
-            codes.run,
+            Codes(background, secret, settings).run,
             clock.run,
-            WordCounter(database).run,
+            WordCounter(background).run,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
@@ -133,4 +145,5 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
             currencies=Currencies(database),
+            readiness=Readiness(checks.all()),
         )

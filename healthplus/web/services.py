@@ -21,6 +21,7 @@ from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies
+from healthplus.web.readiness import Readiness
 from healthplus.web.shared_charts import Charts
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
@@ -44,6 +45,7 @@ class AppServices:
     proxies: TrustedProxies
     clock: DatabaseClock
     currencies: Currencies
+    readiness: Readiness
 
 
 def services(request: AnyRequest) -> AppServices:

@@ -13,6 +13,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -37,7 +38,9 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
         await start_clock(database)
         data = await create_demo_data(database, _SCALE)
         folder = tmp_path_factory.mktemp("pages")
-        app = _App(Settings(dsn, folder, port=port, processes=1, sandbox_payments=True, sandbox_notices=True))
+        # The tests' server does not write to a disc.
+        settings = Settings(dsn, folder, port=port, processes=1, allow_unsafe_commits=True)
+        app = _App(replace(settings, sandbox_payments=True, sandbox_notices=True))
         await app.start()
         try:
             yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))

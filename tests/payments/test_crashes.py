@@ -67,8 +67,8 @@ class MortalDatabase:
         self._boundaries = boundaries
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
-        def call(sql: str, *args: object) -> Awaitable[Any]:
-            return self._boundaries.cross(NAMES[sql], getattr(self._database, method)(sql, *args))
+        def call(sql: str, *args: object, **options: object) -> Awaitable[Any]:
+            return self._boundaries.cross(NAMES[sql], getattr(self._database, method)(sql, *args, **options))
 
         return call
 

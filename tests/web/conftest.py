@@ -24,6 +24,7 @@ async def app(dsn: str, environment: Environment, sandbox_bank: Settings, tmp_pa
         Settings(
             database_url=dsn,
             data_folder=tmp_path,
+            allow_unsafe_commits=True,  # the tests' server does not write to a disc
             sandbox_payments=True,
             sandbox_bank_port=sandbox_bank.sandbox_bank_port,
             payment_webhook_secret=sandbox_bank.payment_webhook_secret,

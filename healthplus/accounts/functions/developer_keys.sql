@@ -31,6 +31,11 @@ BEGIN
     SELECT * INTO used FROM accounts.developer_key_use WHERE day = today AND key_id = held.key_id;
     IF used.requests >= held.per_day OR (used.minute_at >= this_minute AND used.minute_requests >= held.per_minute) THEN
         outcome := 'full';
+    ELSIF current_setting('transaction_read_only')::boolean THEN  -- nothing can be counted, but what there is can be read
+        outcome := 'counted';
+        used.requests := coalesce(used.requests, 0);
+        used.minute_at := coalesce(used.minute_at, this_minute);
+        used.minute_requests := coalesce(used.minute_requests, 0);
     ELSE
         -- The count does not wait for the disc: neither this request nor the next one at the row. A crash may lose the counts
         -- of its last moments (three times wal_writer_delay, 0.6 s), which does no harm, and nothing else. This cannot be a

@@ -1,19 +1,13 @@
-"""Whether the process lives, and whether it can take bookings."""
+"""Whether the process lives, and whether bookings can be made."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from litestar import Controller, get
 from msgspec import Struct
 
-import healthplus.database
-from healthplus.errors import DatabaseError
+from healthplus.errors import Draining, NotReady
 from healthplus.web.api.problems import PROBLEMS
-from healthplus.web.api.slots import queries
 from healthplus.web.services import AnyRequest, services
-
-_MIGRATIONS = len(list((Path(healthplus.database.__file__).parent / "migrations").glob("*.sql")))
 
 
 class Health(Struct):
@@ -25,14 +19,19 @@ class Health(Struct):
 class HealthController(Controller):
     tags = ("Health",)
 
-    @get("/live")
-    async def live(self) -> Health:
-        """Answer while the process lives."""
+    @get("/live", responses={503: PROBLEMS[503]})
+    async def live(self, request: AnyRequest) -> Health:
+        """Answer 200 while the process takes requests, 503 once it is about to end: for a balancer.
+
+        The database is not asked: without it, all machines would be taken away at once, with what they can still show.
+        """
+        if services(request).waiting.draining:
+            raise Draining
         return Health("live")
 
     @get("/ready", responses={503: PROBLEMS[503]})
     async def ready(self, request: AnyRequest) -> Health:
-        """Answer 200 when bookings can be made: the database answers, and has every migration this version needs."""
-        if await services(request).database.fetch_value(queries.migrated_to) < _MIGRATIONS:
-            raise DatabaseError("The database lacks migrations; run `healthplus migrate`.")
+        """Answer 200 when bookings can be made, else 503 with the reasons: for people, and for deploys to wait for."""
+        if reasons := await services(request).readiness.reasons():
+            raise NotReady(" ".join(reasons))
         return Health("ready")

@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import QueryParameter
 
 from healthplus import errors
-from healthplus.database import PostgresError
+from healthplus.database import PostgresError, has_changed
 from healthplus.errors import HealthPlusError
 from healthplus.web.services import AnyRequest
 
@@ -56,7 +56,7 @@ def render(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
 
 def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the members of the problem document for an exception, and the headers; log a fault of ours."""
-    ours = _as_healthplus_error(request, error)
+    ours = _truly(request, _as_healthplus_error(request, error))
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException) and error.headers:
         headers.update(error.headers)
@@ -103,8 +103,17 @@ def _as_healthplus_error(request: AnyRequest, error: Exception) -> HealthPlusErr
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return HealthPlusError(_detail(error))
     if isinstance(error, PostgresError) and (error.sqlstate or "").startswith(_TRANSIENT):
-        return errors.DatabaseError("The database is too busy for this just now; nothing was changed. Try again.")
+        return errors.DatabaseBusy()
     return HealthPlusError("Something went wrong here, and was logged; try again with the same key.")
+
+
+def _truly(request: AnyRequest, error: HealthPlusError) -> HealthPlusError:
+    """Return the error as it is for the whole request, of which the failed call is perhaps only a part."""
+    if not isinstance(error, errors.DatabaseBusy | errors.DatabaseReadOnly | errors.DatabaseUnreachable):
+        return error
+    if request.method in ("GET", "HEAD"):
+        return errors.DatabaseUnreachable() if isinstance(error, errors.OutcomeUnknown) else error
+    return errors.OutcomeUnknown() if has_changed() else error
 
 
 def _parameter_descriptions(request: AnyRequest) -> dict[str | None, str]:

@@ -11,10 +11,16 @@ from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+from healthplus.database import forget_changes
 from healthplus.errors import BadInput, Malformed
 
 BODY_BYTES_MAX = 16 * 1024
 _UNREAD_BYTES_MAX = 1024 * 1024
+
+
+async def begin_request(_: Request[Any, Any, State]) -> None:
+    """Before each request: it has changed nothing yet."""
+    forget_changes()
 
 
 class StrictRequest(Request[Any, Any, State]):

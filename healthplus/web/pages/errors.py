@@ -27,7 +27,8 @@ def render(request: AnyRequest, error: Exception) -> Response[Any]:
     status = problem["status"]
     name = _TEMPLATES.get(status, "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
     kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
-    return page(request, f"errors/{name}.html", status=status, headers={"Cache-Control": "no-store", **kept})
+    headers = {"Cache-Control": "no-store", **kept}
+    return page(request, f"errors/{name}.html", status=status, headers=headers, code=problem["code"])
 
 
 def _sign_in(request: AnyRequest, error: Unauthenticated) -> Response[str]:

@@ -18,6 +18,7 @@ from healthplus.accounts.phone_numbers import masked
 from healthplus.database import Record, load
 from healthplus.errors import CrossSite, Unauthenticated
 from healthplus.settings import Settings
+from healthplus.web.http.requests import begin_request
 from healthplus.web.languages import split_path
 from healthplus.web.pages.addresses import hold_path, ticket_path
 from healthplus.web.services import AnyRequest, services
@@ -133,6 +134,7 @@ def require_patient(request: AnyRequest, back_to: str | None = None) -> PatientS
 
 async def load_session(request: AnyRequest) -> None:
     """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
+    await begin_request(request)
     if request.method != "GET":
         _refuse_cross_site(request)
     token = site(request).read(request, "session")

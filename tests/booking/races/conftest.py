@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from healthplus.booking import book
+from healthplus.booking import turns
 from healthplus.database import Database
 from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 
@@ -13,7 +13,8 @@ from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceEnvironment]:
     """Many connections to this test's own database, which must not have seen a deadlock when they are gone."""
     # Each of them is a process of its own, as far as the database can see.
-    monkeypatch.setattr(book, "CALLS_PER_PROVIDER_MAX", CONNECTIONS_MAX)
+    for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
+        monkeypatch.setattr(turns, name, CONNECTIONS_MAX)
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
         yield await RaceEnvironment.make(database)
     assert await deadlocks(dsn) == 0

@@ -1,0 +1,115 @@
+"""Who goes to the database for a provider's book: a few calls of a process at once, and none that waits there long.
+
+A verb holds one of the process's few connections while it waits for a lock. So calls wait for their turns here, and
+where a book turns out to be locked by something else, they wait here for that, too: one locked book is the trouble of
+its own callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from healthplus.accounts.actors import Actor, Patient
+from healthplus.database import REQUESTS, Turns
+from healthplus.errors import DatabaseBusy
+
+T = TypeVar("T")
+
+CALLS_PER_PROVIDER_MAX = 1
+"""Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
+OWN_CALLS_PER_PROVIDER_MAX = 2
+"""The same for all other verbs, which are about what somebody has already and do not wait behind newcomers."""
+CALLS_PER_PATIENT_MAX = 1
+"""A verb that waits for its patient's other call would keep a book locked meanwhile."""
+WAITING_PER_PATIENT_MAX = 16
+WAIT_SECONDS_MAX = REQUESTS.wait_seconds or 0.0
+"""How long a call waits for its turns, for a locked book and for a connection, all together."""
+_LOCK_NOT_AVAILABLE = "55P03"
+_LOOK_SECONDS = 0.1
+_LOOKS = 5
+"""A busy book is locked whenever one looks, though never for long: after so many looks a call waits in its line."""
+
+
+class BookTurns:
+    """The calls of one process. `is_locked` looks, without waiting, whether something has a book or a patient locked.
+
+    It is given what the database's advisory locks are: a provider's id, or a patient's with a minus.
+    """
+
+    def __init__(self, is_locked: Callable[[int], Awaitable[bool]]) -> None:
+        self._is_locked = is_locked
+        self._newcomers = Turns(CALLS_PER_PROVIDER_MAX)
+        self._others = Turns(OWN_CALLS_PER_PROVIDER_MAX)
+        self._patients = Turns(CALLS_PER_PATIENT_MAX, WAITING_PER_PATIENT_MAX)
+        self._locked: set[int | None] = set()
+        """What the last call found locked: the next one looks before it waits at the database."""
+
+    def newcomers_wait(self, provider_id: int) -> bool:
+        """Return whether a newcomer would have to wait for a turn."""
+        return self._newcomers.would_wait(provider_id)
+
+    async def run(
+        self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None, *, is_newcomer: bool
+    ) -> T:
+        """Return what `call` does, which is given the seconds that it may wait for a connection.
+
+        Raises DatabaseBusy, with nothing changed, when the turn does not come or what it needs stays locked.
+        """
+        now = asyncio.get_running_loop().time
+        until = now() + WAIT_SECONDS_MAX
+        lane = self._newcomers if is_newcomer else self._others
+        patient = -actor.patient_id if isinstance(actor, Patient) else None
+        async with self._patient_turn(patient, until):
+            while True:
+                if patient is not None and patient in self._locked:
+                    # Not in the provider's line, where others would wait behind this one.
+                    await self._wait_until_unlocked(patient, until)
+                async with lane.take(provider_id, until):
+                    try:
+                        answer = await self._call_at_book(provider_id, call, until)
+                    except DatabaseBusy as error:
+                        # A verb locks the book first, and then nothing but its patient.
+                        if not _waited_for_lock(error) or patient is None or patient in self._locked:
+                            raise
+                        self._locked.add(patient)
+                    else:
+                        self._locked.discard(patient)
+                        return answer
+
+    async def _call_at_book(self, provider_id: int, call: Callable[[float], Awaitable[T]], until: float) -> T:
+        """Call, and again for as long as the book is locked."""
+        now = asyncio.get_running_loop().time
+        while True:
+            if provider_id in self._locked:
+                await self._wait_until_unlocked(provider_id, until)
+            try:
+                answer = await call(max(0.0, until - now()))
+            except DatabaseBusy as error:
+                if not _waited_for_lock(error, "booking.lock_book("):
+                    raise
+                self._locked.add(provider_id)
+            else:
+                self._locked.discard(provider_id)
+                return answer
+
+    def _patient_turn(self, patient: int | None, until: float) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext() if patient is None else self._patients.take(patient, until)
+
+    async def _wait_until_unlocked(self, lock: int, until: float) -> None:
+        now = asyncio.get_running_loop().time
+        looks = 0
+        # A patient is never waited for at the database: the verb would keep the book locked meanwhile.
+        while (lock < 0 or looks < _LOOKS) and await self._is_locked(lock):
+            if now() + _LOOK_SECONDS >= until:
+                raise DatabaseBusy
+            await asyncio.sleep(_LOOK_SECONDS)
+            looks += 1
+
+
+def _waited_for_lock(error: DatabaseBusy, within: str = "") -> bool:
+    """Return whether it was a lock that was not to be had, `within` what the server says of where it waited."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")
