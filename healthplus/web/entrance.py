@@ -100,7 +100,7 @@ class Entrance:
         finally:
             client.stop_watching()
 
-    async def _work(self, scope: Scope, call: Call, client: _Client) -> None:
+    async def _work(self, scope: HTTPScope, call: Call, client: _Client) -> None:
         if scope["method"] == "GET":
             call.on_slow = client.watch
         token = worker.set(call)
