@@ -1,9 +1,10 @@
 """Which requests a process works on when more come than it can do: by class, those that end a booking well first.
 
 A process has one processor core at most. Beyond a few requests at once, more of them only make each take longer, so
-that all are late. So few work at once; some wait their turn, in order of arrival within their class; and who would
-wait for too long is told so at once. A request that waits for something outside the process does not count meanwhile
-(`healthplus/idle.py`), nor does one that has been at it for SLOW_SECONDS: it waits for a lock, or for a disc.
+that all are late. So few work at once, and fewer when the event loop is late; some wait their turn, in order of arrival
+within their class; and who would wait for too long is told so at once. A request that waits for something outside the
+process does not count meanwhile (`healthplus/idle.py`), nor does one that has been at it for SLOW_SECONDS: it waits for
+a lock, or for a disc.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ SLOW_SECONDS = 1.0
 """After this long, a request counts as slow, and no more as one that works."""
 SLOW_MAX = 256
 """Slow requests of a class; while there are so many, no more of the class are let in."""
-LOOK_EVERY_SECONDS = 0.25
+WORKING_MIN = 4
+"""So many work however late the event loop is: one of each class below paying, or all who pay."""
+LATE_SECONDS = 0.02
+"""Once the event loop is later than this, fewer work: a refusal, too, has to wait for it."""
+LOOK_EVERY_SECONDS = 0.02
 LOG_EVERY_SECONDS = 10.0
-_SMOOTHING = 0.05
+STANDING_WAIT_SECONDS = 0.5
+"""How long one waits at most once some have waited all the time: what stands does not end by waiting longer."""
+_SMOOTHING = 0.1
 """The weight of the latest start in the estimate of how often one of a class may start."""
 
 
@@ -47,7 +54,8 @@ class Limits(NamedTuple):
     """What a class may use of a process.
 
     `share` may work however many others wait, `working` if no others do. `waiting` may wait, none of them for more
-    than `wait_seconds`, as far as can be foreseen; beyond, the answer is 503, and to ask again in `retry_seconds`.
+    than `wait_seconds`, as far as can be foreseen; beyond, the answer is 503, and to ask again in `retry_seconds`. When
+    some have waited for that long without a pause, STANDING_WAIT_SECONDS is what the others may.
     """
 
     share: int
@@ -63,11 +71,11 @@ LIMITS = {
     # People wait 2 s for a hold without harm; 1,000 at once, for one popular doctor, are served within that.
     Traffic.HOLD: Limits(6, 12, 1024, 2.0, 2),
     # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
-    Traffic.POLL: Limits(3, 12, 2048, 2.0, 5),
+    Traffic.POLL: Limits(3, 12, 1024, 2.0, 5),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
-    Traffic.PAGE: Limits(4, 12, 256, 1.5, 5),
+    Traffic.PAGE: Limits(4, 12, 128, 1.5, 5),
     # A search takes three times as much, and whoever is refused can still open the doctor's own page.
-    Traffic.SEARCH: Limits(2, 8, 64, 1.5, 10),
+    Traffic.SEARCH: Limits(2, 8, 32, 1.5, 10),
 }
 
 
@@ -82,12 +90,34 @@ class _Class:
         self.returning: deque[asyncio.Future[None]] = deque()
         self.coming: deque[asyncio.Future[None]] = deque()
         self.refused = 0
-        self._last_start: float | None = None
+        self._standing_since = 0.0
+        self._last_start = 0.0
         self._start_seconds = 0.0
 
-    def will_wait_too_long(self) -> bool:
-        waiting, limits = self.waiting, self.limits
-        return waiting > 0 and (waiting >= limits.waiting or (waiting + 1) * self._start_seconds > limits.wait_seconds)
+    def will_wait_too_long(self, now: float) -> bool:
+        """Return whether one more should not wait."""
+        return self.waiting > 0 and (self.waiting >= self.limits.waiting or self._is_over(self.waiting + 1, now))
+
+    def note_wait(self, now: float) -> None:
+        """Note that one more waits."""
+        if self.waiting == 0:
+            self._standing_since = self._last_start = now
+        self.waiting += 1
+
+    def _is_over(self, waiting: int, now: float) -> bool:
+        seconds = self.limits.wait_seconds
+        if now - self._standing_since > seconds:
+            seconds = min(seconds, STANDING_WAIT_SECONDS)
+        # Where none could start of late, that says more than what was before.
+        return waiting * max(self._start_seconds, (now - self._last_start) / 3) > seconds
+
+    def pop_hopeless(self, now: float) -> asyncio.Future[None] | None:
+        """Return the turn of the last who came, where it comes too late as things go now."""
+        while self.coming and self._is_over(self.waiting, now):
+            turn = self.coming.pop()
+            if not turn.done():
+                return turn
+        return None
 
     def refusal(self) -> Overloaded:
         """Count a refusal, and return it."""
@@ -105,12 +135,9 @@ class _Class:
 
     def note_start(self, now: float) -> None:
         """Note that one who waited may start, which tells how soon others will."""
-        if self._last_start is not None:
-            self._start_seconds += (now - self._last_start - self._start_seconds) * _SMOOTHING
-        if self.waiting:
-            self._last_start = now
-        else:  # the next may come long after, and what was slow may be over by then
-            self._last_start = None
+        took, self._last_start = now - self._last_start, now
+        self._start_seconds += (took - self._start_seconds) * _SMOOTHING
+        if not self.waiting:  # the next may come long after, and what was slow may be over by then
             self._start_seconds /= 2
 
 
@@ -165,6 +192,7 @@ class Admission:
     def __init__(self, limits: dict[Traffic, Limits] = LIMITS, working_max: int = WORKING_MAX) -> None:
         self._classes = [_Class(limits[traffic]) for traffic in Traffic]
         self._working_max = working_max
+        self._room: float = working_max
         self._working = 0
         self._waiting = 0
         self._watched: deque[tuple[float, Call]] = deque()
@@ -178,7 +206,7 @@ class Admission:
             self._working += 1
             class_.working += 1
             return self._call(class_)
-        if class_.will_wait_too_long():
+        if class_.will_wait_too_long(asyncio.get_running_loop().time()):
             raise class_.refusal()
         return None
 
@@ -213,11 +241,13 @@ class Admission:
         return now
 
     async def run(self) -> None:
-        """Find the slow calls, and log what was refused, until cancelled."""
+        """See how late the event loop is, find the slow calls, and log what was refused, until cancelled."""
         now = asyncio.get_running_loop().time
         log_at = now()
         while True:
+            due = now() + LOOK_EVERY_SECONDS
             await asyncio.sleep(LOOK_EVERY_SECONDS)
+            self.note_late(now() - due)
             while self._watched and self._watched[0][0] < now() - SLOW_SECONDS:
                 since, call = self._watched.popleft()
                 if call.since == since:  # else it has come back meanwhile, and is looked at later
@@ -226,19 +256,27 @@ class Admission:
                 log_at = now() + LOG_EVERY_SECONDS
                 logger.warning("more requests come than can be served; refused of late: %s", refused)
 
+    def note_late(self, seconds: float) -> None:
+        """Have fewer work when the event loop is late, down to WORKING_MIN, and slowly more when it is not."""
+        if seconds > LATE_SECONDS:
+            self._room = max(WORKING_MIN, self._room - 1)
+        elif self._room < self._working_max:
+            self._room = min(self._working_max, self._room + 0.2)
+            self._start_waiting()
+
     def _call(self, class_: _Class) -> Call:
         call = Call(self, class_)
         call.since = self.watch(call)
         return call
 
     def _has_place(self, class_: _Class) -> bool:
-        return self._working < self._working_max and class_.working < class_.limits.working
+        return self._working < self._room and class_.working < class_.limits.working
 
     async def _wait(self, class_: _Class, turns: deque[asyncio.Future[None]], seconds: float | None) -> None:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         turns.append(turn)
-        class_.waiting += 1
+        class_.note_wait(loop.time())
         self._waiting += 1
         timer = loop.call_later(seconds, self._give_up, class_, turn) if seconds is not None else None
         try:
@@ -265,16 +303,21 @@ class Admission:
         now = asyncio.get_running_loop().time()
         for is_shared in (True, False):
             for class_ in self._classes:
-                most = class_.limits.share if is_shared else class_.limits.working
-                while class_.waiting and class_.working < most and self._working < self._working_max:
+                limits = class_.limits
+                most = max(1, limits.share * self._room / self._working_max) if is_shared else limits.working
+                while class_.waiting and class_.working < most and self._working < self._room:
                     turn = class_.next_turn()
-                    assert turn is not None
+                    if turn is None:  # who waited was cancelled just now, and has not been told yet
+                        break
                     class_.waiting -= 1
                     self._waiting -= 1
                     self._working += 1
                     class_.working += 1
                     class_.note_start(now)
                     turn.set_result(None)
+        for class_ in self._classes:
+            while (turn := class_.pop_hopeless(now)) is not None:
+                self._give_up(class_, turn)
 
     def _take_refused(self) -> str:
         text = ", ".join(

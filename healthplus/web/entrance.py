@@ -57,7 +57,9 @@ class Entrance:
         client = _Client(receive, send)
         try:
             _check_host(scope)
-            if scope["method"] != "GET":
+            if treatment is UNKNOWN_ROUTE:
+                client.can_be_watched = False  # nobody reads what it may send
+            elif scope["method"] != "GET":
                 client.receive, is_whole = await _read_body(receive, treatment.body_bytes_max)
                 client.can_be_watched = is_whole
         except _Gone:
@@ -126,7 +128,8 @@ class Entrance:
         messages = self._refusals.get((traffic, kind))
         if messages is None:
             # Made once: a refusal must cost next to nothing.
-            plain: Any = {**scope, "path": kind or "/", "query_string": b"", "headers": [], "state": {}}
+            hosts = [header for header in scope["headers"] if header[0] == b"host"]
+            plain: Any = {**scope, "path": kind or "/", "query_string": b"", "headers": hosts, "state": {}}
             messages = await _rendered(plain, refusal, render_problem if is_program else render)
             self._refusals[traffic, kind] = messages
         for message in messages:

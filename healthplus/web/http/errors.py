@@ -76,7 +76,7 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["Connection"] = "close"  # what is still to come of the body would be taken for the next request
     if (seconds := ours.members.get("retry_after")) is not None:
         headers["Retry-After"] = str(seconds)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(ours, errors.Overloaded):
         _log(request, error, status)
     problem: dict[str, Any] = {
         "type": f"urn:healthplus:problem:{code}",
