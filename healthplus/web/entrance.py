@@ -60,8 +60,7 @@ class Entrance:
             if treatment is UNKNOWN_ROUTE:
                 client.can_be_watched = False  # nobody reads what it may send
             elif scope["method"] != "GET":
-                client.receive, is_whole = await _read_body(receive, treatment.body_bytes_max)
-                client.can_be_watched = is_whole
+                await client.read_body(treatment.body_bytes_max)
         except _Gone:
             return
         except HealthPlusError as error:
@@ -146,7 +145,9 @@ class _Client:
     `can_be_watched`: nothing of its body is left to read, so all that can come is that it hangs up.
     """
 
-    __slots__ = ("_is_answered", "_receive", "_send", "_task", "_watching", "can_be_watched", "has_gone", "receive")
+    __slots__ = (
+        "_is_answered", "_is_late", "_receive", "_send", "_task", "_watching", "can_be_watched", "has_gone", "receive",
+    )  # fmt: skip
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = self.receive = receive
@@ -154,7 +155,40 @@ class _Client:
         self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
         self.can_be_watched = True
-        self._is_answered = self.has_gone = False
+        self._is_answered = self._is_late = self.has_gone = False
+
+    async def read_body(self, bytes_max: int) -> None:
+        """Read the body, up to a length; what is longer, the app reads on by itself.
+
+        Raises TooSlow, and _Gone when the client hangs up.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + BODY_SECONDS_MAX
+        late = loop.call_at(until, self._be_late)  # a tenth of the time that asyncio.timeout takes
+        messages: list[Any] = []
+        size = 0
+        more = True
+        try:
+            while more and size <= bytes_max:
+                message: Any = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                messages.append(message)
+                size += len(message["body"])
+                more = message.get("more_body", False)
+        except asyncio.CancelledError:
+            if not self._is_late or self._task is None or self._task.uncancel():
+                raise
+            raise TooSlow from None
+        finally:
+            late.cancel()
+        self.can_be_watched = not more
+        self.receive = _repeated(messages, self._receive, until if more else None)
+
+    def _be_late(self) -> None:
+        if self._task is not None:
+            self._is_late = True
+            self._task.cancel()
 
     async def send(self, message: Message) -> None:
         self._is_answered = True
@@ -185,41 +219,20 @@ def _check_host(scope: HTTPScope) -> None:
         raise Malformed("The request must have one Host header, with the name of this site.")
 
 
-async def _read_body(receive: Receive, bytes_max: int) -> tuple[Receive, bool]:
-    """Read the body, up to a length; return what repeats it to the app, and whether it is whole, or goes on.
-
-    Raises TooSlow, and _Gone when the client hangs up.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + BODY_SECONDS_MAX
-    messages: list[Any] = []
-    size = 0
-    more = True
-    try:
-        async with asyncio.timeout_at(until):
-            while more and size <= bytes_max:
-                message: Any = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                messages.append(message)
-                size += len(message["body"])
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise TooSlow from None
+def _repeated(messages: list[Any], receive: Receive, until: float | None) -> Receive:
+    """Return what repeats messages, and then passes others on; after `until`, the client counts as gone."""
     messages.reverse()
 
     async def repeat() -> Any:
         if messages:
             return messages.pop()
-        if not more:
-            return await receive()
         try:
             async with asyncio.timeout_at(until):
                 return await receive()
         except TimeoutError:
             return {"type": "http.disconnect"}
 
-    return repeat, not more
+    return repeat
 
 
 def _note_presence(scope: HTTPScope, params: dict[str, Any]) -> None:
