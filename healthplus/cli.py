@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import resource
 import socket
 import time
 from dataclasses import replace
@@ -32,7 +34,11 @@ from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
 
+logger = logging.getLogger(__name__)
+
 _WAITING_MAX = 16_384
+_OTHER_FILES = 512
+"""What a process opens besides its clients' connections: those to the database, its own files."""
 _DRAIN_SECONDS_MAX = 10
 _RESPAWN_SECONDS = 0.3
 
@@ -158,6 +164,7 @@ def run_app(settings: Settings) -> None:
 
 
 def _run_processes(settings: Settings) -> None:
+    allow_open_files()
     # App processes are spawned, not forked: they read their settings from the environment.
     os.environ.update(with_secret_key(settings).as_environment())
     _Supervisor(
@@ -175,6 +182,21 @@ def _run_processes(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_SECONDS_MAX,
     ).serve()
+
+
+def allow_open_files() -> None:
+    """Let app processes have as many connections open as the system allows; log where that is too few for all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    needed = _WAITING_MAX + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        logger.warning(
+            "only %d files may be open here, so a process takes about %d clients at once instead of %d; "
+            "raise the limit to %d (`ulimit -Hn`, or LimitNOFILE= of systemd)",
+            soft, max(0, soft - _OTHER_FILES), _WAITING_MAX, needed,
+        )  # fmt: skip
 
 
 def _require_free_port(host: str, port: int) -> None:

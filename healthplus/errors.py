@@ -40,6 +40,20 @@ class Malformed(BadInput):
     status = 400
 
 
+class TooSlow(HealthPlusError):
+    """The request's body did not arrive within 10 seconds; send it again."""
+
+    code = "too_slow"
+    status = 408
+
+
+class Overloaded(HealthPlusError):
+    """More people ask just now than can be served; nothing was done. Try again after Retry-After, with the same key."""
+
+    code = "overloaded"
+    status = 503
+
+
 class Unauthenticated(HealthPlusError):
     """Sign in first."""
 

@@ -26,6 +26,7 @@ class Shown(msgspec.Struct):
     state: str = ""
     code: str = ""
     can_wait: bool = False
+    retry_after: int = 0
     alternatives: list[str] = []
 
 

@@ -14,6 +14,7 @@ import uvloop
 
 from healthplus_bench.environment import BenchFailed, running_server
 from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
+from healthplus_bench.overload import OverloadPlan, OverloadResult, bench_overload
 from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
 from healthplus_bench.search import SearchPlan, SearchResult, bench_search
 from healthplus_bench.surge import SurgePlan, SurgeResult, bench_surge
@@ -22,7 +23,7 @@ from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 _SECONDS_MAX = 120  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
+_R = TypeVar("_R", HoldsResult, OverloadResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -82,6 +83,17 @@ def pages_command(connections: int, requests: int, processes: int, as_json: bool
     _print(run(bench_pages, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("overload")
+@click.option("--seconds", type=click.IntRange(2, 60), default=20, show_default=True, help="How long it lasts.")
+@click.option("--times", type=click.FloatRange(1, 20), default=10, show_default=True, help="How many times the peak.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def overload_command(seconds: int, times: float, processes: int, as_json: bool) -> None:
+    """Have many more come than can be served, and see what is still done, and how soon the others are told."""
+    plan = OverloadPlan(seconds=seconds, times=times, processes=processes)
+    _print(run(bench_overload, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 def run(
     bench: Callable[[str, Path, _P], Awaitable[_R]],
     plan: _P,
@@ -102,7 +114,9 @@ def run(
         return uvloop.run(within_time(dsn, folder))
 
 
-def _print(result: HoldsResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
+def _print(
+    result: HoldsResult | OverloadResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool
+) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():
             click.echo(f"{name:>20}  {value}")

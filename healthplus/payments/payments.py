@@ -12,6 +12,7 @@ from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
 from healthplus.database import Database, PostgresError, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
+from healthplus.idle import idle
 from healthplus.payments.captures import Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
@@ -65,9 +66,10 @@ class Payments:
         authorisation: str | None = held["authorisation"]
         if held["is_due"]:
             # The intent is stored by now: if this process never gets to confirm, reconciliation finds the money.
-            answer = await self._gateway.authorise(
-                key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
-            )
+            async with idle():
+                answer = await self._gateway.authorise(
+                    key_of(provider_id, booking_id), held["fee_minor"], held["currency"], method, return_url
+                )
             note_change()  # reconciliation may book with this money, whatever becomes of this request
             if isinstance(answer, Declined):
                 raise PaymentDeclined(f"{answer.reason} {PaymentDeclined.__doc__}")

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
 """A client polls every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
+UNCHECKED_MAX = 20_000
+"""Refused polls noted between two batches: more than twice as many as can wait in one process."""
 
 
 class Presence:
@@ -26,6 +28,7 @@ class Presence:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen: dict[tuple[int, UUID], UUID | None] = {}
+        self._unchecked: set[tuple[bytes, UUID]] = set()
 
     async def see(self, provider_id: int, ticket_id: UUID, offer_id: UUID | None = None) -> None:
         """Note that a client was seen just now; with the offer that it was shown, write that at once.
@@ -35,10 +38,19 @@ class Presence:
         self._seen[provider_id, ticket_id] = offer_id
         if offer_id is not None:
             try:
-                await self.flush()
+                # What was noted of others must be written also when this client hangs up.
+                await asyncio.shield(self.flush())
             except HealthPlusError:
                 if (provider_id, ticket_id) in self._seen:  # else it was another one that could not be written
                     raise
+
+    def see_unchecked(self, token_hash: bytes, ticket_id: UUID) -> None:
+        """Note that somebody asked for a ticket; when it is written, it is looked at whether the ticket is theirs.
+
+        Whoever writes tokens and tickets of their own invention takes no more than this room.
+        """
+        if len(self._unchecked) < UNCHECKED_MAX:
+            self._unchecked.add((token_hash, ticket_id))
 
     async def flush(self) -> None:
         """Write what was noted. Raises why something could not be written; that is kept for the next time."""
@@ -63,6 +75,10 @@ class Presence:
         if seen:
             providers, tickets = zip(*seen, strict=True)
             await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
+        if self._unchecked:
+            unchecked, self._unchecked = self._unchecked, set()
+            hashes, asked_for = zip(*unchecked, strict=True)
+            await self._database.execute(queries.note_presence_of_owners, hashes, asked_for)
 
     async def forget(self) -> None:
         """Delete presence that is older than a day: no ticket lives so long."""

@@ -52,6 +52,19 @@ ORDER BY provider_id, ticket_id
 ON CONFLICT (provider_id, ticket_id) DO UPDATE
 SET seen_at = excluded.seen_at, fetched_offer_id = coalesce(excluded.fetched_offer_id, presence.fetched_offer_id)
 
+-- name: note_presence_of_owners
+-- The same for those who asked with these tokens, $1, for these tickets, $2, where a ticket is theirs. Who was passed over is not
+-- made present: that takes the verb `resume`.
+INSERT INTO booking.presence (provider_id, ticket_id, seen_at)
+SELECT DISTINCT ticket.provider_id, ticket.ticket_id, now_at
+FROM public.app_now() AS now_at, unnest($1::bytea[], $2::uuid[]) AS asked (token_hash, ticket_id)
+JOIN accounts.session ON session.token_hash = asked.token_hash AND session.revoked_at IS NULL
+JOIN booking.ticket ON ticket.patient_id = session.patient_id AND ticket.ticket_id = asked.ticket_id
+    AND ticket.state IN ('waiting', 'offered')
+WHERE (session.expires_at IS NULL OR session.expires_at > now_at) AND booking.is_present(ticket, now_at)
+ORDER BY provider_id, ticket_id
+ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at
+
 -- name: forget_presence
 -- Delete the presence of tickets that are over; rows that another process has locked are left to it.
 DELETE FROM booking.presence

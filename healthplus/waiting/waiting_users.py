@@ -26,6 +26,7 @@ from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Joined, JoinRefused, Refused, TicketState
 from healthplus.database import Database, PostgresError, Record
 from healthplus.errors import HealthPlusError
+from healthplus.idle import idle
 from healthplus.waiting.presence import Presence, queries
 
 logger = logging.getLogger(__name__)
@@ -149,12 +150,23 @@ class WaitingUsers:
             await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id)
         return outcome, ticket
 
-    async def look(self, provider_id: int, ticket_id: UUID, patient_id: int) -> QueuePosition | None:
-        """Return a patient's ticket as it is now, or None if they have no such ticket; its client counts as present."""
+    async def look(
+        self, provider_id: int, ticket_id: UUID, patient_id: int, *, is_present: bool = True
+    ) -> QueuePosition | None:
+        """Return a patient's ticket as it is now, or None if they have no such ticket.
+
+        Its client counts as present, and as having seen the offer, unless `is_present` is false.
+        """
+        if not is_present:
+            return await self._read(provider_id, ticket_id, patient_id)
         ticket = await self._read_for_client(provider_id, ticket_id, patient_id)
         if ticket is not None:
             await self._note_presence(provider_id, ticket, shown=True)
         return ticket
+
+    def note_refused(self, token_hash: bytes, ticket_id: UUID) -> None:
+        """Note that a client polled with this token and was not answered: it counts as present, if it is its ticket."""
+        self._presence.see_unchecked(token_hash, ticket_id)
 
     async def poll(self, provider_id: int, ticket_id: UUID, patient_id: int, after: str) -> QueuePosition | None:
         """Return a ticket as soon as its version differs from `after`, at the latest after POLL_SECONDS_MAX.
@@ -228,7 +240,8 @@ class WaitingUsers:
         if done is None:
             done = queue.requested[ticket_id] = asyncio.get_running_loop().create_future()
         self._start_reading(provider_id, queue)
-        await asyncio.shield(done)
+        async with idle():  # the more ask meanwhile, the more are read at once
+            await asyncio.shield(done)
 
     async def _wait(self, waiter: _Waiter) -> None:
         if len(waiter.polls) >= POLLS_PER_TICKET_MAX:
@@ -237,7 +250,8 @@ class WaitingUsers:
         timer = asyncio.get_running_loop().call_later(POLL_SECONDS_MAX, _end, poll)
         waiter.polls.append(poll)
         try:
-            await poll
+            async with idle():
+                await poll
         finally:
             timer.cancel()
             waiter.polls.remove(poll)

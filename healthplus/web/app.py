@@ -30,6 +30,7 @@ from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web import readiness
+from healthplus.web.admission import Admission
 from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
@@ -37,6 +38,7 @@ from healthplus.web.assets import asset
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
@@ -53,10 +55,11 @@ _BACKGROUND_POOL_SIZE = 3
 def create_app(settings: Settings | None = None) -> Litestar:
     """Return the ASGI app of one process. `settings`, by default the environment's, must name a migrated database."""
     settings = settings or Settings.from_environment()
+    admission = Admission()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with _running_services(settings) as services:
+        async with _running_services(settings, admission) as services:
             app.state.services = services
             # What exists now lives as long as the process: no collection needs to look at it. Later collections
             # may be rare, as a request leaves few reference cycles.
@@ -65,7 +68,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             gc.set_threshold(_GARBAGE_MAX)
             yield
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[*api_routers(), asset, *page_routers(settings)],
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
@@ -76,10 +79,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
         openapi_config=openapi_config(),
     )
+    app.asgi_handler = Entrance(app, admission)
+    return app
 
 
 @contextlib.asynccontextmanager
-async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
+async def _running_services(settings: Settings, admission: Admission) -> AsyncIterator[AppServices]:
     """Connect, and run the background tasks while the block runs; then let calls under way finish, and disconnect."""
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
@@ -126,6 +131,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             Codes(background, secret, settings).run,
             clock.run,
             WordCounter(background).run,
+            admission.run,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)

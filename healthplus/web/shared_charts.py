@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError, Record, load
 from healthplus.errors import HealthPlusError
+from healthplus.idle import idle
 
 queries = load(Path(__file__).with_name("shared_charts.sql"))
 logger = logging.getLogger(__name__)
@@ -107,7 +108,8 @@ class Charts:
                 left = until - loop.time()
                 if found is not None or left <= 0 or self.draining:
                     return found
-                await asyncio.wait((change,), timeout=left)
+                async with idle():
+                    await asyncio.wait((change,), timeout=left)
 
     def on_change(self, provider_ids: Iterable[int]) -> None:
         """Wake those who watch these books, which may have changed."""

@@ -9,6 +9,7 @@ from healthplus_bench.client import percentile_ms
 from healthplus_bench.commands import run
 from healthplus_bench.environment import BenchFailed, refuse_unless_durable
 from healthplus_bench.holds import HoldsPlan, bench_holds
+from healthplus_bench.overload import OverloadPlan, bench_overload
 from healthplus_bench.surge import SurgePlan, bench_surge
 
 
@@ -61,3 +62,23 @@ def test_a_percentile_is_the_least_time_that_so_many_do_not_exceed() -> None:
     seconds = [number / 1000 for number in range(1, 101)]
     assert (percentile_ms(seconds, 50), percentile_ms(seconds, 99), percentile_ms(seconds, 100)) == (50.0, 99.0, 100.0)
     assert percentile_ms([], 99) == 0.0
+
+
+def test_ten_times_too_many_are_told_so_and_who_pays_is_served() -> None:
+    plan = OverloadPlan(
+        seconds=3, peak_seconds=1, warm_seconds=1, recover_seconds=2, clients=16, processes=1,
+        cities=1, providers_per_city=60, patients=6000, waiting=10,
+    )  # fmt: skip
+    result = run(bench_overload, plan)
+    asked = {"goodput_ratio", "pay_ok", "refusal_p99_ms", "recovered_s", "violations"}
+    assert asked <= set(result.__struct_fields__)
+    assert result.offered_per_s == pytest.approx(10 * result.peak_per_s, rel=0.01)
+    assert result.refused > 0
+    assert result.refused == sum(statuses.get("503", 0) for statuses in result.answers.values())
+    assert set(result.answers) == {"search", "page", "poll", "hold", "pay"}
+    assert result.paid > 0
+    assert result.pay_ok > 0.9
+    assert result.goodput_ratio > 0.3
+    assert 0 < result.refusal_p50_ms <= result.refusal_p99_ms
+    assert 0 <= result.recovered_s <= plan.recover_seconds
+    assert result.violations == 0

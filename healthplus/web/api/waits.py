@@ -21,6 +21,7 @@ from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
+from healthplus.web.http.requests import is_head
 from healthplus.web.services import AnyRequest, services
 
 After = Annotated[
@@ -123,7 +124,10 @@ class MyWaitsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         positions = [
-            (provider_id, await app.waiting.look(provider_id, ticket_id, patient_id))
+            (
+                provider_id,
+                await app.waiting.look(provider_id, ticket_id, patient_id, is_present=not is_head(request)),
+            )
             for provider_id, ticket_id in await app.waiting.tickets_of(patient_id)
         ]
         return [
@@ -146,7 +150,7 @@ async def _read(
 ) -> Response[Wait]:
     app = services(request)
     if after is None:
-        position = await app.waiting.look(provider_id, ticket_id, patient_id)
+        position = await app.waiting.look(provider_id, ticket_id, patient_id, is_present=not is_head(request))
     else:
         position = await app.waiting.poll(provider_id, ticket_id, patient_id, after)
     if position is None:

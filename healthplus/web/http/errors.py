@@ -59,7 +59,9 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
     ours = _truly(request, _as_healthplus_error(request, error))
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException) and error.headers:
-        headers.update(error.headers)
+        headers.update({name.title(): value for name, value in error.headers.items()})
+        if "GET" in headers.get("Allow", ""):
+            headers["Allow"] += ", HEAD"
     status = ours.status
     title, code = ours.title, ours.code
     if isinstance(error, HTTPException) and type(ours) is HealthPlusError:
@@ -70,9 +72,11 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["WWW-Authenticate"] = ours.challenge
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
+    elif status == HTTPStatus.REQUEST_TIMEOUT:
+        headers["Connection"] = "close"  # what is still to come of the body would be taken for the next request
     if (seconds := ours.members.get("retry_after")) is not None:
         headers["Retry-After"] = str(seconds)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(ours, errors.Overloaded):
         _log(request, error, status)
     problem: dict[str, Any] = {
         "type": f"urn:healthplus:problem:{code}",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.datastructures.multi_dicts import FormMultiDict
 from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from healthplus.database import forget_changes
 from healthplus.errors import BadInput, Malformed
+from healthplus.web.services import AnyRequest
 
 BODY_BYTES_MAX = 16 * 1024
+IS_HEAD = "is_head"
+"""In the state of a request that was HEAD: it is answered like a GET that tells nobody that the client was here."""
 _UNREAD_BYTES_MAX = 1024 * 1024
 
 
@@ -23,13 +28,19 @@ async def begin_request(_: Request[Any, Any, State]) -> None:
     forget_changes()
 
 
+def is_head(request: AnyRequest) -> bool:
+    """Return whether a request answered like a GET was HEAD."""
+    return IS_HEAD in request.scope["state"]
+
+
 class StrictRequest(Request[Any, Any, State]):
     """A request whose JSON must fit the handler's type exactly: "3" is no number, and unknown fields are refused."""
 
-    async def body(self) -> bytes:
-        """Return the whole body. Raises RequestEntityTooLarge or Malformed."""
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body in parts; all ways to read it come here. Raises RequestEntityTooLarge or Malformed."""
         try:
-            return await super().body()
+            async for part in super().stream():
+                yield part
         except InternalServerException:
             # Litestar's name for a client that went away: no fault of ours, and nothing to log.
             raise Malformed("The body ended too early.") from None
@@ -41,6 +52,13 @@ class StrictRequest(Request[Any, Any, State]):
                 if not event["more_body"]:
                     break
             raise
+
+    async def form(self) -> FormMultiDict:
+        """Return the fields of the form in the body, none if it is no form. Raises Malformed for what is no text."""
+        try:
+            return await super().form()
+        except (ValueError, LookupError):  # bytes that are not in their encoding; an encoding that nobody knows
+            raise Malformed("The form is not text in UTF-8.") from None
 
     async def json(self) -> Any:
         """Return the body as the type of the handler's `data`. Raises BadInput, or Malformed for what is no JSON."""

@@ -18,6 +18,7 @@ from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
+from healthplus.web.http.requests import is_head
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
@@ -145,7 +146,7 @@ class TicketController(Controller):
         if (session := session_of(request)) is None:
             return updates_response(request, {"over": True}, status=401)
         if after is None:
-            ticket = await waiting.look(provider_id, ticket_id, session.patient_id)
+            ticket = await waiting.look(provider_id, ticket_id, session.patient_id, is_present=not is_head(request))
         else:
             ticket = await waiting.poll(provider_id, ticket_id, session.patient_id, after)
         if ticket is None:
@@ -175,7 +176,9 @@ async def _ticket_page(
     session: PatientSession,
     refused: AcceptRefused | LeaveRefused | None = None,
 ) -> Response[str]:
-    ticket = await services(request).waiting.look(provider_id, ticket_id, session.patient_id)
+    ticket = await services(request).waiting.look(
+        provider_id, ticket_id, session.patient_id, is_present=not is_head(request)
+    )
     if ticket is None:
         raise NotFound
     return page(

@@ -1,0 +1,330 @@
+"""Which requests a process works on when more come than it can do: by class, those that end a booking well first.
+
+A process has one processor core at most. Beyond a few requests at once, more of them only make each take longer, so
+that all are late. So few work at once, and fewer when the event loop is late; some wait their turn, in order of arrival
+within their class; and who would wait for too long is told so at once. A request that waits for something outside the
+process does not count meanwhile (`healthplus/idle.py`), nor does one that has been at it for SLOW_SECONDS: it waits for
+a lock, or for a disc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NamedTuple
+
+from healthplus.errors import Overloaded
+
+logger = logging.getLogger(__name__)
+
+WORKING_MAX = 16
+"""Requests that work at once in a process: some that compute, and enough for its connections to the database."""
+SLOW_SECONDS = 1.0
+"""After this long, a request counts as slow, and no more as one that works."""
+SLOW_MAX = 256
+"""Slow requests of a class; while there are so many, no more of the class are let in."""
+WORKING_MIN = 4
+"""So many work however late the event loop is: one of each class below paying, or all who pay."""
+LATE_SECONDS = 0.02
+"""Once the event loop is later than this, fewer work: a refusal, too, has to wait for it."""
+LOOK_EVERY_SECONDS = 0.02
+LOG_EVERY_SECONDS = 10.0
+STANDING_WAIT_SECONDS = 0.5
+"""How long one waits at most once some have waited all the time: what stands does not end by waiting longer."""
+_SMOOTHING = 0.1
+"""The weight of the latest start in the estimate of how often one of a class may start."""
+
+
+class Traffic(IntEnum):
+    """The classes of requests; the first goes first."""
+
+    PAY = 0
+    """Paying for what is held, news from the bank, and what frees a time: release, cancel, leave."""
+    HOLD = 1
+    """Holding, joining, accepting, moving, and signing in to do so."""
+    POLL = 2
+    PAGE = 3
+    SEARCH = 4
+
+
+class Limits(NamedTuple):
+    """What a class may use of a process.
+
+    `share` may work however many others wait, `working` if no others do. `waiting` may wait, none of them for more
+    than `wait_seconds`, as far as can be foreseen; beyond, the answer is 503, and to ask again in `retry_seconds`. When
+    some have waited for that long without a pause, STANDING_WAIT_SECONDS is what the others may.
+    """
+
+    share: int
+    working: int
+    waiting: int
+    wait_seconds: float
+    retry_seconds: int
+
+
+LIMITS = {
+    # All that work may pay: that is what everything else is for. A bank gives up on a webhook after some seconds.
+    Traffic.PAY: Limits(WORKING_MAX, WORKING_MAX, 512, 4.0, 1),
+    # People wait 2 s for a hold without harm; 1,000 at once, for one popular doctor, are served within that.
+    Traffic.HOLD: Limits(6, 12, 1024, 2.0, 2),
+    # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
+    Traffic.POLL: Limits(3, 12, 1024, 2.0, 5),
+    # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
+    Traffic.PAGE: Limits(4, 12, 128, 1.5, 5),
+    # A search takes three times as much, and whoever is refused can still open the doctor's own page.
+    Traffic.SEARCH: Limits(2, 8, 32, 1.5, 10),
+}
+
+
+class _Class:
+    """A class: how many of it work, and the turns of those that wait to. Who comes back from being idle goes first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.working = 0
+        self.slow = 0
+        self.waiting = 0
+        self.returning: deque[asyncio.Future[None]] = deque()
+        self.coming: deque[asyncio.Future[None]] = deque()
+        self.refused = 0
+        self._standing_since = 0.0
+        self._last_start = 0.0
+        self._start_seconds = 0.0
+
+    def will_wait_too_long(self, now: float) -> bool:
+        """Return whether one more should not wait."""
+        return self.waiting > 0 and (self.waiting >= self.limits.waiting or self._is_over(self.waiting + 1, now))
+
+    def note_wait(self, now: float) -> None:
+        """Note that one more waits."""
+        if self.waiting == 0:
+            self._standing_since = self._last_start = now
+        self.waiting += 1
+
+    def _is_over(self, waiting: int, now: float) -> bool:
+        seconds = self.limits.wait_seconds
+        if now - self._standing_since > seconds:
+            seconds = min(seconds, STANDING_WAIT_SECONDS)
+        # Where none could start of late, that says more than what was before.
+        return waiting * max(self._start_seconds, (now - self._last_start) / 3) > seconds
+
+    def pop_hopeless(self, now: float) -> asyncio.Future[None] | None:
+        """Return the turn of the last who came, where it comes too late as things go now."""
+        while self.coming and self._is_over(self.waiting, now):
+            turn = self.coming.pop()
+            if not turn.done():
+                return turn
+        return None
+
+    def refusal(self) -> Overloaded:
+        """Count a refusal, and return it."""
+        self.refused += 1
+        return Overloaded(retry_after=self.limits.retry_seconds)
+
+    def next_turn(self) -> asyncio.Future[None] | None:
+        """Return the turn of the first who still waits."""
+        for turns in (self.returning, self.coming):
+            while turns:
+                turn = turns.popleft()
+                if not turn.done():
+                    return turn
+        return None
+
+    def note_start(self, now: float) -> None:
+        """Note that one who waited may start, which tells how soon others will."""
+        took, self._last_start = now - self._last_start, now
+        self._start_seconds += (took - self._start_seconds) * _SMOOTHING
+        if not self.waiting:  # the next may come long after, and what was slow may be over by then
+            self._start_seconds /= 2
+
+
+class Call:
+    """One request that was let in. It must be told to `end`."""
+
+    __slots__ = ("_admission", "_is_over", "_is_slow", "_is_working", "class_", "on_slow", "since")
+
+    def __init__(self, admission: Admission, class_: _Class) -> None:
+        self._admission = admission
+        self.class_ = class_
+        self.since = 0.0
+        self.on_slow: Callable[[], None] | None = None
+        self._is_working = True
+        self._is_slow = self._is_over = False
+
+    def leave(self) -> None:
+        if self._is_working:
+            self._is_working = False
+            self._admission.give_place(self.class_)
+        elif self._is_slow:
+            self._is_slow = False
+            self.class_.slow -= 1
+
+    async def come_back(self) -> None:
+        if self._is_working or self._is_slow or self._is_over:
+            return
+        await self._admission.take_place(self.class_)
+        self._is_working = True
+        self.since = self._admission.watch(self)
+
+    def end(self) -> None:
+        self._is_over = True
+        self.leave()
+
+    def become_slow(self) -> None:
+        """Stop counting as one that works, and say so to `on_slow`, whatever it is doing."""
+        if self._is_over:
+            return
+        if self._is_working:
+            self._is_working, self._is_slow = False, True
+            self.class_.slow += 1
+            self._admission.give_place(self.class_)
+        if self.on_slow is not None:
+            on_slow, self.on_slow = self.on_slow, None
+            on_slow()
+
+
+class Admission:
+    """The requests that one process works on."""
+
+    def __init__(self, limits: dict[Traffic, Limits] = LIMITS, working_max: int = WORKING_MAX) -> None:
+        self._classes = [_Class(limits[traffic]) for traffic in Traffic]
+        self._working_max = working_max
+        self._room: float = working_max
+        self._working = 0
+        self._waiting = 0
+        self._watched: deque[tuple[float, Call]] = deque()
+
+    def let_in(self, traffic: Traffic) -> Call | None:
+        """Return a call that may work now, or None where it would have to wait. Raises Overloaded."""
+        class_ = self._classes[traffic]
+        if class_.slow >= SLOW_MAX:
+            raise class_.refusal()
+        if class_.waiting == 0 and self._has_place(class_):
+            self._working += 1
+            class_.working += 1
+            return self._call(class_)
+        if class_.will_wait_too_long(asyncio.get_running_loop().time()):
+            raise class_.refusal()
+        return None
+
+    async def wait(self, traffic: Traffic) -> Call:
+        """Return a call once it may work. Raises Overloaded when that takes too long."""
+        class_ = self._classes[traffic]
+        try:
+            await self._wait(class_, class_.coming, class_.limits.wait_seconds)
+        except TimeoutError:
+            raise class_.refusal() from None
+        return self._call(class_)
+
+    async def take_place(self, class_: _Class) -> None:
+        """Wait until one who was idle may work again, however long that takes: the work is half done."""
+        if class_.waiting == 0 and self._has_place(class_):
+            self._working += 1
+            class_.working += 1
+        else:
+            await self._wait(class_, class_.returning, None)
+
+    def give_place(self, class_: _Class) -> None:
+        """Have the next start in place of one who no longer works."""
+        self._working -= 1
+        class_.working -= 1
+        if self._waiting:
+            self._start_waiting()
+
+    def watch(self, call: Call) -> float:
+        """Look at a call again once it should be over; return the time now."""
+        now = asyncio.get_running_loop().time()
+        self._watched.append((now, call))
+        return now
+
+    async def run(self) -> None:
+        """See how late the event loop is, find the slow calls, and log what was refused, until cancelled."""
+        now = asyncio.get_running_loop().time
+        log_at = now()
+        while True:
+            due = now() + LOOK_EVERY_SECONDS
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            self.note_late(now() - due)
+            while self._watched and self._watched[0][0] < now() - SLOW_SECONDS:
+                since, call = self._watched.popleft()
+                if call.since == since:  # else it has come back meanwhile, and is looked at later
+                    call.become_slow()
+            if now() >= log_at and (refused := self._take_refused()):
+                log_at = now() + LOG_EVERY_SECONDS
+                logger.warning("more requests come than can be served; refused of late: %s", refused)
+
+    def note_late(self, seconds: float) -> None:
+        """Have fewer work when the event loop is late, down to WORKING_MIN, and slowly more when it is not."""
+        if seconds > LATE_SECONDS:
+            self._room = max(WORKING_MIN, self._room - 1)
+        elif self._room < self._working_max:
+            self._room = min(self._working_max, self._room + 0.2)
+            self._start_waiting()
+
+    def _call(self, class_: _Class) -> Call:
+        call = Call(self, class_)
+        call.since = self.watch(call)
+        return call
+
+    def _has_place(self, class_: _Class) -> bool:
+        return self._working < self._room and class_.working < class_.limits.working
+
+    async def _wait(self, class_: _Class, turns: deque[asyncio.Future[None]], seconds: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        turns.append(turn)
+        class_.note_wait(loop.time())
+        self._waiting += 1
+        timer = loop.call_later(seconds, self._give_up, class_, turn) if seconds is not None else None
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                class_.waiting -= 1
+                self._waiting -= 1
+            elif turn.exception() is None:
+                self.give_place(class_)  # it was its turn just now
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _give_up(self, class_: _Class, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            class_.waiting -= 1
+            self._waiting -= 1
+            turn.set_exception(TimeoutError())
+
+    def _start_waiting(self) -> None:
+        """Give the places there are to those who wait: each class up to its share first, and then the first class."""
+        now = asyncio.get_running_loop().time()
+        for is_shared in (True, False):
+            for class_ in self._classes:
+                limits = class_.limits
+                most = max(1, limits.share * self._room / self._working_max) if is_shared else limits.working
+                while class_.waiting and class_.working < most and self._working < self._room:
+                    turn = class_.next_turn()
+                    if turn is None:  # who waited was cancelled just now, and has not been told yet
+                        break
+                    class_.waiting -= 1
+                    self._waiting -= 1
+                    self._working += 1
+                    class_.working += 1
+                    class_.note_start(now)
+                    turn.set_result(None)
+        for class_ in self._classes:
+            while (turn := class_.pop_hopeless(now)) is not None:
+                self._give_up(class_, turn)
+
+    def _take_refused(self) -> str:
+        text = ", ".join(
+            f"{class_.refused} {traffic.name.lower()}"
+            for traffic, class_ in zip(Traffic, self._classes, strict=True)
+            if class_.refused
+        )
+        for class_ in self._classes:
+            class_.refused = 0
+        return text

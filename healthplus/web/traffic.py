@@ -1,0 +1,167 @@
+"""The class of every route: which requests are worked on first when more come than can be served.
+
+A page is listed once for all languages. `web/admission.py` says what each class may use. A test compares the list with
+the routes there are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from healthplus.web.admission import Traffic
+from healthplus.web.languages import split_path
+
+_NEVER_REFUSED = """
+GET /static/{version}/{name}
+GET /api/v1/live
+GET /api/v1/ready
+"""
+
+_CLASSES = {
+    Traffic.PAY: """
+        POST /api/v1/providers/{provider_id}/holds/{hold_id}/payment
+        GET /api/v1/providers/{provider_id}/holds/{hold_id}
+        DELETE /api/v1/providers/{provider_id}/holds/{hold_id}
+        DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
+        DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
+        POST /api/v1/webhooks/payments
+        GET /doctor/{provider_id}/hold/{hold_id}
+        POST /doctor/{provider_id}/hold/{hold_id}
+        POST /doctor/{provider_id}/hold/{hold_id}/release
+        GET /appointments/{provider_id}/{booking_id}/cancel
+        POST /appointments/{provider_id}/{booking_id}/cancel
+    """,
+    Traffic.HOLD: """
+        POST /api/v1/providers/{provider_id}/holds
+        POST /api/v1/providers/{provider_id}/holds/{hold_id}/move
+        POST /api/v1/providers/{provider_id}/appointments/{appointment_id}/move
+        POST /api/v1/providers/{provider_id}/waits
+        POST /api/v1/providers/{provider_id}/waits/{wait_id}/accept
+        POST /api/v1/codes
+        POST /api/v1/codes/{code_id}/verify
+        POST /doctor/{provider_id}/{name}/{clinic_id}
+        POST /doctor/{provider_id}/{slug}/{clinic_id}/line
+        POST /doctor/{provider_id}/wait/{ticket_id}
+        POST /appointments/{provider_id}/{booking_id}/move
+        POST /busy
+        POST /verify
+        POST /verify/code
+    """,
+    Traffic.POLL: """
+        GET /api/v1/providers/{provider_id}/waits/{wait_id}
+        GET /api/v1/waits/{wait_id}
+        GET /doctor/{provider_id}/wait/{ticket_id}
+        GET /doctor/{provider_id}/wait/{ticket_id}/news
+        GET /doctor/{provider_id}/hold/{hold_id}/news
+        GET /doctor/{provider_id}/{name}/{clinic_id}/news
+    """,
+    Traffic.PAGE: """
+        GET /api/v1/cities
+        GET /api/v1/specialities
+        GET /api/v1/lab-tests
+        GET /api/v1/clinics/{clinic_id}
+        GET /api/v1/providers/{provider_id}
+        GET /api/v1/providers/{provider_id}/slots
+        GET /api/v1/providers/{provider_id}/appointments/{appointment_id}
+        GET /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
+        GET /api/v1/appointments
+        GET /api/v1/waits
+        GET /api/v1/consent
+        GET /api/v1/me
+        PATCH /api/v1/me
+        DELETE /api/v1/me
+        GET /api/v1/me/consents
+        DELETE /api/v1/me/consents
+        GET /api/v1/me/export
+        GET /api/v1/me/sessions
+        DELETE /api/v1/me/sessions
+        DELETE /api/v1/me/sessions/{session_id}
+        DELETE /api/v1/me/session
+        GET /api/v1/openapi.json
+        GET /api/v1/openapi.json/openapi.json
+        GET /api/v1/openapi.json/{path}
+        GET /
+        GET /doctor/{provider_id}
+        GET /doctor/{provider_id}/{slug}
+        GET /doctor/{provider_id}/{name}/{clinic_id}
+        GET /doctor/{provider_id}/{slug}/{clinic_id}/line
+        GET /doctor/{provider_id}/queue/{ticket}
+        GET /clinic/{clinic_id}
+        GET /clinic/{clinic_id}/{slug}
+        GET /busy
+        GET /verify
+        GET /verify/code
+        POST /sign-out
+        GET /signed-out
+        GET /appointments
+        GET /appointments/{provider_id}/{booking_id}
+        POST /appointments/{provider_id}/{booking_id}
+        GET /appointments/{provider_id}/{booking_id}/move
+        GET /appointments/{provider_id}/{booking_id}/receipt
+        GET /appointments/{provider_id}/{booking_id}/visit.ics
+        GET /privacy
+        GET /privacy/export
+        GET /privacy/erase
+        POST /privacy/erase
+        GET /privacy/erased
+        GET /privacy/withdraw
+        POST /privacy/withdraw
+        GET /privacy/withdrawn
+        POST /privacy/sign-out-everywhere
+        GET /help
+        GET /accessibility
+        GET /demo
+    """,
+    Traffic.SEARCH: """
+        GET /find
+        GET /in/{city}
+        GET /in/{city}/{need}
+        GET /in/{city}/{need}/{locality}
+        GET /api/v1/doctors
+        GET /api/v1/suggest
+        GET /api/v1/cities/{slug}/providers
+        GET /api/v1/lab-tests/{slug}/providers
+    """,
+}
+
+
+def _lines(routes: str) -> list[str]:
+    return [line.strip() for line in routes.strip().splitlines()]
+
+
+LISTED: dict[str, Traffic | None] = {
+    **dict.fromkeys(_lines(_NEVER_REFUSED)),
+    **{route: traffic for traffic, routes in _CLASSES.items() for route in _lines(routes)},
+}
+"""The class of each route; None: requests for it are never refused."""
+
+
+class Treatment(NamedTuple):
+    """How requests to a route are treated: their class, if they have one, and how long their bodies may be."""
+
+    traffic: Traffic | None
+    body_bytes_max: int
+
+
+UNKNOWN_ROUTE = Treatment(Traffic.PAGE, 0)
+
+
+def listed_name(path_format: str, method: str) -> str:
+    """Return how a route is listed."""
+    return f"{method} {split_path(path_format)[1]}"
+
+
+def treatments(app: Litestar) -> dict[int, Treatment]:
+    """Return how the app's requests are treated, by the identity of the handler."""
+    found = {}
+    for route in app.routes:
+        assert isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items():
+            # What only says which methods a route takes costs nothing.
+            traffic = None if method == "OPTIONS" else LISTED.get(listed_name(route.path_format, method), Traffic.PAGE)
+            found[id(handler)] = Treatment(traffic, handler.resolve_request_max_body_size() or 0)
+    return found

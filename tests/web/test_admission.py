@@ -1,0 +1,232 @@
+"""Who works and who waits in one process, without any requests: `web/admission.py` alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from healthplus.errors import Overloaded
+from healthplus.idle import idle, worker
+from healthplus.web import admission as module
+from healthplus.web.admission import LIMITS, WORKING_MAX, WORKING_MIN, Admission, Call, Limits, Traffic
+
+_PLENTY = Limits(1, 4, 100, 60.0, 1)
+
+
+def small(**changed: Limits) -> Admission:
+    """Return an admission of four places, of which each class but paying may have one whatever the others do."""
+    limits = dict.fromkeys(Traffic, _PLENTY) | {Traffic.PAY: Limits(4, 4, 100, 60.0, 1)}
+    return Admission(limits | {Traffic[name]: limit for name, limit in changed.items()}, working_max=4)
+
+
+async def enter(admission: Admission, traffic: Traffic) -> Call:
+    return admission.let_in(traffic) or await admission.wait(traffic)
+
+
+def fill(admission: Admission, traffic: Traffic, count: int = 4) -> list[Call]:
+    calls = [admission.let_in(traffic) for _ in range(count)]
+    assert all(calls)
+    return [call for call in calls if call]
+
+
+async def started(turns: list[asyncio.Task[Call]]) -> list[int]:
+    """Return which of them may work."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return [number for number, turn in enumerate(turns) if turn.done()]
+
+
+def test_the_limits_make_sense() -> None:
+    shares = sum(limits.share for traffic, limits in LIMITS.items() if traffic is not Traffic.PAY)
+    assert shares < WORKING_MAX
+    assert len(LIMITS) - 1 <= WORKING_MIN <= WORKING_MAX
+    assert all(0 < limits.share <= limits.working <= WORKING_MAX for limits in LIMITS.values())
+    waits = [LIMITS[traffic].wait_seconds for traffic in Traffic]
+    assert waits == sorted(waits, reverse=True)
+
+
+async def test_who_pays_goes_first_and_each_class_in_order_of_arrival() -> None:
+    admission = small()
+    calls = fill(admission, Traffic.PAY)
+    order = [Traffic.SEARCH, Traffic.PAGE, Traffic.HOLD, Traffic.PAY, Traffic.HOLD, Traffic.PAY, Traffic.POLL]
+    turns = [asyncio.create_task(enter(admission, traffic)) for traffic in order]
+    assert await started(turns) == []
+    ended: list[int] = []
+    while len(ended) < len(turns):
+        before = set(ended)
+        (calls.pop(0) if calls else turns[ended[-1]].result()).end()
+        ended += [number for number in await started(turns) if number not in before]
+    assert ended == [3, 5, 2, 6, 1, 0, 4]  # those who pay; one of each class, its share; and what is left
+
+
+async def test_a_flood_of_one_class_leaves_the_others_their_share() -> None:
+    admission = small()
+    calls = fill(admission, Traffic.HOLD)
+    flood = [asyncio.create_task(enter(admission, Traffic.HOLD)) for _ in range(50)]
+    search = asyncio.create_task(enter(admission, Traffic.SEARCH))
+    await asyncio.sleep(0)
+    for _ in range(4):
+        calls.pop(0).end()
+        await started(flood)
+    assert search.done()
+    for turn in (*flood, search):
+        turn.cancel()
+
+
+async def test_who_would_wait_too_long_is_refused_at_once() -> None:
+    admission = small(PAGE=Limits(1, 4, 2, 60.0, 7))
+    fill(admission, Traffic.PAGE)
+    turns = [asyncio.create_task(enter(admission, Traffic.PAGE)) for _ in range(2)]
+    assert await started(turns) == []
+    with pytest.raises(Overloaded) as refused:
+        admission.let_in(Traffic.PAGE)
+    assert refused.value.members == {"retry_after": 7}
+    assert admission.let_in(Traffic.PAY) is None  # it may wait
+    for turn in turns:
+        turn.cancel()
+
+
+async def test_a_wait_is_foreseen_from_how_often_one_may_start() -> None:
+    """One starts every 50 ms, so the third who waits would wait for longer than the 0.1 s that are allowed."""
+    admission = small(PAGE=Limits(1, 1, 100, 0.12, 1))
+    call = fill(admission, Traffic.PAGE, 1)[0]
+    waited: list[float] = []
+    refused = 0
+    now = asyncio.get_running_loop().time
+
+    async def visit() -> None:
+        began = now()
+        page = await enter(admission, Traffic.PAGE)
+        waited.append(now() - began)
+        await asyncio.sleep(0.05)
+        page.end()
+
+    visits: list[asyncio.Task[None]] = []
+    call.end()
+    for _ in range(100):
+        visits.append(asyncio.create_task(visit()))
+        await asyncio.sleep(0.01)
+    for outcome in await asyncio.gather(*visits, return_exceptions=True):
+        refused += isinstance(outcome, Overloaded)
+    assert refused > 50
+    assert len(waited) + refused == 100
+    assert len(waited) > 8  # it never stands still
+    assert admission.let_in(Traffic.PAGE) is not None
+
+
+async def test_a_wait_that_lasts_too_long_after_all_ends_with_a_refusal() -> None:
+    admission = small(PAGE=Limits(1, 4, 100, 0.05, 1))
+    fill(admission, Traffic.PAGE)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(Overloaded):
+        await enter(admission, Traffic.PAGE)
+    assert 0.04 < asyncio.get_running_loop().time() - began < 1
+
+
+async def test_those_who_are_idle_hold_up_nobody_and_wait_to_come_back() -> None:
+    admission = small()
+    sleepers = []
+    for _ in range(1000):
+        call = admission.let_in(Traffic.POLL)
+        assert call is not None
+        call.leave()
+        sleepers.append(call)
+    working = fill(admission, Traffic.HOLD)
+    back = [asyncio.create_task(sleeper.come_back()) for sleeper in sleepers[:3]]
+    new = asyncio.create_task(enter(admission, Traffic.POLL))
+    await asyncio.sleep(0)
+    working.pop().end()
+    await asyncio.sleep(0)
+    assert (back[0].done(), back[1].done(), new.done()) == (True, False, False)
+    for turn in (*back, new):
+        turn.cancel()
+
+
+async def test_idle_is_of_the_request_that_the_task_works_for() -> None:
+    admission = small()
+    (call, *_) = fill(admission, Traffic.POLL)
+    token = worker.set(call)
+    async with idle():
+        other = admission.let_in(Traffic.PAGE)
+        assert other is not None
+        other.end()
+    assert admission.let_in(Traffic.PAGE) is None
+    worker.reset(token)
+    async with idle():  # of nobody
+        assert admission.let_in(Traffic.PAGE) is None
+
+
+async def test_a_slow_request_makes_place_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(module, "SLOW_MAX", 4)
+    admission = small()
+    running = asyncio.create_task(admission.run())
+    calls = fill(admission, Traffic.HOLD)
+    told = 0
+
+    def note_slow() -> None:
+        nonlocal told
+        told += 1
+
+    for call in calls:
+        call.on_slow = note_slow
+    async with asyncio.timeout(5):
+        turn = await enter(admission, Traffic.HOLD)  # no other was ended
+    assert told > 0
+    # But as many as can wait for anything do, and more of this class would be too many.
+    async with asyncio.timeout(5):
+        while told < 4:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Overloaded):
+        admission.let_in(Traffic.HOLD)
+    for call in (*calls, turn):
+        call.end()
+    fill(admission, Traffic.HOLD)
+    running.cancel()
+
+
+async def test_a_late_event_loop_has_fewer_work() -> None:
+    admission = Admission()
+    for _ in range(100):
+        admission.note_late(0.1)
+    fill(admission, Traffic.PAY, WORKING_MIN)
+    assert admission.let_in(Traffic.PAY) is None
+    turn = asyncio.create_task(admission.wait(Traffic.PAY))
+    await asyncio.sleep(0)
+    for _ in range(5):
+        admission.note_late(0)
+    assert await started([turn]) == [0]
+
+
+async def test_nothing_is_left_of_requests_however_they_end() -> None:
+    draw = random.Random(5)
+    admission = small(PAGE=Limits(1, 2, 3, 0.01, 1), SEARCH=Limits(1, 1, 1, 0.001, 1))
+
+    async def visit() -> None:
+        call = await enter(admission, draw.choice(list(Traffic)))
+        token = worker.set(call)
+        try:
+            for _ in range(draw.randrange(3)):
+                await asyncio.sleep(draw.random() / 500)
+                async with idle():
+                    await asyncio.sleep(draw.random() / 500)
+                if draw.random() < 0.1:
+                    call.become_slow()
+        finally:
+            call.end()
+            worker.reset(token)
+
+    visits = []
+    for _ in range(1500):
+        visits.append(asyncio.create_task(visit()))
+        if draw.random() < 0.3:
+            draw.choice(visits[-20:]).cancel()
+        if draw.random() < 0.3:
+            await asyncio.sleep(draw.random() / 500)
+    outcomes = await asyncio.gather(*visits, return_exceptions=True)
+    kinds = {type(outcome) for outcome in outcomes}
+    assert kinds == {type(None), Overloaded, asyncio.CancelledError}
+    fill(admission, Traffic.PAY)  # all four places are free again
+    assert admission.let_in(Traffic.PAY) is None
