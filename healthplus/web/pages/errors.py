@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Response
 
-from healthplus.errors import Overloaded, Unauthenticated
+from healthplus.errors import Unauthenticated
 from healthplus.web.http import errors
 from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import local_path
