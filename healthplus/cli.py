@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import time
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import click
-from granian.constants import Interfaces, Loops
-from granian.server import Server as Granian
 
 from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
-from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.database import Database, migrated_database, running_database
 from healthplus.directory.commands import fee_command, find_command
-from healthplus.errors import Conflict, HealthPlusError
+from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
+from healthplus.lifeline import end_with_stdin
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
-from healthplus.payments.gateways.sandbox_process import require_bank, running_bank
+from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
-from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-
-_WAITING_MAX = 16_384
-_DRAIN_SECONDS_MAX = 10
-_RESPAWN_SECONDS = 0.3
 
 
 class _Group(click.Group):
@@ -87,13 +77,16 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--processes", type=click.IntRange(min=1), help="App processes.")
+@click.option("--until-stdin-ends", is_flag=True, hidden=True, help="End with the process that has its standard input.")
 @click.pass_obj
-def serve(settings: Settings, /, **options: Any) -> None:
+def serve(settings: Settings, /, *, until_stdin_ends: bool, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
+    if until_stdin_ends:
+        end_with_stdin()
     settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
     if settings.sandbox_payments:
         require_bank()
-    with migrated_database(settings) as dsn:
+    with migrated_database(settings, kept=True) as dsn:
         run_app(replace(settings, database_url=dsn))
 
 
@@ -111,74 +104,11 @@ def demo(settings: Settings, port: int | None) -> None:
             )
 
     require_bank()
-    _require_free_port(settings.host, settings.port)
-    with migrated_database(settings) as dsn:
+    require_free_port(settings.host, settings.port)
+    with migrated_database(settings, kept=True) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
         run_app(replace(settings, database_url=dsn))
-
-
-class _Supervisor(Granian):  # type: ignore[valid-type, misc]
-    def _spawn_worker(self, *args: Any, **options: Any) -> Any:
-        worker = super()._spawn_worker(*args, **options)
-        terminate = worker.terminate
-
-        def drain_and_terminate() -> None:
-            # A process that ends finishes its requests first. So long polls must be answered now; they go on elsewhere.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.inner.pid, DRAIN_SIGNAL)
-            terminate()
-
-        worker.terminate = drain_and_terminate
-        return worker
-
-    def _respawn_workers(self, *args: Any, **options: Any) -> None:
-        time.sleep(_RESPAWN_SECONDS)  # a process that cannot start must not be started again without a pause
-        super()._respawn_workers(*args, **options)
-        # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
-        self.respawned_wrks.clear()
-
-
-def run_app(settings: Settings) -> None:
-    """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
-
-    Raises Conflict when the port is in use.
-    """
-    _require_free_port(settings.host, settings.port)
-    with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
-        _run_processes(complete)
-
-
-def _run_processes(settings: Settings) -> None:
-    # App processes are spawned, not forked: they read their settings from the environment.
-    os.environ.update(with_secret_key(settings).as_environment())
-    _Supervisor(
-        "healthplus.web.app:create_app",
-        factory=True,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        address=settings.host,
-        port=settings.port,
-        workers=settings.processes,
-        websockets=False,
-        # Each waiting patient is a request that lasts up to 25 s; granian's own limit is some hundreds.
-        backlog=_WAITING_MAX,
-        backpressure=_WAITING_MAX,
-        respawn_failed_workers=True,
-        workers_kill_timeout=_DRAIN_SECONDS_MAX,
-    ).serve()
-
-
-def _require_free_port(host: str, port: int) -> None:
-    # App processes share their port; without this check, two running products would share one too.
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((host, port))
-    except OSError as error:
-        raise Conflict(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Give another --port (or HEALTHPLUS_PORT, _HOST)."
-        ) from None
 
 
 for command in (

@@ -301,13 +301,13 @@ async def _connections(environment: Environment) -> tuple[int, int]:
 
 
 def app_processes() -> list[int]:
-    """Return the app processes below this one: those with the same command line as the child that started them."""
+    """Return the app processes below this one: those that a server it started has spawned."""
     return [
         worker
         for server in _children(os.getpid())
         if b"serve" in _command(server)
         for worker in _children(server)
-        if _command(worker) == _command(server)
+        if b"spawn_main" in _command(worker)
     ]
 
 

@@ -8,6 +8,7 @@ from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
 from healthplus.database.running import migrated_database, running_database
+from healthplus.database.warden import temporary_folder
 
 __all__ = [
     "ChangeFeed",
@@ -22,4 +23,5 @@ __all__ = [
     "migrate",
     "migrated_database",
     "running_database",
+    "temporary_folder",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 from collections.abc import AsyncIterator
 
 from litestar import Litestar
@@ -18,6 +19,7 @@ from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.database import ChangeFeed, Database
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
+from healthplus.lifeline import end_with_parent
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
 from healthplus.payments.gateway import Gateway, NoGateway
@@ -28,7 +30,7 @@ from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
-from healthplus.waiting.waiting_users import WaitingUsers
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 @contextlib.asynccontextmanager
 async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
     """Connect, and run the background tasks while the block runs; then let calls under way finish, and disconnect."""
+    end_with_parent(DRAIN_SIGNAL, signal.SIGTERM)
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
     async with contextlib.AsyncExitStack() as stack:
