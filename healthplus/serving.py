@@ -24,11 +24,18 @@ _WAITING_MAX = 16_384
 _DRAIN_SECONDS_MAX = 10
 _RESPAWN_SECONDS = 0.3
 _LOOK_SECONDS = 0.05
+# App processes are forked by a process that has loaded the app and has no threads: within a moment, which counts when
+# the others have all the work. A fork of this process would have its threads' locks, and its files, such as the other
+# ends of the pipes by which its children see that it has gone.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["healthplus.preload"])
 
 
 class _Supervisor(Granian):  # type: ignore[valid-type, misc]
     def _spawn_worker(self, *args: Any, **options: Any) -> Any:
         worker = super()._spawn_worker(*args, **options)
+        made = worker.inner
+        worker.inner = _CONTEXT.Process(name=made.name, target=made._target, args=made._args)
         terminate = worker.terminate
 
         def drain_and_terminate() -> None:
@@ -58,9 +65,7 @@ def run_app(settings: Settings) -> None:
 
 
 def _run_processes(settings: Settings) -> None:
-    # App processes are spawned, not forked: they have no thread's lock and no file of this process, such as the other
-    # ends of the pipes by which its children see that it has gone. They read their settings from the environment.
-    multiprocessing.set_start_method("spawn", force=True)
+    # App processes read their settings from the environment.
     os.environ.update(with_secret_key(settings).as_environment())
     _Supervisor(
         "healthplus.web.app:create_app",

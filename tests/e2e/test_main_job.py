@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from healthplus.database import Database
+from healthplus_bench.waiters import workers_of
 
 HOSPITALS = Path(__file__).parents[3] / "shared" / "data" / "nhd_hospitals_india.csv"
 ALL_DAY = "Mon-Sun 09:00-12:00/5"
@@ -79,10 +80,7 @@ class Product:
 
     def app_processes(self) -> list[int]:
         assert self.server is not None
-        pid = self.server.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        # Others are children too: the warden of the embedded server, for one.
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return workers_of(self.server.pid)
 
     def kill_app_processes(self, count: int) -> None:
         """Kill -9 that many app processes; the connections to them break, as a client would see."""
