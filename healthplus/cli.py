@@ -13,7 +13,7 @@ import click
 from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import Database, migrated_database, running_database
+from healthplus.database import Database, FreeSpace, migrated_database, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
@@ -87,7 +87,7 @@ def serve(settings: Settings, /, *, until_stdin_ends: bool, **options: Any) -> N
     if settings.sandbox_payments:
         require_bank()
     with migrated_database(settings, kept=True) as dsn:
-        run_app(replace(settings, database_url=dsn))
+        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
 
 
 @main.command()
@@ -99,6 +99,7 @@ def demo(settings: Settings, port: int | None) -> None:
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
+            database.space = FreeSpace.of(settings)
             return await demo_guide(
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
@@ -108,7 +109,7 @@ def demo(settings: Settings, port: int | None) -> None:
     with migrated_database(settings, kept=True) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
-        run_app(replace(settings, database_url=dsn))
+        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
 
 
 for command in (

@@ -90,7 +90,8 @@ class Book:
         actor: Actor,
         key: str | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
-        """Hold slots in a row for a patient, for five minutes."""
+        """Hold slots in a row for a patient, for five minutes. Raises DiskFull when there is no room for bookings."""
+        self._database.space.require_for_bookings()
         args = (provider_id, clinic_id, start, slots_needed, patient_id, str(actor), key)
         turn = self._turn(provider_id)
         if turn.locked() and (refused := await self._call("refuse_hold", *args)).code:
@@ -145,7 +146,11 @@ class Book:
         actor: Actor,
         key: str | None = None,
     ) -> outcomes.Joined | outcomes.JoinRefused:
-        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics."""
+        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
+
+        Raises DiskFull when there is no room for bookings.
+        """
+        self._database.space.require_for_bookings()
         window = Range(window_from, window_to)
         async with self._turn(provider_id):
             return await self._call(

@@ -4,9 +4,11 @@ from asyncpg import PostgresError, Range
 
 from healthplus.database.change_feed import ChangeFeed
 from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.free_space import FreeSpace
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
+from healthplus.database.repeating import repeat
 from healthplus.database.running import migrated_database, running_database
 from healthplus.database.warden import temporary_folder
 
@@ -14,6 +16,7 @@ __all__ = [
     "ChangeFeed",
     "Database",
     "EmbeddedServer",
+    "FreeSpace",
     "PostgresError",
     "Queries",
     "Range",
@@ -22,6 +25,7 @@ __all__ = [
     "load",
     "migrate",
     "migrated_database",
+    "repeat",
     "running_database",
     "temporary_folder",
 ]

@@ -8,15 +8,12 @@ subscribers also look for changes themselves, so nothing depends on one.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 import asyncpg
 
 from healthplus.database.pool import unreachable_as_ours
 from healthplus.errors import DatabaseUnreachable
-
-logger = logging.getLogger(__name__)
 
 _CHANNEL = "healthplus_book"
 _IDS_MAX = 300
@@ -55,8 +52,8 @@ class ChangeFeed:
             try:
                 with unreachable_as_ours():
                     await self._exchange()
-            except DatabaseUnreachable as error:
-                logger.warning("the change feed has no connection: %s", type(error.__cause__).__name__)
+            except DatabaseUnreachable:
+                pass  # that the database is away, the pool says
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _exchange(self) -> None:

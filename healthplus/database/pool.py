@@ -12,6 +12,8 @@ from typing import Any, Self, TypeAlias
 import asyncpg
 import msgspec
 
+from healthplus.database.free_space import FreeSpace, full
+from healthplus.database.outage import OUTAGE
 from healthplus.errors import BadInput, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
 
 Record: TypeAlias = asyncpg.Record
@@ -76,6 +78,8 @@ def unreachable_as_ours() -> Iterator[None]:
             f"DATABASE_URL is no address of a PostgreSQL server ({error}). "
             "Write it like postgresql://user:password@host:5432/database."
         ) from None
+    except asyncpg.DiskFullError as error:
+        raise full() from error
     except asyncpg.PostgresError as error:
         error.detail = None  # it quotes rows, and this error may be logged
         raise
@@ -161,7 +165,8 @@ class Database(_Runner):
     """A pool of connections; each call runs on any of them, in a transaction of its own.
 
     asyncpg has a pool, but a call through it costs twice the processor time of one on a connection, on every request.
-    Callers get connections in order of arrival, the one used last first.
+    Callers get connections in order of arrival, the one used last first. `space` is what is known of the server's disk:
+    nothing, until it is set.
     """
 
     def __init__(self, open_connection: Callable[[], Awaitable[_Connection]], max_size: int) -> None:
@@ -170,6 +175,7 @@ class Database(_Runner):
         self._free = asyncio.Semaphore(max_size)
         self._idle: list[_Connection] = []
         self._closed = False
+        self.space = FreeSpace()
 
     @classmethod
     async def connect(
@@ -211,6 +217,10 @@ class Database(_Runner):
                         raise
         except _LOST as error:
             raise _unreachable(error) from error
+        except asyncpg.DiskFullError as error:
+            usable = True
+            self.space.note_refusal()
+            raise full() from error
         except asyncpg.PostgresError as error:
             usable = True
             error.detail = None  # it quotes rows, and this error may be logged
@@ -235,7 +245,7 @@ class Database(_Runner):
                 connection = self._idle.pop()
                 if not connection.is_closed():
                     return connection
-            with unreachable_as_ours():
+            with OUTAGE.noted(), unreachable_as_ours():
                 return await self._open_connection()
         except BaseException:
             self._free.release()

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterator
 
 from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.free_space import FreeSpace
 from healthplus.database.keeper import Keeper
 from healthplus.database.migrations import check_migrated, migrate
 from healthplus.errors import DatabaseNotSetUp
@@ -27,14 +28,16 @@ def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[str
 
 
 @contextlib.contextmanager
-def running_database(settings: Settings) -> Iterator[str]:
+def running_database(settings: Settings, *, reads: bool = False) -> Iterator[str]:
     """Yield the DSN of a database that is of this very release, and apply nothing: others may be running on it.
 
-    Raises EmbeddedServerFailed and the errors of `check_migrated`.
+    Raises DiskFull, unless the caller only `reads`, EmbeddedServerFailed and the errors of `check_migrated`.
     """
     server = EmbeddedServer(settings.data_folder)
     if not settings.database_url and not server.is_initialized:
         raise DatabaseNotSetUp
+    if not reads:
+        FreeSpace.of(settings).require_for_changes()
     with _database(settings, server) as dsn:
         asyncio.run(check_migrated(dsn))
         yield dsn

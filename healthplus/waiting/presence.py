@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable
+import contextlib
 from pathlib import Path
 from uuid import UUID
 
-from healthplus.database import Database, PostgresError, load
+from healthplus.database import Database, PostgresError, load, repeat
 from healthplus.errors import HealthPlusError
 
 queries = load(Path(__file__).with_name("queries.sql"))
-logger = logging.getLogger(__name__)
 
 FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
@@ -38,7 +35,7 @@ class Presence:
 
     async def flush(self) -> None:
         """Write what was noted. Raises DatabaseUnreachable; the batch is then lost, and the clients will poll again."""
-        if self._seen:
+        if self._seen and self._database.space.has_room_for_changes:
             seen, self._seen = self._seen, {}
             providers, tickets = zip(*seen, strict=True)
             await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
@@ -49,19 +46,11 @@ class Presence:
 
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""
-        forget_at = time.monotonic()
+        trouble = "presence could not be written"
         try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                await self._try(self.flush)
-                if time.monotonic() >= forget_at:
-                    forget_at += FORGET_EVERY_SECONDS
-                    await self._try(self.forget)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(repeat(self.flush, FLUSH_SECONDS, trouble, self._database))
+                tasks.create_task(repeat(self.forget, FORGET_EVERY_SECONDS, trouble, self._database))
         finally:
-            await self._try(self.flush)
-
-    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except (HealthPlusError, PostgresError) as error:
-            logger.warning("presence could not be written: %s", type(error).__name__)
+            with contextlib.suppress(HealthPlusError, PostgresError):  # the clients will poll again
+                await self.flush()

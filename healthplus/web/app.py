@@ -16,7 +16,7 @@ from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
-from healthplus.database import ChangeFeed, Database
+from healthplus.database import ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
 from healthplus.lifeline import end_with_parent
@@ -40,6 +40,7 @@ from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX
+from healthplus.web.http.space import require_space
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     return Litestar(
         route_handlers=[*api_routers(), asset, *page_routers(settings)],
+        guards=[require_space],
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
@@ -90,6 +92,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
         database = await stack.enter_async_context(
             await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max)
         )
+        database.space = FreeSpace.of(settings)
         senders = await stack.enter_async_context(open_senders(settings, database))
         notices = Notices(database, senders, settings.site_url, CLIENT_MARGIN)
         change_feed = ChangeFeed(settings.database_url)

@@ -24,6 +24,8 @@ MEDIA_TYPE = "application/problem+json"
 
 # SQLSTATE classes that mean "not now": rolled back in favour of another transaction, or out of room.
 _TRANSIENT = ("40", "53")
+# Of the database, and in the log once for all, not for each of the requests that see it.
+_SAID_ONCE = (errors.DatabaseUnreachable, errors.DiskFull)
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -72,7 +74,7 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["Retry-After"] = "1"
     if (seconds := ours.members.get("retry_after")) is not None:
         headers["Retry-After"] = str(seconds)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(ours, _SAID_ONCE):
         _log(request, error, status)
     problem: dict[str, Any] = {
         "type": f"urn:healthplus:problem:{code}",
