@@ -1,3 +1,12 @@
-from healthplus.cli import main
+"""The program. App processes are spawned and import this file, too, so it imports the command line only to run it."""
 
-main()
+
+def run() -> None:
+    """Run the command line."""
+    from healthplus.cli import main  # noqa: PLC0415
+
+    main()
+
+
+if __name__ == "__main__":
+    run()

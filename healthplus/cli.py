@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import os
-import resource
-import socket
-import time
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import click
-from granian.constants import Interfaces, Loops
-from granian.server import Server as Granian
 
 from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
-from healthplus.accounts.secret import with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import BULK, Database, migrated_database, refuse_unsafe_commits, running_database
+from healthplus.database import BULK, Database, FreeSpace, migrated_database, running_database
 from healthplus.directory.commands import fee_command, find_command
-from healthplus.errors import Conflict, HealthPlusError
+from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
+from healthplus.lifeline import end_with_stdin
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
-from healthplus.payments.gateways.sandbox_process import require_bank, running_bank
+from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
-from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-
-logger = logging.getLogger(__name__)
-
-_WAITING_MAX = 16_384
-_OTHER_FILES = 512
-"""What a process opens besides its clients' connections: those to the database, its own files."""
-_DRAIN_SECONDS_MAX = 10
-_RESPAWN_SECONDS = 0.3
 
 
 class _Group(click.Group):
@@ -99,14 +83,17 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
     default=None,
     help="Run also on a database that may lose acknowledged bookings in a power cut.",
 )
+@click.option("--until-stdin-ends", is_flag=True, hidden=True, help="End with the process that has its standard input.")
 @click.pass_obj
-def serve(settings: Settings, /, **options: Any) -> None:
+def serve(settings: Settings, /, *, until_stdin_ends: bool, **options: Any) -> None:
     """Run the product until it is told to stop; options win over the environment."""
+    if until_stdin_ends:
+        end_with_stdin()
     settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
     if settings.sandbox_payments:
         require_bank()
-    with migrated_database(settings) as dsn:
-        run_app(replace(settings, database_url=dsn))
+    with migrated_database(settings, kept=True) as dsn:
+        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
 
 
 @main.command()
@@ -118,97 +105,17 @@ def demo(settings: Settings, port: int | None) -> None:
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
+            database.space = FreeSpace.of(settings)
             return await demo_guide(
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
     require_bank()
-    _require_free_port(settings.host, settings.port)
-    with migrated_database(settings) as dsn:
+    require_free_port(settings.host, settings.port)
+    with migrated_database(settings, kept=True) as dsn:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         click.echo(asyncio.run(fill(dsn)))
-        run_app(replace(settings, database_url=dsn))
-
-
-class _Supervisor(Granian):  # type: ignore[valid-type, misc]
-    def _spawn_worker(self, *args: Any, **options: Any) -> Any:
-        worker = super()._spawn_worker(*args, **options)
-        terminate = worker.terminate
-
-        def drain_and_terminate() -> None:
-            # A process that ends finishes its requests first. So long polls must be answered now; they go on elsewhere.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.inner.pid, DRAIN_SIGNAL)
-            terminate()
-
-        worker.terminate = drain_and_terminate
-        return worker
-
-    def _respawn_workers(self, *args: Any, **options: Any) -> None:
-        time.sleep(_RESPAWN_SECONDS)  # a process that cannot start must not be started again without a pause
-        super()._respawn_workers(*args, **options)
-        # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
-        self.respawned_wrks.clear()
-
-
-def run_app(settings: Settings) -> None:
-    """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
-
-    Raises Conflict when the port is in use, UnsafeCommits where the database may lose what it acknowledges.
-    """
-    _require_free_port(settings.host, settings.port)
-    if not settings.allow_unsafe_commits:
-        asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
-    with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
-        _run_processes(complete)
-
-
-def _run_processes(settings: Settings) -> None:
-    allow_open_files()
-    # App processes are spawned, not forked: they read their settings from the environment.
-    os.environ.update(with_secret_key(settings).as_environment())
-    _Supervisor(
-        "healthplus.web.app:create_app",
-        factory=True,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        address=settings.host,
-        port=settings.port,
-        workers=settings.processes,
-        websockets=False,
-        # Each waiting patient is a request that lasts up to 25 s; granian's own limit is some hundreds.
-        backlog=_WAITING_MAX,
-        backpressure=_WAITING_MAX,
-        respawn_failed_workers=True,
-        workers_kill_timeout=_DRAIN_SECONDS_MAX,
-    ).serve()
-
-
-def allow_open_files() -> None:
-    """Let app processes have as many connections open as the system allows; log where that is too few for all."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    needed = _WAITING_MAX + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        logger.warning(
-            "only %d files may be open here, so a process takes about %d clients at once instead of %d; "
-            "raise the limit to %d (`ulimit -Hn`, or LimitNOFILE= of systemd)",
-            soft, max(0, soft - _OTHER_FILES), _WAITING_MAX, needed,
-        )  # fmt: skip
-
-
-def _require_free_port(host: str, port: int) -> None:
-    # App processes share their port; without this check, two running products would share one too.
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((host, port))
-    except OSError as error:
-        raise Conflict(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Give another --port (or HEALTHPLUS_PORT, _HOST)."
-        ) from None
+        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
 
 
 for command in (

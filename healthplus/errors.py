@@ -326,6 +326,12 @@ class UnsafeCommits(DatabaseError):
     code = "unsafe_commits"
 
 
+class DiskFull(DatabaseError):
+    """The disk of our book is nearly full: new times cannot be held, nor queues joined, just now. Try again later."""
+
+    code = "disk_full"
+
+
 class DatabaseTooOld(DatabaseError):
     """The database server is older than PostgreSQL 18; upgrade it."""
 

@@ -35,6 +35,8 @@ class Settings:
     the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
     `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what a
     gateway signs its webhooks with.
+    `database_folder` is where a database of one's own is, if on this machine, so that its disk's free space is watched;
+    below `space_for_bookings_mib` there are no new holds, tickets or imports, below `space_for_changes_mib` no changes.
     `public_url` is the product's public address. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
     `dlt_entity_id` and `dlt_templates` identify the product and its texts in India's register of senders.
     `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
@@ -42,6 +44,9 @@ class Settings:
 
     database_url: str | None
     data_folder: Path
+    database_folder: Path | None = None
+    space_for_bookings_mib: int | None = None
+    space_for_changes_mib: int | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     processes: int = 2
@@ -72,6 +77,11 @@ class Settings:
         """Return the product's address as it is written in messages, without a slash at its end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
+    @property
+    def space_folder(self) -> Path | None:
+        """Return the folder whose disk the database is on, where that is known."""
+        return self.database_folder or (None if self.database_url else self.data_folder)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; an absent or empty variable means the default.
@@ -95,6 +105,7 @@ def _variable(name: str) -> str:
 
 
 def _parse(variable: str, text: str, kind: str) -> object:
+    kind = kind.removesuffix(" | None")
     if kind == "int":
         if not text.isdecimal():
             raise BadInput(f"{variable} must be a whole number, not {text!r}.")

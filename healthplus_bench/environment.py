@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from healthplus.database import Database, EmbeddedServer, load, migrate, unsafe_settings
+from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 
@@ -68,15 +66,9 @@ def clinic_of(provider_id: int) -> int:
 @contextlib.contextmanager
 def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
     """Run a new database for this block; yield its DSN and its folder, which is deleted with it."""
-    folder = Path(tempfile.mkdtemp(prefix="healthplus-bench-"))
-    # The account the server runs under must be able to enter it.
-    folder.chmod(0o755)
-    try:
-        with EmbeddedServer(folder, server_settings) as dsn:
-            asyncio.run(migrate(dsn))
-            yield dsn, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder("healthplus-bench-") as folder, EmbeddedServer(folder, server_settings) as dsn:
+        asyncio.run(migrate(dsn))
+        yield dsn, folder
 
 
 @contextlib.asynccontextmanager
@@ -109,11 +101,14 @@ async def wal_flushes(database: Database) -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_app(environment: Environment, processes: int) -> AsyncIterator[int]:
-    """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up."""
+async def running_app(environment: Environment, processes: int, *, keeps_server: bool = False) -> AsyncIterator[int]:
+    """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up.
+
+    It is told where the database is; with `keeps_server` it takes the server in the folder as its own embedded one.
+    """
     port = _free_port()
     settings = Settings(
-        environment.dsn,
+        None if keeps_server else environment.dsn,
         environment.folder,
         host="127.0.0.1",
         port=port,
@@ -126,8 +121,9 @@ async def running_app(environment: Environment, processes: int) -> AsyncIterator
     log = environment.folder / "app.log"
     with log.open("wb") as file:
         app = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "healthplus", "serve", env={**os.environ, **settings.as_environment()},
-            stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            sys.executable, "-m", "healthplus", "serve", "--until-stdin-ends",
+            env={**os.environ, **settings.as_environment()},
+            stdin=asyncio.subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     try:
         await _until_ready(app, port, log)

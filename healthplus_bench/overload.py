@@ -21,7 +21,7 @@ import msgspec
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Refused
-from healthplus.database import Database, load
+from healthplus.database import BULK, Database, load
 from healthplus.ops.check import violations
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.web.pages.addresses import chart_path, queue_path
@@ -145,7 +145,7 @@ def _page(path: str) -> bytes:
 async def bench_overload(dsn: str, folder: Path, plan: OverloadPlan) -> OverloadResult:
     """Fill a new database with a demo, and have too many use it. Raises BenchFailed."""
     allow_open_files(plan.connections_max + 1000)
-    async with await Database.connect(dsn, min_size=1, max_size=4, statement_seconds_max=None) as database:
+    async with await Database.connect(dsn, min_size=1, max_size=4, limits=BULK) as database:
         await refuse_unless_durable(database)
         await create_demo_data(database, Scale(cities=plan.cities, providers_per_city=plan.providers_per_city))
         world = await _world(database, plan)

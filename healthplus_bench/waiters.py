@@ -301,14 +301,15 @@ async def _connections(environment: Environment) -> tuple[int, int]:
 
 
 def app_processes() -> list[int]:
-    """Return the app processes below this one: those with the same command line as the child that started them."""
+    """Return the app processes of the servers that this process has started."""
     return [
-        worker
-        for server in _children(os.getpid())
-        if b"serve" in _command(server)
-        for worker in _children(server)
-        if _command(worker) == _command(server)
+        worker for server in _children(os.getpid()) if b"serve" in _command(server) for worker in workers_of(server)
     ]
+
+
+def workers_of(server: int) -> list[int]:
+    """Return the app processes of a server, by its pid: those that its fork server has forked."""
+    return [worker for forker in _children(server) if b"forkserver" in _command(forker) for worker in _children(forker)]
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import html
 import math
-import os
 import random
 import signal
 import socket
-import sys
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
@@ -117,19 +114,12 @@ def bank_app(bank: Bank) -> web.Application:
     return app
 
 
-async def serve_bank(bank: Bank, listening: socket.socket, *, until_stdin_ends: bool) -> None:
-    """Serve on a listening socket until SIGINT or SIGTERM; or until standard input ends, as when the parent dies."""
+async def serve_bank(bank: Bank, listening: socket.socket) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too, where a shell has this in the background
         loop.add_signal_handler(number, ended.set)
-    if until_stdin_ends:
-
-        def wait() -> None:
-            os.read(sys.stdin.fileno(), 1)
-            loop.call_soon_threadsafe(ended.set)
-
-        threading.Thread(target=wait, daemon=True).start()
     runner = web.AppRunner(bank_app(bank), access_log=None, keepalive_timeout=_KEEP_SECONDS, shutdown_timeout=1)
     await runner.setup()
     try:

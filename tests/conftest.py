@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from healthplus.database import Database, EmbeddedServer, migrate
+from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
 from healthplus.ops.check import invariants
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
@@ -39,20 +39,15 @@ _serial = itertools.count(1)
 @pytest.fixture
 def server_folder() -> Iterator[Path]:
     """An empty folder for an embedded server; pytest's own tmp_path cannot be entered by the server's account."""
-    folder = Path(tempfile.mkdtemp(prefix="healthplus-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("healthplus-test-") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The DSN of the session's server, whose database `healthplus` is empty unless `template` was asked for."""
-    folder = Path(tempfile.mkdtemp(prefix="healthplus-tests-"))
-    folder.chmod(0o755)
-    with EmbeddedServer(folder, FAST) as dsn:
+    with temporary_folder("healthplus-tests-") as folder, EmbeddedServer(folder, FAST) as dsn:
         yield dsn
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

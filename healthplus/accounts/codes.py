@@ -16,7 +16,7 @@ from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import phone_number
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import hash_token, patient_of_token, queries
-from healthplus.database import Database, PostgresError, Record
+from healthplus.database import Database, Record, repeat
 from healthplus.errors import (
     BadInput,
     CodeOver,
@@ -148,12 +148,7 @@ class Codes:
 
     async def run(self) -> None:
         """Call `forget` now and then, until cancelled."""
-        while True:
-            try:
-                await self.forget()
-            except (HealthPlusError, PostgresError):
-                logger.exception("expired codes could not be deleted; trying again")
-            await asyncio.sleep(FORGET_EVERY_SECONDS)
+        await repeat(self.forget, FORGET_EVERY_SECONDS, "expired codes could not be deleted", self._database)
 
     async def forget(self) -> None:
         """Delete what is over: numbers, codes that no limit counts any more, sessions, idempotency keys, key uses."""

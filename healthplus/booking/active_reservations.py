@@ -7,13 +7,12 @@ verb advances the book it locks.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 
 from healthplus.booking.book import Book, queries
-from healthplus.database import Database, PostgresError, Record
-from healthplus.errors import DatabaseBusy, HealthPlusError
+from healthplus.database import Database, PostgresError, Record, repeat
+from healthplus.errors import DatabaseBusy
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +38,7 @@ class ActiveReservations:
 
     async def run(self) -> None:
         """Run until cancelled. A lost database is waited for."""
-        while True:
-            try:
-                sleep_seconds = await self.advance_due()
-            except (HealthPlusError, PostgresError):
-                logger.exception("ActiveReservations could not advance the books; trying again")
-                sleep_seconds = SLEEP_SECONDS_MAX
-            await asyncio.sleep(sleep_seconds)
+        await repeat(self.advance_due, SLEEP_SECONDS_MAX, "the books could not be advanced", self._database)
 
     async def advance_due(self) -> float:
         """Advance every book where something is due; return the seconds until the next look."""

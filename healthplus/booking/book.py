@@ -113,7 +113,8 @@ class Book:
         actor: Actor,
         key: str | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
-        """Hold slots in a row for a patient, for five minutes."""
+        """Hold slots in a row for a patient, for five minutes. Raises DiskFull when there is no room for bookings."""
+        self._database.space.require_for_bookings()
         args = (clinic_id, start, slots_needed, patient_id)
         if (
             self._turns.newcomers_wait(provider_id)
@@ -169,7 +170,11 @@ class Book:
         actor: Actor,
         key: str | None = None,
     ) -> outcomes.Joined | outcomes.JoinRefused:
-        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics."""
+        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
+
+        Raises DiskFull when there is no room for bookings.
+        """
+        self._database.space.require_for_bookings()
         window = Range(window_from, window_to)
         return await self._call("join_queue", provider_id, clinic_id, window, slots_needed, patient_id, actor, key)
 

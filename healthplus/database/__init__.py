@@ -6,12 +6,15 @@ from healthplus.database.change_feed import ChangeFeed
 from healthplus.database.changes import forget_changes, has_changed, note_change
 from healthplus.database.durability import refuse_unsafe_commits, unsafe_settings
 from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.free_space import FreeSpace
 from healthplus.database.limits import BACKGROUND, BULK, REQUESTS, Limits
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
+from healthplus.database.repeating import repeat
 from healthplus.database.running import migrated_database, running_database
 from healthplus.database.turns import Turns
+from healthplus.database.warden import temporary_folder
 
 __all__ = [
     "BACKGROUND",
@@ -20,6 +23,7 @@ __all__ = [
     "ChangeFeed",
     "Database",
     "EmbeddedServer",
+    "FreeSpace",
     "Limits",
     "PostgresError",
     "Queries",
@@ -34,6 +38,8 @@ __all__ = [
     "migrated_database",
     "note_change",
     "refuse_unsafe_commits",
+    "repeat",
     "running_database",
+    "temporary_folder",
     "unsafe_settings",
 ]

@@ -8,7 +8,6 @@ subscribers also look for changes themselves, so nothing depends on one.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 import asyncpg
@@ -16,8 +15,6 @@ import asyncpg
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import FEED
 from healthplus.errors import DatabaseError
-
-logger = logging.getLogger(__name__)
 
 _CHANNEL = "healthplus_book"
 _IDS_MAX = 300
@@ -56,8 +53,8 @@ class ChangeFeed:
             try:
                 with failures_as_ours():
                     await self._exchange()
-            except DatabaseError as error:
-                logger.warning("the change feed has no connection: %s", type(error.__cause__).__name__)
+            except DatabaseError:
+                pass  # that the database is away, the pool says
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _exchange(self) -> None:

@@ -4,7 +4,8 @@ Only the wheel's binaries are used: its Python layer, when root, widens the perm
 
     data_folder/
       lock              held while a server is started or stopped
-      users             locked, shared, by every process that uses the server: the last one stops it
+      users             locked, shared, by every process that uses the server: the last one stops it, or, if that is
+                        killed, its warden (warden.py)
       postgresql.conf   written at every start; make lasting changes with ALTER SYSTEM
       server/           belongs to the account that the server runs under; nobody else may enter
         data/  socket/  log
@@ -26,7 +27,7 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -35,11 +36,14 @@ from types import TracebackType
 from typing import IO, Any
 from urllib.parse import quote
 
+from healthplus.database.system import account_of, disk_trouble, is_alive, locked, make_private, processes_named
+from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
 
 _START_SECONDS_MAX = 120  # crash recovery may have a full max_wal_size to replay
 _STOP_SECONDS_MAX = 60
 _START_ATTEMPTS_MAX = 5
+_LEFTOVER_SECONDS_MAX = 0.5
 _NOT_YET = 1  # pg_isready's answer while a server starts up or shuts down
 _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
@@ -79,8 +83,8 @@ _SETTINGS = {
 class EmbeddedServer:
     """A PostgreSQL server on `data_folder`, which the first start creates.
 
-    `settings` override those of postgresql.conf. The last process that uses the server stops it; a server that a killed
-    process left running is taken over by the next one that starts it.
+    `settings` override those of postgresql.conf. The last process that uses the server stops it. One that a killed
+    process left running is taken over by the next one that starts it, or stopped after some seconds.
     """
 
     def __init__(self, data_folder: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -88,30 +92,48 @@ class EmbeddedServer:
         self._settings = {**_SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
         self._use: IO[str] | None = None
+        self._warden: Warden | None = None
+        self._interrupted = False
 
     def start(self) -> str:
         """Start the server, or use the one that runs already; return its DSN.
 
-        Raises EmbeddedServerFailed, with the end of the server's log where there is one.
+        Raises EmbeddedServerFailed, with what is wrong, or with the end of the server's log.
         """
-        try:
+        with self._explained():
             self._make_data_folder()
-            with _locked(self._folder / "lock"):
-                self._prepare_server_folder()
-                self._find_binaries()
-                if not self.is_initialized:
-                    self._initialize()
-                if not self._answers():
-                    self._start()
-                if self._use is None:
-                    self._use = (self._folder / "users").open("a")
-                    fcntl.flock(self._use, fcntl.LOCK_SH)
-        except OSError as error:
-            raise EmbeddedServerFailed(
-                f"The embedded database cannot use {self._folder}: {error}. "
-                "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
-            ) from error
+            with locked(self._folder / "lock"):
+                self._interrupted = False
+                self._take_use()
+                try:
+                    self._start_or_join()
+                except BaseException:
+                    self._end_use()
+                    raise
         return f"postgresql://healthplus@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
+
+    def start_again(self) -> None:
+        """Start a server that is gone, unless another process has done so, or this one has stopped using it.
+
+        Never makes a new database where the old one is missing. Raises EmbeddedServerFailed as `start` does.
+        """
+        with self._explained():
+            if not self.is_initialized:
+                raise EmbeddedServerFailed(
+                    f"{self._folder} is not there or holds no database: it was moved or deleted, or its disk is not "
+                    "mounted. Put it back where it was"
+                )
+            with locked(self._folder / "lock"):
+                if self._use is not None and not self._interrupted:
+                    self._take_use()  # of the folder that is here now, where it was away
+                    self._start_or_join()
+
+    def interrupt(self) -> None:
+        """Have a `start_again` that is under way in another thread fail soon, and later ones do nothing."""
+        self._interrupted = True
+        pid = self._pid()
+        if pid in processes_named(str(self._binaries / "postgres")):
+            os.kill(pid, signal.SIGINT)  # a fast shutdown, also while it recovers
 
     def stop(self) -> None:
         """Stop the server unless another process uses it; connections end, and their open transactions roll back.
@@ -120,17 +142,52 @@ class EmbeddedServer:
         """
         if self._use is None:
             return
-        with _locked(self._folder / "lock"), self._use as use:
-            self._use = None
+        self._interrupted = False
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._end_use)  # also where the folder is gone
+            stack.enter_context(self._explained())
+            stack.enter_context(locked(self._folder / "lock"))
+            stack.callback(self._end_use)  # before others may look whether it is used
             try:
                 # Processes that died hold no lock: the kernel frees it, however they died.
-                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._answers():
+                    stopped = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _STOP_SECONDS_MAX)
+                    if stopped.returncode != 0:
+                        raise EmbeddedServerFailed(f"The embedded database did not stop: {stopped.stderr.strip()}")
             except BlockingIOError:
-                return
-            if self._answers():
-                stopped = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _STOP_SECONDS_MAX)
-                if stopped.returncode != 0:
-                    raise EmbeddedServerFailed(f"The embedded database did not stop: {stopped.stderr.strip()}")
+                pass  # another process uses it
+
+    def _take_use(self) -> None:
+        """Note in the data folder, and with a warden, that this process uses the server."""
+        path = self._folder / "users"
+        if self._use is not None and not (
+            path.exists() and os.path.samestat(os.fstat(self._use.fileno()), path.stat())
+        ):
+            self._end_use()
+        if self._use is None:
+            self._use = path.open("a")
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+        if self._warden is not None and not self._warden.is_alive:
+            self._warden.dismiss()
+            self._warden = None
+        self._warden = self._warden or Warden(self._folder)
+
+    def _end_use(self) -> None:
+        if self._use is not None:
+            self._use.close()
+            self._use = None
+        if self._warden is not None:
+            self._warden.dismiss()
+            self._warden = None
+
+    def _start_or_join(self) -> None:
+        self._prepare_server_folder()
+        self._find_binaries()
+        if not self.is_initialized:
+            self._initialize()
+        if not self._answers():
+            self._start()
 
     def __enter__(self) -> str:
         return self.start()
@@ -149,8 +206,42 @@ class EmbeddedServer:
             return True  # of another account: `start` says what to do
 
     @property
+    def is_running(self) -> bool:
+        """Whether the server's first process is there, in this data folder."""
+        pid = self._pid()
+        return pid is not None and is_alive(pid)
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self._folder
+
+    def last_words(self, lines: int = 10) -> str:
+        """Return the end of the server's log, as far as it can be read."""
+        return self._run("tail", "-n", str(lines), self._server_folder / "log").stdout.strip()
+
+    @property
     def _data(self) -> Path:
         return self._server_folder / "data"
+
+    def _pid(self) -> int | None:
+        """Return the pid that the server wrote down when it started; None where it did not, or was stopped."""
+        try:
+            return int((self._data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn errors of files and folders into EmbeddedServerFailed, which says what is wrong and what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise EmbeddedServerFailed(
+                disk_trouble(self._folder, str(error))
+                or f"The embedded database cannot use {self._folder}: {error}. "
+                "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
+            ) from error
 
     def _make_data_folder(self) -> None:
         created = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
@@ -161,13 +252,12 @@ class EmbeddedServer:
 
     def _prepare_server_folder(self) -> None:
         self._account = self._choose_account()
-        _make_private(self._server_folder, self._account)
+        make_private(self._server_folder, self._account)
         self._socket_folder = self._server_folder / "socket"
         if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
             # The kernel allows 107 bytes for a socket's path: for a long data folder, the socket lies elsewhere.
-            digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
-            self._socket_folder = Path(f"/tmp/healthplus-{digest}")  # noqa: S108 - checked by _make_private
-        _make_private(self._socket_folder, self._account)
+            self._socket_folder = Path("/tmp", self._name)  # noqa: S108 - checked by make_private
+        make_private(self._socket_folder, self._account)
         entered = self._run("sh", "-c", 'cd "$1"', "sh", self._server_folder)
         if entered.returncode != 0:
             raise EmbeddedServerFailed(
@@ -178,9 +268,9 @@ class EmbeddedServer:
 
     def _choose_account(self) -> pwd.struct_passwd:
         if os.geteuid() != 0:
-            return _account_of(os.geteuid())
+            return account_of(os.geteuid())
         if self._server_folder.exists() and (uid := self._server_folder.stat().st_uid) != 0:
-            return _account_of(uid)
+            return account_of(uid)
         for name in ("postgres", "nobody"):
             with contextlib.suppress(KeyError):
                 return pwd.getpwnam(name)
@@ -233,10 +323,13 @@ class EmbeddedServer:
         self._run("mv", "-T", unfinished, self._data)
 
     def _start(self) -> None:
+        self._end_leftovers()
         config = self._folder / "postgresql.conf"
-        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
-        config.write_text("".join([*lines, f"unix_socket_directories = '{self._socket_folder}'\n"]))
-        config.chmod(0o644)
+        own = {"cluster_name": self._name, "unix_socket_directories": self._socket_folder}
+        text = "".join(f"{name} = '{value}'\n" for name, value in (self._settings | own).items())
+        if not config.exists() or config.read_text() != text:  # a full disk has no room to write it again
+            config.write_text(text)
+            config.chmod(0o644)
         log = self._server_folder / "log"
         options = shlex.join(["-c", f"config_file={config}"])
         for attempt in range(1, _START_ATTEMPTS_MAX + 1):
@@ -245,16 +338,37 @@ class EmbeddedServer:
             )
             if started.returncode == 0:
                 return
-            if attempt < _START_ATTEMPTS_MAX:
-                # After a kill -9 the remaining processes of the dead server may need a moment to end.
-                time.sleep(0.5)
-        last_words = self._run("tail", "-n", "10", log).stdout
-        raise EmbeddedServerFailed(f"The embedded database did not start. The end of {log}:\n{last_words}")
+            trouble = disk_trouble(self._folder, self.last_words())
+            if trouble or self._interrupted or attempt == _START_ATTEMPTS_MAX:
+                break
+            # After a kill -9 the remaining processes of the dead server may need a moment to end.
+            time.sleep(0.5)
+        raise EmbeddedServerFailed(
+            trouble or f"The embedded database did not start. The end of {log}:\n{self.last_words()}"
+        )
+
+    @property
+    def _name(self) -> str:
+        """The server's name, which all its processes carry in their titles."""
+        return f"healthplus-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}"
+
+    def _end_leftovers(self) -> None:
+        """End what a killed server left behind: it keeps the shared memory, with which no new one starts."""
+        if self.is_running:
+            return
+        patience_ends = time.monotonic() + _LEFTOVER_SECONDS_MAX  # nearly all see by themselves that it has gone
+        while leftovers := processes_named(f"postgres: {self._name}:"):
+            if time.monotonic() > patience_ends + _LEFTOVER_SECONDS_MAX:
+                return  # in the middle of what cannot be interrupted: the start is tried several times
+            for pid in leftovers if time.monotonic() > patience_ends else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
 
     def _answers(self) -> bool:
         # Not `pg_ctl status`: it believes a stale pid file when another process has that pid now.
         end = time.monotonic() + _START_SECONDS_MAX
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._interrupted:
             answer = self._run(
                 "pg_isready", "-h", self._socket_folder, "-U", "healthplus", "-d", "healthplus", "-t", "10"
             ).returncode
@@ -280,32 +394,3 @@ class EmbeddedServer:
             umask=0o077,
             **identity,
         )
-
-
-def _account_of(uid: int) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwuid(uid)
-    except KeyError:
-        # A container may run under a uid that has no name.
-        return pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
-
-
-def _make_private(folder: Path, account: pwd.struct_passwd) -> None:
-    """Make a folder that only the account may enter. Raises EmbeddedServerFailed if it exists and is not like that."""
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    if os.geteuid() == 0 and folder.lstat().st_uid == 0:
-        os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    found = folder.lstat()
-    if found.st_uid != account.pw_uid or not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700:
-        raise EmbeddedServerFailed(
-            f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
-            "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
-        )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

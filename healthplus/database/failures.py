@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
+from healthplus.database.free_space import full
 from healthplus.errors import BadInput, DatabaseBusy, DatabaseReadOnly, DatabaseUnreachable, HealthPlusError
 
 _LOST = (
@@ -37,6 +38,8 @@ def ours(error: Exception, lost: type[DatabaseUnreachable]) -> HealthPlusError |
 
     None: it is an error of the SQL itself, or of its arguments.
     """
+    if isinstance(error, asyncpg.exceptions.DiskFullError):
+        return full()
     for kind, meaning in _ROLLED_BACK.items():
         if isinstance(error, kind):
             return meaning()

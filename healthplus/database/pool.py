@@ -14,8 +14,17 @@ import msgspec
 
 from healthplus.database.changes import note_change
 from healthplus.database.failures import failures_as_ours, ours
+from healthplus.database.free_space import FreeSpace
 from healthplus.database.limits import COMMANDS, Limits
-from healthplus.errors import DatabaseBusy, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing, OutcomeUnknown
+from healthplus.database.outage import OUTAGE
+from healthplus.errors import (
+    DatabaseBusy,
+    DatabaseTooOld,
+    DatabaseUnreachable,
+    DiskFull,
+    ExtensionMissing,
+    OutcomeUnknown,
+)
 
 Record: TypeAlias = asyncpg.Record
 _Connection: TypeAlias = "asyncpg.Connection[Record]"
@@ -124,7 +133,8 @@ class Database(_Runner):
 
     asyncpg has a pool, but a call through it costs twice the processor time of one on a connection, on every request.
     Callers get connections in order of arrival, the one used last first. There are never more than `max_size`, at the
-    server either: a statement that is given up is cancelled there before another connection is opened.
+    server either: a statement that is given up is cancelled there before another connection is opened. `space` is what
+    is known of the server's disk: nothing, until it is set.
     """
 
     def __init__(
@@ -137,6 +147,7 @@ class Database(_Runner):
         self._idle: list[_Connection] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.space = FreeSpace()
 
     @classmethod
     async def connect(
@@ -193,6 +204,8 @@ class Database(_Runner):
             meaning = ours(error, OutcomeUnknown)
             # An error of the SQL, or an argument of a wrong type, where nothing was sent.
             usable = not isinstance(meaning, DatabaseUnreachable)
+            if isinstance(meaning, DiskFull):
+                self.space.note_refusal()
             if isinstance(error, asyncpg.PostgresError):
                 error.detail = None  # it quotes rows, and this error may be logged
             if meaning is not None:
@@ -220,7 +233,7 @@ class Database(_Runner):
                 connection = self._idle.pop()
                 if not connection.is_closed():
                     return connection
-            with failures_as_ours():
+            with OUTAGE.noted(), failures_as_ours():
                 return await self._open_connection()
         except BaseException:
             self._free.release()

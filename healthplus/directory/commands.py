@@ -28,7 +28,7 @@ def find_command(settings: Settings, name: str) -> None:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
             return await database.fetch(queries.providers_named, name)
 
-    with running_database(settings) as dsn:
+    with running_database(settings, reads=True) as dsn:
         rows = asyncio.run(find(dsn))
     if not rows:
         raise NotFound(f"No provider's name contains {name!r}.")

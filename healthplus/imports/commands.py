@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from healthplus.database import BULK, Database, running_database
+from healthplus.database import BULK, Database, FreeSpace, running_database
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv
 from healthplus.settings import Settings
 
@@ -29,7 +29,8 @@ def import_command(settings: Settings, file: Path, dry_run: bool, strict: bool, 
     """Import hospitals, providers with their shifts and tests, or postal codes from a CSV file; see docs/import.md."""
     console = Console()
     with running_database(settings) as dsn:
-        summary = asyncio.run(_import(dsn, file, Options(dry_run, strict, time_zone), console))
+        space = FreeSpace.of(settings)
+        summary = asyncio.run(_import(dsn, file, Options(dry_run, strict, time_zone), console, space))
     print_summary(summary, console)
     if dry_run:
         console.print("Dry run: nothing was stored.")
@@ -37,8 +38,9 @@ def import_command(settings: Settings, file: Path, dry_run: bool, strict: bool, 
         raise click.ClickException("rows were rejected and --strict was given: nothing was stored")
 
 
-async def _import(dsn: str, file: Path, options: Options, console: Console) -> Summary:
+async def _import(dsn: str, file: Path, options: Options, console: Console, space: FreeSpace) -> Summary:
     async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as db:
+        db.space = space
         watch = partial(
             track, description="Importing", console=console, transient=True, disable=not console.is_terminal
         )

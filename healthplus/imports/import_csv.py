@@ -81,8 +81,8 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     """Store the good rows of a file as docs/import.md describes; importing it again changes nothing.
 
     `progress` may wrap the steps to show how far the import is. Raises BadInput when the file as a whole cannot be
-    used, Conflict when schedules were changed meanwhile, DatabaseBusy when something else kept a row locked; nothing is
-    stored then.
+    used, Conflict when schedules were changed meanwhile, DatabaseBusy when something else kept a row locked, DiskFull
+    when there is no room; nothing is stored then.
     """
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
@@ -100,7 +100,9 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
             taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_slugs)}
             rows = tables.rows_by_table(entries, with_new_shifts, taken, options.time_zone)
             rows["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
-            await _store(tx, progress(list(_steps(rows, with_new_shifts))), summary)
+            for step in progress(list(_steps(rows, with_new_shifts))):
+                db.space.require_for_bookings()  # before each: a large file may itself fill the disk
+                await _store(tx, step, summary)
             _roll_back_if(options.dry_run or (options.strict and bool(summary.rejected)))
             summary.stored = True
     except _RollBackError:
@@ -262,16 +264,16 @@ def _first_clash(new: Iterable[Shift], stored: Sequence[Shift]) -> tuple[Shift, 
     return next(((shift, other) for shift in new for other in stored if first_overlap((shift, other))), None)
 
 
-async def _store(tx: Transaction, steps: Iterable[_Step], summary: Summary) -> None:
-    for table, rows in steps:
-        if table in _queries:
-            await tx.execute(_queries[table], *([[row["provider"] for row in rows]] if rows else []))
-            continue
-        counts = await tx.fetch_row(_queries[f"put_{table}"], rows)
-        assert counts is not None
-        summary.added[table] += counts["added"]
-        summary.updated[table] += counts["updated"]
-        summary.unchanged[table] += len(rows) - counts["added"] - counts["updated"]
+async def _store(tx: Transaction, step: _Step, summary: Summary) -> None:
+    table, rows = step
+    if table in _queries:
+        await tx.execute(_queries[table], *([[row["provider"] for row in rows]] if rows else []))
+        return
+    counts = await tx.fetch_row(_queries[f"put_{table}"], rows)
+    assert counts is not None
+    summary.added[table] += counts["added"]
+    summary.updated[table] += counts["updated"]
+    summary.unchanged[table] += len(rows) - counts["added"] - counts["updated"]
 
 
 def _steps(rows_by_table: dict[str, list[_Row]], with_new_shifts: list[Entry]) -> Iterator[_Step]:

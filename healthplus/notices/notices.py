@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from healthplus.database import Database, PostgresError, Record, load
-from healthplus.errors import HealthPlusError, NoticeRefused, NoticeUndelivered
+from healthplus.database import Database, PostgresError, Record, load, repeat
+from healthplus.errors import DatabaseUnreachable, DiskFull, HealthPlusError, NoticeRefused, NoticeUndelivered
 from healthplus.notices.sender import NoSender, Senders
 from healthplus.notices.texts import email_of, sms_of
 
@@ -111,19 +111,20 @@ class Notices:
     async def _try_send_due(self, channel: Channel) -> bool:
         """Send a batch; return whether there is probably more to send."""
         try:
+            self._database.space.require_for_changes()  # or it could not be marked as sent
             return await self.send_due(channel) == BATCH_MAX
+        except (DatabaseUnreachable, DiskFull):
+            pass  # said once for all, elsewhere
         except (HealthPlusError, PostgresError) as error:
             logger.warning("notices by %s could not be looked up or marked: %s", channel, _name(error))
-            await asyncio.sleep(ERROR_SECONDS)
-            return False
+        await asyncio.sleep(ERROR_SECONDS)
+        return False
 
     async def _forget(self) -> None:
-        while True:
-            try:
-                await self._database.execute(queries.forget, KEPT)
-            except (HealthPlusError, PostgresError) as error:
-                logger.warning("old notices could not be deleted: %s", _name(error))
-            await asyncio.sleep(FORGET_EVERY_SECONDS)
+        async def forget() -> None:
+            await self._database.execute(queries.forget, KEPT)
+
+        await repeat(forget, FORGET_EVERY_SECONDS, "old notices could not be deleted", self._database)
 
 
 def _name(error: HealthPlusError | PostgresError) -> str:

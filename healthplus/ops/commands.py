@@ -20,7 +20,7 @@ def check_command(settings: Settings) -> None:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
             return await violations(database) + await violations(database, money_invariants)
 
-    with running_database(settings) as dsn:
+    with running_database(settings, reads=True) as dsn:
         found = asyncio.run(run(dsn))
     for violation in found:
         click.echo(f"{violation.invariant}: " + ", ".join(f"{key}={value}" for key, value in violation.row.items()))

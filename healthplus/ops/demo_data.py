@@ -50,11 +50,12 @@ class Scale:
 async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
     """Fill the database, unless that was done before; make new tokens for two patients, and a new developer's key.
 
-    `db` should have no limit on the time of a statement.
+    `db` should have no limit on the time of a statement. Raises DiskFull when there is no room.
     """
     async with db.transaction() as tx:
         await tx.execute(_queries.lock)
         if not await tx.fetch(_queries.shown_providers, [_TWO_CLINICS]):
+            db.space.require_for_bookings()
             await _create(tx, scale)
         rows = await tx.fetch(_queries.shown_providers, [_TWO_CLINICS, _NEARLY_FULL, _LAB])
         shown = {row["identifier"]: row["provider_id"] for row in rows}

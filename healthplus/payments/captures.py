@@ -28,7 +28,7 @@ class Captures:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        await keep_polling(self.poll, IDLE_SECONDS)
+        await keep_polling(self.poll, IDLE_SECONDS, self._database)
 
     async def poll(self) -> tuple[int, int]:
         """Do one batch of what is due; return how many were due, and how many of them failed."""

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
-from healthplus.errors import HealthPlusError, NotFound
+from healthplus.errors import DatabaseUnreachable, HealthPlusError, NotFound
 from healthplus.payments.captures import queries
 from healthplus.payments.gateway import Gateway, GatewayPayment
 from healthplus.payments.polling import BATCH_MAX, keep_polling
@@ -65,7 +65,7 @@ class Reconciliation:
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
-        await keep_polling(self.poll, IDLE_SECONDS)
+        await keep_polling(self.poll, IDLE_SECONDS, self._database)
 
     async def poll(self) -> tuple[int, int]:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""
@@ -84,6 +84,8 @@ class Reconciliation:
             for payment in payments:
                 if (payment.authorisation, payment.state) not in recorded:
                     await self._record(provider_id, hold_id, payment, "fetch")
+        except DatabaseUnreachable:
+            return False  # said once for all, elsewhere
         except HealthPlusError as error:
             logger.warning("the payment gateway could not be looked at: %s", error.code)
             return False

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
-from healthplus.database import Database, Transaction, load
+from healthplus.database import Database, Transaction, load, repeat
 from healthplus.search.vocabulary import VOCABULARY
 
 _queries = load(Path(__file__).with_name("queries.sql"))
@@ -27,6 +26,7 @@ class WordCounter:
 
     async def run(self) -> None:
         """Count whenever a count is due, forever."""
-        while True:
-            await self._database.execute(_queries.count_words_if_due, _CURATED)
-            await asyncio.sleep(_CHECK_SECONDS)
+        await repeat(self._count_if_due, _CHECK_SECONDS, "words could not be counted", self._database)
+
+    async def _count_if_due(self) -> None:
+        await self._database.execute(_queries.count_words_if_due, _CURATED)

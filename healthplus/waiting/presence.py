@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable
+import contextlib
 from pathlib import Path
 from uuid import UUID
 
-from healthplus.database import Database, PostgresError, load
+from healthplus.database import Database, PostgresError, load, repeat
 from healthplus.errors import DatabaseBusy, HealthPlusError
 
 queries = load(Path(__file__).with_name("queries.sql"))
-logger = logging.getLogger(__name__)
 
 FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
@@ -53,7 +50,9 @@ class Presence:
             self._unchecked.add((token_hash, ticket_id))
 
     async def flush(self) -> None:
-        """Write what was noted. Raises why something could not be written; that is kept for the next time."""
+        """Write what was noted, if there is room. Raises why something was not written, and keeps that for the next time."""
+        if not self._database.space.has_room_for_changes:
+            return
         seen, self._seen = self._seen, {}
         try:
             await self._write(seen)
@@ -86,19 +85,11 @@ class Presence:
 
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""
-        forget_at = time.monotonic()
+        trouble = "presence could not be written"
         try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                await self._try(self.flush)
-                if time.monotonic() >= forget_at:
-                    forget_at += FORGET_EVERY_SECONDS
-                    await self._try(self.forget)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(repeat(self.flush, FLUSH_SECONDS, trouble, self._database))
+                tasks.create_task(repeat(self.forget, FORGET_EVERY_SECONDS, trouble, self._database))
         finally:
-            await self._try(self.flush)
-
-    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except (HealthPlusError, PostgresError) as error:
-            logger.warning("presence could not be written: %s", type(error).__name__)
+            with contextlib.suppress(HealthPlusError, PostgresError):  # the clients will poll again
+                await self.flush()

@@ -14,7 +14,7 @@ import hashlib
 import logging
 import math
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -24,8 +24,8 @@ import msgspec
 from healthplus.accounts.actors import Actor, Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Joined, JoinRefused, Refused, TicketState
-from healthplus.database import Database, PostgresError, Record
-from healthplus.errors import HealthPlusError
+from healthplus.database import Database, PostgresError, Record, repeat
+from healthplus.errors import DatabaseUnreachable, HealthPlusError
 from healthplus.idle import idle
 from healthplus.waiting.presence import Presence, queries
 
@@ -229,7 +229,7 @@ class WaitingUsers:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._presence.run())
-                tasks.create_task(_every(LOOK_EVERY_SECONDS, self._look_for_changes))
+                tasks.create_task(repeat(self._look_for_changes, LOOK_EVERY_SECONDS, "queues could not be looked at"))
         finally:
             for read in self._reads:
                 read.cancel()
@@ -259,7 +259,7 @@ class WaitingUsers:
     async def _read_for_client(self, provider_id: int, ticket_id: UUID, patient_id: int) -> QueuePosition | None:
         """Read a ticket for its client, who is connected; one that was passed over resumes its turn first."""
         ticket = await self._read(provider_id, ticket_id, patient_id)
-        if ticket is not None and ticket.current is False:
+        if ticket is not None and ticket.current is False and self._database.space.has_room_for_changes:
             # This comes before its presence is noted. An absent ticket that only looked present again would not be
             # offered anything, and an offer that lapsed unseen must not count as shown.
             await self._book.resume(provider_id, ticket_id, Patient(patient_id))
@@ -301,7 +301,8 @@ class WaitingUsers:
                         done.set_result(None)
                     requested = {}
         except (HealthPlusError, PostgresError) as error:
-            logger.warning("a queue could not be read: %s", type(error).__name__)
+            if not isinstance(error, DatabaseUnreachable):
+                logger.warning("a queue could not be read: %s", type(error).__name__)
             queue.version, queue.positions_due_at = None, -math.inf  # all of it is read again, soon
             for done in (requested | queue.requested).values():
                 done.set_exception(error)
@@ -365,12 +366,3 @@ class WaitingUsers:
 def _end(poll: asyncio.Future[None]) -> None:
     if not poll.done():
         poll.set_result(None)
-
-
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await work()
-        except (HealthPlusError, PostgresError) as error:
-            logger.warning("queues could not be looked at: %s", type(error).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 from collections.abc import AsyncIterator
 
 from litestar import Litestar
@@ -15,9 +16,10 @@ from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
-from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database
+from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
+from healthplus.lifeline import end_with_parent
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
 from healthplus.payments.gateway import Gateway, NoGateway
@@ -28,7 +30,7 @@ from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
-from healthplus.waiting.waiting_users import WaitingUsers
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web import readiness
 from healthplus.web.admission import Admission
 from healthplus.web.api.keys import add_quota_headers
@@ -41,6 +43,7 @@ from healthplus.web.code_messages import CodeMessages
 from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
+from healthplus.web.http.space import require_space
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
@@ -70,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     app = Litestar(
         route_handlers=[*api_routers(), asset, *page_routers(settings)],
+        guards=[require_space],
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
@@ -86,6 +90,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 @contextlib.asynccontextmanager
 async def _running_services(settings: Settings, admission: Admission) -> AsyncIterator[AppServices]:
     """Connect, and run the background tasks while the block runs; then let calls under way finish, and disconnect."""
+    end_with_parent(DRAIN_SIGNAL, signal.SIGTERM)
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
     async with contextlib.AsyncExitStack() as stack:
@@ -103,6 +108,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         ready_database = await stack.enter_async_context(
             await Database.connect(settings.database_url, 1, 1, readiness.LIMITS, "healthplus ready")
         )
+        database.space = background.space = FreeSpace.of(settings)
         senders = await stack.enter_async_context(open_senders(settings, database))
         notices = Notices(background, senders, settings.site_url, CLIENT_MARGIN)
         change_feed = ChangeFeed(settings.database_url)

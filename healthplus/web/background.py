@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+from healthplus.database import repeat
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-
-logger = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 1.0
 
@@ -44,9 +42,7 @@ def answer_on_drain(*drains: Callable[[], None]) -> Iterator[None]:
 
 async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
     # They end only by a fault of ours, after which the work must go on: without it holds expire and queues move late.
-    while True:
-        try:
-            await run()
-        except Exception:
-            logger.exception("a background task failed; starting it again")
-        await asyncio.sleep(_RESTART_SECONDS)
+    async def run_again() -> None:
+        await run()
+
+    await repeat(run_again, _RESTART_SECONDS, "a background task failed")

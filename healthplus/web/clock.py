@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from datetime import datetime, timedelta
 
-from healthplus.database import Database, PostgresError
-from healthplus.errors import HealthPlusError
-
-logger = logging.getLogger(__name__)
+from healthplus.database import Database, repeat
 
 
 class DatabaseClock:
@@ -38,9 +33,4 @@ class DatabaseClock:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            await asyncio.sleep(self.EVERY_SECONDS)
-            try:
-                await self.follow()
-            except (HealthPlusError, PostgresError) as error:
-                logger.warning("the database's clock could not be read: %s", type(error).__name__)
+        await repeat(self.follow, self.EVERY_SECONDS, "the database's clock could not be read")

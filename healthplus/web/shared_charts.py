@@ -17,8 +17,7 @@ from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from healthplus.booking.book import Book
-from healthplus.database import Database, PostgresError, Record, load
-from healthplus.errors import HealthPlusError
+from healthplus.database import Database, Record, load, repeat
 from healthplus.idle import idle
 
 queries = load(Path(__file__).with_name("shared_charts.sql"))
@@ -127,21 +126,15 @@ class Charts:
 
     async def run(self) -> None:
         """Look for changes that the change feed has lost, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            if not self._watchers:
-                self._versions.clear()
-                continue
-            try:
-                rows = await self._database.fetch(queries.versions, list(self._watchers))
-            except (HealthPlusError, PostgresError) as error:
-                logger.warning("whether charts have changed could not be read: %s", type(error).__name__)
-                continue
-            # A minute that begins is a change, too: slots go out of reach. So is a book that was not watched a moment
-            # ago: it may have changed since its watchers looked.
-            seen = {row["provider_id"]: (row["version"], row["minute"]) for row in rows}
-            self.on_change(provider_id for provider_id, now in seen.items() if self._versions.get(provider_id) != now)
-            self._versions = seen
+        await repeat(self._look_for_changes, LOOK_EVERY_SECONDS, "whether charts have changed could not be read")
+
+    async def _look_for_changes(self) -> None:
+        rows = await self._database.fetch(queries.versions, list(self._watchers)) if self._watchers else []
+        # A minute that begins is a change, too: slots go out of reach. So is a book that was not watched a moment
+        # ago: it may have changed since its watchers looked.
+        seen = {row["provider_id"]: (row["version"], row["minute"]) for row in rows}
+        self.on_change(provider_id for provider_id, now in seen.items() if self._versions.get(provider_id) != now)
+        self._versions = seen
 
     @contextlib.contextmanager
     def _watching(self, provider_id: int) -> Iterator[asyncio.Future[None]]:

@@ -154,12 +154,12 @@ class Patient:
 
 
 async def kill_app_processes(kills: int, processes: int, draw: Random) -> list[int]:
-    """Kill -9 app processes at random moments, one at a time, when all live; return those that are gone."""
+    """Kill -9 app processes at random moments, one at a time, when all serve; return those that are gone."""
     killed: list[int] = []
     for _ in range(kills):
         await asyncio.sleep(draw.uniform(0.5, 1.5))
         async with asyncio.timeout(30):
-            while len(alive := app_processes()) < processes:
+            while len(alive := [process for process in app_processes() if listens(process)]) < processes:
                 await asyncio.sleep(0.05)
             # Clients keep their connections: the newest process, chosen by chance, may have none of them.
             victim = max(alive, key=open_files)
@@ -173,6 +173,15 @@ async def kill_app_processes(kills: int, processes: int, draw: Random) -> list[i
 def open_files(pid: int) -> int:
     """Each client's connection is one; app processes differ in no others."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def listens(pid: int) -> bool:
+    """Return whether a process accepts connections: one that was just started does not yet."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {f"socket:[{fields[9]}]" for fields in sockets if fields[3] == "0A"}
+    with contextlib.suppress(OSError):  # it has ended
+        return any(str(file.readlink()) in listening for file in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 async def hurry(database: Database) -> None:

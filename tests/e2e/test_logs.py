@@ -54,8 +54,9 @@ class LoggedProduct(Product):
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", "healthplus", "serve", "--processes", str(APP_PROCESSES)],
+                [sys.executable, "-m", "healthplus", "serve", "--until-stdin-ends", "--processes", str(APP_PROCESSES)],
                 env=self.environment,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from healthplus.database import Database
+from healthplus_bench.waiters import workers_of
 
 HOSPITALS = Path(__file__).parents[3] / "shared" / "data" / "nhd_hospitals_india.csv"
 ALL_DAY = "Mon-Sun 09:00-12:00/5"
@@ -58,8 +59,9 @@ class Product:
 
     def start(self) -> None:
         self.server = subprocess.Popen(
-            [sys.executable, "-m", "healthplus", "serve", "--processes", str(APP_PROCESSES)],
+            [sys.executable, "-m", "healthplus", "serve", "--until-stdin-ends", "--processes", str(APP_PROCESSES)],
             env=self.environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -78,10 +80,7 @@ class Product:
 
     def app_processes(self) -> list[int]:
         assert self.server is not None
-        pid = self.server.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        # The embedded server is a child too, of the same program's making but of another name.
-        return [int(child) for child in children if b"python" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return workers_of(self.server.pid)
 
     def kill_app_processes(self, count: int) -> None:
         """Kill -9 that many app processes; the connections to them break, as a client would see."""
@@ -96,8 +95,9 @@ class Product:
 
     def stop(self, how: signal.Signals) -> None:
         assert self.server is not None
-        self.server.send_signal(how)
-        self.server.wait(30)
+        with self.server as ended:
+            ended.send_signal(how)
+            ended.wait(30)
         self.server = None
 
     def ask(self, method: str, path: str, token: str, body: object = None, key: str = "") -> httpx.Response:

@@ -228,9 +228,12 @@ SENDER = """
 import asyncio, sys
 from datetime import timedelta
 from healthplus.database import Database
+from healthplus.lifeline import end_with_stdin
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
 from healthplus.settings import Settings
+
+end_with_stdin()
 
 async def main():
     settings = Settings.from_environment({"DATABASE_URL": sys.argv[1], "HEALTHPLUS_SMS_URL": sys.argv[2]})
@@ -246,10 +249,12 @@ async def test_a_killed_sender_loses_nothing(race: RaceEnvironment, dsn: str) ->
     patients = await bookings(race, 3)
     stuck = asyncio.Event()
     async with Relay(stuck) as relay:
-        sender = await asyncio.create_subprocess_exec(sys.executable, "-c", SENDER, dsn, relay.url)
+        sender = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SENDER, dsn, relay.url, stdin=asyncio.subprocess.PIPE
+        )
         await until(lambda: len(relay.bodies) == 3)
         sender.send_signal(signal.SIGKILL)
-        await sender.wait()
+        await sender.communicate()
         stuck.set()
     recorder = Recorder()
     sending = notices(race.db, recorder)

@@ -49,8 +49,8 @@ def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess
 @contextlib.contextmanager
 def running(environment: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", *words],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [sys.executable, "-m", *words, "--until-stdin-ends"],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         try:
             yield process

@@ -57,8 +57,9 @@ class _App:
         environment = {**os.environ, **self.settings.as_environment()}
         with (self.settings.data_folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "healthplus", "serve", env=environment, stderr=log
-            )
+                sys.executable, "-m", "healthplus", "serve", "--until-stdin-ends",
+                env=environment, stdin=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
         await _ready(self.settings.site_url)
 
     async def stop(self) -> None:

@@ -61,7 +61,7 @@ def running_bank(settings: Settings) -> Iterator[Settings]:
 
 
 def _keep_bank(settings: Settings, descriptor: int, ending: threading.Event) -> None:
-    command = [sys.executable, "-m", _PACKAGE, "--socket", str(descriptor)]
+    command = [sys.executable, "-m", _PACKAGE, "--socket", str(descriptor), "--until-stdin-ends"]
     environment = {**os.environ, **settings.as_environment()}
     while not ending.wait(_LOOK_SECONDS):
         # In a session of its own: what interrupts the app must let it finish what it is paying for. The bank ends with

@@ -24,6 +24,8 @@ MEDIA_TYPE = "application/problem+json"
 
 # SQLSTATE classes that mean "not now": rolled back in favour of another transaction, or out of room.
 _TRANSIENT = ("40", "53")
+# In the log once for all that see it, or counted: not a line for each request.
+_NOT_LOGGED = (errors.DatabaseUnreachable, errors.DiskFull, errors.Overloaded)
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -76,7 +78,7 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["Connection"] = "close"  # what is still to come of the body would be taken for the next request
     if (seconds := ours.members.get("retry_after")) is not None:
         headers["Retry-After"] = str(seconds)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(ours, errors.Overloaded):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(ours, _NOT_LOGGED):
         _log(request, error, status)
     problem: dict[str, Any] = {
         "type": f"urn:healthplus:problem:{code}",

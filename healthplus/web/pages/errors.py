@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Response
 
-from healthplus.errors import Unauthenticated
+from healthplus.errors import DiskFull, Unauthenticated
 from healthplus.web.http import errors
 from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.session import local_path
@@ -26,6 +26,8 @@ def render(request: AnyRequest, error: Exception) -> Response[Any]:
     problem, headers = errors.problem_of(request, error)
     status = problem["status"]
     name = _TEMPLATES.get(status, "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
+    if isinstance(error, DiskFull):
+        name = "disk_low" if problem["reason"] == "bookings" else "disk_full"
     kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
     headers = {"Cache-Control": "no-store", **kept}
     return page(request, f"errors/{name}.html", status=status, headers=headers, code=problem["code"])

@@ -1,0 +1,85 @@
+"""What the embedded server needs of the operating system: processes, accounts, folders, troubles of a disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from healthplus.errors import EmbeddedServerFailed
+
+_ROOM_BYTES_MIN = 32 << 20
+"""Below this a server does not start: it writes a segment of its log (16 MiB) and a checkpoint."""
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended, and that nobody has waited for yet, does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another account's
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True  # a system without /proc
+
+
+def processes_named(title: str) -> list[int]:
+    """Return the processes whose command line begins with `title`; none on a system without /proc."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(title.encode()):
+                found.append(int(folder.name))
+    return found
+
+
+def disk_trouble(folder: Path, said: str) -> str | None:
+    """Return what is wrong with a folder's disk and what to do, where that is why something failed, by what it said."""
+    if os.strerror(errno.EROFS) in said:
+        return (
+            f"{folder} is on a disk that is mounted read-only. Mount it writable again; Linux mounts a failing disk "
+            "read-only, so look at its messages (dmesg) first."
+        )
+    with contextlib.suppress(OSError):
+        if os.strerror(errno.ENOSPC) in said or shutil.disk_usage(folder).free < _ROOM_BYTES_MIN:
+            return f"The disk of {folder} is full. Free some space on it."
+    return None
+
+
+def account_of(uid: int) -> pwd.struct_passwd:
+    """Return the account with this number."""
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        # A container may run under a uid that has no name.
+        return pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
+
+
+def make_private(folder: Path, account: pwd.struct_passwd) -> None:
+    """Make a folder that only the account may enter. Raises EmbeddedServerFailed if it exists and is not like that."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if os.geteuid() == 0 and folder.lstat().st_uid == 0:
+        os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    found = folder.lstat()
+    if found.st_uid != account.pw_uid or not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700:
+        raise EmbeddedServerFailed(
+            f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
+            "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
+        )
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that no other process has, for the block."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

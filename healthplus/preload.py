@@ -1,0 +1,17 @@
+"""What the process that forks the app processes loads beforehand, so that each of them starts within a moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import granian.server.mp
+
+import healthplus.web.app
+
+__all__ = ["granian", "healthplus"]
+
+# A SIGTERM to all processes of the product is for the app processes, which finish their requests first. The one that
+# forked them ends by itself after the last of them; until then it tells their supervisor how they ended.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))

@@ -1,0 +1,133 @@
+"""Runs the app processes: spawned by one process that supervises them and keeps what they need running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import multiprocessing
+import os
+import resource
+import socket
+import time
+from typing import Any
+
+from granian.constants import Interfaces, Loops
+from granian.server import Server as Granian
+
+from healthplus.accounts.secret import with_secret_key
+from healthplus.database import refuse_unsafe_commits
+from healthplus.errors import Conflict
+from healthplus.lifeline import SPARE_SECONDS
+from healthplus.payments.gateways.sandbox_process import running_bank
+from healthplus.settings import Settings
+from healthplus.waiting.waiting_users import DRAIN_SIGNAL
+
+logger = logging.getLogger(__name__)
+
+_WAITING_MAX = 16_384
+_OTHER_FILES = 512
+"""What a process opens besides its clients' connections: those to the database, its own files."""
+_DRAIN_SECONDS_MAX = 10
+_RESPAWN_SECONDS = 0.3
+_LOOK_SECONDS = 0.05
+# App processes are forked by a process that has loaded the app and has no threads: within a moment, which counts when
+# the others have all the work. A fork of this process would have its threads' locks, and its files, such as the other
+# ends of the pipes by which its children see that it has gone.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["healthplus.preload"])
+
+
+class _Supervisor(Granian):  # type: ignore[valid-type, misc]
+    def _spawn_worker(self, *args: Any, **options: Any) -> Any:
+        worker = super()._spawn_worker(*args, **options)
+        made = worker.inner
+        worker.inner = _CONTEXT.Process(name=made.name, target=made._target, args=made._args)
+        terminate = worker.terminate
+
+        def drain_and_terminate() -> None:
+            # A process that ends finishes its requests first. So long polls must be answered now; they go on elsewhere.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            terminate()
+
+        worker.terminate = drain_and_terminate
+        return worker
+
+    def _respawn_workers(self, *args: Any, **options: Any) -> None:
+        time.sleep(_RESPAWN_SECONDS)  # a process that cannot start must not be started again without a pause
+        super()._respawn_workers(*args, **options)
+        # Granian ends the whole server when a process dies twice within seconds; booking must outlive any of them.
+        self.respawned_wrks.clear()
+
+
+def run_app(settings: Settings) -> None:
+    """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
+
+    Raises Conflict when the port is in use, UnsafeCommits where the database may lose what it acknowledges.
+    """
+    require_free_port(settings.host, settings.port)
+    if not settings.allow_unsafe_commits:
+        asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
+    with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
+        _run_processes(complete)
+
+
+def _run_processes(settings: Settings) -> None:
+    allow_open_files()
+    # App processes read their settings from the environment.
+    os.environ.update(with_secret_key(settings).as_environment())
+    _Supervisor(
+        "healthplus.web.app:create_app",
+        factory=True,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.processes,
+        websockets=False,
+        # Each waiting patient is a request that lasts up to 25 s; granian's own limit is some hundreds.
+        backlog=_WAITING_MAX,
+        backpressure=_WAITING_MAX,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_DRAIN_SECONDS_MAX,
+    ).serve()
+
+
+def allow_open_files() -> None:
+    """Let app processes have as many connections open as the system allows; log where that is too few for all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    needed = _WAITING_MAX + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        logger.warning(
+            "only %d files may be open here, so a process takes about %d clients at once instead of %d; "
+            "raise the limit to %d (`ulimit -Hn`, or LimitNOFILE= of systemd)",
+            soft, max(0, soft - _OTHER_FILES), _WAITING_MAX, needed,
+        )  # fmt: skip
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Wait for the port while app processes of a product that was killed still end.
+
+    Raises Conflict when the port is in use by others: app processes share their port, and without this check two
+    running products would share one, too.
+    """
+    end = time.monotonic() + SPARE_SECONDS
+    while True:
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < end:
+                time.sleep(_LOOK_SECONDS)
+                continue
+            raise Conflict(
+                f"Cannot listen on {host}, port {port}: {error.strerror}. "
+                "Give another --port (or HEALTHPLUS_PORT, _HOST)."
+            ) from None
+        return
