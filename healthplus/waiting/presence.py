@@ -50,7 +50,7 @@ class Presence:
             self._unchecked.add((token_hash, ticket_id))
 
     async def flush(self) -> None:
-        """Write what was noted, if there is room. Raises why something was not written, and keeps that for the next time."""
+        """Write what was noted, if there is room. Raises why not all was written; that is kept for the next time."""
         if not self._database.space.has_room_for_changes:
             return
         seen, self._seen = self._seen, {}
