@@ -178,6 +178,24 @@ class StillBooked(Conflict):
         self.appointments = appointments
 
 
+class TooManyPersons(Conflict):
+    """You can book for up to six people; remove one of them first."""
+
+    code = "too_many_persons"
+
+
+class HolderStays(Conflict):
+    """The holder of the account cannot be removed from it; to leave altogether, delete the account."""
+
+    code = "holder_stays"
+
+
+class PersonStillBooked(Conflict):
+    """This person has an appointment ahead, a held time or a place in a queue; cancel or give it up first."""
+
+    code = "person_still_booked"
+
+
 class TooManyLapses(HealthPlusError):
     """Too many of your holds ran out unpaid in the last day; you may still wait for a slot, or hold again later."""
 

@@ -145,6 +145,27 @@ WHERE ctid = ANY (ARRAY (
     WHERE least(revoked_at, expires_at) <= (SELECT public.app_now()) - interval '30 days'
     FOR UPDATE SKIP LOCKED))
 
+-- name: persons
+-- Whom a patient books for: the holder of the account, then the others in the order in which they were added.
+SELECT person_id, name, birth_year, coalesce(sex, 'unknown')::text AS sex, is_holder FROM accounts.person
+WHERE patient_id = $1 AND removed_at IS NULL
+ORDER BY is_holder DESC, created_at, person_id
+
+-- name: add_person
+-- Add a person, if there is room.
+SELECT accounts.add_person($1, $2, $3, $4, $5)
+
+-- name: change_person
+-- Change a person, NULL as it is.
+SELECT accounts.change_person($1, $2, $3, $4, $5)
+
+-- name: erase_persons
+-- Delete whom a patient booked for. The holder stays, as the patient does, without anything that is known of them.
+WITH holder AS (
+    UPDATE accounts.person SET birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now()) WHERE patient_id = $1 AND is_holder
+)
+DELETE FROM accounts.person WHERE patient_id = $1 AND NOT is_holder
+
 -- name: use_developer_key
 -- Count a request made with a developer's key, if it is allowed.
 SELECT * FROM accounts.use_developer_key($1, $2)

@@ -86,7 +86,7 @@ SELECT
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    offer, created_at
+    offer, person_id, patient_name, created_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
@@ -100,7 +100,8 @@ SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
-    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline
+    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
+    person_id, patient_name
 FROM public.app_now() AS now_at, booking.booking
 WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
 ORDER BY during DESC

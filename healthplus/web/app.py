@@ -11,6 +11,7 @@ from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
 from healthplus.accounts.patients import Patients
+from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
@@ -128,6 +129,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             tokens=tokens,
             clock=clock,
             patients=patients,
+            persons=Persons(database, secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

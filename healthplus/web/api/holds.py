@@ -12,7 +12,7 @@ from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
-from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest
+from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
 from healthplus.web.api.urls import appointment_url
@@ -37,7 +37,14 @@ class HoldsController(Controller):
         start = checked_instant("start", data.start)
         app = services(request)
         outcome = await app.book.hold(
-            provider_id, data.clinic_id, start, data.slots_needed, patient_id, Patient(patient_id), idempotency_key
+            provider_id,
+            data.clinic_id,
+            start,
+            data.slots_needed,
+            patient_id,
+            Patient(patient_id),
+            idempotency_key,
+            person_id=data.person_id,
         )
         if outcome.code != "reserved":
             raise await error_for_refused_claim(request, outcome, patient_id)
@@ -78,6 +85,25 @@ class HoldsController(Controller):
     ) -> Booking:
         """Hold another time instead, at the same clinic; the five minutes go on."""
         return await move_booking(request, provider_id, hold_id, data, idempotency_key)
+
+    @post("/{hold_id:uuid}/person", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    async def choose_person(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        hold_id: FromPath[UUID],
+        data: JSONBody[PersonRequest],
+        idempotency_key: IdempotencyKey,  # noqa: ARG002 - a repeat chooses the same person
+    ) -> Booking:
+        """Say for which of my persons a hold is, until it is paid for; the five minutes go on."""
+        patient_id = await require_patient(request)
+        app = services(request)
+        outcome = await app.book.choose_person(provider_id, hold_id, data.person_id, Patient(patient_id))
+        if outcome.code != "named":
+            raise error_for_refusal(outcome)
+        row = await app.book.booking(provider_id, hold_id, patient_id)
+        assert row is not None
+        return await booking_of_row(row, provider_id, app)
 
     @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def pay(

@@ -20,6 +20,7 @@ from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
@@ -51,7 +52,7 @@ class JoinQueueController(Controller):
         window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
         anywhere = "anywhere" in request.query_params
         free = await _free_starts(request, provider_id, queue, window, n)
-        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, free=free)
+        return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, free=free)
 
     @post()
     async def join(
@@ -70,6 +71,10 @@ class JoinQueueController(Controller):
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere))
         session = require_patient(request, back_to)
         bounds = window.bounds(queue["time_zone"])
+        try:
+            person_id = await chosen_person(request, session, form)
+        except FormError as error:
+            return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, form=form, error=error)
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
@@ -77,7 +82,8 @@ class JoinQueueController(Controller):
             n,
             session.patient_id,
             session.actor,
-            idempotency_key(form, "what", "anywhere"),
+            idempotency_key(form, "what", "anywhere", "who"),
+            person_id,
         )
         if not isinstance(joined, Refused):
             _, ticket = joined
@@ -85,18 +91,25 @@ class JoinQueueController(Controller):
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
         if joined.code == "claimed":
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
+            choice |= {"person": person_id}
             choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat()}
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
-        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=joined)
+        return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, person_id=person_id, refused=joined)
 
 
 async def refused_join(
-    request: AnyRequest, location: Record, window: QueueWindow, n: int, anywhere: bool, refused: JoinRefused
+    request: AnyRequest,
+    location: Record,
+    window: QueueWindow,
+    n: int,
+    anywhere: bool,
+    person_id: UUID | None,
+    refused: JoinRefused,
 ) -> Response[str]:
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
     provider_id = location["provider_id"]
     queue = await _queue(request, provider_id, location["clinic_id"])
-    return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=refused)
+    return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, person_id=person_id, refused=refused)
 
 
 class TicketController(Controller):
@@ -218,7 +231,7 @@ async def _free_starts(request: AnyRequest, provider_id: int, queue: Record, win
     return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
 
 
-def _join_page(
+async def _join_page(
     request: AnyRequest,
     provider_id: int,
     queue: Record,
@@ -226,6 +239,9 @@ def _join_page(
     n: int,
     *,
     anywhere: bool,
+    person_id: UUID | None = None,
+    form: Form | None = None,
+    error: FormError | None = None,
     refused: JoinRefused | None = None,
     free: int = 0,
 ) -> Response[str]:
@@ -239,16 +255,20 @@ def _join_page(
 
     zone = ZoneInfo(queue["time_zone"])
     alternatives = refused.alternatives or [] if refused is not None else []
+    session = session_of(request)
+    status = 200 if refused is None else error_for_refusal(refused).status
     return page(
         request,
         "queue/join.html",
-        status=200 if refused is None else error_for_refusal(refused).status,
+        status=status if error is None else 422,
         queue=queue,
         action=queue_path(provider_id, provider, clinic_id, day=window.day, part=window.part, n=n),
         window=window,
         choices=[(span, window._replace(span=span).text(language_of(request))) for span in SPANS],
         n=n,
         anywhere=anywhere,
+        who=await person_choice(request, session, form or {}, person_id) if session is not None else None,
+        error=error,
         acceptance_rate=AcceptanceRate.of(queue["position"], queue),
         free=free,
         chart=chart(window.day),
