@@ -81,6 +81,13 @@ class Patients:
                 await transaction.execute(queries.change_profile, patient_id, *given)
         return await self.profile(patient_id)
 
+    async def person_named(self, patient_id: int, name: str) -> UUID:
+        """Return the person of this name in the account, added if there was none. Raises BadInput."""
+        person_id: UUID | None = await self._database.fetch_value(queries.person_named, patient_id, checked_name(name))
+        if person_id is None:
+            raise BadInput("An account has up to six persons; remove one first.")
+        return person_id
+
     async def phone_mac(self, patient_id: int, transaction: Transaction | None = None) -> bytes | None:
         """Return what stands for the patient's number where requests are counted; None if they have no number."""
         row = await (transaction or self._database).fetch_row(queries.profile, patient_id)
@@ -133,7 +140,7 @@ class Patients:
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
             await transaction.execute(queries.end_challenges, mac)
-        for query in ("erase_patient", "erase_consents", "erase_sessions", "erase_keys"):
+        for query in ("erase_patient", "erase_persons", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
 
     async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:

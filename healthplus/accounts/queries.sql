@@ -64,6 +64,25 @@ UPDATE accounts.patient
 SET name = CASE WHEN $2::boolean THEN $3 ELSE name END, email = CASE WHEN $4::boolean THEN $5 ELSE email END
 WHERE patient_id = $1 AND erased_at IS NULL
 
+-- name: person_named
+-- The person of this name in a patient's account, who is added if there is none and fewer than six are there; else no row.
+WITH known AS (
+    SELECT person_id FROM accounts.person
+    WHERE patient_id = $1 AND name = $2 AND removed_at IS NULL ORDER BY is_holder LIMIT 1
+), added AS (
+    INSERT INTO accounts.person (patient_id, name, created_at)
+    SELECT $1, $2, (SELECT public.app_now())
+    WHERE NOT EXISTS (SELECT FROM known)
+        AND (SELECT count(*) FROM accounts.person WHERE patient_id = $1 AND removed_at IS NULL) < 6
+    RETURNING person_id
+)
+SELECT person_id FROM known UNION ALL SELECT person_id FROM added
+
+-- name: erase_persons
+-- The rows stay without names, since bookings point to them.
+UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now())
+WHERE patient_id = $1
+
 -- name: store_request
 -- Store a request under its key; no row when one was stored within the last key_time.
 INSERT INTO accounts.idempotency (patient_id, operation, key_hash, request_hash, at)

@@ -40,19 +40,21 @@ SELECT EXISTS (
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, patient_name, deadline,
+    CASE WHEN NOT person.is_holder THEN patient_name END AS other_name, person_id,
     booking.state_at(booking, now_at)::text AS state,
     provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
     patient.name AS patient,
+    (SELECT holder.person_id FROM accounts.person AS holder WHERE holder.patient_id = $3 AND is_holder) AS holder_id,
     ARRAY (
-        SELECT patient_name FROM booking.booking AS earlier
-        WHERE earlier.patient_id = $3 AND earlier.patient_name IS NOT NULL
-        GROUP BY patient_name ORDER BY max(created_at) DESC LIMIT 6) AS relatives
+        SELECT other.name FROM accounts.person AS other
+        WHERE other.patient_id = $3 AND NOT is_holder AND removed_at IS NULL ORDER BY created_at, name) AS relatives
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 JOIN accounts.patient USING (patient_id)
-WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+LEFT JOIN accounts.person USING (person_id)
+WHERE provider_id = $1 AND booking_id = $2 AND booking.patient_id = $3
 
 -- name: hold_state
 -- What has become of a hold.

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
-from healthplus.accounts.patients import checked_name
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
@@ -70,7 +69,7 @@ class HoldController(Controller):
         if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
         try:
-            await _note_patient_name(request, session, hold, form)
+            await _choose_person(request, session, hold, form)
         except BadInput:
             wrong = _("Write the name of the person who comes, in up to 200 letters.")
             field = "name" if form.get("who", "me") == "me" else "other"
@@ -111,18 +110,19 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
     return row
 
 
-async def _note_patient_name(request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]) -> None:
-    """Store for whom the appointment is to be. Raises BadInput where the form has no possible name."""
+async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]) -> None:
+    """Note which person the appointment is for. Raises BadInput where the form has no possible name."""
     app = services(request)
     whom = form.get("who", "me")
     if whom == "me":
         if not hold["patient"] or form.get("name", "").strip():
             await app.patients.change(session.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name"))
-        patient_name = None
+        person_id = hold["holder_id"]
     else:
-        patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
-    if patient_name != hold["patient_name"]:  # else it would lock the book and wake all who look, for nothing
-        await app.book.name_patient(hold["provider_id"], hold["booking_id"], patient_name, session.actor)
+        name = form.get("other", "") if whom == "other" else whom.removeprefix("for:")
+        person_id = await app.patients.person_named(session.patient_id, name)
+    if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
+        await app.book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
 
 
 async def _page(
