@@ -77,7 +77,8 @@ class Patients:
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:
-            if await is_new_request(transaction, self._secret, patient_id, "change", key, repr(sorted(changes.items()))):
+            request = repr(sorted(changes.items()))
+            if await is_new_request(transaction, self._secret, patient_id, "change", key, request):
                 given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
                 await transaction.execute(queries.change_profile, patient_id, *given)
         return await self.profile(patient_id)

@@ -64,6 +64,11 @@ UPDATE accounts.patient
 SET name = CASE WHEN $2::boolean THEN $3 ELSE name END, email = CASE WHEN $4::boolean THEN $5 ELSE email END
 WHERE patient_id = $1 AND erased_at IS NULL
 
+-- name: erase_persons
+-- The rows stay without names, since bookings point to them.
+UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now())
+WHERE patient_id = $1
+
 -- name: store_request
 -- Store a request under its key; no row when one was stored within the last key_time.
 INSERT INTO accounts.idempotency (patient_id, operation, key_hash, request_hash, at)
@@ -158,13 +163,6 @@ SELECT accounts.add_person($1, $2, $3, $4, $5)
 -- name: change_person
 -- Change a person, NULL as it is.
 SELECT accounts.change_person($1, $2, $3, $4, $5)
-
--- name: erase_persons
--- Delete whom a patient booked for. The holder stays, as the patient does, without anything that is known of them.
-WITH holder AS (
-    UPDATE accounts.person SET birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now()) WHERE patient_id = $1 AND is_holder
-)
-DELETE FROM accounts.person WHERE patient_id = $1 AND NOT is_holder
 
 -- name: use_developer_key
 -- Count a request made with a developer's key, if it is allowed.

@@ -80,7 +80,7 @@ class Book:
             self.changed(provider_id)
         return outcome
 
-    async def hold(
+    async def hold(  # noqa: PLR0913
         self,
         provider_id: int,
         clinic_id: int,
@@ -89,9 +89,16 @@ class Book:
         patient_id: int,
         actor: Actor,
         key: str | None = None,
+        *,
+        person_id: UUID | None = None,
+        instead_of: tuple[int, UUID] | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
-        """Hold slots in a row for a patient, for five minutes."""
-        args = (provider_id, clinic_id, start, slots_needed, patient_id, str(actor), key)
+        """Hold slots in a row for a person of a patient's account, for five minutes; `person_id` None: the holder.
+
+        `instead_of`: the provider and id of a booking of that person which this one replaces once it is confirmed.
+        """
+        instead_of_ids = instead_of or (None, None)
+        args = (provider_id, clinic_id, start, slots_needed, patient_id, person_id, *instead_of_ids, str(actor), key)
         turn = self._turn(provider_id)
         if turn.locked() and (refused := await self._call("refuse_hold", *args)).code:
             return refused
@@ -128,13 +135,13 @@ class Book:
         """Move a hold or booking to another start at the same clinic."""
         return await self._call("reschedule", provider_id, booking_id, start, str(actor), key)
 
-    async def name_patient(
-        self, provider_id: int, booking_id: UUID, patient_name: str | None, actor: Actor
+    async def choose_person(
+        self, provider_id: int, booking_id: UUID, person_id: UUID | None, actor: Actor
     ) -> outcomes.Named | outcomes.NameRefused:
-        """Note who a live hold is for, by name; None: the patient whose account it is."""
-        return await self._call("name_patient", provider_id, booking_id, patient_name, str(actor))
+        """Note which person of the account a live hold is for; None: the holder."""
+        return await self._call("choose_person", provider_id, booking_id, person_id, str(actor))
 
-    async def join_queue(
+    async def join_queue(  # noqa: PLR0913
         self,
         provider_id: int,
         clinic_id: int | None,
@@ -144,12 +151,17 @@ class Book:
         patient_id: int,
         actor: Actor,
         key: str | None = None,
+        *,
+        person_id: UUID | None = None,
     ) -> outcomes.Joined | outcomes.JoinRefused:
-        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics."""
+        """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
+
+        `person_id` None: for the account's holder.
+        """
         window = Range(window_from, window_to)
         async with self._turn(provider_id):
             return await self._call(
-                "join_queue", provider_id, clinic_id, window, slots_needed, patient_id, str(actor), key
+                "join_queue", provider_id, clinic_id, window, slots_needed, patient_id, person_id, str(actor), key
             )
 
     async def accept(

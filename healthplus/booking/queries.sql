@@ -1,10 +1,10 @@
 -- name: hold
 -- Hold a run of slots for a patient.
-SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: refuse_hold
 -- The refusal of a hold that needs no lock; an empty code where it takes the lock to tell.
-SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.
@@ -22,13 +22,13 @@ SELECT * FROM booking.cancel($1, $2, $3, $4)
 -- Move a hold or booking to another start.
 SELECT * FROM booking.reschedule($1, $2, $3, $4, $5)
 
--- name: name_patient
--- Note who a live hold is for.
-SELECT * FROM booking.name_patient($1, $2, $3, $4)
+-- name: choose_person
+-- Note which person a live hold is for.
+SELECT * FROM booking.choose_person($1, $2, $3, $4)
 
 -- name: join_queue
 -- Join the queue for what others hold.
-SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: accept
 -- Take an offer, or another run instead of it.

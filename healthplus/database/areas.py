@@ -13,7 +13,7 @@ class Area(NamedTuple):
     functions: tuple[str, ...] = ()
 
 
-_VERBS = ("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave", "resume", "advance")
+_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "leave", "resume", "advance")
 AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
@@ -26,8 +26,9 @@ AREAS = (
         (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "events", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "events", "persons", "claims")),
             "queue.sql",
+            "persons.sql",
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

@@ -17,6 +17,8 @@ WITH own_booking AS (
 SELECT jsonb_build_object(
     'at', public.app_now(),
     'profile', (SELECT to_jsonb(patient) FROM accounts.patient WHERE patient_id = $1),
+    'persons', (
+        SELECT coalesce(jsonb_agg(to_jsonb(person) ORDER BY created_at), '[]') FROM accounts.person WHERE patient_id = $1),
     'consents', (SELECT coalesce(jsonb_agg(to_jsonb(consent) ORDER BY given_at), '[]') FROM accounts.consent WHERE patient_id = $1),
     'sessions', (
         SELECT coalesce(jsonb_agg(to_jsonb(session) - 'token_hash' ORDER BY created_at), '[]')

@@ -97,8 +97,7 @@ class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
-    `patient_name` is the name of the person `person_id` when it was booked; a later change of theirs does not change it. Both
-    are there when it is read.
+    When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
     After a cancellation, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
     """
 
@@ -112,8 +111,8 @@ class Booking(Fee, kw_only=True):
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
-    person_id: UUID | None | UnsetType = UNSET
-    patient_name: str | None | UnsetType = UNSET
+    person_id: UUID | UnsetType | None = UNSET
+    patient_name: str | UnsetType | None = UNSET
     expires_at: datetime | UnsetType = UNSET
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET

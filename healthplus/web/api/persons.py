@@ -99,7 +99,10 @@ class PersonsController(Controller):
 
     @delete("/{person_id:uuid}", responses=_CHANGE_PROBLEMS)
     async def remove(
-        self, request: AnyRequest, person_id: FromPath[UUID], idempotency_key: IdempotencyKey  # noqa: ARG002
+        self,
+        request: AnyRequest,
+        person_id: FromPath[UUID],
+        idempotency_key: IdempotencyKey,  # noqa: ARG002
     ) -> None:
         """Remove a person: 409 while something is booked, held or waited for, for them. A repeat is answered 404."""
         patient_id = await require_patient(request)
@@ -119,6 +122,4 @@ def _url_of(ahead: Record) -> str:
 
 def _person(row: Record) -> Person:
     person_id = row["person_id"]
-    return Person(
-        person_id, person_url(person_id), row["name"], row["birth_year"], row["sex"], row["is_holder"]
-    )
+    return Person(person_id, person_url(person_id), row["name"], row["birth_year"], row["sex"], row["is_holder"])

@@ -55,7 +55,7 @@ class WaitsController(Controller):
             patient_id,
             Patient(patient_id),
             idempotency_key,
-            data.person_id,
+            person_id=data.person_id,
         )
         if isinstance(joined, Refused):
             raise await error_for_refused_claim(request, joined, patient_id)

@@ -132,7 +132,7 @@ async def _join(
         session.patient_id,
         session.actor,
         key,
-        choice.person_id,
+        person_id=choice.person_id,
     )
     if not isinstance(joined, Refused):
         return see_other(request, ticket_path(location["provider_id"], joined[0].ticket_id))

@@ -113,9 +113,7 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
     """Store for whom the appointment is to be. Raises FormError where the form names nobody."""
     person_id = await chosen_person(request, session, form)
     if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
-        await services(request).book.choose_person(
-            hold["provider_id"], hold["booking_id"], person_id, session.actor
-        )
+        await services(request).book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
 
 
 async def _page(
@@ -141,7 +139,7 @@ async def _page(
             until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
-            who=await person_choice(request, session, form or {}, hold["person_id"]),
+            who=await person_choice(request, session, hold["person_id"], form),
             error=error,
             methods=payments.methods if hold["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,

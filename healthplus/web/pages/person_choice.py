@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
 from healthplus.accounts.patients import checked_name
-from healthplus.accounts.persons import PERSONS_MAX, SEXES, PersonDetails
+from healthplus.accounts.persons import PERSONS_MAX, SEXES, PersonDetails, Sex
 from healthplus.database import Record
 from healthplus.errors import BadInput, TooManyPersons
 from healthplus.web.languages import Language
@@ -16,7 +15,7 @@ from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import PatientSession, idempotency_key
 from healthplus.web.services import AnyRequest, services
 
-Form: TypeAlias = Mapping[str, str]
+Form: TypeAlias = dict[str, str]
 
 _ME, _OTHER = "me", "other"
 _YEAR_LENGTH = 4
@@ -41,6 +40,7 @@ class PersonChoice:
     persons: list[Record]
     chosen: str
     form: Form
+    error: FormError | None = None
 
     @property
     def holder(self) -> Record:
@@ -63,23 +63,29 @@ def details_of(form: Form, language: Language, name_field: str = "name", *, need
     year = form.get("birth_year", "").strip()
     if (year or needs_year) and not (year.isdecimal() and len(year) == _YEAR_LENGTH):
         raise birth_year_error(language)
-    sex = next((one for one in SEXES if one == form.get("sex")), "unknown")
+    sex: Sex = next((one for one in SEXES if one == form.get("sex")), "unknown")
     return PersonDetails(name, int(year) if year else None, sex)
 
 
 def birth_year_error(language: Language) -> FormError:
-    said = language.gettext("Write the year of birth in four digits. It cannot be in the future, or over 120 years ago.")
+    said = language.gettext("Write the year of birth in four digits. It is this year or up to 120 years ago.")
     return FormError(said, "birth_year")
 
 
 async def person_choice(
-    request: AnyRequest, session: PatientSession, form: Form, person_id: UUID | None = None
+    request: AnyRequest,
+    session: PatientSession,
+    person_id: UUID | None = None,
+    form: Form | None = None,
+    error: FormError | None = None,
 ) -> PersonChoice:
-    """Return the choice as it is to be shown: as the form was sent, else with `person_id` chosen, else the holder."""
+    """Return the choice as it is to be shown: as a form was sent, else with `person_id` chosen, else the holder."""
     persons = await services(request).persons.of(session.patient_id)
-    values = [_ME, *(str(row["person_id"]) for row in persons if not row["is_holder"]), _OTHER]
-    wanted = next((_value(row) for row in persons if row["person_id"] == person_id), _ME)
-    return PersonChoice(persons, form["who"] if form.get("who") in values else wanted, form)
+    values = {row["person_id"]: _value(row) for row in persons}
+    sent = (form or {}).get("who")
+    is_possible = sent == _OTHER or sent in values.values()
+    chosen = sent if sent is not None and is_possible else values.get(person_id, _ME)
+    return PersonChoice(persons, chosen, form or {}, error)
 
 
 async def chosen_person(request: AnyRequest, session: PatientSession, form: Form) -> UUID:

@@ -20,7 +20,7 @@ from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
-from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
+from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
@@ -52,7 +52,9 @@ class JoinQueueController(Controller):
         window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
         anywhere = "anywhere" in request.query_params
         free = await _free_starts(request, provider_id, queue, window, n)
-        return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, free=free)
+        session = session_of(request)
+        who = await person_choice(request, session) if session is not None else None
+        return _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
 
     @post()
     async def join(
@@ -74,7 +76,8 @@ class JoinQueueController(Controller):
         try:
             person_id = await chosen_person(request, session, form)
         except FormError as error:
-            return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, form=form, error=error)
+            who = await person_choice(request, session, form=form, error=error)
+            return _join_page(request, queue, window, n, anywhere=anywhere, who=who)
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
@@ -82,8 +85,8 @@ class JoinQueueController(Controller):
             n,
             session.patient_id,
             session.actor,
-            idempotency_key(form, "what", "anywhere", "who"),
-            person_id,
+            idempotency_key({**form, "person": str(person_id)}, "what", "anywhere", "person"),
+            person_id=person_id,
         )
         if not isinstance(joined, Refused):
             _, ticket = joined
@@ -91,10 +94,10 @@ class JoinQueueController(Controller):
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
         if joined.code == "claimed":
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
-            choice |= {"person": person_id}
-            choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat()}
+            choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat(), "person": person_id}
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
-        return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, person_id=person_id, refused=joined)
+        who = await person_choice(request, session, person_id)
+        return _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
 
 
 async def refused_join(
@@ -107,9 +110,9 @@ async def refused_join(
     refused: JoinRefused,
 ) -> Response[str]:
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
-    provider_id = location["provider_id"]
-    queue = await _queue(request, provider_id, location["clinic_id"])
-    return await _join_page(request, provider_id, queue, window, n, anywhere=anywhere, person_id=person_id, refused=refused)
+    queue = await _queue(request, location["provider_id"], location["clinic_id"])
+    who = await person_choice(request, require_patient(request), person_id)
+    return _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
 
 
 class TicketController(Controller):
@@ -231,44 +234,38 @@ async def _free_starts(request: AnyRequest, provider_id: int, queue: Record, win
     return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
 
 
-async def _join_page(
+def _join_page(
     request: AnyRequest,
-    provider_id: int,
     queue: Record,
     window: QueueWindow,
     n: int,
     *,
     anywhere: bool,
-    person_id: UUID | None = None,
-    form: Form | None = None,
-    error: FormError | None = None,
+    who: PersonChoice | None,
     refused: JoinRefused | None = None,
     free: int = 0,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
     if not (refused is None or is_full or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
-    provider, clinic_id = queue["provider"], queue["clinic_id"]
+    provider_id, provider, clinic_id = queue["provider_id"], queue["provider"], queue["clinic_id"]
 
     def chart(day: date, start: datetime | None = None) -> str:
         return chart_path(provider_id, provider, clinic_id, day=day, start=start, n=n)
 
     zone = ZoneInfo(queue["time_zone"])
     alternatives = refused.alternatives or [] if refused is not None else []
-    session = session_of(request)
-    status = 200 if refused is None else error_for_refusal(refused).status
     return page(
         request,
         "queue/join.html",
-        status=status if error is None else 422,
+        status=_status(refused, who),
         queue=queue,
         action=queue_path(provider_id, provider, clinic_id, day=window.day, part=window.part, n=n),
         window=window,
         choices=[(span, window._replace(span=span).text(language_of(request))) for span in SPANS],
         n=n,
         anywhere=anywhere,
-        who=await person_choice(request, session, form or {}, person_id) if session is not None else None,
-        error=error,
+        who=who,
         acceptance_rate=AcceptanceRate.of(queue["position"], queue),
         free=free,
         chart=chart(window.day),
@@ -277,3 +274,9 @@ async def _join_page(
         is_full=is_full,
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )
+
+
+def _status(refused: JoinRefused | None, who: PersonChoice | None) -> int:
+    if refused is not None:
+        return error_for_refusal(refused).status
+    return 200 if who is None or who.error is None else 422

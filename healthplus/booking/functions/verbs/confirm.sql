@@ -20,9 +20,9 @@ BEGIN
     END IF;
     INSERT INTO booking.booking (
         provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
-        patient_name)
+        person_id, patient_name)
     VALUES (p_held.provider_id, p_held.clinic_id, p_held.patient_id, late.during, late.seat, p_held.slots_needed, 'booked',
-        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.patient_name)
+        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id, booking.name_now(p_held))
     ON CONFLICT DO NOTHING
     RETURNING * INTO late;
     IF NOT FOUND THEN
@@ -47,7 +47,7 @@ DECLARE
     booked booking.booking;
 BEGIN
     IF p_held.state = 'reserved' THEN
-        UPDATE booking.booking SET state = 'booked'
+        UPDATE booking.booking SET state = 'booked', patient_name = booking.name_now(p_held)
         WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id RETURNING * INTO booked;
         PERFORM booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor);
     ELSIF p_held.state = 'expired' AND p_is_paid_late THEN
