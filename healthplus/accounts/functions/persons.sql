@@ -13,7 +13,7 @@ $$;
 CREATE FUNCTION accounts.add_person(p_patient_id bigint, p_person_id uuid, p_name text, p_birth_year integer, p_sex text)
 RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id AND erased_at IS NULL FOR UPDATE;
+    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id AND erased_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'not_found';
     ELSIF NOT accounts.is_birth_year(p_birth_year) THEN
@@ -37,7 +37,7 @@ DECLARE
     changed accounts.person;
 BEGIN
     -- First, as whatever renames the account has it locked before the holder.
-    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id FOR UPDATE;
+    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id FOR NO KEY UPDATE;
     IF NOT accounts.is_birth_year(p_birth_year) THEN
         RETURN 'birth_year';
     END IF;
@@ -62,7 +62,7 @@ DECLARE
     found_one accounts.person;
 BEGIN
     SELECT * INTO found_one FROM accounts.person
-    WHERE patient_id = p_patient_id AND person_id = p_person_id AND removed_at IS NULL FOR UPDATE;
+    WHERE patient_id = p_patient_id AND person_id = p_person_id AND removed_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'not_found';
     ELSIF found_one.is_holder THEN
