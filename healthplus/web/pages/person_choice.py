@@ -68,7 +68,7 @@ def details_of(form: Form, language: Language, name_field: str = "name", *, need
 
 
 def birth_year_error(language: Language) -> FormError:
-    said = language.gettext("Write the year of birth in four digits. It is this year or up to 120 years ago.")
+    said = language.gettext("Write the year of birth in four digits, such as 1985. It cannot be in the future.")
     return FormError(said, "birth_year")
 
 

@@ -98,7 +98,7 @@ async def hold_family(window: BrowserWindow) -> None:
 @state("hold-someone-else")
 async def hold_someone_else(window: BrowserWindow) -> None:
     await window.go(await held(window, await family(window, 1)))
-    await window.page.locator("[value=other]").check()
+    await window.page.locator("[name=who][value=other]").check()
     await window.page.locator("#other").fill("Ravi Rao")
     await window.page.locator("#birth_year").fill("50")
     await window.page.locator("form .button").first.click()
