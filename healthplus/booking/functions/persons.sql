@@ -16,7 +16,7 @@ $$;
 -- patient's lock, without which nothing is held or waited for.
 CREATE FUNCTION booking.remove_person(p_patient_id bigint, p_person_id uuid) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(-p_patient_id);
+    PERFORM booking.lock_patient(p_patient_id);
     IF EXISTS (SELECT FROM booking.expected(p_patient_id, p_person_id, public.app_now())) THEN
         RETURN 'expected';
     END IF;

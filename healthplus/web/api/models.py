@@ -21,6 +21,13 @@ PersonId = Annotated[
 ]
 
 
+class InsteadOf(Struct, forbid_unknown_fields=True):
+    """An appointment of the same person, with any provider, that is cancelled once the hold is booked."""
+
+    provider_id: Id
+    id: UUID
+
+
 class HoldRequest(Struct, forbid_unknown_fields=True):
     """A slot, or several in a row, to hold for five minutes."""
 
@@ -28,6 +35,7 @@ class HoldRequest(Struct, forbid_unknown_fields=True):
     start: Instant
     slots_needed: SlotsNeeded = 1
     person_id: PersonId = None
+    instead_of: InsteadOf | None = None
 
 
 class PersonRequest(Struct, forbid_unknown_fields=True):

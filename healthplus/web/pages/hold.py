@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Record
 from healthplus.errors import NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
@@ -16,6 +17,7 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
+from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
@@ -113,7 +115,10 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
     """Store for whom the appointment is to be. Raises FormError where the form names nobody."""
     person_id = await chosen_person(request, session, form)
     if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
-        await services(request).book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
+        book = services(request).book
+        outcome = await book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
+        if isinstance(outcome, Refused) and (limit := limit_of(outcome, language_of(request), hold["time_zone"])):
+            raise FormError(limit.text, "who")
 
 
 async def _page(

@@ -20,6 +20,7 @@ from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
@@ -170,7 +171,7 @@ class TicketController(Controller):
         if ticket.version != after:
             view = await _ticket_view(request, provider_id, ticket)
             update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
-            update["html"] = fragment(request, "queue/position.html", view=view, refused=None)
+            update["html"] = fragment(request, "queue/position.html", view=view, refused=None, limit=None)
         if waiting.draining:
             update["reconnect"] = True
         return updates_response(request, update)
@@ -200,6 +201,7 @@ async def _ticket_page(
         status=200 if refused is None else error_for_refusal(refused).status,
         view=await _ticket_view(request, provider_id, ticket),
         refused=refused,
+        limit=limit_of(refused, language_of(request)),
         is_offer_over=refused is not None and refused.code == "offer_over",
         refreshes="still" not in request.query_params,
     )
@@ -246,7 +248,8 @@ def _join_page(
     free: int = 0,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
-    if not (refused is None or is_full or refused.code == "no_such_slot"):
+    limit = limit_of(refused, language_of(request), queue["time_zone"])
+    if not (refused is None or is_full or limit or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
     provider_id, provider, clinic_id = queue["provider_id"], queue["provider"], queue["clinic_id"]
 
@@ -271,6 +274,7 @@ def _join_page(
         chart=chart(window.day),
         provider=provider_path(provider_id, provider),
         refused=refused,
+        limit=limit,
         is_full=is_full,
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )

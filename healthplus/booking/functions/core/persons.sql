@@ -20,3 +20,14 @@ CREATE FUNCTION booking.name_now(p_booking booking.booking) RETURNS text LANGUAG
             AND CASE WHEN p_booking.person_id IS NULL THEN is_holder ELSE person_id = p_booking.person_id END),
         p_booking.patient_name)
 $$;
+
+-- Whether a booking is one that another for this person may replace: booked, and not begun.
+CREATE FUNCTION booking.is_replaceable(
+    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_person accounts.person, p_now timestamptz
+) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND patient_id = p_patient_id
+            AND coalesce(person_id = p_person.person_id, p_person.is_holder, true)
+            AND state = 'booked' AND lower(during) > p_now)
+$$;
