@@ -21,9 +21,7 @@ AREAS = (
     Area(
         "accounts",
         "accounts",
-        tuple(
-            f"{name}.sql" for name in ("holders", "former_accounts", "sign_in_codes", "developer_keys", "persons")
-        ),
+        tuple(f"{name}.sql" for name in ("holders", "former_accounts", "sign_in_codes", "developer_keys", "persons")),
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(

@@ -121,6 +121,10 @@ BEGIN
     IF cardinality(old.spent) + cardinality(old.lapses) > 0 THEN
         answer := booking.refuse_spent(old, p_now);
     END IF;
+    -- The caller has read the person without the patient's lock, and they may have been removed since.
+    IF p_wanted.person_id IS NOT NULL AND (booking.person_of(p_wanted.patient_id, p_wanted.person_id)).person_id IS NULL THEN
+        RETURN booking.refuse('not_found');
+    END IF;
     IF answer.code IS NULL AND NOT p_is_beyond THEN
         answer := booking.refuse_ahead(p_wanted, true, p_now);
     END IF;

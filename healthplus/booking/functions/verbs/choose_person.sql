@@ -16,7 +16,8 @@ BEGIN
     END IF;
     SELECT * INTO old FROM booking.booking
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking.may_act(p_actor, patient_id);
-    person := booking.person_of(old.patient_id, p_person_id);
+    PERFORM booking.lock_patient(old.patient_id) WHERE old.patient_id IS NOT NULL;
+    person := booking.person_of(old.patient_id, p_person_id);  -- under the lock, without which nobody is removed
     IF old.booking_id IS NULL OR person.person_id IS NULL THEN
         RETURN booking.refuse('not_found');
     ELSIF old.state = 'expired' THEN
@@ -26,7 +27,6 @@ BEGIN
     END IF;
     held := old;
     held.patient_name := nullif(person.name, '');
-    PERFORM booking.lock_patient(held.patient_id);
     IF NOT booking.keeps_claim(held) THEN
         held.state := 'expired';
         RETURN booking.describe('expired', held);
