@@ -48,6 +48,16 @@ JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
+-- name: in_the_way
+-- A patient's own booking that is in the way of another, as pages name it.
+SELECT booking.provider_id, booking_id, lower(during) AS starts_at, person_id, patient_name, provider.name AS provider,
+    clinic.name AS clinic, time_zone
+FROM booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE booking.provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
 -- name: hold_state
 -- What has become of a hold.
 SELECT booking.state_at(booking, now_at)::text AS state

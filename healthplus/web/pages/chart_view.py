@@ -15,8 +15,9 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
-from healthplus.web.pages.limits import Limit, limit_of
+from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
+from healthplus.web.pages.person_choice import PersonChoice
 from healthplus.web.shared_charts import DAYS, ChartKey
 
 _ALTERNATIVES_MAX = 3
@@ -64,6 +65,8 @@ class ChartView:
     form_error: str | None
     can_move: bool
     is_away: bool
+    limit: Limit | None
+    who: PersonChoice | None
 
     @property
     def day(self) -> date:
@@ -95,11 +98,6 @@ class ChartView:
     @property
     def error(self) -> str | None:
         return self.form_error if self.outcome is None else self._refusal_text(self.outcome)
-
-    @property
-    def limit(self) -> Limit | None:
-        """Return what of the patient's own is in the way, if that is why."""
-        return limit_of(self.outcome, self.language, self.key.zone)
 
     @property
     def status(self) -> int:

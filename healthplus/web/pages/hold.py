@@ -113,12 +113,12 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
 
 async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
     """Store for whom the appointment is to be. Raises FormError where the form names nobody."""
-    person_id = await chosen_person(request, session, form)
+    person_id = await chosen_person(request, session, form, needs_name=True)
     if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
         book = services(request).book
         outcome = await book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
-        if isinstance(outcome, Refused) and (limit := limit_of(outcome, language_of(request), hold["time_zone"])):
-            raise FormError(limit.text, "who")
+        if isinstance(outcome, Refused) and (limit := await limit_of(request, outcome, hold["time_zone"])):
+            raise FormError(limit.text, "who", limit)
 
 
 async def _page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from healthplus.accounts.persons import PERSONS_MAX, SEXES, PersonDetails, Sex
 from healthplus.database import Record
 from healthplus.errors import BadInput, TooManyPersons
 from healthplus.web.languages import Language
+from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import PatientSession, idempotency_key
 from healthplus.web.services import AnyRequest, services
@@ -22,12 +23,13 @@ _YEAR_LENGTH = 4
 
 
 class FormError(Exception):
-    """What is wrong with a form, in the reader's language, and the id of the field to mend."""
+    """What is wrong with a form, in the reader's language, the id of the field to mend, and what is in the way."""
 
-    def __init__(self, text: str, field: str) -> None:
+    def __init__(self, text: str, field: str, limit: Limit | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.field = field
+        self.limit = limit
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,18 @@ class PersonChoice:
     persons: list[Record]
     chosen: str
     form: Form
+    has_room: bool
     error: FormError | None = None
 
     @property
-    def holder(self) -> Record:
-        return self.persons[0]
+    def needs_name(self) -> bool:
+        """Return whether the holder can be chosen, and has no name yet."""
+        return any(person["is_holder"] and not person["name"] for person in self.persons)
 
-    @property
-    def has_room(self) -> bool:
-        return len(self.persons) < PERSONS_MAX
+    def without(self, person_id: UUID | None) -> PersonChoice:
+        """Return the choice of everybody else; None: of all but the holder."""
+        others = [row for row in self.persons if row["person_id"] != person_id and (person_id or not row["is_holder"])]
+        return replace(self, persons=others, chosen=_value(others[0]) if others else _OTHER)
 
     def value(self, person: Record) -> str:
         return _value(person)
@@ -85,13 +90,13 @@ async def person_choice(
     sent = (form or {}).get("who")
     is_possible = sent == _OTHER or sent in values.values()
     chosen = sent if sent is not None and is_possible else values.get(person_id, _ME)
-    return PersonChoice(persons, chosen, form or {}, error)
+    return PersonChoice(persons, chosen, form or {}, len(persons) < PERSONS_MAX, error)
 
 
-async def chosen_person(request: AnyRequest, session: PatientSession, form: Form) -> UUID:
+async def chosen_person(request: AnyRequest, session: PatientSession, form: Form, *, needs_name: bool = False) -> UUID:
     """Return the person whom a form names, who is added to the account where they are new to it.
 
-    The holder gets the name that the form has for them. Raises FormError.
+    The holder gets the name that the form has for them; `needs_name`: they must have one. Raises FormError.
     """
     app, language = services(request), language_of(request)
     persons = await app.persons.of(session.patient_id)
@@ -102,8 +107,8 @@ async def chosen_person(request: AnyRequest, session: PatientSession, form: Form
         added = await add_person(request, session, details, key)
         return UUID(str(added["person_id"]))
     for person in persons:
-        if whom == _value(person):
-            if person["is_holder"] and (not person["name"] or form.get("name", "").strip()):
+        if whom in (_value(person), str(person["person_id"])):
+            if person["is_holder"] and ((needs_name and not person["name"]) or form.get("name", "").strip()):
                 await _name_holder(request, session, form)
             return UUID(str(person["person_id"]))
     raise FormError(language.gettext("Choose who the appointment is for."), "who")

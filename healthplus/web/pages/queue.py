@@ -55,7 +55,7 @@ class JoinQueueController(Controller):
         free = await _free_starts(request, provider_id, queue, window, n)
         session = session_of(request)
         who = await person_choice(request, session) if session is not None else None
-        return _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
+        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
 
     @post()
     async def join(
@@ -78,7 +78,7 @@ class JoinQueueController(Controller):
             person_id = await chosen_person(request, session, form)
         except FormError as error:
             who = await person_choice(request, session, form=form, error=error)
-            return _join_page(request, queue, window, n, anywhere=anywhere, who=who)
+            return await _join_page(request, queue, window, n, anywhere=anywhere, who=who)
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
@@ -98,7 +98,7 @@ class JoinQueueController(Controller):
             choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat(), "person": person_id}
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
         who = await person_choice(request, session, person_id)
-        return _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
+        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
 
 
 async def refused_join(
@@ -113,7 +113,7 @@ async def refused_join(
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
     queue = await _queue(request, location["provider_id"], location["clinic_id"])
     who = await person_choice(request, require_patient(request), person_id)
-    return _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
+    return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
 
 
 class TicketController(Controller):
@@ -201,7 +201,7 @@ async def _ticket_page(
         status=200 if refused is None else error_for_refusal(refused).status,
         view=await _ticket_view(request, provider_id, ticket),
         refused=refused,
-        limit=limit_of(refused, language_of(request)),
+        limit=await limit_of(request, refused),
         is_offer_over=refused is not None and refused.code == "offer_over",
         refreshes="still" not in request.query_params,
     )
@@ -236,7 +236,7 @@ async def _free_starts(request: AnyRequest, provider_id: int, queue: Record, win
     return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
 
 
-def _join_page(
+async def _join_page(
     request: AnyRequest,
     queue: Record,
     window: QueueWindow,
@@ -248,7 +248,7 @@ def _join_page(
     free: int = 0,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
-    limit = limit_of(refused, language_of(request), queue["time_zone"])
+    limit = await limit_of(request, refused, queue["time_zone"])
     if not (refused is None or is_full or limit or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
     provider_id, provider, clinic_id = queue["provider_id"], queue["provider"], queue["clinic_id"]
