@@ -1,4 +1,4 @@
-"""How often this process refused something because of a limit: summed, and in the log once a minute while there is any."""
+"""How often this process refused something because of a limit, summed; in the log once a minute while there is any."""
 
 from __future__ import annotations
 
