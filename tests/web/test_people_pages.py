@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from healthplus.accounts.persons import Persons
 from tests.fixtures.codes import SECRET
-from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment, attend
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment, attend
 from tests.notices.sending import Recorder, notices, sweep_all
 from tests.web.client import Browser, Client
 from tests.web.test_appointments_pages import money_is, words
@@ -206,8 +206,15 @@ async def test_a_name_on_what_is_booked_stays(environment: Environment, asha: Br
     api = Client(asha.http, environment.tokens["asha"])
     own = await hold(asha, environment, 9)
     await asha.post(own, {"who": "me", "method": "sandbox-ok"})
-    tara = await hold(asha, environment, 11)
-    await asha.post(tara, OTHER | {"method": "sandbox-ok"})
+    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={(environment.day + timedelta(hours=6)).date().isoformat()}"
+    tara = (await asha.post(chart, OTHER | {"start": environment.at(11)})).headers["location"]
+    await asha.post(
+        tara,
+        {
+            "who": re.findall(r'name="who" value="([^"]+)" checked', (await asha.get(tara)).text)[0],
+            "method": "sandbox-ok",
+        },
+    )
     for path in (own, tara):
         await money_is(environment, path, "captured")
     assert "For Tara" in await said(asha, "/appointments")
@@ -230,7 +237,9 @@ async def test_a_name_on_what_is_booked_stays(environment: Environment, asha: Br
         f"{own.replace('/doctor/', '/appointments/').replace('/hold', '')}/move", {"start": environment.at(10)}
     )
     await check()
-    next_one = await hold(asha, environment, 14, f"/doctor/{PROVIDER}/dr-1/{AT_CLINIC}")
+    await environment.pass_time(days=4)
+    later = (environment.day + timedelta(days=5, hours=14)).isoformat()
+    next_one = (await asha.post(f"/doctor/{PROVIDER}/dr-1/{AT_CLINIC}", {"start": later})).headers["location"]
     page = (await asha.get(next_one)).text
     assert "Me (Renamed Two)" in page
     assert "> <span>Renamed Four</span>" in page
@@ -252,3 +261,75 @@ async def test_notices_name_nobody(environment: Environment, asha: Browser) -> N
     for message in sms.sent + email.sent:
         assert "Tara" not in message.text
         assert "asha" not in message.text
+
+
+@pytest.mark.dates
+async def test_what_is_in_the_way_is_shown_and_may_be_replaced(environment: Environment, asha: Browser) -> None:
+    own = await hold(asha, environment, 9)
+    await asha.post(own, {"who": "me", "method": "sandbox-ok"})
+    own = own.replace("/doctor/", "/appointments/").replace("/hold", "")
+    day = (environment.day + timedelta(hours=6)).date().isoformat()
+    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+    refused = await asha.post(chart, {"start": environment.at(11)})
+    assert refused.status_code == 409
+    page = words(refused.text)
+    assert "asha has an appointment here on that day already." in page
+    assert "For asha" in page
+    assert f'href="{own}"' in refused.text
+    assert "Is it for someone else?" in page
+    assert 'name="who" value="me"' not in refused.text  # the one for whom it was refused
+    form = dict(re.findall(r'type="hidden" name="(start|instead_of|who)" value="([^"]+)"', refused.text))
+    assert form.keys() == {"start", "instead_of", "who"}
+    held = await asha.post(chart, form)
+    path = held.headers["location"]
+    assert "/hold/" in path, held.text
+    await asha.post(path, {"who": "me", "method": "sandbox-ok"})
+    assert "Booked" in await said(asha, path)
+    # Another is asked for with what is no longer there to be replaced.
+    await asha.post(f"{own}/cancel")
+    stale = await asha.post(chart, form | {"start": environment.at(10)})
+    assert (stale.status_code, "has changed meanwhile. Choose again." in stale.text) == (422, True)
+    for odd in ("x", "1/x", f"1/{UUID(int=7)}", "0/", "/"):
+        assert (await asha.post(chart, form | {"instead_of": odd})).status_code in (404, 409, 422), odd
+
+
+@pytest.mark.dates
+async def test_a_time_that_one_cannot_have_may_be_somebody_elses(environment: Environment, asha: Browser) -> None:
+    own = await hold(asha, environment, 9)
+    await asha.post(own, {"who": "me", "method": "sandbox-ok"})
+    day = (environment.day + timedelta(hours=6)).date().isoformat()
+    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+    refused = await asha.post(chart, {"start": environment.at(11)})
+    assert 'name="who" value="other" checked' in refused.text  # there is nobody else yet
+    start = {"start": environment.at(11)}
+    wrong = await asha.post(chart, start | OTHER | {"birth_year": "15"})
+    assert wrong.status_code == 422
+    for kept in ('value="Tara"', 'value="15"', '<a href="#birth_year">Write the year', 'type="hidden" name="start"'):
+        assert kept in wrong.text, kept
+    held = await asha.post(chart, start | OTHER)
+    tara = held.headers["location"]
+    page = (await asha.get(tara)).text
+    [chosen] = re.findall(r'name="who" value="([^"]+)" checked', page)
+    # Back to whom it cannot be for: said, with what is in the way, and the hold goes on.
+    refused = await asha.post(tara, {"who": "me", "method": "sandbox-ok"})
+    assert (refused.status_code, "asha has an appointment here on that day already." in refused.text) == (422, True)
+    assert f'href="{own.replace("/doctor/", "/appointments/").replace("/hold", "")}"' in refused.text
+    await asha.post(tara, {"who": chosen, "method": "sandbox-ok"})
+    assert "For Tara" in await said(asha, tara)
+
+
+@pytest.mark.dates
+async def test_a_queue_cannot_be_joined_for_who_is_elsewhere(
+    environment: Environment, asha: Browser, bina: Browser
+) -> None:
+    own = await hold(asha, environment, 9)
+    await asha.post(own, {"who": "me", "method": "sandbox-ok"})
+    await hold(bina, environment, 18, f"/doctor/{PROVIDER}/dr-1/{FREE}")
+    day = (environment.day + timedelta(hours=6)).date().isoformat()
+    line = f"/doctor/{PROVIDER}/dr-1/{FREE}/line?day={day}&part=evening"
+    refused = await asha.post(line, {"what": "part"})
+    assert refused.status_code == 409
+    assert '<a href="#who">asha has an appointment here on that day already.' in refused.text
+    assert f'href="{own.replace("/doctor/", "/appointments/").replace("/hold", "")}"' in refused.text
+    assert 'name="who" value="me" checked' in refused.text
+    assert "/wait/" in (await asha.post(line, OTHER | {"what": "part"})).headers["location"]
