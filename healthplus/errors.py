@@ -123,6 +123,30 @@ class Claimed(Conflict):
     code = "claimed"
 
 
+class Overlap(Conflict):
+    """This person has another appointment then; choose another time, or hold this one `instead_of` that."""
+
+    code = "overlap"
+
+
+class SameDay(Conflict):
+    """This person has an appointment with this provider on that day; move it, or choose another day."""
+
+    code = "same_day"
+
+
+class TooManyUnpaid(Conflict):
+    """Too many appointments ahead are not paid online; cancel one, or choose a time that is paid online."""
+
+    code = "too_many_unpaid"
+
+
+class TooManyAhead(Conflict):
+    """This person has as many appointments ahead as one may have; cancel one, or hold this one `instead_of` it."""
+
+    code = "too_many_ahead"
+
+
 class UnknownDeveloperKey(Unauthenticated):
     """This needs a developer key; get one from the operator, and send it as the header Api-Dev-Key."""
 
@@ -192,10 +216,35 @@ class StillBooked(Conflict):
         self.appointments = appointments
 
 
+class TooManyPersons(Conflict):
+    """You can book for up to six people; remove one of them first."""
+
+    code = "too_many_persons"
+
+
+class HolderStays(Conflict):
+    """The holder of the account cannot be removed from it; to leave altogether, delete the account."""
+
+    code = "holder_stays"
+
+
+class PersonStillBooked(Conflict):
+    """This person has an appointment ahead, a held time or a place in a queue; cancel or give it up first."""
+
+    code = "person_still_booked"
+
+
 class TooManyLapses(HealthPlusError):
-    """Too many of your holds ran out unpaid in the last day; you may still wait for a slot, or hold again later."""
+    """Too many of your holds ran out unpaid in the last day; `retry_at` says when you may hold or wait again."""
 
     code = "lapses"
+    status = 429
+
+
+class HoldBudget(HealthPlusError):
+    """Too many of your holds were given up, moved or ran out; `retry_at` says when you may hold again."""
+
+    code = "hold_budget"
     status = 429
 
 

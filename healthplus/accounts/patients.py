@@ -6,11 +6,12 @@ import re
 import secrets
 from uuid import UUID
 
+from healthplus.accounts.idempotency import is_new_request
 from healthplus.accounts.phone_numbers import is_mobile, phone_number
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens, hash_token, queries
 from healthplus.database import Database, Record, Transaction
-from healthplus.errors import BadInput, Conflict, KeyReused, NotFound
+from healthplus.errors import BadInput, Conflict, NotFound
 
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
@@ -76,7 +77,8 @@ class Patients:
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:
-            if await self._is_new(transaction, patient_id, "change", key, repr(sorted(changes.items()))):
+            request = repr(sorted(changes.items()))
+            if await is_new_request(transaction, self._secret, patient_id, "change", key, request):
                 given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
                 await transaction.execute(queries.change_profile, patient_id, *given)
         return await self.profile(patient_id)
@@ -95,7 +97,7 @@ class Patients:
         async with self._database.transaction() as transaction:
             if not await transaction.fetch_value(queries.has_session, patient_id, session_id):
                 raise NotFound
-            if await self._is_new(transaction, patient_id, "end_session", key, str(session_id)):
+            if await is_new_request(transaction, self._secret, patient_id, "end_session", key, str(session_id)):
                 await transaction.execute(queries.end_session, patient_id, session_id)
         self._tokens.forget(patient_id)
 
@@ -133,15 +135,6 @@ class Patients:
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
             await transaction.execute(queries.end_challenges, mac)
-        for query in ("erase_patient", "erase_consents", "erase_sessions", "erase_keys"):
+            await transaction.execute(queries.add_former_account, patient_id, mac)
+        for query in ("erase_patient", "erase_persons", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
-
-    async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:
-        """Store a request's key; return False for a repeat. Raises KeyReused when the key came with another request."""
-        mac = self._secret.mac
-        key_hash, request_hash = mac("key", key), mac("request", request)
-        if await transaction.fetch_value(queries.store_request, patient_id, operation, key_hash, request_hash):
-            return True
-        if await transaction.fetch_value(queries.find_request, patient_id, operation, key_hash) != request_hash:
-            raise KeyReused
-        return False

@@ -64,6 +64,15 @@ UPDATE accounts.patient
 SET name = CASE WHEN $2::boolean THEN $3 ELSE name END, email = CASE WHEN $4::boolean THEN $5 ELSE email END
 WHERE patient_id = $1 AND erased_at IS NULL
 
+-- name: add_former_account
+-- For a day it is known that a number was this patient's, by what the number is counted as ($2).
+INSERT INTO accounts.former_account (patient_id, phone_hash, erased_at) VALUES ($1, $2, (SELECT public.app_now()))
+
+-- name: erase_persons
+-- The rows stay without names, since bookings point to them.
+UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now())
+WHERE patient_id = $1
+
 -- name: store_request
 -- Store a request under its key; no row when one was stored within the last key_time.
 INSERT INTO accounts.idempotency (patient_id, operation, key_hash, request_hash, at)
@@ -129,6 +138,14 @@ WHERE ctid = ANY (ARRAY (
         AND (tries = 0 OR tried_at <= (SELECT public.app_now()) - accounts.guess_memory_time())
     FOR UPDATE SKIP LOCKED))
 
+-- name: forget_former_accounts
+-- Forget after a day whose a number was.
+DELETE FROM accounts.former_account
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.former_account
+    WHERE erased_at <= (SELECT public.app_now()) - accounts.former_time()
+    FOR UPDATE SKIP LOCKED))
+
 -- name: forget_keys
 -- Delete idempotency keys after their 24 hours.
 DELETE FROM accounts.idempotency
@@ -144,6 +161,20 @@ WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.session
     WHERE least(revoked_at, expires_at) <= (SELECT public.app_now()) - interval '30 days'
     FOR UPDATE SKIP LOCKED))
+
+-- name: persons
+-- Whom a patient books for: the holder of the account, then the others in the order in which they were added.
+SELECT person_id, name, birth_year, coalesce(sex, 'unknown')::text AS sex, is_holder FROM accounts.person
+WHERE patient_id = $1 AND removed_at IS NULL
+ORDER BY is_holder DESC, created_at, person_id
+
+-- name: add_person
+-- Add a person, if there is room.
+SELECT accounts.add_person($1, $2, $3, $4, $5)
+
+-- name: change_person
+-- Change a person, NULL as it is.
+SELECT accounts.change_person($1, $2, $3, $4, $5)
 
 -- name: use_developer_key
 -- Count a request made with a developer's key, if it is allowed.

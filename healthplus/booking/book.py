@@ -16,6 +16,7 @@ from healthplus.booking.outcomes import Refused, outcome_of
 from healthplus.booking.turns import BookTurns
 from healthplus.database import Database, Range, Record, load, note_change
 from healthplus.errors import DatabaseBusy, OutcomeUnknown
+from healthplus.refusals import refused
 
 T = TypeVar("T")
 
@@ -92,6 +93,8 @@ class Book:
         if not isinstance(outcome, Refused):
             note_change()
             self.changed(provider_id)
+        elif outcome.code in outcomes.LIMITS:
+            refused.count(outcome.code)
         return outcome
 
     async def _is_locked(self, lock: int) -> bool:
@@ -103,7 +106,7 @@ class Book:
         except DatabaseBusy:
             return True
 
-    async def hold(
+    async def hold(  # noqa: PLR0913
         self,
         provider_id: int,
         clinic_id: int,
@@ -112,16 +115,25 @@ class Book:
         patient_id: int,
         actor: Actor,
         key: str | None = None,
+        *,
+        person_id: UUID | None = None,
+        instead_of: tuple[int, UUID] | None = None,
+        reason: str | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
-        """Hold slots in a row for a patient, for five minutes. Raises DiskFull when there is no room for bookings."""
+        """Hold slots in a row for a person of a patient's account, for five minutes; `person_id` None: the holder.
+
+        `instead_of`: the provider and id of a booking of that person which this one replaces once it is confirmed.
+        `reason`: why the desk goes beyond what a person may have ahead. Raises DiskFull when there is no room for
+        bookings.
+        """
         self._database.space.require_for_bookings()
-        args = (clinic_id, start, slots_needed, patient_id)
+        args = (clinic_id, start, slots_needed, patient_id, person_id, *(instead_of or (None, None)))
         if (
             self._turns.newcomers_wait(provider_id)
-            and (refused := await self._ask("refuse_hold", provider_id, *args, str(actor), key)).code
+            and (known := await self._ask("refuse_hold", provider_id, *args, str(actor), key)).code
         ):
-            return refused
-        return await self._call("hold", provider_id, *args, actor, key)
+            return known
+        return await self._call("hold", provider_id, *args, actor, key, reason)
 
     async def confirm(
         self,
@@ -148,18 +160,25 @@ class Book:
         return await self._call("cancel", provider_id, booking_id, actor, key)
 
     async def reschedule(
-        self, provider_id: int, booking_id: UUID, start: datetime, actor: Actor, key: str | None = None
+        self,
+        provider_id: int,
+        booking_id: UUID,
+        start: datetime,
+        actor: Actor,
+        key: str | None = None,
+        *,
+        reason: str | None = None,
     ) -> outcomes.Moved | outcomes.MoveRefused:
-        """Move a hold or booking to another start at the same clinic."""
-        return await self._call("reschedule", provider_id, booking_id, start, actor, key)
+        """Move a hold or booking to another start at the same clinic; `reason` as for `hold`."""
+        return await self._call("reschedule", provider_id, booking_id, start, actor, key, reason)
 
-    async def name_patient(
-        self, provider_id: int, booking_id: UUID, patient_name: str | None, actor: Actor
+    async def choose_person(
+        self, provider_id: int, booking_id: UUID, person_id: UUID | None, actor: Actor
     ) -> outcomes.Named | outcomes.NameRefused:
-        """Note who a live hold is for, by name; None: the patient whose account it is."""
-        return await self._call("name_patient", provider_id, booking_id, patient_name, actor)
+        """Note which person of the account a live hold is for; None: the holder."""
+        return await self._call("choose_person", provider_id, booking_id, person_id, actor)
 
-    async def join_queue(
+    async def join_queue(  # noqa: PLR0913
         self,
         provider_id: int,
         clinic_id: int | None,
@@ -169,14 +188,17 @@ class Book:
         patient_id: int,
         actor: Actor,
         key: str | None = None,
+        *,
+        person_id: UUID | None = None,
     ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
 
-        Raises DiskFull when there is no room for bookings.
+        `person_id` None: for the account's holder. Raises DiskFull when there is no room for bookings.
         """
         self._database.space.require_for_bookings()
         window = Range(window_from, window_to)
-        return await self._call("join_queue", provider_id, clinic_id, window, slots_needed, patient_id, actor, key)
+        args = (clinic_id, window, slots_needed, patient_id, person_id)
+        return await self._call("join_queue", provider_id, *args, actor, key)
 
     async def accept(
         self,

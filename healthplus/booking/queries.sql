@@ -1,10 +1,10 @@
 -- name: hold
 -- Hold a run of slots for a patient.
-SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: refuse_hold
 -- The refusal of a hold that needs no lock; an empty code where it takes the lock to tell.
-SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.
@@ -20,15 +20,15 @@ SELECT * FROM booking.cancel($1, $2, $3, $4)
 
 -- name: reschedule
 -- Move a hold or booking to another start.
-SELECT * FROM booking.reschedule($1, $2, $3, $4, $5)
+SELECT * FROM booking.reschedule($1, $2, $3, $4, $5, $6)
 
--- name: name_patient
--- Note who a live hold is for.
-SELECT * FROM booking.name_patient($1, $2, $3, $4)
+-- name: choose_person
+-- Note which person a live hold is for.
+SELECT * FROM booking.choose_person($1, $2, $3, $4)
 
 -- name: join_queue
 -- Join the queue for what others hold.
-SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: accept
 -- Take an offer, or another run instead of it.
@@ -66,6 +66,14 @@ SELECT * FROM booking.change_shift(
 -- Add a leave or remove one.
 SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
 
+-- name: due_replacements
+-- Bookings that others have replaced and that are to be cancelled.
+SELECT provider_id, booking_id, replaced_provider_id, replaced_id FROM booking.replacement ORDER BY due_at LIMIT 100
+
+-- name: end_replacement
+-- What was to be cancelled is.
+DELETE FROM booking.replacement WHERE provider_id = $1 AND booking_id = $2
+
 -- name: now
 -- The product's clock.
 SELECT public.app_now()
@@ -90,7 +98,7 @@ SELECT
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    offer, created_at
+    offer, person_id, patient_name, created_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
@@ -104,7 +112,8 @@ SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
-    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline
+    CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
+    person_id, patient_name
 FROM public.app_now() AS now_at, booking.booking
 WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
 ORDER BY during DESC

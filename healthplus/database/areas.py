@@ -13,12 +13,16 @@ class Area(NamedTuple):
     functions: tuple[str, ...] = ()
 
 
-_VERBS = ("hold", "confirm", "release", "reschedule", "name_patient", "join", "accept", "leave", "resume", "advance")
+_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "leave", "resume", "advance")
 AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
-    Area("accounts", "accounts", ("sign_in_codes.sql", "developer_keys.sql")),
+    Area(
+        "accounts",
+        "accounts",
+        tuple(f"{name}.sql" for name in ("holders", "former_accounts", "sign_in_codes", "developer_keys", "persons")),
+    ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
         "booking",
@@ -26,8 +30,9 @@ AREAS = (
         (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
             "queue.sql",
+            "persons.sql",
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

@@ -102,6 +102,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
     nearly_full = {str(row[1]): int(str(row[0])) for row in maker.directory.providers}[_NEARLY_FULL]
     book.fill_books(nearly_full)
     await _store_book(tx, book)
+    await tx.execute(_queries.put_persons)
     await tx.execute(_queries.put_books)
     await tx.execute(_queries.put_rating_totals)
     await tx.execute(_queries.analyze)

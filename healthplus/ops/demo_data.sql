@@ -43,6 +43,12 @@ INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
 SELECT provider_id, lab_test_id, price_minor
 FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS given(provider_id, slug, price_minor) JOIN directory.lab_test USING (slug)
 
+-- name: put_persons
+-- After the bookings: each is for the holder of its account.
+UPDATE booking.booking SET person_id = person.person_id, patient_name = person.name
+FROM accounts.person
+WHERE person.patient_id = booking.patient_id AND is_holder AND booking.person_id IS NULL
+
 -- name: put_books
 -- After the bookings: each book's version is the number of its last event.
 INSERT INTO booking.book (provider_id, version)

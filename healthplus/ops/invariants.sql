@@ -219,6 +219,22 @@ WHERE NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = bookin
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)
     OR NOT EXISTS (SELECT FROM booking.book WHERE book.provider_id = booking.provider_id)
 
+-- name: persons_are_there
+-- Every account that is not erased has a holder, with its name, and at most six persons.
+SELECT patient_id, count(*) AS persons, bool_or(is_holder AND person.name = patient.name) AS has_holder
+FROM accounts.patient LEFT JOIN accounts.person USING (patient_id)
+WHERE erased_at IS NULL AND removed_at IS NULL
+GROUP BY patient_id
+HAVING count(*) > accounts.persons_max() OR bool_or(is_holder AND person.name = patient.name) IS NOT true
+
+-- name: persons_expected_are_there
+-- Nobody is removed for whom something is ahead.
+SELECT provider_id, booking_id, patient_id, person_id
+FROM booking.booking
+WHERE state IN ('reserved', 'booked', 'arrived') AND upper(during) > (SELECT public.app_now())
+    AND NOT booking.is_due(booking, (SELECT public.app_now()))
+    AND person_id IS NOT NULL AND (booking.person_of(patient_id, person_id)).person_id IS NULL
+
 -- name: scarce_days_match
 -- For each day of the next ten years on which a slot is taken, booking.scarce_day has the last free slot that the book has, unless
 -- an expired hold is not retired yet.

@@ -17,6 +17,8 @@ WITH own_booking AS (
 SELECT jsonb_build_object(
     'at', public.app_now(),
     'profile', (SELECT to_jsonb(patient) FROM accounts.patient WHERE patient_id = $1),
+    'persons', (
+        SELECT coalesce(jsonb_agg(to_jsonb(person) ORDER BY created_at), '[]') FROM accounts.person WHERE patient_id = $1),
     'consents', (SELECT coalesce(jsonb_agg(to_jsonb(consent) ORDER BY given_at), '[]') FROM accounts.consent WHERE patient_id = $1),
     'sessions', (
         SELECT coalesce(jsonb_agg(to_jsonb(session) - 'token_hash' ORDER BY created_at), '[]')
@@ -67,11 +69,8 @@ DELETE FROM notices.notice WHERE patient_id = $1
 DELETE FROM booking.idempotency WHERE caller = $1
 
 -- name: lock_claim
--- A patient's one claim, made where there is none yet, so that there is a row to lock.
-WITH made AS (
-    INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES ($1, 0, gen_random_uuid()) ON CONFLICT DO NOTHING
-)
-SELECT FROM booking.claim WHERE patient_id = $1 FOR UPDATE
+-- The patient, and their one claim, in which is then noted what came to nothing.
+SELECT booking.close_claim($1, (SELECT public.app_now()))
 
 -- name: is_live
 -- Whether a patient holds, waits, or has an appointment ahead.

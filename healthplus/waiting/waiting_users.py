@@ -140,9 +140,13 @@ class WaitingUsers:
         patient_id: int,
         actor: Actor,
         key: str | None,
+        *,
+        person_id: UUID | None = None,
     ) -> JoinRefused | tuple[Joined, QueuePosition | None]:
         """Join a queue for slots in `window`; return the refusal, or Book.join_queue's outcome and the ticket."""
-        outcome = await self._book.join_queue(provider_id, clinic_id, *window, slots_needed, patient_id, actor, key)
+        outcome = await self._book.join_queue(
+            provider_id, clinic_id, *window, slots_needed, patient_id, actor, key, person_id=person_id
+        )
         if isinstance(outcome, Refused):
             return outcome
         ticket = await self._read(provider_id, outcome.ticket_id, patient_id)

@@ -6,16 +6,19 @@ import contextlib
 import gc
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 
 from litestar import Litestar
 from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
 from healthplus.accounts.patients import Patients
+from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
+from healthplus.booking.replacements import keep_cancelling_replaced
 from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
@@ -27,6 +30,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
+from healthplus.refusals import refused
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
@@ -138,6 +142,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             clock.run,
             WordCounter(background).run,
             admission.run,
+            partial(keep_cancelling_replaced, background, book),
+            refused.run,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
@@ -152,6 +158,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             tokens=tokens,
             clock=clock,
             patients=patients,
+            persons=Persons(database, secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

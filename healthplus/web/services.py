@@ -10,6 +10,7 @@ from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
 from healthplus.accounts.patients import Patients
+from healthplus.accounts.persons import Persons
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
@@ -39,6 +40,7 @@ class AppServices:
     payments: Payments
     tokens: KnownTokens
     patients: Patients
+    persons: Persons
     privacy: Privacy
     codes: Codes
     code_messages: CodeMessages

@@ -56,6 +56,8 @@ FAULTS = {
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
         SELECT provider_id, patient_id, booking_id, 5, app_now() FROM booking.booking WHERE state = 'booked';
         UPDATE directory.provider SET rating_total = 5, rating_count = 1""",
+    "persons_are_there": "UPDATE accounts.person SET name = 'Somebody else'",
+    "persons_expected_are_there": "UPDATE booking.booking SET person_id = gen_random_uuid() WHERE state = 'booked'",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
     "captured_not_booked": f"{CAPTURE}; UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked'",
     "booked_not_captured": LATER,

@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 import pytest
@@ -157,7 +158,7 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, environme
     hour = {ONLINE: 10, AT_CLINIC: 14, FREE: 18}[clinic]
     path = await hold(asha, environment, hour, f"/doctor/{PROVIDER}/dr-1/{clinic}")
     assert said in (await asha.get(path)).text
-    form = {"who": "other", "other": "  Tara  ", "method": "sandbox-ok"}
+    form = {"who": "other", "other": "  Tara  ", "birth_year": "2015", "sex": "female", "method": "sandbox-ok"}
     paid = await asha.post(path, form)
     assert paid.headers["location"] == path
     page = (await asha.get(path)).text
@@ -167,36 +168,58 @@ async def test_each_kind_of_funding(clinic: int, said: str, done: str, environme
     assert (await asha.post(path, form)).headers["location"] == path
     count = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name = 'Tara'")
     assert count == 1
+    persons = await environment.db.fetch("SELECT name, birth_year, sex::text FROM accounts.person WHERE NOT is_holder")
+    assert [tuple(one) for one in persons] == [("Tara", 2015, "female")]
     # Who was booked for once is offered again.
-    assert "for:Tara" in (await asha.get(await hold(asha, environment, 11))).text
+    assert "> <span>Tara</span>" in (await asha.get(await hold(asha, environment, 11))).text
 
 
-async def test_names_that_cannot_be(environment: Environment, asha: Browser) -> None:
+async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
+    environment: Environment, asha: Browser
+) -> None:
     path = await hold(asha, environment)
-    for form in (
-        {"who": "other", "other": ""},
-        {"who": "other", "other": "x" * 201},
-        {"who": "for:"},
-        {"who": "for:\x07"},
-        {"who": "me", "name": "\x00"},
+    other = {"who": "other", "other": "Tara", "birth_year": "2015", "sex": "female", "method": "sandbox-ok"}
+    for change, said, field in (
+        ({"other": ""}, "Write the patient", "other"),
+        ({"other": "x" * 201}, "Write the patient", "other"),
+        ({"other": "\x07"}, "Write the patient", "other"),
+        ({"birth_year": ""}, "Write the year of birth", "birth_year"),
+        ({"birth_year": "15"}, "Write the year of birth", "birth_year"),
+        ({"birth_year": "9999"}, "Write the year of birth", "birth_year"),
+        ({"birth_year": "²015"}, "Write the year of birth", "birth_year"),
+        ({"who": "me", "name": "\x00"}, "Write the patient", "name"),
+        ({"who": "for:Tara"}, "Choose who", "who"),
+        ({"who": str(UUID(int=7))}, "Choose who", "who"),
+        ({"method": "gold"}, "Choose how to pay.", "method"),
     ):
-        refused = await asha.post(path, {**form, "method": "sandbox-ok"})
+        form = other | change
+        refused = await asha.post(path, form)
         assert refused.status_code == 422
-        assert "Write the name" in refused.text
-    refused = await asha.post(path, {"method": "gold"})
-    assert refused.status_code == 422
-    assert "Choose how to pay." in refused.text
+        assert f'<a href="#{field}">{said}' in refused.text
+        for name in ("other", "birth_year"):
+            assert f'name="{name}"' in refused.text
+            if form[name].isprintable():
+                assert f'value="{form[name]}"' in refused.text
+        assert '<option value="female" selected>' in refused.text
+        if form["who"] in ("me", "other"):
+            assert f'name="who" value="{form["who"]}" checked' in refused.text
+    assert await environment.db.fetch_value("SELECT count(*) FROM accounts.person WHERE NOT is_holder") == 0
+    # Digits of other scripts are digits.
+    assert (await asha.post(path, other | {"birth_year": "२०१५"})).status_code == 303
+    assert await environment.db.fetch_value("SELECT birth_year FROM accounts.person WHERE NOT is_holder") == 2015
 
 
-async def test_names_go_with_whom_they_belong_to(environment: Environment, asha: Browser) -> None:
-    """Erasing a patient erases those they booked for."""
+async def test_whoever_was_booked_for_is_erased_with_the_patient(environment: Environment, asha: Browser) -> None:
     path = await hold(asha, environment)
-    await asha.post(path, {"who": "other", "other": "Tara", "method": "sandbox-ok"})
+    await asha.post(path, {"who": "other", "other": "Tara", "birth_year": "2015", "method": "sandbox-ok"})
     await attend(environment.db, path)
     await environment.db.execute("UPDATE accounts.patient SET phone = '+919800000000' WHERE name = 'asha'")
     erased = await asha.post("/privacy/erase")
     assert erased.headers["location"].startswith("/privacy/erased")
-    assert await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE patient_name IS NOT NULL") == 0
+    for table in ("booking.booking", "accounts.person"):
+        assert (
+            await environment.db.fetch_value(f"SELECT count(*) FROM {table} AS t WHERE t::text ~ 'Tara|asha|2015'") == 0
+        )
 
 
 @pytest.mark.dates

@@ -247,6 +247,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
     )
     assert {row["name"] for row in pointing} == {
         "accounts.patient",
+        "accounts.person",
         "accounts.session",
         "accounts.challenge",
         "accounts.consent",
@@ -269,8 +270,10 @@ async def test_nothing_that_names_the_erased_is_left(
     me: Client, asha: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
     await lived_in(me, asha, environment)
-    for text in (PLANTED["name"], PLANTED["email"], NUMBER):
+    for text in (PLANTED["email"], NUMBER):
         assert await everywhere(environment.db, text) == ["accounts.patient"]
+    named = ["accounts.patient", "accounts.person", "booking.booking"]
+    assert sorted(await everywhere(environment.db, PLANTED["name"])) == named
     before = await environment.db.fetch_value("SELECT count(*) FROM accounts.challenge")
     erased = await me.delete("me")
     assert erased.status_code == 200, erased.text

@@ -65,7 +65,8 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/doctor/{provider_id}/wait/{ticket_id}/news": ("after",),
     "/doctor/{provider_id}/queue/{ticket}": ("after",),
     "/clinic/{clinic_id}/{slug}": ("page",),
-    "/busy": ("for", "provider", "clinic", "start", "from", "to", "n", "anywhere"),
+    "/busy": ("for", "provider", "clinic", "start", "from", "to", "n", "anywhere", "person"),
+    "/people": ("done",),
     "/verify": ("next",),
     "/verify/code": ("next",),
     "/appointments": ("page",),
@@ -76,18 +77,21 @@ QUERIES: dict[str, tuple[str, ...]] = {
 }
 FORMS: dict[str, tuple[str, ...]] = {
     "/doctor/{provider_id}/{name}/{clinic_id}": ("start", "key"),
-    "/doctor/{provider_id}/{slug}/{clinic_id}/line": ("what", "anywhere", "key"),
-    "/doctor/{provider_id}/hold/{hold_id}": ("who", "name", "other", "method", "key"),
+    "/doctor/{provider_id}/{slug}/{clinic_id}/line": ("what", "anywhere", "who", "other", "key"),
+    "/doctor/{provider_id}/hold/{hold_id}": ("who", "name", "other", "birth_year", "sex", "method", "key"),
     "/doctor/{provider_id}/wait/{ticket_id}": ("action", "key"),
     "/appointments/{provider_id}/{booking_id}": ("stars", "key"),
     "/appointments/{provider_id}/{booking_id}/move": ("start", "key"),
     "/verify": ("phone", "consent", "key"),
     "/verify/code": ("code", "again", "key"),
     "/busy": ("has", "key"),
+    "/people": ("name", "birth_year", "sex", "key"),
+    "/people/{person_id}": ("name", "birth_year", "sex", "key"),
 }
 
 
 LAST = (
+    "/people/{person_id}/remove",
     "/doctor/{provider_id}/hold/{hold_id}/release",
     "/sign-out",
     "/privacy/sign-out-everywhere",
@@ -101,7 +105,8 @@ class Pages:
 
     def __init__(self, app: Litestar, environment: Environment, ids: dict[str, str]) -> None:
         self._ids = ids
-        self._fields = {"start": environment.at(10), "what": "part", "method": "none"}
+        person = {"who": "other", "other": "Tara", "name": "Tara", "birth_year": "2015", "sex": "female"}
+        self._fields = {"start": environment.at(10), "what": "part", "method": "none", **person}
         self._asked = {
             "/busy": {"for": "hold", "provider": PROVIDER, "clinic": ONLINE, "start": environment.at(11), "n": 1}
         }
@@ -153,6 +158,7 @@ async def pages(
     held = await hold(asha, hold_body(environment, 9))
     await hold(chand, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
+    person = (await asha.post("me/persons", {"name": "Ravi", "birth_year": 1950})).json()
     return Pages(
         app,
         environment,
@@ -165,6 +171,7 @@ async def pages(
             "booking_id": visit.rpartition("/")[2],
             "ticket_id": wait["id"],
             "ticket": str(wait["number"]),
+            "person_id": person["id"],
             "city": "pune",
             "need": "doctor",
             "locality": "baner",

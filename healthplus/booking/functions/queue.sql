@@ -33,10 +33,11 @@ BEGIN
         offer.booking_id := gen_random_uuid();
         INSERT INTO booking.booking (
             provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
-            fee_minor, funding, created_at)
+            fee_minor, funding, created_at, person_id, patient_name)
         SELECT p_ticket.provider_id, offer.booking_id, run.clinic_id, p_ticket.patient_id,
             tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
-            p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now
+            p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
+            p_ticket.person_id, (SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_ticket.person_id)
         FROM directory.provider_clinic
         WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id;
         UPDATE booking.ticket

@@ -16,12 +16,32 @@ Instant = Annotated[datetime, Meta(tz=True)]
 SlotsNeeded = Annotated[int, Meta(ge=1, le=20, description="Consecutive slots.")]
 
 
+PersonId = Annotated[
+    UUID | None, Meta(description="Whom it is for: an `id` of `/api/v1/me/persons`; null: the holder of the account.")
+]
+
+
+class InsteadOf(Struct, forbid_unknown_fields=True):
+    """An appointment of the same person, with any provider, that is cancelled once the hold is booked."""
+
+    provider_id: Id
+    id: UUID
+
+
 class HoldRequest(Struct, forbid_unknown_fields=True):
     """A slot, or several in a row, to hold for five minutes."""
 
     clinic_id: Id
     start: Instant
     slots_needed: SlotsNeeded = 1
+    person_id: PersonId = None
+    instead_of: InsteadOf | None = None
+
+
+class PersonRequest(Struct, forbid_unknown_fields=True):
+    """Which of my persons a hold is for."""
+
+    person_id: UUID
 
 
 class MoveRequest(Struct, forbid_unknown_fields=True):
@@ -43,6 +63,7 @@ class WaitRequest(Struct, forbid_unknown_fields=True):
     to: Instant
     clinic_id: Id | None = None
     slots_needed: SlotsNeeded = 1
+    person_id: PersonId = None
 
 
 class AcceptRequest(Struct, forbid_unknown_fields=True):
@@ -84,6 +105,7 @@ class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
+    When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
     After a cancellation, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
     """
 
@@ -97,6 +119,8 @@ class Booking(Fee, kw_only=True):
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
+    person_id: UUID | UnsetType | None = UNSET
+    patient_name: str | UnsetType | None = UNSET
     expires_at: datetime | UnsetType = UNSET
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET

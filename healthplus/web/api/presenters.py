@@ -67,6 +67,8 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Boo
         currency=await app.currencies.of(row["clinic_id"]),
         funding=row["funding"],
         slots_needed=row["slots_needed"],
+        person_id=row["person_id"],
+        patient_name=row["patient_name"],
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
     )

@@ -25,6 +25,10 @@ def appointment_url(provider_id: int, booking_id: UUID) -> str:
     return f"{provider_url(provider_id)}/appointments/{booking_id}"
 
 
+def person_url(person_id: UUID) -> str:
+    return f"/api/v1/me/persons/{person_id}"
+
+
 def booking_url(provider_id: int, booking_id: UUID, state: str) -> str:
     """Return where a booking is: as a hold before it was booked, as an appointment since."""
     if state in ("reserved", "offered", "expired", "released"):

@@ -30,6 +30,8 @@ def error_for_refusal(outcome: Refused[RefusalCode]) -> HealthPlusError:
         "can_wait": outcome.can_wait,
         "alternatives": outcome.alternatives,
         "state": outcome.state,
+        "limit": outcome.limit_max,
+        "retry_at": outcome.retry_at,
     }
     return kind(detail, **{name: value for name, value in members.items() if value is not None})
 
@@ -57,6 +59,16 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
             return errors.Claimed, None
         case "lapses":
             return errors.TooManyLapses, None
+        case "hold_budget":
+            return errors.HoldBudget, None
+        case "overlap":
+            return errors.Overlap, None
+        case "same_day":
+            return errors.SameDay, None
+        case "too_many_unpaid":
+            return errors.TooManyUnpaid, None
+        case "too_many_ahead":
+            return errors.TooManyAhead, None
         case "key_reused":
             return errors.KeyReused, None
         case "expired":

@@ -27,6 +27,8 @@ def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
     is_cancelled = appointment["state"] == "cancelled"
     summary = language.gettext("Visit: %(name)s") % {"name": appointment["provider"]}
     description = language.gettext("See, move or cancel it: %(url)s") % {"url": url}
+    if appointment["patient_name"]:
+        description = language.gettext("For %(name)s") % {"name": appointment["patient_name"]} + f"\n{description}"
     event = Event.new(
         uid=str(appointment["booking_id"]),
         sequence=appointment["changes"],

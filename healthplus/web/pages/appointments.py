@@ -22,6 +22,7 @@ from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
@@ -124,10 +125,11 @@ class AppointmentsController(Controller):
         )
         if outcome.code == "moved":
             return see_other(request, moved_to)
-        error = _not_moved(outcome, appointment, start, language)
+        limit = await limit_of(request, outcome, appointment["time_zone"])
+        error = limit.text if limit else _not_moved(outcome, appointment, start, language)
         _, appointment = await _mine(request, provider_id, booking_id)
         chosen_day = start.astimezone(ZoneInfo(appointment["time_zone"])).date()
-        return await _move_page(request, appointment, chosen_day, 409, error, start)
+        return await _move_page(request, appointment, chosen_day, 409, error, start, limit)
 
     @get(f"{_ONE}/visit.ics")
     async def calendar_file(
@@ -190,13 +192,14 @@ async def _move_page(
     status: int = 200,
     error: str | None = None,
     chosen: datetime | None = None,
+    limit: Limit | None = None,
 ) -> Response[str]:
     """Return the page with a week of days and the free times of one: `day`, or else the first that has any.
 
     `chosen` is a time that could not be had. It stays chosen: a time that others hold may soon be free again.
     """
     if appointment["state"] != "booked" or appointment["begun"]:
-        return page(request, "appointments/move.html", status=status, appointment=appointment, error=error)
+        return page(request, "appointments/move.html", status=status, appointment=appointment, error=error, limit=limit)
     app = services(request)
     zone = ZoneInfo(appointment["time_zone"])
     now = app.clock.now()
@@ -223,6 +226,7 @@ async def _move_page(
         status=status,
         appointment=appointment,
         error=error,
+        limit=limit,
         chosen=chosen,
         day=day,
         zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),

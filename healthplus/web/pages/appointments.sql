@@ -1,7 +1,8 @@
 -- name: ahead
--- A patient's appointments ahead, or under way, the next first.
+-- A patient's appointments ahead, or under way, the next first. `other_name`: of the patient, where it is another than the holder of the account.
 SELECT
     provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, false AS over,
+    CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
     provider.name AS provider, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
@@ -14,6 +15,7 @@ ORDER BY during
 -- A patient's appointments that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
 SELECT
     provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, true AS over,
+    CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
     provider.name AS provider, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
@@ -59,7 +61,7 @@ SELECT
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
-    coalesce(patient_name, patient.name) AS patient_name,
+    patient_name,
     provider.name AS provider, max_booking_days,
     ARRAY (
         SELECT speciality.name
@@ -74,7 +76,6 @@ SELECT
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
     money.amount_minor, money.state AS money, money.hold_id, money.authorisation, money.taken_at, money.returned_at
 FROM public.app_now() AS now_at, booking.booking
-JOIN accounts.patient USING (patient_id)
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)

@@ -39,20 +39,24 @@ SELECT EXISTS (
 -- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
-    clinic.currency, funding::text AS funding, offer, ticket_id, patient_name, deadline,
+    clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
     booking.state_at(booking, now_at)::text AS state,
-    provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone,
-    patient.name AS patient,
-    ARRAY (
-        SELECT patient_name FROM booking.booking AS earlier
-        WHERE earlier.patient_id = $3 AND earlier.patient_name IS NOT NULL
-        GROUP BY patient_name ORDER BY max(created_at) DESC LIMIT 6) AS relatives
+    provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
-JOIN accounts.patient USING (patient_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: in_the_way
+-- A patient's own booking that is in the way of another, as pages name it.
+SELECT booking.provider_id, booking_id, lower(during) AS starts_at, person_id, patient_name, provider.name AS provider,
+    clinic.name AS clinic, time_zone
+FROM booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE booking.provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: hold_state
 -- What has become of a hold.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
@@ -11,11 +12,14 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.outcomes import Held, HoldRefused, Moved, MoveRefused, Refused
 from healthplus.database import Record
+from healthplus.errors import NotFound
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
-from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, practice_location
+from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart_view import ChartView
+from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, patient_chart
+from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
 from healthplus.web.pages.session import (
     Claim,
@@ -95,13 +99,27 @@ class ChartController(Controller):
         held = _hold_here(session, key)
         if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
             return see_other(request, held.path)
-        outcome = await _take(request, session, key, held, start, idempotency_key(form, "start"))
+        replaces = _replaced(form.get("instead_of", ""))
+        try:
+            person_id = await chosen_person(request, session, form) if "who" in form else None
+        except FormError as error:
+            who = await person_choice(request, session, form=form, error=error)
+            return await _page(request, location, key, start, form_error=error.text, who=who)
+        if replaces or person_id:
+            held = None  # what is asked for is another hold, not a move of that one
+        form_key = idempotency_key({**form, "person": str(person_id)}, "start", "instead_of", "person")
+        outcome = await _take(request, session, key, held, start, form_key, person_id, replaces)
         if not isinstance(outcome, Refused):
             return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.code == "claimed":
             choice = {"for": "hold", "provider": provider_id, "clinic": clinic_id, "start": start.isoformat()}
+            choice |= {"person": str(person_id)} if person_id else {}
             return see_other(request, "/busy", {**choice, "n": slots_needed})
-        return await _page(request, location, key, start, outcome)
+        is_stale = replaces is not None and outcome.code == "not_found"
+        stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
+        return await _page(
+            request, location, key, start, None if is_stale else outcome, form_error=stale if is_stale else None
+        )
 
 
 async def refused_hold(
@@ -113,7 +131,14 @@ async def refused_hold(
 
 
 async def _take(
-    request: AnyRequest, session: PatientSession, key: ChartKey, held: Claim | None, start: datetime, form_key: str
+    request: AnyRequest,
+    session: PatientSession,
+    key: ChartKey,
+    held: Claim | None,
+    start: datetime,
+    form_key: str,
+    person_id: UUID | None,
+    instead_of: tuple[int, UUID] | None,
 ) -> Held | HoldRefused | Moved | MoveRefused:
     """Hold a start; or move there the patient's hold, which keeps its five minutes, unless that is over meanwhile."""
     book = services(request).book
@@ -121,8 +146,26 @@ async def _take(
         outcome = await book.reschedule(key.provider_id, held.id, start, session.actor, form_key)
         if not (outcome.code == "expired" or outcome.code == "wrong_state" or outcome.code == "not_found"):
             return outcome
-    patient_id = session.patient_id
-    return await book.hold(key.provider_id, key.clinic_id, start, key.slots_needed, patient_id, session.actor, form_key)
+    return await book.hold(
+        key.provider_id,
+        key.clinic_id,
+        start,
+        key.slots_needed,
+        session.patient_id,
+        session.actor,
+        form_key,
+        person_id=person_id,
+        instead_of=instead_of,
+    )
+
+
+def _replaced(text: str) -> tuple[int, UUID] | None:
+    """Return the appointment that a form is to replace, as Limit.replaces names it; None where it names none."""
+    provider_id, _, booking_id = text.partition("/")
+    try:
+        return (parsed_number(provider_id), UUID(booking_id)) if text else None
+    except ValueError:
+        raise NotFound from None
 
 
 def _chart_key(request: AnyRequest, location: Record, day: str, n: str, start: datetime | None) -> ChartKey:
@@ -153,6 +196,7 @@ async def _page(
     start: datetime | None,
     outcome: HoldRefused | MoveRefused | None = None,
     form_error: str | None = None,
+    who: PersonChoice | None = None,
 ) -> Response[str]:
     app = services(request)
     now = app.clock.now()
@@ -160,6 +204,11 @@ async def _page(
     is_away = not chart.cells and await app.database.fetch_value(
         booking_queries.is_on_leave, key.provider_id, key.clinic_id, *key.bounds(key.day)
     )
+    session = session_of(request)
+    can_move = _hold_here(session, key) is not None
+    limit = await limit_of(request, outcome, key.zone)
+    if limit is not None and limit.appointment is not None and limit.is_of_one_person and session and not can_move:
+        who = (await person_choice(request, session)).without(limit.appointment["person_id"])
     view = ChartView(
         location=location,
         key=key,
@@ -169,7 +218,9 @@ async def _page(
         start=start,
         outcome=outcome,
         form_error=form_error,
-        can_move=_hold_here(session_of(request), key) is not None,
+        can_move=can_move,
         is_away=is_away,
+        limit=limit,
+        who=who,
     )
     return page(request, "chart/chart.html", status=view.status, view=view)

@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo
 
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
+from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
+from healthplus.web.pages.person_choice import PersonChoice
 from healthplus.web.shared_charts import DAYS, ChartKey
 
 _ALTERNATIVES_MAX = 3
@@ -62,6 +65,8 @@ class ChartView:
     form_error: str | None
     can_move: bool
     is_away: bool
+    limit: Limit | None
+    who: PersonChoice | None
 
     @property
     def day(self) -> date:
@@ -96,7 +101,9 @@ class ChartView:
 
     @property
     def status(self) -> int:
-        return 409 if self.outcome is not None else 422 if self.form_error is not None else 200
+        if self.outcome is not None:
+            return error_for_refusal(self.outcome).status if self.limit else 409
+        return 422 if self.form_error is not None else 200
 
     @property
     def alternatives(self) -> list[datetime]:
@@ -182,11 +189,9 @@ class ChartView:
                 else:
                     said = _("Someone took %(time)s as you chose, and this day is full now.")
                 return said % {"time": time}
-            case "lapses":
-                return _(
-                    "Three of your holds ran out unpaid within a day. You may still join a line, or hold again "
-                    "tomorrow."
-                )
+            case "lapses" | "hold_budget" | "overlap" | "same_day" | "too_many_unpaid" | "too_many_ahead":
+                assert self.limit is not None
+                return self.limit.text
             case "no_such_slot":
                 return no_such_slot_text(self.language, outcome.reason or "")
             case "key_reused" | "claimed" | "expired" | "wrong_state" | "too_late" | "not_found":

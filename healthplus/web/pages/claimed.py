@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from litestar import Controller, Response, get, post
 
@@ -25,7 +26,7 @@ _SLOTS_MAX = 20
 class Choice(NamedTuple):
     """What a patient chose instead of their claim: a hold from `start`, or a ticket with a `window`.
 
-    `anywhere`: the ticket is for any of the provider's clinics.
+    `anywhere`: the ticket is for any of the provider's clinics. `person_id` None: for the holder of the account.
     """
 
     location: Record
@@ -33,6 +34,7 @@ class Choice(NamedTuple):
     window: QueueWindow | None
     slots_needed: int
     anywhere: bool
+    person_id: UUID | None
 
     @property
     def path(self) -> str:
@@ -84,7 +86,12 @@ async def _choice(request: AnyRequest) -> Choice:
     window = window_between(start, end, location["time_zone"]) if is_queue and end is not None else None
     if (window is None) != (query.get("for") == "hold"):
         raise NotFound
-    return Choice(location, start, window, slots_needed, "anywhere" in query)
+    person = query.get("person", "")
+    try:
+        person_id = UUID(person) if person else None
+    except ValueError:
+        raise NotFound from None
+    return Choice(location, start, window, slots_needed, "anywhere" in query, person_id)
 
 
 async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -> None:
@@ -96,7 +103,14 @@ async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -
 async def _hold(request: AnyRequest, session: PatientSession, choice: Choice, key: str) -> Response[str]:
     provider_id, clinic_id = choice.location["provider_id"], choice.location["clinic_id"]
     held = await services(request).book.hold(
-        provider_id, clinic_id, choice.start, choice.slots_needed, session.patient_id, session.actor, key
+        provider_id,
+        clinic_id,
+        choice.start,
+        choice.slots_needed,
+        session.patient_id,
+        session.actor,
+        key,
+        person_id=choice.person_id,
     )
     if held.code == "reserved":
         return see_other(request, hold_path(provider_id, held.booking_id))
@@ -118,9 +132,10 @@ async def _join(
         session.patient_id,
         session.actor,
         key,
+        person_id=choice.person_id,
     )
     if not isinstance(joined, Refused):
         return see_other(request, ticket_path(location["provider_id"], joined[0].ticket_id))
     if joined.code == "claimed":
         return see_other(request, f"/busy?{request.url.query}")
-    return await refused_join(request, location, window, choice.slots_needed, choice.anywhere, joined)
+    return await refused_join(request, location, window, choice.slots_needed, choice.anywhere, choice.person_id, joined)

@@ -8,15 +8,17 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
-from healthplus.accounts.patients import checked_name
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Record
-from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
+from healthplus.errors import NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
+from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
@@ -41,7 +43,7 @@ class HoldController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], bank: Text = ""
     ) -> Response[str]:
         session = require_patient(request)
-        return await _page(request, await _hold(request, session, provider_id, hold_id), bank)
+        return await _page(request, session, await _hold(request, session, provider_id, hold_id), bank)
 
     @get("/news")
     async def updates(
@@ -70,14 +72,12 @@ class HoldController(Controller):
         if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
         try:
-            await _note_patient_name(request, session, hold, form)
-        except BadInput:
-            wrong = _("Write the name of the person who comes, in up to 200 letters.")
-            field = "name" if form.get("who", "me") == "me" else "other"
-            return await _page(request, hold, form=form, error=wrong, field=field)
-        method = form.get("method", "")[:200] or "none"
-        if hold["funding"] == "online" and method not in app.payments.methods:
-            return await _page(request, hold, form=form, error=_("Choose how to pay."), field="method")
+            method = form.get("method", "")[:200] or "none"
+            if hold["funding"] == "online" and method not in app.payments.methods:
+                raise FormError(_("Choose how to pay."), "method")
+            await _choose_person(request, session, hold, form)
+        except FormError as error:
+            return await _page(request, session, hold, form=form, error=error)
         try:
             paid = await app.payments.pay(
                 provider_id,
@@ -111,28 +111,24 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
     return row
 
 
-async def _note_patient_name(request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]) -> None:
-    """Store for whom the appointment is to be. Raises BadInput where the form has no possible name."""
-    app = services(request)
-    whom = form.get("who", "me")
-    if whom == "me":
-        if not hold["patient"] or form.get("name", "").strip():
-            await app.patients.change(session.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name"))
-        patient_name = None
-    else:
-        patient_name = checked_name(form.get("other", "") if whom == "other" else whom.removeprefix("for:"))
-    if patient_name != hold["patient_name"]:  # else it would lock the book and wake all who look, for nothing
-        await app.book.name_patient(hold["provider_id"], hold["booking_id"], patient_name, session.actor)
+async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
+    """Store for whom the appointment is to be. Raises FormError where the form names nobody."""
+    person_id = await chosen_person(request, session, form, needs_name=True)
+    if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
+        book = services(request).book
+        outcome = await book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
+        if isinstance(outcome, Refused) and (limit := await limit_of(request, outcome, hold["time_zone"])):
+            raise FormError(limit.text, "who", limit)
 
 
 async def _page(
     request: AnyRequest,
+    session: PatientSession,
     hold: Record,
     bank: str = "",
     *,
-    form: dict[str, str] | None = None,
-    error: str | None = None,
-    field: str = "other",
+    form: Form | None = None,
+    error: FormError | None = None,
 ) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     if hold["state"] == "reserved":
@@ -148,8 +144,8 @@ async def _page(
             until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
+            who=await person_choice(request, session, hold["person_id"], form),
             error=error,
-            field=field,
             methods=payments.methods if hold["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,
             path_here=hold_path(provider_id, hold_id),

@@ -21,6 +21,8 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.http.requests import is_head
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
@@ -52,7 +54,9 @@ class JoinQueueController(Controller):
         window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
         anywhere = "anywhere" in request.query_params
         free = await _free_starts(request, provider_id, queue, window, n)
-        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, free=free)
+        session = session_of(request)
+        who = await person_choice(request, session) if session is not None else None
+        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
 
     @post()
     async def join(
@@ -71,6 +75,11 @@ class JoinQueueController(Controller):
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere))
         session = require_patient(request, back_to)
         bounds = window.bounds(queue["time_zone"])
+        try:
+            person_id = await chosen_person(request, session, form)
+        except FormError as error:
+            who = await person_choice(request, session, form=form, error=error)
+            return await _join_page(request, queue, window, n, anywhere=anywhere, who=who)
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
@@ -78,7 +87,8 @@ class JoinQueueController(Controller):
             n,
             session.patient_id,
             session.actor,
-            idempotency_key(form, "what", "anywhere"),
+            idempotency_key({**form, "person": str(person_id)}, "what", "anywhere", "person"),
+            person_id=person_id,
         )
         if not isinstance(joined, Refused):
             _, ticket = joined
@@ -86,18 +96,25 @@ class JoinQueueController(Controller):
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
         if joined.code == "claimed":
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
-            choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat()}
+            choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat(), "person": person_id}
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
-        return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=joined)
+        who = await person_choice(request, session, person_id)
+        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
 
 
 async def refused_join(
-    request: AnyRequest, location: Record, window: QueueWindow, n: int, anywhere: bool, refused: JoinRefused
+    request: AnyRequest,
+    location: Record,
+    window: QueueWindow,
+    n: int,
+    anywhere: bool,
+    person_id: UUID | None,
+    refused: JoinRefused,
 ) -> Response[str]:
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
-    provider_id = location["provider_id"]
-    queue = await _queue(request, provider_id, location["clinic_id"])
-    return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, refused=refused)
+    queue = await _queue(request, location["provider_id"], location["clinic_id"])
+    who = await person_choice(request, require_patient(request), person_id)
+    return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
 
 
 class TicketController(Controller):
@@ -155,7 +172,7 @@ class TicketController(Controller):
         if ticket.version != after:
             view = await _ticket_view(request, provider_id, ticket)
             update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
-            update["html"] = fragment(request, "queue/position.html", view=view, refused=None)
+            update["html"] = fragment(request, "queue/position.html", view=view, refused=None, limit=None)
         if waiting.draining:
             update["reconnect"] = True
         return updates_response(request, update)
@@ -187,6 +204,7 @@ async def _ticket_page(
         status=200 if refused is None else error_for_refusal(refused).status,
         view=await _ticket_view(request, provider_id, ticket),
         refused=refused,
+        limit=await limit_of(request, refused),
         is_offer_over=refused is not None and refused.code == "offer_over",
         refreshes="still" not in request.query_params,
     )
@@ -221,21 +239,22 @@ async def _free_starts(request: AnyRequest, provider_id: int, queue: Record, win
     return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
 
 
-def _join_page(
+async def _join_page(
     request: AnyRequest,
-    provider_id: int,
     queue: Record,
     window: QueueWindow,
     n: int,
     *,
     anywhere: bool,
+    who: PersonChoice | None,
     refused: JoinRefused | None = None,
     free: int = 0,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
-    if not (refused is None or is_full or refused.code == "no_such_slot"):
+    limit = await limit_of(request, refused, queue["time_zone"])
+    if not (refused is None or is_full or limit or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
-    provider, clinic_id = queue["provider"], queue["clinic_id"]
+    provider_id, provider, clinic_id = queue["provider_id"], queue["provider"], queue["clinic_id"]
 
     def chart(day: date, start: datetime | None = None) -> str:
         return chart_path(provider_id, provider, clinic_id, day=day, start=start, n=n)
@@ -245,18 +264,26 @@ def _join_page(
     return page(
         request,
         "queue/join.html",
-        status=200 if refused is None else error_for_refusal(refused).status,
+        status=_status(refused, who),
         queue=queue,
         action=queue_path(provider_id, provider, clinic_id, day=window.day, part=window.part, n=n),
         window=window,
         choices=[(span, window._replace(span=span).text(language_of(request))) for span in SPANS],
         n=n,
         anywhere=anywhere,
+        who=who,
         acceptance_rate=AcceptanceRate.of(queue["position"], queue),
         free=free,
         chart=chart(window.day),
         provider=provider_path(provider_id, provider),
         refused=refused,
+        limit=limit,
         is_full=is_full,
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )
+
+
+def _status(refused: JoinRefused | None, who: PersonChoice | None) -> int:
+    if refused is not None:
+        return error_for_refusal(refused).status
+    return 200 if who is None or who.error is None else 422

@@ -1,6 +1,6 @@
 -- name: queue
 -- The queue of a provider at a clinic, and the position that the next to join gets.
-SELECT provider.name AS provider, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
+SELECT provider_id, provider.name AS provider, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
     (SELECT count(*) FROM directory.provider_clinic AS other WHERE other.provider_id = $1) AS clinics,
     position, acceptance.*
 FROM directory.provider

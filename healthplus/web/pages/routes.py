@@ -19,6 +19,7 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
@@ -38,6 +39,7 @@ _CONTROLLERS = (
     SignInController,
     AppointmentsController,
     PrivacyController,
+    PeopleController,
     InformationController,
 )
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))

@@ -1,13 +1,18 @@
-CREATE FUNCTION booking.hold_request(p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id)
+-- What is hashed of a request to hold. What it does not name is not in it, so that a repeat across an upgrade is the same request.
+CREATE FUNCTION booking.hold_request(
+    p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid, p_instead_of_provider_id bigint,
+    p_instead_of_id uuid
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id, p_person_id,
+        p_instead_of_provider_id || '/' || p_instead_of_id)
 $$;
 
 -- Refuses a hold that the rows rule out already, without the lock, so that ten thousand refusals need not stand in line
 -- behind 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason to refuse: its client
 -- may have gone, which only booking.advance_book finds out.
 CREATE FUNCTION booking.refuse_hold(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
@@ -21,7 +26,8 @@ BEGIN
         why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
         IF why <> 'free' THEN
             answer := booking.find_result(
-                p_provider_id, p_actor, 'hold', p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id), now_at);
+                p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
+                    p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id), now_at);
             IF answer.code IS NULL THEN
                 answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
             END IF;
@@ -30,19 +36,24 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds a run of slots for a patient: 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', 'claimed', 'lapses'.
+-- Holds a run of slots for a person of a patient's account (NULL: the holder): 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', or
+-- what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
+-- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     now_at timestamptz;
-    request text := booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id);
+    request text := booking.hold_request(
+        p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id);
+    person accounts.person;
     answer booking.outcome;
     held booking.booking;
-    refusal text;
 BEGIN
-    answer := booking.refuse_hold(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_actor, p_key);
+    answer := booking.refuse_hold(
+        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -53,7 +64,11 @@ BEGIN
         RETURN booking.refuse('no_such_slot', answer.reason);
     ELSIF answer.code IS NOT NULL THEN
         RETURN answer;
-    ELSIF NOT booking.may_act(p_actor, p_patient_id) THEN
+    END IF;
+    person := booking.person_of(p_patient_id, p_person_id);
+    IF NOT booking.may_act(p_actor, p_patient_id) OR (p_person_id IS NOT NULL AND person.person_id IS NULL)
+        OR (p_instead_of_id IS NOT NULL AND NOT booking.is_replaceable(p_instead_of_provider_id, p_instead_of_id, p_patient_id, person, now_at))
+    THEN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT seat, during INTO held.seat, held.during
@@ -64,14 +79,21 @@ BEGIN
             booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at));
     END IF;
     held.booking_id := gen_random_uuid();
-    refusal := booking.take_claim(p_patient_id, p_provider_id, held.booking_id, NULL, now_at);
-    IF refusal IS NOT NULL THEN
-        RETURN booking.refuse(refusal);
+    held.provider_id := p_provider_id;
+    held.clinic_id := p_clinic_id;
+    held.patient_id := p_patient_id;
+    held.person_id := person.person_id;
+    held.instead_of_id := p_instead_of_id;
+    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
     INSERT INTO booking.booking (
-        provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at)
+        provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
+        person_id, patient_name, instead_of_provider_id, instead_of_id)
     SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        now_at + booking.hold_time(), fee_minor, funding, now_at
+        now_at + booking.hold_time(), fee_minor, funding, now_at, person.person_id, nullif(person.name, ''),
+        p_instead_of_provider_id, p_instead_of_id
     FROM directory.provider_clinic
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
     ON CONFLICT DO NOTHING
@@ -80,7 +102,8 @@ BEGIN
         RAISE EXCEPTION 'booking_overlap fired under the lock of provider %', p_provider_id;
     END IF;
     answer := booking.describe(
-        'reserved', held, booking.append_event(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor));
+        'reserved', held, booking.append_event(
+            p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
     PERFORM booking.refresh_availability(p_provider_id, now_at, p_clinic_id, held.during);
     PERFORM booking.store_result(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;

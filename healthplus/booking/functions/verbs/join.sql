@@ -22,8 +22,8 @@ END $$;
 -- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
 -- same window still waits, so that the queue stays as it was served.
 CREATE FUNCTION booking.add_ticket(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_ticket_id uuid,
-    p_is_full boolean, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_ticket_id uuid, p_is_full boolean, p_now timestamptz
 ) RETURNS booking.ticket LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     waiter booking.ticket;
@@ -35,28 +35,31 @@ BEGIN
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
         provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at,
-        present_at, joined_position)
+        present_at, joined_position, person_id)
     SELECT p_provider_id, p_ticket_id, waiter.number, p_patient_id, p_clinic_id, p_window, p_slots, 'waiting',
-        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id)
+        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id), p_person_id
     RETURNING * INTO waiter;
     RETURN waiter;
 END $$;
 
--- Joins the queue for any run of p_slots within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if
--- something is free that no earlier ticket can use; else 'slot_full', 'no_such_slot', 'claimed'.
+-- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
+-- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
+-- 'no_such_slot', or what booking.take_claim refuses with.
 CREATE FUNCTION booking.join_queue(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_actor text, p_key text
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     now_at timestamptz := public.app_now();
     request text := concat_ws('|', coalesce(p_clinic_id::text, '*'), extract(epoch FROM lower(p_window)),
-        extract(epoch FROM upper(p_window)), p_slots, p_patient_id);
+        extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id);
+    person accounts.person;
     answer booking.outcome;
     waiter booking.ticket;
     is_full boolean;
     is_offered boolean;
-    refusal text;
+    wanted booking.booking;
 BEGIN
     -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
     -- anything in the window is only held, there is mostly something to wait for.
@@ -91,13 +94,23 @@ BEGIN
     ) THEN
         RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
     END IF;
+    person := booking.person_of(p_patient_id, p_person_id);
+    IF p_person_id IS NOT NULL AND person.person_id IS NULL THEN
+        RETURN booking.refuse('not_found');
+    END IF;
     waiter.ticket_id := gen_random_uuid();
-    refusal := booking.take_claim(p_patient_id, p_provider_id, NULL, waiter.ticket_id, now_at);
-    IF refusal IS NOT NULL THEN
-        RETURN booking.refuse(refusal);
+    wanted.provider_id := p_provider_id;
+    wanted.ticket_id := waiter.ticket_id;
+    wanted.clinic_id := p_clinic_id;
+    wanted.patient_id := p_patient_id;
+    wanted.person_id := person.person_id;
+    wanted.during := p_window;
+    answer := booking.take_claim(wanted, false, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
     waiter := booking.add_ticket(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, waiter.ticket_id, is_full, now_at);
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, now_at);
     answer.version := booking.append_event(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
     answer.code := waiter.state;
     answer.state := waiter.state;

@@ -1,0 +1,77 @@
+-- The persons of an account: whom its patient books for. The holder, whose account it is, is always one of them.
+
+CREATE FUNCTION accounts.persons_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 6 $$;
+
+-- Whether somebody of this year of birth may be alive: not from next year, and at most 120 years old. The year is the latest that has
+-- begun anywhere, so that a child born on the first of January can be added at once.
+CREATE FUNCTION accounts.is_birth_year(p_birth_year integer) RETURNS boolean STABLE LANGUAGE sql AS $$
+    SELECT extract(year FROM public.app_now() AT TIME ZONE 'UTC' + interval '14 hours') - p_birth_year BETWEEN 0 AND 120
+$$;
+
+-- Adds a person to an account: 'added', or 'full', 'birth_year', 'not_found' (erased). p_person_id comes from the request, so that
+-- a repeat adds nobody twice even after its key was forgotten.
+CREATE FUNCTION accounts.add_person(p_patient_id bigint, p_person_id uuid, p_name text, p_birth_year integer, p_sex text)
+RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id AND erased_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    ELSIF NOT accounts.is_birth_year(p_birth_year) THEN
+        RETURN 'birth_year';
+    ELSIF (
+        SELECT count(*) FROM accounts.person WHERE patient_id = p_patient_id AND removed_at IS NULL AND person_id <> p_person_id
+    ) >= accounts.persons_max() THEN
+        RETURN 'full';
+    END IF;
+    INSERT INTO accounts.person (person_id, patient_id, name, birth_year, sex, is_holder, created_at)
+    VALUES (p_person_id, p_patient_id, p_name, p_birth_year, p_sex::accounts.sex, false, public.app_now())
+    ON CONFLICT DO NOTHING;
+    RETURN 'added';
+END $$;
+
+-- Changes what is not NULL of a person: 'changed', or 'birth_year', 'not_found' (also for a person of another account). The holder's
+-- name is the account's, so it changes there, and accounts.rename_holder brings it here.
+CREATE FUNCTION accounts.change_person(p_patient_id bigint, p_person_id uuid, p_name text, p_birth_year integer, p_sex text)
+RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    changed accounts.person;
+BEGIN
+    -- First, as whatever renames the account has it locked before the holder.
+    PERFORM FROM accounts.patient WHERE patient_id = p_patient_id FOR NO KEY UPDATE;
+    IF NOT accounts.is_birth_year(p_birth_year) THEN
+        RETURN 'birth_year';
+    END IF;
+    UPDATE accounts.person
+    SET name = CASE WHEN is_holder THEN name ELSE coalesce(p_name, name) END,
+        birth_year = coalesce(p_birth_year, birth_year), sex = coalesce(p_sex::accounts.sex, sex)
+    WHERE patient_id = p_patient_id AND person_id = p_person_id AND removed_at IS NULL
+    RETURNING * INTO changed;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    ELSIF changed.is_holder AND p_name IS NOT NULL THEN
+        UPDATE accounts.patient SET name = p_name WHERE patient_id = p_patient_id;
+    END IF;
+    RETURN 'changed';
+END $$;
+
+-- Removes a person from an account: 'removed', or 'holder', 'not_found'. Where p_is_known, bookings or tickets point to the person: the
+-- row stays, without what it said, and the bookings keep the name that they have.
+CREATE FUNCTION accounts.remove_person(p_patient_id bigint, p_person_id uuid, p_is_known boolean)
+RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    found_one accounts.person;
+BEGIN
+    SELECT * INTO found_one FROM accounts.person
+    WHERE patient_id = p_patient_id AND person_id = p_person_id AND removed_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    ELSIF found_one.is_holder THEN
+        RETURN 'holder';
+    ELSIF p_is_known THEN
+        UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = public.app_now()
+        WHERE person_id = p_person_id;
+    ELSE
+        DELETE FROM accounts.person WHERE person_id = p_person_id;
+    END IF;
+    RETURN 'removed';
+END $$;

@@ -1,0 +1,76 @@
+"""What pages say where an account's own appointments, or what it did with holds, are in the way of another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from healthplus.booking.outcomes import RefusalCode, Refused
+from healthplus.database import Record
+from healthplus.web.languages import HOME_ZONE, N_
+from healthplus.web.pages.addresses import appointment_path
+from healthplus.web.pages.booking import booking_queries
+from healthplus.web.pages.rendering import language_of
+from healthplus.web.pages.session import require_patient
+from healthplus.web.services import AnyRequest, services
+
+_TEXTS = {
+    "overlap": N_("%(name)s has another appointment at that time."),
+    "same_day": N_("%(name)s has an appointment here on that day already. One a day is possible."),
+    "too_many_unpaid": N_(
+        "Up to %(limit)d appointments that are not paid online can be ahead. Cancel one that is not needed, or choose "
+        "a time that is paid online."
+    ),
+    "too_many_ahead": N_(
+        "%(name)s has %(limit)d appointments ahead, and more are not possible. Cancel one of them first."
+    ),
+    "hold_budget": N_(
+        "Too many holds were given up, moved or ran out in a short time. You can hold again from %(when)s."
+    ),
+    "lapses": N_(
+        "Three of your holds ran out unpaid within a day. You can hold a time or join a queue again from %(when)s."
+    ),
+}
+_OF_ONE_PERSON = ("overlap", "same_day", "too_many_ahead")
+
+
+class Limit(NamedTuple):
+    """Why not: a text, and the appointment in the way, if any, with the address of its page.
+
+    `replaces` goes into the form by which the refused time is held instead of that appointment; "" where it cannot be.
+    `is_of_one_person`: somebody else of the account could have the time.
+    """
+
+    text: str
+    appointment: Record | None
+    path: str
+    replaces: str
+    is_of_one_person: bool
+
+
+async def limit_of(request: AnyRequest, outcome: Refused[RefusalCode] | None, zone: str = HOME_ZONE) -> Limit | None:
+    """Return what a refusal says of the patient's own appointments and limits; None if it is for another reason."""
+    if outcome is None or outcome.code not in _TEXTS:
+        return None
+    language = language_of(request)
+    provider_id, booking_id = outcome.provider_id, outcome.booking_id
+    own = None
+    if provider_id is not None and booking_id is not None:
+        own = await services(request).database.fetch_row(
+            booking_queries.in_the_way, provider_id, booking_id, require_patient(request).patient_id
+        )
+    text = language.gettext(_TEXTS[outcome.code]) % {
+        "name": (own and own["patient_name"]) or language.gettext("This person"),
+        "when": language.moment(outcome.retry_at, zone) if outcome.retry_at else "",
+        "limit": outcome.limit_max or 0,
+    }
+    is_of_one_person = outcome.code in _OF_ONE_PERSON
+    if own is None:
+        return Limit(text, None, "", "", is_of_one_person)
+    can_replace = outcome.state == "booked" and outcome.code != "too_many_unpaid"
+    return Limit(
+        text,
+        own,
+        appointment_path(own["provider_id"], own["booking_id"]),
+        f"{provider_id}/{booking_id}" if can_replace else "",
+        is_of_one_person,
+    )
