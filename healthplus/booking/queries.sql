@@ -34,6 +34,10 @@ SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
 -- Take an offer, or another run instead of it.
 SELECT * FROM booking.accept($1, $2, $3, $4, $5, $6)
 
+-- name: answer
+-- Answer a call.
+SELECT * FROM booking.answer($1, $2, $3, $4)
+
 -- name: leave_queue
 -- Leave the queue.
 SELECT * FROM booking.leave_queue($1, $2, $3, $4)

@@ -13,7 +13,7 @@ class Area(NamedTuple):
     functions: tuple[str, ...] = ()
 
 
-_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "leave", "resume", "advance")
+_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "answer", "leave", "resume", "advance")
 AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
@@ -27,7 +27,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "events", "persons", "claims")),
-            "queue.sql",
+            *("calls.sql", "queue.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

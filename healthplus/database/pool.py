@@ -12,6 +12,7 @@ from typing import Any, Self, TypeAlias
 import asyncpg
 import msgspec
 
+from healthplus.database.release import RELEASE
 from healthplus.errors import BadInput, DatabaseTooOld, DatabaseUnreachable, ExtensionMissing
 
 Record: TypeAlias = asyncpg.Record
@@ -22,7 +23,7 @@ _CLOSE_SECONDS_MAX = 5
 EXTENSIONS = ("btree_gist", "cube", "earthdistance", "fuzzystrmatch", "pg_trgm", "unaccent")
 
 _SESSION = {
-    "application_name": "healthplus",
+    "application_name": f"healthplus {RELEASE}",
     "TimeZone": "UTC",
     # Under REPEATABLE READ a booking verb would act on a snapshot taken before it waited for its lock.
     "default_transaction_isolation": "read committed",

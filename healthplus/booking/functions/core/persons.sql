@@ -20,3 +20,8 @@ CREATE FUNCTION booking.name_now(p_booking booking.booking) RETURNS text LANGUAG
             AND CASE WHEN p_booking.person_id IS NULL THEN is_holder ELSE person_id = p_booking.person_id END),
         p_booking.patient_name)
 $$;
+
+-- The name of the person whom a ticket is for.
+CREATE FUNCTION booking.name_of(p_ticket booking.ticket) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT nullif((booking.person_of(p_ticket.patient_id, p_ticket.person_id)).name, '')
+$$;

@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     SELECT seat, during INTO late.seat, late.during
     FROM booking.seat_for(p_held.provider_id, p_held.clinic_id, lower(p_held.during), p_held.slots_needed, p_now);
-    IF NOT FOUND OR EXISTS (  -- paid for before, by other money
+    IF NOT FOUND OR p_held.patient_id IS NULL OR EXISTS (  -- paid for before, by other money
         SELECT FROM ledger.payment
         WHERE provider_id = p_held.provider_id AND hold_id = p_held.booking_id AND booking_id <> hold_id
     ) OR EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_held.patient_id AND erased_at IS NOT NULL) THEN
@@ -33,7 +33,8 @@ BEGIN
     PERFORM booking.refresh_availability(p_held.provider_id, p_now, late.clinic_id, late.during);
     -- It was paid for: no lapse after all.
     UPDATE booking.claim
-    SET booking_id = CASE booking_id WHEN p_held.booking_id THEN late.booking_id ELSE booking_id END,
+    SET booking_id = CASE WHEN booking_id = p_held.booking_id OR ticket_id = p_held.ticket_id THEN late.booking_id ELSE booking_id END,
+        ticket_id = CASE WHEN ticket_id IS DISTINCT FROM p_held.ticket_id THEN ticket_id END,
         lapses = array_remove(lapses, p_held.deadline)
     WHERE patient_id = p_held.patient_id;
     RETURN late;
@@ -52,6 +53,9 @@ BEGIN
         PERFORM booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor);
     ELSIF p_held.state = 'expired' AND p_is_paid_late THEN
         booked := booking.book_late(p_held, p_now, p_actor);
+    END IF;
+    IF booked.booking_id IS NOT NULL AND p_held.ticket_id IS NOT NULL THEN
+        PERFORM booking.keep_turn(p_held.provider_id, p_held.ticket_id);
     END IF;
     RETURN booked;
 END $$;
