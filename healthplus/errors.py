@@ -185,6 +185,13 @@ class TooManyLapses(HealthPlusError):
     status = 429
 
 
+class TurnsUsed(HealthPlusError):
+    """You let two turns go here in the last day; Retry-After says when you may wait here again, others' queues are open."""
+
+    code = "turns_used"
+    status = 429
+
+
 class KeyReused(BadInput):
     """This Idempotency-Key came before with another request; use a new key for a new request."""
 

@@ -210,6 +210,9 @@ class Machine(RuleBasedStateMachine):
         live = ("reserved", "waiting", "offered", "called")
         busy = {p for p, claim in self.shared.claims.items() if claim.on.state in live}
         idle = [p for p in self.patients if p not in busy] if self.draw.random() < 0.9 else []
+        again = [t.patient for book in self.books.values() for t in book.tickets if t.let_go and t.patient in idle]
+        if again and self.draw.random() < 0.3:  # one who let a turn go before
+            return self.draw.choice(again)
         return self.draw.choice(idle or self.patients)
 
     def asker(self, owner: int | None) -> Actor:

@@ -32,7 +32,7 @@ async def error_for_refused_claim(
     request: AnyRequest, outcome: HoldRefused | JoinRefused, patient_id: int
 ) -> HealthPlusError:
     """Return the error for a refused hold or ticket; where the patient has another, `yours` is the URL of that one."""
-    error = error_for_refusal(outcome)
+    error = error_for_refusal(outcome, services(request).clock.now())
     if outcome.code == "claimed" and (claim := await services(request).book.claim(patient_id)):
         if (booking_id := claim["booking_id"]) is not None:
             error.members["yours"] = hold_url(claim["provider_id"], booking_id)
