@@ -56,7 +56,7 @@ class RandomPatients:
             if step % 50 == 0:  # others come, as most have soon let too many turns go
                 patients = await self.race.patients(7)
             act = self.random.choice(
-                [self.join, self.join, self.hold, self.finish, self.answer, self.answer, self.wait, self.answer_call]
+                [self.join, self.join, self.hold, self.finish, self.finish, self.answer, self.answer, self.wait, self.answer_call]
             )
             await act(self.random.choice(patients))
 
