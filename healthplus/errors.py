@@ -109,6 +109,30 @@ class Claimed(Conflict):
     code = "claimed"
 
 
+class Overlap(Conflict):
+    """This person has another appointment then; choose another time, or hold this one `instead_of` that."""
+
+    code = "overlap"
+
+
+class SameDay(Conflict):
+    """This person has an appointment with this provider on that day; move it, or choose another day."""
+
+    code = "same_day"
+
+
+class TooManyUnpaid(Conflict):
+    """Too many appointments ahead are not paid online; cancel one, or choose a time that is paid online."""
+
+    code = "too_many_unpaid"
+
+
+class TooManyAhead(Conflict):
+    """This person has as many appointments ahead as one may have; cancel one, or hold this one `instead_of` it."""
+
+    code = "too_many_ahead"
+
+
 class UnknownDeveloperKey(Unauthenticated):
     """This needs a developer key; get one from the operator, and send it as the header Api-Dev-Key."""
 
@@ -179,14 +203,21 @@ class StillBooked(Conflict):
 
 
 class TooManyLapses(HealthPlusError):
-    """Too many of your holds ran out unpaid in the last day; you may still wait for a slot, or hold again later."""
+    """Too many of your holds ran out unpaid in the last day; `retry_at` says when you may hold or wait again."""
 
     code = "lapses"
     status = 429
 
 
+class HoldBudget(HealthPlusError):
+    """Too many of your holds were given up, moved or ran out; `retry_at` says when you may hold again."""
+
+    code = "hold_budget"
+    status = 429
+
+
 class TurnsUsed(HealthPlusError):
-    """You let two turns go here in the last day; Retry-After says when you may wait here again, others' queues are open."""
+    """You let two turns go here in the last day; `retry_at` says when you may wait here again, other queues are open."""
 
     code = "turns_used"
     status = 429

@@ -32,7 +32,14 @@ from healthplus.settings import Settings
 logger = logging.getLogger(__name__)
 
 FORGET_EVERY_SECONDS = 60.0
-_FORGET = ("forget_numbers", "forget_challenges", "forget_keys", "forget_sessions", "forget_developer_key_uses")
+_FORGET = (
+    "forget_numbers",
+    "forget_challenges",
+    "forget_keys",
+    "forget_former_accounts",
+    "forget_sessions",
+    "forget_developer_key_uses",
+)
 _RANGE_DIGITS = 4
 """How many last digits the numbers of one range differ in."""
 

@@ -140,6 +140,7 @@ class Patients:
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
             await transaction.execute(queries.end_challenges, mac)
+            await transaction.execute(queries.add_former_account, patient_id, mac)
         for query in ("erase_patient", "erase_persons", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
 

@@ -78,6 +78,10 @@ WITH known AS (
 )
 SELECT person_id FROM known UNION ALL SELECT person_id FROM added
 
+-- name: add_former_account
+-- For a day it is known that a number was this patient's, by what the number is counted as ($2).
+INSERT INTO accounts.former_account (patient_id, phone_hash, erased_at) VALUES ($1, $2, (SELECT public.app_now()))
+
 -- name: erase_persons
 -- The rows stay without names, since bookings point to them.
 UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now())
@@ -146,6 +150,14 @@ WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.challenge
     WHERE created_at <= (SELECT public.app_now()) - interval '1 day'
         AND (tries = 0 OR tried_at <= (SELECT public.app_now()) - accounts.guess_memory_time())
+    FOR UPDATE SKIP LOCKED))
+
+-- name: forget_former_accounts
+-- Forget after a day whose a number was.
+DELETE FROM accounts.former_account
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.former_account
+    WHERE erased_at <= (SELECT public.app_now()) - accounts.former_time()
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_keys

@@ -17,6 +17,7 @@ from healthplus.booking import outcomes
 from healthplus.booking.outcomes import Refused, outcome_of
 from healthplus.database import Database, Range, Record, load
 from healthplus.errors import DatabaseUnreachable
+from healthplus.refusals import refused
 
 queries = load(Path(__file__).with_name("queries.sql"))
 calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
@@ -78,6 +79,8 @@ class Book:
         # A refusal may have advanced the book, which is noticed soon; a refused rush must not wake all who wait.
         if not isinstance(outcome, Refused):
             self.changed(provider_id)
+        elif outcome.code in outcomes.LIMITS:
+            refused.count(outcome.code)
         return outcome
 
     async def hold(  # noqa: PLR0913
@@ -92,10 +95,12 @@ class Book:
         *,
         person_id: UUID | None = None,
         instead_of: tuple[int, UUID] | None = None,
+        reason: str | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
         """Hold slots in a row for a person of a patient's account, for five minutes; `person_id` None: the holder.
 
         `instead_of`: the provider and id of a booking of that person which this one replaces once it is confirmed.
+        `reason`: why the desk goes beyond what a person may have ahead.
         """
         instead_of_ids = instead_of or (None, None)
         args = (provider_id, clinic_id, start, slots_needed, patient_id, person_id, *instead_of_ids, str(actor), key)
@@ -103,7 +108,7 @@ class Book:
         if turn.locked() and (refused := await self._call("refuse_hold", *args)).code:
             return refused
         async with turn:
-            return await self._call("hold", *args)
+            return await self._call("hold", *args, reason)
 
     async def confirm(
         self,
@@ -130,10 +135,17 @@ class Book:
         return await self._call("cancel", provider_id, booking_id, str(actor), key)
 
     async def reschedule(
-        self, provider_id: int, booking_id: UUID, start: datetime, actor: Actor, key: str | None = None
+        self,
+        provider_id: int,
+        booking_id: UUID,
+        start: datetime,
+        actor: Actor,
+        key: str | None = None,
+        *,
+        reason: str | None = None,
     ) -> outcomes.Moved | outcomes.MoveRefused:
-        """Move a hold or booking to another start at the same clinic."""
-        return await self._call("reschedule", provider_id, booking_id, start, str(actor), key)
+        """Move a hold or booking to another start at the same clinic; `reason` as for `hold`."""
+        return await self._call("reschedule", provider_id, booking_id, start, str(actor), key, reason)
 
     async def choose_person(
         self, provider_id: int, booking_id: UUID, person_id: UUID | None, actor: Actor

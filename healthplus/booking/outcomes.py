@@ -77,7 +77,9 @@ class Refused(msgspec.Struct, Generic[Code_co], frozen=True):
     """Why a verb changed nothing, and as far as it applies what stands in the way.
 
     `reason` tells causes of one code apart. `can_wait`: joining the queue makes sense. `alternatives`: starts that are
-    free near by, nearest first. `conflicts`: bookings in the way of a change of schedule.
+    free near by, nearest first. `conflicts`: bookings in the way of a change of schedule. `provider_id`: that of the
+    patient's own booking in the way, `booking_id`. `limit_max`: the limit that is reached. `retry_at`: when the same
+    would not be refused for this any more.
     """
 
     code: Code_co
@@ -96,6 +98,9 @@ class Refused(msgspec.Struct, Generic[Code_co], frozen=True):
     can_wait: bool | None = None
     alternatives: list[datetime] | None = None
     conflicts: list[UUID] | None = None
+    provider_id: int | None = None
+    limit_max: int | None = None
+    retry_at: datetime | None = None
 
 
 COLUMNS = Refused.__struct_fields__
@@ -111,9 +116,11 @@ DoneCode: TypeAlias = Literal["advanced", "changed"]
 # What more than one verb refuses with.
 SlotCode: TypeAlias = Literal["slot_full", "slot_held", "no_such_slot"]
 OwnCode: TypeAlias = Literal["not_found", "wrong_state", "key_reused"]
+AheadCode: TypeAlias = Literal["overlap", "same_day", "too_many_unpaid", "too_many_ahead"]
+ClaimCode: TypeAlias = AheadCode | Literal["claimed", "lapses", "hold_budget", "not_found"]
 
 Held: TypeAlias = BookingChanged[Literal["reserved"]]
-HoldRefused: TypeAlias = Refused[SlotCode | Literal["claimed", "lapses", "not_found", "key_reused"]]
+HoldRefused: TypeAlias = Refused[SlotCode | ClaimCode | Literal["key_reused"]]
 Booked: TypeAlias = BookingChanged[Literal["booked"]]
 ConfirmRefused: TypeAlias = Refused[OwnCode | Literal["expired", "payment_required"]]
 Released: TypeAlias = BookingChanged[Literal["released"]]
@@ -121,17 +128,15 @@ ReleaseRefused: TypeAlias = Refused[OwnCode | Literal["expired"]]
 Cancelled: TypeAlias = BookingChanged[Literal["cancelled"]]
 CancelRefused: TypeAlias = Refused[OwnCode | Literal["too_late"]]
 Moved: TypeAlias = BookingChanged[Literal["moved"]]
-MoveRefused: TypeAlias = Refused[OwnCode | SlotCode | Literal["expired", "too_late"]]
+MoveRefused: TypeAlias = Refused[OwnCode | SlotCode | AheadCode | Literal["expired", "too_late", "hold_budget"]]
 Named: TypeAlias = BookingChanged[Literal["named"]]
-NameRefused: TypeAlias = Refused[Literal["not_found", "wrong_state"]]
+NameRefused: TypeAlias = Refused[AheadCode | Literal["expired", "not_found", "wrong_state"]]
 Joined: TypeAlias = TicketChanged[Literal["waiting", "offered"]]
-JoinRefused: TypeAlias = Refused[
-    Literal["slot_full", "no_such_slot", "claimed", "turns_used", "not_found", "key_reused"]
-]
+JoinRefused: TypeAlias = Refused[ClaimCode | Literal["slot_full", "no_such_slot", "turns_used", "key_reused"]]
 Accepted: TypeAlias = BookingChanged[Literal["accepted"]]
-AcceptRefused: TypeAlias = Refused[OwnCode | SlotCode | Literal["offer_over", "claimed"]]
+AcceptRefused: TypeAlias = Refused[OwnCode | SlotCode | AheadCode | Literal["offer_over", "claimed"]]
 Answered: TypeAlias = TicketChanged[Literal["answered"]]
-AnswerRefused: TypeAlias = Refused[OwnCode | Literal["offer_over", "claimed"]]
+AnswerRefused: TypeAlias = Refused[OwnCode | AheadCode | Literal["offer_over", "claimed"]]
 Left: TypeAlias = TicketChanged[Literal["left"]]
 LeaveRefused: TypeAlias = Refused[OwnCode]
 Resumed: TypeAlias = TicketChanged[TicketCode] | Accepted
@@ -145,8 +150,9 @@ ScheduleRefused: TypeAlias = Refused[Literal["conflict", "shift_overlap", "inval
 RefusalCode: TypeAlias = (
     OwnCode
     | SlotCode
-    | Literal["claimed", "lapses", "expired", "payment_required", "too_late", "offer_over"]
-    | Literal["turns_used", "busy", "conflict", "shift_overlap", "invalid"]
+    | ClaimCode
+    | Literal["expired", "payment_required", "too_late", "offer_over", "turns_used"]
+    | Literal["busy", "conflict", "shift_overlap", "invalid"]
 )
 """Every code that means that nothing was changed."""
 
@@ -159,6 +165,9 @@ STATUS_TEXTS = {
     "slot_held": "Appointment Failed – Retry, as other users are holding reserved slots",
 }
 """The specified texts of the three answers to a hold, to the letter, by an outcome's code."""
+
+LIMITS = frozenset((*get_args(AheadCode), "lapses", "hold_budget"))
+"""The codes of refusals because of what one account may have and do, which the operator sees counted."""
 
 _BOOKING = frozenset(get_args(BookingCode))
 _TICKET = frozenset(get_args(TicketCode))

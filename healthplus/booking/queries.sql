@@ -1,6 +1,6 @@
 -- name: hold
 -- Hold a run of slots for a patient.
-SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: refuse_hold
 -- The refusal of a hold that needs no lock; an empty code where it takes the lock to tell.
@@ -20,7 +20,7 @@ SELECT * FROM booking.cancel($1, $2, $3, $4)
 
 -- name: reschedule
 -- Move a hold or booking to another start.
-SELECT * FROM booking.reschedule($1, $2, $3, $4, $5)
+SELECT * FROM booking.reschedule($1, $2, $3, $4, $5, $6)
 
 -- name: choose_person
 -- Note which person a live hold is for.
@@ -65,6 +65,14 @@ SELECT * FROM booking.change_shift(
 -- name: change_leave
 -- Add a leave or remove one.
 SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
+
+-- name: due_replacements
+-- Bookings that others have replaced and that are to be cancelled.
+SELECT provider_id, booking_id, replaced_provider_id, replaced_id FROM booking.replacement ORDER BY due_at LIMIT 100
+
+-- name: end_replacement
+-- What was to be cancelled is.
+DELETE FROM booking.replacement WHERE provider_id = $1 AND booking_id = $2
 
 -- name: now
 -- The product's clock.

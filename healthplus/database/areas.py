@@ -18,7 +18,7 @@ AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
-    Area("accounts", "accounts", ("holders.sql", "sign_in_codes.sql", "developer_keys.sql")),
+    Area("accounts", "accounts", ("holders.sql", "former_accounts.sql", "sign_in_codes.sql", "developer_keys.sql")),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
         "booking",
@@ -26,7 +26,7 @@ AREAS = (
         (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "events", "persons", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "events", "persons", "ahead", "claims")),
             *("calls.sql", "queue.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),

@@ -69,11 +69,8 @@ DELETE FROM notices.notice WHERE patient_id = $1
 DELETE FROM booking.idempotency WHERE caller = $1
 
 -- name: lock_claim
--- A patient's one claim, made where there is none yet, so that there is a row to lock.
-WITH made AS (
-    INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES ($1, 0, gen_random_uuid()) ON CONFLICT DO NOTHING
-)
-SELECT FROM booking.claim WHERE patient_id = $1 FOR UPDATE
+-- The patient, and their one claim, in which is then noted what came to nothing.
+SELECT booking.close_claim($1, (SELECT public.app_now()))
 
 -- name: is_live
 -- Whether a patient holds, waits, or has an appointment ahead.

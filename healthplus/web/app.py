@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from functools import partial
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -15,6 +16,7 @@ from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
+from healthplus.booking.replacements import keep_cancelling_replaced
 from healthplus.database import ChangeFeed, Database
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
@@ -25,6 +27,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
+from healthplus.refusals import refused
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
@@ -114,6 +117,8 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             codes.run,
             clock.run,
             WordCounter(database).run,
+            partial(keep_cancelling_replaced, database, book),
+            refused.run,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)

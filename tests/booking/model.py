@@ -16,7 +16,6 @@ from healthplus.accounts.actors import Actor, Patient
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
-LAPSES_MAX = 3
 TURNS_MAX = 2  # turns let go at a provider within a day
 CALLS_AFTER, CALLED_MAX, TURNS_MEMORY = 2, 16, timedelta(hours=1)
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
@@ -24,6 +23,31 @@ OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
 
 def may_act(actor: Actor, patient: int | None) -> bool:
     return not isinstance(actor, Patient) or (patient is not None and actor == Patient(patient))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an account can have and do; tests make it less, so that it is reached."""
+
+    lapses: int = 3
+    ahead: int = 10
+    unpaid: int = 3
+    account_unpaid: int = 6
+    budget: int = 10
+    budget_time: timedelta = timedelta(minutes=10)
+    daily_budget: int = 30
+
+
+@dataclass(eq=False)
+class Person:
+    patient: int
+    name: str
+    holder: bool = False
+    removed: bool = False
+    id: Any = None
+
+
+NOBODY = Person(0, "")
 
 
 @dataclass(frozen=True)
@@ -96,6 +120,10 @@ class Booking:
     end: datetime
     slots: int
     deadline: datetime
+    person: Person
+    made: datetime
+    name: str = ""
+    instead_of: tuple[Book, Booking] | None = None
     state: str = "reserved"
     ticket: Ticket | None = None
     offer: bool = False
@@ -115,6 +143,7 @@ class Ticket:
     slots: int
     joined: datetime
     seen: datetime
+    person: Person
     state: str = "waiting"
     absent: bool = False
     unfetched: int = 0
@@ -139,6 +168,7 @@ class GroupOffer:
 class Claim:
     on: Booking | Ticket
     lapses: list[datetime] = field(default_factory=list)
+    spent: list[datetime] = field(default_factory=list)  # on holds that came to nothing, and on moves of holds
 
 
 @dataclass(frozen=True)
@@ -156,13 +186,32 @@ class Answer:
     can_wait: bool | None = None
     near: tuple[int | None, datetime, int] | None = None  # what the alternatives should be near to
     conflicts: list[Booking] | None = None
+    at: Book | None = None  # whose book has the patient's own booking in the way
+    limit: int | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person is to be put at: a hold, or anything within the window of a ticket."""
+
+    person: Person
+    clinic_id: int | None
+    start: datetime
+    end: datetime
+    by_ticket: bool = False
+    without: tuple[Booking | None, ...] = ()
 
 
 @dataclass
 class Shared:
-    """What the books share: the time, the patients' claims, and the first results of requests."""
+    """What the books share: the time, the patients' claims, what replaced what, and the first results of requests."""
 
     now: datetime
+    limits: Limits = field(default_factory=Limits)
+    books: list[Book] = field(default_factory=list)
+    persons: dict[int, list[Person]] = field(default_factory=dict)
+    replacements: list[tuple[Book, Booking]] = field(default_factory=list)
     claims: dict[int, Claim] = field(default_factory=dict)
     results: dict[Any, tuple[datetime, Any, Answer]] = field(default_factory=dict)
 
@@ -194,6 +243,7 @@ class Book:
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
         self.turns, self.turn_at = 0, shared.now  # turns let go in a row, and the last of them
+        shared.books.append(self)
 
     @property
     def now(self) -> datetime:
@@ -434,14 +484,16 @@ class Book:
         if fitting := self.runs(t.clinic_id, t.start, t.end, t.slots, before=t.number):
             best = min(fitting, key=lambda r: (r.start, r.gap, r.clinic.clinic_id, r.seat))
             t.offer = Booking(
-                best.clinic, t.patient, best.seat, best.start, best.end, t.slots, self.now + OFFER, ticket=t, offer=True
-            )
+                best.clinic, t.patient, best.seat, best.start, best.end, t.slots, self.now + OFFER, t.person, self.now,
+                t.person.name, ticket=t, offer=True,
+            )  # fmt: skip
             t.state = "offered"
             self.bookings.append(t.offer)
             if self.group_size() > 1 and any(
                 o is not t and self.present(o) and self.fits(o, t.offer) for o in self.waiting()
             ):
-                t.state, t.offer.patient = "called", None
+                t.state = "called"
+                t.offer.patient, t.offer.person, t.offer.name = None, NOBODY, ""
                 groups.append(GroupOffer(t.offer))
             return
         open_groups = [
@@ -510,7 +562,8 @@ class Book:
             else:
                 self.miss(t, offer)
         if winner:
-            offer.patient, offer.ticket, offer.offer, offer.deadline = winner.patient, winner, False, self.now + HOLD
+            offer.patient, offer.person, offer.name = winner.patient, winner.person, winner.person.name
+            offer.ticket, offer.offer, offer.deadline = winner, False, self.now + HOLD
 
     def used_up_until(self, patient: int) -> datetime | None:
         """Return until when a patient may not queue here, having let too many turns go."""
@@ -548,26 +601,96 @@ class Book:
             return self.is_live(on.offer)
         return on.state == "waiting" and in_time
 
-    def claim(self, patient: int, on: Booking | Ticket) -> str | None:
+    def claim(self, patient: int, on: Booking | Ticket, wanted: Wanted, *, beyond: bool = False) -> Answer | None:
+        """Make it the patient's one hold or ticket, if they may have another; return why they may not."""
         old = self.shared.claims.get(patient)
         if old and self.is_live(old.on):
-            return "claimed"
-        lapses = list(old.lapses) if old else []
-        held = old.on if old else None
-        if isinstance(held, Ticket) and held.state == "accepted":
-            held = held.offer
-        if isinstance(held, Booking) and held.state in ("reserved", "expired"):
-            lapses.append(held.deadline)
-        lapses = sorted(at for at in lapses if at > self.now - DAY)
-        if isinstance(on, Booking) and len(lapses) >= LAPSES_MAX:
-            return "lapses"
-        self.shared.claims[patient] = Claim(on, lapses)
+            return Answer("claimed")
+        new = Claim(on)
+        if old:
+            lapses, spent = list(old.lapses), list(old.spent)
+            held = old.on.offer if isinstance(old.on, Ticket) and old.on.state == "accepted" else old.on
+            if isinstance(held, Booking) and held.state in ("reserved", "expired"):
+                lapses.append(held.deadline)
+                spent.append(held.deadline)
+            elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
+                spent.append(held.made)
+            new = Claim(on, self.recent(lapses), self.recent(spent))
+        if refusal := self.refuse_spent(new) or (None if beyond else self.refuse_ahead(wanted, more=True)):
+            return refusal
+        self.shared.claims[patient] = new
         return None
+
+    def recent(self, times: list[datetime]) -> list[datetime]:
+        return sorted(at for at in times if at > self.now - DAY)
+
+    def refuse_spent(self, claim: Claim) -> Answer | None:
+        limits = self.shared.limits
+        if len(claim.lapses) >= limits.lapses:
+            return Answer("lapses", limit=limits.lapses, retry_at=claim.lapses[-limits.lapses] + DAY)
+        until = [self.now]
+        for most, time_ in ((limits.budget, limits.budget_time), (limits.daily_budget, DAY)):
+            if len(claim.spent) >= most:
+                until.append(claim.spent[-most] + time_)
+        return Answer("hold_budget", retry_at=max(until)) if max(until) > self.now else None
+
+    def refuse_ahead(self, wanted: Wanted, *, more: bool) -> Answer | None:
+        """Return what of an account's own bookings ahead is in the way of another for one of its persons."""
+        own = [
+            (b.start, b.end, str(b.id), book, b)
+            for book in self.shared.books
+            for b in book.bookings
+            if b.patient == wanted.person.patient and b.end > self.now and b not in wanted.without
+            if b.state in ("booked", "arrived") or (b.state == "reserved" and not b.offer and self.now < b.deadline)
+        ]
+        ahead, unpaid, all_unpaid = [], [], []
+        for _, _, _, book, b in sorted(own, key=lambda row: row[:3]):
+            is_same = b.person is wanted.person
+            overlaps = b.start < wanted.end and wanted.start < b.end
+            if is_same and overlaps and (not wanted.by_ticket or (b.start <= wanted.start and wanted.end <= b.end)):
+                return replace(describe("overlap", b), at=book)
+            days = {
+                at.astimezone(b.clinic.zone).date()
+                for at in (b.start, wanted.start, wanted.end - timedelta(microseconds=1))
+            }
+            if is_same and book is self and len(days) == 1:
+                return replace(describe("same_day", b), at=book, limit=1)
+            ahead += [(book, b)] * is_same
+            unpaid += [(book, b)] * (is_same and b.clinic.funding != "online")
+            all_unpaid += [(book, b)] * (b.clinic.funding != "online")
+        limits = self.shared.limits
+        checks = [("too_many_ahead", ahead, limits.ahead)]
+        if not any(c.funding == "online" and wanted.clinic_id in (None, i) for i, c in self.clinics.items()):
+            checks += [
+                ("too_many_unpaid", unpaid, limits.unpaid),
+                ("too_many_unpaid", all_unpaid, limits.account_unpaid),
+            ]
+        for code, found, most in checks:
+            if more and len(found) >= most:
+                return replace(describe(code, found[0][1]), at=found[0][0], limit=most)
+        return None
+
+    def person_of(self, patient: int | None, person: Person | None) -> Person | None:
+        if patient is None:
+            return None
+        if person is None:
+            return next(p for p in self.shared.persons[patient] if p.holder)
+        return None if person.patient != patient or person.removed else person
 
     # The verbs.
 
     def hold(
-        self, clinic_id: int, start: datetime, slots: int, patient: int, actor: Actor, key: str | None = None
+        self,
+        clinic_id: int,
+        start: datetime,
+        slots: int,
+        patient: int,
+        actor: Actor,
+        key: str | None = None,
+        *,
+        person_id: Person | None = None,
+        instead_of: tuple[Book, Booking] | None = None,
+        reason: str | None = None,
     ) -> Answer:
         def act() -> Answer:
             there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
@@ -575,16 +698,41 @@ class Book:
             if live and not self.place(clinic_id, start, slots, before=0):
                 return self.refuse(clinic_id, start, slots)  # what the rows already justify advances nothing
             self.advance()
+            person = self.person_of(patient, person_id)
+            if not person or (instead_of and not self.is_replaceable(instead_of[1], person)):
+                return Answer("not_found")
             run = self.place(clinic_id, start, slots)
             if not run:
                 return self.refuse(clinic_id, start, slots)
-            held = Booking(run.clinic, patient, run.seat, run.start, run.end, slots, self.now + HOLD)
-            if refusal := self.claim(patient, held):
-                return Answer(refusal)
+            held = Booking(run.clinic, patient, run.seat, run.start, run.end, slots, self.now + HOLD, person, self.now)
+            held.name, held.instead_of = person.name, instead_of
+            wanted = Wanted(person, clinic_id, run.start, run.end, without=(instead_of[1] if instead_of else None,))
+            beyond = bool(reason) and not isinstance(actor, Patient)
+            if refusal := self.claim(patient, held, wanted, beyond=beyond):
+                return refusal
             self.bookings.append(held)
             return describe("reserved", held)
 
-        return self.once(actor, "hold", key, (clinic_id, start, slots, patient), "reserved", act)
+        body = (clinic_id, start, slots, patient, person_id, instead_of)
+        return self.once(actor, "hold", key, body, "reserved", act)
+
+    def is_replaceable(self, booking: Booking, person: Person) -> bool:
+        return booking.person is person and booking.state == "booked" and booking.start > self.now
+
+    def choose_person(self, booking: Booking, person: Person | None, actor: Actor) -> Answer:
+        if not self.owned(booking, actor) or not (chosen := self.person_of(booking.patient, person)):
+            return Answer("not_found")
+        if booking.state == "expired":
+            return describe("expired", booking)
+        if booking.state != "reserved" or booking.offer:
+            return describe("wrong_state", booking)
+        if booking.person is not chosen:
+            wanted = Wanted(chosen, booking.clinic.clinic_id, booking.start, booking.end, without=(booking,))
+            if refusal := self.refuse_ahead(wanted, more=True):
+                return refusal
+            booking.person, booking.instead_of = chosen, None
+        booking.name = chosen.name
+        return describe("named", booking)
 
     def owned(self, booking: Booking, actor: Actor) -> bool:
         self.advance()
@@ -604,14 +752,20 @@ class Book:
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
             booked = booking if reserved else None
+            if booked and booked.ticket:  # what was called for was won without a look at what the person has ahead
+                wanted = Wanted(booked.person, booked.clinic.clinic_id, booked.start, booked.end, without=(booked,))
+                booked = None if self.refuse_ahead(wanted, more=False) else booked
             if booking.state == "expired" and online and authorisation and not known:
                 booked = self.book_late(booking)
             if authorisation and not known:
                 booking.paid[authorisation] = booked or booking
                 (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
             if not booked:
-                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
-            booked.state = "booked"
+                code = "expired" if reserved or booking.state == "expired" else "wrong_state"
+                return replace(describe(code, booking), state="expired" if reserved else booking.state, deadline=None)
+            booked.state, booked.name = "booked", booked.person.name
+            if booked.instead_of:
+                self.shared.replacements.append((self, booked))
             if booking.ticket:
                 booking.ticket.let_go, self.turns = None, 0
             self.advance()
@@ -625,10 +779,18 @@ class Book:
         run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.shared.claims[held.patient]
         if not run or self.is_live(claim.on) or any(booked is not held for booked in held.paid.values()):
             return None
-        late = Booking(run.clinic, held.patient, run.seat, run.start, run.end, held.slots, held.deadline)
+        replaced = held.instead_of[1] if held.instead_of else None
+        wanted = Wanted(held.person, run.clinic.clinic_id, run.start, run.end, without=(held, replaced))
+        if self.refuse_ahead(wanted, more=True):
+            return None
+        late = Booking(
+            run.clinic, held.patient, run.seat, run.start, run.end, held.slots, held.deadline, held.person, self.now,
+            instead_of=held.instead_of,
+        )  # fmt: skip
         self.bookings.append(late)
         claim.on = late if claim.on in (held, held.ticket) else claim.on
         claim.lapses = [at for at in claim.lapses if at != held.deadline]
+        claim.spent = [at for at in claim.spent if at != held.deadline]
         return late
 
     def give_back(self, booking: Booking, state: str) -> None:
@@ -657,8 +819,10 @@ class Book:
         self.serve_all()
         return describe(booking.state, booking)
 
-    def reschedule(self, booking: Booking, start: datetime, actor: Actor, key: str | None = None) -> Answer:
-        def act() -> Answer:
+    def reschedule(
+        self, booking: Booking, start: datetime, actor: Actor, key: str | None = None, *, reason: str | None = None
+    ) -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             if not self.owned(booking, actor):
                 return Answer("not_found")
             if booking.state == "expired":
@@ -671,6 +835,17 @@ class Book:
             run = self.place(clinic_id, start, booking.slots, without=booking)
             if not run:
                 return self.refuse(clinic_id, start, booking.slots, without=booking)
+            claim = self.shared.claims[booking.patient]
+            spent = self.recent(claim.spent)
+            if booking.state == "reserved" and (refusal := self.refuse_spent(Claim(booking, [], spent))):
+                return refusal
+            replaced = booking.instead_of[1] if booking.instead_of else None
+            wanted = Wanted(booking.person, clinic_id, run.start, run.end, without=(booking, replaced))
+            beyond = reason and not isinstance(actor, Patient)
+            if not beyond and (refusal := self.refuse_ahead(wanted, more=False)):
+                return refusal
+            if booking.state == "reserved":
+                claim.spent = [*spent, self.now]
             booking.seat, booking.start, booking.end, booking.flagged = run.seat, run.start, run.end, False
             self.serve_all()
             return describe("moved", booking)
@@ -695,6 +870,8 @@ class Book:
         patient: int,
         actor: Actor,
         key: str | None = None,
+        *,
+        person_id: Person | None = None,
     ) -> Answer:
         def act() -> Answer:
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
@@ -706,17 +883,20 @@ class Book:
                         return Answer("slot_full", can_wait=False, near=(clinic_id, start, slots))
                 return Answer("no_such_slot", "closed")
             self.advance()
+            if not (person := self.person_of(patient, person_id)):
+                return Answer("not_found")
             if until := self.used_up_until(patient):
-                return Answer("turns_used", deadline=until)
+                return Answer("turns_used", limit=TURNS_MAX, retry_at=until)
             number = len(self.tickets) + 1
-            ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now)
-            if refusal := self.claim(patient, ticket):
-                return Answer(refusal)
+            ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now, person)
+            if refusal := self.claim(patient, ticket, Wanted(person, clinic_id, start, end, by_ticket=True)):
+                return refusal
             self.tickets.append(ticket)
             self.serve(ticket, [])
             return describe_ticket(None, ticket)
 
-        return self.once(actor, "join", key, (clinic_id, start, end, slots, patient), "waiting offered", act)
+        body = (clinic_id, start, end, slots, patient, person_id)
+        return self.once(actor, "join", key, body, "waiting offered", act)
 
     def accept(
         self,
@@ -726,7 +906,7 @@ class Book:
         clinic_id: int | None = None,
         start: datetime | None = None,
     ) -> Answer:
-        def act() -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             self.advance()
             if ticket not in self.tickets or not may_act(actor, ticket.patient):
                 return Answer("not_found")
@@ -737,11 +917,16 @@ class Book:
             if self.shared.claims[ticket.patient].on is not ticket:
                 return Answer("claimed")
             offer, at = ticket.offer, clinic_id or ticket.offer.clinic.clinic_id
+            wanted = Wanted(ticket.person, at, offer.start, offer.end)
             if start and (start, at) != (offer.start, offer.clinic.clinic_id):
                 run = self.place(at, start, ticket.slots, ticket.number, offer)
                 if not run:
                     return self.refuse(at, start, ticket.slots, ticket.number, offer)
+                if refusal := self.refuse_ahead(Wanted(ticket.person, at, run.start, run.end), more=True):
+                    return refusal
                 offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
+            elif refusal := self.refuse_ahead(wanted, more=True):
+                return refusal
             offer.offer, offer.deadline, ticket.state = False, self.now + HOLD, "accepted"
             self.serve_all()
             self.shared.claims[ticket.patient].on = offer
@@ -760,7 +945,11 @@ class Book:
                 return describe_ticket("wrong_state", ticket)
             if self.shared.claims[ticket.patient].on is not ticket:
                 return Answer("claimed")
-            offer, ticket.answered = ticket.offer, True
+            offer = ticket.offer
+            wanted = Wanted(ticket.person, offer.clinic.clinic_id, offer.start, offer.end)
+            if not ticket.answered and (refusal := self.refuse_ahead(wanted, more=True)):
+                return refusal
+            ticket.answered = True
             self.settle_call(offer)
             self.serve_all()
             if ticket.state == "accepted":

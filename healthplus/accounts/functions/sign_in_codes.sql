@@ -179,6 +179,8 @@ BEGIN
         SELECT patient.patient_id INTO owner_id FROM accounts.patient WHERE phone = held.phone FOR UPDATE;
         EXIT WHEN FOUND;
     END LOOP;
+    UPDATE accounts.former_account SET successor_id = owner_id
+    WHERE phone_hash = held.phone_hash AND successor_id IS NULL AND erased_at > now_at - accounts.former_time();
     INSERT INTO accounts.consent (patient_id, purpose, version, given_at)
     VALUES (owner_id, p_purpose, held.consent_version, held.created_at) ON CONFLICT DO NOTHING;
     INSERT INTO accounts.session (token_hash, patient_id, created_at, expires_at, used_on, agent)

@@ -40,12 +40,14 @@ RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
-    SELECT let_go_at + booking.lapse_memory_time() INTO answer.deadline
+    SELECT let_go_at + booking.lapse_memory_time() INTO answer.retry_at
     FROM booking.ticket
-    WHERE provider_id = p_provider_id AND patient_id = p_patient_id AND let_go_at > p_now - booking.lapse_memory_time()
+    WHERE provider_id = p_provider_id AND patient_id = ANY (p_patient_id || accounts.formerly(p_patient_id, p_now))
+        AND let_go_at > p_now - booking.lapse_memory_time()
     ORDER BY let_go_at DESC OFFSET booking.turns_max() - 1 LIMIT 1;
     IF FOUND THEN
         answer.code := 'turns_used';
+        answer.limit_max := booking.turns_max();
     END IF;
     RETURN answer;
 END $$;

@@ -14,7 +14,7 @@ from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
-from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.urls import appointment_url
 from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
@@ -36,11 +36,19 @@ class HoldsController(Controller):
         patient_id = await require_patient(request)
         start = checked_instant("start", data.start)
         app = services(request)
+        instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None
         outcome = await app.book.hold(
-            provider_id, data.clinic_id, start, data.slots_needed, patient_id, Patient(patient_id), idempotency_key
+            provider_id,
+            data.clinic_id,
+            start,
+            data.slots_needed,
+            patient_id,
+            Patient(patient_id),
+            idempotency_key,
+            instead_of=instead_of,
         )
         if outcome.code != "reserved":
-            raise await error_for_refused_claim(request, outcome, patient_id)
+            raise await error_for_refused_time(request, outcome, patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
         return Response(shown, headers={"Location": shown.url})
 
@@ -115,7 +123,7 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     app = services(request)
     outcome = await app.book.reschedule(provider_id, booking_id, start, Patient(patient_id), key)
     if outcome.code != "moved":
-        raise error_for_refusal(outcome)
+        raise await error_for_refused_time(request, outcome, patient_id)
     return await booking_of_outcome(outcome, provider_id, app)
 
 

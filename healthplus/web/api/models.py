@@ -16,12 +16,20 @@ Instant = Annotated[datetime, Meta(tz=True)]
 SlotsNeeded = Annotated[int, Meta(ge=1, le=20, description="Consecutive slots.")]
 
 
+class InsteadOf(Struct, forbid_unknown_fields=True):
+    """An appointment of the same person, with any provider, that is cancelled once the hold is booked."""
+
+    provider_id: Id
+    id: UUID
+
+
 class HoldRequest(Struct, forbid_unknown_fields=True):
     """A slot, or several in a row, to hold for five minutes."""
 
     clinic_id: Id
     start: Instant
     slots_needed: SlotsNeeded = 1
+    instead_of: InsteadOf | None = None
 
 
 class MoveRequest(Struct, forbid_unknown_fields=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from litestar.openapi.datastructures import ResponseSpec
 
-from healthplus.booking.outcomes import HoldRefused, JoinRefused
+from healthplus.booking.outcomes import RefusalCode, Refused
 from healthplus.errors import HealthPlusError
-from healthplus.web.api.urls import hold_url, wait_url
+from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.http.errors import MEDIA_TYPE, Problem
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
@@ -28,11 +28,16 @@ PROBLEMS = {
 READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 422, 503)}
 
 
-async def error_for_refused_claim(
-    request: AnyRequest, outcome: HoldRefused | JoinRefused, patient_id: int
+async def error_for_refused_time(
+    request: AnyRequest, outcome: Refused[RefusalCode], patient_id: int
 ) -> HealthPlusError:
-    """Return the error for a refused hold or ticket; where the patient has another, `yours` is the URL of that one."""
-    error = error_for_refusal(outcome, services(request).clock.now())
+    """Return the error for a refused hold, move, offer or ticket.
+
+    Where the patient has a hold, ticket or appointment in the way, `yours` is the URL of that one.
+    """
+    error = error_for_refusal(outcome)
+    if outcome.provider_id is not None and outcome.booking_id is not None:
+        error.members["yours"] = booking_url(outcome.provider_id, outcome.booking_id, outcome.state or "booked")
     if outcome.code == "claimed" and (claim := await services(request).book.claim(patient_id)):
         if (booking_id := claim["booking_id"]) is not None:
             error.members["yours"] = hold_url(claim["provider_id"], booking_id)

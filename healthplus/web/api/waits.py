@@ -15,7 +15,7 @@ from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import takes_key
 from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
 from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
-from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_claim
+from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.slots import WINDOW_MAX
 from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
@@ -66,7 +66,7 @@ class WaitsController(Controller):
             idempotency_key,
         )
         if isinstance(joined, Refused):
-            raise await error_for_refused_claim(request, joined, patient_id)
+            raise await error_for_refused_time(request, joined, patient_id)
         _, position = joined
         assert position is not None
         shown = await wait_of_queue_position(position, provider_id, app)
@@ -105,7 +105,7 @@ class WaitsController(Controller):
             provider_id, wait_id, Patient(patient_id), idempotency_key, choice.clinic_id, choice.start
         )
         if outcome.code != "accepted":
-            raise error_for_refusal(outcome)
+            raise await error_for_refused_time(request, outcome, patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from datetime import datetime
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from litestar.params import QueryParameter
 from healthplus import errors
 from healthplus.database import PostgresError
 from healthplus.errors import HealthPlusError
-from healthplus.web.services import AnyRequest
+from healthplus.web.services import AnyRequest, services
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     money: str | None = None
     yours: str | None = None
     retry_after: int | None = None
+    retry_at: datetime | None = None
+    limit: int | None = None
     tries_left: int | None = None
     appointments: list[str] | None = None
     scope: str | None = None
@@ -70,6 +73,9 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         headers["WWW-Authenticate"] = ours.challenge
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
+    if isinstance(retry_at := ours.members.get("retry_at"), datetime):
+        left = retry_at - services(request).clock.now()
+        ours.members["retry_after"] = max(1, math.ceil(left.total_seconds()))
     if (seconds := ours.members.get("retry_after")) is not None:
         headers["Retry-After"] = str(seconds)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

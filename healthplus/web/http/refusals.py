@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from datetime import datetime
 from typing import assert_never
 
 from healthplus import errors
@@ -23,11 +21,8 @@ _NO_SUCH_SLOT: dict[NoSlotReason, str] = {
 }
 
 
-def error_for_refusal(outcome: Refused[RefusalCode], now: datetime | None = None) -> HealthPlusError:
-    """Return the error that a refusal is to the caller, with what the refusal says besides its code.
-
-    `now`, by the product's clock, lets it say in how many seconds to try again, where the refusal ends at an instant.
-    """
+def error_for_refusal(outcome: Refused[RefusalCode]) -> HealthPlusError:
+    """Return the error that a refusal is to the caller, with what the refusal says besides its code."""
     kind, detail = _kind_and_detail(outcome.code, outcome)
     members = {
         "status_text": STATUS_TEXTS.get(outcome.code),
@@ -35,9 +30,9 @@ def error_for_refusal(outcome: Refused[RefusalCode], now: datetime | None = None
         "can_wait": outcome.can_wait,
         "alternatives": outcome.alternatives,
         "state": outcome.state,
+        "limit": outcome.limit_max,
+        "retry_at": outcome.retry_at,
     }
-    if outcome.code == "turns_used" and outcome.deadline is not None and now is not None:
-        members["retry_after"] = max(1, math.ceil((outcome.deadline - now).total_seconds()))
     return kind(detail, **{name: value for name, value in members.items() if value is not None})
 
 
@@ -66,6 +61,16 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
             return errors.TooManyLapses, None
         case "turns_used":
             return errors.TurnsUsed, None
+        case "hold_budget":
+            return errors.HoldBudget, None
+        case "overlap":
+            return errors.Overlap, None
+        case "same_day":
+            return errors.SameDay, None
+        case "too_many_unpaid":
+            return errors.TooManyUnpaid, None
+        case "too_many_ahead":
+            return errors.TooManyAhead, None
         case "key_reused":
             return errors.KeyReused, None
         case "expired":

@@ -22,6 +22,7 @@ from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
@@ -250,6 +251,8 @@ def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> st
 
 
 def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, language: Language) -> str:
+    if limit := limit_of(outcome, language, appointment["time_zone"]):
+        return limit.text
     clock = language.clock(start, appointment["time_zone"])
     match outcome.code:
         case "slot_full":

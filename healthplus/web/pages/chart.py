@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
@@ -11,9 +12,10 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.outcomes import Held, HoldRefused, Moved, MoveRefused, Refused
 from healthplus.database import Record
+from healthplus.errors import NotFound
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
-from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, practice_location
+from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart_view import ChartView
 from healthplus.web.pages.patient_chart import ChartUpdate, patient_chart
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
@@ -95,7 +97,10 @@ class ChartController(Controller):
         held = _hold_here(session, key)
         if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
             return see_other(request, held.path)
-        outcome = await _take(request, session, key, held, start, idempotency_key(form, "start"))
+        replaces = _replaced(form.get("instead_of", ""))
+        outcome = await _take(
+            request, session, key, None if replaces else held, start, idempotency_key(form, "start"), replaces
+        )
         if not isinstance(outcome, Refused):
             return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.code == "claimed":
@@ -113,7 +118,13 @@ async def refused_hold(
 
 
 async def _take(
-    request: AnyRequest, session: PatientSession, key: ChartKey, held: Claim | None, start: datetime, form_key: str
+    request: AnyRequest,
+    session: PatientSession,
+    key: ChartKey,
+    held: Claim | None,
+    start: datetime,
+    form_key: str,
+    instead_of: tuple[int, UUID] | None = None,
 ) -> Held | HoldRefused | Moved | MoveRefused:
     """Hold a start; or move there the patient's hold, which keeps its five minutes, unless that is over meanwhile."""
     book = services(request).book
@@ -121,8 +132,25 @@ async def _take(
         outcome = await book.reschedule(key.provider_id, held.id, start, session.actor, form_key)
         if not (outcome.code == "expired" or outcome.code == "wrong_state" or outcome.code == "not_found"):
             return outcome
-    patient_id = session.patient_id
-    return await book.hold(key.provider_id, key.clinic_id, start, key.slots_needed, patient_id, session.actor, form_key)
+    return await book.hold(
+        key.provider_id,
+        key.clinic_id,
+        start,
+        key.slots_needed,
+        session.patient_id,
+        session.actor,
+        form_key,
+        instead_of=instead_of,
+    )
+
+
+def _replaced(text: str) -> tuple[int, UUID] | None:
+    """Return the appointment that a form is to replace, as Limit.replaces names it; None where it names none."""
+    provider_id, _, booking_id = text.partition("/")
+    try:
+        return (parsed_number(provider_id), UUID(booking_id)) if text else None
+    except ValueError:
+        raise NotFound from None
 
 
 def _chart_key(request: AnyRequest, location: Record, day: str, n: str, start: datetime | None) -> ChartKey:

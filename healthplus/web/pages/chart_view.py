@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
+from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
+from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.patient_chart import Cell, PatientChart
 from healthplus.web.shared_charts import DAYS, ChartKey
 
@@ -95,8 +97,15 @@ class ChartView:
         return self.form_error if self.outcome is None else self._refusal_text(self.outcome)
 
     @property
+    def limit(self) -> Limit | None:
+        """Return what of the patient's own is in the way, if that is why."""
+        return limit_of(self.outcome, self.language, self.key.zone)
+
+    @property
     def status(self) -> int:
-        return 409 if self.outcome is not None else 422 if self.form_error is not None else 200
+        if self.outcome is not None:
+            return error_for_refusal(self.outcome).status if self.limit else 409
+        return 422 if self.form_error is not None else 200
 
     @property
     def alternatives(self) -> list[datetime]:
@@ -182,11 +191,9 @@ class ChartView:
                 else:
                     said = _("Someone took %(time)s as you chose, and this day is full now.")
                 return said % {"time": time}
-            case "lapses":
-                return _(
-                    "Three of your holds ran out unpaid within a day. You may still join a line, or hold again "
-                    "tomorrow."
-                )
+            case "lapses" | "hold_budget" | "overlap" | "same_day" | "too_many_unpaid" | "too_many_ahead":
+                assert self.limit is not None
+                return self.limit.text
             case "no_such_slot":
                 return no_such_slot_text(self.language, outcome.reason or "")
             case "key_reused" | "claimed" | "expired" | "wrong_state" | "too_late" | "not_found":

@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
@@ -16,6 +17,7 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.chart import Text
+from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
@@ -68,11 +70,13 @@ class HoldController(Controller):
         here = hold_path(provider_id, hold_id)
         if hold["state"] != "reserved" or hold["offer"]:
             return see_other(request, here)
+        field = "name" if form.get("who", "me") == "me" else "other"
         try:
-            await _choose_person(request, session, hold, form)
+            limit = await _choose_person(request, session, hold, form)
+            wrong = limit.text if limit else None
         except BadInput:
             wrong = _("Write the name of the person who comes, in up to 200 letters.")
-            field = "name" if form.get("who", "me") == "me" else "other"
+        if wrong:
             return await _page(request, hold, form=form, error=wrong, field=field)
         method = form.get("method", "")[:200] or "none"
         if hold["funding"] == "online" and method not in app.payments.methods:
@@ -110,8 +114,10 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
     return row
 
 
-async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]) -> None:
-    """Note which person the appointment is for. Raises BadInput where the form has no possible name."""
+async def _choose_person(
+    request: AnyRequest, session: PatientSession, hold: Record, form: dict[str, str]
+) -> Limit | None:
+    """Note which person the appointment is for; return why not. Raises BadInput where the form has no possible name."""
     app = services(request)
     whom = form.get("who", "me")
     if whom == "me":
@@ -122,7 +128,10 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
         name = form.get("other", "") if whom == "other" else whom.removeprefix("for:")
         person_id = await app.patients.person_named(session.patient_id, name)
     if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
-        await app.book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
+        outcome = await app.book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
+        if isinstance(outcome, Refused):
+            return limit_of(outcome, language_of(request), hold["time_zone"])
+    return None
 
 
 async def _page(

@@ -21,6 +21,7 @@ from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
@@ -174,7 +175,7 @@ class TicketController(Controller):
         if ticket.version != after:
             view = await _ticket_view(request, provider_id, ticket)
             update |= {"state": view.state, "title": view.title, "say": view.spoken, "position": ticket.position}
-            update["html"] = fragment(request, "queue/position.html", view=view, refused=None)
+            update["html"] = fragment(request, "queue/position.html", view=view, refused=None, limit=None)
         if waiting.draining:
             update["reconnect"] = True
         return updates_response(request, update)
@@ -204,6 +205,7 @@ async def _ticket_page(
         status=200 if refused is None else error_for_refusal(refused).status,
         view=await _ticket_view(request, provider_id, ticket),
         refused=refused,
+        limit=limit_of(refused, language_of(request)),
         is_offer_over=refused is not None and refused.code == "offer_over",
         refreshes="still" not in request.query_params,
     )
@@ -248,10 +250,9 @@ def _join_page(
     free: int = 0,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
-    is_used = refused is not None and refused.code == "turns_used"
-    if not (refused is None or is_full or is_used or refused.code == "no_such_slot"):
+    limit = limit_of(refused, language_of(request), queue["time_zone"])
+    if not (refused is None or is_full or limit or refused.code == "no_such_slot"):
         raise error_for_refusal(refused)
-    error = None if refused is None else error_for_refusal(refused, services(request).clock.now())
     provider, clinic_id = queue["provider"], queue["clinic_id"]
 
     def chart(day: date, start: datetime | None = None) -> str:
@@ -262,8 +263,7 @@ def _join_page(
     return page(
         request,
         "queue/join.html",
-        status=200 if error is None else error.status,
-        headers={"Retry-After": str(error.members["retry_after"])} if error is not None and is_used else {},
+        status=200 if refused is None else error_for_refusal(refused).status,
         queue=queue,
         action=queue_path(provider_id, provider, clinic_id, day=window.day, part=window.part, n=n),
         window=window,
@@ -275,7 +275,7 @@ def _join_page(
         chart=chart(window.day),
         provider=provider_path(provider_id, provider),
         refused=refused,
+        limit=limit,
         is_full=is_full,
-        is_used=is_used,
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )

@@ -1,7 +1,16 @@
--- What a claim stands for by the rows it points to: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid). Volatile, to see
--- what was committed while its caller waited for the claim's lock.
-CREATE FUNCTION booking.claim_fate(p_claim booking.claim, p_now timestamptz, OUT fate text, OUT lapsed_at timestamptz)
-LANGUAGE plpgsql VOLATILE AS $$
+-- Locks a patient, for a verb that puts a person at a time or makes that lasting: after the book's lock, and before the claim's row.
+-- These numbers are below zero, where no provider's is.
+CREATE FUNCTION booking.lock_patient(p_patient_id bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(-p_patient_id);
+END $$;
+
+-- What a claim stands for by the rows it points to: 'live', 'dead', or 'lapsed' (a hold that ran out unpaid); for a dead one, what it
+-- costs: the time to be noted as a lapse, and that to be noted as spent (of what came to nothing). Volatile, to see what was committed
+-- while its caller waited for the claim's lock.
+CREATE FUNCTION booking.claim_fate(
+    p_claim booking.claim, p_now timestamptz, OUT fate text, OUT lapsed_at timestamptz, OUT spent_at timestamptz
+) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     held booking.booking;
     waiter booking.ticket;
@@ -33,45 +42,149 @@ BEGIN
         IF booking.state_at(held, p_now) = 'expired' THEN
             fate := 'lapsed';
             lapsed_at := held.deadline;
+            spent_at := held.deadline;
         ELSIF held.state = 'reserved' THEN
             fate := 'live';
+        ELSIF held.state IN ('released', 'cancelled') THEN
+            spent_at := held.created_at;
         END IF;
     END IF;
 END $$;
 
--- Takes a patient's one claim for a hold (p_booking_id) or a ticket (p_ticket_id): NULL when it was free, else why not.
--- The last lock that its caller takes. A patient who let several holds lapse may still queue.
-CREATE FUNCTION booking.take_claim(
-    p_patient_id bigint, p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_now timestamptz
-) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+-- Those times that still count, in order.
+CREATE FUNCTION booking.recent(p_times timestamptz[], p_now timestamptz) RETURNS timestamptz[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(array_agg(at ORDER BY at), '{}') FROM unnest(p_times) AS at WHERE at > p_now - booking.lapse_memory_time()
+$$;
+
+-- A claim with what its dead hold costs noted in it, and its fate.
+CREATE FUNCTION booking.charge_claim(p_claim booking.claim, p_now timestamptz, OUT charged booking.claim, OUT fate text)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    ended record;
+BEGIN
+    ended := booking.claim_fate(p_claim, p_now);
+    fate := ended.fate;
+    charged := p_claim;
+    IF ended.spent_at IS NOT NULL OR cardinality(p_claim.lapses) + cardinality(p_claim.spent) > 0 THEN
+        charged.lapses := booking.recent(p_claim.lapses || ended.lapsed_at, p_now);
+        charged.spent := booking.recent(p_claim.spent || ended.spent_at, p_now);
+    END IF;
+END $$;
+
+-- Refuses a patient who has let too many holds run out ('lapses'), or made and given up too many ('hold_budget'), by the times noted in
+-- their claim; a NULL code when neither.
+CREATE FUNCTION booking.refuse_spent(p_claim booking.claim, p_now timestamptz) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    answer booking.outcome;
+    lapses integer := cardinality(p_claim.lapses);
+    spent integer := cardinality(p_claim.spent);
+BEGIN
+    IF lapses >= booking.lapses_max() THEN
+        answer.code := 'lapses';
+        answer.retry_at := p_claim.lapses[lapses - booking.lapses_max() + 1] + booking.lapse_memory_time();
+        answer.limit_max := booking.lapses_max();
+    ELSIF spent >= booking.budget_max() THEN
+        -- A place before the first time is NULL.
+        answer.retry_at := greatest(
+            p_claim.spent[spent - booking.budget_max() + 1] + booking.budget_time(),
+            p_claim.spent[spent - booking.daily_budget_max() + 1] + booking.lapse_memory_time());
+        IF answer.retry_at > p_now THEN
+            answer.code := 'hold_budget';
+        END IF;
+    END IF;
+    RETURN answer;
+END $$;
+
+-- Takes a patient's one claim for a hold (p_wanted.booking_id) or a ticket (p_wanted.ticket_id, with its window as `during`): a NULL code
+-- when it has it, else the refusal: 'claimed', 'lapses', 'hold_budget', 'not_found', or what booking.refuse_ahead finds unless
+-- p_is_beyond. Takes the last locks of its caller.
+CREATE FUNCTION booking.take_claim(p_wanted booking.booking, p_is_beyond boolean, p_now timestamptz)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     old booking.claim;
-    old_fate record;
-    recent timestamptz[];
+    charge record;
+    answer booking.outcome;
+    is_first boolean;
 BEGIN
-    INSERT INTO booking.claim (patient_id, provider_id, booking_id, ticket_id)
-    VALUES (p_patient_id, p_provider_id, p_booking_id, p_ticket_id)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-        RETURN NULL;
+    PERFORM booking.lock_patient(p_wanted.patient_id);
+    SELECT * INTO old FROM booking.claim WHERE patient_id = p_wanted.patient_id FOR UPDATE;
+    is_first := NOT FOUND;
+    IF is_first THEN
+        old := booking.inherited_claim(p_wanted.patient_id, p_now);
+    ELSE
+        -- Erasing leaves this claim behind; a token may be known a moment longer elsewhere.
+        IF EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_wanted.patient_id AND erased_at IS NOT NULL) THEN
+            RETURN booking.refuse('not_found');
+        END IF;
+        charge := booking.charge_claim(old, p_now);
+        IF charge.fate = 'live' THEN
+            RETURN booking.refuse('claimed');
+        END IF;
+        old := charge.charged;
     END IF;
+    IF cardinality(old.spent) + cardinality(old.lapses) > 0 THEN
+        answer := booking.refuse_spent(old, p_now);
+    END IF;
+    IF answer.code IS NULL AND NOT p_is_beyond THEN
+        answer := booking.refuse_ahead(p_wanted, true, p_now);
+    END IF;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    ELSIF is_first THEN
+        INSERT INTO booking.claim (patient_id, provider_id, booking_id, ticket_id, lapses, spent)
+        VALUES (p_wanted.patient_id, p_wanted.provider_id, p_wanted.booking_id, p_wanted.ticket_id, old.lapses, old.spent)
+        ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN  -- by the release before, which does not lock the patient
+            RETURN booking.refuse('claimed');
+        END IF;
+    ELSE
+        UPDATE booking.claim
+        SET provider_id = p_wanted.provider_id, booking_id = p_wanted.booking_id, ticket_id = p_wanted.ticket_id,
+            lapses = old.lapses, spent = old.spent
+        WHERE patient_id = p_wanted.patient_id;
+    END IF;
+    RETURN answer;
+END $$;
+
+-- What a patient's first claim begins with: what the account that their number had until a day ago had spent.
+CREATE FUNCTION booking.inherited_claim(p_patient_id bigint, p_now timestamptz) RETURNS booking.claim LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    claim booking.claim;
+    former bigint[] := accounts.formerly(p_patient_id, p_now);
+BEGIN
+    claim.lapses := '{}';
+    claim.spent := '{}';
+    IF former <> '{}' THEN
+        SELECT booking.recent(coalesce(array_agg(at) FILTER (WHERE is_lapse), '{}'), p_now),
+            booking.recent(coalesce(array_agg(at) FILTER (WHERE NOT is_lapse), '{}'), p_now)
+        INTO claim.lapses, claim.spent
+        FROM booking.claim AS theirs
+        CROSS JOIN LATERAL (
+            SELECT at, true FROM unnest(theirs.lapses) AS at UNION ALL SELECT at, false FROM unnest(theirs.spent) AS at
+        ) AS noted (at, is_lapse)
+        WHERE theirs.patient_id = ANY (former);
+    END IF;
+    RETURN claim;
+END $$;
+
+-- Locks the claim of a patient who is to be erased, made where there is none yet, and notes in it what its dead hold costs.
+CREATE FUNCTION booking.close_claim(p_patient_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    old booking.claim;
+BEGIN
+    PERFORM booking.lock_patient(p_patient_id);
+    INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES (p_patient_id, 0, gen_random_uuid()) ON CONFLICT DO NOTHING;
     SELECT * INTO old FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE;
-    -- Erasing leaves this claim behind; a token may be known a moment longer elsewhere.
-    IF EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_patient_id AND erased_at IS NOT NULL) THEN
-        RETURN 'not_found';
-    END IF;
-    old_fate := booking.claim_fate(old, p_now);
-    IF old_fate.fate = 'live' THEN
-        RETURN 'claimed';
-    END IF;
-    SELECT coalesce(array_agg(at ORDER BY at), '{}') INTO recent
-    FROM unnest(old.lapses || old_fate.lapsed_at) AS at
-    WHERE at > p_now - booking.lapse_memory_time();
-    IF p_booking_id IS NOT NULL AND cardinality(recent) >= booking.lapses_max() THEN
-        RETURN 'lapses';
-    END IF;
-    UPDATE booking.claim
-    SET provider_id = p_provider_id, booking_id = p_booking_id, ticket_id = p_ticket_id, lapses = recent
-    WHERE patient_id = p_patient_id;
-    RETURN NULL;
+    old := (booking.charge_claim(old, p_now)).charged;
+    UPDATE booking.claim SET lapses = old.lapses, spent = old.spent WHERE patient_id = p_patient_id;
+END $$;
+
+-- Whether a hold is still its patient's claim, whose row it locks; the caller has locked the patient. A hold whose time runs out while a
+-- verb is at work looks dead to other providers' verbs, and one of them may have put the patient elsewhere.
+CREATE FUNCTION booking.keeps_claim(p_held booking.booking) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM booking.claim
+    WHERE patient_id = p_held.patient_id AND provider_id = p_held.provider_id
+        AND (booking_id = p_held.booking_id OR ticket_id = p_held.ticket_id) FOR UPDATE;
+    RETURN FOUND;
 END $$;

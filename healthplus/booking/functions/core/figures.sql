@@ -24,3 +24,17 @@ CREATE FUNCTION booking.turns_memory_time() RETURNS interval IMMUTABLE LANGUAGE 
 CREATE FUNCTION booking.called_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 16 $$;
 
 CREATE FUNCTION booking.lapses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
+
+-- How much one account can have and do (docs/decisions/0030). Of a person's appointments ahead, some may be unpaid: not paid online.
+CREATE FUNCTION booking.ahead_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 10 $$;
+
+CREATE FUNCTION booking.unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
+
+CREATE FUNCTION booking.account_unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 6 $$;
+
+-- Holds that may come to nothing, or be moved, within budget_time and within lapse_memory_time.
+CREATE FUNCTION booking.budget_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 10 $$;
+
+CREATE FUNCTION booking.budget_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '10 minutes' $$;
+
+CREATE FUNCTION booking.daily_budget_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 30 $$;

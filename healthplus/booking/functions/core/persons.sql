@@ -23,5 +23,16 @@ $$;
 
 -- The name of the person whom a ticket is for.
 CREATE FUNCTION booking.name_of(p_ticket booking.ticket) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT nullif((booking.person_of(p_ticket.patient_id, p_ticket.person_id)).name, '')
+    SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_ticket.person_id
+$$;
+
+-- Whether a booking is one that another for this person may replace: booked, and not begun.
+CREATE FUNCTION booking.is_replaceable(
+    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_person accounts.person, p_now timestamptz
+) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND patient_id = p_patient_id
+            AND coalesce(person_id = p_person.person_id, p_person.is_holder, true)
+            AND state = 'booked' AND lower(during) > p_now)
 $$;

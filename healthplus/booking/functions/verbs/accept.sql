@@ -1,9 +1,11 @@
--- Moves an offer to another run that can be had now, for its ticket: NULL, or the refusal of that run.
+-- Moves an offer to another run that can be had now, for its ticket: NULL, or the refusal of that run. The caller has locked the patient.
 CREATE FUNCTION booking.swap_offer(
     p_ticket booking.ticket, p_offer booking.booking, p_clinic_id bigint, p_start timestamptz, p_now timestamptz, p_actor text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
+    wanted booking.booking := p_offer;
+    refusal booking.outcome;
 BEGIN
     SELECT * INTO run
     FROM booking.seat_for(
@@ -12,6 +14,12 @@ BEGIN
         RETURN booking.refuse_run(
             p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now,
             booking.why_not(p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now, p_offer.booking_id));
+    END IF;
+    wanted.during := run.during;
+    wanted.clinic_id := p_clinic_id;
+    refusal := booking.refuse_ahead(wanted, true, p_now);
+    IF refusal.code IS NOT NULL THEN
+        RETURN refusal;
     END IF;
     UPDATE booking.booking
     SET during = run.during, seat = run.seat, clinic_id = practice_location.clinic_id,
@@ -25,7 +33,7 @@ END $$;
 
 -- Takes the offer made for a ticket, or (p_start) another run that can be had now: 'accepted', a hold of full length from now.
 -- Else 'offer_over', 'wrong_state', 'not_found', 'claimed' (elsewhere, just as the offer's time ran out), or, with the offer
--- kept, why the other run cannot be had.
+-- kept, why the run cannot be had: all of it is gone, or what the person has ahead is in the way (booking.refuse_ahead).
 CREATE FUNCTION booking.accept(
     p_provider_id bigint, p_ticket_id uuid, p_clinic_id bigint, p_start timestamptz, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -54,6 +62,7 @@ BEGIN
     END IF;
     -- An offer's time can run out while this verb is at work. Its patient's claim then looks dead to other providers' verbs,
     -- which must not overwrite it from here on, or have done so.
+    PERFORM booking.lock_patient(waiter.patient_id);
     PERFORM FROM booking.claim
     WHERE patient_id = waiter.patient_id AND provider_id = p_provider_id AND ticket_id = p_ticket_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -62,9 +71,11 @@ BEGIN
     SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
     IF p_start IS NOT NULL AND (p_start, coalesce(p_clinic_id, offer.clinic_id)) <> (lower(offer.during), offer.clinic_id) THEN
         answer := booking.swap_offer(waiter, offer, coalesce(p_clinic_id, offer.clinic_id), p_start, now_at, p_actor);
-        IF answer.code IS NOT NULL THEN
-            RETURN answer;
-        END IF;
+    ELSE
+        answer := booking.refuse_ahead(offer, true, now_at);
+    END IF;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
     UPDATE booking.booking SET offer = false, deadline = now_at + booking.hold_time()
     WHERE provider_id = p_provider_id AND booking_id = offer.booking_id;

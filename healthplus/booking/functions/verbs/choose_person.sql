@@ -1,10 +1,12 @@
--- Notes which person of the account a live hold is for; NULL: the holder. 'named', or 'wrong_state', 'not_found'.
+-- Notes which person of the account a live hold is for; NULL: the holder. 'named', or 'expired', 'wrong_state', 'not_found', or what
+-- booking.refuse_ahead refuses with. What the hold was to replace was another person's, and is kept.
 CREATE FUNCTION booking.choose_person(p_provider_id bigint, p_booking_id uuid, p_person_id uuid, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     answer booking.outcome;
     held booking.booking;
+    old booking.booking;
     person accounts.person;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'choose_person', NULL, NULL);
@@ -12,16 +14,35 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    SELECT * INTO held FROM booking.booking
+    SELECT * INTO old FROM booking.booking
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking.may_act(p_actor, patient_id);
-    person := booking.person_of(held.patient_id, p_person_id);
-    IF held.booking_id IS NULL OR person.person_id IS NULL THEN
+    person := booking.person_of(old.patient_id, p_person_id);
+    IF old.booking_id IS NULL OR person.person_id IS NULL THEN
         RETURN booking.refuse('not_found');
-    ELSIF held.state <> 'reserved' OR held.offer THEN
-        RETURN booking.describe('wrong_state', held);
+    ELSIF old.state = 'expired' THEN
+        RETURN booking.describe('expired', old);
+    ELSIF old.state <> 'reserved' OR old.offer THEN
+        RETURN booking.describe('wrong_state', old);
     END IF;
-    IF (held.person_id, held.patient_name) IS DISTINCT FROM (person.person_id, nullif(person.name, '')) THEN
-        UPDATE booking.booking SET person_id = person.person_id, patient_name = nullif(person.name, '')
+    held := old;
+    held.patient_name := nullif(person.name, '');
+    PERFORM booking.lock_patient(held.patient_id);
+    IF NOT booking.keeps_claim(held) THEN
+        held.state := 'expired';
+        RETURN booking.describe('expired', held);
+    ELSIF held.person_id IS DISTINCT FROM person.person_id THEN
+        held.person_id := person.person_id;
+        held.instead_of_provider_id := NULL;
+        held.instead_of_id := NULL;
+        answer := booking.refuse_ahead(held, true, opened.now_at);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
+    IF held IS DISTINCT FROM old THEN
+        UPDATE booking.booking
+        SET person_id = held.person_id, patient_name = held.patient_name, instead_of_provider_id = held.instead_of_provider_id,
+            instead_of_id = held.instead_of_id
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, held.ticket_id, p_actor);
     END IF;

@@ -4,6 +4,7 @@ CREATE FUNCTION booking.book_late(p_held booking.booking, p_now timestamptz, p_a
 RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     late booking.booking;
+    wanted booking.booking;
     claim booking.claim;
 BEGIN
     SELECT seat, during INTO late.seat, late.during
@@ -14,15 +15,18 @@ BEGIN
     ) OR EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_held.patient_id AND erased_at IS NOT NULL) THEN
         RETURN NULL;
     END IF;
+    PERFORM booking.lock_patient(p_held.patient_id);
     SELECT * INTO claim FROM booking.claim WHERE patient_id = p_held.patient_id FOR UPDATE;
-    IF (booking.claim_fate(claim, p_now)).fate = 'live' THEN
+    wanted := p_held;
+    wanted.during := late.during;
+    IF (booking.claim_fate(claim, p_now)).fate = 'live' OR (booking.refuse_ahead(wanted, true, p_now)).code IS NOT NULL THEN
         RETURN NULL;
     END IF;
     INSERT INTO booking.booking (
         provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
-        person_id, patient_name)
+        person_id, patient_name, instead_of_provider_id, instead_of_id)
     VALUES (p_held.provider_id, p_held.clinic_id, p_held.patient_id, late.during, late.seat, p_held.slots_needed, 'booked',
-        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id, booking.name_now(p_held))
+        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id, booking.name_now(p_held), p_held.instead_of_provider_id, p_held.instead_of_id)
     ON CONFLICT DO NOTHING
     RETURNING * INTO late;
     IF NOT FOUND THEN
@@ -35,12 +39,13 @@ BEGIN
     UPDATE booking.claim
     SET booking_id = CASE WHEN booking_id = p_held.booking_id OR ticket_id = p_held.ticket_id THEN late.booking_id ELSE booking_id END,
         ticket_id = CASE WHEN ticket_id IS DISTINCT FROM p_held.ticket_id THEN ticket_id END,
-        lapses = array_remove(lapses, p_held.deadline)
+        lapses = array_remove(lapses, p_held.deadline), spent = array_remove(spent, p_held.deadline)
     WHERE patient_id = p_held.patient_id;
     RETURN late;
 END $$;
 
--- Books a live hold, or the slot of an expired one that its money has come for late; NULL when it can be neither.
+-- Books a live hold, or the slot of an expired one that its money has come for late, and orders what it replaces to be cancelled; NULL
+-- when it can be neither. A hold that is no longer its patient's claim has expired for another verb, if not for this one.
 CREATE FUNCTION booking.book_hold(
     p_held booking.booking, p_is_paid_late boolean, p_now timestamptz, p_actor text
 ) RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
@@ -48,6 +53,13 @@ DECLARE
     booked booking.booking;
 BEGIN
     IF p_held.state = 'reserved' THEN
+        PERFORM booking.lock_patient(p_held.patient_id);
+        -- What was called for was won without the patient's lock: their own move of another booking may be in the way.
+        IF NOT booking.keeps_claim(p_held)
+            OR (p_held.ticket_id IS NOT NULL AND (booking.refuse_ahead(p_held, false, p_now)).code IS NOT NULL)
+        THEN
+            RETURN NULL;
+        END IF;
         UPDATE booking.booking SET state = 'booked', patient_name = booking.name_now(p_held)
         WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id RETURNING * INTO booked;
         PERFORM booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor);
@@ -56,6 +68,10 @@ BEGIN
     END IF;
     IF booked.booking_id IS NOT NULL AND p_held.ticket_id IS NOT NULL THEN
         PERFORM booking.keep_turn(p_held.provider_id, p_held.ticket_id);
+    END IF;
+    IF booked.instead_of_id IS NOT NULL THEN
+        INSERT INTO booking.replacement (provider_id, booking_id, replaced_provider_id, replaced_id, due_at)
+        VALUES (booked.provider_id, booked.booking_id, booked.instead_of_provider_id, booked.instead_of_id, p_now);
     END IF;
     RETURN booked;
 END $$;
@@ -107,6 +123,7 @@ BEGIN
                 p_source, now_at);
         END IF;
         IF booked.booking_id IS NULL THEN
+            held.state := CASE held.state WHEN 'reserved' THEN 'expired' ELSE held.state END;
             RETURN booking.describe(CASE held.state WHEN 'expired' THEN 'expired' ELSE 'wrong_state' END, held);
         END IF;
         PERFORM booking.advance_book(p_provider_id, now_at);  -- nothing was freed, but tickets may have become hopeless

@@ -36,10 +36,12 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds a run of slots for a person of a patient's account (NULL: the holder): 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', 'claimed', 'lapses'.
+-- Holds a run of slots for a person of a patient's account (NULL: the holder): 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', or
+-- what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
+-- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
@@ -49,7 +51,6 @@ DECLARE
     person accounts.person;
     answer booking.outcome;
     held booking.booking;
-    refusal text;
 BEGIN
     answer := booking.refuse_hold(
         p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
@@ -65,7 +66,9 @@ BEGIN
         RETURN answer;
     END IF;
     person := booking.person_of(p_patient_id, p_person_id);
-    IF NOT booking.may_act(p_actor, p_patient_id) OR (p_person_id IS NOT NULL AND person.person_id IS NULL) THEN
+    IF NOT booking.may_act(p_actor, p_patient_id) OR (p_person_id IS NOT NULL AND person.person_id IS NULL)
+        OR (p_instead_of_id IS NOT NULL AND NOT booking.is_replaceable(p_instead_of_provider_id, p_instead_of_id, p_patient_id, person, now_at))
+    THEN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT seat, during INTO held.seat, held.during
@@ -76,15 +79,21 @@ BEGIN
             booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at));
     END IF;
     held.booking_id := gen_random_uuid();
-    refusal := booking.take_claim(p_patient_id, p_provider_id, held.booking_id, NULL, now_at);
-    IF refusal IS NOT NULL THEN
-        RETURN booking.refuse(refusal);
+    held.provider_id := p_provider_id;
+    held.clinic_id := p_clinic_id;
+    held.patient_id := p_patient_id;
+    held.person_id := person.person_id;
+    held.instead_of_id := p_instead_of_id;
+    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
     INSERT INTO booking.booking (
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
-        person_id, patient_name)
+        person_id, patient_name, instead_of_provider_id, instead_of_id)
     SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        now_at + booking.hold_time(), fee_minor, funding, now_at, person.person_id, nullif(person.name, '')
+        now_at + booking.hold_time(), fee_minor, funding, now_at, person.person_id, nullif(person.name, ''),
+        p_instead_of_provider_id, p_instead_of_id
     FROM directory.provider_clinic
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
     ON CONFLICT DO NOTHING
@@ -93,7 +102,8 @@ BEGIN
         RAISE EXCEPTION 'booking_overlap fired under the lock of provider %', p_provider_id;
     END IF;
     answer := booking.describe(
-        'reserved', held, booking.append_event(p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor));
+        'reserved', held, booking.append_event(
+            p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
     PERFORM booking.refresh_availability(p_provider_id, now_at, p_clinic_id, held.during);
     PERFORM booking.store_result(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;

@@ -44,7 +44,7 @@ END $$;
 
 -- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
 -- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
--- 'no_such_slot', 'claimed', 'not_found', 'turns_used' (until `deadline`).
+-- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
 CREATE FUNCTION booking.join_queue(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
     p_actor text, p_key text
@@ -59,7 +59,7 @@ DECLARE
     waiter booking.ticket;
     is_full boolean;
     is_offered boolean;
-    refusal text;
+    wanted booking.booking;
 BEGIN
     -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
     -- anything in the window is only held, there is mostly something to wait for.
@@ -82,9 +82,7 @@ BEGIN
         RETURN booking.refuse('no_such_slot', answer.reason);
     ELSIF answer.code IS NOT NULL THEN
         RETURN answer;
-    END IF;
-    person := booking.person_of(p_patient_id, p_person_id);
-    IF NOT booking.may_act(p_actor, p_patient_id) OR (p_person_id IS NOT NULL AND person.person_id IS NULL) THEN
+    ELSIF NOT booking.may_act(p_actor, p_patient_id) THEN
         RETURN booking.refuse('not_found');
     END IF;
     is_full := opened.is_full AND EXISTS (
@@ -96,14 +94,24 @@ BEGIN
     ) THEN
         RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
     END IF;
+    person := booking.person_of(p_patient_id, p_person_id);
+    IF p_person_id IS NOT NULL AND person.person_id IS NULL THEN
+        RETURN booking.refuse('not_found');
+    END IF;
     answer := booking.refuse_turn(p_provider_id, p_patient_id, now_at);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
     waiter.ticket_id := gen_random_uuid();
-    refusal := booking.take_claim(p_patient_id, p_provider_id, NULL, waiter.ticket_id, now_at);
-    IF refusal IS NOT NULL THEN
-        RETURN booking.refuse(refusal);
+    wanted.provider_id := p_provider_id;
+    wanted.ticket_id := waiter.ticket_id;
+    wanted.clinic_id := p_clinic_id;
+    wanted.patient_id := p_patient_id;
+    wanted.person_id := person.person_id;
+    wanted.during := p_window;
+    answer := booking.take_claim(wanted, false, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
     END IF;
     waiter := booking.add_ticket(
         p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, now_at);
