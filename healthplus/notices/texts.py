@@ -63,7 +63,7 @@ TEXTS = {
     ),
     "called": Text(
         "A time has come free",
-        "{when} has come free. You and others are asked; the first in line who answers by {until} has it.",
+        "{when} is free. Several are asked: the first in line to answer by {until} gets it.",
         "Take it",
         with_fee=True,
         page=TURN,
