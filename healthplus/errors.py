@@ -248,6 +248,13 @@ class HoldBudget(HealthPlusError):
     status = 429
 
 
+class TurnsUsed(HealthPlusError):
+    """You let two turns go here in the last day; `retry_at` says when you may wait here again, other queues are open."""
+
+    code = "turns_used"
+    status = 429
+
+
 class KeyReused(BadInput):
     """This Idempotency-Key came before with another request; use a new key for a new request."""
 

@@ -13,6 +13,7 @@ import msgspec
 import uvloop
 
 from healthplus_bench.environment import BenchFailed, running_server
+from healthplus_bench.fairness import FairnessPlan, FairnessResult, bench_fairness
 from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus_bench.overload import OverloadPlan, OverloadResult, bench_overload
 from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
@@ -23,7 +24,7 @@ from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 _SECONDS_MAX = 120  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, OverloadResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
+_R = TypeVar("_R", FairnessResult, HoldsResult, OverloadResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -92,6 +93,15 @@ def overload_command(seconds: int, times: float, processes: int, as_json: bool) 
     """Have many more come than can be served, and see what is still done, and how soon the others are told."""
     plan = OverloadPlan(seconds=seconds, times=times, processes=processes)
     _print(run(bench_overload, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
+@bench_group.command("fairness")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def fairness_command(as_json: bool) -> None:
+    """Have patients wait behind accounts that let their turns go, with and without the rule against it; takes minutes."""
+    # Nothing is timed here, so it may run without waiting for the disc.
+    result = run(bench_fairness, FairnessPlan(), {"fsync": "off"}, seconds_max=_FILL_SECONDS_MAX)
+    click.echo(msgspec.json.encode(result) if as_json else result.table())
 
 
 def run(

@@ -212,6 +212,12 @@ class Book:
         """Accept the offer made for a ticket, or another start that can be had now instead."""
         return await self._call("accept", provider_id, ticket_id, clinic_id, start, actor, key)
 
+    async def answer(
+        self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None
+    ) -> outcomes.Answered | outcomes.Accepted | outcomes.AnswerRefused:
+        """Say that a ticket takes what it and others were called for; the lowest number that does so has it."""
+        return await self._call("answer", provider_id, ticket_id, str(actor), key)
+
     async def leave_queue(
         self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None
     ) -> outcomes.Left | outcomes.LeaveRefused:

@@ -21,7 +21,7 @@ Code_co = TypeVar("Code_co", bound=str, covariant=True)
 BookingState: TypeAlias = Literal[
     "reserved", "booked", "expired", "released", "cancelled", "arrived", "fulfilled", "no_show"
 ]
-TicketState: TypeAlias = Literal["waiting", "offered", "accepted", "lapsed", "left", "timed_out", "full"]
+TicketState: TypeAlias = Literal["waiting", "offered", "called", "accepted", "lapsed", "left", "timed_out", "full"]
 NoSlotReason: TypeAlias = (
     Literal["no_such_provider", "no_such_clinic"]
     | Literal["past", "closed", "beyond_horizon", "off_grid", "too_late", "slots_needed", "on_leave"]
@@ -110,7 +110,7 @@ COLUMNS = Refused.__struct_fields__
 BookingCode: TypeAlias = Literal[
     "reserved", "booked", "released", "cancelled", "moved", "named", "accepted", "arrived", "fulfilled", "no_show"
 ]
-TicketCode: TypeAlias = Literal["waiting", "offered", "left", "lapsed", "timed_out", "full"]
+TicketCode: TypeAlias = Literal["waiting", "offered", "called", "answered", "left", "lapsed", "timed_out", "full"]
 DoneCode: TypeAlias = Literal["advanced", "changed"]
 
 # What more than one verb refuses with.
@@ -132,9 +132,11 @@ MoveRefused: TypeAlias = Refused[OwnCode | SlotCode | AheadCode | Literal["expir
 Named: TypeAlias = BookingChanged[Literal["named"]]
 NameRefused: TypeAlias = Refused[AheadCode | Literal["expired", "not_found", "wrong_state"]]
 Joined: TypeAlias = TicketChanged[Literal["waiting", "offered"]]
-JoinRefused: TypeAlias = Refused[ClaimCode | Literal["slot_full", "no_such_slot", "key_reused"]]
+JoinRefused: TypeAlias = Refused[ClaimCode | Literal["slot_full", "no_such_slot", "turns_used", "key_reused"]]
 Accepted: TypeAlias = BookingChanged[Literal["accepted"]]
 AcceptRefused: TypeAlias = Refused[OwnCode | SlotCode | AheadCode | Literal["offer_over", "claimed"]]
+Answered: TypeAlias = TicketChanged[Literal["answered"]]
+AnswerRefused: TypeAlias = Refused[OwnCode | AheadCode | Literal["offer_over", "claimed"]]
 Left: TypeAlias = TicketChanged[Literal["left"]]
 LeaveRefused: TypeAlias = Refused[OwnCode]
 Resumed: TypeAlias = TicketChanged[TicketCode] | Accepted
@@ -149,7 +151,7 @@ RefusalCode: TypeAlias = (
     OwnCode
     | SlotCode
     | ClaimCode
-    | Literal["expired", "payment_required", "too_late", "offer_over"]
+    | Literal["expired", "payment_required", "too_late", "offer_over", "turns_used"]
     | Literal["busy", "conflict", "shift_overlap", "invalid"]
 )
 """Every code that means that nothing was changed."""

@@ -34,6 +34,10 @@ SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
 -- Take an offer, or another run instead of it.
 SELECT * FROM booking.accept($1, $2, $3, $4, $5, $6)
 
+-- name: answer
+-- Answer a call.
+SELECT * FROM booking.answer($1, $2, $3, $4)
+
 -- name: leave_queue
 -- Leave the queue.
 SELECT * FROM booking.leave_queue($1, $2, $3, $4)
@@ -103,8 +107,11 @@ FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: claim
--- What a patient's one claim is for.
-SELECT provider_id, booking_id, ticket_id FROM booking.claim WHERE patient_id = $1
+-- What a patient's one claim is for. The hold that a call was answered for may still be claimed by its ticket.
+SELECT provider_id, coalesce(booking_id, offer_id) AS booking_id, CASE WHEN offer_id IS NULL THEN ticket_id END AS ticket_id
+FROM booking.claim
+LEFT JOIN (SELECT provider_id, ticket_id, offer_id FROM booking.ticket WHERE state = 'accepted') AS accepted USING (provider_id, ticket_id)
+WHERE claim.patient_id = $1
 
 -- name: appointments
 -- Everything a patient has booked or holds, the latest appointment first.

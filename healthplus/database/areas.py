@@ -13,7 +13,19 @@ class Area(NamedTuple):
     functions: tuple[str, ...] = ()
 
 
-_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "leave", "resume", "advance")
+_VERBS = (
+    "hold",
+    "confirm",
+    "release",
+    "reschedule",
+    "choose_person",
+    "join",
+    "accept",
+    "answer",
+    "leave",
+    "resume",
+    "advance",
+)
 AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
@@ -31,8 +43,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
-            "queue.sql",
-            "persons.sql",
+            *("calls.sql", "queue.sql", "persons.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

@@ -17,6 +17,7 @@ from healthplus.database.failures import failures_as_ours, ours
 from healthplus.database.free_space import FreeSpace
 from healthplus.database.limits import COMMANDS, Limits
 from healthplus.database.outage import OUTAGE
+from healthplus.database.release import RELEASE
 from healthplus.errors import (
     DatabaseBusy,
     DatabaseTooOld,
@@ -156,7 +157,7 @@ class Database(_Runner):
         min_size: int = 2,
         max_size: int = 10,
         limits: Limits = COMMANDS,
-        application_name: str = "healthplus",
+        application_name: str = f"healthplus {RELEASE}",
     ) -> Self:
         """Connect, and check that the server is one the product can work with.
 

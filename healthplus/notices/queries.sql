@@ -15,16 +15,15 @@ WITH taken AS (
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
-    ticket.state::text AS ticket_state,
+    ticket.state::text AS ticket_state, payment.is_paid,
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
-        WHEN taken.kind = 'expired' AND EXISTS (  -- it was paid for late, and booked again
-            SELECT FROM ledger.payment
-            WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id AND payment.booking_id <> hold_id)
-            THEN 'void'
+        WHEN taken.kind = 'called' AND NOT (
+            ticket.state = 'called' AND ticket.offer_id = booking.booking_id AND ticket.answered_at IS NULL) THEN 'void'
+        WHEN taken.kind = 'expired' AND payment.is_booked THEN 'void'  -- it was paid for late, and booked again
         WHEN taken.until <= (SELECT public.app_now()) OR taken.tries > $5 THEN 'failed'
     END AS outcome
 FROM taken
@@ -33,6 +32,9 @@ JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
+CROSS JOIN LATERAL (
+    SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
+    WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
 CROSS JOIN LATERAL (SELECT CASE WHEN taken.channel = 'email' THEN patient.email WHEN patient.takes_sms THEN patient.phone END AS address) AS way
 
 -- name: mark

@@ -1,7 +1,8 @@
 """The texts of all notices, in English; another language is another table like TEXTS.
 
 They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
-it is kept for years. For the same reason all have the same link, to a page that asks the reader to sign in.
+it is kept for years. For the same reason their links name nothing either: they lead to pages that ask the reader to
+sign in, that of a turn to the offer itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from healthplus.database import Record
 from healthplus.money import INR, in_units
 from healthplus.notices.sender import Email, Sms
 
-PAGE = "/appointments"
+APPOINTMENTS = "/appointments"
+TURN = "/turn"
+"""Leads to what the patient who is signed in waits for, or is offered."""
 
 
 class Text(NamedTuple):
@@ -27,6 +30,7 @@ class Text(NamedTuple):
     message: str
     action: str
     with_fee: bool = False
+    page: str = APPOINTMENTS
 
 
 TEXTS = {
@@ -42,6 +46,11 @@ TEXTS = {
     ),
     "expired": Text(
         "Your 5 minutes are over",
+        "Your 5 minutes are over; {when} was released. No money was taken.",
+        "Try again",
+    ),
+    "expired_paid": Text(
+        "Your 5 minutes are over",
         "Your 5 minutes are over; {when} was released. What was paid goes back.",
         "Try again",
     ),
@@ -50,12 +59,21 @@ TEXTS = {
         "It's your turn: {when} is held for you until {until}, then for the next.",
         "Take it",
         with_fee=True,
+        page=TURN,
+    ),
+    "called": Text(
+        "A time has come free",
+        "{when} is free. Several are asked: the first in line to answer by {until} gets it.",
+        "Take it",
+        with_fee=True,
+        page=TURN,
     ),
     "offer_lapsed": Text("Your turn is over", "Your turn is over: {when} was not taken in time.", "See other times"),
     "offer_missed": Text(
         "A time came while you were away",
         "A time came while you were away. You keep your number, but others go first until you are back.",
         "Be back",
+        page=TURN,
     ),
     "refunded": Text(
         "Your money is on its way back",
@@ -68,9 +86,14 @@ _FUNDING = {"online": "paid online", "clinic": "to be paid at the clinic"}
 
 
 def template_of(row: Record) -> str:
-    """Return the name of the text for a notice: an offer that was not taken has other texts than an expired hold."""
+    """Return the name of the text for a notice.
+
+    An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
+    """
     if row["kind"] == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered") else "offer_lapsed"
+    if row["kind"] == "expired" and row["is_paid"]:
+        return "expired_paid"
     return str(row["kind"])
 
 
@@ -79,7 +102,9 @@ def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
     template = template_of(row)
     text = TEXTS[template]
     message = text.message.format_map(_facts(row, client_margin))
-    return Sms(row["address"], f"HealthPlus: {message} {text.action}: {site_url}{PAGE}", template, row["notice_id"].hex)
+    return Sms(
+        row["address"], f"HealthPlus: {message} {text.action}: {site_url}{text.page}", template, row["notice_id"].hex
+    )
 
 
 def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
@@ -89,7 +114,7 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
     lines = [text.message.format_map(facts)]
     if text.with_fee and row["funding"] in _FUNDING and row["fee_minor"]:
         lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
-    lines += [f"{text.action}: {site_url}{PAGE}", "HealthPlus"]
+    lines += [f"{text.action}: {site_url}{text.page}", "HealthPlus"]
     return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n", row["notice_id"].hex)
 
 

@@ -41,7 +41,7 @@ WHERE step.kind IS NULL OR booking.state IS NULL
 WITH step AS (
     SELECT provider_id, ticket_id, kind, lag(kind) OVER turn AS before, lead(kind) OVER turn AS after
     FROM booking.event
-    WHERE ticket_id IS NOT NULL AND kind IN ('waiting', 'offered', 'accepted', 'lapsed', 'left', 'timed_out', 'full')
+    WHERE ticket_id IS NOT NULL AND kind IN ('waiting', 'offered', 'called', 'accepted', 'lapsed', 'left', 'timed_out', 'full')
     WINDOW turn AS (PARTITION BY provider_id, ticket_id ORDER BY seq)
 )
 SELECT provider_id, ticket_id, ticket.state::text, step.before, step.kind
@@ -50,7 +50,8 @@ WHERE step.kind IS NULL OR ticket.state IS NULL
     OR (step.after IS NULL AND step.kind <> ticket.state::text)
     OR (coalesce(step.before, ''), step.kind) NOT IN (
         ('', 'waiting'), ('waiting', 'offered'), ('waiting', 'left'), ('waiting', 'timed_out'), ('waiting', 'full'),
-        ('offered', 'accepted'), ('offered', 'lapsed'), ('offered', 'waiting'), ('offered', 'left'))
+        ('offered', 'accepted'), ('offered', 'lapsed'), ('offered', 'waiting'), ('offered', 'left'),
+        ('waiting', 'called'), ('called', 'accepted'), ('called', 'lapsed'), ('called', 'waiting'), ('called', 'left'))
 
 -- name: tickets_numbered_once
 -- Tickets are numbered from 1 to the book's counter, in the order of the events that record the joins.
@@ -93,25 +94,60 @@ CROSS JOIN LATERAL (
 WHERE joined_position IS NOT NULL AND events <> entries
 
 -- name: no_offer_after_the_hour
--- No ticket got an offer after its hour was over.
+-- No ticket got an offer or a call after its hour was over.
 SELECT ticket.provider_id, ticket.ticket_id, ticket.expires_at, event.at
 FROM booking.ticket JOIN booking.event USING (provider_id, ticket_id)
-WHERE event.kind = 'offered' AND event.at >= ticket.expires_at
+WHERE event.kind IN ('offered', 'called') AND event.at >= ticket.expires_at
 
 -- name: offers_belong_to_tickets
 -- The ticket of a live offer is in the state offered and names that offer, and every offered ticket has a live offer.
 SELECT provider_id, booking.booking_id, ticket.ticket_id, ticket.state::text
-FROM (SELECT * FROM booking.booking WHERE offer AND state = 'reserved') AS booking
+FROM (SELECT * FROM booking.booking WHERE offer AND state = 'reserved' AND patient_id IS NOT NULL) AS booking
 FULL JOIN (SELECT * FROM booking.ticket WHERE state = 'offered') AS ticket USING (provider_id, ticket_id)
 WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
 
+-- name: calls_belong_to_tickets
+-- A live group offer is one that at least one ticket and at most called_max are called for, each for as many slots, and every
+-- called ticket names one. What is nobody's is such an offer, or was.
+SELECT booking.provider_id, booking.booking_id, booking.state::text, called.ticket_id
+FROM (SELECT * FROM booking.booking WHERE patient_id IS NULL) AS booking
+FULL JOIN (
+    SELECT *, count(*) OVER (PARTITION BY provider_id, offer_id) AS together FROM booking.ticket WHERE state = 'called'
+) AS called ON called.provider_id = booking.provider_id AND called.offer_id = booking.booking_id
+WHERE booking.booking_id IS NULL OR NOT booking.offer OR booking.state NOT IN ('reserved', 'expired', 'released')
+    OR (booking.state = 'reserved') IS DISTINCT FROM (called.ticket_id IS NOT NULL)
+    OR called.together > booking.called_max() OR called.slots_needed <> booking.slots_needed
+
+-- name: lowest_answer_wins
+-- Nobody got what several were called for while a ticket with a lower number that had answered was called for it, too.
+WITH step AS (
+    SELECT *, lead(entry) OVER turn AS next_entry, lead(kind) OVER turn AS next_kind,
+        first_value(at) OVER called AS called_at, first_value(leader) OVER called AS call
+    FROM (
+        SELECT *, count(*) FILTER (WHERE kind = 'called') OVER (PARTITION BY provider_id, number ORDER BY entry) AS calls
+        FROM booking.queue_entry
+    ) AS entry
+    WINDOW turn AS (PARTITION BY provider_id, number ORDER BY entry), called AS (PARTITION BY provider_id, number, calls ORDER BY entry)
+)
+SELECT got.provider_id, got.number, earlier.number AS answered_before, got.entry
+FROM step AS got JOIN step AS earlier USING (provider_id, called_at, call)
+WHERE got.kind = 'accepted' AND earlier.kind = 'answered' AND earlier.number < got.number
+    AND earlier.entry < got.entry AND coalesce(earlier.next_entry > got.entry, true)
+
+-- name: turns_let_go_ended
+-- A turn that counts as let go ended with its ticket, or with a hold that came to nothing.
+SELECT ticket.provider_id, ticket.ticket_id, ticket.state::text, booking.state::text AS booking_state
+FROM booking.ticket LEFT JOIN booking.booking ON booking.provider_id = ticket.provider_id AND booking_id = offer_id
+WHERE let_go_at IS NOT NULL AND NOT CASE ticket.state
+    WHEN 'accepted' THEN booking.state IN ('expired', 'released') ELSE ticket.state IN ('lapsed', 'left') END
+
 -- name: nobody_overtaken
--- Of two tickets of one provider with the same queue window, the earlier was offered a slot first, unless it had ended or been
--- passed over before the later one was offered its own.
+-- Of two tickets of one provider with the same queue window, the earlier was offered a slot, or called for one, first, unless it
+-- had ended or been passed over before the later one was.
 WITH turn AS (
     SELECT ticket.provider_id, ticket.ticket_id, number, clinic_id, queue_window, slots_needed,
         min(event.seq) FILTER (WHERE kind = 'waiting') AS joined,
-        min(event.seq) FILTER (WHERE kind = 'offered') AS offered,
+        min(event.seq) FILTER (WHERE kind IN ('offered', 'called')) AS offered,
         min(event.seq) FILTER (WHERE kind IN ('passed_over', 'left', 'timed_out', 'full', 'expired')) AS excused
     FROM booking.ticket JOIN booking.event USING (provider_id, ticket_id)
     GROUP BY ticket.provider_id, ticket.ticket_id
@@ -133,20 +169,21 @@ WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_pre
             false, ticket.number))
 
 -- name: one_live_claim
--- A patient has at most one live hold or ticket, and it is the one that the claim names.
+-- A patient has at most one live hold or ticket, and it is the one that the claim names. The claim on a hold that came of a call
+-- may still name the ticket.
 WITH live AS (
-    SELECT patient_id, provider_id, booking_id, NULL::uuid AS ticket_id FROM booking.booking
+    SELECT patient_id, provider_id, booking_id, ticket_id FROM booking.booking
     WHERE state = 'reserved' AND NOT offer AND NOT booking.is_due(booking, (SELECT public.app_now()))
     UNION ALL
     SELECT ticket.patient_id, ticket.provider_id, NULL, ticket.ticket_id
     FROM booking.ticket LEFT JOIN booking.booking AS offered
         ON offered.provider_id = ticket.provider_id AND offered.booking_id = ticket.offer_id
-    WHERE (ticket.state = 'offered' AND booking.state_at(offered, (SELECT public.app_now())) <> 'expired')
+    WHERE (ticket.state IN ('offered', 'called') AND booking.state_at(offered, (SELECT public.app_now())) <> 'expired')
         OR (ticket.state = 'waiting' AND expires_at > (SELECT public.app_now()))
 )
 SELECT live.*, count(*) OVER (PARTITION BY live.patient_id) AS live_claims
 FROM live LEFT JOIN booking.claim ON claim.patient_id = live.patient_id
-WHERE (claim.provider_id, claim.booking_id, claim.ticket_id) IS DISTINCT FROM (live.provider_id, live.booking_id, live.ticket_id)
+WHERE (claim.provider_id = live.provider_id AND (claim.booking_id = live.booking_id OR claim.ticket_id = live.ticket_id)) IS NOT TRUE
 
 -- name: withheld_only_for_runs
 -- Slots are withheld only for tickets that need several.
@@ -213,7 +250,7 @@ WHERE entry.currency IS NOT NULL
 -- What the book refers to exists. It has no foreign keys, since checking one locks rows that many providers share.
 SELECT provider_id, booking_id, patient_id, clinic_id
 FROM booking.booking
-WHERE NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = booking.patient_id)
+WHERE (patient_id IS NOT NULL AND NOT EXISTS (SELECT FROM accounts.patient WHERE patient.patient_id = booking.patient_id))
     OR NOT EXISTS (
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = booking.provider_id AND provider_clinic.clinic_id = booking.clinic_id)

@@ -13,22 +13,32 @@ WITH selected AS MATERIALIZED (
         WHERE provider_id = $1 AND state = 'reserved' AND NOT booking.is_due(booking, now_at) AND during && different.queue_window
             AND (different.clinic_id IS NULL OR booking.clinic_id = different.clinic_id)) AS held
 ), queue AS MATERIALIZED (
-    SELECT ticket_id, row_number() OVER (ORDER BY number) AS position FROM booking.ticket
-    WHERE provider_id = $1 AND state = 'waiting' AND number <= (SELECT max(number) FROM selected WHERE state = 'waiting')
+    -- Who is called counts as ahead: they may wait again.
+    SELECT ticket_id, row_number() OVER (ORDER BY number) AS position
+    FROM (
+        SELECT ticket_id, number FROM booking.ticket
+        WHERE provider_id = $1 AND state = 'waiting' AND number <= (SELECT max(number) FROM selected WHERE state = 'waiting')
+        UNION ALL
+        SELECT ticket_id, number FROM booking.ticket WHERE provider_id = $1 AND state = 'called'
+    ) AS ahead
 )
 SELECT
     selected.ticket_id, selected.patient_id, selected.number, selected.clinic_id, lower(selected.queue_window) AS window_from,
     upper(selected.queue_window) AS window_to, selected.slots_needed, selected.joined_at, selected.expires_at,
     CASE WHEN selected.state = 'waiting' AND selected.expires_at <= now_at THEN 'timed_out' ELSE selected.state::text END AS state,
     CASE WHEN selected.state = 'waiting' THEN booking.is_present(ticket, now_at)
-        WHEN selected.state = 'offered' THEN booking.state_at(offered, now_at) <> 'expired' END AS current,
+        WHEN selected.state IN ('offered', 'called') THEN booking.state_at(offered, now_at) <> 'expired' END AS current,
     queue.position, waited_for.holds, waited_for.next_lapse_at,
     offered.booking_id AS offer_id, offered.clinic_id AS offer_clinic_id, lower(offered.during) AS starts_at,
     upper(offered.during) AS ends_at, CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
+    selected.answered_at IS NOT NULL AS answered,
+    CASE WHEN selected.state = 'called' THEN (
+        SELECT count(*) FROM booking.ticket
+        WHERE provider_id = $1 AND state = 'called' AND ticket.offer_id = selected.offer_id) END AS called,
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS book_version
 FROM selected
 JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.ticket_id = selected.ticket_id
-LEFT JOIN queue ON queue.ticket_id = selected.ticket_id
+LEFT JOIN queue ON selected.state = 'waiting' AND queue.ticket_id = selected.ticket_id
 LEFT JOIN waited_for ON selected.state = 'waiting' AND waited_for.queue_window = selected.queue_window
     AND waited_for.clinic_id IS NOT DISTINCT FROM selected.clinic_id
 LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.booking_id = selected.offer_id
@@ -76,4 +86,4 @@ WHERE ctid = ANY (ARRAY (
 -- name: tickets_of_patient
 -- A patient's tickets that are not over, or (for its id, $2) one of theirs.
 SELECT provider_id, ticket_id FROM booking.ticket
-WHERE patient_id = $1 AND ($2::uuid IS NULL AND state IN ('waiting', 'offered') OR ticket_id = $2)
+WHERE patient_id = $1 AND ($2::uuid IS NULL AND state IN ('waiting', 'offered', 'called') OR ticket_id = $2)

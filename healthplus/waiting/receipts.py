@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
@@ -17,8 +18,9 @@ import msgspec
 class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
     """One thing that happened to one ticket.
 
-    `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, accepted
-    or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed.
+    `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, called for,
+    accepted or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed. `leader`,
+    of a ticket that was called: the number of the first that was called with it.
 
     Entries may come from a server that is not ours. So `kind`, which is shown in terminals, and `slots`, which are
     counted one by one, have limits.
@@ -33,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True)
     to: str | None
     slots: Annotated[int, msgspec.Meta(ge=0, le=100)]
     hash: str
+    leader: int | None = None
 
     @property
     def run(self) -> tuple[datetime, datetime]:
@@ -66,8 +69,10 @@ class Fault(NamedTuple):
 # The kinds of entries that may follow in each state of a ticket, and the state that each kind leads to (default: over).
 _AFTER = {
     None: {"joined"},
-    "waiting": {"offered", "passed_over", "resumed", "withheld", "left", "timed_out", "full"},
+    "waiting": {"offered", "called", "passed_over", "resumed", "withheld", "left", "timed_out", "full"},
     "offered": {"accepted", "lapsed", "missed", "withdrawn", "left"},
+    "called": {"answered", "lapsed", "missed", "outrun", "withdrawn", "left"},
+    "answered": {"accepted", "outrun", "withdrawn", "left"},
     "over": set(),
 }
 _LEADS_TO = {
@@ -78,12 +83,15 @@ _LEADS_TO = {
     "resumed": "waiting",
     "withheld": "waiting",
     "offered": "offered",
+    "called": "called",
+    "answered": "answered",
+    "outrun": "waiting",
 }
 
 
 def hash_of(provider_id: int, previous: str, entry: Entry) -> str:
     """Return the hash that an entry must have, after one whose hash is `previous` ("" before the first)."""
-    parts = (
+    parts = [
         provider_id,
         entry.entry,
         entry.at,
@@ -93,7 +101,9 @@ def hash_of(provider_id: int, previous: str, entry: Entry) -> str:
         entry.from_ or "",
         entry.to or "",
         entry.slots,
-    )
+    ]
+    if entry.leader is not None:
+        parts.append(entry.leader)
     return hashlib.sha256(bytes.fromhex(previous) + "|".join(map(str, parts)).encode()).hexdigest()
 
 
@@ -113,13 +123,24 @@ def could_use(joined: Entry, run: Entry) -> bool:
     return fitting >= joined.slots
 
 
+@dataclass
+class _Call:
+    """A time that several tickets were called for together, and who got it."""
+
+    leader: Entry
+    tickets: list[int] = field(default_factory=list)
+    winner: int | None = None
+
+
 class Verification:
     """Reads a chain, entry by entry, and collects its faults.
 
     1. Entries are numbered without gaps, and each has the hash that follows from it and the entry before.
     2. Tickets are numbered in the order in which they joined, and each took only steps that a ticket can take.
     3. While a ticket waited and its client was present, no ticket with a later number got a run of slots that the
-       earlier one could have used. With `ticket`, this is checked for that ticket alone: a chain that begins in the
+       earlier one could have used, or was called for one.
+    4. Of the tickets that were called together, one got the time only when no lower number had answered or might still
+       answer, and the others were outrun only by it. With `ticket`, 3 and 4 are checked for that ticket alone: a chain that begins in the
        middle does not say when the others joined.
     """
 
@@ -131,6 +152,8 @@ class Verification:
         self._last_ticket: int | None = None
         self._states: dict[int, str] = {}
         self._offers: dict[int, Entry] = {}
+        self._calls: dict[int, _Call] = {}
+        """The call that each ticket was last in, as far as all of it has been read."""
         self._joined: dict[int, Entry] = {}
         self._present: dict[int, Entry] = {}
         """The tickets that wait while their clients are present, each with the entry of its joining."""
@@ -165,10 +188,14 @@ class Verification:
         if (before is not None or number in self._joined) and entry.kind not in _AFTER[before]:
             self.fault(entry.entry, f"ticket {number} cannot be {entry.kind} when it is {before}")
         self._states[number] = _LEADS_TO.get(entry.kind, "over")
-        if entry.kind == "offered":
+        if entry.kind in ("offered", "called"):
             self._offers[number] = entry
             self._require_turn(entry)
-        elif entry.kind == "accepted":
+        if entry.kind == "called":
+            self._note_call(entry)
+        elif entry.kind == "outrun" or before == "answered":
+            self._require_lowest(entry)
+        if entry.kind == "accepted":
             offer = self._offers.get(number, entry)
             # The patient chose another time than the offered one.
             if (offer.clinic_id, offer.run) != (entry.clinic_id, entry.run):
@@ -176,7 +203,7 @@ class Verification:
         self._note_presence(entry)
 
     def _note_presence(self, entry: Entry) -> None:
-        if entry.kind in ("joined", "resumed", "withdrawn"):
+        if entry.kind in ("joined", "resumed", "withdrawn", "outrun"):
             if entry.ticket in self._joined and self._ticket in (None, entry.ticket):
                 self._present[entry.ticket] = self._joined[entry.ticket]
         elif entry.kind != "withheld":
@@ -187,6 +214,41 @@ class Verification:
         for number, joined in self._present.items():
             if number < got.ticket and could_use(joined, got):
                 self.fault(got.entry, f"ticket {got.ticket} was given a time for which ticket {number} was waiting")
+
+    def _note_call(self, entry: Entry) -> None:
+        number = entry.ticket
+        if entry.leader == number:
+            self._calls[number] = _Call(entry)
+        elif (call := self._calls.get(entry.leader or 0)) is None or call.leader.ticket != entry.leader:
+            if self._ticket is None:
+                self.fault(entry.entry, f"ticket {number} was called with a ticket that was not called")
+            self._calls.pop(number, None)
+            return
+        else:
+            self._calls[number] = call
+        call = self._calls[number]
+        call.tickets.append(number)
+        if (call.leader.clinic_id, call.leader.run) != (entry.clinic_id, entry.run):
+            self.fault(entry.entry, f"ticket {number} was called for another time than ticket {entry.leader}")
+
+    def _require_lowest(self, entry: Entry) -> None:
+        """Note a fault where the order of answers was not kept to, as an answered call ends or a ticket is outrun."""
+        number = entry.ticket
+        if (call := self._calls.get(number)) is None:
+            return
+        if entry.kind == "accepted":
+            call.winner = number
+            for other in call.tickets:
+                if other < number and self._calls.get(other) is call and self._states[other] in ("called", "answered"):
+                    self._judge(
+                        other, entry, f"ticket {number} got a time that ticket {other} was called for before it"
+                    )
+        elif entry.kind == "outrun" and (call.winner is None or call.winner > number):
+            self._judge(number, entry, f"ticket {number} was outrun, but not by a lower number")
+
+    def _judge(self, ticket: int, entry: Entry, text: str) -> None:
+        if self._ticket in (None, ticket):
+            self.fault(entry.entry, text)
 
     def fault(self, entry: int, text: str) -> None:
         """Add a fault."""

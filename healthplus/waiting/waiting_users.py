@@ -43,7 +43,7 @@ LINGER_SECONDS = 30.0
 """How long a client may take between two polls before it is forgotten."""
 POLLS_PER_TICKET_MAX = 4
 """Polls of one ticket's tabs and devices; one more ends the oldest."""
-_LIVE: tuple[TicketState, ...] = ("waiting", "offered")
+_LIVE: tuple[TicketState, ...] = ("waiting", "offered", "called")
 NEAR = 50
 """Up to here each change of the position is shown; further back, only each decrease by a tenth."""
 
@@ -51,7 +51,8 @@ NEAR = 50
 class QueuePosition(msgspec.Struct, frozen=True):
     """A ticket and its position in the queue, as its client sees it.
 
-    `current`: a waiting client counts as present, or an offer can still be accepted. `holds`: how many live holds and
+    `current`: a waiting client counts as present, or an offer can still be accepted, or a call answered. `answered`: it
+    was; `called`: how many tickets are, for the same time; it is that of `offer_id` to `fee_minor`. `holds`: how many live holds and
     offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by the server's
     clock. `fee_minor`: in the smallest unit of the currency. `book_version`: the version of the book it was read at.
     """
@@ -76,12 +77,14 @@ class QueuePosition(msgspec.Struct, frozen=True):
     ends_at: datetime | None
     deadline: datetime | None
     fee_minor: int | None
+    answered: bool
+    called: int | None
     book_version: int
 
     @property
     def version(self) -> str:
         """Return a text that changes whenever the client should be shown something else."""
-        shown: tuple[object, ...] = (self.state, self.offer_id, self.deadline)
+        shown: tuple[object, ...] = (self.state, self.offer_id, self.deadline, self.answered)
         if self.position is not None:
             near = self.position <= NEAR
             shown = (self.position, self.holds, self.next_lapse_at) if near else (int(math.log(self.position, 1.1)),)
@@ -155,28 +158,31 @@ class WaitingUsers:
         return outcome, ticket
 
     async def look(
-        self, provider_id: int, ticket_id: UUID, patient_id: int, *, is_present: bool = True
+        self, provider_id: int, ticket_id: UUID, patient_id: int, *, is_present: bool = True, seen: bool = True
     ) -> QueuePosition | None:
         """Return a patient's ticket as it is now, or None if they have no such ticket.
 
-        Its client counts as present, and as having seen the offer, unless `is_present` is false.
+        Its client counts as present unless `is_present` is false. `seen`: somebody sees what it shows; a page in a
+        hidden tab has not shown an offer to anyone.
         """
         if not is_present:
             return await self._read(provider_id, ticket_id, patient_id)
         ticket = await self._read_for_client(provider_id, ticket_id, patient_id)
         if ticket is not None:
-            await self._note_presence(provider_id, ticket, shown=True)
+            await self._note_presence(provider_id, ticket, shown=seen)
         return ticket
 
     def note_refused(self, token_hash: bytes, ticket_id: UUID) -> None:
         """Note that a client polled with this token and was not answered: it counts as present, if it is its ticket."""
         self._presence.see_unchecked(token_hash, ticket_id)
 
-    async def poll(self, provider_id: int, ticket_id: UUID, patient_id: int, after: str) -> QueuePosition | None:
+    async def poll(
+        self, provider_id: int, ticket_id: UUID, patient_id: int, after: str, *, seen: bool = True
+    ) -> QueuePosition | None:
         """Return a ticket as soon as its version differs from `after`, at the latest after POLL_SECONDS_MAX.
 
-        None if the patient has no such ticket. The client counts as present meanwhile. While this process drains, the
-        answer comes at once.
+        None if the patient has no such ticket. The client counts as present meanwhile; `seen` is as for `look`. While
+        this process drains, the answer comes at once.
         """
         now = asyncio.get_running_loop().time
         queue = self._queues.setdefault(provider_id, _Queue())
@@ -194,7 +200,7 @@ class WaitingUsers:
                 await self._request_read(provider_id, queue, ticket_id)
             ticket = waiter.ticket
             # An offer was certainly shown only to a client that comes back with its version.
-            await self._note_presence(provider_id, ticket, shown=ticket.version == after)
+            await self._note_presence(provider_id, ticket, shown=seen and ticket.version == after)
             if waiter.ticket.version == after and ticket.state in _LIVE and not self.draining:
                 await self._wait(waiter)
                 if not self._is_current(queue):

@@ -16,11 +16,13 @@ from healthplus.accounts.actors import Actor, Patient
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
+TURNS_MAX = 2  # turns let go at a provider within a day
+CALLS_AFTER, CALLED_MAX, TURNS_MEMORY = 2, 16, timedelta(hours=1)
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
 
 
-def may_act(actor: Actor, patient: int) -> bool:
-    return actor == Patient(patient) or not isinstance(actor, Patient)
+def may_act(actor: Actor, patient: int | None) -> bool:
+    return not isinstance(actor, Patient) or (patient is not None and actor == Patient(patient))
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Person:
     holder: bool = False
     removed: bool = False
     id: Any = None
+
+
+NOBODY = Person(0, "")
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Run:
 @dataclass(eq=False)
 class Booking:
     clinic: Clinic
-    patient: int
+    patient: int | None  # None: several tickets are called, and it is nobody's yet
     seat: int
     start: datetime
     end: datetime
@@ -144,8 +149,19 @@ class Ticket:
     unfetched: int = 0
     offer: Booking | None = None
     fetched: Booking | None = None
+    answered: bool = False
+    let_go: datetime | None = None  # when its turn ended without a booking
     withheld: Run | None = None
     id: Any = None
+
+
+@dataclass
+class GroupOffer:
+    """A run that a pass over the queue offers to several; `called`: how many so far."""
+
+    offer: Booking
+    called: int = 1
+    closed: bool = False
 
 
 @dataclass
@@ -226,6 +242,7 @@ class Book:
         self.leaves: list[Leave] = []
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
+        self.turns, self.turn_at = 0, shared.now  # turns let go in a row, and the last of them
         shared.books.append(self)
 
     @property
@@ -257,9 +274,7 @@ class Book:
 
     def wanted(self, booking: Booking) -> bool:
         return any(
-            t.state == "waiting"
-            and self.now < t.joined + WAIT
-            and self.present(t)
+            (t.state == "called" or (t.state == "waiting" and self.now < t.joined + WAIT and self.present(t)))
             and t.clinic_id in (None, booking.clinic.clinic_id)
             and t.start < booking.end
             and booking.start < t.end
@@ -416,15 +431,31 @@ class Book:
     def lapse(self) -> None:
         due = [b for b in self.bookings if b.state == "reserved" and b.deadline <= self.now]
         for b in sorted(due, key=lambda b: b.deadline):
+            if b.patient is None:
+                self.settle_call(b)
+                continue
             b.state = "expired"
-            if b.offer and b.ticket:
-                if b.ticket.fetched is b or b.ticket.unfetched:
-                    b.ticket.state = "lapsed"
+            if b.ticket:
+                self.count_turn(b.deadline)
+                if b.offer:
+                    self.miss(b.ticket, b)
                 else:
-                    b.ticket.state, b.ticket.offer, b.ticket.absent, b.ticket.unfetched = "waiting", None, True, 1
+                    b.ticket.let_go = b.deadline
         for t in self.waiting():
             if self.now >= t.joined + WAIT:
                 t.state, t.withheld = "timed_out", None
+
+    def miss(self, t: Ticket, offer: Booking) -> None:
+        """End the turn of a ticket whose client did not answer in time."""
+        if t.fetched is offer or t.unfetched:
+            t.state, t.let_go = "lapsed", offer.deadline
+            t.offer = offer if offer.patient else None
+        else:
+            self.wait_again(t)
+            t.absent, t.unfetched = True, 1
+
+    def wait_again(self, t: Ticket) -> None:
+        t.state, t.offer, t.answered = "waiting", None, False
 
     def serve_all(self) -> None:
         waiting = self.waiting()
@@ -433,9 +464,10 @@ class Book:
         span = min(t.start for t in waiting), max(t.end for t in waiting)
         any_free = self.runs(None, *span, 1, before=0)
         wants = {(t.clinic_id, t.start, t.end, t.slots) for t in waiting}
+        groups: list[GroupOffer] = []
         for t in waiting:
             if any_free and self.present(t):
-                self.serve(t)
+                self.serve(t, groups)
                 if t.state == "waiting" and t.slots == 1:
                     wants.discard((t.clinic_id, t.start, t.end, 1))
             else:
@@ -447,7 +479,7 @@ class Book:
             if not self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
                 t.state, t.withheld = "full", None
 
-    def serve(self, t: Ticket) -> None:
+    def serve(self, t: Ticket, groups: list[GroupOffer]) -> None:
         t.withheld = None
         if fitting := self.runs(t.clinic_id, t.start, t.end, t.slots, before=t.number):
             best = min(fitting, key=lambda r: (r.start, r.gap, r.clinic.clinic_id, r.seat))
@@ -457,7 +489,20 @@ class Book:
             )  # fmt: skip
             t.state = "offered"
             self.bookings.append(t.offer)
-        elif t.slots > 1:
+            if self.group_size() > 1 and any(
+                o is not t and self.present(o) and self.fits(o, t.offer) for o in self.waiting()
+            ):
+                t.state = "called"
+                t.offer.patient, t.offer.person, t.offer.name = None, NOBODY, ""
+                groups.append(GroupOffer(t.offer))
+            return
+        open_groups = [g for g in groups if not g.closed and g.called < self.group_size() and self.fits(t, g.offer)]
+        if open_groups:
+            group = min(open_groups, key=lambda g: g.called)
+            t.state, t.offer = "called", group.offer
+            group.called += 1
+            return
+        if t.slots > 1:
             free = self.runs(t.clinic_id, t.start, t.end, 1, before=t.number)
 
             def count(r: Run) -> int:
@@ -465,6 +510,64 @@ class Book:
 
             candidates = [r for r in self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True) if count(r)]
             t.withheld = min(candidates, key=lambda r: (-count(r), r.start, r.clinic.clinic_id, r.seat), default=None)
+        # A later ticket must not be called for what this one could use a part of, or as a part of its own run.
+        for g in groups:
+            for r in self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
+                if (r.clinic, r.seat) == (g.offer.clinic, g.offer.seat):
+                    g.closed = g.closed or (r.start < g.offer.end and g.offer.start < r.end)
+
+    # Turns let go, and group offers.
+
+    def fits(self, t: Ticket, offer: Booking) -> bool:
+        """Return whether a ticket wants exactly this run."""
+        return (
+            t.clinic_id in (None, offer.clinic.clinic_id)
+            and t.start <= offer.start
+            and offer.end <= t.end
+            and t.slots == offer.slots
+        )
+
+    def count_turn(self, at: datetime) -> None:
+        self.turns = (self.turns if at < self.turn_at + TURNS_MEMORY else 0) + 1
+        self.turn_at = at
+
+    def group_size(self) -> int:
+        if self.turns < CALLS_AFTER or self.now >= self.turn_at + TURNS_MEMORY:
+            return 1
+        return int(min(CALLED_MAX, 2 ** (self.turns - 1)))
+
+    def called(self, offer: Booking) -> list[Ticket]:
+        return [t for t in self.tickets if t.state == "called" and t.offer is offer]
+
+    def settle_call(self, offer: Booking) -> None:
+        """Give a run that several were called for to the first who answered, once no earlier one still may."""
+        called = self.called(offer)
+        if not called:
+            self.give_back(offer, "released")
+            self.count_turn(self.now)
+            return
+        if self.now < offer.deadline and not called[0].answered:
+            return
+        winner = next((t for t in called if t.answered), None)
+        if not winner:
+            offer.state = "expired"
+            self.count_turn(offer.deadline)
+        for t in called:
+            if t is winner:
+                t.state = "accepted"
+            elif t.answered or (winner and t.number > winner.number):
+                self.wait_again(t)
+            else:
+                self.miss(t, offer)
+        if winner:
+            offer.patient, offer.person, offer.name = winner.patient, winner.person, winner.person.name
+            offer.ticket, offer.offer, offer.deadline = winner, False, self.now + HOLD
+
+    def used_up_until(self, patient: int) -> datetime | None:
+        """Return until when a patient may not queue here, having let too many turns go."""
+        let_go = sorted(t.let_go for t in self.tickets if t.patient == patient and t.let_go)
+        recent = [at for at in let_go if self.now < at + DAY]
+        return recent[-TURNS_MAX] + DAY if len(recent) >= TURNS_MAX else None
 
     # Who may.
 
@@ -487,6 +590,13 @@ class Book:
         if on.state == "offered" and on.offer:
             will_wait = in_time and not on.unfetched and on.fetched is not on.offer
             return self.now < on.offer.deadline or will_wait
+        if on.state == "called" and on.offer:
+            winner = next((t for t in self.called(on.offer) if t.answered), None)
+            kept = on.answered or (winner and on.number > winner.number)
+            will_wait = in_time and bool(kept or not (on.unfetched or on.fetched is on.offer))
+            return self.now < on.offer.deadline or on is winner or will_wait
+        if on.state == "accepted" and on.offer:  # by a call that others' verbs settled
+            return self.is_live(on.offer)
         return on.state == "waiting" and in_time
 
     def claim(self, patient: int, on: Booking | Ticket, wanted: Wanted, *, beyond: bool = False) -> Answer | None:
@@ -497,11 +607,12 @@ class Book:
         new = Claim(on)
         if old:
             lapses, spent = list(old.lapses), list(old.spent)
-            if isinstance(old.on, Booking) and old.on.state in ("reserved", "expired"):
-                lapses.append(old.on.deadline)
-                spent.append(old.on.deadline)
-            elif isinstance(old.on, Booking) and old.on.state in ("released", "cancelled"):
-                spent.append(old.on.made)
+            held = old.on.offer if isinstance(old.on, Ticket) and old.on.state == "accepted" else old.on
+            if isinstance(held, Booking) and held.state in ("reserved", "expired"):
+                lapses.append(held.deadline)
+                spent.append(held.deadline)
+            elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
+                spent.append(held.made)
             new = Claim(on, self.recent(lapses), self.recent(spent))
         if refusal := self.refuse_spent(new) or (None if beyond else self.refuse_ahead(wanted, more=True)):
             return refusal
@@ -557,7 +668,9 @@ class Book:
                 return replace(describe(code, found[0][1]), at=found[0][0], limit=most)
         return None
 
-    def person_of(self, patient: int, person: Person | None) -> Person | None:
+    def person_of(self, patient: int | None, person: Person | None) -> Person | None:
+        if patient is None:
+            return None
         if person is None:
             return next(p for p in self.shared.persons[patient] if p.holder)
         return None if person.patient != patient or person.removed else person
@@ -637,22 +750,30 @@ class Book:
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
             booked = booking if reserved else None
+            if booked and booked.ticket:  # what was called for was won without a look at what the person has ahead
+                wanted = Wanted(booked.person, booked.clinic.clinic_id, booked.start, booked.end, without=(booked,))
+                booked = None if self.refuse_ahead(wanted, more=False) else booked
             if booking.state == "expired" and online and authorisation and not known:
                 booked = self.book_late(booking)
             if authorisation and not known:
                 booking.paid[authorisation] = booked or booking
                 (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
             if not booked:
-                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
+                code = "expired" if reserved or booking.state == "expired" else "wrong_state"
+                return replace(describe(code, booking), state="expired" if reserved else booking.state, deadline=None)
             booked.state, booked.name = "booked", booked.person.name
             if booked.instead_of:
                 self.shared.replacements.append((self, booked))
+            if booking.ticket:
+                booking.ticket.let_go, self.turns = None, 0
             self.advance()
             return describe("booked", booked)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
 
     def book_late(self, held: Booking) -> Booking | None:
+        if held.patient is None:
+            return None
         run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.shared.claims[held.patient]
         if not run or self.is_live(claim.on) or any(booked is not held for booked in held.paid.values()):
             return None
@@ -665,7 +786,7 @@ class Book:
             instead_of=held.instead_of,
         )  # fmt: skip
         self.bookings.append(late)
-        claim.on = late if claim.on is held else claim.on
+        claim.on = late if claim.on in (held, held.ticket) else claim.on
         claim.lapses = [at for at in claim.lapses if at != held.deadline]
         claim.spent = [at for at in claim.spent if at != held.deadline]
         return late
@@ -690,6 +811,9 @@ class Book:
         if only == "booked" and booking.start <= self.now:
             return describe("too_late", booking)
         self.give_back(booking, "released" if only == "reserved" else "cancelled")
+        if booking.ticket and only == "reserved":
+            booking.ticket.let_go = self.now
+            self.count_turn(self.now)
         self.serve_all()
         return describe(booking.state, booking)
 
@@ -759,12 +883,14 @@ class Book:
             self.advance()
             if not (person := self.person_of(patient, person_id)):
                 return Answer("not_found")
+            if until := self.used_up_until(patient):
+                return Answer("turns_used", limit=TURNS_MAX, retry_at=until)
             number = len(self.tickets) + 1
             ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now, person)
             if refusal := self.claim(patient, ticket, Wanted(person, clinic_id, start, end, by_ticket=True)):
                 return refusal
             self.tickets.append(ticket)
-            self.serve(ticket)
+            self.serve(ticket, [])
             return describe_ticket(None, ticket)
 
         body = (clinic_id, start, end, slots, patient, person_id)
@@ -806,16 +932,47 @@ class Book:
 
         return self.once(actor, "accept", key, (ticket, clinic_id, start), "accepted", act)
 
+    def answer(self, ticket: Ticket, actor: Actor, key: str | None = None) -> Answer:
+        def act() -> Answer:
+            self.advance()
+            if ticket not in self.tickets or not may_act(actor, ticket.patient):
+                return Answer("not_found")
+            if ticket.state == "lapsed" or (ticket.state == "waiting" and ticket.unfetched):
+                return describe_ticket("offer_over", ticket)
+            if ticket.state != "called" or not ticket.offer:
+                return describe_ticket("wrong_state", ticket)
+            if self.shared.claims[ticket.patient].on is not ticket:
+                return Answer("claimed")
+            offer = ticket.offer
+            wanted = Wanted(ticket.person, offer.clinic.clinic_id, offer.start, offer.end)
+            if not ticket.answered and (refusal := self.refuse_ahead(wanted, more=True)):
+                return refusal
+            ticket.answered = True
+            self.settle_call(offer)
+            self.serve_all()
+            if ticket.state == "accepted":
+                self.shared.claims[ticket.patient].on = offer
+                return describe_ticket("accepted", ticket)
+            return describe_ticket("answered", ticket)
+
+        return self.once(actor, "answer", key, ticket, "answered accepted", act)
+
     def leave_queue(self, ticket: Ticket, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
             self.advance()
             if ticket not in self.tickets or not may_act(actor, ticket.patient):
                 return Answer("not_found")
-            if ticket.state not in ("waiting", "offered"):
+            if ticket.state not in ("waiting", "offered", "called"):
                 return describe_ticket("wrong_state", ticket)
-            if ticket.state == "offered" and ticket.offer:
-                self.give_back(ticket.offer, "released")
-            ticket.state, ticket.withheld = "left", None
+            before, ticket.state, ticket.withheld = ticket.state, "left", None
+            if before != "waiting" and ticket.offer:
+                ticket.let_go = self.now
+                if before == "called":
+                    self.settle_call(ticket.offer)
+                    ticket.offer = None
+                else:
+                    self.give_back(ticket.offer, "released")
+                    self.count_turn(self.now)
             self.serve_all()
             return describe_ticket("left", ticket)
 
@@ -857,7 +1014,7 @@ class Book:
                 b.flagged = True
                 continue
             self.give_back(b, "released")
-            if b.offer and b.ticket:
-                b.ticket.state, b.ticket.offer = "waiting", None
+            for t in [b.ticket] if b.offer and b.ticket and b.patient else self.called(b):
+                self.wait_again(t)
         self.advance()
         return Answer("changed", conflicts=conflicts or None)

@@ -30,9 +30,12 @@ ROW: dict[str, Any] = {
     "fee_minor": 50_000,
     "currency": "INR",
     "funding": "online",
+    "is_paid": False,
 }
-ROWS = [ROW | {"kind": kind} for kind in TEXTS if not kind.startswith("offer_")] + [
-    ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "lapsed")
+ROWS = [
+    *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_"))),
+    *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "lapsed")),
+    ROW | {"kind": "expired", "is_paid": True},
 ]
 
 
@@ -79,10 +82,18 @@ def test_a_mail_says_the_fee(funding: str, fee_minor: int, currency: str, said: 
     assert "fee" not in sms(funding=funding, fee_minor=fee_minor).text
 
 
-def test_the_link_is_the_same_in_all() -> None:
+def test_links_lead_to_the_turn_or_to_the_appointments() -> None:
     for row in ROWS:
-        assert sms(**row).text.endswith(f" {SITE}/appointments")
-        assert re.findall(r"https?://\S+", email(**row).text) == [f"{SITE}/appointments"]
+        is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] == "waiting"
+        link = f"{SITE}/turn" if is_turn else f"{SITE}/appointments"
+        assert sms(**row).text.endswith(f" {link}")
+        assert re.findall(r"https?://\S+", email(**row).text) == [link]
+
+
+def test_who_never_paid_is_not_told_that_money_goes_back() -> None:
+    assert "No money was taken." in sms(kind="expired").text
+    assert "goes back" not in sms(kind="expired").text
+    assert "What was paid goes back." in sms(kind="expired", is_paid=True).text
 
 
 def words(chance: random.Random) -> str:
@@ -146,7 +157,14 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
         await race.book.advance(provider.provider_id)
         await tell()
 
-    one, other, third = await reachable(race, 3, email=True)
+    one, other, third, *called = await reachable(race, 5, email=True)
+    await race.called(await race.provider(), 2, called)
+    await tell()
+    elsewhere = await race.provider()
+    late = await race.held(elsewhere, one)
+    await race.pass_time(HOLD_TIME)
+    await race.book.confirm(elsewhere.provider_id, late, f"set aside {late}", Patient(one))
+    await tell()
     booked = await race.booked(provider, one, 0)
     await tell()
     await race.held(provider, other, 1)

@@ -31,6 +31,14 @@ FAULTS = {
     "queue_chain_matches_events": "DELETE FROM booking.queue_entry WHERE entry = 1",
     "no_offer_after_the_hour": "UPDATE booking.ticket SET expires_at = joined_at WHERE state = 'offered'",
     "offers_belong_to_tickets": "UPDATE booking.ticket SET offer_id = gen_random_uuid() WHERE state = 'offered'",
+    "calls_belong_to_tickets": "UPDATE booking.booking SET patient_id = NULL WHERE state = 'reserved' AND offer",
+    "lowest_answer_wins": """
+        INSERT INTO booking.queue_entry (provider_id, entry, at, kind, number, slots_needed, hash, leader)
+        SELECT provider_id, 100 + place, (SELECT app_now()), kind, called, 1, '', 1
+        FROM booking.book, (VALUES
+            (1, 'called', 1), (2, 'called', 2), (3, 'answered', 2), (4, 'answered', 1), (5, 'accepted', 2)
+        ) AS forged (place, kind, called)""",
+    "turns_let_go_ended": "UPDATE booking.ticket SET let_go_at = app_now() WHERE state = 'waiting'",
     "nobody_overtaken": """
         UPDATE booking.ticket SET number = number + 10;
         UPDATE booking.ticket SET number = 13 - number""",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.waiting.receipts import Entry, Verification, could_use, hash_of
 from tests.fixtures.patients import see
-from tests.fixtures.races import HOLD_TIME, SLOT, Provider, RaceEnvironment
+from tests.fixtures.races import HOLD_TIME, OFFER_TIME, SLOT, Provider, RaceEnvironment
 
 NINE = datetime(2026, 11, 27, 9, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ NINE = datetime(2026, 11, 27, 9, tzinfo=UTC)
 async def chain(database: Database, provider_id: int) -> list[Entry]:
     rows = await database.fetch(
         "SELECT entry, booking.hashed_instant(at), kind, number, clinic_id, booking.hashed_instant(lower(during)), "
-        "booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex') "
+        "booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex'), leader "
         "FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry",
         provider_id,
     )
@@ -51,10 +52,21 @@ class RandomPatients:
         self.random = random.Random(seed)
 
     async def run(self, steps: int) -> None:
-        patients = await self.race.patients(7)
-        for _ in range(steps):
+        for step in range(steps):
+            if step % 50 == 0:  # others come, as most have soon let too many turns go
+                patients = await self.race.patients(7)
             act = self.random.choice(
-                [self.join, self.join, self.hold, self.finish, self.answer, self.answer, self.wait]
+                [
+                    self.join,
+                    self.join,
+                    self.hold,
+                    self.finish,
+                    self.finish,
+                    self.answer,
+                    self.answer,
+                    self.wait,
+                    self.answer_call,
+                ]
             )
             await act(self.random.choice(patients))
 
@@ -83,7 +95,7 @@ class RandomPatients:
         )
         if row is None:
             return
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.45:
             await self.race.book.confirm(self.provider.provider_id, row["booking_id"], None, Patient(patient))
         else:
             await self.race.book.release(self.provider.provider_id, row["booking_id"], Patient(patient))
@@ -91,7 +103,7 @@ class RandomPatients:
     async def answer(self, patient: int) -> None:
         row = await self.race.db.fetch_row(
             "SELECT ticket_id, state::text, offer_id FROM booking.ticket "
-            "WHERE patient_id = $1 AND state IN ('waiting', 'offered')",
+            "WHERE patient_id = $1 AND state IN ('waiting', 'offered', 'called')",
             patient,
         )
         if row is None:
@@ -107,6 +119,13 @@ class RandomPatients:
         else:
             start = self.random.choice([None, None, None, *self.provider.starts])
             await self.race.book.accept(*ids, Patient(patient), None, None, start)
+
+    async def answer_call(self, _: int) -> None:
+        for row in await self.race.db.fetch(
+            "SELECT provider_id, ticket_id, patient_id FROM booking.ticket "
+            "WHERE state = 'called' AND answered_at IS NULL ORDER BY number DESC LIMIT 1"
+        ):
+            await self.race.book.answer(row["provider_id"], row["ticket_id"], Patient(row["patient_id"]))
 
     async def wait(self, _: int) -> None:
         await self.race.pass_time(timedelta(seconds=self.random.choice([1, 5, 20, 40, 70])))
@@ -128,7 +147,7 @@ async def test_what_the_verbs_write_is_in_order(race: RaceEnvironment) -> None:
     kinds: set[str] = set()
     for seed in range(3):
         provider = await race.provider(slots=5, slots_max=3)
-        await RandomPatients(race, provider, seed).run(250)
+        await RandomPatients(race, provider, seed).run(400)
         entries = await chain(race.db, provider.provider_id)
         assert faults(provider.provider_id, entries) == []
         for ticket in (1, entries[-1].ticket):
@@ -143,10 +162,32 @@ async def test_what_the_verbs_write_is_in_order(race: RaceEnvironment) -> None:
     assert kinds >= {"joined", "offered", "accepted", "lapsed", "missed", "passed_over", "resumed", "left", "full"}
 
 
+async def test_what_the_verbs_write_of_calls_is_in_order(race: RaceEnvironment) -> None:
+    provider = await race.provider()
+    first, second = await race.called(provider, 2)
+    await race.answer(provider, second)
+    await race.answer(provider, first)
+    other = await race.provider()
+    third, fourth = await race.called(other, 2)
+    await race.answer(other, fourth)
+    await see(race.db, other.provider_id, third[1], await race.db.fetch_value(
+        "SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", third[1]))  # fmt: skip
+    await race.pass_time(OFFER_TIME)
+    await race.book.advance(other.provider_id)
+    for one, said in (
+        (provider, ["called", "called", "answered", "answered", "accepted", "outrun"]),
+        (other, ["called", "called", "answered", "lapsed", "accepted"]),
+    ):
+        entries = await chain(race.db, one.provider_id)
+        assert [entry.kind for entry in entries][-len(said) :] == said
+        for ticket in (None, 3, 4):
+            assert faults(one.provider_id, entries, ticket) == []
+
+
 @pytest.mark.breaks_invariants
 async def test_a_patient_who_is_overtaken_shows(race: RaceEnvironment) -> None:
     """The verbs as they must not be: the queue is served from its end."""
-    definition = await race.db.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.make_offers'))")
+    definition = await race.db.fetch_value("SELECT pg_get_functiondef(to_regproc('booking.offer_in_order'))")
     order = "AND NOT absent ORDER BY number"
     assert order in definition
     await race.db.execute(definition.replace(order, f"{order} DESC"))
@@ -194,6 +235,13 @@ GOOD = link(
 )  # fmt: skip
 
 
+def called(ticket: int, leader: int, slots: int = 1) -> dict[str, Any]:
+    return {**step("called", ticket, slots=slots), "leader": leader}
+
+
+CALL = [joined(1), joined(2), joined(3), called(1, 1), called(2, 1), called(3, 1), step("answered", 3)]
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_any_change_is_found(data: st.DataObject) -> None:
@@ -201,7 +249,9 @@ def test_any_change_is_found(data: st.DataObject) -> None:
     entries = list(GOOD)
     i = data.draw(st.integers(0, len(entries) - 2))
     change = data.draw(
-        st.sampled_from(["delete", "swap", "at", "kind", "ticket", "clinic_id", "from_", "to", "slots", "hash"])
+        st.sampled_from(
+            ["delete", "swap", "at", "kind", "ticket", "clinic_id", "from_", "to", "slots", "hash", "leader"]
+        )
     )
     if change == "delete":
         del entries[i]
@@ -209,7 +259,16 @@ def test_any_change_is_found(data: st.DataObject) -> None:
         j = data.draw(st.integers(i + 1, len(entries) - 1))
         entries[i], entries[j] = entries[j], entries[i]
     else:
-        values = {"at": at(99), "kind": "full", "ticket": 9, "clinic_id": 8, "from_": at(98), "to": None, "slots": 0}
+        values = {
+            "at": at(99),
+            "kind": "full",
+            "ticket": 9,
+            "clinic_id": 8,
+            "from_": at(98),
+            "to": None,
+            "slots": 0,
+            "leader": 5,
+        }
         changed = values.get(change, "ab" * 32)
         entries[i] = msgspec.structs.replace(entries[i], **{change: changed})
     assert faults(7, entries)
@@ -236,6 +295,37 @@ def test_a_chain_that_was_rewritten_whole_must_still_be_a_queue() -> None:
     assert short.faults == []
     short.end(len(GOOD), GOOD[-1].hash)
     assert "is said to end with entry 11" in short.faults[0].text
+
+
+@pytest.mark.parametrize(
+    ("after", "fault"),
+    [
+        # Those ahead let it pass, or leave; the third has it.
+        ([step("lapsed", 1), step("missed", 2), step("accepted", 3)], None),
+        ([step("left", 1), step("left", 2), step("accepted", 3)], None),
+        # The first answers later than the third, and has it.
+        ([step("answered", 1), step("accepted", 1), step("outrun", 2), step("outrun", 3), step("offered", 2)], None),
+        ([step("accepted", 3)], "ticket 3 got a time that ticket 2 was called for before it"),
+        ([step("left", 1), step("answered", 2), step("accepted", 3)],
+         "ticket 3 got a time that ticket 2 was called for before it"),
+        ([step("accepted", 1)], "ticket 1 cannot be accepted when it is called"),
+        ([step("outrun", 2)], "ticket 2 was outrun, but not by a lower number"),
+        ([step("lapsed", 3)], "ticket 3 cannot be lapsed when it is answered"),
+        ([joined(4), {**step("called", 4, 10, 20), "leader": 1}], "ticket 4 was called for another time than ticket 1"),
+        ([joined(4), called(4, 9)], "ticket 4 was called with a ticket that was not called"),
+        ([step("answered", 1), step("accepted", 1), step("outrun", 2), step("outrun", 3), step("offered", 3)],
+         "ticket 3 was given a time for which ticket 2 was waiting"),
+    ],
+)  # fmt: skip
+def test_the_lowest_number_that_answered_a_call_has_it(after: list[dict[str, Any]], fault: str | None) -> None:
+    assert faults(7, link(CALL + after))[-1:] == ([fault] if fault else [])
+
+
+def test_entries_of_before_there_were_calls_keep_their_hashes() -> None:
+    bare = Entry(entry=1, hash="", at=at(1), **joined(1))
+    text = "7|1|2026-11-27T09:01:00.000000Z|joined|1|1|2026-11-27T09:00:00.000000Z|2026-11-27T10:00:00.000000Z|1"
+    assert hash_of(7, "", bare) == hashlib.sha256(text.encode()).hexdigest()
+    assert hash_of(7, "", msgspec.structs.replace(bare, leader=1)) == hashlib.sha256(f"{text}|1".encode()).hexdigest()
 
 
 async def test_a_hostile_server_can_do_nothing_but_fail() -> None:

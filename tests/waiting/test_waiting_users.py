@@ -198,7 +198,7 @@ async def keep_coming(waiting: WaitingUsers, provider: Provider, patient: int) -
 def at_position(position: int) -> str:
     now = datetime(2026, 11, 29, tzinfo=UTC)
     ticket: list[Any] = [uuid4(), 1, 1, None, now, now, 1, now, now, "waiting", True, position, 1, None]
-    return QueuePosition(*ticket, *[None] * 6, 1).version  # type: ignore[call-arg]
+    return QueuePosition(*ticket, *[None] * 6, False, None, 1).version  # type: ignore[call-arg]
 
 
 def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:

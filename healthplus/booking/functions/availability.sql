@@ -13,14 +13,15 @@ CREATE FUNCTION booking.is_present(p_ticket booking.ticket, p_now timestamptz) R
          WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id))
 $$;
 
--- Whether a present ticket could use a time whose hold has expired while its row still says reserved.
+-- Whether a present ticket could use a time whose hold has expired while its row still says reserved, or one that is called may
+-- be about to get it.
 CREATE FUNCTION booking.is_waited_for(p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_now timestamptz)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM booking.ticket
-        WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at > p_now
-            AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND queue_window && p_during
-            AND booking.is_present(ticket, p_now))
+        WHERE provider_id = p_provider_id
+            AND (state = 'called' OR (state = 'waiting' AND expires_at > p_now AND booking.is_present(ticket, p_now)))
+            AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND queue_window && p_during)
 $$;
 
 -- The free stretches of every seat within the openings that overlap [p_from, p_to).

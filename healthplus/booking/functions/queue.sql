@@ -1,7 +1,11 @@
-CREATE FUNCTION booking.end_ticket(p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Ends a ticket; p_let_go_at: when its turn was let go, if it was. What it was called for is nothing of its own.
+CREATE FUNCTION booking.end_ticket(
+    p_ticket booking.ticket, p_state booking.ticket_state, p_now timestamptz, p_actor text, p_let_go_at timestamptz DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE booking.ticket SET state = p_state, withheld_seat = NULL, withheld_during = NULL
+    UPDATE booking.ticket
+    SET state = p_state, withheld_seat = NULL, withheld_during = NULL, let_go_at = p_let_go_at,
+        offer_id = CASE WHEN state <> 'called' OR p_state = 'accepted' THEN offer_id END
     WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
     PERFORM booking.append_event(p_ticket.provider_id, p_now, p_state::text, NULL, p_ticket.ticket_id, p_actor);
 END $$;
@@ -17,54 +21,73 @@ BEGIN
     END IF;
 END $$;
 
--- Makes a waiting, present ticket an offer if a run in its window is free and not withheld for an earlier one; if not, and it
--- needs several slots, withholds the run that is nearest to complete. True when it was made an offer.
-CREATE FUNCTION booking.make_offer(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+-- Makes a waiting, present ticket an offer if a run in its window is free and not withheld for an earlier one; or, with a
+-- p_group_size above 1 and others who want the run, a group offer for which it is called first. The offer, or NULLs.
+CREATE FUNCTION booking.make_offer(p_ticket booking.ticket, p_now timestamptz, p_group_size integer)
+RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
     offer booking.booking;
+    owner booking.ticket;  -- NULLs: it is nobody's yet
 BEGIN
     SELECT * INTO run
     FROM booking.runs(
         p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed, p_now,
         false, p_ticket.number)
     ORDER BY starts_at, gap_length, clinic_id, seat LIMIT 1;
-    IF FOUND THEN
-        offer.booking_id := gen_random_uuid();
-        INSERT INTO booking.booking (
-            provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
-            fee_minor, funding, created_at, person_id, patient_name)
-        SELECT p_ticket.provider_id, offer.booking_id, run.clinic_id, p_ticket.patient_id,
-            tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
-            p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
-            p_ticket.person_id, (SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_ticket.person_id)
-        FROM directory.provider_clinic
-        WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id;
-        UPDATE booking.ticket
-        SET state = 'offered', offer_id = offer.booking_id, withheld_seat = NULL, withheld_during = NULL
-        WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
-        PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, p_ticket.ticket_id, 'system');
-        PERFORM booking.append_event(p_ticket.provider_id, p_now, 'offered', NULL, p_ticket.ticket_id, 'system');
-        RETURN true;
+    IF NOT FOUND THEN
+        RETURN NULL;
     END IF;
-    IF p_ticket.slots_needed > 1 THEN
-        WITH free AS MATERIALIZED (
-            SELECT clinic_id, seat, starts_at
-            FROM booking.runs(
-                p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), 1, p_now,
-                false, p_ticket.number)
-        )
-        SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
+    IF p_group_size = 1
+        OR NOT booking.is_wanted_by_others(p_ticket, run.clinic_id, tstzrange(run.starts_at, run.ends_at), p_now)
+    THEN
+        owner := p_ticket;
+    END IF;
+    INSERT INTO booking.booking (
+        provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
+        fee_minor, funding, created_at, person_id, patient_name)
+    SELECT p_ticket.provider_id, gen_random_uuid(), run.clinic_id, owner.patient_id,
+        tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
+        p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
+        owner.person_id, booking.name_of(owner)
+    FROM directory.provider_clinic
+    WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id
+    RETURNING * INTO offer;
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, owner.ticket_id, 'system');
+    IF owner.ticket_id IS NULL THEN
+        PERFORM booking.call_ticket(p_ticket, offer.booking_id, p_now);
+        RETURN offer;
+    END IF;
+    UPDATE booking.ticket
+    SET state = 'offered', offer_id = offer.booking_id, withheld_seat = NULL, withheld_during = NULL
+    WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'offered', NULL, p_ticket.ticket_id, 'system');
+    RETURN offer;
+END $$;
+
+-- Withholds the run that is nearest to complete for a ticket that does not fit yet; nothing for one that needs one slot.
+CREATE FUNCTION booking.withhold_nearest(p_ticket booking.ticket, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    run record;
+BEGIN
+    IF p_ticket.slots_needed = 1 THEN
+        RETURN;
+    END IF;
+    WITH free AS MATERIALIZED (
+        SELECT clinic_id, seat, starts_at
         FROM booking.runs(
-            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed,
-            p_now, true) AS candidate
-        JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
-            AND free.starts_at >= candidate.starts_at AND free.starts_at < candidate.ends_at
-        GROUP BY candidate.clinic_id, candidate.seat, candidate.starts_at, candidate.ends_at
-        ORDER BY count(*) DESC, candidate.starts_at, candidate.clinic_id, candidate.seat LIMIT 1;
-        PERFORM booking.withhold(p_ticket, run.seat, run.during, p_now);
-    END IF;
-    RETURN false;
+            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), 1, p_now,
+            false, p_ticket.number)
+    )
+    SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
+    FROM booking.runs(
+        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed,
+        p_now, true) AS candidate
+    JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
+        AND free.starts_at >= candidate.starts_at AND free.starts_at < candidate.ends_at
+    GROUP BY candidate.clinic_id, candidate.seat, candidate.starts_at, candidate.ends_at
+    ORDER BY count(*) DESC, candidate.starts_at, candidate.clinic_id, candidate.seat LIMIT 1;
+    PERFORM booking.withhold(p_ticket, run.seat, run.during, p_now);
 END $$;
 
 -- Expires what has run out by p_now: holds and offers past their deadline, tickets whose hour is over.
@@ -72,26 +95,25 @@ CREATE FUNCTION booking.expire_due(p_provider_id bigint, p_now timestamptz) RETU
 DECLARE
     expired booking.booking;
     waiter booking.ticket;
-    was_fetched boolean;
 BEGIN
     FOR expired IN
         SELECT * FROM booking.booking
         WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
     LOOP
+        IF expired.patient_id IS NULL THEN
+            PERFORM booking.settle_call(expired, p_now, 'system');
+            CONTINUE;
+        END IF;
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = expired.booking_id;
         PERFORM booking.append_event(p_provider_id, p_now, 'expired', expired.booking_id, expired.ticket_id, 'system');
+        CONTINUE WHEN expired.ticket_id IS NULL;
+        PERFORM booking.count_turn(p_provider_id, expired.deadline);
         IF expired.offer THEN
             SELECT * INTO waiter FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id;
-            was_fetched := EXISTS (
-                SELECT FROM booking.presence
-                WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id AND fetched_offer_id = expired.booking_id);
-            IF was_fetched OR waiter.offers_unfetched > 0 THEN
-                PERFORM booking.end_ticket(waiter, 'lapsed', p_now, 'system');
-            ELSE
-                UPDATE booking.ticket SET state = 'waiting', offer_id = NULL, offers_unfetched = 1, absent = true
-                WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id;
-                PERFORM booking.append_event(p_provider_id, p_now, 'waiting', NULL, expired.ticket_id, 'system', 'offer_unseen');
-            END IF;
+            PERFORM booking.miss_turn(waiter, expired, p_now);
+        ELSE
+            UPDATE booking.ticket SET let_go_at = expired.deadline
+            WHERE provider_id = p_provider_id AND ticket_id = expired.ticket_id;
         END IF;
     END LOOP;
     FOR waiter IN
@@ -126,16 +148,77 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Offers what is free to the waiting, present tickets, in order of number; p_windows: one for each different window. A window
+-- in which nothing was found is not looked at again. A ticket that finds nothing free joins the group offer of this pass that
+-- fits and has called the fewest so far.
+CREATE FUNCTION booking.offer_in_order(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    group_size integer := booking.group_size(p_provider_id, p_now);
+    waiter booking.ticket;
+    offer booking.booking;
+    calls booking.booking[] := '{}';
+    rooms integer[] := '{}';  -- how many each may still call
+    chosen integer;
+    exhausted text[] := '{}';
+    window_key text;
+BEGIN
+    FOR waiter IN
+        SELECT * FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
+    LOOP
+        -- Nobody further back can have anything either, however many they are.
+        EXIT WHEN cardinality(exhausted) = cardinality(p_windows);
+        IF NOT booking.is_present(waiter, p_now) THEN
+            PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+            UPDATE booking.ticket SET absent = true
+            WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
+            PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
+            CONTINUE;
+        END IF;
+        window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
+        CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
+        offer := booking.make_offer(waiter, p_now, group_size);
+        IF offer.booking_id IS NOT NULL THEN
+            IF offer.patient_id IS NULL THEN
+                calls := calls || offer;
+                rooms := rooms || (group_size - 1);
+            END IF;
+            CONTINUE;
+        END IF;
+        chosen := NULL;
+        FOR i IN 1 .. cardinality(calls) LOOP
+            IF rooms[i] > coalesce(rooms[chosen], 0) AND waiter.slots_needed = calls[i].slots_needed
+                AND waiter.queue_window @> calls[i].during
+                AND (waiter.clinic_id IS NULL OR waiter.clinic_id = calls[i].clinic_id)
+            THEN
+                chosen := i;
+            END IF;
+        END LOOP;
+        IF chosen IS NOT NULL THEN
+            PERFORM booking.call_ticket(waiter, calls[chosen].booking_id, p_now);
+            rooms[chosen] := rooms[chosen] - 1;
+            CONTINUE;
+        END IF;
+        PERFORM booking.withhold_nearest(waiter, p_now);
+        IF waiter.slots_needed = 1 THEN
+            exhausted := exhausted || window_key;
+        END IF;
+        FOR i IN 1 .. cardinality(calls) LOOP
+            IF rooms[i] > 0 AND booking.could_use_part(waiter, calls[i], p_now) THEN
+                rooms[i] := 0;
+            END IF;
+        END LOOP;
+    END LOOP;
+END $$;
+
 -- Serves the queue: one pass over the present tickets in order of number, over all that is free; then ends the tickets that
--- nothing obtainable can satisfy. A window in which nothing was found is not looked at again in the same pass.
+-- nothing obtainable can satisfy.
 CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     windows booking.ticket[];
     waiter booking.ticket;
     any_free boolean;
-    is_offered boolean;
-    exhausted text[] := '{}';
-    window_key text;
 BEGIN
     -- One ticket for each different window: there are few, however many wait.
     SELECT array_agg(one) INTO windows
@@ -155,26 +238,7 @@ BEGIN
         FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(windows) AS w) AS span,
             booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
     IF any_free THEN
-        FOR waiter IN
-            SELECT * FROM booking.ticket
-            WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
-        LOOP
-            -- Nobody further back can have anything either, however many they are.
-            EXIT WHEN cardinality(exhausted) = cardinality(windows);
-            IF NOT booking.is_present(waiter, p_now) THEN
-                PERFORM booking.withhold(waiter, NULL, NULL, p_now);
-                UPDATE booking.ticket SET absent = true
-                WHERE provider_id = p_provider_id AND ticket_id = waiter.ticket_id;
-                PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
-                CONTINUE;
-            END IF;
-            window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
-            CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
-            is_offered := booking.make_offer(waiter, p_now);
-            IF NOT is_offered AND waiter.slots_needed = 1 THEN
-                exhausted := exhausted || window_key;
-            END IF;
-        END LOOP;
+        PERFORM booking.offer_in_order(p_provider_id, windows, p_now);
     ELSE
         FOR waiter IN
             SELECT * FROM booking.ticket
@@ -223,7 +287,11 @@ END $$;
 -- The position that the next ticket to join will have; 100 means 100 or more.
 CREATE FUNCTION booking.next_position(p_provider_id bigint) RETURNS integer LANGUAGE sql STABLE AS $$
     SELECT 1 + count(*)::integer
-    FROM (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99) AS ahead
+    FROM (
+        (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' LIMIT 99)
+        UNION ALL
+        SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'called' LIMIT 99
+    ) AS ahead
 $$;
 
 -- What came of the waits that began at a position in the last 90 days and are over: how many there were (the last thousand
@@ -234,7 +302,7 @@ LANGUAGE sql STABLE AS $$
     FROM (
         SELECT state FROM booking.ticket
         WHERE provider_id = p_provider_id AND joined_position = p_position
-            AND joined_at > (SELECT public.app_now()) - interval '90 days' AND state NOT IN ('waiting', 'offered')
+            AND joined_at > (SELECT public.app_now()) - interval '90 days' AND state NOT IN ('waiting', 'offered', 'called')
         ORDER BY joined_at DESC LIMIT 1000
     ) AS over
 $$;

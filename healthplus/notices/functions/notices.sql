@@ -1,14 +1,15 @@
 -- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
--- for an offer, whose ticket names it. Called in the transaction that changes the booking.
+-- for an offer or a call, whose ticket names it. Called in the transaction that changes the booking.
 CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, ticket_id, created_at, until, due_at)
-    SELECT p_provider_id, way.channel, p_kind::notices.kind, patient_id, booking_id, p_ticket_id, p_now,
-        CASE p_kind WHEN 'offered' THEN deadline WHEN 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
+    SELECT p_provider_id, way.channel, p_kind::notices.kind, patient.patient_id, booking_id, p_ticket_id, p_now,
+        CASE WHEN p_kind IN ('offered', 'called') THEN deadline WHEN p_kind = 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
         p_now
     FROM booking.booking
-    JOIN accounts.patient USING (patient_id)
+    JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- what several are called for is nobody's
+        SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
     CROSS JOIN LATERAL (
         VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END), ('email', patient.email)) AS way (channel, address)
     WHERE booking.provider_id = p_provider_id
@@ -31,5 +32,5 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
-    WHEN ((new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text])))
+    WHEN ((new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'called'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text])))
     EXECUTE FUNCTION notices.on_event();

@@ -140,8 +140,26 @@ class Offer(Fee):
     expires_in: int
 
 
+class Call(Fee):
+    """Slots that several waiting patients are asked about at once, to answer before `expires_at`.
+
+    The lowest number of those that answer gets them, as soon as nobody with a lower number may still answer. `called`:
+    how many are asked; `answered`: you have.
+    """
+
+    clinic_id: int
+    start: datetime
+    end: datetime
+    expires_at: datetime
+    expires_in: int
+    called: int
+    answered: bool
+
+
 class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     """A ticket in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted.
+
+    In the state `offered` it has an `offer`, in the state `called` a `call`.
 
     `holds_ahead`: how many holds of others may still free a time within the window; the first of them ends at
     `next_lapse_at`, unless it is paid for. A request with `after` this `version` is answered when something changes.
@@ -164,5 +182,6 @@ class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     holds_ahead: int | None = None
     next_lapse_at: datetime | None = None
     offer: Offer | None = None
+    call: Call | None = None
     reconnect: bool = False
     hold_url: str | UnsetType = UNSET

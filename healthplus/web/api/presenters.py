@@ -14,7 +14,7 @@ from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCode
 from healthplus.database import Record
 from healthplus.waiting.waiting_users import QueuePosition
-from healthplus.web.api.models import Booking, Offer, Wait
+from healthplus.web.api.models import Booking, Call, Offer, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.services import AppServices
@@ -108,6 +108,18 @@ async def wait_of_queue_position(
             currency=await app.currencies.of(_present(position.offer_clinic_id)),
             expires_at=position.deadline - CLIENT_MARGIN,
             expires_in=seconds_left(position.deadline, app.clock),
+        )
+    elif position.state == "called" and position.deadline is not None:
+        shown.call = Call(
+            clinic_id=_present(position.offer_clinic_id),
+            start=_present(position.starts_at),
+            end=_present(position.ends_at),
+            fee_minor=_present(position.fee_minor),
+            currency=await app.currencies.of(_present(position.offer_clinic_id)),
+            expires_at=position.deadline - CLIENT_MARGIN,
+            expires_in=seconds_left(position.deadline, app.clock),
+            called=_present(position.called),
+            answered=position.answered,
         )
     elif position.state == "accepted":
         shown.hold_url = hold_url(provider_id, _present(position.offer_id))

@@ -33,6 +33,15 @@ After = Annotated[
 ]
 
 
+Seen = Annotated[
+    bool,
+    QueryParameter(
+        description="Whether somebody sees the answer. With false you stay present, but an offer or a call counts as not "
+        "seen: say so while your page is hidden.",
+    ),
+]
+
+
 class WaitsController(Controller):
     path = "/providers/{provider_id:int}/waits"
     tags = ("Waits",)
@@ -67,10 +76,15 @@ class WaitsController(Controller):
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
     async def read(
-        self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], after: After = None
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        wait_id: FromPath[UUID],
+        after: After = None,
+        seen: Seen = True,
     ) -> Response[Wait]:
         """Read my queue position, and stay present: a ticket not read for 60 s is passed over until it is read."""
-        return await _read(request, provider_id, wait_id, await require_patient(request), after)
+        return await _read(request, provider_id, wait_id, await require_patient(request), after, seen)
 
     @post("/{wait_id:uuid}/accept", responses=PROBLEMS, **takes_key("book"))
     async def accept(
@@ -97,11 +111,28 @@ class WaitsController(Controller):
         shown = await booking_of_outcome(outcome, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
+    @post("/{wait_id:uuid}/answer", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    async def answer(
+        self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
+    ) -> Wait:
+        """Answer a call: I take it. The answer has a `hold_url` where nobody ahead of you may still take it.
+
+        Else the state stays `called` until that is decided: then it is `accepted`, or `waiting` under your number.
+        """
+        patient_id = await require_patient(request)
+        app = services(request)
+        outcome = await app.book.answer(provider_id, wait_id, Patient(patient_id), idempotency_key)
+        if outcome.code not in ("answered", "accepted"):
+            raise error_for_refusal(outcome)
+        position = await app.waiting.look(provider_id, wait_id, patient_id)
+        assert position is not None
+        return await wait_of_queue_position(position, provider_id, app)
+
     @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
     async def leave(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Wait:
-        """Leave the queue; an offer made meanwhile goes to the next in it."""
+        """Leave the queue; an offer made meanwhile goes to the next in it, and a turn is used."""
         patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.leave_queue(provider_id, wait_id, Patient(patient_id), idempotency_key)
@@ -138,22 +169,26 @@ class MyWaitsController(Controller):
         ]
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
-    async def read(self, request: AnyRequest, wait_id: FromPath[UUID], after: After = None) -> Response[Wait]:
+    async def read(
+        self, request: AnyRequest, wait_id: FromPath[UUID], after: After = None, seen: Seen = True
+    ) -> Response[Wait]:
         """Read my queue position, and stay present."""
         patient_id = await require_patient(request)
         for provider_id, _ in await services(request).waiting.tickets_of(patient_id, wait_id):
-            return await _read(request, provider_id, wait_id, patient_id, after)
+            return await _read(request, provider_id, wait_id, patient_id, after, seen)
         raise NotFound
 
 
 async def _read(
-    request: AnyRequest, provider_id: int, ticket_id: UUID, patient_id: int, after: str | None
+    request: AnyRequest, provider_id: int, ticket_id: UUID, patient_id: int, after: str | None, seen: bool
 ) -> Response[Wait]:
     app = services(request)
     if after is None:
-        position = await app.waiting.look(provider_id, ticket_id, patient_id, is_present=not is_head(request))
+        position = await app.waiting.look(
+            provider_id, ticket_id, patient_id, is_present=not is_head(request), seen=seen
+        )
     else:
-        position = await app.waiting.poll(provider_id, ticket_id, patient_id, after)
+        position = await app.waiting.poll(provider_id, ticket_id, patient_id, after, seen=seen)
     if position is None:
         raise NotFound
     draining = app.waiting.draining

@@ -59,6 +59,8 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
             return errors.Claimed, None
         case "lapses":
             return errors.TooManyLapses, None
+        case "turns_used":
+            return errors.TurnsUsed, None
         case "hold_budget":
             return errors.HoldBudget, None
         case "overlap":

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
-from healthplus.booking.outcomes import AcceptRefused, JoinRefused, LeaveRefused, Refused
+from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, Refused
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
+from healthplus.notices.texts import APPOINTMENTS
 from healthplus.waiting.waiting_users import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
@@ -53,7 +54,12 @@ class JoinQueueController(Controller):
         queue = await _queue(request, provider_id, clinic_id)
         window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
         anywhere = "anywhere" in request.query_params
-        free = await _free_starts(request, provider_id, queue, window, n)
+        slots = await _slots_of_day(request, provider_id, queue, window, n)
+        window = window.with_part_among(
+            {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
+        )
+        begins, ends = window.bounds(queue["time_zone"])
+        free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
         session = session_of(request)
         who = await person_choice(request, session) if session is not None else None
         return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
@@ -117,6 +123,18 @@ async def refused_join(
     return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
 
 
+class TurnController(Controller):
+    """Where notices of an offer or a call lead: their links name no provider."""
+
+    path = "/turn"
+
+    @get()
+    async def follow(self, request: AnyRequest) -> Response[str]:
+        """Lead to what the patient waits for or is offered; to their appointments when that is over."""
+        claim = require_patient(request).claim
+        return see_other(request, APPOINTMENTS if claim is None else claim.path)
+
+
 class TicketController(Controller):
     path = "/doctor/{provider_id:int}/wait/{ticket_id:uuid}"
 
@@ -130,22 +148,25 @@ class TicketController(Controller):
         path = ticket_path(provider_id, ticket_id)
         session = require_patient(request, path)
         book = services(request).book
-        refused: AcceptRefused | LeaveRefused
+        refused: AcceptRefused | AnswerRefused | LeaveRefused
         key = idempotency_key(form, "action")
-        if form.get("action") == "take":
-            accepted = await book.accept(provider_id, ticket_id, session.actor, key)
+        if (action := form.get("action")) in ("take", "answer"):
+            take = book.accept if action == "take" else book.answer
+            accepted = await take(provider_id, ticket_id, session.actor, key)
+            if accepted.code == "answered":
+                return see_other(request, path)
             if accepted.state == "accepted":  # by this form, or by another before it
                 assert accepted.booking_id is not None
                 return see_other(request, hold_path(provider_id, accepted.booking_id))
             assert accepted.code != "accepted"
             refused = accepted
-        elif form.get("action") == "leave":
+        elif action == "leave":
             left = await book.leave_queue(provider_id, ticket_id, session.actor, key)
             if left.code == "left":
                 return see_other(request, path)
             refused = left
         else:
-            raise BadInput("action: take or leave.")
+            raise BadInput("action: take, answer or leave.")
         if refused.code == "not_found":
             raise NotFound
         return await _ticket_page(request, provider_id, ticket_id, session, refused=refused)
@@ -157,15 +178,18 @@ class TicketController(Controller):
         provider_id: ProviderId,
         ticket_id: FromPath[UUID],
         after: Annotated[str | None, QueryParameter(max_length=64)] = None,
+        seen: Annotated[bool, QueryParameter(description="Whether the page is visible.")] = True,
     ) -> Response[bytes]:
         """Answer the page's script when its version is no longer `after`, or with the version alone after 25 s."""
         waiting = services(request).waiting
         if (session := session_of(request)) is None:
             return updates_response(request, {"over": True}, status=401)
         if after is None:
-            ticket = await waiting.look(provider_id, ticket_id, session.patient_id, is_present=not is_head(request))
+            ticket = await waiting.look(
+                provider_id, ticket_id, session.patient_id, is_present=not is_head(request), seen=seen
+            )
         else:
-            ticket = await waiting.poll(provider_id, ticket_id, session.patient_id, after)
+            ticket = await waiting.poll(provider_id, ticket_id, session.patient_id, after, seen=seen)
         if ticket is None:
             raise NotFound
         update: dict[str, object] = {"version": ticket.version}
@@ -191,7 +215,7 @@ async def _ticket_page(
     provider_id: int,
     ticket_id: UUID,
     session: PatientSession,
-    refused: AcceptRefused | LeaveRefused | None = None,
+    refused: AcceptRefused | AnswerRefused | LeaveRefused | None = None,
 ) -> Response[str]:
     ticket = await services(request).waiting.look(
         provider_id, ticket_id, session.patient_id, is_present=not is_head(request)
@@ -230,13 +254,11 @@ def _queue_window(request: AnyRequest, queue: Record, day: date | None, part: st
     return window
 
 
-async def _free_starts(request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int) -> int:
-    """Count the times of the window's day that can be had without waiting."""
-    zone = queue["time_zone"]
-    begins, ends = window.bounds(zone)
-    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, zone)
-    chart = await services(request).charts.chart(key)
-    return sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in chart.slots)
+async def _slots_of_day(
+    request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int
+) -> list[Record]:
+    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, queue["time_zone"])
+    return (await services(request).charts.chart(key)).slots
 
 
 async def _join_page(

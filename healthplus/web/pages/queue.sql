@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
     ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS location
 LEFT JOIN LATERAL (
     SELECT at, kind FROM booking.queue_entry
-    WHERE provider_id = $1 AND number = ticket.number AND kind IN ('passed_over', 'missed')
+    WHERE provider_id = $1 AND number = ticket.number AND kind IN ('passed_over', 'missed', 'outrun')
     ORDER BY entry DESC LIMIT 1) AS passed ON true
 CROSS JOIN LATERAL booking.acceptance_rate($1, ticket.joined_position) AS acceptance
 WHERE ticket.provider_id = $1 AND ticket.ticket_id = $2
@@ -55,7 +55,7 @@ WHERE own.first IS NOT NULL
 -- name: chain
 -- Entries of a provider's chain after $2, at most $3 and none after $4, as they were hashed.
 SELECT entry, booking.hashed_instant(at), kind, number, clinic_id,
-    booking.hashed_instant(lower(during)), booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex')
+    booking.hashed_instant(lower(during)), booking.hashed_instant(upper(during)), slots_needed, encode(hash, 'hex'), leader
 FROM booking.queue_entry
 WHERE provider_id = $1 AND entry > $2 AND entry <= $4
 ORDER BY entry LIMIT $3

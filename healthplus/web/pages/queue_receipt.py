@@ -29,6 +29,9 @@ _ENTRIES_A_PAGE = 1000
 _KINDS = {
     "joined": N_("joined the line"),
     "offered": N_("was offered a time"),
+    "called": N_("was asked, with others, whether it takes a time"),
+    "answered": N_("answered that it takes it"),
+    "outrun": N_("did not get it, as someone ahead took it; waits on"),
     "accepted": N_("took a time"),
     "lapsed": N_("did not take the time; its turn is used"),
     "missed": N_("did not see the offer; passed over until back"),

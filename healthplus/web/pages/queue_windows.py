@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,6 +20,10 @@ class QueueWindow(NamedTuple):
     day: date
     part: str
     span: str = "part"
+
+    def with_part_among(self, parts: Collection[str]) -> QueueWindow:
+        """Return it with the first of these parts of the day instead of its own, unless that is one of them, or none is."""
+        return self if self.part in parts or not parts else self._replace(part=min(parts, key=list(PARTS).index))
 
     def bounds(self, zone: str) -> tuple[datetime, datetime]:
         """Return the instants from and until which a time may be."""

@@ -21,7 +21,7 @@ from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
-from healthplus.web.pages.queue import JoinQueueController, TicketController
+from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
 from healthplus.web.pages.session import load_session
 from healthplus.web.pages.sign_in import SignInController
@@ -34,6 +34,7 @@ _CONTROLLERS = (
     ClaimedController,
     JoinQueueController,
     TicketController,
+    TurnController,
     QueueReceiptController,
     DirectoryController,
     SignInController,

@@ -85,7 +85,7 @@ class Claim:
     `id` is the hold's, or the ticket's, also of an offer. The deadline in `row` is the server's.
     """
 
-    kind: Literal["hold", "offer", "ticket"]
+    kind: Literal["hold", "offer", "call", "ticket"]
     provider_id: int
     id: UUID
     row: Record

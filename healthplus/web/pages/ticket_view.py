@@ -19,6 +19,7 @@ from healthplus.web.pages.queue_windows import window_between, window_text
 
 _TITLES: dict[TicketState, str] = {
     "offered": N_("Your turn"),
+    "called": N_("A time has come free. Do you take it?"),
     "lapsed": N_("Your turn is over"),
     "full": N_("All of it is booked"),
     "left": N_("You left the line"),
@@ -50,7 +51,7 @@ class TicketView:
 
     @property
     def until(self) -> datetime | None:
-        """Return by when the offer must be taken, as its patient sees it."""
+        """Return by when the offer must be taken, or the call answered, as the patient sees it."""
         return None if self.ticket.deadline is None else self.ticket.deadline - CLIENT_MARGIN
 
     @property
@@ -78,12 +79,14 @@ class TicketView:
             return self.language.gettext("You are number %(num)d in line") % {"num": self.ticket.position}
         if self.state == "accepted":
             return self.language.gettext("You took %(time)s") % {"time": self.starts}
+        if self.ticket.answered:
+            return self.language.gettext("You answered: you take %(time)s") % {"time": self.starts}
         return self.language.gettext(_TITLES[self.state])
 
     @property
     def spoken(self) -> str:
-        """Return what is read aloud when it changes; an offer's own text is an alert already."""
-        if self.state == "offered":
+        """Return what is read aloud when it changes; the text of an offer or a call is an alert already."""
+        if self.state in ("offered", "called"):
             return ""
         if self.state != "waiting" or not self.ticket.holds:
             return f"{self.title}."

@@ -19,22 +19,26 @@ BEGIN
     IF p_claim.ticket_id IS NOT NULL THEN
         SELECT * INTO waiter FROM booking.ticket
         WHERE provider_id = p_claim.provider_id AND ticket_id = p_claim.ticket_id;
-        IF waiter.state = 'waiting' AND waiter.expires_at > p_now THEN
-            fate := 'live';
-        ELSIF waiter.state = 'offered' THEN
-            SELECT * INTO held FROM booking.booking
-            WHERE provider_id = p_claim.provider_id AND booking_id = waiter.offer_id;
-            -- An offer nobody saw puts its ticket back to waiting, once, while its hour lasts.
-            IF booking.state_at(held, p_now) <> 'expired' OR (waiter.offers_unfetched = 0 AND waiter.expires_at > p_now AND NOT EXISTS (
-                SELECT FROM booking.presence
-                WHERE provider_id = p_claim.provider_id AND ticket_id = p_claim.ticket_id
-                    AND fetched_offer_id = waiter.offer_id)) THEN
-                fate := 'live';
-            END IF;
-        END IF;
+        SELECT * INTO held FROM booking.booking
+        WHERE provider_id = p_claim.provider_id AND booking_id = waiter.offer_id;
     ELSE
         SELECT * INTO held FROM booking.booking
         WHERE provider_id = p_claim.provider_id AND booking_id = p_claim.booking_id;
+    END IF;
+    -- A ticket that won what it was called for by another's verb: that verb may not touch its claim.
+    IF p_claim.ticket_id IS NOT NULL AND waiter.state <> 'accepted' THEN
+        IF waiter.state = 'waiting' AND waiter.expires_at > p_now THEN
+            fate := 'live';
+        ELSIF waiter.state = 'offered' THEN
+            -- An offer nobody saw puts its ticket back to waiting, once, while its hour lasts.
+            IF booking.state_at(held, p_now) <> 'expired'
+                OR (waiter.expires_at > p_now AND NOT booking.is_turn_over(waiter)) THEN
+                fate := 'live';
+            END IF;
+        ELSIF waiter.state = 'called' AND booking.is_call_live(waiter, held, p_now) THEN
+            fate := 'live';
+        END IF;
+    ELSE
         IF booking.state_at(held, p_now) = 'expired' THEN
             fate := 'lapsed';
             lapsed_at := held.deadline;
@@ -184,6 +188,7 @@ END $$;
 CREATE FUNCTION booking.keeps_claim(p_held booking.booking) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM FROM booking.claim
-    WHERE patient_id = p_held.patient_id AND provider_id = p_held.provider_id AND booking_id = p_held.booking_id FOR UPDATE;
+    WHERE patient_id = p_held.patient_id AND provider_id = p_held.provider_id
+        AND (booking_id = p_held.booking_id OR ticket_id = p_held.ticket_id) FOR UPDATE;
     RETURN FOUND;
 END $$;

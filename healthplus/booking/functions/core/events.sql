@@ -3,12 +3,13 @@ CREATE FUNCTION booking.hashed_instant(p_at timestamptz) RETURNS text LANGUAGE s
     SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
--- The hash of an entry of the queue's chain: of the hash before it and of all that the entry says.
+-- The hash of an entry of the queue's chain: of the hash before it and of all that the entry says. Entries without a leader are
+-- hashed as they were before there were any.
 CREATE FUNCTION booking.queue_hash(p_previous bytea, p_entry booking.queue_entry) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
     SELECT sha256(coalesce(p_previous, '') || convert_to(concat_ws('|',
         p_entry.provider_id, p_entry.entry, booking.hashed_instant(p_entry.at), p_entry.kind, p_entry.number,
         coalesce(p_entry.clinic_id::text, ''), coalesce(booking.hashed_instant(lower(p_entry.during)), ''),
-        coalesce(booking.hashed_instant(upper(p_entry.during)), ''), p_entry.slots_needed), 'UTF8'))
+        coalesce(booking.hashed_instant(upper(p_entry.during)), ''), p_entry.slots_needed, p_entry.leader), 'UTF8'))
 $$;
 
 -- Appends what happened to a ticket to the queue's chain, and returns the entry; the caller keeps its number and hash in the
@@ -27,13 +28,16 @@ BEGIN
     link.number := waiter.number;
     link.slots_needed := waiter.slots_needed;
     link.kind := CASE WHEN p_kind <> 'waiting' THEN p_kind
-        WHEN p_reason = '' THEN 'joined' WHEN p_reason = 'offer_unseen' THEN 'missed' ELSE 'withdrawn' END;
+        WHEN p_reason = '' THEN 'joined' WHEN p_reason = 'offer_unseen' THEN 'missed'
+        WHEN p_reason = 'outrun' THEN 'outrun' ELSE 'withdrawn' END;
     IF link.kind = 'joined' THEN
         link.clinic_id := waiter.clinic_id;
         link.during := waiter.queue_window;
-    ELSIF link.kind IN ('offered', 'accepted') THEN
-        SELECT clinic_id, during INTO link.clinic_id, link.during
-        FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
+    ELSIF link.kind IN ('offered', 'called', 'accepted') THEN
+        SELECT booking.clinic_id, booking.during, CASE link.kind WHEN 'called' THEN leader.number END
+        INTO link.clinic_id, link.during, link.leader
+        FROM booking.booking JOIN booking.ticket AS leader USING (provider_id, ticket_id)
+        WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
     ELSIF link.kind = 'withheld' THEN
         link.during := waiter.withheld_during;
     END IF;

@@ -13,6 +13,16 @@ CREATE FUNCTION booking.idempotency_time() RETURNS interval IMMUTABLE LANGUAGE s
 
 CREATE FUNCTION booking.lapse_memory_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 day' $$;
 
+-- Turns let go at a provider within lapse_memory_time, with which a patient may not queue there again.
+CREATE FUNCTION booking.turns_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 2 $$;
+
+-- Turns let go in a row in a queue, after which several tickets are called; how long one counts; how many are called at most.
+CREATE FUNCTION booking.turns_before_calls() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 2 $$;
+
+CREATE FUNCTION booking.turns_memory_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 hour' $$;
+
+CREATE FUNCTION booking.called_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 16 $$;
+
 CREATE FUNCTION booking.lapses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
 
 -- How much one account can have and do (docs/decisions/0030). Of a person's appointments ahead, some may be unpaid: not paid online.

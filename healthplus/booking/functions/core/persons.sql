@@ -21,6 +21,11 @@ CREATE FUNCTION booking.name_now(p_booking booking.booking) RETURNS text LANGUAG
         p_booking.patient_name)
 $$;
 
+-- The name of the person whom a ticket is for.
+CREATE FUNCTION booking.name_of(p_ticket booking.ticket) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_ticket.person_id
+$$;
+
 -- Whether a booking is one that another for this person may replace: booked, and not begun.
 CREATE FUNCTION booking.is_replaceable(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_person accounts.person, p_now timestamptz

@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     SELECT seat, during INTO late.seat, late.during
     FROM booking.seat_for(p_held.provider_id, p_held.clinic_id, lower(p_held.during), p_held.slots_needed, p_now);
-    IF NOT FOUND OR EXISTS (  -- paid for before, by other money
+    IF NOT FOUND OR p_held.patient_id IS NULL OR EXISTS (  -- paid for before, by other money
         SELECT FROM ledger.payment
         WHERE provider_id = p_held.provider_id AND hold_id = p_held.booking_id AND booking_id <> hold_id
     ) OR EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_held.patient_id AND erased_at IS NOT NULL) THEN
@@ -37,7 +37,8 @@ BEGIN
     PERFORM booking.refresh_availability(p_held.provider_id, p_now, late.clinic_id, late.during);
     -- It was paid for: no lapse after all.
     UPDATE booking.claim
-    SET booking_id = CASE booking_id WHEN p_held.booking_id THEN late.booking_id ELSE booking_id END,
+    SET booking_id = CASE WHEN booking_id = p_held.booking_id OR ticket_id = p_held.ticket_id THEN late.booking_id ELSE booking_id END,
+        ticket_id = CASE WHEN ticket_id IS DISTINCT FROM p_held.ticket_id THEN ticket_id END,
         lapses = array_remove(lapses, p_held.deadline), spent = array_remove(spent, p_held.deadline)
     WHERE patient_id = p_held.patient_id;
     RETURN late;
@@ -53,7 +54,10 @@ DECLARE
 BEGIN
     IF p_held.state = 'reserved' THEN
         PERFORM booking.lock_patient(p_held.patient_id);
-        IF NOT booking.keeps_claim(p_held) THEN
+        -- What was called for was won without the patient's lock: their own move of another booking may be in the way.
+        IF NOT booking.keeps_claim(p_held)
+            OR (p_held.ticket_id IS NOT NULL AND (booking.refuse_ahead(p_held, false, p_now)).code IS NOT NULL)
+        THEN
             RETURN NULL;
         END IF;
         UPDATE booking.booking SET state = 'booked', patient_name = booking.name_now(p_held)
@@ -61,6 +65,9 @@ BEGIN
         PERFORM booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor);
     ELSIF p_held.state = 'expired' AND p_is_paid_late THEN
         booked := booking.book_late(p_held, p_now, p_actor);
+    END IF;
+    IF booked.booking_id IS NOT NULL AND p_held.ticket_id IS NOT NULL THEN
+        PERFORM booking.keep_turn(p_held.provider_id, p_held.ticket_id);
     END IF;
     IF booked.instead_of_id IS NOT NULL THEN
         INSERT INTO booking.replacement (provider_id, booking_id, replaced_provider_id, replaced_id, due_at)

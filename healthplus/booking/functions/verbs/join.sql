@@ -44,7 +44,7 @@ END $$;
 
 -- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
 -- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
--- 'no_such_slot', or what booking.take_claim refuses with.
+-- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
 CREATE FUNCTION booking.join_queue(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
     p_actor text, p_key text
@@ -98,6 +98,10 @@ BEGIN
     IF p_person_id IS NOT NULL AND person.person_id IS NULL THEN
         RETURN booking.refuse('not_found');
     END IF;
+    answer := booking.refuse_turn(p_provider_id, p_patient_id, now_at);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
     waiter.ticket_id := gen_random_uuid();
     wanted.provider_id := p_provider_id;
     wanted.ticket_id := waiter.ticket_id;
@@ -117,7 +121,12 @@ BEGIN
     answer.ticket_id := waiter.ticket_id;
     answer.number := waiter.number;
     -- What is free in an advanced book is what no earlier ticket can use.
-    is_offered := NOT is_full AND booking.make_offer(waiter, now_at);
+    IF NOT is_full THEN
+        is_offered := (booking.make_offer(waiter, now_at, 1)).booking_id IS NOT NULL;
+        IF NOT is_offered THEN
+            PERFORM booking.withhold_nearest(waiter, now_at);
+        END IF;
+    END IF;
     IF is_offered OR (NOT is_full AND p_slots > 1) THEN  -- an offer, or a run withheld for it
         PERFORM booking.refresh_availability(p_provider_id, now_at);
         answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);

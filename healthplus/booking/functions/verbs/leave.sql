@@ -1,4 +1,4 @@
--- Leaves the queue: 'left'; an offer made meanwhile goes to the next ticket that can use it. Else 'wrong_state', 'not_found'.
+-- Leaves the queue: 'left'; an offer made meanwhile goes to the next ticket that can use it, and the turn is used. Else 'wrong_state', 'not_found'.
 CREATE FUNCTION booking.leave_queue(p_provider_id bigint, p_ticket_id uuid, p_actor text, p_key text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -18,13 +18,18 @@ BEGIN
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND booking.may_act(p_actor, patient_id);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');
-    ELSIF waiter.state NOT IN ('waiting', 'offered') THEN
+    ELSIF waiter.state NOT IN ('waiting', 'offered', 'called') THEN
         RETURN booking.describe_ticket('wrong_state', p_provider_id, p_ticket_id);
-    ELSIF waiter.state = 'offered' THEN
-        SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
-        PERFORM booking.end_booking(offer, 'released', now_at, p_actor);
     END IF;
-    PERFORM booking.end_ticket(waiter, 'left', now_at, p_actor);
+    SELECT * INTO offer FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = waiter.offer_id;
+    IF waiter.state = 'offered' THEN
+        PERFORM booking.end_booking(offer, 'released', now_at, p_actor);
+        PERFORM booking.count_turn(p_provider_id, now_at);
+    END IF;
+    PERFORM booking.end_ticket(waiter, 'left', now_at, p_actor, CASE WHEN waiter.state <> 'waiting' THEN now_at END);
+    IF waiter.state = 'called' THEN
+        PERFORM booking.settle_call(offer, now_at, p_actor);
+    END IF;
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     answer := booking.describe_ticket('left', p_provider_id, p_ticket_id);

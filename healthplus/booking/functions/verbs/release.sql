@@ -39,6 +39,10 @@ BEGIN
         RETURN booking.describe('too_late', target);
     END IF;
     PERFORM booking.end_booking(target, p_to, now_at, p_actor);
+    IF p_from = 'reserved' AND target.ticket_id IS NOT NULL THEN  -- a turn that came to nothing
+        UPDATE booking.ticket SET let_go_at = now_at WHERE provider_id = p_provider_id AND ticket_id = target.ticket_id;
+        PERFORM booking.count_turn(p_provider_id, now_at);
+    END IF;
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     target.state := p_to;

@@ -38,9 +38,9 @@ BEGIN
         IF stranded.state = 'reserved' THEN
             PERFORM booking.end_booking(stranded, 'released', p_now, p_actor, p_kind);
             IF stranded.offer THEN
-                UPDATE booking.ticket SET state = 'waiting', offer_id = NULL
-                WHERE provider_id = p_provider_id AND ticket_id = stranded.ticket_id;
-                PERFORM booking.append_event(p_provider_id, p_now, 'waiting', NULL, stranded.ticket_id, p_actor, p_kind);
+                PERFORM booking.wait_again(ticket, p_now, p_actor, p_kind)
+                FROM booking.ticket
+                WHERE provider_id = p_provider_id AND offer_id = stranded.booking_id AND state IN ('offered', 'called');
             END IF;
         ELSIF NOT stranded.needs_rebooking THEN
             UPDATE booking.booking SET needs_rebooking = true

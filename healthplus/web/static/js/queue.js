@@ -66,13 +66,22 @@ function apply(html) {
   if (focused?.isConnected === false || focused?.closest("[hidden]")) page.querySelector("h1:not([hidden] *)")?.focus();
 }
 
+/** Whether the patient is to do something now: a time is offered to them, or they are asked about one. */
+function isTurn() {
+  return state === "offered" || state === "called";
+}
+
+function isLive() {
+  return isTurn() || state === "waiting";
+}
+
 /** While a time is offered the title counts down: of a tab behind others only the title is seen. */
 function countInTitle(title) {
   const timer = page.querySelector("#turn [data-countdown]");
   if (!timer) return;
   countDown(Date.parse(timer.dataset.until), (left) => {
     if (!timer.isConnected) return;
-    document.title = left > 0 ? words.turn.replace("{time}", minutes(left)) : title;
+    document.title = left > 0 ? (state === "called" ? words.call : words.turn).replace("{time}", minutes(left)) : title;
   });
 }
 
@@ -94,12 +103,12 @@ function show(update) {
     position = update.position;
     apply(update.html);
     document.title = `${update.title} – HealthPlus`;
-    button.classList.toggle("quiet", state === "offered" || alerts !== null);
-    if (state === "offered") countInTitle(document.title);
+    button.classList.toggle("quiet", isTurn() || alerts !== null);
+    if (isTurn()) countInTitle(document.title);
     if (state !== before) {
-      if (state === "offered") ring();
+      if (isTurn()) ring();
       else hush();
-      if (state !== "waiting" && state !== "offered") speak(update.say);
+      if (!isLive()) speak(update.say);
     }
     if (state === "waiting" && update.say !== words.said) {
       toSay = words.said = update.say;
@@ -130,12 +139,16 @@ let asking;
 let endPause = () => {};
 let turn = 0;
 let isAsking = false;
+let isToldHidden = false; // whether the poll under way said that nobody sees this page
 
 async function ask(after) {
   asking = new AbortController();
   const dead = setTimeout(() => asking.abort(), STALE_AFTER);
+  const query = new URLSearchParams(after ? { after } : {});
+  isToldHidden = document.visibilityState === "hidden";
+  if (isToldHidden) query.set("seen", "false");
   try {
-    const answer = await fetch(after ? `${words.updates}?after=${after}` : words.updates, {
+    const answer = await fetch(`${words.updates}?${query}`, {
       signal: asking.signal,
       cache: "no-store",
     });
@@ -152,7 +165,7 @@ async function keepAsking() {
   const mine = turn;
   isAsking = true;
   let failures = 0;
-  while (mine === turn && !isOver && (state === "waiting" || state === "offered")) {
+  while (mine === turn && !isOver && isLive()) {
     try {
       // A client that was away may have been passed over: ask for the whole state then.
       const update = await ask(isLost || Date.now() - answeredAt > STALE_AFTER ? "" : version);
@@ -165,6 +178,7 @@ async function keepAsking() {
       failures = update.reconnect ? failures + 1 : 0;
     } catch {
       if (mine !== turn) return;
+      if (isToldHidden && !document.hidden) continue; // it was ended to ask again, as a page that is seen
       failures += 1;
       if (failures > 1) {
         lost();
@@ -198,16 +212,16 @@ function queueUp(options = {}) {
   });
 }
 
-/** Phones put hidden tabs to sleep: one that no longer polls must not keep a visible one from it. */
+/** A hidden tab shows nothing to anyone, and phones put it to sleep: it must not keep a visible one from polling. */
 function takeOver() {
-  if (!document.hidden && !isAsking && Date.now() - answeredAt > STALE_AFTER) queueUp({ steal: true });
+  if (!document.hidden && !isAsking && isLive()) queueUp({ steal: true });
 }
 
 /** After sleep, or when the network is back, a request from before may never be answered. */
 function wake() {
   if (document.hidden) return;
   endPause();
-  if (isLost || Date.now() - answeredAt > STALE_AFTER) asking?.abort();
+  if (isLost || isToldHidden || Date.now() - answeredAt > STALE_AFTER) asking?.abort();
   takeOver();
   showMinutes();
 }
@@ -264,7 +278,7 @@ button.addEventListener("click", () => {
     stayOn();
   }
   button.textContent = alerts ? words.on : buttonText;
-  button.classList.toggle("quiet", alerts !== null || state === "offered");
+  button.classList.toggle("quiet", alerts !== null || isTurn());
 });
 
 connection.dataset.offline = words.lost;
@@ -272,6 +286,6 @@ showConnected();
 countInTitle(document.title);
 setInterval(() => {
   showMinutes();
-  takeOver();
+  if (Date.now() - answeredAt > STALE_AFTER) takeOver();
 }, 15_000);
-queueUp();
+queueUp({ steal: !document.hidden });
