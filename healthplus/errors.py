@@ -141,6 +141,13 @@ class ConsentOutdated(Conflict):
     code = "consent_outdated"
 
 
+class ProofNeeded(HealthPlusError):
+    """Many codes are being asked for: solve `challenge`, or wait for `retry_after`, and send again with the `proof`."""
+
+    code = "proof_needed"
+    status = 428
+
+
 class TooManyCodes(HealthPlusError):
     """Too many codes were asked for; try again later."""
 

@@ -30,8 +30,8 @@ class Settings:
     `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
-    kept in `data_folder`. `phone_region` is the country of numbers without a country code. `sms_codes_per_day` limits
-    the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
+    kept in `data_folder`. `phone_region` is the country of numbers without a country code. `sms_codes_per_day`, 32 or
+    more, limits the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
     `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what a
     gateway signs its webhooks with.
     `public_url` is the product's public address. `sms_url` is a relay that takes messages as JSON; `sms_sender`,

@@ -105,8 +105,11 @@ class Patients:
         self._tokens.forget(patient_id)
 
     async def end_sessions(self, patient_id: int) -> None:
-        """Sign the patient out everywhere."""
-        await self._database.execute(queries.end_sessions, patient_id)
+        """Sign the patient out everywhere, and know none of their devices any more: one may be in a thief's hands."""
+        async with self._database.transaction() as transaction:
+            if (mac := await self.phone_mac(patient_id, transaction)) is not None:
+                await transaction.execute(queries.forget_devices_of, mac)
+            await transaction.execute(queries.end_sessions, patient_id)
         self._tokens.forget(patient_id)
 
     async def consents(self, patient_id: int) -> list[Record]:
@@ -119,6 +122,7 @@ class Patients:
             # Otherwise a code that was requested before would consent again. Signing in locks the challenge first, too.
             if (mac := await self.phone_mac(patient_id, transaction)) is not None:
                 await transaction.execute(queries.end_challenges, mac)
+                await transaction.execute(queries.forget_devices_of, mac)
             # Otherwise a sign-in under way would leave a session without a consent.
             await transaction.execute(queries.lock_patient, patient_id)
             await transaction.execute(queries.withdraw_consents, patient_id)
@@ -133,6 +137,7 @@ class Patients:
         # Signing in locks the challenge first, then the patient: so does this.
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
             await transaction.execute(queries.end_challenges, mac)
+            await transaction.execute(queries.forget_devices_of, mac)
         for query in ("erase_patient", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
 

@@ -42,17 +42,32 @@ UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE token_h
 -- Sign out everywhere.
 UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE patient_id = $1 AND revoked_at IS NULL
 
--- name: request_code
--- Make a code to be sent, if that is allowed now.
-SELECT * FROM accounts.request_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- name: price_of_code
+-- What stands between a request and its code.
+SELECT * FROM accounts.price_of_code($1, $2, $3, $4, $5, $6, $7, $8)
 
--- name: try_code
+-- name: request_code
+-- Make a code to be sent, if that is allowed and paid for now.
+SELECT * FROM accounts.request_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+
+-- name: issue_code
+-- Make a code to be told at the desk.
+SELECT * FROM accounts.issue_code($1, $2, $3, $4, $5, $6, $7)
+
+-- name: count_guess
 -- Count a guess, and return the hash to compare it to.
-SELECT * FROM accounts.try_code($1, $2)
+SELECT * FROM accounts.count_guess($1, $2)
+
+-- name: issued_code
+-- A code of the desk that can still be used, or was by the same request ($2).
+SELECT challenge_id FROM accounts.challenge
+WHERE code_hash = $1 AND issued_by IS NOT NULL
+    AND (phone IS NOT NULL AND expires_at > (SELECT public.app_now())
+        OR used_key_hash = $2 AND used_at > (SELECT public.app_now()) - accounts.key_time())
 
 -- name: sign_in
--- Start a session after the right code.
-SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5)
+-- Start a session after the right code, and know the device from now on.
+SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5, $6)
 
 -- name: profile
 -- What a patient may change, and their number.
@@ -108,6 +123,10 @@ DELETE FROM accounts.idempotency WHERE patient_id = $1
 -- End every code sent to a number. They stay counted.
 UPDATE accounts.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NOT NULL
 
+-- name: forget_devices_of
+-- Know no device of a number any more.
+DELETE FROM accounts.device WHERE phone_hash = $1
+
 -- name: erase_consents
 -- Delete them: a consent of nobody proves nothing.
 DELETE FROM accounts.consent WHERE patient_id = $1
@@ -127,6 +146,22 @@ WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.challenge
     WHERE created_at <= (SELECT public.app_now()) - interval '1 day'
         AND (tries = 0 OR tried_at <= (SELECT public.app_now()) - accounts.guess_memory_time())
+    FOR UPDATE SKIP LOCKED))
+
+-- name: forget_proofs
+-- Delete used proofs after their time, when they are refused anyway.
+DELETE FROM accounts.spent_proof
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.spent_proof
+    WHERE expires_at <= (SELECT public.app_now())
+    FOR UPDATE SKIP LOCKED))
+
+-- name: forget_devices
+-- Delete devices that have not signed in for so long that they are not known any more.
+DELETE FROM accounts.device
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.device
+    WHERE signed_in_at <= (SELECT public.app_now()) - accounts.device_time()
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_keys

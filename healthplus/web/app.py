@@ -120,6 +120,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
         stack.enter_context(answer_on_drain(waiting.drain, charts.drain))
         yield AppServices(
             database=database,
+            secret=secret,
             browse=Browse(database),
             book=book,
             charts=charts,
