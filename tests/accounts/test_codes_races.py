@@ -262,7 +262,7 @@ def most_within(times: list[datetime], span: timedelta) -> int:
 
 
 async def test_without_the_cooling_a_day_allows_too_many_guesses(db: Database, cheap_work: None) -> None:
-    await rewrite(db, "accounts.cooling_time", ("15 minutes", "30 seconds"), ("3 hours", "3 minutes"))
+    await rewrite(db, "accounts.cooling_time", ("15 minutes", "30 seconds"), ("3 hours", "30 minutes"))
     assert most_within(await guess_for_days(db, 1), timedelta(days=1)) > 100
 
 
@@ -303,7 +303,7 @@ async def sent_for_one_proof(db: Database) -> int:
     return sum(isinstance(answer, Sent) for answer in answers)
 
 
-async def test_ten_thousand_requests_stay_within_the_budget(
+async def test_thousands_of_requests_stay_within_the_budget(
     db: Database, processes: list[Codes], cheap_work: None
 ) -> None:
     async def one(serial: int) -> bool:
@@ -316,7 +316,7 @@ async def test_ten_thousand_requests_stay_within_the_budget(
 
     sent = []
     for hour in range(5):
-        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(2000 * hour, 2000 * (hour + 1))))))
+        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(500 * hour, 500 * (hour + 1))))))
         await move_clock(db, hours=1)
     # Strangers have 5/8 of the budget of 50: a quarter of that at once, the rest evenly over 24 hours.
     assert sent == [7, 1, 1, 1, 1]

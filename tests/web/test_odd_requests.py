@@ -68,6 +68,8 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/busy": ("for", "provider", "clinic", "start", "from", "to", "n", "anywhere"),
     "/verify": ("next",),
     "/verify/code": ("next",),
+    "/verify/desk": ("next",),
+    "/verify/wait": ("next",),
     "/appointments": ("page",),
     "/appointments/{provider_id}/{booking_id}": ("moved",),
     "/appointments/{provider_id}/{booking_id}/move": ("day",),
@@ -83,6 +85,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/appointments/{provider_id}/{booking_id}/move": ("start", "key"),
     "/verify": ("phone", "consent", "key"),
     "/verify/code": ("code", "again", "key"),
+    "/verify/desk": ("code", "consent", "key"),
+    "/verify/wait": ("proof",),
     "/busy": ("has", "key"),
 }
 

@@ -34,9 +34,9 @@ PROOF_NEEDED = {
     428: _described(
         "Many codes are being asked for, so this one costs work or time. Either solve `challenge` (ALTCHA, version 2): "
         "try the counters 0, 1, 2 … below 2^32, each as four bytes, the highest first, after the bytes of `nonce`; "
-        "derive a key from that by PBKDF2 with SHA-256, the bytes of `salt`, `cost` iterations and `keyLength` bytes; the "
-        "one whose key begins, in hexadecimal, with `keyPrefix` is the solution. Send the request again with, as `proof`, "
-        'the Base64 of the JSON `{"challenge": <challenge>, "solution": {"counter": <n>, "derivedKey": "<hex>"}}`. Or '
+        "derive a key from that by PBKDF2 with SHA-256, the bytes of `salt`, `cost` iterations and `keyLength` bytes; "
+        "the one whose key begins, in hexadecimal, with `keyPrefix` is the solution. Send the request again with, as "
+        '`proof`, the Base64 of `{"challenge": <challenge>, "solution": {"counter": <n>, "derivedKey": "<hex>"}}`. Or '
         "wait for `retry_after` seconds, and send it again with `wait_token` as `proof`. A proof counts once, for one "
         "number. What an earlier sign-in gave as `device`, sent along, makes a code for the same number free."
     )

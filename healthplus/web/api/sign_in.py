@@ -23,10 +23,12 @@ _CODE_PROBLEMS = {**{status: PROBLEMS[status] for status in (400, 409, 422, 429,
 _VERIFY_PROBLEMS = {status: PROBLEMS[status] for status in (400, 404, 410, 422, 503)}
 _DESK_PROBLEMS = {status: PROBLEMS[status] for status in (400, 409, 410, 422, 503)}
 
-Device = Annotated[
-    str | None,
-    Meta(max_length=100, description="What an earlier sign-in on this device gave; a known device pays nothing."),
-]
+Device = (
+    Annotated[
+        str, Meta(max_length=100, description="What an earlier sign-in on this device gave; then a code costs nothing.")
+    ]
+    | None
+)
 
 
 class Consent(Struct):
@@ -46,7 +48,7 @@ class CodeRequest(Struct, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(max_length=100)]
     consent: Annotated[str, Meta(max_length=100)]
     device: Device = None
-    proof: Annotated[str | None, Meta(max_length=4000)] = None
+    proof: Annotated[str, Meta(max_length=4000)] | None = None
 
 
 class CodeSent(Struct):
