@@ -121,8 +121,8 @@ CREATE FUNCTION accounts.wait_needed(p_network_hash bytea, p_now timestamptz) RE
 $$;
 
 -- What stands between a request and its code: whether it is a repeat, whether its proof was used before, for how long the number
--- cools, the price in steps and for whose sake, and how long waiting takes instead. It is asked before anything is locked, since refusing a flood needs no place in
--- the line of those who are served; and again under the lock, where it counts.
+-- cools, the price in steps and for whose sake, and how long waiting takes instead. It is asked before anything is locked, since
+-- refusing a flood needs no place in the line of those who are served; and again under the lock, where it counts.
 CREATE FUNCTION accounts.price_of_code(
     p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_network_hash bytea, p_device_hash bytea, p_key_hash bytea,
     p_per_day integer, p_proof_hash bytea,
