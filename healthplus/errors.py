@@ -167,6 +167,19 @@ class CodeOver(Gone):
     code = "code_over"
 
 
+class LinkOver(Gone):
+    """This link is for another account or address, or its day is over; change the address again to get a new one."""
+
+    code = "link_over"
+
+
+class TooManyEmails(HealthPlusError):
+    """Too many messages were sent to e-mail addresses of yours today; try again tomorrow."""
+
+    code = "too_many_emails"
+    status = 429
+
+
 class SignInUnavailable(HealthPlusError):
     """Signing in by SMS is not set up here; ask the operator."""
 

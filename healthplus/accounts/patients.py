@@ -10,12 +10,13 @@ from healthplus.accounts.phone_numbers import is_mobile, phone_number
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens, hash_token, queries
 from healthplus.database import Database, Record, Transaction
-from healthplus.errors import BadInput, Conflict, KeyReused, NotFound
+from healthplus.errors import BadInput, Conflict, KeyReused, NotFound, TooManyEmails
+from healthplus.names import is_name
 
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
-_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
-"""Invisible characters that are needed to write names in several Indian scripts."""
+_EMAIL_CHECKS_MAX = 5
+"""How many messages a day go to addresses of a patient, which may be anybody's until they are verified."""
 
 
 async def add_patient(
@@ -43,8 +44,8 @@ async def add_patient(
 def checked_name(name: str) -> str:
     """Return a person's name as it is kept. Raises BadInput."""
     name = name.strip()
-    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.translate(_JOINERS).isprintable()):
-        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    if not is_name(name, _NAME_LENGTH_MAX):
+        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters, not all of them invisible.")
     return name
 
 
@@ -64,22 +65,35 @@ class Patients:
         self._tokens = tokens
 
     async def profile(self, patient_id: int) -> Record:
-        """Return name, phone and email."""
+        """Return name, phone, email, and whether that is verified."""
         row = await self._database.fetch_row(queries.profile, patient_id)
         assert row is not None
         return row
 
-    async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> Record:
-        """Change name or email; return the new profile. Raises BadInput and KeyReused."""
+    async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> bool:
+        """Change name or e-mail address; return whether a message is to be sent to the address.
+
+        It is not verified yet, even if it was given before. Raises BadInput, KeyReused and TooManyEmails.
+        """
         if (name := changes.get("name")) is not None:
             changes["name"] = checked_name(name)
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:
-            if await self._is_new(transaction, patient_id, "change", key, repr(sorted(changes.items()))):
-                given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
-                await transaction.execute(queries.change_profile, patient_id, *given)
-        return await self.profile(patient_id)
+            if not await self._is_new(transaction, patient_id, "change", key, repr(sorted(changes.items()))):
+                return False
+            given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
+            await transaction.execute(queries.change_profile, patient_id, *given)
+            after = await transaction.fetch_row(queries.email, patient_id)
+            assert after is not None
+            if email is None or after["email_verified_at"] is not None:
+                return False
+            # Locked by the change: checks at once are counted one after another.
+            key_hash = self._secret.mac("key", key)
+            if await transaction.fetch_value(queries.count_email_checks, patient_id, key_hash) >= _EMAIL_CHECKS_MAX:
+                raise TooManyEmails
+            await transaction.fetch_value(queries.store_request, patient_id, "email", key_hash, key_hash)
+            return True
 
     async def phone_mac(self, patient_id: int, transaction: Transaction | None = None) -> bytes | None:
         """Return what stands for the patient's number where requests are counted; None if they have no number."""

@@ -71,13 +71,28 @@ SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5, $6)
 
 -- name: profile
 -- What a patient may change, and their number.
-SELECT name, phone, email FROM accounts.patient WHERE patient_id = $1
+SELECT name, phone, email, email_verified_at IS NOT NULL AS email_verified FROM accounts.patient WHERE patient_id = $1
 
 -- name: change_profile
 -- $2 and $4 say whether to change the name ($3) and the e-mail address ($5).
 UPDATE accounts.patient
 SET name = CASE WHEN $2::boolean THEN $3 ELSE name END, email = CASE WHEN $4::boolean THEN $5 ELSE email END
 WHERE patient_id = $1 AND erased_at IS NULL
+
+-- name: email
+-- A patient's e-mail address, and whether it is verified.
+SELECT email, email_verified_at, public.app_now() AS now_at FROM accounts.patient WHERE patient_id = $1
+
+-- name: verify_email
+-- Note that an address is the patient's; no row when they have another by now.
+UPDATE accounts.patient SET email_verified_at = coalesce(email_verified_at, (SELECT public.app_now()))
+WHERE patient_id = $1 AND email = $2
+RETURNING email
+
+-- name: count_email_checks
+-- How often a message was sent to an address of the patient in the last 24 hours; the row of $2, the request itself, is not counted.
+SELECT count(*) FROM accounts.idempotency
+WHERE patient_id = $1 AND operation = 'email' AND key_hash <> $2 AND at > (SELECT public.app_now()) - interval '1 day'
 
 -- name: store_request
 -- Store a request under its key; no row when one was stored within the last key_time.

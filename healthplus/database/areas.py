@@ -18,7 +18,7 @@ AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
-    Area("accounts", "accounts", ("sign_in_codes.sql", "code_prices.sql", "developer_keys.sql")),
+    Area("accounts", "accounts", ("sign_in_codes.sql", "code_prices.sql", "developer_keys.sql", "email.sql")),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
         "booking",

@@ -33,7 +33,9 @@ JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
-CROSS JOIN LATERAL (SELECT CASE WHEN taken.channel = 'email' THEN patient.email WHEN patient.takes_sms THEN patient.phone END AS address) AS way
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN taken.channel = 'sms' AND patient.takes_sms THEN patient.phone
+        WHEN taken.channel = 'email' AND patient.email_verified_at IS NOT NULL THEN patient.email END AS address) AS way
 
 -- name: mark
 -- Note the outcomes of notices: sent, failed or void.

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
+from healthplus.accounts.emails import Emails
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.accounts.sessions import KnownTokens
@@ -94,7 +95,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
         secret = Secret(with_secret_key(settings).secret_key or "")
         patients = Patients(database, secret, tokens)
         codes = Codes(database, secret, settings)
-        code_messages = CodeMessages(senders.sms, settings.public_url)
+        code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
@@ -129,6 +130,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             tokens=tokens,
             clock=clock,
             patients=patients,
+            emails=Emails(database, secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes, Requester
+from healthplus.accounts.emails import Emails
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens
@@ -40,6 +41,7 @@ class AppServices:
     payments: Payments
     tokens: KnownTokens
     patients: Patients
+    emails: Emails
     privacy: Privacy
     codes: Codes
     code_messages: CodeMessages

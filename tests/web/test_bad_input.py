@@ -68,7 +68,11 @@ WRONG_BODIES: list[tuple[str, Any, int]] = [
 
 async def test_wrong_bodies(http: httpx.AsyncClient, environment: Environment) -> None:
     counts = await environment.counts()
-    headers = {"Idempotency-Key": "key", "Api-Dev-Key": DEVELOPER_KEY, "Authorization": f"Bearer {environment.tokens['asha']}"}
+    headers = {
+        "Idempotency-Key": "key",
+        "Api-Dev-Key": DEVELOPER_KEY,
+        "Authorization": f"Bearer {environment.tokens['asha']}",
+    }
     for url, body, status in WRONG_BODIES:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = await http.post(url, content=content, headers=headers)

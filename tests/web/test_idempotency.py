@@ -178,6 +178,13 @@ async def _(clients: Clients) -> Request:
     return Request(clients.asha, "PATCH", "me", {"name": "Asha Rao"}, {"name": "Asha Iyer"})
 
 
+@route("POST", "/me/email/verify")
+async def _(clients: Clients) -> Request:
+    await clients.asha.ask("PATCH", "me", {"email": "asha@mail.example"})
+    token = (await clients.phone.link()).partition("=")[2]
+    return Request(clients.asha, "POST", "me/email/verify", {"token": token})
+
+
 async def signed_in(clients: Clients) -> Client:
     return Client(clients.asha.http, await sign_in(clients.anyone, clients.phone))
 

@@ -69,6 +69,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/verify": ("next",),
     "/verify/code": ("next",),
     "/verify/desk": ("next",),
+    "/email": ("token",),
     "/verify/wait": ("next",),
     "/appointments": ("page",),
     "/appointments/{provider_id}/{booking_id}": ("moved",),

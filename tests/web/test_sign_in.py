@@ -49,7 +49,7 @@ async def test_a_phone_signs_in(
     assert signed_in.status_code == 201
     assert signed_in.headers["cache-control"] == "no-store"
     document = signed_in.json()
-    assert document["patient"] == {"name": "", "phone": NUMBER, "email": None}
+    assert document["patient"] == {"name": "", "phone": NUMBER, "email": None, "email_verified": False}
     me = Client(http, document["token"])
     assert (await me.get("me")).json() == document["patient"]
     held = await me.post("providers/1/holds", {"clinic_id": 3, "start": environment.at(18)})

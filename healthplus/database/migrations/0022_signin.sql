@@ -37,9 +37,9 @@ ALTER TABLE accounts.challenge
 CREATE INDEX challenge_network ON accounts.challenge (network_hash, created_at);
 CREATE UNIQUE INDEX challenge_issued ON accounts.challenge (code_hash) WHERE issued_by IS NOT NULL;
 
--- The e-mail address that its owner has shown to be theirs. Notices go to `email` only where it is this one, so that a process
--- of the release before, which changes `email` alone, cannot leave a verified mark on another address.
-ALTER TABLE accounts.patient ADD COLUMN verified_email text;
+-- When the patient showed that the address is theirs. Notices go to no other; it ends with the address (accounts.unverify_email),
+-- also where a process of the release before changes that.
+ALTER TABLE accounts.patient ADD COLUMN email_verified_at timestamptz;
 
 -- Changing a booking by program needs a key for it from now on; the developers there are have asked for no scope by name.
 UPDATE accounts.developer_key SET scopes = scopes || 'book'::accounts.developer_scope WHERE 'book' <> ALL (scopes);

@@ -10,7 +10,8 @@ BEGIN
     FROM booking.booking
     JOIN accounts.patient USING (patient_id)
     CROSS JOIN LATERAL (
-        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END), ('email', patient.email)) AS way (channel, address)
+        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END),
+            ('email', CASE WHEN patient.email_verified_at IS NOT NULL THEN patient.email END)) AS way (channel, address)
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
