@@ -102,7 +102,7 @@ async def test_nobody_gets_in_without_a_token_or_changes_without_a_key(
     http: httpx.AsyncClient, anyone: Client, asha: Client, environment: Environment
 ) -> None:
     for method, path in ROUTES:
-        body = {"name": "X"} if method == "PATCH" else None
+        body = {"PATCH": {"name": "X"}, "POST": {"token": "x"}}.get(method)
         problem(await anyone.ask(method, path, body), 401)
         problem(await Client(http, "x").ask(method, path, body), 401)
         problem(await anyone.ask(method, path, body, headers={"Authorization": "Basic eA=="}), 401)
