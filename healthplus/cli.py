@@ -10,8 +10,11 @@ from typing import Any
 
 import click
 
+from healthplus.accounts.actors import System
+from healthplus.accounts.codes import Codes, DeskCode
 from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
+from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
 from healthplus.database import BULK, Database, FreeSpace, migrated_database, running_database
 from healthplus.directory.commands import fee_command, find_command
@@ -71,6 +74,22 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
     with running_database(settings) as dsn:
         patient_id, token = asyncio.run(add(dsn))
     click.echo(f"Patient {patient_id}\n{token}")
+
+
+@patient_group.command("code")
+@click.argument("phone")
+@click.pass_obj
+def issue_code_command(settings: Settings, phone: str) -> None:
+    """Print a code with which the person who stands before you, and has this number, signs in; no message is sent."""
+
+    async def issue(dsn: str) -> DeskCode:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            secret = Secret(with_secret_key(settings).secret_key or "")
+            return await Codes(database, secret, settings).issue_at_desk(phone, System("operator"))
+
+    with running_database(settings) as dsn:
+        issued = asyncio.run(issue(dsn))
+    click.echo(f"{issued.code}\nTo be typed at {settings.site_url}/verify/desk until {issued.expires_at:%H:%M} UTC.")
 
 
 @main.command()

@@ -179,6 +179,13 @@ class ConsentOutdated(Conflict):
     code = "consent_outdated"
 
 
+class ProofNeeded(HealthPlusError):
+    """Many codes are being asked for: solve `challenge`, or wait for `retry_after`, and send again with the `proof`."""
+
+    code = "proof_needed"
+    status = 428
+
+
 class TooManyCodes(HealthPlusError):
     """Too many codes were asked for; try again later."""
 
@@ -196,6 +203,19 @@ class CodeOver(Gone):
     """This code was used or replaced, or its five minutes are over; ask for a new one."""
 
     code = "code_over"
+
+
+class LinkOver(Gone):
+    """This link is for another account or address, or its day is over; change the address again to get a new one."""
+
+    code = "link_over"
+
+
+class TooManyEmails(HealthPlusError):
+    """Too many messages were sent to e-mail addresses of yours today; try again tomorrow."""
+
+    code = "too_many_emails"
+    status = 429
 
 
 class SignInUnavailable(HealthPlusError):

@@ -31,8 +31,8 @@ class Settings:
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
     kept in `data_folder`. `allow_unsafe_commits`: run also on a server that may lose acknowledged bookings in a power
-    cut. `phone_region` is the country of numbers without a country code. `sms_codes_per_day` limits
-    the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
+    cut. `phone_region` is the country of numbers without a country code. `sms_codes_per_day`, 32 or
+    more, limits the sign-in codes sent. `trusted_proxies` are addresses or networks whose X-Forwarded-For is believed.
     `sandbox_bank_port` is the port of the payments' sandbox (0: any free one); `payment_webhook_secret` is what a
     gateway signs its webhooks with.
     `database_folder` is where a database of one's own is, if on this machine, so that its disk's free space is watched;

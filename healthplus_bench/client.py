@@ -85,12 +85,16 @@ async def connect(port: int) -> Connection:
     return connection
 
 
+DEVELOPER_KEY = f"hp_{'b' * 43}"
+"""The key that a bench's requests carry; environment.sql has the product know it."""
+
+
 def post(path: str, token: str, key: str, document: object) -> bytes:
     """Return the bytes of a request that changes something."""
     body = msgspec.json.encode(document)
     head = (
         f"POST /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Api-Dev-Key: {DEVELOPER_KEY}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -99,7 +103,7 @@ def delete(path: str, token: str, key: str) -> bytes:
     """Return the bytes of a request that releases or leaves something."""
     return (
         f"DELETE /api/v1{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
-        f"Idempotency-Key: {key}\r\n\r\n"
+        f"Idempotency-Key: {key}\r\nApi-Dev-Key: {DEVELOPER_KEY}\r\n\r\n"
     ).encode()
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
+from healthplus_bench.client import DEVELOPER_KEY
 
 queries = load(Path(__file__).with_name("environment.sql"))
 
@@ -82,6 +83,7 @@ async def prepared_environment(dsn: str, folder: Path, providers: int, patients:
             await database.execute(queries[name], providers)
         await database.execute(queries.put_patients, patients)
         await database.execute(queries.put_tokens, patients, prefix)
+        await database.execute(queries.put_developer_key, DEVELOPER_KEY)
         await database.execute(queries.analyze)
         first_shift: datetime = await database.fetch_value(queries.first_shift)
         yield Environment(dsn, folder, database, prefix, first_shift)

@@ -33,6 +33,11 @@ SELECT n, 'Patient ' || n FROM generate_series(1, $1::bigint) AS n
 INSERT INTO accounts.session (token_hash, patient_id)
 SELECT sha256(convert_to($2::text || n, 'UTF8')), n FROM generate_series(1, $1::bigint) AS n
 
+-- name: put_developer_key
+-- One key ($1), for bookings, with quotas that no bench uses up.
+INSERT INTO accounts.developer_key (name, key_hash, scopes, per_minute, per_day, created_at)
+VALUES ('Bench', sha256(convert_to($1, 'UTF8')), '{book}', 1000000000, 1000000000, (SELECT public.app_now()))
+
 -- name: analyze
 -- So that the first plans are as good as later ones.
 VACUUM ANALYZE

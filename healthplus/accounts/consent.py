@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from healthplus.errors import ConsentOutdated
+
 
 class Consent(NamedTuple):
     """A text that patients agree to. A new text gets a new `version`; the texts agreed to before stay in CONSENTS."""
@@ -22,3 +24,9 @@ CONSENTS = (
     ),
 )
 CURRENT = CONSENTS[-1]
+
+
+def require_consent(version: str) -> None:
+    """Raise ConsentOutdated where the text that somebody agreed to is not the present one."""
+    if version != CURRENT.version:
+        raise ConsentOutdated

@@ -13,6 +13,7 @@ import msgspec
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
+from healthplus.names import is_name
 
 Scope: TypeAlias = Literal["search", "book"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -88,7 +89,7 @@ async def add_key(
     Raises BadInput.
     """
     name = name.strip()
-    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.isprintable()):
+    if not is_name(name, _NAME_LENGTH_MAX):
         raise BadInput(f"A developer's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
     key = f"hp_{secrets.token_urlsafe(32)}"
     key_id: int = await database.fetch_value(

@@ -11,12 +11,13 @@ from healthplus.accounts.phone_numbers import is_mobile, phone_number
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens, hash_token, queries
 from healthplus.database import Database, Record, Transaction
-from healthplus.errors import BadInput, Conflict, NotFound
+from healthplus.errors import BadInput, Conflict, NotFound, TooManyEmails
+from healthplus.names import is_name
 
 _NAME_LENGTH_MAX = 200
 _EMAIL_LENGTH_MAX = 254
-_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
-"""Invisible characters that are needed to write names in several Indian scripts."""
+_EMAIL_CHECKS_MAX = 5
+"""How many messages a day go to addresses of a patient, which may be anybody's until they are verified."""
 
 
 async def add_patient(
@@ -44,8 +45,8 @@ async def add_patient(
 def checked_name(name: str) -> str:
     """Return a person's name as it is kept. Raises BadInput."""
     name = name.strip()
-    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.translate(_JOINERS).isprintable()):
-        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    if not is_name(name, _NAME_LENGTH_MAX):
+        raise BadInput(f"A patient's name has 1 to {_NAME_LENGTH_MAX} printable characters, not all of them invisible.")
     return name
 
 
@@ -65,23 +66,37 @@ class Patients:
         self._tokens = tokens
 
     async def profile(self, patient_id: int) -> Record:
-        """Return name, phone and email."""
+        """Return name, phone, email, and whether that is verified."""
         row = await self._database.fetch_row(queries.profile, patient_id)
         assert row is not None
         return row
 
-    async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> Record:
-        """Change name or email; return the new profile. Raises BadInput and KeyReused."""
+    async def change(self, patient_id: int, changes: dict[str, str | None], key: str) -> bool:
+        """Change name or e-mail address; return whether a message is to be sent to the address.
+
+        It is not verified yet, even if it was given before. Raises BadInput, KeyReused and TooManyEmails.
+        """
         if (name := changes.get("name")) is not None:
             changes["name"] = checked_name(name)
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:
-            request = repr(sorted(changes.items()))
-            if await is_new_request(transaction, self._secret, patient_id, "change", key, request):
-                given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
-                await transaction.execute(queries.change_profile, patient_id, *given)
-        return await self.profile(patient_id)
+            if not await is_new_request(
+                transaction, self._secret, patient_id, "change", key, repr(sorted(changes.items()))
+            ):
+                return False
+            given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
+            await transaction.execute(queries.change_profile, patient_id, *given)
+            after = await transaction.fetch_row(queries.email, patient_id)
+            assert after is not None
+            if email is None or after["email_verified_at"] is not None:
+                return False
+            # Locked by the change: checks at once are counted one after another.
+            key_hash = self._secret.mac("key", key)
+            if await transaction.fetch_value(queries.count_email_checks, patient_id, key_hash) >= _EMAIL_CHECKS_MAX:
+                raise TooManyEmails
+            await transaction.fetch_value(queries.store_request, patient_id, "email", key_hash, key_hash)
+            return True
 
     async def phone_mac(self, patient_id: int, transaction: Transaction | None = None) -> bytes | None:
         """Return what stands for the patient's number where requests are counted; None if they have no number."""
@@ -107,8 +122,11 @@ class Patients:
         self._tokens.forget(patient_id)
 
     async def end_sessions(self, patient_id: int) -> None:
-        """Sign the patient out everywhere."""
-        await self._database.execute(queries.end_sessions, patient_id)
+        """Sign the patient out everywhere, and know none of their devices any more: one may be in a thief's hands."""
+        async with self._database.transaction() as transaction:
+            if (mac := await self.phone_mac(patient_id, transaction)) is not None:
+                await transaction.execute(queries.forget_devices_of, mac)
+            await transaction.execute(queries.end_sessions, patient_id)
         self._tokens.forget(patient_id)
 
     async def consents(self, patient_id: int) -> list[Record]:
@@ -121,6 +139,7 @@ class Patients:
             # Otherwise a code that was requested before would consent again. Signing in locks the challenge first, too.
             if (mac := await self.phone_mac(patient_id, transaction)) is not None:
                 await transaction.execute(queries.end_challenges, mac)
+                await transaction.execute(queries.forget_devices_of, mac)
             # Otherwise a sign-in under way would leave a session without a consent.
             await transaction.execute(queries.lock_patient, patient_id)
             await transaction.execute(queries.withdraw_consents, patient_id)
@@ -136,5 +155,6 @@ class Patients:
         if (mac := await self.phone_mac(patient_id, transaction)) is not None:
             await transaction.execute(queries.end_challenges, mac)
             await transaction.execute(queries.add_former_account, patient_id, mac)
+            await transaction.execute(queries.forget_devices_of, mac)
         for query in ("erase_patient", "erase_persons", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)

@@ -42,21 +42,36 @@ UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE token_h
 -- Sign out everywhere.
 UPDATE accounts.session SET revoked_at = (SELECT public.app_now()) WHERE patient_id = $1 AND revoked_at IS NULL
 
--- name: request_code
--- Make a code to be sent, if that is allowed now.
-SELECT * FROM accounts.request_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- name: price_of_code
+-- What stands between a request and its code.
+SELECT * FROM accounts.price_of_code($1, $2, $3, $4, $5, $6, $7, $8)
 
--- name: try_code
+-- name: request_code
+-- Make a code to be sent, if that is allowed and paid for now.
+SELECT * FROM accounts.request_code($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+
+-- name: issue_code
+-- Make a code to be told at the desk.
+SELECT * FROM accounts.issue_code($1, $2, $3, $4, $5, $6, $7)
+
+-- name: count_guess
 -- Count a guess, and return the hash to compare it to.
-SELECT * FROM accounts.try_code($1, $2)
+SELECT * FROM accounts.count_guess($1, $2)
+
+-- name: issued_code
+-- A code of the desk that can still be used, or was by the same request ($2).
+SELECT challenge_id FROM accounts.challenge
+WHERE code_hash = $1 AND issued_by IS NOT NULL
+    AND (phone IS NOT NULL AND expires_at > (SELECT public.app_now())
+        OR used_key_hash = $2 AND used_at > (SELECT public.app_now()) - accounts.key_time())
 
 -- name: sign_in
--- Start a session after the right code.
-SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5)
+-- Start a session after the right code, and know the device from now on.
+SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5, $6)
 
 -- name: profile
 -- What a patient may change, and their number.
-SELECT name, phone, email FROM accounts.patient WHERE patient_id = $1
+SELECT name, phone, email, email_verified_at IS NOT NULL AS email_verified FROM accounts.patient WHERE patient_id = $1
 
 -- name: change_profile
 -- $2 and $4 say whether to change the name ($3) and the e-mail address ($5).
@@ -72,6 +87,21 @@ INSERT INTO accounts.former_account (patient_id, phone_hash, erased_at) VALUES (
 -- The rows stay without names, since bookings point to them.
 UPDATE accounts.person SET name = '', birth_year = NULL, sex = NULL, removed_at = (SELECT public.app_now())
 WHERE patient_id = $1
+
+-- name: email
+-- A patient's e-mail address, and whether it is verified.
+SELECT email, email_verified_at, public.app_now() AS now_at FROM accounts.patient WHERE patient_id = $1
+
+-- name: verify_email
+-- Note that an address is the patient's; no row when they have another by now.
+UPDATE accounts.patient SET email_verified_at = coalesce(email_verified_at, (SELECT public.app_now()))
+WHERE patient_id = $1 AND email = $2
+RETURNING email
+
+-- name: count_email_checks
+-- How often a message was sent to an address of the patient in the last 24 hours; the row of $2, the request itself, is not counted.
+SELECT count(*) FROM accounts.idempotency
+WHERE patient_id = $1 AND operation = 'email' AND key_hash <> $2 AND at > (SELECT public.app_now()) - interval '1 day'
 
 -- name: store_request
 -- Store a request under its key; no row when one was stored within the last key_time.
@@ -117,6 +147,10 @@ DELETE FROM accounts.idempotency WHERE patient_id = $1
 -- End every code sent to a number. They stay counted.
 UPDATE accounts.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NOT NULL
 
+-- name: forget_devices_of
+-- Know no device of a number any more.
+DELETE FROM accounts.device WHERE phone_hash = $1
+
 -- name: erase_consents
 -- Delete them: a consent of nobody proves nothing.
 DELETE FROM accounts.consent WHERE patient_id = $1
@@ -144,6 +178,22 @@ DELETE FROM accounts.former_account
 WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM accounts.former_account
     WHERE erased_at <= (SELECT public.app_now()) - accounts.former_time()
+    FOR UPDATE SKIP LOCKED))
+
+-- name: forget_proofs
+-- Delete used proofs after their time, when they are refused anyway.
+DELETE FROM accounts.spent_proof
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.spent_proof
+    WHERE expires_at <= (SELECT public.app_now())
+    FOR UPDATE SKIP LOCKED))
+
+-- name: forget_devices
+-- Delete devices that have not signed in for so long that they are not known any more.
+DELETE FROM accounts.device
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM accounts.device
+    WHERE signed_in_at <= (SELECT public.app_now()) - accounts.device_time()
     FOR UPDATE SKIP LOCKED))
 
 -- name: forget_keys

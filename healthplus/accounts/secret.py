@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hmac
 import os
@@ -29,6 +30,23 @@ class Secret:
     def mac(self, purpose: str, *parts: str) -> bytes:
         """Return 32 bytes that stand for these parts and this purpose alone."""
         return hmac.digest(self._key, "\0".join((purpose, *parts)).encode(), "sha256")
+
+    def seal(self, purpose: str, content: bytes) -> str:
+        """Return a text for a cookie or a link that holds the content, readable, and proves that it comes from here."""
+        text = _text_of(content)
+        return f"{text}.{_text_of(self.mac(purpose, text))}"
+
+    def unseal(self, purpose: str, sealed: str) -> bytes | None:
+        """Return the content of a text that `seal` made for this purpose; None for any other text."""
+        text, _, seal = sealed.partition(".")
+        expected = _text_of(self.mac(purpose, text)) if text.isascii() else ""
+        if not (expected and hmac.compare_digest(seal.encode(), expected.encode())):
+            return None
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _text_of(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def with_secret_key(settings: Settings) -> Settings:

@@ -33,7 +33,10 @@ AREAS = (
     Area(
         "accounts",
         "accounts",
-        tuple(f"{name}.sql" for name in ("holders", "former_accounts", "sign_in_codes", "developer_keys", "persons")),
+        (
+            *("holders.sql", "former_accounts.sql", "sign_in_codes.sql", "code_prices.sql", "developer_keys.sql"),
+            *("email.sql", "persons.sql"),
+        ),
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(

@@ -37,13 +37,14 @@ HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
 {await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
 Its programming interface, in another terminal:
 
-# Two patients, {first} and {second}, and a function that sends requests as one of them
+# Two patients, {first} and {second}, a developer's key, and a function that sends requests as one of them
 export FIRST={first_token} SECOND={second_token} DOCTOR={address}/api/v1/providers/{doctor}
-ask() {{ curl -s -w '\\n' -H "Authorization: Bearer $1" -H "Idempotency-Key: $(date +%s%N)" \\
+export KEY={data.developer_key}
+ask() {{ curl -s -w '\\n' -H "Authorization: Bearer $1" -H "Api-Dev-Key: $KEY" -H "Idempotency-Key: $(date +%s%N)" \\
   -H 'Content-Type: application/json' "${{@:2}}"; }}
 
-# Find a doctor, with a developer's key
-curl -s "{address}/api/v1/doctors?api_dev_key={data.developer_key}&city=Pune&keyword=dentist&results_per_page=3"
+# Find a doctor; the key may stand in the address, too
+curl -s "{address}/api/v1/doctors?api_dev_key=$KEY&city=Pune&keyword=dentist&results_per_page=3"
 
 # The slots of a doctor who works at two clinics
 ask $FIRST $DOCTOR/slots

@@ -27,6 +27,9 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'created_at', created_at, 'expires_at', expires_at, 'wrong_tries', tries, 'used_at', used_at) ORDER BY serial), '[]')
         FROM accounts.challenge WHERE phone_hash = $2),
+    'devices', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('signed_in_at', signed_in_at) ORDER BY signed_in_at), '[]')
+        FROM accounts.device WHERE phone_hash = $2),
     'place', (SELECT to_jsonb(claim) FROM booking.claim WHERE patient_id = $1),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),

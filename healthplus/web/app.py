@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
+from healthplus.accounts.emails import Emails
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret, with_secret_key
@@ -120,7 +121,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         secret = Secret(with_secret_key(settings).secret_key or "")
         patients = Patients(database, secret, tokens)
         codes = Codes(database, secret, settings)
-        code_messages = CodeMessages(senders.sms, settings.public_url)
+        code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
@@ -150,6 +151,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         stack.enter_context(answer_on_drain(waiting.drain, charts.drain))
         yield AppServices(
             database=database,
+            secret=secret,
             browse=Browse(database),
             book=book,
             charts=charts,
@@ -159,6 +161,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             clock=clock,
             patients=patients,
             persons=Persons(database, secret),
+            emails=Emails(database, secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

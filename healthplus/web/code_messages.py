@@ -1,14 +1,18 @@
-"""Sends sign-in codes to phones."""
+"""Sends what shows that a phone or an e-mail address is somebody's: codes, and links."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from urllib.parse import urlsplit
+from collections.abc import Coroutine
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from healthplus.accounts.codes import Sent
+from healthplus.accounts.emails import EmailCheck
 from healthplus.errors import SignInUnavailable
-from healthplus.notices.sender import NoSender, Sms, SmsSender
+from healthplus.notices.sender import Email, EmailSender, NoSender, Sms, SmsSender
 
 logger = logging.getLogger(__name__)
 
@@ -16,13 +20,15 @@ _DRAIN_SECONDS_MAX = 5.0
 
 
 class CodeMessages:
-    """Sends codes in the background, so that the time an answer takes does not depend on the sending.
+    """Sends codes and links in the background, so that the time an answer takes does not depend on the sending.
 
     A code is sent at most once and is in no outbox: a patient who gets none requests another.
     """
 
-    def __init__(self, sender: SmsSender, public_url: str | None) -> None:
+    def __init__(self, sender: SmsSender, public_url: str | None, email: EmailSender, site_url: str) -> None:
         self.sender = sender
+        self._email = email
+        self._site_url = site_url
         # Browsers offer to fill in a code from a message whose last line names the site (WebOTP).
         host = urlsplit(public_url or "").hostname
         self._last_line = f"\n\n@{host} #" if host else None
@@ -39,16 +45,31 @@ class CodeMessages:
             text = f"{sent.code} is your HealthPlus code. It works for 5 minutes. We never ask for it by phone."
             if self._last_line:
                 text += self._last_line + sent.code
-            task = asyncio.create_task(self._send(Sms(to=sent.phone, text=text, template_id="code")))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._start(self.sender.send(Sms(to=sent.phone, text=text, template_id="code")), "a sign-in code")
 
-    async def _send(self, message: Sms) -> None:
+    def send_link(self, check: EmailCheck) -> None:
+        """Start sending the link by which an e-mail address is verified."""
+        lines = (
+            "This address was given at HealthPlus. If that was you, confirm it, and we will write about your visits:",
+            f"{self._site_url}/email?{urlencode({'token': check.token})}",
+            "The link works for a day, and only where you are signed in. If it was not, do nothing.",
+            "HealthPlus",
+        )
+        text = "\n\n".join(lines) + "\n"
+        message = Email(check.address, "HealthPlus: Confirm your e-mail address", text, uuid4().hex)
+        self._start(self._email.send(message), "a link to verify an e-mail address")
+
+    def _start(self, sending: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.create_task(self._send(sending, what))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _send(self, sending: Coroutine[Any, Any, None], what: str) -> None:
         try:
-            await self.sender.send(message)
+            await sending
         except Exception as error:  # the request was answered already
             # The error's text and traceback are not logged: either may carry the number.
-            logger.warning("a sign-in code could not be sent: %s", type(error).__name__)
+            logger.warning("%s could not be sent: %s", what, type(error).__name__)
 
     async def drain(self) -> None:
         """Wait a few seconds for messages under way."""

@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 from litestar import Request
 from litestar.datastructures import State
 
-from healthplus.accounts.codes import Codes
+from healthplus.accounts.codes import Codes, Requester
+from healthplus.accounts.emails import Emails
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.persons import Persons
+from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
@@ -21,7 +23,7 @@ from healthplus.search.browse import Browse
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
-from healthplus.web.http.client_address import TrustedProxies
+from healthplus.web.http.client_address import TrustedProxies, wider_network
 from healthplus.web.readiness import Readiness
 from healthplus.web.shared_charts import Charts
 
@@ -33,6 +35,7 @@ class AppServices:
     """One of each for the life of the process."""
 
     database: Database
+    secret: Secret
     browse: Browse
     book: Book
     charts: Charts
@@ -41,6 +44,7 @@ class AppServices:
     tokens: KnownTokens
     patients: Patients
     persons: Persons
+    emails: Emails
     privacy: Privacy
     codes: Codes
     code_messages: CodeMessages
@@ -56,7 +60,8 @@ def services(request: AnyRequest) -> AppServices:
     return found
 
 
-def client_address(request: AnyRequest) -> str:
-    """Return the address a request comes from, by which sign-in codes are counted."""
+def requester_of(request: AnyRequest, device: str | None) -> Requester:
+    """Return where a request comes from, by which sign-in codes are counted; `device` is the token it carries."""
     peer = request.client.host if request.client else ""
-    return services(request).proxies.client(peer, request.headers.getall("x-forwarded-for", []))
+    address = services(request).proxies.client(peer, request.headers.getall("x-forwarded-for", []))
+    return Requester(address, wider_network(address), device)

@@ -7,16 +7,18 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from healthplus.accounts.codes import Codes
+from healthplus.accounts import proofs
+from healthplus.accounts.codes import Codes, Sent
 from healthplus.accounts.patients import Patients, add_patient
 from healthplus.accounts.sessions import KnownTokens, queries
 from healthplus.database import Database, Transaction
-from healthplus.errors import CodeOver, TooManyCodes
-from tests.fixtures.clock import move_clock, until
-from tests.fixtures.codes import PHONE, SECRET, ask, guess, make_codes, number
+from healthplus.errors import CodeOver, ProofNeeded, TooManyCodes
+from tests.fixtures.clock import move_clock, product_now, until
+from tests.fixtures.codes import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number, solve
 from tests.fixtures.races import rewrite, stub
 
 BUDGET = 50
@@ -32,6 +34,13 @@ async def processes(dsn: str) -> AsyncIterator[list[Codes]]:
         ]
 
 
+@pytest.fixture
+def cheap_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work takes no time."""
+    monkeypatch.setattr(proofs, "_ITERATIONS", 1)
+    monkeypatch.setattr(proofs, "_TRIES_OF_A_STEP", 1)
+
+
 async def concurrent_guesses(db: Database) -> int:
     sent = await ask(make_codes(db), "a")
     each = [make_codes(db) for _ in range(20)]  # each its own turn, as in as many processes
@@ -41,14 +50,14 @@ async def concurrent_guesses(db: Database) -> int:
 async def test_without_the_lock_more_than_five_guesses_are_compared(db: Database) -> None:
     await stub(db, "accounts.lock_codes", "RETURN;")
     await rewrite(
-        db, "accounts.try_code", ("UPDATE accounts.challenge", "PERFORM pg_sleep(0.1); UPDATE accounts.challenge")
+        db, "accounts.count_guess", ("UPDATE accounts.challenge", "PERFORM pg_sleep(0.1); UPDATE accounts.challenge")
     )
     assert await concurrent_guesses(db) > 5
 
 
 async def test_of_many_guesses_at_once_five_are_compared(db: Database) -> None:
     await rewrite(
-        db, "accounts.try_code", ("UPDATE accounts.challenge", "PERFORM pg_sleep(0.01); UPDATE accounts.challenge")
+        db, "accounts.count_guess", ("UPDATE accounts.challenge", "PERFORM pg_sleep(0.01); UPDATE accounts.challenge")
     )
     assert await concurrent_guesses(db) == 5
     assert await db.fetch_value("SELECT tries FROM accounts.challenge") == 5
@@ -163,7 +172,7 @@ async def withdrawn_meanwhile(db: Database) -> int:
     """Withdraw consent while the same patient signs in; count the sessions that leaves."""
     codes = make_codes(db)
     first = await ask(codes, "a")
-    patient_id, _ = await codes.verify(first.challenge_id, first.code or "", "b", "")
+    patient_id, _, _ = await codes.verify(first.challenge_id, first.code or "", "b", "")
     await move_clock(db, seconds=31)
     sent = await ask(codes, "c")
     await rewrite(
@@ -204,7 +213,11 @@ async def asked_at_once(db: Database, key: str) -> list[object]:
 
 async def test_without_the_lock_requests_meet(db: Database) -> None:
     await stub(db, "accounts.lock_codes", "RETURN;")
-    await rewrite(db, "accounts.request_code", ("INSERT INTO accounts", "PERFORM pg_sleep(0.1); INSERT INTO accounts"))
+    await rewrite(
+        db,
+        "accounts.request_code",
+        ("INSERT INTO accounts.challenge", "PERFORM pg_sleep(0.1); INSERT INTO accounts.challenge"),
+    )
     # Several were sent, unless the messages' numbers got into each other's way.
     assert sum(isinstance(answer, TooManyCodes) for answer in await asked_at_once(db, "{}")) < 9
 
@@ -215,54 +228,98 @@ async def test_of_requests_for_one_number_at_once_one_is_sent(db: Database) -> N
     assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == 1
 
 
-async def guess_for_days(db: Database, bursts: int) -> list[datetime]:
-    """Guess 16 times at each of eight codes a day; return when a guess was compared."""
+async def ask_at_any_price(codes: Codes, key: str, phone: str = PHONE, address: str = ADDRESS) -> Sent:
+    """Ask for a code, and work for it as often as the price rises meanwhile."""
+    proof = None
+    while True:
+        try:
+            return await ask(codes, key, phone, address, proof=proof)
+        except ProofNeeded as error:
+            challenge: Any = error.members["challenge"]
+            proof = solve(challenge)
+
+
+async def guess_for_days(db: Database, days: int) -> list[datetime]:
+    """Guess 16 times at each code that can be had for a number in so many days; return when a guess was compared."""
     codes = [make_codes(db), make_codes(db)]
     compared: list[datetime] = []
-    sent = await ask(codes[0], "first")
-    for burst in range(bursts):
-        with contextlib.suppress(TooManyCodes):
-            sent = await ask(codes[0], f"burst {burst}", address=f"192.0.2.{burst % 250}")
-        at = await db.fetch_value("SELECT public.app_now()")
+    began = await product_now(db)
+    burst = 0
+    while (at := await product_now(db)) < began + timedelta(days=days):
+        burst += 1
+        try:
+            sent = await ask_at_any_price(codes[0], f"burst {burst}", address=f"192.0.{burst // 250}.{burst % 250}")
+        except TooManyCodes as error:
+            await move_clock(db, seconds=int(str(error.members["retry_after"])))
+            continue
         results = await asyncio.gather(*(guess(codes[n % 2], sent, n, sent.code or "") for n in range(16)))
         compared += [at] * sum(results)
-        await move_clock(db, hours=3)
     return compared
 
 
-def most_in_30_days(times: list[datetime]) -> int:
-    return max(sum(start <= at < start + timedelta(days=30) for at in times) for start in times)
+def most_within(times: list[datetime], span: timedelta) -> int:
+    return max(sum(start <= at < start + span for at in times) for start in times)
 
 
-async def test_without_the_pause_more_than_a_hundred_guesses_are_compared(db: Database) -> None:
-    await rewrite(db, "accounts.wrong_guesses_max", ("100", "1000000"))
-    assert most_in_30_days(await guess_for_days(db, 25)) > 100
+async def test_without_the_cooling_a_day_allows_too_many_guesses(db: Database, cheap_work: None) -> None:
+    await rewrite(db, "accounts.cooling_time", ("15 minutes", "30 seconds"), ("3 hours", "30 minutes"))
+    assert most_within(await guess_for_days(db, 1), timedelta(days=1)) > 100
 
 
-async def test_of_ten_thousand_guesses_a_hundred_in_any_30_days_are_compared(db: Database) -> None:
-    compared = await guess_for_days(db, 10_000 // 16)
-    assert most_in_30_days(compared) == 100
-    assert len(compared) == 300  # over 78 days: the number is in use again once enough are old
-    with pytest.raises(TooManyCodes, match=r"again in \d+ days. Until then, call the clinic") as caught:
-        await ask(make_codes(db), "now")
-    assert PHONE not in str(caught.value)
+async def test_a_determined_guesser_has_a_chance_of_one_in_ten_thousand_a_day(db: Database, cheap_work: None) -> None:
+    compared = await guess_for_days(db, 31)
+    assert most_within(compared, timedelta(days=1)) <= 75
+    assert most_within(compared, timedelta(days=30)) <= 20 + 4 + 2 * 15 * 30
+    assert len([at for at in compared if at > compared[0] + timedelta(days=1)]) / 30 < 30
 
 
-async def test_ten_thousand_requests_stay_within_the_budget(db: Database, processes: list[Codes]) -> None:
+async def test_without_the_lock_a_proof_counts_twice(db: Database, cheap_work: None) -> None:
+    await stub(db, "accounts.lock_codes", "RETURN;")
+    await db.execute("ALTER TABLE accounts.spent_proof DROP CONSTRAINT spent_proof_pkey")
+    await db.execute("ALTER TABLE accounts.challenge DROP CONSTRAINT challenge_serial_key")
+    await rewrite(
+        db,
+        "accounts.request_code",
+        ("INSERT INTO accounts.spent_proof", "PERFORM pg_sleep(0.2); INSERT INTO accounts.spent_proof"),
+    )
+    assert await sent_for_one_proof(db) > 1
+
+
+async def test_one_proof_is_one_code(db: Database, cheap_work: None) -> None:
+    assert await sent_for_one_proof(db) == 1
+
+
+async def sent_for_one_proof(db: Database) -> int:
+    """Send one proof with ten requests at once; return how many codes that got."""
+    for n in range(30):
+        await ask(make_codes(db), f"{n}", number(n))
+    with pytest.raises(ProofNeeded) as caught:
+        await ask(make_codes(db), "x", number(30))
+    challenge: Any = caught.value.members["challenge"]
+    proof = solve(challenge)
+    answers = await asyncio.gather(
+        *(ask(make_codes(db), f"x {n}", number(30), proof=proof) for n in range(10)), return_exceptions=True
+    )
+    return sum(isinstance(answer, Sent) for answer in answers)
+
+
+async def test_thousands_of_requests_stay_within_the_budget(
+    db: Database, processes: list[Codes], cheap_work: None
+) -> None:
     async def one(serial: int) -> bool:
         try:
-            await ask(
-                processes[serial % 3], f"{serial}", number(serial % 10_000), f"192.0.{serial // 250}.{serial % 250}"
-            )
+            where = f"198.{serial // 62500}.{serial // 250 % 250}.{serial % 250}"
+            await ask_at_any_price(processes[serial % 3], f"{serial}", number(serial % 10_000), where)
         except TooManyCodes:
             return False
         return True
 
     sent = []
     for hour in range(5):
-        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(2000 * hour, 2000 * (hour + 1))))))
+        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(500 * hour, 500 * (hour + 1))))))
         await move_clock(db, hours=1)
-    assert sent == [13, 13, 13, 11, 0]  # a quarter an hour, and no more than the budget a day
-    assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == BUDGET
+    # Strangers have 5/8 of the budget of 50: a quarter of that at once, the rest evenly over 24 hours.
+    assert sent == [7, 1, 1, 1, 1]
+    assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == sum(sent) <= BUDGET
     await move_clock(db, hours=19)
     assert await one(10_000)

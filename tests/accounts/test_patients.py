@@ -13,6 +13,8 @@ from healthplus.database import Database, EmbeddedServer, PostgresError, migrate
 from healthplus.errors import BadInput, Conflict
 
 PHONE = "+919876543210"
+UNSEEN = ("\u3164", "\u2800 \u2800", "\u200d", "\u200c\u200d", "\u115f\u1160", "\uffa0", "\u0301", "\ufe0f", "\u034f")
+"""Texts that show nothing: fillers, blank Braille, joiners and marks alone."""
 
 
 async def test_a_token_lets_its_patient_in_and_is_kept_only_as_a_hash(db: Database) -> None:
@@ -35,7 +37,7 @@ async def test_only_whole_numbers_are_taken(db: Database, phone: str) -> None:
     assert await db.fetch_value("SELECT count(*) FROM accounts.patient") == 0
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\x00b", "a\nb"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\x00b", "a\nb", *UNSEEN])
 async def test_only_names_are_taken(db: Database, name: str) -> None:
     with pytest.raises(BadInput):
         await add_patient(db, name)
@@ -53,7 +55,8 @@ async def test_a_number_is_kept_in_one_form_and_may_be_a_landline(db: Database) 
 
 
 async def test_names_may_be_written_with_joiners(db: Database) -> None:
-    await add_patient(db, "शर्\u200dमा")
+    for name in ("शर्\u200dमा", "\u3164A", "李", "Ó Briain", "👨\u200d👩\u200d👧", "."):
+        await add_patient(db, name)
 
 
 async def test_one_patient_a_number_and_it_is_not_repeated_in_the_error(db: Database) -> None:

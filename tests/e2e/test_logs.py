@@ -21,6 +21,7 @@ import pytest
 from healthplus.database import Database, PostgresError
 from tests.e2e.test_main_job import APP_PROCESSES, Product
 from tests.fixtures.clock import move_clock
+from tests.fixtures.developer_key import DEVELOPER_KEY
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.relay import Relay
 
@@ -124,7 +125,10 @@ class Visitor:
         self.headers: dict[str, str] = {}
 
     async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        headers = {"Idempotency-Key": str(uuid4()), **self.headers, **options.pop("headers", {})}
+        headers = {"Idempotency-Key": str(uuid4()), "Api-Dev-Key": DEVELOPER_KEY, **self.headers}
+        headers |= options.pop("headers", {})
+        if "api_dev_key" in options.get("params", {}):
+            del headers["Api-Dev-Key"]
         return await self._http.request(method, path, json=body, headers=headers, **options)
 
     async def code_sent_to(self, phone: str) -> tuple[str, str]:

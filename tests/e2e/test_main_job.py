@@ -44,6 +44,7 @@ class Product:
         }
         self.environment.pop("DATABASE_URL", None)
         self.server: subprocess.Popen[bytes] | None = None
+        self.developer_key = ""
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=20)
 
     def run(self, *args: str) -> str:
@@ -102,7 +103,9 @@ class Product:
 
     def ask(self, method: str, path: str, token: str, body: object = None, key: str = "") -> httpx.Response:
         """Ask as any careful client: a broken connection means "unknown", so the same key is sent again."""
-        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+        headers = {"Authorization": f"Bearer {token}", "Api-Dev-Key": self.developer_key} | (
+            {"Idempotency-Key": key} if key else {}
+        )
         for _ in range(20):
             try:
                 return self.http.request(method, path, headers=headers, json=body)
@@ -166,6 +169,8 @@ async def pune(product: Product, server_folder: Path) -> dict[str, tuple[int, in
 
 
 def test_main_job(product: Product, pune: dict[str, tuple[int, int]]) -> None:
+    quotas = ("--per-minute", "100000", "--per-day", "100000")
+    product.developer_key = product.run("key", "add", "Tests", "--scope", "book", *quotas).split()[-1]
     asha, binod, chitra = (product.run("patient", "add", name).split()[-1] for name in ("Asha", "Binod", "Chitra"))
     booked = [book_while_processes_die(product, *pune["large"], asha, binod)]
     booked.append(wait_while_processes_die(product, *pune["small"], binod, chitra, asha))

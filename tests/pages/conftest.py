@@ -24,6 +24,7 @@ from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
 from tests.conftest import own_database
 from tests.fixtures.clock import device_clock, start_clock
+from tests.fixtures.developer_key import put_developer_key
 from tests.pages.window import BrowserWindow, Product
 
 _SCALE = Scale(cities=3, providers_per_city=24, patients=80)
@@ -37,6 +38,7 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
     async with own_database(template, "pages") as dsn, await Database.connect(dsn, min_size=1, max_size=4) as database:
         await start_clock(database)
         data = await create_demo_data(database, _SCALE)
+        await put_developer_key(database)
         folder = tmp_path_factory.mktemp("pages")
         # The tests' server does not write to a disc.
         settings = Settings(dsn, folder, port=port, processes=1, allow_unsafe_commits=True)

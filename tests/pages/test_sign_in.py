@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.pages.states.sign_in import wrong
+from tests.pages.states.sign_in import make_codes_cost, wait, wrong
 from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,6 +66,73 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await window.press("Confirm")
         assert window.page.url.endswith("/hi/privacy")
         await expect(window.page.locator("footer")).to_contain_text("साइन आउट")
+
+
+async def test_a_price_is_paid_by_a_worker_without_anybody_noticing(window: BrowserWindow) -> None:
+    await make_codes_cost(window, 30)
+    number = window.number()
+    await window.go("/verify?next=/privacy/withdraw")
+    await window.page.fill("#phone", number)
+    await window.press("Agree and send code")
+    await window.page.wait_for_url("**/verify/code?next=*")
+    await expect(window.page.locator("main")).to_contain_text(f"••• {number[-4:]}")
+    await window.page.fill("#code", await window.product.code())
+    await window.press("Confirm")
+    await window.page.wait_for_url("**/privacy/withdraw")
+    assert await window.product.database.fetch_value("SELECT count(*) FROM accounts.spent_proof") >= 1
+    assert window.faults == []
+    # From now on this device is known, and pays nothing, though no cookie but its own is left.
+    await window.context.clear_cookies(name="session")
+    await window.go("/verify")
+    await window.page.fill("#phone", number)
+    await window.press("Agree and send code")
+    await window.page.wait_for_url("**/verify/code")
+    assert await window.product.database.fetch_value(
+        "SELECT is_known FROM accounts.challenge ORDER BY created_at DESC, serial DESC LIMIT 1"
+    )
+    await window.product.database.execute("DELETE FROM accounts.challenge")
+
+
+async def test_without_webcrypto_the_form_waits_for_its_time(window: BrowserWindow) -> None:
+    await wait(window)
+    button = window.page.locator("#work button")
+    await expect(button).to_have_attribute("aria-disabled", "true")
+    await expect(button).to_contain_text("Send code in 1:")
+    await expect(window.page.locator("#working")).to_be_hidden()
+    assert window.faults == []
+
+
+async def test_without_javascript_a_code_is_waited_for(product: Product, browser: Browser) -> None:
+    async with BrowserWindow.open(product, browser, scripts=False) as window:
+        await make_codes_cost(window, 30)
+        number = window.number()
+        await window.go("/verify?next=/help")
+        await window.page.fill("#phone", number)
+        await window.press("Agree and send code")
+        await expect(window.page.locator("main")).to_contain_text(f"••• {number[-4:]}")
+        # It loads again by itself when its time has come; who is too early loses nothing.
+        assert 80 < int(await window.page.locator("meta[http-equiv=refresh]").get_attribute("content") or 0) <= 90
+        await window.press("Send code")
+        assert "/verify/wait?next=" in window.page.url
+        await product.pass_time(seconds=90)
+        try:
+            await expect_sendable(window)
+            assert await window.page.locator("meta[http-equiv=refresh]").count() == 0
+            await window.press("Send code")
+            assert "/verify/code?next=" in window.page.url
+            await window.page.fill("#code", await product.code())
+            await window.press("Confirm")
+            assert window.page.url.endswith("/help")
+        finally:
+            await product.pass_time(seconds=-90)
+            await product.database.execute("DELETE FROM accounts.challenge")
+
+
+async def expect_sendable(window: BrowserWindow) -> None:
+    """Load the page until the product's processes have seen that the clock was moved."""
+    async with asyncio.timeout(10):
+        while await window.page.get_by_text("You can send the code now.").count() == 0:
+            await window.page.reload()
 
 
 @pytest.mark.dates

@@ -24,6 +24,7 @@ from healthplus.database import Database, Record
 from healthplus.ops.demo_data import DemoData
 from healthplus.web.languages import LANGUAGES
 from tests.fixtures.clock import move_clock
+from tests.fixtures.developer_key import DEVELOPER_KEY
 
 NARROWEST, NARROW, WIDE = 320, 360, 1280
 Scheme = Literal["light", "dark"]
@@ -196,6 +197,7 @@ class BrowserWindow:
             f"{self.product.url}/api/v1/providers/{self.product.data.two_clinics_doctor_id}/holds/{held.booking_id}/payment",
             json.dumps({"method": "sandbox-ok"}).encode(),
             {
+                "Api-Dev-Key": DEVELOPER_KEY,
                 "Authorization": f"Bearer {patient.token}",
                 "Content-Type": "application/json",
                 "Idempotency-Key": str(uuid4()),

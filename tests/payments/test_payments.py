@@ -184,6 +184,7 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     payments: Payments, bank: Bank, environment: Environment, captured_first: bool
 ) -> None:
     await environment.db.execute("UPDATE accounts.patient SET email = 'asha@example.org' WHERE name = 'asha'")
+    await environment.db.execute("UPDATE accounts.patient SET email_verified_at = public.app_now() WHERE name = 'asha'")
     held = await environment.held()
     await pay(payments, environment, held)
     if captured_first:

@@ -9,14 +9,20 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
+from tests.fixtures.developer_key import DEVELOPER_KEY
+
 _keys = itertools.count(1)
 
 
 class Client:
-    """An HTTP client for one patient, or nobody; every changing request has a new key unless it comes with one."""
+    """An HTTP client for one patient, or nobody; every changing request has a new key unless it comes with one.
 
-    def __init__(self, http: httpx.AsyncClient, token: str | None) -> None:
+    Changes are made with a developer's key, or with none.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, token: str | None, developer_key: str | None = DEVELOPER_KEY) -> None:
         self.http = http
+        self._developer_key = developer_key
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
     async def ask(
@@ -25,6 +31,8 @@ class Client:
         headers = {**self._headers, **options.pop("headers", {})}
         if method != "GET":
             headers.setdefault("Idempotency-Key", key or f"key-{next(_keys)}")
+            if self._developer_key is not None and "api_dev_key" not in options.get("params", {}):
+                headers.setdefault("Api-Dev-Key", self._developer_key)
         url = path if path.startswith("/") else f"/api/v1/{path}"
         return await self.http.request(method, url, json=body, headers=headers, **options)
 

@@ -49,7 +49,9 @@ async def app(dsn: str, environment: Environment, sandbox_bank: Settings, tmp_pa
 async def phone(app: Litestar) -> Phone:
     """What the app's codes are sent to, from now on."""
     phone = Phone()
-    app.state.services = replace(app.state.services, code_messages=CodeMessages(phone, "https://healthplus.example/"))
+    url = "https://healthplus.example"
+    messages = CodeMessages(phone, f"{url}/", phone, url)
+    app.state.services = replace(app.state.services, code_messages=messages)
     return phone
 
 

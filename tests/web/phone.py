@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from healthplus.accounts.consent import CURRENT
-from healthplus.notices.sender import Sms
+from healthplus.notices.sender import Email, Sms
 from tests.fixtures.clock import until
 from tests.web.client import Client
 
@@ -17,17 +17,29 @@ CONSENT = CURRENT.version
 
 @dataclass
 class Phone:
-    """A sender of SMS; `slowness`, in seconds, and `fault` are what goes wrong with it."""
+    """A sender of SMS and e-mail; `slowness`, in seconds, and `fault` are what goes wrong with it."""
 
     messages: list[Sms] = field(default_factory=list)
+    mails: list[Email] = field(default_factory=list)
     slowness: float = 0
     fault: Exception | None = None
 
-    async def send(self, message: Sms) -> None:
+    async def send(self, message: Sms | Email, /) -> None:
         await asyncio.sleep(self.slowness)
         if self.fault:
             raise self.fault
-        self.messages.append(message)
+        if isinstance(message, Email):
+            self.mails.append(message)
+        else:
+            self.messages.append(message)
+
+    async def link(self, mails: int = 1) -> str:
+        """Return the path and query of the link in the last of so many e-mails, once all have come."""
+        await until(lambda: len(self.mails) >= mails, 5)
+        assert len(self.mails) == mails
+        found = re.search(r"https://healthplus\.example(/\S+)", self.mails[-1].text)
+        assert found
+        return found[1]
 
     async def code(self, messages: int = 1) -> str:
         """Return the code in the last of so many messages, once all have come."""

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from tests.fixtures.developer_key import DEVELOPER_KEY
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -67,7 +68,11 @@ WRONG_BODIES: list[tuple[str, Any, int]] = [
 
 async def test_wrong_bodies(http: httpx.AsyncClient, environment: Environment) -> None:
     counts = await environment.counts()
-    headers = {"Idempotency-Key": "key", "Authorization": f"Bearer {environment.tokens['asha']}"}
+    headers = {
+        "Idempotency-Key": "key",
+        "Api-Dev-Key": DEVELOPER_KEY,
+        "Authorization": f"Bearer {environment.tokens['asha']}",
+    }
     for url, body, status in WRONG_BODIES:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         response = await http.post(url, content=content, headers=headers)
@@ -93,6 +98,7 @@ async def test_every_change_needs_a_key(http: httpx.AsyncClient, environment: En
     counts = await environment.counts()
     for key in (None, b"", b"x" * 256, b"caf\xe9", b"tab\there"):
         headers = {b"Authorization": f"Bearer {environment.tokens['asha']}".encode()}
+        headers[b"Api-Dev-Key"] = DEVELOPER_KEY.encode()
         if key is not None:
             headers[b"Idempotency-Key"] = key
         for method, url, body in requests:

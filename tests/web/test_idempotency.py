@@ -11,6 +11,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.actors import Staff
 from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment, attend
 from tests.web.client import Client
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
@@ -37,6 +38,7 @@ TABLES = (
 class Clients:
     """Who acts, and on what."""
 
+    app: Litestar
     environment: Environment
     phone: Phone
     asha: Client
@@ -165,9 +167,22 @@ async def _(clients: Clients) -> Request:
     return Request(clients.anyone, "POST", f"codes/{sent.json()['id']}/verify", {"code": code}, {"code": wrong})
 
 
+@route("POST", "/codes/desk/verify")
+async def _(clients: Clients) -> Request:
+    issued = await clients.app.state.services.codes.issue_at_desk(NUMBER, Staff(1))
+    return Request(clients.anyone, "POST", "codes/desk/verify", {"code": issued.code, "consent": CONSENT})
+
+
 @route("PATCH", "/me")
 async def _(clients: Clients) -> Request:
     return Request(clients.asha, "PATCH", "me", {"name": "Asha Rao"}, {"name": "Asha Iyer"})
+
+
+@route("POST", "/me/email/verify")
+async def _(clients: Clients) -> Request:
+    await clients.asha.ask("PATCH", "me", {"email": "asha@mail.example"})
+    token = (await clients.phone.link()).partition("=")[2]
+    return Request(clients.asha, "POST", "me/email/verify", {"token": token})
 
 
 async def signed_in(clients: Clients) -> Client:
@@ -220,8 +235,10 @@ def test_every_changing_route_is_tried(app: Litestar) -> None:
 
 
 @pytest.fixture
-def clients(environment: Environment, phone: Phone, asha: Client, bina: Client, anyone: Client) -> Clients:
-    return Clients(environment, phone, asha, bina, anyone)
+def clients(
+    app: Litestar, environment: Environment, phone: Phone, asha: Client, bina: Client, anyone: Client
+) -> Clients:
+    return Clients(app, environment, phone, asha, bina, anyone)
 
 
 def shown(response: httpx.Response) -> Any:

@@ -21,7 +21,7 @@ from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import READ_PROBLEMS
 from tests.fixtures.clock import move_clock, start_clock_tomorrow
 from tests.fixtures.environment import FREE, PROVIDER, Environment
-from tests.web.client import Client
+from tests.web.client import Browser, Client, connect
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_waits import WAITS, evening, join
@@ -145,23 +145,34 @@ async def test_where_a_key_is_needed(http: httpx.AsyncClient, db: Database) -> N
     assert "was revoked" in problem(revoked, 401)["detail"]
 
 
-def test_every_change_of_holds_waits_and_appointments_is_tried(app: Litestar) -> None:
-    areas = re.compile(r"/api/v1/(providers/\{provider_id:int\}/)?(holds|waits|appointments)\b")
+UNKEYED = re.compile(r"/api/v1/(codes|me|webhooks)\b")
+"""What changes no booking: signing in, one's own account, and what the bank tells."""
+
+
+def test_every_change_but_of_ones_own_account_needs_a_key(app: Litestar) -> None:
     changing = {
         (method, re.sub(r"\{\w+:uuid\}", NOBODYS, route.path.replace("{provider_id:int}", str(PROVIDER))))
         for route in app.routes
         for method in getattr(route, "methods", ())
-        if method not in ("GET", "OPTIONS", "HEAD") and areas.match(route.path)
+        if method not in ("GET", "OPTIONS", "HEAD") and route.path.startswith("/api/") and not UNKEYED.match(route.path)
     }
     assert changing == {(method, f"/api/v1/{path}") for method, path in CHANGES}
 
 
-async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, environment: Environment) -> None:
+async def test_nothing_is_booked_by_program_without_a_key(
+    http: httpx.AsyncClient, anyone: Client, db: Database, environment: Environment
+) -> None:
     await start_clock_tomorrow(db, "10:00:10")
+    asha = Client(http, environment.tokens["asha"], None)
     _, search = await add_key(db, "Finder", ["search"])
-    _, key = await add_key(db, "Acme", ["book"], 100, 100)
+    key_id, key = await add_key(db, "Acme", ["book"], 100, 100)
     counts = await environment.counts()
     for method, path in CHANGES:
+        # A patient's token alone is not enough, and what is said helps.
+        without = await asha.ask(method, path, {})
+        document = problem(without, 401, "unknown_developer_key")["detail"]
+        assert all(part in document for part in ("`Api-Dev-Key`", "ask the operator", "`healthplus key add", "book`"))
+        assert tells_no_quota(without)
         unknown = await asha.ask(method, path, {}, headers={"Api-Dev-Key": "hp_"})
         problem(unknown, 401, "unknown_developer_key")
         problem(await asha.ask(method, path, {}, params={"api_dev_key": ""}), 401, "unknown_developer_key")
@@ -170,12 +181,14 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
         nobody = await anyone.ask(method, path, {}, params={"api_dev_key": key})
         assert nobody.status_code in (400, 401, 422)
         assert quotas(nobody)["day"][0] == 100
-        without = await asha.ask(method, path, {})
-        assert without.status_code in (404, 422)
-        assert tells_no_quota(without)
     assert await environment.counts() == counts
-    assert await db.fetch_value("SELECT sum(requests) FROM accounts.developer_key_use") == len(CHANGES)
+    used = await db.fetch("SELECT key_id, requests FROM accounts.developer_key_use")
+    assert [tuple(row) for row in used] == [(key_id, len(CHANGES))]
 
+
+async def test_what_a_key_buys(asha: Client, http: httpx.AsyncClient, db: Database, environment: Environment) -> None:
+    await start_clock_tomorrow(db, "10:00:10")
+    _, key = await add_key(db, "Acme", ["book"], 100, 100)
     # What only looks counts nothing, and a repeat counts like any other request.
     header = {"Api-Dev-Key": key}
     first = await asha.post(HOLDS, hold_body(environment), key="once", headers=header)
@@ -193,16 +206,34 @@ async def test_where_a_key_is_taken(asha: Client, anyone: Client, db: Database, 
     assert moved.status_code == 200
     cancelled = await asha.delete(paid.json()["url"], headers=header)
     assert cancelled.json()["state"] == "cancelled"
-    assert quotas(cancelled)["day"][2] == 100 - len(CHANGES) - 5
+    assert quotas(cancelled)["day"][2] == 100 - 5
 
-    # Over its quota, a key is refused although the patient's own token would do; without it, it does.
+    # Over its quota a key is refused, and leaving it away is no way round.
     _, key = await add_key(db, "Acme", ["book"], 1)
     body = hold_body(environment, 11)
     assert (await asha.delete(APPOINTMENT, headers={"Api-Dev-Key": key})).status_code == 404
     refused = await asha.post(HOLDS, body, headers={"Api-Dev-Key": key})
     assert problem(refused, 429, "quota_exceeded")["retry_after"] == int(refused.headers["retry-after"])
     assert quotas(refused)["minute"][2] == 0
-    await hold(asha, body)
+    problem(await Client(http, environment.tokens["asha"], None).post(HOLDS, body), 401, "unknown_developer_key")
+
+
+async def test_people_book_on_pages_without_a_key(app: Litestar, environment: Environment) -> None:
+    """By the session's cookie, and only where the form comes from a page of ours."""
+    browser = Browser(app, environment.tokens["asha"])
+    path, form = f"/doctor/{PROVIDER}/dr-1/{FREE}", {"start": environment.at(18)}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert (await browser.post(path, form, headers)).status_code == 403
+    held = await browser.post(path, form, {"Sec-Fetch-Site": "same-origin"})
+    assert (held.status_code, "/hold/" in held.headers["location"]) == (303, True)
+    # The cookie does not open the API.
+    cookie = {
+        "Cookie": f"session={environment.tokens['bina']}",
+        "Idempotency-Key": "a",
+        "Sec-Fetch-Site": "same-origin",
+    }
+    answer = await connect(app).post(f"/api/v1/{HOLDS}", json=hold_body(environment), headers=cookie)
+    problem(answer, 401, "unknown_developer_key")
 
 
 async def test_a_key_buys_no_better_position(
@@ -257,7 +288,7 @@ async def test_what_the_description_says(http: httpx.AsyncClient, app: Litestar)
     needing = document["paths"][FIND]["get"]
     assert needing["security"] == by_key
     taking = document["paths"]["/api/v1/providers/{provider_id}/holds"]["post"]
-    assert taking["security"] == [{"token": []}, *({"token": []} | one for one in by_key)]
+    assert taking["security"] == [{"token": []} | one for one in by_key]
     for operation in (needing, taking):
         for status in ("401", "403", "429"):
             refusal = operation["responses"][status]

@@ -36,9 +36,10 @@ async def book(client: Client, start: str, clinic_id: int = AT_CLINIC) -> str:
 
 
 async def test_a_name_is_given_afterwards(me: Client, environment: Environment) -> None:
-    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None}
+    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None, "email_verified": False}
     changed = await me.ask("PATCH", "me", {"name": " Asha Rao ", "email": "asha@mail.example"}, key="a")
-    assert changed.json() == {"name": "Asha Rao", "phone": NUMBER, "email": "asha@mail.example"}
+    given = {"name": "Asha Rao", "phone": NUMBER, "email": "asha@mail.example", "email_verified": False}
+    assert changed.json() == given
     assert (await me.ask("PATCH", "me", {"email": None})).json()["email"] is None
     # A repeat of the first does not bring the address back.
     again = await me.ask("PATCH", "me", {"name": "Asha Rao", "email": "asha@mail.example"}, key="a")
@@ -65,6 +66,7 @@ async def test_wrong_changes(me: Client) -> None:
         {"name": ""},
         {"name": "x" * 201},
         {"name": "a\x00b"},
+        {"name": "\u3164"},
         {"phone": "+919876543211"},
         {"email": ""},
         {"email": "asha"},
@@ -78,7 +80,7 @@ async def test_wrong_changes(me: Client) -> None:
         problem(await me.ask("PATCH", "me", body), 422)
     problem(await me.ask("PATCH", "me"), 400)
     problem(await me.ask("PATCH", "me", content=b'{"name": "\\ud800"}'), 400)
-    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None}
+    assert (await me.get("me")).json() == {"name": "", "phone": NUMBER, "email": None, "email_verified": False}
 
 
 ROUTES = [
@@ -92,6 +94,7 @@ ROUTES = [
     ("GET", "me/consents"),
     ("DELETE", "me/consents"),
     ("GET", "me/export"),
+    ("POST", "me/email/verify"),
 ]
 
 
@@ -99,7 +102,7 @@ async def test_nobody_gets_in_without_a_token_or_changes_without_a_key(
     http: httpx.AsyncClient, anyone: Client, asha: Client, environment: Environment
 ) -> None:
     for method, path in ROUTES:
-        body = {"name": "X"} if method == "PATCH" else None
+        body = {"PATCH": {"name": "X"}, "POST": {"token": "x"}}.get(method)
         problem(await anyone.ask(method, path, body), 401)
         problem(await Client(http, "x").ask(method, path, body), 401)
         problem(await anyone.ask(method, path, body, headers={"Authorization": "Basic eA=="}), 401)
@@ -222,7 +225,7 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert (export["profile"]["name"], export["profile"]["phone"]) == (PLANTED["name"], NUMBER)
     assert {one["state"] for one in export["bookings"]} == {"cancelled", "booked", "reserved"}
     assert export["place"]["booking_id"]
-    assert [len(export[part]) for part in ("consents", "sessions", "codes", "waits", "payments")] == [1] * 5
+    assert [len(export[part]) for part in ("consents", "sessions", "codes", "devices", "waits", "payments")] == [1] * 6
     patient_id = export["profile"]["patient_id"]
     kinds = {event["kind"] for event in export["events"]}
     assert {"waiting", "left", "reserved", "booked", "cancelled"} <= kinds
@@ -231,7 +234,7 @@ async def test_everything_held_is_exported(me: Client, asha: Client, app: Litest
     assert {
         one["patient_id"] for part in ("bookings", "waits", "consents", "sessions", "notices") for one in export[part]
     } == {patient_id}
-    for secret in ("token_hash", "code_hash", "phone_hash", "asha"):
+    for secret in ("token_hash", "code_hash", "phone_hash", "device_hash", "asha"):
         assert secret not in response.text
     other = (await asha.get("me/export")).json()
     assert len(other["bookings"]) == 1

@@ -62,12 +62,14 @@ async def test_every_page_is_guarded(http: httpx.AsyncClient) -> None:
 
 async def test_only_https_has_prefixed_secure_cookies(http: httpx.AsyncClient, app: Litestar, phone: Phone) -> None:
     answer = await sign_in(http, phone)
-    [session, verify] = answer.headers.get_list("set-cookie")
+    [session, verify, device] = answer.headers.get_list("set-cookie")
     assert (answer.status_code, answer.headers["location"]) == (303, "/privacy")
     assert session.startswith("session=")
     assert {"HttpOnly", "Path=/", "SameSite=lax", "Max-Age=7776000"} <= set(session.split("; "))
     assert "Secure" not in session
     assert verify.startswith('verify="";')
+    assert device.startswith("device=")
+    assert {"HttpOnly", "SameSite=lax", "Max-Age=34560000"} <= set(device.split("; "))
     app.state.site = replace(app.state.site, https=True, hsts=True)
     page = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
     assert page.headers["set-cookie"].startswith("__Host-verify=")

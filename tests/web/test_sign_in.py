@@ -49,7 +49,7 @@ async def test_a_phone_signs_in(
     assert signed_in.status_code == 201
     assert signed_in.headers["cache-control"] == "no-store"
     document = signed_in.json()
-    assert document["patient"] == {"name": "", "phone": NUMBER, "email": None}
+    assert document["patient"] == {"name": "", "phone": NUMBER, "email": None, "email_verified": False}
     me = Client(http, document["token"])
     assert (await me.get("me")).json() == document["patient"]
     held = await me.post("providers/1/holds", {"clinic_id": 3, "start": environment.at(18)})
@@ -197,7 +197,7 @@ async def test_addresses_are_counted_apart(app: Litestar, anyone: Client, phone:
         body = {**ASKED, "phone": f"+9198{number:04}3210"}
         return (await anyone.post("codes", body, headers={"X-Forwarded-For": address})).status_code
 
-    assert [await ask(n, "192.0.2.7") for n in range(31)] == [202] * 30 + [429]
+    assert [await ask(n, "192.0.2.7") for n in range(31)] == [202] * 30 + [428]
     assert await ask(31, "192.0.2.8") == 202
 
 
@@ -210,6 +210,7 @@ async def test_known_and_unknown_numbers_are_answered_alike_and_as_fast(
     known = set(random.sample(numbers, 225))
     await db.execute("INSERT INTO accounts.patient (name, phone) SELECT 'X', unnest($1::text[])", list(known))
     for round_number in range(3):
+        await db.execute("DELETE FROM accounts.sms_budget")
         samples = _Samples(anyone, phone)
         for number in numbers[150 * round_number : 150 * (round_number + 1)]:
             await samples.take(number, number in known)
@@ -239,7 +240,7 @@ class _Samples:
         assert (again["status"], again["reason"], 29 <= again["retry_after"] <= 30) == (429, "number", True)
 
     async def _ask(self, what: str, known: bool, path: str, body: dict[str, str]) -> Any:
-        headers = {"X-Forwarded-For": f"192.0.2.{len(self.phone.messages) % 250}"}
+        headers = {"X-Forwarded-For": f"192.{len(self.phone.messages) % 250}.2.7"}
         started = time.perf_counter()
         response = await self.client.post(path, body, headers=headers)
         self.seconds.setdefault((what, known), []).append(time.perf_counter() - started)

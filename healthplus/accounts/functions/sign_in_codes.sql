@@ -1,13 +1,16 @@
--- Codes by SMS: when one may be sent, how often one may guess, and the sign-in after a right one.
+-- Codes by SMS: when one is sent, how often one may guess, and the sign-in after a right one. What one costs: code_prices.sql.
 --
--- The chance of getting into an account by guessing: a code is one of 10^6, each drawn independently, so n wrong guesses at a
--- number succeed with a chance of at most n / 10^6, however they are spread over its codes. wrong_guesses_max = 100 in any
--- guess_memory_time = 30 days makes that 100 / 10^6 = 10^-4 (100 failures is also what NIST SP 800-63B allows). The five
--- tries a code are for people; without the 100, eight codes a day would allow 8 x 5 x 30 = 1,200 guesses in 30 days.
+-- The chance of getting into an account by guessing: a code is one of 10^6, each drawn independently, so n guesses at a number
+-- succeed with a chance of at most n / 10^6, however they are spread. A code can be guessed only by the one who asked for it, who
+-- alone knows its id; so nobody's guesses are ever in the way of another's right code. What bounds the guesses is how many codes
+-- strangers get for a number: 15 in 24 hours by cooling_time, of five tries each, or of two once strangers have guessed 20 times
+-- in 30 days. That is 75 guesses a day at the very most, and 30 a day from then on: docs/decisions/0035.
 CREATE FUNCTION accounts.code_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '5 minutes' $$;
+CREATE FUNCTION accounts.desk_code_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '15 minutes' $$;
 CREATE FUNCTION accounts.resend_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 seconds' $$;
 CREATE FUNCTION accounts.tries_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 5 $$;
-CREATE FUNCTION accounts.wrong_guesses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 100 $$;
+CREATE FUNCTION accounts.tries_min() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 2 $$;
+CREATE FUNCTION accounts.free_guesses() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 20 $$;
 CREATE FUNCTION accounts.guess_memory_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 days' $$;
 CREATE FUNCTION accounts.session_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '90 days' $$;
 CREATE FUNCTION accounts.key_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '24 hours' $$;
@@ -22,109 +25,105 @@ CREATE FUNCTION accounts.seconds_until(p_instant timestamptz, p_now timestamptz)
     SELECT greatest(0, ceil(extract(epoch FROM p_instant - p_now)))::integer
 $$;
 
--- Until when no code is sent to a number, nor any guess checked, because of too many wrong guesses; NULL when there were not.
-CREATE FUNCTION accounts.paused_until(p_phone_hash bytea, p_now timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT tried_at + accounts.guess_memory_time()
-    FROM (
-        SELECT tried_at, sum(tries) OVER (ORDER BY tried_at DESC ROWS UNBOUNDED PRECEDING) AS wrong_since
-        FROM accounts.challenge
-        WHERE phone_hash = p_phone_hash AND tried_at > p_now - accounts.guess_memory_time()
-    ) AS tried
-    WHERE wrong_since >= accounts.wrong_guesses_max()
-    ORDER BY tried_at DESC LIMIT 1
-$$;
-
--- When another code may be sent at the earliest, and which limit is in the way; no row: now. The limit of an address leaves room
--- for a family or a small clinic that shares one. The limit of a prefix (all but the last four digits) is against those who earn
--- from messages to a range of numbers. An hour may use a quarter of the day's budget, so that some is left for the evening.
-CREATE FUNCTION accounts.full_until(
-    p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_per_day integer, p_now timestamptz,
-    OUT reason text, OUT until timestamptz
-) RETURNS SETOF record LANGUAGE sql STABLE AS $$
-    SELECT reason, until FROM (
-        SELECT 'number' AS reason, last.created_at + span AS until
-        FROM (VALUES (accounts.resend_time(), 1), (interval '1 hour', 4), (interval '1 day', 8)) AS figure (span, most),
-            LATERAL (SELECT created_at FROM accounts.challenge WHERE phone_hash = p_phone_hash
-                     ORDER BY created_at DESC OFFSET most - 1 LIMIT 1) AS last
-        UNION ALL
-        SELECT 'prefix', last.created_at + span
-        FROM (VALUES (interval '1 hour', 20), (interval '1 day', 60)) AS figure (span, most),
-            LATERAL (SELECT created_at FROM accounts.challenge WHERE prefix_hash = p_prefix_hash
-                     ORDER BY created_at DESC OFFSET most - 1 LIMIT 1) AS last
-        UNION ALL
-        SELECT 'address', last.created_at + span
-        FROM (VALUES (interval '1 hour', 30), (interval '1 day', 200)) AS figure (span, most),
-            LATERAL (SELECT created_at FROM accounts.challenge WHERE requester_hash = p_requester_hash
-                     ORDER BY created_at DESC OFFSET most - 1 LIMIT 1) AS last
-        UNION ALL
-        SELECT 'all', created_at + span
-        FROM (VALUES (interval '1 hour', (p_per_day + 3) / 4), (interval '1 day', p_per_day)) AS figure (span, most)
-            JOIN accounts.challenge ON serial = (SELECT max(serial) FROM accounts.challenge) - most + 1
-        UNION ALL
-        SELECT 'guesses', accounts.paused_until(p_phone_hash, p_now)
-    ) AS limits
-    WHERE until > p_now
-    ORDER BY until DESC LIMIT 1
-$$;
-
--- Stores a code to be sent: 'sent', or 'repeated' for a repeat of a request (nothing is sent again), or 'key_reused', 'full'.
+-- Stores a code to be sent: 'sent', or 'repeated' for a repeat of a request (nothing is sent again), or 'key_reused'; 'full' where
+-- the number cools or the budget is used up, or 'unpaid' with the price. A proof is of work, of so many steps, or of having waited
+-- since an instant; one step less than the price will do, since it may have risen meanwhile.
 -- Whether the number is a patient's is not looked at, so that neither the answer nor the time it takes can depend on it.
 CREATE FUNCTION accounts.request_code(
-    p_challenge_id uuid, p_phone text, p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_key_hash bytea,
-    p_request_hash bytea, p_code_hash bytea, p_consent_version text, p_per_day integer,
-    OUT outcome text, OUT reason text, OUT challenge_id uuid, OUT expires_in integer, OUT resend_in integer, OUT retry_after integer
+    p_challenge_id uuid, p_phone text, p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_network_hash bytea,
+    p_device_hash bytea, p_key_hash bytea, p_request_hash bytea, p_code_hash bytea, p_consent_version text, p_per_day integer,
+    p_proof_hash bytea, p_proof_expires_at timestamptz, p_worked_steps integer, p_waited_since timestamptz,
+    OUT outcome text, OUT reason text, OUT challenge_id uuid, OUT expires_in integer, OUT resend_in integer, OUT retry_after integer,
+    OUT now_at timestamptz, OUT is_spent boolean, OUT step integer, OUT wait_seconds integer
 ) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    now_at timestamptz;
+    price record;
     known accounts.challenge;
-    full_at timestamptz;
+    part text;
 BEGIN
     PERFORM accounts.lock_codes();
-    now_at := public.app_now();
+    SELECT * INTO price FROM accounts.price_of_code(
+        p_phone_hash, p_prefix_hash, p_requester_hash, p_network_hash, p_device_hash, p_key_hash, p_per_day, p_proof_hash);
+    SELECT price.now_at, price.is_spent, price.step, price.wait_seconds, price.reason
+    INTO now_at, is_spent, step, wait_seconds, reason;
     SELECT * INTO known FROM accounts.challenge
     WHERE requester_hash = p_requester_hash AND key_hash = p_key_hash AND created_at > now_at - accounts.key_time()
     ORDER BY created_at DESC LIMIT 1;
     IF FOUND AND known.request_hash <> p_request_hash THEN
         outcome := 'key_reused';
-        RETURN;
     ELSIF FOUND THEN
         outcome := 'repeated';
+    ELSIF price.cools_for > 0 THEN
+        outcome := 'full';
+        reason := 'number';
+        retry_after := price.cools_for;
+    ELSIF step = 0 THEN
+        outcome := 'sent';
+        part := CASE WHEN price.is_known AND accounts.sms_left('known', p_per_day, now_at) >= 1 THEN 'known' ELSE 'strangers' END;
+    ELSIF is_spent IS NOT TRUE AND p_worked_steps >= step - 1 THEN
+        outcome := 'sent';
+        part := 'strangers';
+    ELSIF is_spent IS NOT TRUE AND p_waited_since <= now_at - make_interval(secs => wait_seconds) THEN
+        outcome := 'sent';
+        part := 'waiting';
     ELSE
-        SELECT limits.reason, limits.until INTO reason, full_at
-        FROM accounts.full_until(p_phone_hash, p_prefix_hash, p_requester_hash, p_per_day, now_at) AS limits;
-        IF FOUND THEN
-            outcome := 'full';
-            retry_after := accounts.seconds_until(full_at, now_at);
-            RETURN;
+        outcome := 'unpaid';
+    END IF;
+    IF outcome = 'sent' AND accounts.sms_left(part, p_per_day, now_at) < 1 THEN
+        outcome := 'full';
+        reason := 'all';
+        retry_after := accounts.seconds_until(accounts.sms_again_at(part, p_per_day, now_at), now_at);
+    ELSIF outcome = 'sent' THEN
+        PERFORM accounts.take_sms(part, p_per_day, now_at);
+        IF step > 0 THEN
+            INSERT INTO accounts.spent_proof (proof_hash, expires_at) VALUES (p_proof_hash, p_proof_expires_at);
         END IF;
-        -- Only codes requested from the same address end: a stranger must not end the code that somebody is typing.
-        UPDATE accounts.challenge SET phone = NULL
-        WHERE phone_hash = p_phone_hash AND requester_hash = p_requester_hash AND phone IS NOT NULL;
         INSERT INTO accounts.challenge (
-            challenge_id, serial, phone, phone_hash, prefix_hash, requester_hash, key_hash, request_hash, code_hash,
-            consent_version, created_at, expires_at)
+            challenge_id, serial, phone, phone_hash, prefix_hash, requester_hash, network_hash, device_hash, key_hash, request_hash,
+            code_hash, consent_version, created_at, expires_at, is_known, is_waited, tries_max)
         VALUES (
             p_challenge_id, (SELECT coalesce(max(serial), 0) + 1 FROM accounts.challenge), p_phone, p_phone_hash, p_prefix_hash,
-            p_requester_hash, p_key_hash, p_request_hash, p_code_hash, p_consent_version, now_at, now_at + accounts.code_time())
+            p_requester_hash, p_network_hash, CASE WHEN price.is_known THEN p_device_hash END, p_key_hash, p_request_hash,
+            p_code_hash, p_consent_version, now_at, now_at + accounts.code_time(), price.is_known, part = 'waiting',
+            CASE WHEN price.is_known THEN accounts.tries_max() ELSE accounts.tries_for_stranger(p_phone_hash, now_at) END)
         RETURNING * INTO known;
-        outcome := 'sent';
     END IF;
-    challenge_id := known.challenge_id;
-    expires_in := accounts.seconds_until(known.expires_at, now_at);
-    resend_in := accounts.seconds_until(known.created_at + accounts.resend_time(), now_at);
+    IF outcome IN ('sent', 'repeated') THEN
+        challenge_id := known.challenge_id;
+        expires_in := accounts.seconds_until(known.expires_at, now_at);
+        resend_in := accounts.resend_in(p_phone_hash, p_device_hash, price.is_known, now_at);
+    END IF;
+END $$;
+
+-- Stores a code that the desk tells the person who stands before it. It can be asked for by its hash alone, so it must be one
+-- that nobody guesses: no message is sent, and no limit counts it.
+CREATE FUNCTION accounts.issue_code(
+    p_challenge_id uuid, p_phone text, p_phone_hash bytea, p_nobody_hash bytea, p_code_hash bytea, p_consent_version text,
+    p_issued_by text, OUT expires_at timestamptz
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+BEGIN
+    PERFORM accounts.lock_codes();
+    now_at := public.app_now();
+    expires_at := now_at + accounts.desk_code_time();
+    INSERT INTO accounts.challenge (
+        challenge_id, serial, phone, phone_hash, prefix_hash, requester_hash, key_hash, request_hash, code_hash, consent_version,
+        created_at, expires_at, is_known, issued_by)
+    VALUES (
+        p_challenge_id, (SELECT coalesce(max(serial), 0) + 1 FROM accounts.challenge), p_phone, p_phone_hash, p_nobody_hash,
+        p_nobody_hash, p_nobody_hash, p_nobody_hash, p_code_hash, p_consent_version, now_at, expires_at, true, p_issued_by);
 END $$;
 
 -- Counts a guess, before it is checked: 'try' with the hash to compare it to; 'repeated' when the same request signed in before;
--- or 'not_found', 'over', 'spent', 'paused'. Whether the number is a patient's is not looked at here either.
-CREATE FUNCTION accounts.try_code(
-    p_challenge_id uuid, p_key_hash bytea,
-    OUT outcome text, OUT code_hash bytea, OUT tries_left integer, OUT retry_after integer
+-- or 'not_found', 'over', 'spent'. Whether the number is a patient's is not looked at here either.
+CREATE FUNCTION accounts.count_guess(
+    p_challenge_id uuid, p_key_hash bytea, OUT outcome text, OUT code_hash bytea, OUT tries_left integer
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
     held accounts.challenge;
-    paused_until timestamptz;
 BEGIN
     PERFORM FROM accounts.challenge WHERE challenge_id = p_challenge_id;
     IF NOT FOUND THEN
@@ -134,29 +133,26 @@ BEGIN
     PERFORM accounts.lock_codes();
     now_at := public.app_now();
     SELECT * INTO held FROM accounts.challenge WHERE challenge_id = p_challenge_id;
-    paused_until := accounts.paused_until(held.phone_hash, now_at);
     IF held.used_key_hash = p_key_hash AND held.used_at > now_at - accounts.key_time() THEN
         outcome := 'repeated';
         code_hash := held.code_hash;
     ELSIF held.phone IS NULL OR held.expires_at <= now_at THEN
         outcome := 'over';
-    ELSIF held.tries >= accounts.tries_max() THEN
+    ELSIF held.tries >= held.tries_max THEN
         outcome := 'spent';
-    ELSIF paused_until IS NOT NULL THEN
-        outcome := 'paused';
-        retry_after := accounts.seconds_until(paused_until, now_at);
     ELSE
         UPDATE accounts.challenge SET tries = tries + 1, tried_at = now_at WHERE challenge_id = p_challenge_id;
         outcome := 'try';
         code_hash := held.code_hash;
-        tries_left := accounts.tries_max() - held.tries - 1;
+        tries_left := held.tries_max - held.tries - 1;
     END IF;
 END $$;
 
--- Starts a session after the right code: 'signed_in', as the patient who has the number, who is added if there is none;
+-- Starts a session after the right code, and knows the device from now on: 'signed_in', as the patient who has the number, who is added if there is none;
 -- 'repeated' when the same request did so a moment ago; 'over' when another request did.
 CREATE FUNCTION accounts.sign_in(
-    p_challenge_id uuid, p_key_hash bytea, p_token_hash bytea, p_agent text, p_purpose text, OUT outcome text, OUT patient_id bigint
+    p_challenge_id uuid, p_key_hash bytea, p_token_hash bytea, p_agent text, p_purpose text, p_device_hash bytea,
+    OUT outcome text, OUT patient_id bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -185,6 +181,8 @@ BEGIN
     VALUES (owner_id, p_purpose, held.consent_version, held.created_at) ON CONFLICT DO NOTHING;
     INSERT INTO accounts.session (token_hash, patient_id, created_at, expires_at, used_on, agent)
     VALUES (p_token_hash, owner_id, now_at, now_at + accounts.session_time(), (now_at AT TIME ZONE 'UTC')::date, p_agent);
+    INSERT INTO accounts.device (phone_hash, device_hash, signed_in_at) VALUES (held.phone_hash, p_device_hash, now_at)
+    ON CONFLICT (phone_hash, device_hash) DO UPDATE SET signed_in_at = excluded.signed_in_at;
     -- A right code was no guess.
     UPDATE accounts.challenge
     SET used_at = now_at, used_key_hash = p_key_hash, phone = NULL, tries = greatest(0, tries - 1)

@@ -11,7 +11,8 @@ BEGIN
     JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- what several are called for is nobody's
         SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
     CROSS JOIN LATERAL (
-        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END), ('email', patient.email)) AS way (channel, address)
+        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END),
+            ('email', CASE WHEN patient.email_verified_at IS NOT NULL THEN patient.email END)) AS way (channel, address)
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))

@@ -12,7 +12,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.errors import NotFound
 from healthplus.web.api.holds import move_booking
 from healthplus.web.api.idempotency import IdempotencyKey
-from healthplus.web.api.keys import takes_key
+from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, MoveRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
@@ -47,7 +47,7 @@ class AppointmentsController(Controller):
             raise NotFound
         return await booking_of_row(row, provider_id, app)
 
-    @delete(_ONE, status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @delete(_ONE, status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def cancel(
         self,
         request: AnyRequest,
@@ -65,7 +65,7 @@ class AppointmentsController(Controller):
         shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
         return shown
 
-    @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def move(
         self,
         request: AnyRequest,

@@ -11,7 +11,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web.api.idempotency import IdempotencyKey
-from healthplus.web.api.keys import takes_key
+from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
@@ -28,7 +28,7 @@ class HoldsController(Controller):
     tags = ("Holds",)
     security = ({"token": []},)
 
-    @post(responses=PROBLEMS, **takes_key("book"))
+    @post(responses=PROBLEMS, **needs_key("book"))
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
@@ -64,7 +64,7 @@ class HoldsController(Controller):
             raise await _with_money(request, HoldExpired(), provider_id, hold_id)
         return await booking_of_row(row, provider_id, services(request))
 
-    @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def release(
         self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Booking:
@@ -76,7 +76,7 @@ class HoldsController(Controller):
             raise error_for_refusal(outcome)
         return await booking_of_outcome(outcome, provider_id, app)
 
-    @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def move(
         self,
         request: AnyRequest,
@@ -88,7 +88,7 @@ class HoldsController(Controller):
         """Hold another time instead, at the same clinic; the five minutes go on."""
         return await move_booking(request, provider_id, hold_id, data, idempotency_key)
 
-    @post("/{hold_id:uuid}/person", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @post("/{hold_id:uuid}/person", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def choose_person(
         self,
         request: AnyRequest,
@@ -107,7 +107,7 @@ class HoldsController(Controller):
         assert row is not None
         return await booking_of_row(row, provider_id, app)
 
-    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def pay(
         self,
         request: AnyRequest,

@@ -1,12 +1,13 @@
-"""Developers' keys: which operations need or take one, how they are refused, and the headers that show their quotas.
+"""Developers' keys: which operations need one, how they are refused, and the headers that show their quotas.
 
 A key says which program makes a request. It never stands for a patient, and no verb sees it: the queue is served in
-order of arrival, whatever program a patient uses.
+order of arrival, whatever program a patient uses. Every change of a booking or of a queue needs one, so that a key's
+quotas and its end cannot be left behind by leaving the key away; people book on the pages, whose forms are guarded by
+the session's cookie and the same-origin check (pages/session.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -38,8 +39,8 @@ SECURITY_SCHEMES = {
 }
 
 
-async def use_key_if_sent(request: AnyRequest, scope: Scope) -> KeyUse | None:
-    """Count the request for the developer key that it carries; return None without one.
+async def require_key(request: AnyRequest, scope: Scope) -> KeyUse:
+    """Count the request for the developer key that it must carry.
 
     Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
     """
@@ -47,25 +48,14 @@ async def use_key_if_sent(request: AnyRequest, scope: Scope) -> KeyUse | None:
     if key is None:
         key = request.query_params.get(PARAMETER)
     if key is None:
-        return None
+        raise UnknownDeveloperKey(
+            f"Send a developer key with this, as the header `{HEADER}` or as `{PARAMETER}` in the query; "
+            f"ask the operator for one, who makes it by `healthplus key add <name> --scope {scope}`."
+        )
     use = await use_key(services(request).database, key, scope)
     request.scope["state"][_STATE] = use
     if not use.counted:
         raise _quota_exceeded(use)
-    return use
-
-
-async def require_key(request: AnyRequest, scope: Scope) -> KeyUse:
-    """Count the request for the developer key that it must carry.
-
-    Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
-    """
-    use = await use_key_if_sent(request, scope)
-    if use is None:
-        raise UnknownDeveloperKey(
-            f"Send a developer key with this, as the header `{HEADER}` or as `{PARAMETER}` in the query; "
-            "ask the operator for one, who makes it by `healthplus key add`."
-        )
     return use
 
 
@@ -96,23 +86,17 @@ async def add_quota_headers(message: Message, scope: AsgiScope) -> None:
 
 
 def needs_key(scope: Scope) -> dict[str, Any]:
-    """Return the arguments of a route that needs a developer key with that scope: `@get(**needs_key("search"))`."""
-    return _declared(require_key, scope, {})
+    """Return the arguments of a route that needs a developer key with that scope: `@get(**needs_key("search"))`.
 
+    What books needs the token of the patient for whom it is done, too.
+    """
 
-def takes_key(scope: Scope) -> dict[str, Any]:
-    """Return the arguments of a patient's route, which needs no developer key; but one that is sent must be valid."""
-    return _declared(use_key_if_sent, scope, {"token": []})
-
-
-def _declared(
-    check: Callable[[AnyRequest, Scope], Awaitable[KeyUse | None]], scope: Scope, other_security: dict[str, list[str]]
-) -> dict[str, Any]:
     # A guard, since it runs before the request is parsed: a request that makes no sense counts like any other.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        await check(cast("AnyRequest", connection), scope)
+        await require_key(cast("AnyRequest", connection), scope)
 
-    security = [{**other_security, name: []} for name in SECURITY_SCHEMES]
+    patient: dict[str, list[str]] = {"token": []} if scope == "book" else {}
+    security = [{**patient, name: []} for name in SECURITY_SCHEMES]
     return {"guards": [guard], "security": security, "operation_class": _KeyedOperation}
 
 
@@ -138,6 +122,8 @@ class _KeyedOperation(Operation):
     """Describes in the OpenAPI document what a developer key adds to the answers of an operation."""
 
     def __post_init__(self) -> None:
+        # The patient's token alone, which a controller asks for, is not enough here.
+        self.security = [one for one in self.security or () if one.keys() & SECURITY_SCHEMES.keys()]
         responses = cast("dict[str, OpenAPIResponse]", self.responses)
         content = responses["503"].content  # a problem document, which every operation here may answer with
         for status, text in _REFUSALS.items():

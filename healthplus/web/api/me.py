@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, patch
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
@@ -24,11 +24,21 @@ _CHANGE_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 422, 503)}
 
 
 class Profile(Struct):
-    """A patient's own data. The name is empty until the patient fills it in."""
+    """A patient's own data. The name is empty until the patient fills it in.
+
+    Nothing about appointments is sent to an e-mail address before it is verified, by the link that was sent to it.
+    """
 
     name: str
     phone: str | None
     email: str | None
+    email_verified: bool
+
+
+class EmailVerification(Struct, forbid_unknown_fields=True):
+    """The `token` in the link that was sent to my e-mail address."""
+
+    token: Annotated[str, Meta(max_length=1000)]
 
 
 class ProfileChange(Struct, forbid_unknown_fields=True):
@@ -74,7 +84,7 @@ class Erased(Struct):
 
 
 def profile_of_row(row: Record) -> Profile:
-    return Profile(row["name"], row["phone"], row["email"])
+    return Profile(row["name"], row["phone"], row["email"], row["email_verified"])
 
 
 class MeController(Controller):
@@ -88,16 +98,36 @@ class MeController(Controller):
         patient_id = await require_patient(request)
         return profile_of_row(await services(request).patients.profile(patient_id))
 
-    @patch(responses=_CHANGE_PROBLEMS)
+    @patch(responses={**_CHANGE_PROBLEMS, 429: PROBLEMS[429]})
     async def change(
         self, request: AnyRequest, data: JSONBody[ProfileChange], idempotency_key: IdempotencyKey
     ) -> Profile:
-        """Change my name or e-mail address."""
+        """Change my name or e-mail address; a link to verify a new address is sent to it.
+
+        Sending the same address again sends another link, to one that is not verified: five a day at most.
+        """
         patient_id = await require_patient(request)
         changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
         if not changes:
             raise BadInput("Say what to change: `name`, `email` or both.")
-        return profile_of_row(await services(request).patients.change(patient_id, changes, idempotency_key))
+        app = services(request)
+        if await app.patients.change(patient_id, changes, idempotency_key):
+            check = await app.emails.check(patient_id)
+            if check is not None:
+                app.code_messages.send_link(check)
+        return profile_of_row(await app.patients.profile(patient_id))
+
+    @post("/email/verify", status_code=200, responses={**_CHANGE_PROBLEMS, 410: PROBLEMS[410]})
+    async def verify_email(
+        self,
+        request: AnyRequest,
+        data: JSONBody[EmailVerification],
+        idempotency_key: IdempotencyKey,  # noqa: ARG002
+    ) -> Profile:
+        """Verify my e-mail address; a repeat changes nothing."""
+        patient_id = await require_patient(request)
+        await services(request).emails.verify(patient_id, data.token)
+        return profile_of_row(await services(request).patients.profile(patient_id))
 
     @get("/sessions", responses=_READ_PROBLEMS)
     async def sessions(self, request: AnyRequest) -> list[Session]:

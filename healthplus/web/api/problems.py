@@ -11,8 +11,13 @@ from healthplus.web.http.errors import MEDIA_TYPE, Problem
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AnyRequest, services
 
+
+def _described(description: str) -> ResponseSpec:
+    return ResponseSpec(Problem, media_type=MEDIA_TYPE, description=description, generate_examples=False)
+
+
 PROBLEMS = {
-    status: ResponseSpec(Problem, media_type=MEDIA_TYPE, description=description, generate_examples=False)
+    status: _described(description)
     for status, description in (
         (400, "The request is malformed, or its Idempotency-Key is missing."),
         (401, "Sign in first."),
@@ -23,6 +28,17 @@ PROBLEMS = {
         (422, "The request makes no sense."),
         (429, "Too much of it; Retry-After says when again."),
         (503, "Not now; try again with the same key."),
+    )
+}
+PROOF_NEEDED = {
+    428: _described(
+        "Many codes are being asked for, so this one costs work or time. Either solve `challenge` (ALTCHA, version 2): "
+        "try the counters 0, 1, 2 … below 2^32, each as four bytes, the highest first, after the bytes of `nonce`; "
+        "derive a key from that by PBKDF2 with SHA-256, the bytes of `salt`, `cost` iterations and `keyLength` bytes; "
+        "the one whose key begins, in hexadecimal, with `keyPrefix` is the solution. Send the request again with, as "
+        '`proof`, the Base64 of `{"challenge": <challenge>, "solution": {"counter": <n>, "derivedKey": "<hex>"}}`. Or '
+        "wait for `retry_after` seconds, and send it again with `wait_token` as `proof`. A proof counts once, for one "
+        "number. What an earlier sign-in gave as `device`, sent along, makes a code for the same number free."
     )
 }
 READ_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 422, 503)}

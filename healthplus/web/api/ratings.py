@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from healthplus.reviews.ratings import own_rating, rate
-from healthplus.web.api.keys import takes_key
+from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.http.actor import require_patient
 from healthplus.web.http.ids import ProviderId
@@ -48,7 +48,7 @@ class RatingsController(Controller):
 
     @put(
         responses={status: PROBLEMS[status] for status in (400, 401, 404, 409, 422, 503)},
-        **takes_key("book"),
+        **needs_key("book"),
     )
     async def rate(
         self,

@@ -12,7 +12,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.idempotency import IdempotencyKey
-from healthplus.web.api.keys import takes_key
+from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
 from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
@@ -47,7 +47,7 @@ class WaitsController(Controller):
     tags = ("Waits",)
     security = ({"token": []},)
 
-    @post(responses=PROBLEMS, **takes_key("book"))
+    @post(responses=PROBLEMS, **needs_key("book"))
     async def join(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[WaitRequest], idempotency_key: IdempotencyKey
     ) -> Response[Wait]:
@@ -86,7 +86,7 @@ class WaitsController(Controller):
         """Read my queue position, and stay present: a ticket not read for 60 s is passed over until it is read."""
         return await _read(request, provider_id, wait_id, await require_patient(request), after, seen)
 
-    @post("/{wait_id:uuid}/accept", responses=PROBLEMS, **takes_key("book"))
+    @post("/{wait_id:uuid}/accept", responses=PROBLEMS, **needs_key("book"))
     async def accept(
         self,
         request: AnyRequest,
@@ -111,7 +111,7 @@ class WaitsController(Controller):
         shown = await booking_of_outcome(outcome, provider_id, app)
         return Response(shown, headers={"Location": shown.url})
 
-    @post("/{wait_id:uuid}/answer", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @post("/{wait_id:uuid}/answer", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def answer(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Wait:
@@ -128,7 +128,7 @@ class WaitsController(Controller):
         assert position is not None
         return await wait_of_queue_position(position, provider_id, app)
 
-    @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **takes_key("book"))
+    @delete("/{wait_id:uuid}", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def leave(
         self, request: AnyRequest, provider_id: ProviderId, wait_id: FromPath[UUID], idempotency_key: IdempotencyKey
     ) -> Wait:

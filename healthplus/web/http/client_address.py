@@ -8,6 +8,8 @@ from healthplus.errors import BadInput
 
 _NETWORK_BITS = 64
 """The part of an IPv6 address that names a household's network, in which it may choose any address."""
+_WIDER_BITS = {4: 24, 6: 48}
+"""The part of an address that names the network of a larger customer, who may choose any network in it."""
 
 
 class TrustedProxies:
@@ -35,6 +37,15 @@ class TrustedProxies:
 
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._networks)
+
+
+def wider_network(address: str) -> str:
+    """Return the wider network of what `TrustedProxies.client` returned."""
+    try:
+        network = ip_network(address)
+    except ValueError:
+        return address
+    return str(network.supernet(new_prefix=_WIDER_BITS[network.version]))
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -48,6 +48,8 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     retry_at: datetime | None = None
     limit: int | None = None
     tries_left: int | None = None
+    challenge: dict[str, Any] | None = None
+    wait_token: str | None = None
     appointments: list[str] | None = None
     scope: str | None = None
     violated_policies: list[str] | None = msgspec.field(default=None, name="violated-policies")

@@ -32,7 +32,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     # Not no-store: going back must find the form that was sent, with the key that it was sent with.

@@ -15,6 +15,7 @@ from healthplus.web.pages.chart import ChartController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
+from healthplus.web.pages.email import EmailController
 from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
@@ -41,6 +42,7 @@ _CONTROLLERS = (
     AppointmentsController,
     PrivacyController,
     PeopleController,
+    EmailController,
     InformationController,
 )
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))

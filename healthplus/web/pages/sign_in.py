@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,19 +13,23 @@ from litestar import Controller, Response, get, post
 from litestar.datastructures import Cookie
 
 from healthplus import errors
-from healthplus.accounts.codes import Sent
-from healthplus.accounts.consent import CURRENT
+from healthplus.accounts.codes import SignedIn
+from healthplus.accounts.consent import CURRENT, require_consent
 from healthplus.accounts.phone_numbers import masked
 from healthplus.accounts.sessions import agent_label
-from healthplus.errors import HealthPlusError
-from healthplus.web.languages import HOME_ZONE, N_, Language
-from healthplus.web.pages.rendering import language_of, page, see_other
+from healthplus.errors import HealthPlusError, ProofNeeded
+from healthplus.web.languages import HOME_ZONE
+from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
-from healthplus.web.services import AnyRequest, client_address, services
+from healthplus.web.pages.sign_in_texts import error_text
+from healthplus.web.services import AnyRequest, requester_of, services
 
-_COOKIE = "verify"
+_COOKIE, _WAIT_COOKIE, _DEVICE_COOKIE = "verify", "wait", "device"
 _COOKIE_SECONDS = 15 * 60
-_COOKIE_LENGTH_MAX = 1000
+_WAIT_SECONDS = 2 * 3600
+_DEVICE_SECONDS = 400 * 86_400
+"""As long as a device is known (accounts.device_time in the database), and the longest that browsers keep a cookie."""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -35,8 +40,20 @@ class Pending(msgspec.Struct, frozen=True):
     expires_at: datetime
     resend_at: datetime
 
-    def packed(self) -> str:
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A code that was asked for and costs work or time, as a cookie has it: what was typed, and what it costs.
+
+    It can be sent with `token` from `from_at` on, having waited since `since`, or earlier with `challenge` solved.
+    """
+
+    phone: str
+    consent: str
+    key: str
+    token: str
+    challenge: dict[str, Any]
+    since: datetime
+    from_at: datetime
 
 
 class SignInController(Controller):
@@ -45,54 +62,87 @@ class SignInController(Controller):
         back_to = _back_to(request)
         if session_of(request):
             return see_other(request, back_to)
-        return _number_page(request, back_to)
+        return _number_page(request)
 
     @post("/verify")
     async def send_code(self, request: AnyRequest) -> Response[str]:
         form = await form_of(request)
-        back_to = _back_to(request)
-        phone = form.get("phone", "")[:100]
+        phone, consent = form.get("phone", "")[:100], form.get("consent", "")[:100]
         try:
-            cookie = await _send(
-                request, phone, form.get("consent", "")[:100], idempotency_key(form, "phone", "consent")
-            )
+            return await _send(request, phone, consent, idempotency_key(form, "phone", "consent"))
         except HealthPlusError as error:
-            return _number_page(request, back_to, phone, error)
-        return see_other(request, "/verify/code", _query(back_to), cookies=[cookie])
+            return _number_page(request, phone, error)
+
+    @get("/verify/wait")
+    async def wait(self, request: AnyRequest) -> Response[str]:
+        waiting = unsealed_cookie(request, _WAIT_COOKIE, Waiting)
+        if waiting is None:
+            return see_other(request, "/verify", _query(_back_to(request)))
+        return _wait_page(request, waiting)
+
+    @post("/verify/wait")
+    async def send_code_after_all(self, request: AnyRequest) -> Response[str]:
+        form = await form_of(request)
+        waiting = unsealed_cookie(request, _WAIT_COOKIE, Waiting)
+        if waiting is None:  # sent before, by a second click
+            pending = unsealed_cookie(request, _COOKIE, Pending)
+            return see_other(request, "/verify/code" if pending else "/verify", _query(_back_to(request)))
+        proof = form.get("proof", "")[:4000]
+        try:
+            return await _send(request, waiting.phone, waiting.consent, waiting.key, proof or waiting.token, waiting)
+        except errors.TooManyCodes as error:
+            return _wait_page(request, waiting, error, proof)
+        except HealthPlusError as error:
+            return _number_page(request, waiting.phone, error)
 
     @get("/verify/code")
     async def ask_code(self, request: AnyRequest) -> Response[str]:
         back_to = _back_to(request)
         if session_of(request):
             return see_other(request, back_to)
-        pending = _pending(request)
+        pending = unsealed_cookie(request, _COOKIE, Pending)
         if pending is None:
             return see_other(request, "/verify", _query(back_to))
-        return _code_page(request, back_to, pending)
+        return _code_page(request, pending)
 
     @post("/verify/code")
     async def verify(self, request: AnyRequest) -> Response[str]:
         form = await form_of(request)
         back_to = _back_to(request)
-        pending = _pending(request)
+        pending = unsealed_cookie(request, _COOKIE, Pending)
         if pending is None:
             # By a second click, the first one has signed them in.
             return see_other(request, back_to if session_of(request) else "/verify", _query(back_to))
-        if form.get("again"):
-            try:
-                cookie = await _send(request, pending.phone, CURRENT.version, idempotency_key(form))
-            except HealthPlusError as error:
-                return _code_page(request, back_to, pending, error)
-            return see_other(request, "/verify/code", _query(back_to), cookies=[cookie])
-        agent = agent_label(request.headers.get("user-agent", ""))
         try:
-            _, token = await services(request).codes.verify(
-                pending.challenge_id, form.get("code", "")[:100], idempotency_key(form, "code"), agent
+            if form.get("again"):
+                return await _send(request, pending.phone, CURRENT.version, idempotency_key(form))
+            agent = agent_label(request.headers.get("user-agent", ""))
+            signed_in = await services(request).codes.verify(
+                pending.challenge_id, form.get("code", "")[:100], idempotency_key(form, "code"), agent, _device(request)
             )
         except HealthPlusError as error:
-            return _code_page(request, back_to, pending, error)
-        cookies = [site(request).session_cookie(token), site(request).end_cookie(_COOKIE)]
-        return see_other(request, back_to, cookies=cookies)
+            return _code_page(request, pending, error)
+        return _signed_in(request, signed_in)
+
+    @get("/verify/desk")
+    async def ask_desk_code(self, request: AnyRequest) -> Response[str]:
+        if session_of(request):
+            return see_other(request, _back_to(request))
+        return _desk_page(request)
+
+    @post("/verify/desk")
+    async def verify_desk_code(self, request: AnyRequest) -> Response[str]:
+        form = await form_of(request)
+        code = form.get("code", "")[:100]
+        agent = agent_label(request.headers.get("user-agent", ""))
+        try:
+            require_consent(form.get("consent", ""))
+            signed_in = await services(request).codes.verify_desk_code(
+                code, idempotency_key(form, "code"), agent, _device(request)
+            )
+        except HealthPlusError as error:
+            return _desk_page(request, code, error)
+        return _signed_in(request, signed_in)
 
     @post("/sign-out")
     async def sign_out(self, request: AnyRequest) -> Response[str]:
@@ -113,30 +163,53 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
     return see_other(request, path, query, cookies, {"Clear-Site-Data": '"cache"'})
 
 
-async def _send(request: AnyRequest, phone: str, consent: str, key: str) -> Cookie:
+def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+    cookies = [
+        site(request).session_cookie(signed_in.token),
+        site(request).end_cookie(_COOKIE),
+        site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
+    ]
+    return see_other(request, _back_to(request), cookies=cookies)
+
+
+async def _send(
+    request: AnyRequest, phone: str, consent: str, key: str, proof: str | None = None, waiting: Waiting | None = None
+) -> Response[str]:
+    """Send a code, and lead to where it is typed; or to where its price is paid, `waiting` on if it was waited for."""
     app = services(request)
     app.code_messages.require_sender()
-    sent: Sent = await app.codes.request(phone, consent, client_address(request), key)
-    app.code_messages.send(sent)
     now = app.clock.now()
+    query = _query(_back_to(request))
+    try:
+        sent = await app.codes.request(phone, consent, requester_of(request, _device(request)), key, proof)
+    except ProofNeeded as error:
+        new = _waiting(error, phone, consent, key, now)
+        if waiting is not None and proof != waiting.token:  # worked for less than it costs by now: they still wait
+            since = waiting.since
+            new = msgspec.structs.replace(new, token=waiting.token, since=since, from_at=since + (new.from_at - now))
+        return see_other(request, "/verify/wait", query, [sealed_cookie(request, _WAIT_COOKIE, new, _WAIT_SECONDS)])
+    app.code_messages.send(sent)
     pending = Pending(
         sent.challenge_id,
         sent.phone,
         now + timedelta(seconds=sent.expires_in),
         now + timedelta(seconds=sent.resend_in),
     )
-    return site(request).cookie(_COOKIE, pending.packed(), _COOKIE_SECONDS)
+    cookies = [sealed_cookie(request, _COOKIE, pending, _COOKIE_SECONDS), site(request).end_cookie(_WAIT_COOKIE)]
+    return see_other(request, "/verify/code", query, cookies)
 
 
-def _pending(request: AnyRequest) -> Pending | None:
-    text = site(request).read(request, _COOKIE)
-    if text is None or len(text) > _COOKIE_LENGTH_MAX:
-        return None
-    try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(text), type=Pending)
-    except (msgspec.DecodeError, binascii.Error, ValueError):
-        return None
-    return found if found.expires_at.tzinfo and found.resend_at.tzinfo else None
+def _waiting(error: ProofNeeded, phone: str, consent: str, key: str, now: datetime) -> Waiting:
+    seconds = error.members["retry_after"]
+    return msgspec.convert(
+        {**error.members, "phone": phone, "consent": consent, "key": key, "token": error.members["wait_token"]}
+        | {"since": now, "from_at": now + timedelta(seconds=int(str(seconds)))},
+        Waiting,
+    )
+
+
+def _device(request: AnyRequest) -> str | None:
+    return site(request).read(request, _DEVICE_COOKIE)
 
 
 def _back_to(request: AnyRequest) -> str:
@@ -147,104 +220,65 @@ def _query(back_to: str) -> dict[str, str]:
     return {} if back_to == "/" else {"next": back_to}
 
 
-def _number_page(
-    request: AnyRequest, back_to: str, phone: str = "", error: HealthPlusError | None = None
+def _page(
+    request: AnyRequest, template: str, error: HealthPlusError | None, cookies: Sequence[Cookie] = (), **values: object
 ) -> Response[str]:
+    """Return a page of signing in, with what went wrong."""
+    back_to = _back_to(request)
+    seconds = error.members.get("retry_after") if error else None
     return page(
         request,
-        "sign_in/number.html",
+        template,
         status=error.status if error else 200,
-        headers=_retry_after(error),
+        headers={} if seconds is None else {"Retry-After": str(seconds)},
+        cookies=cookies,
         query=_query(back_to),
         has_chosen_time=back_to.startswith("/doctor/"),
-        phone=phone,
-        error=error and _error_text(request, error),
-        about_number=isinstance(error, errors.PhoneRefused),
+        error=error and error_text(request, error),
         consent=CURRENT,
+        **values,
     )
 
 
-def _code_page(
-    request: AnyRequest, back_to: str, pending: Pending, error: HealthPlusError | None = None
+def _number_page(request: AnyRequest, phone: str = "", error: HealthPlusError | None = None) -> Response[str]:
+    about_number = isinstance(error, errors.PhoneRefused)
+    return _page(request, "sign_in/number.html", error, phone=phone, about_number=about_number)
+
+
+def _wait_page(
+    request: AnyRequest, waiting: Waiting, error: HealthPlusError | None = None, proof: str = ""
 ) -> Response[str]:
     now = services(request).clock.now()
-    return page(
+    from_at = waiting.from_at
+    if error is not None:  # the budget is used up: both proofs stay good until there is a message again
+        from_at = max(now + timedelta(seconds=int(str(error.members["retry_after"]))), from_at if not proof else now)
+    return _page(
         request,
-        "sign_in/code.html",
-        status=error.status if error else 200,
-        headers=_retry_after(error),
-        query=_query(back_to),
-        has_chosen_time=back_to.startswith("/doctor/"),
-        sent_to=masked(pending.phone),
-        pending=pending,
-        is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
-        is_paused=isinstance(error, errors.TooManyCodes) and error.members["reason"] == "guesses",
-        error=error and _error_text(request, error),
-        about_code=isinstance(error, errors.BadInput),
+        "sign_in/wait.html",
+        error,
+        sent_to=masked(waiting.phone),
+        challenge=msgspec.json.encode(waiting.challenge).decode(),
+        proof=proof,
+        from_at=from_at,
+        seconds_left=max(0, ceil((from_at - now).total_seconds())),
         zone=HOME_ZONE,
     )
 
 
-def _retry_after(error: HealthPlusError | None) -> dict[str, str]:
-    seconds = error.members.get("retry_after") if error else None
-    return {} if seconds is None else {"Retry-After": str(seconds)}
+def _desk_page(request: AnyRequest, code: str = "", error: HealthPlusError | None = None) -> Response[str]:
+    about_code = isinstance(error, errors.BadInput | errors.CodeOver)
+    return _page(request, "sign_in/desk.html", error, code=code, about_code=about_code)
 
 
-_ERROR_TEXTS = {
-    "phone_refused": N_("This is not a phone number. Write all its digits, as in 98765 43210."),
-    "consent_outdated": N_(
-        "What you agree to has changed since you opened this page. Read it again, then send the code."
-    ),
-    "wrong_code": N_("This is not the code that was sent, and it was the last try. Send a new one."),
-    "code_over": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
-    "not_found": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
-    "key_reused": N_("This form was sent before. Send it again."),
-    "sign_in_unavailable": N_("Signing in by text message is not set up here. Call the clinic to book."),
-    "bad_input": N_("The code has six digits. Type all of them."),
-}
-_NO_MOBILE = N_("A text message cannot reach this number. Give a mobile number.")
-_SPENT = N_("Too many wrong codes were given. Send a new one.")
-
-
-def _error_text(request: AnyRequest, error: HealthPlusError) -> str:
-    """Return in the reader's language what went wrong and what to do. Raises what is no fault of theirs."""
-    language = language_of(request)
-    if isinstance(error, errors.TooManyCodes):
-        return _too_many(language, services(request).clock.now(), error)
-    if left := error.members.get("tries_left"):
-        return language.ngettext(
-            "This is not the code that was sent. You have %(num)d more try.",
-            "This is not the code that was sent. You have %(num)d more tries.",
-            int(str(left)),
-        ) % {"num": left}
-    if error.code not in _ERROR_TEXTS:
-        raise error
-    text = _ERROR_TEXTS[error.code]
-    if isinstance(error, errors.PhoneRefused) and error.detail != error.title:
-        text = _NO_MOBILE
-    elif error.members.get("reason") == "spent":
-        text = _SPENT
-    return language.gettext(text)
-
-
-def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
-    _ = language.gettext
-    until = now + timedelta(seconds=int(str(error.members["retry_after"])))
-    far = language.date(until, HOME_ZONE) != language.date(now, HOME_ZONE)
-    when = {"when": language.moment(until, HOME_ZONE) if far else language.time(until, HOME_ZONE, seconds=True)}
-    match error.members["reason"]:
-        case "number":
-            return (
-                _("Another code can be sent to this number after %(when)s. One sent before may still be on its way.")
-                % when
-            )
-        case "guesses":
-            return (
-                _(
-                    "Too many wrong codes were given for this number. It can be used again after %(when)s. "
-                    "Until then, call the clinic to book."
-                )
-                % when
-            )
-        case _other:
-            return _("Too many codes were asked for just now. Try again after %(when)s.") % when
+def _code_page(request: AnyRequest, pending: Pending, error: HealthPlusError | None = None) -> Response[str]:
+    now = services(request).clock.now()
+    return _page(
+        request,
+        "sign_in/code.html",
+        error,
+        sent_to=masked(pending.phone),
+        pending=pending,
+        is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
+        about_code=isinstance(error, errors.BadInput),
+        zone=HOME_ZONE,
+    )

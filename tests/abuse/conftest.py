@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.web.conftest import anyone, app, asha, bina, http, phone
+
+__all__ = ["anyone", "app", "asha", "bina", "http", "phone"]
