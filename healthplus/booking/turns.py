@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from healthplus.accounts.actors import Actor, Patient
-from healthplus.database import REQUESTS, Turns
+from healthplus.database import Turns
 from healthplus.errors import DatabaseBusy
 
 T = TypeVar("T")
@@ -25,8 +25,9 @@ OWN_CALLS_PER_PROVIDER_MAX = 2
 CALLS_PER_PATIENT_MAX = 1
 """A verb that waits for its patient's other call would keep a book locked meanwhile."""
 WAITING_PER_PATIENT_MAX = 16
-WAIT_SECONDS_MAX = REQUESTS.wait_seconds or 0.0
-"""How long a call waits for its turns, for a locked book and for a connection, all together."""
+WAIT_SECONDS_MAX = 3.0
+"""How long a call waits for its turns, for a locked book and for a connection, all together: with what it then takes
+itself, less than five seconds."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOOK_SECONDS = 0.1
 _LOOKS = 5

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -21,7 +22,7 @@ import pytest
 from healthplus.imports import import_csv
 from healthplus.ops.check import violations
 from healthplus.privacy import privacy
-from healthplus_bench.client import connect, get, percentile_ms, post, show
+from healthplus_bench.client import connect, delete, get, percentile_ms, post, show
 from healthplus_bench.environment import (
     POOL_SIZE,
     SLOTS_A_DAY,
@@ -85,7 +86,7 @@ class Load:
             for serial in range(1, CLIENTS + 1) if kind else ():
                 patient = LOCKED_PATIENT if kind == "patient" else serial
                 # A patient who is locked tries everywhere; a locked provider is tried by everybody.
-                provider = serial % PROVIDERS + 1 if kind == "patient" else LOCKED_PROVIDER
+                provider = serial % (PROVIDERS - 1) + 2 if kind == "patient" else LOCKED_PROVIDER
                 tasks.create_task(self._insist(seen, until, patient, provider, serial))
         return seen
 
@@ -113,13 +114,19 @@ class Load:
         connection = await connect(self._port)
         while time.monotonic() < until:
             began = time.monotonic()
-            # Always with the same key: whatever became of the request before, it is done once.
-            slot = 8 * SLOTS_A_DAY + serial
-            answer = await connection.request(self._hold(patient, provider, slot, f"insist-{serial}"))
+            answer = await connection.request(self._request(patient, provider, serial))
             seen.told_seconds.append(time.monotonic() - began)
             seen.told[show(answer.body).code or str(answer.status)] += 1
             await asyncio.sleep(RETRY_SECONDS)
         connection.close()
+
+    def _request(self, patient: int, provider: int, serial: int) -> bytes:
+        """Return what a client asks for again and again, always with the same key."""
+        if serial % 2 and provider == LOCKED_PROVIDER:
+            # About what somebody has: such verbs do not wait behind newcomers.
+            path = f"/providers/{provider}/holds/{UUID(int=serial)}"
+            return delete(path, self._environment.token(patient), f"insist-{serial}")
+        return self._hold(patient, provider, 8 * SLOTS_A_DAY + serial, f"insist-{serial}")
 
     async def _ask_ready(self, seen: Seen, until: float) -> None:
         while time.monotonic() < until:
