@@ -168,7 +168,9 @@ async def locked(environment: Environment, kind: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: float, slower_max: float) -> None:
+async def one_row_is_locked(
+    new_server: tuple[str, Path], kind: str, seconds: float, slower_max: float, ready_seconds_max: float
+) -> None:
     async with prepared_environment(*new_server, PROVIDERS, PATIENTS) as environment:
         for provider in range(1, PROVIDERS + 1):
             await environment.database.fetch("SELECT booking.advance($1)", provider)  # opens the book
@@ -190,7 +192,7 @@ async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: fl
     assert set(seen.others) == {200, 201}
     before_p99, p99 = percentile_ms(before.held_seconds, 99), percentile_ms(seen.held_seconds, 99)
     assert p99 <= slower_max * before_p99, (p99, before_p99)
-    assert max(seen.ready_seconds) <= 0.2 * slower_max / 1.5
+    assert max(seen.ready_seconds) <= ready_seconds_max
     assert seen.backends_max <= BACKENDS_MAX
     # Those concerned hear the truth, and in time; once nothing is locked, they get what they asked for.
     assert set(seen.told) == {"busy"}
@@ -202,12 +204,12 @@ async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: fl
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["book", "import", "patient"])
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
-    # Other tests keep the machine busy meanwhile, and a little of that is more than a hold takes.
-    await one_row_is_locked(new_server, kind, 10, slower_max=5)
+    # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
+    await one_row_is_locked(new_server, kind, 10, slower_max=10, ready_seconds_max=1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["book", "import", "patient"])
 async def test_one_row_is_locked_for_a_minute(new_server: tuple[str, Path], kind: str) -> None:
-    await one_row_is_locked(new_server, kind, 60, slower_max=1.5)
+    await one_row_is_locked(new_server, kind, 60, slower_max=1.5, ready_seconds_max=0.2)
