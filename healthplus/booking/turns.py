@@ -8,12 +8,11 @@ its own callers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from healthplus.accounts.actors import Actor, Patient
-from healthplus.database import REQUESTS, Turns
+from healthplus.database import Turns
 from healthplus.errors import DatabaseBusy
 
 T = TypeVar("T")
@@ -25,8 +24,9 @@ OWN_CALLS_PER_PROVIDER_MAX = 2
 CALLS_PER_PATIENT_MAX = 1
 """A verb that waits for its patient's other call would keep a book locked meanwhile."""
 WAITING_PER_PATIENT_MAX = 16
-WAIT_SECONDS_MAX = REQUESTS.wait_seconds or 0.0
-"""How long a call waits for its turns, for a locked book and for a connection, all together."""
+WAIT_SECONDS_MAX = 3.0
+"""How long a call waits for its turns, for a locked book and for a connection, all together: with what it then takes
+itself, less than five seconds."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOOK_SECONDS = 0.1
 _LOOKS = 5
@@ -44,7 +44,7 @@ class BookTurns:
         self._newcomers = Turns(CALLS_PER_PROVIDER_MAX)
         self._others = Turns(OWN_CALLS_PER_PROVIDER_MAX)
         self._patients = Turns(CALLS_PER_PATIENT_MAX, WAITING_PER_PATIENT_MAX)
-        self._locked: set[int | None] = set()
+        self._locked: set[int] = set()
         """What the last call found locked: the next one looks before it waits at the database."""
 
     def newcomers_wait(self, provider_id: int) -> bool:
@@ -61,23 +61,36 @@ class BookTurns:
         now = asyncio.get_running_loop().time
         until = now() + WAIT_SECONDS_MAX
         lane = self._newcomers if is_newcomer else self._others
-        patient = -actor.patient_id if isinstance(actor, Patient) else None
-        async with self._patient_turn(patient, until):
-            while True:
-                if patient is not None and patient in self._locked:
-                    # Not in the provider's line, where others would wait behind this one.
-                    await self._wait_until_unlocked(patient, until)
-                async with lane.take(provider_id, until):
-                    try:
-                        answer = await self._call_at_book(provider_id, call, until)
-                    except DatabaseBusy as error:
-                        # A verb locks the book first, and then nothing but its patient.
-                        if not _waited_for_lock(error) or patient is None or patient in self._locked:
-                            raise
-                        self._locked.add(patient)
-                    else:
-                        self._locked.discard(patient)
-                        return answer
+        if not isinstance(actor, Patient):
+            return await self._call_in_turn(lane, provider_id, call, until)
+        patient = -actor.patient_id
+        await self._patients.take(patient, until)
+        try:
+            if patient in self._locked:
+                # Not in the provider's line, where others would wait behind this one.
+                await self._wait_until_unlocked(patient, until)
+            try:
+                answer = await self._call_in_turn(lane, provider_id, call, until)
+            except DatabaseBusy as error:
+                # A verb locks the book first, and then nothing but its patient.
+                if patient in self._locked or not _waited_for_lock(error):
+                    raise
+                self._locked.add(patient)
+                await self._wait_until_unlocked(patient, until)
+                answer = await self._call_in_turn(lane, provider_id, call, until)
+            self._locked.discard(patient)
+            return answer
+        finally:
+            self._patients.give_back(patient)
+
+    async def _call_in_turn(
+        self, lane: Turns, provider_id: int, call: Callable[[float], Awaitable[T]], until: float
+    ) -> T:
+        await lane.take(provider_id, until)
+        try:
+            return await self._call_at_book(provider_id, call, until)
+        finally:
+            lane.give_back(provider_id)
 
     async def _call_at_book(self, provider_id: int, call: Callable[[float], Awaitable[T]], until: float) -> T:
         """Call, and again for as long as the book is locked."""
@@ -88,15 +101,12 @@ class BookTurns:
             try:
                 answer = await call(max(0.0, until - now()))
             except DatabaseBusy as error:
-                if not _waited_for_lock(error, "booking.lock_book("):
+                if now() >= until or not _waited_for_lock(error, "booking.lock_book("):
                     raise
                 self._locked.add(provider_id)
             else:
                 self._locked.discard(provider_id)
                 return answer
-
-    def _patient_turn(self, patient: int | None, until: float) -> contextlib.AbstractAsyncContextManager[None]:
-        return contextlib.nullcontext() if patient is None else self._patients.take(patient, until)
 
     async def _wait_until_unlocked(self, lock: int, until: float) -> None:
         now = asyncio.get_running_loop().time

@@ -53,8 +53,8 @@ def _milliseconds(seconds: float | None) -> str:
     return "0" if seconds is None else f"{round(seconds * 1000)}ms"
 
 
-# Waiting and running together take less than the five seconds after which a person should know more. A lock is held for
-# milliseconds by any verb: one that is not to be had after a third of a second is held by something else.
+# A caller is to hear what became of a request within five seconds. Any verb has a lock for milliseconds only: one that
+# is not to be had after a third of a second is held by something else.
 REQUESTS = Limits(wait_seconds=2, lock_seconds=0.3, statement_seconds=2.5, idle_seconds=5)
 """What a request waits for."""
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -21,7 +22,7 @@ import pytest
 from healthplus.imports import import_csv
 from healthplus.ops.check import violations
 from healthplus.privacy import privacy
-from healthplus_bench.client import connect, get, percentile_ms, post, show
+from healthplus_bench.client import connect, delete, get, percentile_ms, post, show
 from healthplus_bench.environment import (
     POOL_SIZE,
     SLOTS_A_DAY,
@@ -85,7 +86,7 @@ class Load:
             for serial in range(1, CLIENTS + 1) if kind else ():
                 patient = LOCKED_PATIENT if kind == "patient" else serial
                 # A patient who is locked tries everywhere; a locked provider is tried by everybody.
-                provider = serial % PROVIDERS + 1 if kind == "patient" else LOCKED_PROVIDER
+                provider = serial % (PROVIDERS - 1) + 2 if kind == "patient" else LOCKED_PROVIDER
                 tasks.create_task(self._insist(seen, until, patient, provider, serial))
         return seen
 
@@ -113,13 +114,19 @@ class Load:
         connection = await connect(self._port)
         while time.monotonic() < until:
             began = time.monotonic()
-            # Always with the same key: whatever became of the request before, it is done once.
-            slot = 8 * SLOTS_A_DAY + serial
-            answer = await connection.request(self._hold(patient, provider, slot, f"insist-{serial}"))
+            answer = await connection.request(self._request(patient, provider, serial))
             seen.told_seconds.append(time.monotonic() - began)
             seen.told[show(answer.body).code or str(answer.status)] += 1
             await asyncio.sleep(RETRY_SECONDS)
         connection.close()
+
+    def _request(self, patient: int, provider: int, serial: int) -> bytes:
+        """Return what a client asks for again and again, always with the same key."""
+        if serial % 2 and provider == LOCKED_PROVIDER:
+            # About what somebody has: such verbs do not wait behind newcomers.
+            path = f"/providers/{provider}/holds/{UUID(int=serial)}"
+            return delete(path, self._environment.token(patient), f"insist-{serial}")
+        return self._hold(patient, provider, 8 * SLOTS_A_DAY + serial, f"insist-{serial}")
 
     async def _ask_ready(self, seen: Seen, until: float) -> None:
         while time.monotonic() < until:
@@ -161,7 +168,9 @@ async def locked(environment: Environment, kind: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: float, slower_max: float) -> None:
+async def one_row_is_locked(
+    new_server: tuple[str, Path], kind: str, seconds: float, slower_max: float, ready_seconds_max: float
+) -> None:
     async with prepared_environment(*new_server, PROVIDERS, PATIENTS) as environment:
         for provider in range(1, PROVIDERS + 1):
             await environment.database.fetch("SELECT booking.advance($1)", provider)  # opens the book
@@ -183,7 +192,7 @@ async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: fl
     assert set(seen.others) == {200, 201}
     before_p99, p99 = percentile_ms(before.held_seconds, 99), percentile_ms(seen.held_seconds, 99)
     assert p99 <= slower_max * before_p99, (p99, before_p99)
-    assert max(seen.ready_seconds) <= 0.2 * slower_max / 1.5
+    assert max(seen.ready_seconds) <= ready_seconds_max
     assert seen.backends_max <= BACKENDS_MAX
     # Those concerned hear the truth, and in time; once nothing is locked, they get what they asked for.
     assert set(seen.told) == {"busy"}
@@ -195,12 +204,12 @@ async def one_row_is_locked(new_server: tuple[str, Path], kind: str, seconds: fl
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["book", "import", "patient"])
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
-    # Other tests keep the machine busy meanwhile, and a little of that is more than a hold takes.
-    await one_row_is_locked(new_server, kind, 10, slower_max=5)
+    # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
+    await one_row_is_locked(new_server, kind, 10, slower_max=10, ready_seconds_max=1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["book", "import", "patient"])
 async def test_one_row_is_locked_for_a_minute(new_server: tuple[str, Path], kind: str) -> None:
-    await one_row_is_locked(new_server, kind, 60, slower_max=1.5)
+    await one_row_is_locked(new_server, kind, 60, slower_max=1.5, ready_seconds_max=0.2)

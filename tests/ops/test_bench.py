@@ -51,8 +51,8 @@ def test_nothing_is_counted_that_a_power_cut_could_undo() -> None:
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])
 async def test_each_setting_that_durability_needs_is_looked_at(setting: str) -> None:
     class Sessions:
-        async def fetch_value(self, sql: str) -> str:
-            return "off" if sql == f"SHOW {setting}" else "on"
+        async def fetch(self, sql: str) -> list[dict[str, str]]:
+            return [{"name": setting}] if f"'{setting}'" in sql else []
 
     with pytest.raises(BenchFailed, match=f"{setting} is off"):
         await refuse_unless_durable(cast(Database, Sessions()))

@@ -12,8 +12,9 @@ from litestar import Litestar
 
 from healthplus.booking.book import Book
 from healthplus.database import Database, PostgresError
-from healthplus.errors import DatabaseUnreachable
+from healthplus.errors import DatabaseBusy, DatabaseUnreachable, OutcomeUnknown
 from healthplus.settings import Settings
+from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.app import create_app
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.web.client import Client, connect
@@ -50,7 +51,7 @@ async def test_live_and_ready(anyone: Client, db: Database) -> None:
     assert (await anyone.get("ready")).json() == {"status": "ready"}
     await db.execute("DELETE FROM public.schema_migration WHERE number > 5")
     response = await anyone.get("ready")
-    problem(response, 503, "database")
+    problem(response, 503, "not_ready")
     assert response.headers["retry-after"] == "1"
 
 
@@ -61,7 +62,9 @@ _DEADLOCK = DeadlockDetectedError("deadlock detected")
     ("error", "status", "code"),
     [
         (DatabaseUnreachable("10.0.0.7 refused"), 503, "database_unreachable"),
-        (_DEADLOCK, 503, "database"),
+        (OutcomeUnknown("10.0.0.7 refused"), 503, "outcome_unknown"),
+        (DatabaseBusy(), 503, "busy"),
+        (_DEADLOCK, 503, "busy"),
         (PostgresError("+919876543210"), 500, "error"),
         (ValueError("+919876543210"), 500, "error"),
     ],
@@ -87,6 +90,35 @@ async def test_faults_are_told_and_logged_without_secrets(
     assert "10.0.0.7" not in response.text
     for secret in ("+9198", environment.tokens["asha"]):
         assert secret not in caplog.text + response.text
+
+
+async def test_what_fails_after_a_change_is_not_told_as_nothing_changed(
+    asha: Client, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same key then tells: it was done, once."""
+    path, slot = f"providers/{PROVIDER}/waits", {"clinic_id": 1, "from": environment.at(9), "to": environment.at(10)}
+    assert (await environment.hold(environment.instant(9), name="bina")).code == "reserved"
+    assert (await environment.hold(environment.instant(9, 30), name="chand")).code == "reserved"
+
+    async def fail(*_: Any) -> None:
+        raise DatabaseBusy
+
+    with monkeypatch.context() as failing:
+        failing.setattr(WaitingUsers, "_read", fail)
+        problem(await asha.post(path, slot, key="join"), 503, "outcome_unknown")
+    again = await asha.post(path, slot, key="join")
+    assert again.status_code == 201
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.ticket") == 1
+
+
+async def test_a_read_whose_connection_is_lost_has_changed_nothing(
+    anyone: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise OutcomeUnknown
+
+    monkeypatch.setattr(Book, "chart", fail)
+    problem(await anyone.get(f"providers/{PROVIDER}/slots"), 503, "database_unreachable")
 
 
 async def test_an_app_without_a_database_does_not_start(tmp_path: Any) -> None:

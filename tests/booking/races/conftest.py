@@ -15,6 +15,7 @@ async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceE
     # Each of them is a process of its own, as far as the database can see.
     for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
         monkeypatch.setattr(turns, name, CONNECTIONS_MAX)
+    monkeypatch.setattr(turns, "WAIT_SECONDS_MAX", 30)  # at the gates that tests hold, however busy the machine is
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
         yield await RaceEnvironment.make(database)
     assert await deadlocks(dsn) == 0
