@@ -32,8 +32,9 @@ LATE_SECONDS = 0.02
 """Once the event loop is later than this, fewer work: a refusal, too, has to wait for it."""
 LOOK_EVERY_SECONDS = 0.02
 LOG_EVERY_SECONDS = 10.0
-STANDING_WAIT_SECONDS = 0.5
-"""How long one waits at most once some have waited all the time: what stands does not end by waiting longer."""
+_SURELY, _HARDLY = 0.5, 1.5
+"""Who is foreseen to wait for less than the first of these parts of what is allowed is let wait; who waits already is
+refused beyond the second. In between things may change, and a refusal after waiting is worse than one on arrival."""
 _SMOOTHING = 0.1
 """The weight of the latest start in the estimate of how often one of a class may start."""
 
@@ -55,27 +56,28 @@ class Limits(NamedTuple):
 
     `share` may work however many others wait, `working` if no others do. `waiting` may wait, none of them for more
     than `wait_seconds`, as far as can be foreseen; beyond, the answer is 503, and to ask again in `retry_seconds`. When
-    some have waited for that long without a pause, STANDING_WAIT_SECONDS is what the others may.
+    some have waited for that long without a pause, it is `standing_seconds`: what stands does not end by waiting.
     """
 
     share: int
     working: int
     waiting: int
     wait_seconds: float
+    standing_seconds: float
     retry_seconds: int
 
 
 LIMITS = {
     # All that work may pay: that is what everything else is for. A bank gives up on a webhook after some seconds.
-    Traffic.PAY: Limits(WORKING_MAX, WORKING_MAX, 512, 4.0, 1),
+    Traffic.PAY: Limits(WORKING_MAX, WORKING_MAX, 512, 4.0, 2.0, 1),
     # People wait 2 s for a hold without harm; 1,000 at once, for one popular doctor, are served within that.
-    Traffic.HOLD: Limits(6, 12, 1024, 2.0, 2),
+    Traffic.HOLD: Limits(6, 12, 1024, 2.0, 0.5, 2),
     # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
-    Traffic.POLL: Limits(3, 12, 1024, 2.0, 5),
+    Traffic.POLL: Limits(3, 12, 1024, 2.0, 0.5, 5),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
-    Traffic.PAGE: Limits(4, 12, 128, 1.5, 5),
+    Traffic.PAGE: Limits(4, 12, 128, 1.5, 0.5, 5),
     # A search takes three times as much, and whoever is refused can still open the doctor's own page.
-    Traffic.SEARCH: Limits(2, 8, 32, 1.5, 10),
+    Traffic.SEARCH: Limits(2, 8, 32, 1.5, 0.5, 10),
 }
 
 
@@ -96,7 +98,9 @@ class _Class:
 
     def will_wait_too_long(self, now: float) -> bool:
         """Return whether one more should not wait."""
-        return self.waiting > 0 and (self.waiting >= self.limits.waiting or self._is_over(self.waiting + 1, now))
+        if self.waiting == 0:
+            return False
+        return self.waiting >= self.limits.waiting or self._is_over(self.waiting + 1, now, _SURELY)
 
     def note_wait(self, now: float) -> None:
         """Note that one more waits."""
@@ -104,16 +108,16 @@ class _Class:
             self._standing_since = self._last_start = now
         self.waiting += 1
 
-    def _is_over(self, waiting: int, now: float) -> bool:
-        seconds = self.limits.wait_seconds
-        if now - self._standing_since > seconds:
-            seconds = min(seconds, STANDING_WAIT_SECONDS)
+    def _is_over(self, waiting: int, now: float, part: float) -> bool:
+        """Return whether the last of so many waits for more than a part of what is allowed."""
+        is_standing = now - self._standing_since > self.limits.wait_seconds
+        seconds = part * (self.limits.standing_seconds if is_standing else self.limits.wait_seconds)
         # Where none could start of late, that says more than what was before.
         return waiting * max(self._start_seconds, (now - self._last_start) / 3) > seconds
 
     def pop_hopeless(self, now: float) -> asyncio.Future[None] | None:
         """Return the turn of the last who came, where it comes too late as things go now."""
-        while self.coming and self._is_over(self.waiting, now):
+        while self.coming and self._is_over(self.waiting, now, _HARDLY):
             turn = self.coming.pop()
             if not turn.done():
                 return turn
@@ -171,6 +175,7 @@ class Call:
 
     def end(self) -> None:
         self._is_over = True
+        self.on_slow = None
         self.leave()
 
     def become_slow(self) -> None:
@@ -304,7 +309,7 @@ class Admission:
         for is_shared in (True, False):
             for class_ in self._classes:
                 limits = class_.limits
-                most = max(1, limits.share * self._room / self._working_max) if is_shared else limits.working
+                most = max(1, int(limits.share * self._room / self._working_max)) if is_shared else limits.working
                 while class_.waiting and class_.working < most and self._working < self._room:
                     turn = class_.next_turn()
                     if turn is None:  # who waited was cancelled just now, and has not been told yet

@@ -23,7 +23,7 @@ from healthplus.idle import worker
 from healthplus.web.admission import Admission, Call, Traffic
 from healthplus.web.http.actor import bearer_token
 from healthplus.web.http.errors import render as render_problem
-from healthplus.web.http.requests import IS_HEAD
+from healthplus.web.http.requests import BODY_BYTES_MAX, IS_HEAD
 from healthplus.web.languages import split_path
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.session import site
@@ -85,7 +85,7 @@ class Entrance:
             _, handler, _, params, _ = self._find_route(path=normalize_path(scope["path"]), method=scope["method"])
         except HTTPException:  # there is no such route; the router will say so
             return UNKNOWN_ROUTE, {}
-        treatment = self._treatments[id(handler)]
+        treatment = self._treatments.get(id(handler)) or Treatment(Traffic.PAGE, BODY_BYTES_MAX)  # one that came later
         if IS_HEAD in scope["state"] and treatment.traffic is Traffic.POLL:
             scope["query_string"] = b""  # it is not to wait for anything
         return treatment, params

@@ -12,12 +12,12 @@ from healthplus.idle import idle, worker
 from healthplus.web import admission as module
 from healthplus.web.admission import LIMITS, WORKING_MAX, WORKING_MIN, Admission, Call, Limits, Traffic
 
-_PLENTY = Limits(1, 4, 100, 60.0, 1)
+_PLENTY = Limits(1, 4, 100, 60.0, 60.0, 1)
 
 
 def small(**changed: Limits) -> Admission:
     """Return an admission of four places, of which each class but paying may have one whatever the others do."""
-    limits = dict.fromkeys(Traffic, _PLENTY) | {Traffic.PAY: Limits(4, 4, 100, 60.0, 1)}
+    limits = dict.fromkeys(Traffic, _PLENTY) | {Traffic.PAY: Limits(4, 4, 100, 60.0, 60.0, 1)}
     return Admission(limits | {Traffic[name]: limit for name, limit in changed.items()}, working_max=4)
 
 
@@ -45,6 +45,7 @@ def test_the_limits_make_sense() -> None:
     assert all(0 < limits.share <= limits.working <= WORKING_MAX for limits in LIMITS.values())
     waits = [LIMITS[traffic].wait_seconds for traffic in Traffic]
     assert waits == sorted(waits, reverse=True)
+    assert all(limits.standing_seconds <= limits.wait_seconds for limits in LIMITS.values())
 
 
 async def test_who_pays_goes_first_and_each_class_in_order_of_arrival() -> None:
@@ -76,7 +77,7 @@ async def test_a_flood_of_one_class_leaves_the_others_their_share() -> None:
 
 
 async def test_who_would_wait_too_long_is_refused_at_once() -> None:
-    admission = small(PAGE=Limits(1, 4, 2, 60.0, 7))
+    admission = small(PAGE=Limits(1, 4, 2, 60.0, 60.0, 7))
     fill(admission, Traffic.PAGE)
     turns = [asyncio.create_task(enter(admission, Traffic.PAGE)) for _ in range(2)]
     assert await started(turns) == []
@@ -89,8 +90,8 @@ async def test_who_would_wait_too_long_is_refused_at_once() -> None:
 
 
 async def test_a_wait_is_foreseen_from_how_often_one_may_start() -> None:
-    """One starts every 50 ms, so the third who waits would wait for longer than the 0.1 s that are allowed."""
-    admission = small(PAGE=Limits(1, 1, 100, 0.12, 1))
+    """One starts every 50 ms, so the third who waits would wait for longer than half of the 0.24 s that are allowed."""
+    admission = small(PAGE=Limits(1, 1, 100, 0.24, 0.24, 1))
     call = fill(admission, Traffic.PAGE, 1)[0]
     waited: list[float] = []
     refused = 0
@@ -117,7 +118,7 @@ async def test_a_wait_is_foreseen_from_how_often_one_may_start() -> None:
 
 
 async def test_a_wait_that_lasts_too_long_after_all_ends_with_a_refusal() -> None:
-    admission = small(PAGE=Limits(1, 4, 100, 0.05, 1))
+    admission = small(PAGE=Limits(1, 4, 100, 0.05, 0.05, 1))
     fill(admission, Traffic.PAGE)
     began = asyncio.get_running_loop().time()
     with pytest.raises(Overloaded):
@@ -202,7 +203,7 @@ async def test_a_late_event_loop_has_fewer_work() -> None:
 
 async def test_nothing_is_left_of_requests_however_they_end() -> None:
     draw = random.Random(5)
-    admission = small(PAGE=Limits(1, 2, 3, 0.01, 1), SEARCH=Limits(1, 1, 1, 0.001, 1))
+    admission = small(PAGE=Limits(1, 2, 3, 0.01, 0.01, 1), SEARCH=Limits(1, 1, 1, 0.001, 0.001, 1))
 
     async def visit() -> None:
         call = await enter(admission, draw.choice(list(Traffic)))

@@ -23,6 +23,7 @@ PROBLEMS = {
         (401, "Sign in first."),
         (403, "It may not be done by who asks, or was not signed by whom it should be."),
         (404, "There is no such thing, or it is somebody else's."),
+        (408, "The body did not arrive within 10 seconds."),
         (409, "It cannot be done as things stand."),
         (410, "It is over: expired."),
         (422, "The request makes no sense."),
