@@ -31,6 +31,12 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(jsonb_build_object('signed_in_at', signed_in_at) ORDER BY signed_in_at), '[]')
         FROM accounts.device WHERE phone_hash = $2),
     'place', (SELECT to_jsonb(claim) FROM booking.claim WHERE patient_id = $1),
+    'former_accounts', (  -- how long it is noted that the number was another account's
+        SELECT coalesce(jsonb_agg(jsonb_build_object('erased_at', erased_at)), '[]')
+        FROM accounts.former_account WHERE successor_id = $1),
+    'replacements', (
+        SELECT coalesce(jsonb_agg(to_jsonb(replacement)), '[]')
+        FROM own_booking JOIN booking.replacement USING (provider_id, booking_id)),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (

@@ -18,7 +18,7 @@ from tests.fixtures.codes import ask, make_codes
 PACKAGE = Path(healthplus.__file__).parent
 BOOK_TAKEN_IN = ("booking/functions/core/lock.sql", "booking/functions/verbs/advance.sql")
 """The files of the verbs that take the lock of a book, each in one statement."""
-PATIENT_TAKEN_IN = ("booking/functions/core/locked.sql",)
+PATIENT_TAKEN_IN = ("booking/functions/core/claims.sql", "booking/functions/core/locked.sql")
 """The same for the lock of a patient. There are no other locks of one bigint."""
 
 _NAME = re.compile(r'\bpg_\w*advisory\w*"?', re.IGNORECASE)
