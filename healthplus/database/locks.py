@@ -1,6 +1,7 @@
 """Every advisory lock of the product. PostgreSQL keeps two kinds apart: those of one bigint, and those of two ints.
 
-Those of one bigint are the booking verbs' alone: the id of the provider whose book is locked. All others are pairs
+Those of one bigint are the booking verbs' alone: the id of the provider whose book is locked; and, below zero, that of
+the patient who is put at a time, which a verb takes after the book's. All others are pairs
 (SPACE, number), and each number has one purpose, so that nobody ever waits for work that has nothing to do with
 theirs. SQL writes the numbers out; tests/database/test_locks.py finds one that is not listed here, or that is taken
 anywhere but where it is listed to be.

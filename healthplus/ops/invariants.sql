@@ -148,6 +148,27 @@ SELECT live.*, count(*) OVER (PARTITION BY live.patient_id) AS live_claims
 FROM live LEFT JOIN booking.claim ON claim.patient_id = live.patient_id
 WHERE (claim.provider_id, claim.booking_id, claim.ticket_id) IS DISTINCT FROM (live.provider_id, live.booking_id, live.ticket_id)
 
+-- name: one_place_at_a_time
+-- A person has no two holds or appointments at overlapping times, unless one replaces the other or the desk had a reason. Bookings
+-- of the release before, which knew no persons, are not looked at.
+SELECT a.provider_id, a.booking_id, b.provider_id AS other_provider_id, b.booking_id AS other_booking_id
+FROM booking.booking AS a
+JOIN booking.booking AS b
+    ON b.patient_id = a.patient_id AND b.person_id = a.person_id AND b.during && a.during AND b.booking_id > a.booking_id
+CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
+WHERE a.state IN ('reserved', 'booked', 'arrived') AND NOT a.offer AND NOT booking.is_due(a, now_at)
+    AND b.state IN ('reserved', 'booked', 'arrived') AND NOT b.offer AND NOT booking.is_due(b, now_at)
+    AND a.instead_of_id IS DISTINCT FROM b.booking_id AND b.instead_of_id IS DISTINCT FROM a.booking_id
+    AND NOT EXISTS (
+        SELECT FROM booking.event
+        WHERE kind IN ('reserved', 'moved') AND reason <> '' AND actor NOT LIKE 'patient:%'
+            AND (provider_id, booking_id) IN ((a.provider_id, a.booking_id), (b.provider_id, b.booking_id)))
+
+-- name: replaced_are_cancelled
+-- What another booking has replaced is cancelled within five minutes.
+SELECT provider_id, booking_id, replaced_provider_id, replaced_id, due_at
+FROM booking.replacement WHERE due_at < (SELECT public.app_now()) - interval '5 minutes'
+
 -- name: withheld_only_for_runs
 -- Slots are withheld only for tickets that need several.
 SELECT provider_id, ticket_id FROM booking.ticket WHERE withheld_seat IS NOT NULL AND slots_needed = 1

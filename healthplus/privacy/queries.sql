@@ -28,6 +28,12 @@ SELECT jsonb_build_object(
             'created_at', created_at, 'expires_at', expires_at, 'wrong_tries', tries, 'used_at', used_at) ORDER BY serial), '[]')
         FROM accounts.challenge WHERE phone_hash = $2),
     'place', (SELECT to_jsonb(claim) FROM booking.claim WHERE patient_id = $1),
+    'former_accounts', (  -- how long it is noted that the number was another account's
+        SELECT coalesce(jsonb_agg(jsonb_build_object('erased_at', erased_at)), '[]')
+        FROM accounts.former_account WHERE successor_id = $1),
+    'replacements', (
+        SELECT coalesce(jsonb_agg(to_jsonb(replacement)), '[]')
+        FROM own_booking JOIN booking.replacement USING (provider_id, booking_id)),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (

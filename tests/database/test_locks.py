@@ -17,7 +17,9 @@ from tests.fixtures.codes import ask, make_codes
 
 PACKAGE = Path(healthplus.__file__).parent
 BOOK_TAKEN_IN = ("booking/functions/core/lock.sql", "booking/functions/verbs/advance.sql")
-"""The files of the verbs that take the lock of a book, each in one statement: all locks of one bigint."""
+"""The files of the verbs that take the lock of a book, each in one statement."""
+PATIENT_TAKEN_IN = ("booking/functions/core/claims.sql",)
+"""Those that take the lock of a patient. There are no other locks of one bigint."""
 
 _NAME = re.compile(r'\bpg_\w*advisory\w*"?', re.IGNORECASE)
 _ARGUMENTS = re.compile(r"\s*\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)")
@@ -47,7 +49,9 @@ def test_each_number_is_listed_once_and_taken_where_it_is_listed_to_be() -> None
         for call in arguments(re.sub("--.*", "", path.read_text("utf-8")))
     ]
     listed = [(file, f"{SPACE},{lock.number}") for lock in LOCKS for file in lock.taken_in]
-    assert sorted(found) == sorted(listed + [(file, "p_provider_id") for file in BOOK_TAKEN_IN])
+    books = [(file, "p_provider_id") for file in BOOK_TAKEN_IN]
+    patients = [(file, "-p_patient_id") for file in PATIENT_TAKEN_IN]
+    assert sorted(found) == sorted(listed + books + patients)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ WRITES = {
     ("imports", "booking.book"): "a new provider gets a book, so that no verb has to make it",
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
-    ("privacy", "booking.claim"): "erasing locks the claim, so that no verb makes a hold or ticket meanwhile",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
     ("privacy", "notices.notice"): "erasing deletes what a patient was sent",
 }

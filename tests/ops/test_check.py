@@ -37,6 +37,16 @@ FAULTS = {
     "no_free_slot_unoffered": """
         UPDATE booking.booking SET state = 'released' WHERE state = 'reserved' AND NOT offer""",
     "one_live_claim": "DELETE FROM booking.claim",
+    "one_place_at_a_time": """
+        ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap;
+        UPDATE booking.booking
+        SET (patient_id, person_id, during) = (
+            SELECT patient_id, person_id, during FROM booking.booking WHERE state = 'booked')
+        WHERE state = 'reserved' AND NOT offer""",
+    "replaced_are_cancelled": """
+        INSERT INTO booking.replacement (provider_id, booking_id, replaced_provider_id, replaced_id, due_at)
+        SELECT provider_id, booking_id, provider_id, booking_id, app_now() - interval '5 minutes 1 second'
+        FROM booking.booking WHERE state = 'booked'""",
     "withheld_only_for_runs": """
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
     "next_free_times_match": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",

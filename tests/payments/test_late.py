@@ -200,11 +200,11 @@ async def test_it_is_no_lapse(
     bank.after["authorise"] = lose
     assert (await pay(payments, environment, held)).outcome.code == "booked"
     for _ in range(1 if elsewhere_first else 2):
-        await environment.held(hour=11)
+        await environment.held(hour=24 + 11)
         await lapse(environment)
-    await environment.held(hour=11)
+    await environment.held(hour=24 + 11)
     await lapse(environment)
-    start = environment.instant(11)
+    start = environment.instant(24 + 11)
     assert (await environment.hold(start)).code == "lapses"
 
 

@@ -75,7 +75,7 @@ async def test_faults_are_told_and_logged_without_secrets(
     status: int,
     code: str,
 ) -> None:
-    async def hold(*_: Any) -> None:
+    async def hold(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(Book, "hold", hold)

@@ -19,7 +19,7 @@ async def book(client: Client, environment: Environment, hour: int = 9) -> str:
 
 async def test_my_appointments_are_listed(asha: Client, bina: Client, anyone: Client, environment: Environment) -> None:
     url = await book(asha, environment)
-    held = await hold(asha, hold_body(environment, 10))
+    held = await hold(asha, hold_body(environment, 34))
     listed = (await asha.get("appointments")).json()
     assert [(one["url"], one["state"]) for one in listed] == [(held["url"], "reserved"), (url, "booked")]
     assert (await asha.get(url)).json()["needs_rebooking"] is False

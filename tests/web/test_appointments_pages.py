@@ -26,11 +26,13 @@ def sign_in(http: httpx.AsyncClient, environment: Environment, name: str) -> Non
     http.cookies.set("session", environment.tokens[name])
 
 
-async def visit_of(client: Client, environment: Environment, hour: int = 9, clinic_id: int = ONLINE) -> str:
-    """Book a visit; return where its page is."""
-    held = await hold(client, {"clinic_id": clinic_id, "start": environment.at(hour)})
+async def visit_of(
+    client: Client, environment: Environment, hour: int = 9, clinic_id: int = ONLINE, provider_id: int = PROVIDER
+) -> str:
+    """Book a visit; return where its page is. An hour from 24 on is one of the next day."""
+    held = await hold(client, {"clinic_id": clinic_id, "start": environment.at(hour)}, provider_id)
     url = (await client.post(f"{held['url']}/payment", PAY)).json()["url"]
-    return f"/appointments/{PROVIDER}/{url.rpartition('/')[2]}"
+    return f"/appointments/{provider_id}/{url.rpartition('/')[2]}"
 
 
 async def said(http: httpx.AsyncClient, path: str) -> str:
@@ -64,8 +66,8 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
     sign_in(http, environment, "asha")
     assert "You have no visits yet" in await said(http, "/appointments")
     paid = await visit_of(asha, environment)
-    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
-    free = await visit_of(asha, environment, 18, FREE)
+    at_clinic = await visit_of(asha, environment, 24 + 13, AT_CLINIC)
+    free = await visit_of(asha, environment, 48 + 18, FREE)
     await money_is(environment, paid, "captured")
 
     page = await said(http, paid)
@@ -89,7 +91,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
 
     # The clinic's leave.
     await environment.book.add_leave(
-        PROVIDER, FREE, environment.day, environment.day + timedelta(days=1), "", Staff(1), flag_for_rebooking=True
+        PROVIDER, FREE, environment.day, environment.day + timedelta(days=3), "", Staff(1), flag_for_rebooking=True
     )
     stranded = await said(http, free)
     assert "Please choose another time" in stranded
@@ -100,8 +102,8 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
 async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
     sign_in(http, environment, "asha")
     paid = await visit_of(asha, environment)
-    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC)
-    await visit_of(asha, environment, 18, FREE)
+    at_clinic = await visit_of(asha, environment, 13, AT_CLINIC, OTHER_PROVIDER)
+    await visit_of(asha, environment, 24 + 18, FREE)
     await attend(environment.db, paid, "arrived")
     assert "You have arrived" in await said(http, paid)
     for page_name in ("cancel", "move"):
@@ -232,7 +234,7 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, envir
     moved = await said(http, f"{path}?moved=1")
     assert "It has moved" in moved
     assert "11:00 am to 11:30 am IST" in moved
-    assert "It has moved" not in await said(http, f"{await visit_of(asha, environment, 18, FREE)}?moved=1")
+    assert "It has moved" not in await said(http, f"{await visit_of(asha, environment, 24 + 18, FREE)}?moved=1")
 
     # Nothing is left on a day, and then nowhere.
     await environment.book.add_leave(
@@ -272,7 +274,7 @@ async def test_a_longer_appointment_may_move_into_its_own_time(
 
 async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
     path = await visit_of(asha, environment)
-    held = await hold(asha, hold_body(environment, 10))
+    held = await hold(asha, hold_body(environment, 24 + 10))
     nobodys = f"/appointments/{PROVIDER}/{UUID(int=7)}"
     elsewhere = path.replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")
     is_hold = f"/appointments/{PROVIDER}/{held['id']}"
@@ -323,7 +325,7 @@ async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, envir
     assert f'href="/doctor/{PROVIDER}/hold/{held["id"]}"' in lost.text
     await book(asha, environment, 9)  # tried again
     assert "Not booked" not in await said(http, "/appointments")
-    await hold(asha, hold_body(environment, 11))
+    await hold(asha, hold_body(environment, 24 + 11))
     await environment.pass_time(minutes=6)
     assert "Not booked" in await said(http, "/appointments")
     await environment.pass_time(days=1)

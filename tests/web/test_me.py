@@ -151,7 +151,7 @@ async def test_consent_is_withdrawn_as_easily_as_given(
     me: Client, anyone: Client, http: httpx.AsyncClient, phone: Phone, environment: Environment
 ) -> None:
     appointment = await book(me, environment.at(13))
-    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)})).json()
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(24 + 14)})).json()
     assert [one["withdrawn_at"] for one in (await me.get("me/consents")).json()] == [None]
     withdrawn = (await me.delete("me/consents")).json()
     assert (withdrawn["released"], withdrawn["appointments"]) == (held["url"], [appointment])
@@ -248,6 +248,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
     assert {row["name"] for row in pointing} == {
         "accounts.patient",
         "accounts.person",
+        "accounts.former_account",
         "accounts.session",
         "accounts.challenge",
         "accounts.consent",
@@ -255,6 +256,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "booking.booking",
         "booking.ticket",
         "booking.claim",
+        "booking.replacement",
         "booking.event",
         "booking.idempotency",
         "notices.notice",
@@ -301,7 +303,7 @@ async def test_nothing_that_names_the_erased_is_left(
 
 async def test_nobody_is_erased_whom_a_clinic_expects(me: Client, environment: Environment) -> None:
     appointment = await book(me, environment.at(13))
-    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(14)})).json()
+    held = (await me.post(HOLDS, {"clinic_id": AT_CLINIC, "start": environment.at(24 + 14)})).json()
     refused = problem(await me.delete("me"), 409, "still_booked")
     assert refused["appointments"] == [appointment]
     assert (await me.get(held["url"])).json()["state"] == "reserved"

@@ -155,7 +155,7 @@ async def pages(
 ) -> Pages:
     """Asha has a visit and a hold, Bina waits."""
     visit = await book(asha, environment, 11)
-    held = await hold(asha, hold_body(environment, 9))
+    held = await hold(asha, hold_body(environment, 24 + 9))
     await hold(chand, hold_body(environment, 18, FREE))
     wait = await join(bina, evening(environment))
     person = (await asha.post("me/persons", {"name": "Ravi", "birth_year": 1950})).json()

@@ -59,7 +59,7 @@ async def test_a_patient_rates_after_the_appointment(asha: Client, bina: Client,
 
 
 async def test_who_did_not_come_does_not_rate(asha: Client, bina: Client, environment: Environment) -> None:
-    missed, cancelled = await book(asha, environment, 9), await book(asha, environment, 10)
+    missed, cancelled = await book(asha, environment, 9), await book(asha, environment, 34)
     await asha.delete(cancelled)
     await environment.pass_time(days=3)
     await attend(environment.db, missed, "no_show")

@@ -12,7 +12,7 @@ from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
-from tests.web.test_holds import PAY, hold, hold_body
+from tests.web.test_holds import HOLDS, PAY, hold, hold_body
 
 SLOTS = f"providers/{PROVIDER}/slots"
 
@@ -25,8 +25,10 @@ def morning(environment: Environment, **more: Any) -> dict[str, Any]:
 async def test_free_held_booked_and_mine_are_told_apart(
     asha: Client, bina: Client, anyone: Client, environment: Environment
 ) -> None:
-    booked = await hold(asha, hold_body(environment, 9))
-    await asha.post(f"{booked['url']}/payment", PAY)
+    child = await environment.person("asha")
+    booked = await environment.hold(environment.instant(9), person_id=child)
+    assert booked.booking_id
+    await asha.post(f"{HOLDS}/{booked.booking_id}/payment", PAY)
     held = await hold(asha, hold_body(environment, 10))
     shown = (await bina.get(SLOTS, params=morning(environment))).json()
     assert shown["provider_id"] == PROVIDER

@@ -199,6 +199,7 @@ async def test_without_its_claim_an_accept_makes_a_second_hold(race: RaceEnviron
     await rewrite(
         race.db,
         "booking.accept",
+        ("PERFORM booking.lock_patient(waiter.patient_id);", ""),
         ("AND ticket_id = p_ticket_id FOR UPDATE;", "AND ticket_id = p_ticket_id;"),
         ("RETURN booking.refuse('claimed');", "NULL;"),
     )

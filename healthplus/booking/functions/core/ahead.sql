@@ -33,6 +33,10 @@ DECLARE
     unpaid uuid[] := '{}';      -- of this person, not paid online
     all_unpaid uuid[] := '{}';  -- of the account
 BEGIN
+    -- Mostly there is nothing, and one look at the index shows it.
+    IF NOT EXISTS (SELECT FROM booking.booking WHERE patient_id = p_wanted.patient_id AND upper(during) > p_now) THEN
+        RETURN NULL;
+    END IF;
     FOR own IN
         SELECT provider_id, booking_id, clinic_id, during, funding,
             coalesce(

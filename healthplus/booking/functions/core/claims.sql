@@ -106,7 +106,12 @@ BEGIN
     SELECT * INTO old FROM booking.claim WHERE patient_id = p_wanted.patient_id FOR UPDATE;
     is_first := NOT FOUND;
     IF is_first THEN
-        old := booking.inherited_claim(p_wanted.patient_id, p_now);
+        IF EXISTS (SELECT FROM accounts.former_account WHERE successor_id = p_wanted.patient_id) THEN
+            old := booking.inherited_claim(p_wanted.patient_id, p_now);
+        ELSE
+            old.lapses := '{}';
+            old.spent := '{}';
+        END IF;
     ELSE
         -- Erasing leaves this claim behind; a token may be known a moment longer elsewhere.
         IF EXISTS (SELECT FROM accounts.patient WHERE patient_id = p_wanted.patient_id AND erased_at IS NOT NULL) THEN
@@ -150,20 +155,15 @@ END $$;
 CREATE FUNCTION booking.inherited_claim(p_patient_id bigint, p_now timestamptz) RETURNS booking.claim LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     claim booking.claim;
-    former bigint[] := accounts.formerly(p_patient_id, p_now);
 BEGIN
-    claim.lapses := '{}';
-    claim.spent := '{}';
-    IF former <> '{}' THEN
-        SELECT booking.recent(coalesce(array_agg(at) FILTER (WHERE is_lapse), '{}'), p_now),
-            booking.recent(coalesce(array_agg(at) FILTER (WHERE NOT is_lapse), '{}'), p_now)
-        INTO claim.lapses, claim.spent
-        FROM booking.claim AS theirs
-        CROSS JOIN LATERAL (
-            SELECT at, true FROM unnest(theirs.lapses) AS at UNION ALL SELECT at, false FROM unnest(theirs.spent) AS at
-        ) AS noted (at, is_lapse)
-        WHERE theirs.patient_id = ANY (former);
-    END IF;
+    SELECT booking.recent(coalesce(array_agg(at) FILTER (WHERE is_lapse), '{}'), p_now),
+        booking.recent(coalesce(array_agg(at) FILTER (WHERE NOT is_lapse), '{}'), p_now)
+    INTO claim.lapses, claim.spent
+    FROM booking.claim AS theirs
+    CROSS JOIN LATERAL (
+        SELECT at, true FROM unnest(theirs.lapses) AS at UNION ALL SELECT at, false FROM unnest(theirs.spent) AS at
+    ) AS noted (at, is_lapse)
+    WHERE theirs.patient_id = ANY (accounts.formerly(p_patient_id, p_now));
     RETURN claim;
 END $$;
 

@@ -10,17 +10,6 @@ BEGIN
     RETURN found_one;
 END $$;
 
--- The name that a booking is to keep: its person's as it is now. One of the release before has no person: a name that it was given
--- there, or the holder's.
-CREATE FUNCTION booking.name_now(p_booking booking.booking) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(
-        CASE WHEN p_booking.person_id IS NULL THEN p_booking.patient_name END,
-        (SELECT nullif(name, '') FROM accounts.person
-         WHERE patient_id = p_booking.patient_id
-            AND CASE WHEN p_booking.person_id IS NULL THEN is_holder ELSE person_id = p_booking.person_id END),
-        p_booking.patient_name)
-$$;
-
 -- Whether a booking is one that another for this person may replace: booked, and not begun.
 CREATE FUNCTION booking.is_replaceable(
     p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_person accounts.person, p_now timestamptz

@@ -26,7 +26,9 @@ BEGIN
         provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id)
     VALUES (p_held.provider_id, p_held.clinic_id, p_held.patient_id, late.during, late.seat, p_held.slots_needed, 'booked',
-        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id, booking.name_now(p_held), p_held.instead_of_provider_id, p_held.instead_of_id)
+        p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id,
+        coalesce((SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_held.person_id), p_held.patient_name),
+        p_held.instead_of_provider_id, p_held.instead_of_id)
     ON CONFLICT DO NOTHING
     RETURNING * INTO late;
     IF NOT FOUND THEN
@@ -56,7 +58,12 @@ BEGIN
         IF NOT booking.keeps_claim(p_held) THEN
             RETURN NULL;
         END IF;
-        UPDATE booking.booking SET state = 'booked', patient_name = booking.name_now(p_held)
+        -- Of the release before, a hold has no person: it is for whom it was named there, or for the holder.
+        UPDATE booking.booking SET state = 'booked', patient_name = coalesce((
+            SELECT nullif(name, '') FROM accounts.person
+            WHERE person.person_id = coalesce(booking.person_id, CASE WHEN booking.patient_name IS NULL THEN (
+                SELECT holder.person_id FROM accounts.person AS holder WHERE holder.patient_id = booking.patient_id AND is_holder) END)
+        ), patient_name)
         WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id RETURNING * INTO booked;
         PERFORM booking.append_event(p_held.provider_id, p_now, 'booked', p_held.booking_id, p_held.ticket_id, p_actor);
     ELSIF p_held.state = 'expired' AND p_is_paid_late THEN

@@ -1,0 +1,7 @@
+"""Attacks come over HTTP, at an app with its background tasks."""
+
+from __future__ import annotations
+
+from tests.web.conftest import anyone, app, asha, bina, http, phone
+
+__all__ = ["anyone", "app", "asha", "bina", "http", "phone"]
