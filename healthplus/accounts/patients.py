@@ -81,9 +81,7 @@ class Patients:
         if (email := changes.get("email")) is not None:
             changes["email"] = _checked_email(email)
         async with self._database.transaction() as transaction:
-            if not await is_new_request(
-                transaction, self._secret, patient_id, "change", key, repr(sorted(changes.items()))
-            ):
+            if not await self._is_new(transaction, patient_id, "change", key, repr(sorted(changes.items()))):
                 return False
             given = [value for name in ("name", "email") for value in (name in changes, changes.get(name))]
             await transaction.execute(queries.change_profile, patient_id, *given)
@@ -112,7 +110,7 @@ class Patients:
         async with self._database.transaction() as transaction:
             if not await transaction.fetch_value(queries.has_session, patient_id, session_id):
                 raise NotFound
-            if await is_new_request(transaction, self._secret, patient_id, "end_session", key, str(session_id)):
+            if await self._is_new(transaction, patient_id, "end_session", key, str(session_id)):
                 await transaction.execute(queries.end_session, patient_id, session_id)
         self._tokens.forget(patient_id)
 
@@ -158,3 +156,6 @@ class Patients:
             await transaction.execute(queries.forget_devices_of, mac)
         for query in ("erase_patient", "erase_persons", "erase_consents", "erase_sessions", "erase_keys"):
             await transaction.execute(queries[query], patient_id)
+
+    async def _is_new(self, transaction: Transaction, patient_id: int, operation: str, key: str, request: str) -> bool:
+        return await is_new_request(transaction, self._secret, patient_id, operation, key, request)

@@ -27,6 +27,7 @@ TABLES = (
         "ledger.payment",
         "notices.notice",
         "accounts.patient",
+        "accounts.person",
         "accounts.session",
         "accounts.consent",
     ),
@@ -187,6 +188,33 @@ async def _(clients: Clients) -> Request:
 
 async def signed_in(clients: Clients) -> Client:
     return Client(clients.asha.http, await sign_in(clients.anyone, clients.phone))
+
+
+async def person(clients: Clients) -> str:
+    """Add a person to Asha's account; return their address."""
+    return str((await clients.asha.post("me/persons", {"name": "Tara", "birth_year": 2015})).json()["url"])
+
+
+@route("POST", "/me/persons")
+async def _(clients: Clients) -> Request:
+    body = {"name": "Tara", "birth_year": 2015}
+    return Request(clients.asha, "POST", "me/persons", body, body | {"birth_year": 2014})
+
+
+@route("PATCH", "/me/persons/{person_id:uuid}")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PATCH", await person(clients), {"name": "Tara Rao"}, {"name": "Tara Iyer"})
+
+
+@route("DELETE", "/me/persons/{person_id:uuid}")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "DELETE", await person(clients), then=404)
+
+
+@route("PUT", "/providers/{provider_id:int}/holds/{hold_id:uuid}/person")
+async def _(clients: Clients) -> Request:
+    path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]
+    return Request(clients.asha, "PUT", f"{path}/person", {"person_id": (await person(clients))[-36:]})
 
 
 @route("DELETE", "/me/sessions/{session_id:uuid}")

@@ -34,6 +34,7 @@ CHANGES = {
     ("POST", HOLDS),
     ("DELETE", f"{HOLDS}/{NOBODYS}"),
     ("POST", f"{HOLDS}/{NOBODYS}/move"),
+    ("PUT", f"{HOLDS}/{NOBODYS}/person"),
     ("POST", f"{HOLDS}/{NOBODYS}/payment"),
     ("DELETE", APPOINTMENT),
     ("POST", f"{APPOINTMENT}/move"),

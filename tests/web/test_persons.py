@@ -108,7 +108,7 @@ async def test_persons_of_others_are_not_there(
     for person_id in (theirs, holder["id"], str(UUID(int=7))):
         for method, change in (("GET", None), ("PATCH", {"name": "Mallory"}), ("DELETE", None)):
             problem(await asha.ask(method, f"me/persons/{person_id}", change), 404)
-        problem(await asha.post(f"{held['url']}/person", {"person_id": person_id}), 404)
+        problem(await asha.ask("PUT", f"{held['url']}/person", {"person_id": person_id}), 404)
     await asha.delete(held["url"])
     for person_id in (theirs, holder["id"], str(UUID(int=7))):
         problem(await asha.post(HOLDS, hold_body(environment, 13, AT_CLINIC, person_id=person_id)), 404)
@@ -121,11 +121,11 @@ async def test_persons_of_others_are_not_there(
         ("GET", f"me/persons/{theirs}", None),
         ("PATCH", f"me/persons/{theirs}", {"name": "Mallory"}),
         ("DELETE", f"me/persons/{theirs}", None),
-        ("POST", f"{HOLDS}/{UUID(int=7)}/person", {"person_id": theirs}),
+        ("PUT", f"{HOLDS}/{UUID(int=7)}/person", {"person_id": theirs}),
     )
     for method, path, body in requests:
         problem(await anyone.ask(method, path, body), 401)
-        if method != "GET":
+        if method not in ("GET", "PUT"):
             headers = {"Authorization": f"Bearer {environment.tokens['bina']}"}
             problem(await http.request(method, f"/api/v1/{path}", json=body, headers=headers), 400)
 
@@ -136,18 +136,18 @@ async def test_a_hold_is_for_whom_it_says(asha: Client, environment: Environment
     held = await hold(asha, hold_body(environment, 13, AT_CLINIC))
     shown = (await asha.get(held["url"])).json()
     assert (shown["person_id"], shown["patient_name"]) == (me["id"], "asha")
-    chosen = await asha.post(f"{held['url']}/person", {"person_id": tara})
+    chosen = await asha.ask("PUT", f"{held['url']}/person", {"person_id": tara})
     assert (chosen.status_code, chosen.json()["person_id"], chosen.json()["patient_name"]) == (200, tara, "Tara Rao")
     assert chosen.json()["expires_at"] == held["expires_at"]
     # A repeat changes nothing more.
-    assert (await asha.post(f"{held['url']}/person", {"person_id": tara})).json()["person_id"] == tara
+    assert (await asha.ask("PUT", f"{held['url']}/person", {"person_id": tara})).json()["person_id"] == tara
     booked = await pay(asha, held["url"])
     assert (booked["person_id"], booked["patient_name"]) == (tara, "Tara Rao")
-    problem(await asha.post(f"{booked['url'].replace('appointments', 'holds')}/person", {"person_id": ravi}), 409)
+    problem(await asha.ask("PUT", f"{booked['url'].replace('appointments', 'holds')}/person", {"person_id": ravi}), 409)
     other = await hold(asha, hold_body(environment, 14, AT_CLINIC, person_id=ravi))
     assert (await pay(asha, other["url"]))["patient_name"] == "Ravi"
     for wrong in ({}, {"person_id": None}, {"person_id": "x"}, {"name": "Tara"}):
-        problem(await asha.post(f"{held['url']}/person", wrong), 422)
+        problem(await asha.ask("PUT", f"{held['url']}/person", wrong), 422)
 
 
 async def test_a_ticket_is_for_whom_it_says(asha: Client, bina: Client, environment: Environment) -> None:

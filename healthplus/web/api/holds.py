@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from healthplus.accounts.actors import Patient
@@ -88,21 +88,16 @@ class HoldsController(Controller):
         """Hold another time instead, at the same clinic; the five minutes go on."""
         return await move_booking(request, provider_id, hold_id, data, idempotency_key)
 
-    @post("/{hold_id:uuid}/person", status_code=200, responses=PROBLEMS, **needs_key("book"))
+    @put("/{hold_id:uuid}/person", responses=PROBLEMS, **needs_key("book"))
     async def choose_person(
-        self,
-        request: AnyRequest,
-        provider_id: ProviderId,
-        hold_id: FromPath[UUID],
-        data: JSONBody[PersonRequest],
-        idempotency_key: IdempotencyKey,  # noqa: ARG002 - a repeat chooses the same person
+        self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], data: JSONBody[PersonRequest]
     ) -> Booking:
         """Say for which of my persons a hold is, until it is paid for; the five minutes go on."""
         patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.choose_person(provider_id, hold_id, data.person_id, Patient(patient_id))
         if outcome.code != "named":
-            raise error_for_refusal(outcome)
+            raise await error_for_refused_time(request, outcome, patient_id)
         row = await app.book.booking(provider_id, hold_id, patient_id)
         assert row is not None
         return await booking_of_row(row, provider_id, app)
