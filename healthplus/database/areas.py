@@ -13,7 +13,19 @@ class Area(NamedTuple):
     functions: tuple[str, ...] = ()
 
 
-_VERBS = ("hold", "confirm", "release", "reschedule", "choose_person", "join", "accept", "answer", "leave", "resume", "advance")
+_VERBS = (
+    "hold",
+    "confirm",
+    "release",
+    "reschedule",
+    "choose_person",
+    "join",
+    "accept",
+    "answer",
+    "leave",
+    "resume",
+    "advance",
+)
 AREAS = (
     Area("database", "public", ("clock.sql",)),
     Area("directory", "directory", ("currency.sql", "rating.sql")),

@@ -102,7 +102,9 @@ def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
     template = template_of(row)
     text = TEXTS[template]
     message = text.message.format_map(_facts(row, client_margin))
-    return Sms(row["address"], f"HealthPlus: {message} {text.action}: {site_url}{text.page}", template, row["notice_id"].hex)
+    return Sms(
+        row["address"], f"HealthPlus: {message} {text.action}: {site_url}{text.page}", template, row["notice_id"].hex
+    )
 
 
 def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:

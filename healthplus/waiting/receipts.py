@@ -240,7 +240,9 @@ class Verification:
             call.winner = number
             for other in call.tickets:
                 if other < number and self._calls.get(other) is call and self._states[other] in ("called", "answered"):
-                    self._judge(other, entry, f"ticket {number} got a time that ticket {other} was called for before it")
+                    self._judge(
+                        other, entry, f"ticket {number} got a time that ticket {other} was called for before it"
+                    )
         elif entry.kind == "outrun" and (call.winner is None or call.winner > number):
             self._judge(number, entry, f"ticket {number} was outrun, but not by a lower number")
 

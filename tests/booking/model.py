@@ -496,9 +496,7 @@ class Book:
                 t.offer.patient, t.offer.person, t.offer.name = None, NOBODY, ""
                 groups.append(GroupOffer(t.offer))
             return
-        open_groups = [
-            g for g in groups if not g.closed and g.called < self.group_size() and self.fits(t, g.offer)
-        ]
+        open_groups = [g for g in groups if not g.closed and g.called < self.group_size() and self.fits(t, g.offer)]
         if open_groups:
             group = min(open_groups, key=lambda g: g.called)
             t.state, t.offer = "called", group.offer

@@ -270,7 +270,9 @@ class Machine(RuleBasedStateMachine):
         chance = self.draw.random()
         if chance < 0.3:
             return None
-        return self.draw.choice(self.shared.persons[patient if patient and chance < 0.95 else self.draw.choice(self.patients)])
+        return self.draw.choice(
+            self.shared.persons[patient if patient and chance < 0.95 else self.draw.choice(self.patients)]
+        )
 
     def a_key(self) -> str | None:
         return self.draw.choice([None, None, None, "k1", "k2"])

@@ -56,7 +56,17 @@ class RandomPatients:
             if step % 50 == 0:  # others come, as most have soon let too many turns go
                 patients = await self.race.patients(7)
             act = self.random.choice(
-                [self.join, self.join, self.hold, self.finish, self.finish, self.answer, self.answer, self.wait, self.answer_call]
+                [
+                    self.join,
+                    self.join,
+                    self.hold,
+                    self.finish,
+                    self.finish,
+                    self.answer,
+                    self.answer,
+                    self.wait,
+                    self.answer_call,
+                ]
             )
             await act(self.random.choice(patients))
 
@@ -239,7 +249,9 @@ def test_any_change_is_found(data: st.DataObject) -> None:
     entries = list(GOOD)
     i = data.draw(st.integers(0, len(entries) - 2))
     change = data.draw(
-        st.sampled_from(["delete", "swap", "at", "kind", "ticket", "clinic_id", "from_", "to", "slots", "hash", "leader"])
+        st.sampled_from(
+            ["delete", "swap", "at", "kind", "ticket", "clinic_id", "from_", "to", "slots", "hash", "leader"]
+        )
     )
     if change == "delete":
         del entries[i]
@@ -247,7 +259,16 @@ def test_any_change_is_found(data: st.DataObject) -> None:
         j = data.draw(st.integers(i + 1, len(entries) - 1))
         entries[i], entries[j] = entries[j], entries[i]
     else:
-        values = {"at": at(99), "kind": "full", "ticket": 9, "clinic_id": 8, "from_": at(98), "to": None, "slots": 0, "leader": 5}
+        values = {
+            "at": at(99),
+            "kind": "full",
+            "ticket": 9,
+            "clinic_id": 8,
+            "from_": at(98),
+            "to": None,
+            "slots": 0,
+            "leader": 5,
+        }
         changed = values.get(change, "ab" * 32)
         entries[i] = msgspec.structs.replace(entries[i], **{change: changed})
     assert faults(7, entries)

@@ -53,7 +53,9 @@ class JoinQueueController(Controller):
         window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
         anywhere = "anywhere" in request.query_params
         slots = await _slots_of_day(request, provider_id, queue, window, n)
-        window = window.with_part_among({part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"})
+        window = window.with_part_among(
+            {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
+        )
         begins, ends = window.bounds(queue["time_zone"])
         free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
         return _join_page(request, provider_id, queue, window, n, anywhere=anywhere, free=free)
