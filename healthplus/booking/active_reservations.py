@@ -24,8 +24,10 @@ QUEUES_EVERY_SECONDS = 5.0
 KEYS_EVERY_SECONDS = 3600.0
 UNPAID_EVERY_SECONDS = 60.0
 UNPAID_ACCOUNTS_MIN = 5
-"""New accounts that took an offered time within an hour and did not pay, from which on the log says so: no limit keeps a
-crowd of fresh numbers from that (docs/decisions/0033)."""
+"""New accounts that took an offered time within an hour and did not pay, from which on the log says so.
+
+No limit keeps a crowd of fresh numbers from that (docs/decisions/0033).
+"""
 
 
 class ActiveReservations:
