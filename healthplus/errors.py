@@ -269,7 +269,7 @@ class HoldBudget(HealthPlusError):
 
 
 class TurnsUsed(HealthPlusError):
-    """You let two turns go here in the last day; `retry_at` says when you may wait here again, other queues are open."""
+    """You let two turns go here in the last day; `retry_at` says when you may wait here again."""
 
     code = "turns_used"
     status = 429

@@ -46,8 +46,8 @@ class FairnessPlan:
 class FairnessCase(msgspec.Struct, frozen=True):
     """What became of HONEST patients who joined behind `bots`, within an hour.
 
-    `served` have booked, the first and the last of them after so many minutes. `idle_minutes`: for how long, in sum, the
-    times that came free, one after another, were not booked.
+    `served` have booked, the first and the last of them after so many minutes. `idle_minutes`: for how long, in sum,
+    the times that came free, one after another, were not booked.
     """
 
     bots: int
@@ -156,10 +156,10 @@ class _Case:
             if slot < HONEST:
                 self.held.append((patient, held.booking_id))
             else:
-                await self._pay(patient, held.booking_id)
+                await self._pay(held.booking_id)
         await self.environment.database.execute(queries.keep_held, self.provider_id)
 
-    async def _pay(self, patient: int, booking_id: UUID) -> bool:
+    async def _pay(self, booking_id: UUID) -> bool:
         paid = await self.book.confirm(self.provider_id, booking_id, f"paid for {booking_id}", System("gateway"))
         return paid.code == "booked"
 
@@ -209,7 +209,7 @@ class _Case:
             await self.book.accept(self.provider_id, ticket_id, Patient(patient))
         elif state == "called":
             await self.book.answer(self.provider_id, ticket_id, Patient(patient))
-        elif is_honest and offer_id is not None and await self._pay(patient, offer_id):
+        elif is_honest and offer_id is not None and await self._pay(offer_id):
             self.served_at.append(self.seconds)
             self.crowd.remove(patient)
             for freed_at in self.freed_at.values():

@@ -4,7 +4,7 @@ UPDATE public.app_clock SET clock_offset = clock_offset + make_interval(secs => 
 
 -- name: start_clock
 -- So that it can be moved.
-INSERT INTO public.app_clock (clock_offset) VALUES ('0')
+INSERT INTO public.app_clock (clock_offset) VALUES ('0') ON CONFLICT DO NOTHING
 
 -- name: keep_held
 -- Have the holds that wait for their turn to be given up live as long as a case lasts.

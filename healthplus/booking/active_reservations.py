@@ -23,6 +23,12 @@ QUEUES_EVERY_SECONDS = 5.0
 KEYS_EVERY_SECONDS = 3600.0
 SET_ASIDE_SECONDS = 5.0
 """Looking at a book that is not locked, while a row beside it is, takes as long as one waits for that row."""
+UNPAID_EVERY_SECONDS = 60.0
+UNPAID_ACCOUNTS_MIN = 5
+"""New accounts that took an offered time within an hour and did not pay, from which on the log says so.
+
+No limit keeps a crowd of fresh numbers from that (docs/decisions/0033).
+"""
 
 
 class ActiveReservations:
@@ -35,6 +41,9 @@ class ActiveReservations:
         self._set_aside: dict[int, float] = {}
         """Providers for whom something else is locked, with the time until which they are left alone."""
         self._keys_due = time.monotonic() + KEYS_EVERY_SECONDS
+        self._unpaid_due = 0.0
+        self._unpaid: dict[int, int] = {}
+        """What the log last said of each provider."""
 
     async def run(self) -> None:
         """Run until cancelled. A lost database is waited for."""
@@ -50,10 +59,24 @@ class ActiveReservations:
         if now >= self._keys_due:
             self._keys_due = now + KEYS_EVERY_SECONDS
             await self._database.execute(queries.forget_old_keys)
+        if now >= self._unpaid_due:
+            self._unpaid_due = now + UNPAID_EVERY_SECONDS
+            await self._warn_of_unpaid_turns()
         head_seconds: float | None = await self._database.fetch_value(queries.head_deadline)
         if head_seconds is None:
             return SLEEP_SECONDS_MAX
         return min(max(head_seconds, SLEEP_SECONDS_MIN), SLEEP_SECONDS_MAX)
+
+    async def _warn_of_unpaid_turns(self) -> None:
+        rows = await self._database.fetch(queries.unpaid_turns, UNPAID_ACCOUNTS_MIN)
+        before, self._unpaid = self._unpaid, {row["provider_id"]: row["accounts"] for row in rows}
+        for provider_id, accounts in self._unpaid.items():
+            if accounts > before.get(provider_id, 0):
+                logger.warning(
+                    "queue of provider %s: %d new accounts took a time in the last hour and did not pay for it",
+                    provider_id,
+                    accounts,
+                )
 
     async def _advance_each(self, providers: list[Record]) -> None:
         now = time.monotonic()

@@ -166,7 +166,7 @@ STATUS_TEXTS = {
 }
 """The specified texts of the three answers to a hold, to the letter, by an outcome's code."""
 
-LIMITS = frozenset((*get_args(AheadCode), "lapses", "hold_budget"))
+LIMITS = frozenset((*get_args(AheadCode), "lapses", "hold_budget", "turns_used"))
 """The codes of refusals because of what one account may have and do, which the operator sees counted."""
 
 _BOOKING = frozenset(get_args(BookingCode))

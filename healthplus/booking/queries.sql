@@ -145,6 +145,14 @@ GROUP BY provider_id ORDER BY min(due_at) LIMIT 500
 -- Whom anyone waits for: time alone may have made such waits hopeless, or let a withheld run go.
 SELECT DISTINCT provider_id FROM booking.ticket WHERE state = 'waiting'
 
+-- name: unpaid_turns
+-- Providers in whose queues at least $1 accounts, none older than a day, took a time in the last hour and did not pay for it.
+SELECT ticket.provider_id, count(DISTINCT ticket.patient_id) AS accounts
+FROM public.app_now() AS now_at, booking.ticket JOIN accounts.patient USING (patient_id)
+WHERE let_go_at > now_at - interval '1 hour' AND ticket.state = 'accepted' AND patient.created_at > now_at - interval '1 day'
+GROUP BY ticket.provider_id
+HAVING count(DISTINCT ticket.patient_id) >= $1
+
 -- name: forget_old_keys
 -- Idempotency keys past their 24 hours; what another process is deleting just now is left to it.
 DELETE FROM booking.idempotency

@@ -18,9 +18,9 @@ import msgspec
 class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}, kw_only=True):
     """One thing that happened to one ticket.
 
-    `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, called for,
-    accepted or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed. `leader`,
-    of a ticket that was called: the number of the first that was called with it.
+    `from_` and `to` are the queue window of a ticket that joined; for other kinds, the time that was offered, called
+    for, accepted or withheld. A `clinic_id` of None stands for any clinic. Instants are texts, as they were hashed.
+    `leader`, of a ticket that was called: the number of the first that was called with it.
 
     Entries may come from a server that is not ours. So `kind`, which is shown in terminals, and `slots`, which are
     counted one by one, have limits.
@@ -140,8 +140,8 @@ class Verification:
     3. While a ticket waited and its client was present, no ticket with a later number got a run of slots that the
        earlier one could have used, or was called for one.
     4. Of the tickets that were called together, one got the time only when no lower number had answered or might still
-       answer, and the others were outrun only by it. With `ticket`, 3 and 4 are checked for that ticket alone: a chain that begins in the
-       middle does not say when the others joined.
+       answer, and the others were outrun only by it. With `ticket`, 3 and 4 are checked for that ticket alone: a chain
+       that begins in the middle does not say when the others joined.
     """
 
     def __init__(self, provider_id: int, previous: str = "", after: int = 0, ticket: int | None = None) -> None:

@@ -51,10 +51,11 @@ NEAR = 50
 class QueuePosition(msgspec.Struct, frozen=True):
     """A ticket and its position in the queue, as its client sees it.
 
-    `current`: a waiting client counts as present, or an offer can still be accepted, or a call answered. `answered`: it
-    was; `called`: how many tickets are, for the same time; it is that of `offer_id` to `fee_minor`. `holds`: how many live holds and
-    offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by the server's
-    clock. `fee_minor`: in the smallest unit of the currency. `book_version`: the version of the book it was read at.
+    `current`: a waiting client counts as present, or an offer can still be accepted, or a call answered. `answered`:
+    it was; `called`: how many tickets are, for the same time, which `offer_id` to `fee_minor` tell. `holds`: how many
+    live holds and offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by
+    the server's clock. `fee_minor`: in the smallest unit of the currency. `book_version`: the version of the book it
+    was read at.
     """
 
     ticket_id: UUID

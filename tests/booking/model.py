@@ -736,7 +736,9 @@ class Book:
         self.advance()
         return booking in self.bookings and may_act(actor, booking.patient)
 
-    def confirm(self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None) -> Answer:
+    def confirm(  # noqa: C901 - a case for each of what money may come for
+        self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None
+    ) -> Answer:
         def act() -> Answer:
             if not self.owned(booking, actor):
                 return Answer("not_found")
@@ -749,10 +751,7 @@ class Book:
                 return describe("booked", known)
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
-            booked = booking if reserved else None
-            if booked and booked.ticket:  # what was called for was won without a look at what the person has ahead
-                wanted = Wanted(booked.person, booked.clinic.clinic_id, booked.start, booked.end, without=(booked,))
-                booked = None if self.refuse_ahead(wanted, more=False) else booked
+            booked = booking if reserved and not self.is_elsewhere(booking) else None
             if booking.state == "expired" and online and authorisation and not known:
                 booked = self.book_late(booking)
             if authorisation and not known:
@@ -770,6 +769,11 @@ class Book:
             return describe("booked", booked)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
+
+    def is_elsewhere(self, won: Booking) -> bool:
+        """Return whether the person is elsewhere then: a call is won without a look at what they have ahead."""
+        wanted = Wanted(won.person, won.clinic.clinic_id, won.start, won.end, without=(won,))
+        return won.ticket is not None and self.refuse_ahead(wanted, more=False) is not None
 
     def book_late(self, held: Booking) -> Booking | None:
         if held.patient is None:
@@ -833,6 +837,7 @@ class Book:
             run = self.place(clinic_id, start, booking.slots, without=booking)
             if not run:
                 return self.refuse(clinic_id, start, booking.slots, without=booking)
+            assert booking.patient is not None
             claim = self.shared.claims[booking.patient]
             spent = self.recent(claim.spent)
             if booking.state == "reserved" and (refusal := self.refuse_spent(Claim(booking, [], spent))):
@@ -933,7 +938,7 @@ class Book:
         return self.once(actor, "accept", key, (ticket, clinic_id, start), "accepted", act)
 
     def answer(self, ticket: Ticket, actor: Actor, key: str | None = None) -> Answer:
-        def act() -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - a return for each refusal
             self.advance()
             if ticket not in self.tickets or not may_act(actor, ticket.patient):
                 return Answer("not_found")

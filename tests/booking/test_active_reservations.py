@@ -17,6 +17,7 @@ from healthplus.database import Database
 from tests.fixtures.clock import days_ahead, move_clock, move_clock_to, until
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
+from tests.fixtures.races import HOLD_TIME, RaceEnvironment
 
 PROMPT_SECONDS = 2.0
 
@@ -86,3 +87,28 @@ async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog
     with contextlib.suppress(asyncio.CancelledError):
         await service
     assert "could not be advanced" in caplog.text
+
+
+async def test_a_crowd_that_takes_times_and_does_not_pay_is_in_the_log(
+    race: RaceEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = await race.provider()
+    holder, *crowd = await race.patients(6)
+    hold = await race.held(provider, holder)
+    tickets = {patient: await race.waiting(provider, patient) for patient in crowd}
+    await race.db.execute("UPDATE accounts.patient SET created_at = public.app_now()")
+    await race.release(provider, hold, holder)
+    service = ActiveReservations(race.db, race.book)
+    for patient, ticket_id in tickets.items():
+        service._unpaid_due = 0.0
+        await service.advance_due()
+        assert "did not pay" not in caplog.text
+        for take in (race.book.accept, race.book.answer):  # whichever the ticket's state takes
+            await take(provider.provider_id, ticket_id, Patient(patient))
+        await race.pass_time(HOLD_TIME)
+        await race.db.execute("UPDATE booking.ticket SET present_at = public.app_now()")
+    for _ in range(3):
+        service._unpaid_due = 0.0
+        await service.advance_due()
+    said = f"queue of provider {provider.provider_id}: 5 new accounts took a time in the last hour and did not pay"
+    assert caplog.text.count(said) == 1

@@ -9,7 +9,7 @@ from litestar import Litestar
 
 from healthplus.waiting.presence import FLUSH_SECONDS
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, POLLS_PER_TICKET_MAX
-from tests.fixtures.environment import FREE, PROVIDER, Environment
+from tests.fixtures.environment import FREE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, hold_body
@@ -252,3 +252,90 @@ async def test_who_polls_is_present(asha: Client, bina: Client, app: Litestar, e
     poll.cancel()
     await environment.pass_time(seconds=40)
     assert await environment.db.fetch_value("SELECT booking.is_present(ticket, app_now()) FROM booking.ticket")
+
+
+async def called(environment: Environment, asha: Client, *others: Client) -> list[dict[str, Any]]:
+    """Have others wait for what asha holds, and be called for it; return what they then read."""
+    held = await hold(asha, hold_body(environment, 18, FREE))
+    waits = [await join(client, evening(environment)) for client in others]
+    await environment.let_turns_go()
+    await asha.delete(held["url"])
+    return [(await client.get(wait["url"])).json() for client, wait in zip(others, waits, strict=True)]
+
+
+async def test_of_those_who_are_called_the_first_who_answers_has_it(
+    asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    first, second = await called(environment, asha, bina, chand)
+    assert [(wait["state"], wait["offer"], wait["position"]) for wait in (first, second)] == [("called", None, None)] * 2
+    call = first["call"]
+    assert (call["called"], call["answered"], call["start"]) == (2, False, first["from"])
+    assert 57 <= call["expires_in"] <= 60
+    problem(await chand.post(f"{second['url']}/accept"), 409, "wrong_state")
+
+    answered = await chand.post(f"{second['url']}/answer", key="mine")
+    assert (answered.status_code, answered.json()["state"]) == (200, "called")
+    assert answered.json()["call"]["answered"] is True
+    assert answered.json()["version"] != second["version"]
+    poll = asyncio.create_task(chand.get(second["url"], params={"after": answered.json()["version"]}))
+    got = (await bina.post(f"{first['url']}/answer")).json()
+    assert got["state"] == "accepted"
+    async with asyncio.timeout(3):
+        outrun = (await poll).json()
+    assert (outrun["state"], outrun["position"], outrun["number"]) == ("waiting", 1, second["number"])
+    problem(await chand.post(f"{second['url']}/answer"), 409, "wrong_state")
+    assert (await bina.post(f"{got['hold_url']}/payment", PAY)).json()["state"] == "booked"
+
+
+async def test_who_answered_has_it_once_the_time_is_over(
+    asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    first, second = await called(environment, asha, bina, chand)
+    await chand.post(f"{second['url']}/answer")
+    await environment.pass_time(seconds=66)
+    got = (await chand.get(second["url"])).json()
+    assert got["state"] == "accepted"
+    assert (await bina.get(first["url"])).json()["state"] == "lapsed"
+    problem(await bina.post(f"{first['url']}/answer"), 410, "offer_over")
+    # The claim still names the ticket, as another verb settled the call; it is that hold all the same.
+    refused = await chand.post(f"providers/{PROVIDER}/holds", hold_body(environment, 9, 1))
+    assert problem(refused, 409, "claimed")["yours"] == got["hold_url"]
+
+
+async def test_a_page_that_is_hidden_has_not_seen_a_call(
+    asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
+    held = await hold(asha, hold_body(environment, 18, FREE))
+    first, second = await join(bina, evening(environment)), await join(chand, evening(environment))
+    await environment.let_turns_go()
+    await asha.delete(held["url"])
+    unseen = (await bina.get(first["url"], params={"seen": "false"})).json()
+    assert unseen["state"] == "called"
+    again = asyncio.create_task(bina.get(first["url"], params={"seen": "false", "after": unseen["version"]}))
+    await chand.get(second["url"])
+    await asyncio.sleep(0.2)
+    again.cancel()
+    await environment.pass_time(seconds=66)
+    assert (await bina.get(first["url"])).json()["state"] in ("waiting", "offered")
+    assert (await chand.get(second["url"])).json()["state"] == "lapsed"
+
+
+async def test_after_two_turns_let_go_one_may_not_queue_there_until_tomorrow(
+    asha: Client, bina: Client, environment: Environment
+) -> None:
+    for _ in range(2):
+        held = await hold(asha, hold_body(environment, 18, FREE))
+        wait = await join(bina, evening(environment))
+        await asha.delete(held["url"])
+        assert (await bina.delete(wait["url"])).json()["state"] == "left"
+    await hold(asha, hold_body(environment, 18, FREE))
+    refused = await bina.post(WAITS, evening(environment))
+    told = problem(refused, 429, "turns_used")
+    assert 86_300 < int(refused.headers["retry-after"]) <= 86_400
+    assert datetime.fromisoformat(told["retry_at"]) > await environment.now()
+    other = await bina.post(f"providers/{OTHER_PROVIDER}/waits", evening(environment))
+    assert other.json()["state"] == "offered"  # other queues are open
+    await bina.delete(other.json()["url"])
+    await environment.pass_time(hours=24)
+    await asha.post(f"providers/{PROVIDER}/holds", hold_body(environment, 18, FREE))
+    assert (await bina.post(WAITS, evening(environment))).status_code == 201

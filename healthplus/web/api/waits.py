@@ -36,8 +36,8 @@ After = Annotated[
 Seen = Annotated[
     bool,
     QueryParameter(
-        description="Whether somebody sees the answer. With false you stay present, but an offer or a call counts as not "
-        "seen: say so while your page is hidden.",
+        description="Whether somebody sees the answer. With false you stay present, but an offer or a call counts as "
+        "not seen: say so while your page is hidden.",
     ),
 ]
 
@@ -122,8 +122,8 @@ class WaitsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.answer(provider_id, wait_id, Patient(patient_id), idempotency_key)
-        if outcome.code not in ("answered", "accepted"):
-            raise error_for_refusal(outcome)
+        if isinstance(outcome, Refused):
+            raise await error_for_refused_time(request, outcome, patient_id)
         position = await app.waiting.look(provider_id, wait_id, patient_id)
         assert position is not None
         return await wait_of_queue_position(position, provider_id, app)

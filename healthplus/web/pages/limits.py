@@ -27,8 +27,8 @@ _TEXTS = {
         "Too many holds were given up, moved or ran out in a short time. You can hold again from %(when)s."
     ),
     "turns_used": N_(
-        "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free time "
-        "or another doctor."
+        "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free "
+        "time or another doctor."
     ),
     "lapses": N_(
         "Three of your holds ran out unpaid within a day. You can hold a time or join a queue again from %(when)s."

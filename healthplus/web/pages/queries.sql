@@ -10,7 +10,8 @@ LEFT JOIN LATERAL (
             WHEN ticket.state = 'called' AND booking.state_at(held, (SELECT public.app_now())) <> 'expired' THEN 'call'
             ELSE 'ticket'
         END AS kind,
-        claim.provider_id, coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id, provider.name AS provider,
+        claim.provider_id, provider.name AS provider,
+        coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
         held.clinic_id, held.slots_needed, lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)

@@ -22,7 +22,7 @@ class QueueWindow(NamedTuple):
     span: str = "part"
 
     def with_part_among(self, parts: Collection[str]) -> QueueWindow:
-        """Return it with the first of these parts of the day instead of its own, unless that is one of them, or none is."""
+        """Return it with the first of these parts of the day, unless its own is one of them or there are none."""
         return self if self.part in parts or not parts else self._replace(part=min(parts, key=list(PARTS).index))
 
     def bounds(self, zone: str) -> tuple[datetime, datetime]:
