@@ -46,6 +46,8 @@ _FORGET = (
 )
 _RANGE_DIGITS = 4
 """How many last digits the numbers of one range differ in."""
+_PRICES_AT_ONCE = 3
+"""How many requests a process looks up the price for at once: a flood must not hold every connection."""
 _SMS_PER_DAY_MIN = 32
 """With fewer, a part of the budget (accounts.sms_share) would never have room for a message."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -111,6 +113,7 @@ class Codes:
         self._per_day = settings.sms_codes_per_day
         # The database takes these calls one at a time. A flood of them must wait here, not hold every connection.
         self._one_at_a_time = asyncio.Lock()
+        self._few_at_a_time = asyncio.Semaphore(_PRICES_AT_ONCE)
 
     async def request(
         self, phone: str, consent_version: str, requester: Requester, key: str, proof: str | None = None
@@ -132,7 +135,8 @@ class Codes:
             mac("key", key),
         )
         proven = self._proofs.read(proof, phone) if proof else None
-        price = await self._database.fetch_row(queries.price_of_code, *asked, self._per_day, proven and proven.hash)
+        async with self._few_at_a_time:
+            price = await self._database.fetch_row(queries.price_of_code, *asked, self._per_day, proven and proven.hash)
         assert price is not None
         if proven and proven.expires_at <= price["now_at"]:
             proven = None

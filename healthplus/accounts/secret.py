@@ -19,7 +19,8 @@ _LENGTH_MIN = 32
 class Secret:
     """Makes keyed hashes, which only a holder of the key can make or check.
 
-    A new key ends no session. It ends the sign-ins under way, and every count of requests and guesses starts again.
+    A new key ends no session. It ends the sign-ins under way and the links sent by e-mail; every count of requests and
+    guesses starts again, and no device is known any more.
     """
 
     def __init__(self, key: str) -> None:
@@ -39,8 +40,7 @@ class Secret:
     def unseal(self, purpose: str, sealed: str) -> bytes | None:
         """Return the content of a text that `seal` made for this purpose; None for any other text."""
         text, _, seal = sealed.partition(".")
-        expected = _text_of(self.mac(purpose, text)) if text.isascii() else ""
-        if not (expected and hmac.compare_digest(seal.encode(), expected.encode())):
+        if not (sealed.isascii() and hmac.compare_digest(seal, _text_of(self.mac(purpose, text)))):
             return None
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 

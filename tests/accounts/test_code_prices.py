@@ -92,7 +92,7 @@ async def test_a_wider_network_pays_together(codes: Codes) -> None:
     await ask(codes, "y", number(60), "2001:db8:8:1::/64", network="2001:db8:8::/48")
 
 
-async def test_a_range_of_numbers_costs_whoever_asks(codes: Codes) -> None:
+async def test_a_range_of_numbers_costs_everybody_who_asks(codes: Codes) -> None:
     for n in range(20):
         await ask(codes, f"{n}", f"+91987654{n:04}", f"192.0.2.{n}")
     error = await needed(codes, "x", "+919876540020", "192.0.2.99")
@@ -311,7 +311,7 @@ async def test_the_budget_refills_by_the_minute_and_keeps_a_part_for_known_devic
     await ask(codes, "late", number(60), "203.0.113.8", proof=late)
 
 
-async def test_the_desk_gives_a_code_to_whoever_stands_there(
+async def test_the_desk_tells_a_code_to_the_person_who_stands_there(
     codes: Codes, db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,3 +57,17 @@ def test_macs_are_for_one_purpose_and_under_one_key() -> None:
     ]
     assert len(set(macs)) == 4
     assert Secret(KEY).mac("phone", "12") == macs[0]
+
+
+def test_what_is_sealed_here_for_a_purpose_is_opened_for_it_alone() -> None:
+    secret, other = Secret("a" * 32), Secret("b" * 32)
+    for content in (b"", b"x", b"\x00\xff", "नमस्ते".encode(), b"x" * 3000):
+        sealed = secret.seal("a", content)
+        assert re.fullmatch(r"[\w-]*\.[\w-]{43}", sealed)
+        assert secret.unseal("a", sealed) == content
+        assert secret.unseal("b", sealed) is None
+        assert other.unseal("a", sealed) is None
+        for changed in (sealed[:-1], f"x{sealed}", f"{sealed}=", f"{sealed}.", sealed.replace(".", ""), sealed[::-1]):
+            assert secret.unseal("a", changed) is None
+    for text in ("", ".", "a", "é.é", "\x00.\x00", "\ud800.x", "=.="):
+        assert secret.unseal("a", text) is None

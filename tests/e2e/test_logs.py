@@ -231,6 +231,8 @@ async def let_things_break(
     product: LoggedProduct, db: Database, visitor: Visitor, relay: Relay, appointment: str
 ) -> set[str]:
     """Have faults where secrets are at hand; return the codes that were about."""
+    await logged(product, "a link to verify an e-mail address could not be sent")
+    await db.execute("UPDATE accounts.patient SET email_verified_at = public.app_now() WHERE email IS NOT NULL")
     code_id, code = await visitor.code_sent_to(f"+91 {OTHER_NATIONAL}")
     # What PostgreSQL says of a row that fails a check quotes the row.
     async with broken(

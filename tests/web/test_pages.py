@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import re
 from dataclasses import replace
+from uuid import UUID
 
 import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.secret import Secret
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
@@ -108,6 +111,43 @@ async def test_forms_of_other_sites_are_refused(http: httpx.AsyncClient, phone: 
     for number, headers in enumerate(({"sec-fetch-site": "same-origin"}, {"origin": "http://healthplus.test"}, {}), 1):
         sent = await submit(http, "/verify", {**FORM, "phone": f"+919876{number}43210"}, **headers)
         assert sent.status_code == 303
+
+
+async def test_a_cookie_that_was_not_sealed_here_is_none(http: httpx.AsyncClient, app: Litestar, phone: Phone) -> None:
+    """Forged ones are not parsed at all: one with the year 9999 was a fault."""
+    sent = await submit(http, "/verify", FORM)
+    genuine = sent.cookies["verify"]
+    ends = '"9999-12-31T23:59:59Z"'
+    forged = f'{{"challenge_id":"{UUID(int=7)}","phone":"{NUMBER}","expires_at":{ends},"resend_at":{ends}}}'.encode()
+    plain = base64.urlsafe_b64encode(forged).decode()
+    other = Secret("another key, which is long enough for this")
+    content, _, seal = genuine.partition(".")
+    for value in (
+        *(
+            plain,
+            f"{plain}.",
+            f"{plain}.{seal}",
+            f"{content}.",
+            f"{content}.{seal[:-1]}",
+            f"{content}.{seal}=",
+            ".",
+            "a.b",
+        ),
+        *(other.seal("cookie verify", forged), app.state.services.secret.seal("cookie wait", forged), "x" * 4001),
+        *(
+            app.state.services.secret.seal("cookie verify", b"null"),
+            app.state.services.secret.seal("cookie verify", b"{"),
+        ),
+    ):
+        for name, path in (("verify", "/verify/code"), ("wait", "/verify/wait")):
+            http.cookies.clear()
+            http.cookies.set(name, value)
+            assert (await http.get(path)).headers["location"] == "/verify"
+            assert (await submit(http, path, {"code": "123456", "again": "1"})).headers["location"] == "/verify"
+    http.cookies.clear()
+    http.cookies.set("verify", genuine)
+    assert (await http.get("/verify/code")).status_code == 200
+    assert len(phone.messages) == 1
 
 
 async def test_a_second_click_gives_the_first_result(http: httpx.AsyncClient, phone: Phone, db: Database) -> None:

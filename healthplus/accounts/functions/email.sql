@@ -1,4 +1,4 @@
--- A new address is not verified, whoever writes it; so an erased patient has none that is.
+-- A new address is not verified, no matter who writes it; so an erased patient has none that is.
 CREATE OR REPLACE FUNCTION accounts.unverify_email() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NEW.email IS DISTINCT FROM OLD.email THEN
