@@ -46,7 +46,6 @@ async def use(environment: Environment, port: int, disk: Disk) -> None:
         async with asyncio.timeout(60):
             while True:
                 answer = await hold(patient_id)
-                print(answer)
                 if (answer[0], answer[1].get("reason")) == (status, reason):
                     return answer[1]
                 await asyncio.sleep(0.2)
@@ -63,7 +62,7 @@ async def use(environment: Environment, port: int, disk: Disk) -> None:
     status, read = await ask(port, get(appointment, environment.token(1)))
     assert (status, read["state"]) == (200, "booked")
     disk.empty()
-    await until_hold(2, 201, None)
+    await until_hold(3, 201, None)
     assert (await ask(port, delete(appointment, environment.token(1), "cancel")))[0] == 200
 
 
