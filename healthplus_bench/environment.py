@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -103,10 +103,13 @@ async def wal_flushes(database: Database) -> int:
 
 
 @contextlib.asynccontextmanager
-async def running_app(environment: Environment, processes: int, *, keeps_server: bool = False) -> AsyncIterator[int]:
+async def running_app(
+    environment: Environment, processes: int, *, keeps_server: bool = False, **changes: object
+) -> AsyncIterator[int]:
     """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up.
 
     It is told where the database is; with `keeps_server` it takes the server in the folder as its own embedded one.
+    `changes` are settings of its own.
     """
     port = _free_port()
     settings = Settings(
@@ -120,6 +123,7 @@ async def running_app(environment: Environment, processes: int, *, keeps_server:
         pool_size_max=POOL_SIZE,
         sandbox_payments=True,
     )
+    settings = replace(settings, **changes)  # type: ignore[arg-type]
     log = environment.folder / "app.log"
     with log.open("wb") as file:
         app = await asyncio.create_subprocess_exec(

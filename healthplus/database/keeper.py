@@ -65,6 +65,8 @@ class Keeper:
         try:
             self._server.start_again()
         except EmbeddedServerFailed as error:
+            if self._ending.is_set():
+                return False  # it was interrupted
             said = " ".join(str(error).split())
             logger.warning("The embedded database is gone. %s Next try in %g s.", said, next_seconds)
             return False

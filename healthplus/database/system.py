@@ -31,6 +31,15 @@ def is_alive(pid: int) -> bool:
     return True  # a system without /proc
 
 
+def end_zombie(pid: int) -> None:
+    """Wait for an ended process if it became this one's child, as it does in a container whose first process this is.
+
+    PostgreSQL takes one that nobody has waited for as alive, and does not start beside it.
+    """
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
 def processes_named(title: str) -> list[int]:
     """Return the processes whose command line begins with `title`; none on a system without /proc."""
     found = []
@@ -54,6 +63,21 @@ def disk_trouble(folder: Path, said: str) -> str | None:
     return None
 
 
+def choose_account(server_folder: Path) -> pwd.struct_passwd:
+    """Return the account that a server runs under whose files are in `server_folder`: never root."""
+    if os.geteuid() != 0:
+        return account_of(os.geteuid())
+    if server_folder.exists() and (uid := server_folder.stat().st_uid) != 0:
+        return account_of(uid)
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise EmbeddedServerFailed(
+        "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
+        "Start HealthPlus as an ordinary user, or set DATABASE_URL."
+    )
+
+
 def account_of(uid: int) -> pwd.struct_passwd:
     """Return the account with this number."""
     try:
@@ -75,6 +99,19 @@ def make_private(folder: Path, account: pwd.struct_passwd) -> None:
             f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
             "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
         )
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn errors of files into EmbeddedServerFailed, which says what is wrong with the data folder and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedServerFailed(
+            disk_trouble(folder, str(error))
+            or f"The embedded database cannot use {folder}: {error}. "
+            "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
+        ) from error
 
 
 @contextlib.contextmanager
