@@ -50,7 +50,9 @@ class _Group(click.Group):
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Doctor and lab appointments that are never double-booked."""
-    ctx.obj = Settings.from_environment()
+    # Those with options that are settings read them together, so that one message says all that is wrong.
+    if ctx.invoked_subcommand not in ("serve", "demo", "sandbox-bank"):
+        ctx.obj = Settings.from_environment()
 
 
 @main.command("migrate")
@@ -83,26 +85,30 @@ def add_patient_command(settings: Settings, name: str, phone: str | None) -> Non
     click.echo(f"Patient {patient_id}\n{token}")
 
 
+_i_know = click.option(
+    "--i-know", is_flag=True, help="Run the sandboxes where others can reach them, with everybody's sign-in codes."
+)
+
+
 @main.command()
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option("--processes", type=click.IntRange(min=1), help="App processes.")
-@click.pass_obj
-def serve(settings: Settings, /, **options: Any) -> None:
+@click.option("--port", help="Port to listen on.")
+@click.option("--processes", help="App processes.")
+@_i_know
+def serve(i_know: bool, **options: str | None) -> None:
     """Run the product until it is told to stop; options win over the environment."""
-    settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
-    if settings.sandbox_payments:
-        require_bank()
-    with migrated_database(settings) as dsn:
-        run_app(replace(settings, database_url=dsn))
+    settings = Settings.from_environment(options=options)
+    _require_startable(settings, i_know=i_know)
+    with migrated_database(settings) as found:
+        run_app(found)
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.pass_obj
-def demo(settings: Settings, port: int | None) -> None:
+@click.option("--port", help="Port to listen on.")
+@_i_know
+def demo(i_know: bool, port: str | None) -> None:
     """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
-    settings = replace(settings, sandbox_payments=True, sandbox_notices=True, port=port or settings.port)
+    settings = Settings.from_environment(options={"sandbox_payments": "1", "sandbox_notices": "1", "port": port})
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, statement_seconds_max=None) as database:
@@ -110,12 +116,20 @@ def demo(settings: Settings, port: int | None) -> None:
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
-    require_bank()
+    _require_startable(settings, i_know=i_know)
     _require_free_port(settings.host, settings.port)
-    with migrated_database(settings) as dsn:
+    with migrated_database(settings) as found:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
-        click.echo(asyncio.run(fill(dsn)))
-        run_app(replace(settings, database_url=dsn))
+        # As the owner: it is made in bulk, and moves the counters of ids.
+        click.echo(asyncio.run(fill(found.database_owner_url or found.database_url or "")))
+        run_app(found)
+
+
+def _require_startable(settings: Settings, *, i_know: bool) -> None:
+    if settings.sandbox_payments:
+        require_bank()
+    if not i_know:
+        settings.require_private_sandboxes()
 
 
 class _Supervisor(Granian):  # type: ignore[valid-type, misc]
@@ -150,10 +164,10 @@ def run_app(settings: Settings) -> None:
 
 
 def _run_processes(settings: Settings) -> None:
-    # App processes are spawned, not forked: they read their settings from the environment.
-    os.environ.update(with_secret_key(settings).as_environment())
+    # App processes are spawned, not forked: they read their settings from the environment. They never migrate.
+    os.environ.update(replace(with_secret_key(settings), database_owner_url=None).as_environment())
     _Supervisor(
-        "healthplus.web.app:create_app",
+        "healthplus.web.worker:create_app_in_account",
         factory=True,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,

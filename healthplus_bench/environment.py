@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from healthplus.database import Database, EmbeddedServer, load, migrate
+from healthplus.database.embedded import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 
@@ -73,7 +74,7 @@ def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator
     folder.chmod(0o755)
     try:
         with EmbeddedServer(folder, server_settings) as dsn:
-            asyncio.run(migrate(dsn))
+            asyncio.run(migrate(dsn, app_role=APP_ROLE))
             yield dsn, folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -114,8 +115,9 @@ async def running_app(environment: Environment, processes: int) -> AsyncIterator
     """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up."""
     port = _free_port()
     settings = Settings(
-        environment.dsn,
+        as_app_role(environment.dsn),
         environment.folder,
+        environment.dsn,
         host="127.0.0.1",
         port=port,
         processes=processes,

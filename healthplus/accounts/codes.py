@@ -16,7 +16,7 @@ from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import phone_number
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import hash_token, patient_of_token, queries
-from healthplus.database import Database, PostgresError, Record
+from healthplus.database import Database, Record
 from healthplus.errors import (
     BadInput,
     CodeOver,
@@ -31,8 +31,6 @@ from healthplus.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-FORGET_EVERY_SECONDS = 60.0
-_FORGET = ("forget_numbers", "forget_challenges", "forget_keys", "forget_sessions", "forget_developer_key_uses")
 _RANGE_DIGITS = 4
 """How many last digits the numbers of one range differ in."""
 
@@ -66,8 +64,6 @@ class Codes:
     """Makes codes and checks them. No error's text has a code or a number in it."""
 
     def __init__(self, database: Database, secret: Secret, settings: Settings) -> None:
-        if settings.sms_codes_per_day < 1:
-            raise BadInput("HEALTHPLUS_SMS_CODES_PER_DAY must be at least 1.")
         self._database = database
         self._secret = secret
         self._region = settings.phone_region
@@ -145,20 +141,6 @@ class Codes:
 
     def _code_hash(self, challenge_id: UUID, code: str) -> bytes:
         return self._secret.mac("code", str(challenge_id), code)
-
-    async def run(self) -> None:
-        """Call `forget` now and then, until cancelled."""
-        while True:
-            try:
-                await self.forget()
-            except (HealthPlusError, PostgresError):
-                logger.exception("expired codes could not be deleted; trying again")
-            await asyncio.sleep(FORGET_EVERY_SECONDS)
-
-    async def forget(self) -> None:
-        """Delete what is over: numbers, codes that no limit counts any more, sessions, idempotency keys, key uses."""
-        for query in _FORGET:
-            await self._database.execute(queries[query])
 
 
 def _too_many(reason: str, seconds: int) -> TooManyCodes:

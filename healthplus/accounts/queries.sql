@@ -112,39 +112,6 @@ UPDATE accounts.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NO
 -- Delete them: a consent of nobody proves nothing.
 DELETE FROM accounts.consent WHERE patient_id = $1
 
--- name: forget_numbers
--- Delete the numbers of expired codes. Here and below, rows that another process has locked are left to it.
-UPDATE accounts.challenge SET phone = NULL
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.challenge
-    WHERE phone IS NOT NULL AND expires_at <= (SELECT public.app_now())
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_challenges
--- Delete the codes that no limit counts any more.
-DELETE FROM accounts.challenge
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.challenge
-    WHERE created_at <= (SELECT public.app_now()) - interval '1 day'
-        AND (tries = 0 OR tried_at <= (SELECT public.app_now()) - accounts.guess_memory_time())
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_keys
--- Delete idempotency keys after their 24 hours.
-DELETE FROM accounts.idempotency
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.idempotency
-    WHERE at <= (SELECT public.app_now()) - accounts.key_time()
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_sessions
--- Delete sessions that ended a month ago.
-DELETE FROM accounts.session
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.session
-    WHERE least(revoked_at, expires_at) <= (SELECT public.app_now()) - interval '30 days'
-    FOR UPDATE SKIP LOCKED))
-
 -- name: use_developer_key
 -- Count a request made with a developer's key, if it is allowed.
 SELECT * FROM accounts.use_developer_key($1, $2)
@@ -173,7 +140,3 @@ ORDER BY key_id
 UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now())
 WHERE key_id = $1 AND revoked_at IS NULL
 RETURNING name
-
--- name: forget_developer_key_uses
--- Delete counts after a year and a month, so that a month can be compared with that of a year before.
-DELETE FROM accounts.developer_key_use WHERE day < ((SELECT public.app_now()) AT TIME ZONE 'UTC')::date - 400

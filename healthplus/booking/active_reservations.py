@@ -21,7 +21,6 @@ SLEEP_SECONDS_MAX = 1.0
 SLEEP_SECONDS_MIN = 0.02
 """So that a head whose book is locked is not asked for in a tight loop."""
 QUEUES_EVERY_SECONDS = 5.0
-KEYS_EVERY_SECONDS = 3600.0
 
 
 class ActiveReservations:
@@ -31,7 +30,6 @@ class ActiveReservations:
         self._database = database
         self._book = book
         self._queues_due = 0.0
-        self._keys_due = time.monotonic() + KEYS_EVERY_SECONDS
 
     async def run(self) -> None:
         """Run until cancelled. A lost database is waited for."""
@@ -50,9 +48,6 @@ class ActiveReservations:
         if now >= self._queues_due:
             self._queues_due = now + QUEUES_EVERY_SECONDS
             await self._advance_each(await self._database.fetch(queries.waiting_providers))
-        if now >= self._keys_due:
-            self._keys_due = now + KEYS_EVERY_SECONDS
-            await self._database.execute(queries.forget_old_keys)
         head_seconds: float | None = await self._database.fetch_value(queries.head_deadline)
         if head_seconds is None:
             return SLEEP_SECONDS_MAX

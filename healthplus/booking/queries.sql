@@ -124,11 +124,3 @@ GROUP BY provider_id ORDER BY min(due_at) LIMIT 500
 -- name: waiting_providers
 -- Whom anyone waits for: time alone may have made such waits hopeless, or let a withheld run go.
 SELECT DISTINCT provider_id FROM booking.ticket WHERE state = 'waiting'
-
--- name: forget_old_keys
--- Idempotency keys past their 24 hours; what another process is deleting just now is left to it.
-DELETE FROM booking.idempotency
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM booking.idempotency
-    WHERE at < (SELECT public.app_now()) - booking.idempotency_time()
-    FOR UPDATE SKIP LOCKED))

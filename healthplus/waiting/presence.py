@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +13,6 @@ from healthplus.errors import HealthPlusError
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
 
-FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
 """A client polls every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
 
@@ -43,25 +40,17 @@ class Presence:
             providers, tickets = zip(*seen, strict=True)
             await self._database.execute(queries.note_presence, providers, tickets, list(seen.values()))
 
-    async def forget(self) -> None:
-        """Delete presence that is older than a day: no ticket lives so long."""
-        await self._database.execute(queries.forget_presence)
-
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""
-        forget_at = time.monotonic()
         try:
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
-                await self._try(self.flush)
-                if time.monotonic() >= forget_at:
-                    forget_at += FORGET_EVERY_SECONDS
-                    await self._try(self.forget)
+                await self._try_flush()
         finally:
-            await self._try(self.flush)
+            await self._try_flush()
 
-    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _try_flush(self) -> None:
         try:
-            await work()
+            await self.flush()
         except (HealthPlusError, PostgresError) as error:
             logger.warning("presence could not be written: %s", type(error).__name__)

@@ -25,6 +25,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
+from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
@@ -111,7 +112,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[AppServices]:
             payments.captures.run,
             payments.reconciliation.run,
             notices.run,
-            codes.run,
+            Retention(database).run,
             clock.run,
             WordCounter(database).run,
         )
