@@ -54,7 +54,9 @@ def become(account_name: str | None) -> None:
         return
     account = pwd.getpwnam(account_name)
     libc = ctypes.CDLL(None, use_errno=True)
-    opened = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in set(sys.path) if path and Path(path).is_dir()}
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    used = {path for path in sys.path if path and any(file.startswith(f"{path}/") for file in files)}
+    opened = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in used if Path(path).is_dir()}
     os.setgroups([])
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
     os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
@@ -63,9 +65,15 @@ def become(account_name: str | None) -> None:
     for path in opened.keys() - hidden.keys():
         os.close(opened[path])
     if hidden:
-        _import_through(hidden)
         # The kernel hides /proc/self/fd from a process that changed its user, unless it says otherwise.
         libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        for path, folder in hidden.items():
+            if not os.access(folder, os.R_OK | os.X_OK):
+                raise BadInput(
+                    f"The account {account_name!r}, under which HealthPlus serves people, cannot read {path}. Let "
+                    "everybody read that folder, start HealthPlus as an ordinary user, or set HEALTHPLUS_ACCOUNT."
+                )
+        _import_through(hidden)
 
 
 def _import_through(hidden: Mapping[str, str]) -> None:
