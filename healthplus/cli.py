@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -43,7 +42,9 @@ class _Group(click.Group):
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Doctor and lab appointments that are never double-booked."""
-    ctx.obj = Settings.from_environment()
+    # Those with options that are settings read them together, so that one message says all that is wrong.
+    if ctx.invoked_subcommand not in ("serve", "demo", "sandbox-bank"):
+        ctx.obj = Settings.from_environment()
 
 
 @main.command("migrate")
@@ -92,35 +93,40 @@ def issue_code_command(settings: Settings, phone: str) -> None:
     click.echo(f"{issued.code}\nTo be typed at {settings.site_url}/verify/desk until {issued.expires_at:%H:%M} UTC.")
 
 
+_i_know = click.option(
+    "--i-know", is_flag=True, help="Run the sandboxes where others can reach them, with everybody's sign-in codes."
+)
+
+
 @main.command()
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option("--processes", type=click.IntRange(min=1), help="App processes.")
+@click.option("--port", help="Port to listen on.")
+@click.option("--processes", help="App processes.")
 @click.option(
     "--allow-unsafe-commits",
     is_flag=True,
-    default=None,
     help="Run also on a database that may lose acknowledged bookings in a power cut.",
 )
+@_i_know
 @click.option("--until-stdin-ends", is_flag=True, hidden=True, help="End with the process that has its standard input.")
-@click.pass_obj
-def serve(settings: Settings, /, *, until_stdin_ends: bool, **options: Any) -> None:
+def serve(i_know: bool, allow_unsafe_commits: bool, until_stdin_ends: bool, **options: str | None) -> None:
     """Run the product until it is told to stop; options win over the environment."""
     if until_stdin_ends:
         end_with_stdin()
-    settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
-    if settings.sandbox_payments:
-        require_bank()
-    with migrated_database(settings, kept=True) as dsn:
-        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
+    if allow_unsafe_commits:
+        options["allow_unsafe_commits"] = "1"
+    settings = Settings.from_environment(options=options)
+    _require_startable(settings, i_know=i_know)
+    with migrated_database(settings, kept=True) as found:
+        run_app(found)
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.pass_obj
-def demo(settings: Settings, port: int | None) -> None:
+@click.option("--port", help="Port to listen on.")
+@_i_know
+def demo(i_know: bool, port: str | None) -> None:
     """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
-    settings = replace(settings, sandbox_payments=True, sandbox_notices=True, port=port or settings.port)
+    settings = Settings.from_environment(options={"sandbox_payments": "1", "sandbox_notices": "1", "port": port})
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
@@ -129,12 +135,20 @@ def demo(settings: Settings, port: int | None) -> None:
                 database, await create_demo_data(database), f"http://{settings.host}:{settings.port}"
             )
 
-    require_bank()
+    _require_startable(settings, i_know=i_know)
     require_free_port(settings.host, settings.port)
-    with migrated_database(settings, kept=True) as dsn:
+    with migrated_database(settings, kept=True) as found:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
-        click.echo(asyncio.run(fill(dsn)))
-        run_app(replace(settings, database_url=dsn, database_folder=settings.space_folder))
+        # As the owner: it is made in bulk, and moves the counters of ids.
+        click.echo(asyncio.run(fill(found.database_owner_url or found.database_url or "")))
+        run_app(found)
+
+
+def _require_startable(settings: Settings, *, i_know: bool) -> None:
+    if settings.sandbox_payments:
+        require_bank()
+    if not i_know:
+        settings.require_private_sandboxes()
 
 
 for command in (

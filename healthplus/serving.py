@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
 from granian.constants import Interfaces, Loops
@@ -76,10 +77,10 @@ def run_app(settings: Settings) -> None:
 
 def _run_processes(settings: Settings) -> None:
     allow_open_files()
-    # App processes read their settings from the environment.
-    os.environ.update(with_secret_key(settings).as_environment())
+    # App processes read their settings from the environment. They never migrate.
+    os.environ.update(replace(with_secret_key(settings), database_owner_url=None).as_environment())
     _Supervisor(
-        "healthplus.web.app:create_app",
+        "healthplus.web.worker:create_app_in_account",
         factory=True,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,

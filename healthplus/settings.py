@@ -1,17 +1,44 @@
-"""The product's settings: one frozen object, read once from the environment."""
+"""The product's settings: one frozen object, read once from the environment, with every fault in it told at once."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
-from collections.abc import Mapping
+import pwd
+import re
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import SplitResult, urlsplit
+
+import phonenumbers
 
 from healthplus.errors import BadInput
 
+SECRET_LENGTH_MIN = 32
+"""Characters of a secret that nobody can guess, if they are chosen at random."""
+
 # Where a field's variable is not simply HEALTHPLUS_ and its name.
-_VARIABLES = {"database_url": "DATABASE_URL", "data_folder": "HEALTHPLUS_DATA"}
+_VARIABLES = {
+    "database_url": "DATABASE_URL",
+    "database_owner_url": "DATABASE_OWNER_URL",
+    "data_folder": "HEALTHPLUS_DATA",
+}
+_PREFIX = "HEALTHPLUS_"
+_OF_TESTS = "HEALTHPLUS_TEST_"
+"""What the tests tell each other; the product does not look at it."""
+
+_EMBEDDED_CONNECTIONS_MAX = 190
+"""Of the 200 of the embedded server (database/embedded.py); the others are for commands."""
+_CONNECTIONS_BESIDE_POOL = 5
+"""Connections that an app process has besides its pool (web/app.py): 3 in the background, of the feed, for /ready."""
+
+
+def _between(default: int, least: int, most: int) -> Any:
+    return field(default=default, metadata={"least": least, "most": most})
 
 
 def _default_data_folder() -> Path:
@@ -24,9 +51,10 @@ def _default_data_folder() -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is read from HEALTHPLUS_<NAME>, except DATABASE_URL and HEALTHPLUS_DATA.
+    """Each field is read from HEALTHPLUS_<NAME>, except DATABASE_URL, DATABASE_OWNER_URL and HEALTHPLUS_DATA.
 
-    Without `database_url` an embedded server runs on `data_folder`.
+    Without `database_url` an embedded server runs on `data_folder`. `database_owner_url` is the role that migrates; by
+    default it is that of `database_url`. `account` runs the app processes where root starts the product.
     `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
@@ -42,28 +70,30 @@ class Settings:
     `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
     """
 
-    database_url: str | None
+    # Settings that may contain a password are not shown, here and below.
+    database_url: str | None = field(repr=False)
     data_folder: Path
+    database_owner_url: str | None = field(default=None, repr=False)
     database_folder: Path | None = None
     space_for_bookings_mib: int | None = None
     space_for_changes_mib: int | None = None
+    account: str | None = None
     host: str = "127.0.0.1"
-    port: int = 8000
-    processes: int = 2
-    pool_size_min: int = 2
-    pool_size_max: int = 10
+    port: int = _between(8000, 1, 65535)
+    processes: int = _between(2, 1, 256)
+    pool_size_min: int = _between(2, 1, 1000)
+    pool_size_max: int = _between(10, 1, 1000)
     allow_unsafe_commits: bool = False
     # Off by default: a stand-in shows sign-in codes to everybody.
     sandbox_payments: bool = False
     sandbox_notices: bool = False
-    sandbox_bank_port: int = 0
+    sandbox_bank_port: int = _between(0, 0, 65535)
     payment_webhook_secret: str | None = field(default=None, repr=False)
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     phone_region: str = "IN"
-    sms_codes_per_day: int = 2000
+    sms_codes_per_day: int = _between(2000, 32, 1_000_000_000)
     trusted_proxies: str = ""
-    # Settings that may contain a password are not shown.
     sms_url: str | None = field(default=None, repr=False)
     sms_token: str | None = field(default=None, repr=False)
     sms_sender: str | None = None
@@ -83,41 +113,246 @@ class Settings:
         return self.database_folder or (None if self.database_url else self.data_folder)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, options: Mapping[str, object] | None = None
+    ) -> Self:
         """Read the settings; an absent or empty variable means the default.
 
-        Raises BadInput, naming the variable, when a value does not parse.
+        `options` are values from the command line, by field; they win, and None is none. Raises BadInput, which names
+        everything that is wrong and shows nothing secret.
         """
-        values: dict[str, object] = {"database_url": None, "data_folder": _default_data_folder()}
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        values: dict[str, Any] = {"database_url": None, "data_folder": _default_data_folder()}
+        is_set: set[str] = set()
+        faults = _unknown(environment)
         for one in fields(cls):
-            variable = _variable(one.name)
-            if text := environment.get(variable):
-                values[one.name] = _parse(variable, text, str(one.type))
-        return cls(**values)  # type: ignore[arg-type]
+            name = _variable(one.name)
+            text = environment.get(name, "")
+            if one.name in given:
+                name, text = f"--{one.name.rpartition('_')[2]}", str(given[one.name])
+            try:
+                if text:
+                    is_set.add(one.name)
+                    values[one.name] = _parse(text, str(one.type), **one.metadata)
+                    _CHECKS.get(one.name, _accept)(values[one.name])
+            except ValueError as error:
+                faults.append(f"{name} {error}")
+        settings = cls(**values)
+        faults += _misfits(settings, is_set)
+        if faults:
+            raise BadInput("\n  ".join((f"{len(faults)} of the settings cannot be used:", *faults)))
+        return settings
 
     def as_environment(self) -> dict[str, str]:
         """Return the variables from which another process reads these same settings."""
         return {_variable(f.name): _format(getattr(self, f.name)) for f in fields(self)}
 
+    def require_private_sandboxes(self) -> None:
+        """Raise BadInput where people elsewhere could reach a sandbox, which shows sign-in codes and takes no money."""
+        if not (self.sandbox_payments or self.sandbox_notices):
+            return
+        public = urlsplit(self.public_url).hostname if self.public_url else None
+        if not is_loopback(self.host) or (public is not None and not is_loopback(public)):
+            raise BadInput(
+                "A sandbox shows everybody's sign-in codes and books without money, so it runs only where "
+                "HEALTHPLUS_HOST (--host) and HEALTHPLUS_PUBLIC_URL are this machine's own, such as 127.0.0.1 or "
+                "localhost. Switch HEALTHPLUS_SANDBOX_PAYMENTS and HEALTHPLUS_SANDBOX_NOTICES off; or say --i-know, if "
+                "all who can reach it may see them."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without its port, is this machine as only this machine can reach it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def has_own_host(host_header: str, public_url: str | None = None) -> bool:
+    """Return whether a request's Host is an address, localhost or the host of `public_url`.
+
+    Any other name may be a foreign site's, which has had its name lead to this machine (DNS rebinding) so that its
+    scripts can read what is here.
+    """
+    try:
+        host = urlsplit(f"//{host_header}").hostname or ""
+    except ValueError:
+        return False
+    with contextlib.suppress(ValueError):
+        return bool(ip_address(host))
+    return is_loopback(host) or (public_url is not None and host == urlsplit(public_url).hostname)
+
+
+def networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Read addresses and networks, with commas or spaces between them. Raises ValueError."""
+    try:
+        return [ip_network(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ValueError(f"has a fault: {error}; write it like `10.0.0.7, 10.1.0.0/16`.") from None
+
+
+def dlt_templates(text: str) -> dict[str, str]:
+    """Read `booked=1107… code=1107…`: the ids under which our texts are registered. Raises ValueError."""
+    pairs = [pair.partition("=") for pair in text.split()]
+    if not all(name and equals and number for name, equals, number in pairs):
+        raise ValueError("must be like `booked=1107161234567890123 code=1107161234567890124`.")
+    return {name: number for name, _, number in pairs}
+
 
 def _variable(name: str) -> str:
-    return _VARIABLES.get(name, f"HEALTHPLUS_{name.upper()}")
+    return _VARIABLES.get(name, _PREFIX + name.upper())
 
 
-def _parse(variable: str, text: str, kind: str) -> object:
-    kind = kind.removesuffix(" | None")
-    if kind == "int":
-        if not text.isdecimal():
-            raise BadInput(f"{variable} must be a whole number, not {text!r}.")
+def _unknown(environment: Mapping[str, str]) -> list[str]:
+    """Return a fault for each variable with our prefix that is none of ours: it was meant to be one."""
+    known = [_variable(one.name) for one in fields(Settings)]
+    faults = []
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
+            ours = {variable.removeprefix(_PREFIX): variable for variable in known}
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), ours, n=1)
+            faults.append(f"{name} is no setting" + (f"; did you mean {ours[near[0]]}?" if near else "; remove it."))
+    return faults
+
+
+def _parse(text: str, kind: str, least: int = 0, most: int | None = None) -> object:
+    """Return a value of a field's type. Raises ValueError."""
+    if kind.startswith("int"):
+        limits = f"from {least} to {most}" if most is not None else f"from {least} on"
+        if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= (most or int(text)):
+            raise ValueError(f"must be a whole number {limits}, not {text!r}.")
         return int(text)
     if kind == "bool":
         if text not in ("0", "1"):
-            raise BadInput(f"{variable} must be 1 (on) or 0 (off), not {text!r}.")
+            raise ValueError(f"must be 1 (on) or 0 (off), not {text!r}.")
         return text == "1"
-    return Path(text).absolute() if kind == "Path" else text
+    return Path(text).absolute() if kind.startswith("Path") else text
 
 
 def _format(value: object) -> str:
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _url(text: str, schemes: tuple[str, ...]) -> SplitResult | None:
+    """Return an address with a host and one of these schemes; None for anything else."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises ValueError for a port that is none
+    except ValueError:
+        return None
+    is_printable = text.isprintable() and " " not in text
+    return parts if is_printable and parts.scheme in schemes and parts.hostname else None
+
+
+def _accept(_: object) -> None:
+    """Find no fault."""
+
+
+def _check_database(text: str) -> None:
+    # It may have its host in the query, or several hosts; the driver finds the other faults.
+    if not re.match(r"postgres(?:ql)?://\S+$", text):
+        raise ValueError("must be like postgresql://user:password@host:5432/database.")
+
+
+def _check_host(text: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", text):
+            raise ValueError(f"must be an address or a name, such as 127.0.0.1, not {text!r}.") from None
+
+
+def _check_public_url(text: str) -> None:
+    parts = _url(text, ("http", "https"))
+    if parts is None or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be like https://healthplus.example: a scheme, a host, perhaps a port, and no more.")
+
+
+def _check_secret(text: str) -> None:
+    if len(text) < SECRET_LENGTH_MIN:
+        raise ValueError(f"must have at least {SECRET_LENGTH_MIN} characters, chosen at random.")
+
+
+def _check_region(text: str) -> None:
+    if text not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"must be the code of a country in two capital letters, such as IN, not {text!r}.")
+
+
+def _check_account(text: str) -> None:
+    try:
+        pwd.getpwnam(text)
+    except KeyError:
+        raise ValueError(f"must be an account of this machine, and {text!r} is none.") from None
+
+
+def _check_sms_url(text: str) -> None:
+    parts = _url(text, ("http", "https"))
+    if parts is None or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
+        raise ValueError("must begin with https://, or lead to this same machine: it gets codes.")
+
+
+def _check_smtp_url(text: str) -> None:
+    if _url(text, ("smtp", "smtps", "smtp+plain")) is None:
+        raise ValueError("must be like smtp://user:password@host:587, or smtps:// for port 465.")
+
+
+def _check_mail_from(text: str) -> None:
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", text):
+        raise ValueError(f"must be an address such as no-reply@healthplus.example, not {text!r}.")
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "database_url": _check_database,
+    "database_owner_url": _check_database,
+    "host": _check_host,
+    "public_url": _check_public_url,
+    "secret_key": _check_secret,
+    "payment_webhook_secret": _check_secret,
+    "phone_region": _check_region,
+    "account": _check_account,
+    "trusted_proxies": networks,
+    "sms_url": _check_sms_url,
+    "dlt_templates": dlt_templates,
+    "smtp_url": _check_smtp_url,
+    "mail_from": _check_mail_from,
+}
+"""What a value must be like besides its type: each raises ValueError, whose text goes on after the setting's name."""
+
+_NEEDS = {
+    "database_owner_url": "database_url",
+    "sandbox_bank_port": "sandbox_payments",
+    "payment_webhook_secret": "sandbox_payments",
+    "sms_token": "sms_url",
+    "sms_sender": "sms_url",
+    "dlt_entity_id": "sms_url",
+    "dlt_templates": "sms_url",
+    "mail_from": "smtp_url",
+    "smtp_url": "mail_from",
+}
+"""Settings that mean nothing without another one."""
+
+
+def _misfits(settings: Settings, is_set: Set[str]) -> list[str]:
+    """Return the faults of settings that do not fit together; `is_set` are the fields that were given, well or not."""
+    faults = [
+        f"{_variable(one)} is set, and {_variable(needed)} is not: they belong together."
+        for one, needed in _NEEDS.items()
+        if getattr(settings, one) and not (getattr(settings, needed) or needed in is_set)
+    ]
+    if settings.pool_size_min > settings.pool_size_max:
+        faults.append(
+            f"HEALTHPLUS_POOL_SIZE_MIN ({settings.pool_size_min}) is more than HEALTHPLUS_POOL_SIZE_MAX "
+            f"({settings.pool_size_max})."
+        )
+    connections = settings.processes * (settings.pool_size_max + _CONNECTIONS_BESIDE_POOL)
+    if settings.database_url is None and connections > _EMBEDDED_CONNECTIONS_MAX:
+        faults.append(
+            f"HEALTHPLUS_PROCESSES and HEALTHPLUS_POOL_SIZE_MAX need {connections} connections, and the embedded "
+            f"database has {_EMBEDDED_CONNECTIONS_MAX}; lower one of them."
+        )
+    if settings.sandbox_bank_port == settings.port:
+        faults.append(f"HEALTHPLUS_SANDBOX_BANK_PORT and HEALTHPLUS_PORT are both {settings.port}.")
+    return faults

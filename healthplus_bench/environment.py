@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
+from healthplus.database.embedded import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 from healthplus_bench.client import DEVELOPER_KEY
@@ -68,7 +69,7 @@ def clinic_of(provider_id: int) -> int:
 def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
     """Run a new database for this block; yield its DSN and its folder, which is deleted with it."""
     with temporary_folder("healthplus-bench-") as folder, EmbeddedServer(folder, server_settings) as dsn:
-        asyncio.run(migrate(dsn))
+        asyncio.run(migrate(dsn, app_role=APP_ROLE))
         yield dsn, folder
 
 
@@ -113,8 +114,9 @@ async def running_app(
     """
     port = _free_port()
     settings = Settings(
-        None if keeps_server else environment.dsn,
+        None if keeps_server else as_app_role(environment.dsn),
         environment.folder,
+        None if keeps_server else environment.dsn,
         host="127.0.0.1",
         port=port,
         processes=processes,

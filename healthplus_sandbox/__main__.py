@@ -1,4 +1,7 @@
-from healthplus.settings import Settings
+from healthplus.errors import HealthPlusError
 from healthplus_sandbox.commands import sandbox_bank_command
 
-sandbox_bank_command(obj=Settings.from_environment())
+try:
+    sandbox_bank_command()
+except HealthPlusError as error:
+    raise SystemExit(f"Error: {error}") from None

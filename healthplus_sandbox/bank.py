@@ -93,6 +93,8 @@ class Bank:
 
     def __init__(self, ledger: Path, secret: str, webhook_url: str | None, pages: str) -> None:
         ledger.parent.mkdir(parents=True, exist_ok=True)
+        ledger.touch(mode=0o600)
+        ledger.chmod(0o600)  # SQLite makes the files beside it of the same mode
         self.plan = FaultPlan(webhook_url=webhook_url)
         self.faults: Counter[str] = Counter()
         self._ledger = sqlite3.connect(ledger, isolation_level=None)

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 from aiohttp import web
 
+from healthplus.settings import has_own_host
 from healthplus_sandbox.bank import Bank, FaultPlan, PaymentRequest
 
 _KEEP_SECONDS = 75
@@ -70,6 +71,13 @@ async def _fault_plan(request: web.Request) -> web.Response:
 
 
 @web.middleware
+async def _refuse_foreign_hosts(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if not has_own_host(request.headers.get("Host", "")):
+        return web.Response(status=421, text="The sandbox bank is reached by its own address only.")
+    return await handler(request)
+
+
+@web.middleware
 async def _play_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     bank, plan = request.app[_BANK], request.app[_BANK].plan
     if not request.path.startswith("/payments"):
@@ -103,7 +111,7 @@ def bank_app(bank: Bank) -> web.Application:
         await asyncio.gather(task, return_exceptions=True)
         bank.close()
 
-    app = web.Application(middlewares=[_play_faults])
+    app = web.Application(middlewares=[_refuse_foreign_hosts, _play_faults])
     app[_BANK] = bank
     app.cleanup_ctx.append(running)
     app.router.add_post("/payments", _authorise)

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
+from healthplus.database.embedded import APP_ROLE
 from healthplus.ops.check import invariants
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings
@@ -53,7 +54,7 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server: str) -> str:
     """The server's DSN, with its database `healthplus` migrated: the template of every test's own."""
-    asyncio.run(migrate(server))
+    asyncio.run(migrate(server, app_role=APP_ROLE))
     return server
 
 
@@ -72,7 +73,8 @@ async def own_database(server: str, name: str, template: str = "healthplus STRAT
 @pytest.fixture(scope="session")
 def sandbox_bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings that lead to the session's sandbox bank, which is a process of its own; its webhooks go nowhere."""
-    settings = Settings(None, tmp_path_factory.mktemp("bank"), port=9, sandbox_payments=True)
+    # Where root runs the tests: nobody else may enter pytest's folders.
+    settings = Settings(None, tmp_path_factory.mktemp("bank"), account="root", port=9, sandbox_payments=True)
     with running_bank(settings) as complete:
         urllib.request.urlopen(f"{bank_url(complete)}/pay/ready", timeout=30).close()  # noqa: S310
         yield complete

@@ -24,7 +24,7 @@ from healthplus.accounts.phone_numbers import phone_number
 from healthplus.accounts.proofs import Proof, Proofs
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import hash_token, patient_of_token, queries
-from healthplus.database import Database, Record, repeat
+from healthplus.database import Database, Record
 from healthplus.errors import (
     BadInput,
     CodeOver,
@@ -39,11 +39,6 @@ from healthplus.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-FORGET_EVERY_SECONDS = 60.0
-_FORGET = (
-    *("forget_numbers", "forget_challenges", "forget_proofs", "forget_devices"),
-    *("forget_keys", "forget_former_accounts", "forget_sessions", "forget_developer_key_uses"),
-)
 _RANGE_DIGITS = 4
 """How many last digits the numbers of one range differ in."""
 _PRICES_AT_ONCE = 3
@@ -267,15 +262,6 @@ class Codes:
 
     def _code_hash(self, challenge_id: UUID, code: str) -> bytes:
         return self._secret.mac("code", str(challenge_id), code)
-
-    async def run(self) -> None:
-        """Call `forget` now and then, until cancelled."""
-        await repeat(self.forget, FORGET_EVERY_SECONDS, "expired codes could not be deleted", self._database)
-
-    async def forget(self) -> None:
-        """Delete what is over: numbers, codes that no limit counts any more, proofs, devices, sessions, keys."""
-        for query in _FORGET:
-            await self._database.execute(queries[query])
 
 
 def _pays(proven: Proof | None, price: Record) -> bool:

@@ -155,63 +155,6 @@ DELETE FROM accounts.device WHERE phone_hash = $1
 -- Delete them: a consent of nobody proves nothing.
 DELETE FROM accounts.consent WHERE patient_id = $1
 
--- name: forget_numbers
--- Delete the numbers of expired codes. Here and below, rows that another process has locked are left to it.
-UPDATE accounts.challenge SET phone = NULL
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.challenge
-    WHERE phone IS NOT NULL AND expires_at <= (SELECT public.app_now())
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_challenges
--- Delete the codes that no limit counts any more.
-DELETE FROM accounts.challenge
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.challenge
-    WHERE created_at <= (SELECT public.app_now()) - interval '1 day'
-        AND (tries = 0 OR tried_at <= (SELECT public.app_now()) - accounts.guess_memory_time())
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_former_accounts
--- Forget after a day whose a number was.
-DELETE FROM accounts.former_account
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.former_account
-    WHERE erased_at <= (SELECT public.app_now()) - accounts.former_time()
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_proofs
--- Delete used proofs after their time, when they are refused anyway.
-DELETE FROM accounts.spent_proof
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.spent_proof
-    WHERE expires_at <= (SELECT public.app_now())
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_devices
--- Delete devices that have not signed in for so long that they are not known any more.
-DELETE FROM accounts.device
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.device
-    WHERE signed_in_at <= (SELECT public.app_now()) - accounts.device_time()
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_keys
--- Delete idempotency keys after their 24 hours.
-DELETE FROM accounts.idempotency
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.idempotency
-    WHERE at <= (SELECT public.app_now()) - accounts.key_time()
-    FOR UPDATE SKIP LOCKED))
-
--- name: forget_sessions
--- Delete sessions that ended a month ago.
-DELETE FROM accounts.session
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM accounts.session
-    WHERE least(revoked_at, expires_at) <= (SELECT public.app_now()) - interval '30 days'
-    FOR UPDATE SKIP LOCKED))
-
 -- name: persons
 -- Whom a patient books for: the holder of the account, then the others in the order in which they were added.
 SELECT person_id, name, birth_year, coalesce(sex, 'unknown')::text AS sex, is_holder FROM accounts.person
@@ -254,7 +197,3 @@ ORDER BY key_id
 UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now())
 WHERE key_id = $1 AND revoked_at IS NULL
 RETURNING name
-
--- name: forget_developer_key_uses
--- Delete counts after a year and a month, so that a month can be compared with that of a year before.
-DELETE FROM accounts.developer_key_use WHERE day < ((SELECT public.app_now()) AT TIME ZONE 'UTC')::date - 400

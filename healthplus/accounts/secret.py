@@ -11,9 +11,7 @@ import tempfile
 from dataclasses import replace
 
 from healthplus.errors import BadInput
-from healthplus.settings import Settings
-
-_LENGTH_MIN = 32
+from healthplus.settings import SECRET_LENGTH_MIN, Settings
 
 
 class Secret:
@@ -24,8 +22,6 @@ class Secret:
     """
 
     def __init__(self, key: str) -> None:
-        if len(key) < _LENGTH_MIN:
-            raise BadInput(f"HEALTHPLUS_SECRET_KEY must have at least {_LENGTH_MIN} characters, chosen at random.")
         self._key = key.encode()
 
     def mac(self, purpose: str, *parts: str) -> bytes:
@@ -52,7 +48,7 @@ def _text_of(content: bytes) -> str:
 def with_secret_key(settings: Settings) -> Settings:
     """Return settings with a key: the operator's, or one kept in the data folder, where the first call makes it.
 
-    Raises BadInput when none can be kept there.
+    Raises BadInput when none can be kept there, or the one that is there is too short.
     """
     if settings.secret_key:
         return settings
@@ -62,13 +58,16 @@ def with_secret_key(settings: Settings) -> Settings:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Complete before it has its name, and never replaced: two processes that start at once use the same key.
             with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # readable for its owner only
-                draft.write(secrets.token_urlsafe(_LENGTH_MIN))
+                draft.write(secrets.token_urlsafe(SECRET_LENGTH_MIN))
                 draft.flush()
                 os.fsync(draft.fileno())
                 with contextlib.suppress(FileExistsError):
                     os.link(draft.name, path)
-        return replace(settings, secret_key=path.read_text())
+        key = path.read_text()
     except OSError as error:
         raise BadInput(
             f"No secret key can be kept in {path.parent} ({error.strerror}); set HEALTHPLUS_SECRET_KEY."
         ) from None
+    if len(key) < SECRET_LENGTH_MIN:
+        raise BadInput(f"The secret key in {path} is too short; remove that file, and another one is made.")
+    return replace(settings, secret_key=key)

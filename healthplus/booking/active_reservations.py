@@ -20,7 +20,6 @@ SLEEP_SECONDS_MAX = 1.0
 SLEEP_SECONDS_MIN = 0.02
 """So that a head whose book is locked is not asked for in a tight loop."""
 QUEUES_EVERY_SECONDS = 5.0
-KEYS_EVERY_SECONDS = 3600.0
 SET_ASIDE_SECONDS = 5.0
 """Looking at a book that is not locked, while a row beside it is, takes as long as one waits for that row."""
 UNPAID_EVERY_SECONDS = 60.0
@@ -40,7 +39,6 @@ class ActiveReservations:
         self._queues_due = 0.0
         self._set_aside: dict[int, float] = {}
         """Providers for whom something else is locked, with the time until which they are left alone."""
-        self._keys_due = time.monotonic() + KEYS_EVERY_SECONDS
         self._unpaid_due = 0.0
         self._unpaid: dict[int, int] = {}
         """What the log last said of each provider."""
@@ -56,9 +54,6 @@ class ActiveReservations:
         if now >= self._queues_due:
             self._queues_due = now + QUEUES_EVERY_SECONDS
             await self._advance_each(await self._database.fetch(queries.waiting_providers))
-        if now >= self._keys_due:
-            self._keys_due = now + KEYS_EVERY_SECONDS
-            await self._database.execute(queries.forget_old_keys)
         if now >= self._unpaid_due:
             self._unpaid_due = now + UNPAID_EVERY_SECONDS
             await self._warn_of_unpaid_turns()

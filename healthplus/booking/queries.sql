@@ -152,11 +152,3 @@ FROM public.app_now() AS now_at, booking.ticket JOIN accounts.patient USING (pat
 WHERE let_go_at > now_at - interval '1 hour' AND ticket.state = 'accepted' AND patient.created_at > now_at - interval '1 day'
 GROUP BY ticket.provider_id
 HAVING count(DISTINCT ticket.patient_id) >= $1
-
--- name: forget_old_keys
--- Idempotency keys past their 24 hours; what another process is deleting just now is left to it.
-DELETE FROM booking.idempotency
-WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM booking.idempotency
-    WHERE at < (SELECT public.app_now()) - booking.idempotency_time()
-    FOR UPDATE SKIP LOCKED))

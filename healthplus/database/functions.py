@@ -50,7 +50,14 @@ WHERE n.nspname = ANY ($1::text[])
                                               AND d.deptype = 'e')
 """
 
-_TRIGGERS = "SELECT pg_get_triggerdef(oid) AS definition FROM pg_trigger WHERE NOT tgisinternal"
+# The catalogue shows a trigger's function without its schema where the search path finds it; the files never do.
+_TRIGGERS = r"""
+SELECT regexp_replace(
+    pg_get_triggerdef(pg_trigger.oid), 'EXECUTE FUNCTION [\w.]+',
+    format('EXECUTE FUNCTION %s.%s', nspname, proname)) AS definition
+FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_namespace ON pg_namespace.oid = pronamespace
+WHERE NOT tgisinternal
+"""
 
 
 class Function(NamedTuple):

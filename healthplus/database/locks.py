@@ -38,5 +38,8 @@ WORD_COUNTS = AdvisoryLock(
     "search.word, which two counts at once would both write",
     ("search/functions/word_counts.sql", "search/queries.sql"),
 )
+RETENTION = AdvisoryLock(
+    4, "retention", "deleting what is over: one process at a time", ("retention/functions/forget.sql",)
+)
 
-LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS)
+LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION)

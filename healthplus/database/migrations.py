@@ -4,6 +4,7 @@ Numbered files (`database/migrations/NNNN_name.sql`) make tables and types; each
 transaction of its own, and must never change afterwards. Then come the functions (functions.py), and then the numbered
 files that need them (`NNNN_name.after.sql`): each of their statements is a transaction of its own, or several, so what
 is broken off is done again. How to change a table while processes of the release before go on: docs/decisions/0020.
+The role that the product works as gets its rights with the functions that it runs (rights.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -25,6 +26,7 @@ from healthplus.database.limits import MIGRATION
 from healthplus.database.locks import MIGRATIONS, SPACE
 from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
+from healthplus.database.rights import apply_rights
 from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -101,35 +103,64 @@ class _State(NamedTuple):
             product.release,
         )
 
+    def lacks_anything(self, product: _Product) -> bool:
+        return self.lacks_functions(product) or any(map(self.lacks, product.migrations))
 
-async def migrate(dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AREAS, release: int = RELEASE) -> None:
-    """Apply what the database lacks; safe when several processes do so at once.
 
-    Raises MigrationConflict when the database is of a newer release, its record and the files disagree, or processes
-    of a release that could not go on are connected; DatabaseError when a table is in use all the time, and the errors
-    of `Database.connect`.
+async def migrate(
+    dsn: str,
+    package: Path = _PACKAGE,
+    areas: Iterable[Area] = AREAS,
+    release: int = RELEASE,
+    app_role: str | None = None,
+) -> None:
+    """Apply what the database lacks, as its owner; safe when several processes do so at once.
+
+    `app_role` is what the product works as, if that is another role. Raises MigrationConflict when the database is of a
+    newer release, its record and the files disagree, or processes of a release that could not go on are connected;
+    DatabaseError when a table is in use all the time or this role may not change it, BadInput for an `app_role` that
+    cannot be used, and the errors of `Database.connect`.
     """
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
         await connection.execute("SELECT pg_advisory_lock($1, $2)", SPACE, MIGRATIONS.number)
         await connection.execute("SET client_min_messages = warning; SET plpgsql.extra_warnings = 'all'")
-        await connection.execute(_RECORD_TABLE)
         state = await _state(connection)
         _refuse_conflicts(product, state)
-        goes_on = state.release >= max(release - 1, _ROLLING_SINCE)
-        if state.applied and not goes_on:
-            await _refuse_running(connection, state.release)
-        for migration in product.migrations:
-            if state.lacks(migration) and not migration.is_after:
-                await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
-        if state.lacks_functions(product):
-            previous = state.applied[0]["release"] if goes_on and 0 in state.applied else release
-            await _patiently(connection, "functions", partial(_apply_functions, connection, product, previous))
-        for migration in product.migrations:
-            if state.lacks(migration) and migration.is_after:
-                for statement in split(migration.sql):
-                    await _execute(connection, statement, migration.name)
-                await _record(connection, migration, release)
+        if state.lacks_anything(product):
+            with _owners_only():
+                await _apply_all(connection, product, state, app_role)
+        await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role))
+
+
+async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:
+    release = product.release
+    await connection.execute(_RECORD_TABLE)
+    goes_on = state.release >= max(release - 1, _ROLLING_SINCE)
+    if state.applied and not goes_on:
+        await _refuse_running(connection, state.release)
+    for migration in product.migrations:
+        if state.lacks(migration) and not migration.is_after:
+            await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
+    if state.lacks_functions(product):
+        previous = state.applied[0]["release"] if goes_on and 0 in state.applied else release
+        await _patiently(connection, "functions", partial(_apply_functions, connection, product, previous, app_role))
+    for migration in product.migrations:
+        if state.lacks(migration) and migration.is_after:
+            for statement in split(migration.sql):
+                await _execute(connection, statement, migration.name)
+            await _record(connection, migration, release)
+
+
+@contextlib.contextmanager
+def _owners_only() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise DatabaseError(
+            f"The database role may not bring the database to this release ({error}). Run `healthplus migrate` with "
+            "DATABASE_OWNER_URL, the address with which the database's owner connects."
+        ) from error
 
 
 async def check_migrated(
@@ -138,14 +169,20 @@ async def check_migrated(
     """Raise DatabaseNotSetUp when `migrate` would apply anything, and what it would raise; change nothing."""
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
-        state = await _state(connection)
+        try:
+            state = await _state(connection)
+        except asyncpg.InsufficientPrivilegeError:
+            raise DatabaseNotSetUp(
+                "The role of DATABASE_URL has no rights in the database yet; run `healthplus migrate` with "
+                "DATABASE_OWNER_URL, the address with which the database's owner connects."
+            ) from None
     _refuse_conflicts(product, state)
     if state.applied and state.release < release:
         raise DatabaseNotSetUp(
             f"The database is of release {state.release} of HealthPlus, this is release {release}; "
             "run `healthplus migrate`."
         )
-    if state.lacks_functions(product) or any(map(state.lacks, product.migrations)):
+    if state.lacks_anything(product):
         raise DatabaseNotSetUp
 
 
@@ -198,8 +235,10 @@ async def _apply(connection: _Connection, migration: _Migration, release: int) -
     await _record(connection, migration, release)
 
 
-async def _apply_functions(connection: _Connection, product: _Product, previous: int) -> None:
+async def _apply_functions(connection: _Connection, product: _Product, previous: int, app_role: str | None) -> None:
     await apply_functions(connection, product.definitions, product.schemas, product.release, previous)
+    # In the same transaction: from its end on, processes of the release before use new tables by these functions.
+    await apply_rights(connection, product.schemas, app_role)
     await connection.execute(_RECORD, 0, "functions", product.functions_sha256, product.release)
 
 

@@ -3,28 +3,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
-from healthplus.database.embedded import EmbeddedServer
+from healthplus.database.embedded import APP_ROLE, EmbeddedServer, as_app_role
 from healthplus.database.free_space import FreeSpace
 from healthplus.database.keeper import Keeper
 from healthplus.database.migrations import check_migrated, migrate
+from healthplus.database.rights import role_of
 from healthplus.errors import DatabaseNotSetUp
+from healthplus.processes import app_account
 from healthplus.settings import Settings
 
 
 @contextlib.contextmanager
-def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[str]:
-    """Bring the operator's own database, or an embedded one that runs for this block, to this release; yield its DSN.
+def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Settings]:
+    """Bring the operator's own database, or an embedded one that runs for this block, to this release.
 
-    An embedded server that is to be `kept` is started again when it is gone.
-
-    Raises EmbeddedServerFailed and the errors of `migrate`.
+    An embedded server that is to be `kept` is started again when it is gone. Yields the settings with which the product
+    works on it: the URLs of the role that owns nothing and of the owner, and the account of the app processes. Raises
+    EmbeddedServerFailed and the errors of `migrate` and `role_of`.
     """
-    server = EmbeddedServer(settings.data_folder)
-    with _database(settings, server) as dsn:
-        asyncio.run(migrate(dsn))
-        with Keeper(server) if kept and not settings.database_url else contextlib.nullcontext():
-            yield dsn
+    with contextlib.ExitStack() as stack:
+        found, server = stack.enter_context(_database(settings))
+        assert found.database_url is not None
+        app_role = None
+        if server is not None:
+            app_role = APP_ROLE
+        elif found.database_owner_url:
+            app_role = asyncio.run(role_of(found.database_url))
+        asyncio.run(migrate(found.database_owner_url or found.database_url, app_role=app_role))
+        if kept and server is not None:
+            stack.enter_context(Keeper(server))
+        yield found
 
 
 @contextlib.contextmanager
@@ -33,17 +43,31 @@ def running_database(settings: Settings, *, reads: bool = False) -> Iterator[str
 
     Raises DiskFull, unless the caller only `reads`, EmbeddedServerFailed and the errors of `check_migrated`.
     """
-    server = EmbeddedServer(settings.data_folder)
-    if not settings.database_url and not server.is_initialized:
+    if not settings.database_url and not EmbeddedServer(settings.data_folder).is_initialized:
         raise DatabaseNotSetUp
     if not reads:
         FreeSpace.of(settings).require_for_changes()
-    with _database(settings, server) as dsn:
-        asyncio.run(check_migrated(dsn))
-        yield dsn
+    with _database(settings) as (found, server):
+        assert found.database_url is not None
+        # An embedded database of the release before may lack the role that owns nothing.
+        asyncio.run(check_migrated(found.database_url if server is None else found.database_owner_url or ""))
+        yield found.database_url
 
 
 @contextlib.contextmanager
-def _database(settings: Settings, server: EmbeddedServer) -> Iterator[str]:
-    with contextlib.ExitStack() as stack:
-        yield settings.database_url or stack.enter_context(server)
+def _database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedServer | None]]:
+    if settings.database_url:
+        account = app_account(settings.account)
+        yield replace(settings, account=account and account.pw_name), None
+        return
+    server = EmbeddedServer(settings.data_folder, account=settings.account)
+    with server as owner_dsn:
+        account = server.app_account
+        complete = replace(
+            settings,
+            database_url=as_app_role(owner_dsn),
+            database_owner_url=owner_dsn,
+            database_folder=settings.space_folder,
+            account=account and account.pw_name,
+        )
+        yield complete, server

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from healthplus.errors import EmbeddedServerFailed
+from healthplus.processes import server_account
 
 _ROOM_BYTES_MIN = 32 << 20
 """Below this a server does not start: it writes a segment of its log (16 MiB) and a checkpoint."""
@@ -69,9 +70,8 @@ def choose_account(server_folder: Path) -> pwd.struct_passwd:
         return account_of(os.geteuid())
     if server_folder.exists() and (uid := server_folder.stat().st_uid) != 0:
         return account_of(uid)
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
+    if account := server_account():
+        return account
     raise EmbeddedServerFailed(
         "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
         "Start HealthPlus as an ordinary user, or set DATABASE_URL."
@@ -87,18 +87,36 @@ def account_of(uid: int) -> pwd.struct_passwd:
         return pwd.struct_passwd((str(uid), "x", uid, os.getegid(), "", "/", "/bin/sh"))
 
 
-def make_private(folder: Path, account: pwd.struct_passwd) -> None:
-    """Make a folder that only the account may enter. Raises EmbeddedServerFailed if it exists and is not like that."""
+def make_private(folder: Path, account: pwd.struct_passwd, visitors: int | None) -> None:
+    """Make a folder that only the account may enter; root lets the group `visitors` pass through, and not look in.
+
+    Raises EmbeddedServerFailed if it exists and is not like that.
+    """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    if os.geteuid() == 0 and folder.lstat().st_uid == 0:
-        os.chown(folder, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    found = folder.lstat()
-    if found.st_uid != account.pw_uid or not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o700:
-        raise EmbeddedServerFailed(
-            f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700), "
-            "and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
-        )
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EACCES):
+            raise
+        raise EmbeddedServerFailed(_not_private(folder, account)) from None
+    try:
+        found = os.fstat(opened)
+        owners = (account.pw_uid, 0) if visitors is not None else (account.pw_uid,)
+        if found.st_uid not in owners or stat.S_IMODE(found.st_mode) not in (0o700, 0o710):
+            raise EmbeddedServerFailed(_not_private(folder, account))
+        if visitors is not None:
+            os.fchown(opened, account.pw_uid, visitors)
+            os.fchmod(opened, 0o710)
+    finally:
+        os.close(opened)
+
+
+def _not_private(folder: Path, account: pwd.struct_passwd) -> str:
+    return (
+        f"{folder} should be a folder of the account {account.pw_name!r} that nobody else may enter (mode 0700 or "
+        "0710), and is not. Start HealthPlus as the user who made it, or set HEALTHPLUS_DATA to another folder."
+    )
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from healthplus.database import Database, PostgresError, Record, load, repeat
+from healthplus.database import Database, PostgresError, Record, load
 from healthplus.errors import DatabaseUnreachable, DiskFull, HealthPlusError, NoticeRefused, NoticeUndelivered
 from healthplus.notices.sender import NoSender, Senders
 from healthplus.notices.texts import email_of, sms_of
@@ -26,11 +26,8 @@ TRIES_MAX = 6
 """So often, at most, a patient gets the same message from a relay that accepts messages but does not say so in time."""
 BATCHES_MAX = 4
 """Batches of one channel under way at once: a slow message must not hold up an offer."""
-KEPT = timedelta(days=90)
-"""How old a notice is when it is deleted."""
 IDLE_SECONDS = 0.5
 ERROR_SECONDS = 5.0
-FORGET_EVERY_SECONDS = 3600.0
 
 Channel: TypeAlias = Literal["sms", "email"]
 _Done: TypeAlias = list[tuple[int, UUID, str]]  # provider, notice, outcome
@@ -51,7 +48,7 @@ class Notices:
     async def run(self) -> None:
         """Run until cancelled. Each channel has its own task, so that a slow mail server does not hold up any SMS."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._forget())
+            tasks.create_task(asyncio.Event().wait())  # there may be nothing to send by
             if not isinstance(self._senders.sms, NoSender):
                 tasks.create_task(self._send("sms"))
             if not isinstance(self._senders.email, NoSender):
@@ -119,12 +116,6 @@ class Notices:
             logger.warning("notices by %s could not be looked up or marked: %s", channel, _name(error))
         await asyncio.sleep(ERROR_SECONDS)
         return False
-
-    async def _forget(self) -> None:
-        async def forget() -> None:
-            await self._database.execute(queries.forget, KEPT)
-
-        await repeat(forget, FORGET_EVERY_SECONDS, "old notices could not be deleted", self._database)
 
 
 def _name(error: HealthPlusError | PostgresError) -> str:

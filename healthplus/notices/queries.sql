@@ -48,10 +48,6 @@ SET due_at = NULL,
 FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS done (provider_id, notice_id, outcome)
 WHERE notice.provider_id = done.provider_id AND notice.notice_id = done.notice_id AND due_at IS NOT NULL
 
--- name: forget
--- Delete old notices.
-DELETE FROM notices.notice WHERE created_at < (SELECT public.app_now()) - $1::interval
-
 -- name: show_in_sandbox
 -- Add a message for the demo page, and keep only the last $4 of them.
 WITH shown AS (

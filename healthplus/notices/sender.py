@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
@@ -18,8 +18,8 @@ import aiosmtplib
 import msgspec
 
 from healthplus.database import Database, load
-from healthplus.errors import BadInput, NoticeRefused, NoticeUndelivered
-from healthplus.settings import Settings
+from healthplus.errors import NoticeRefused, NoticeUndelivered
+from healthplus.settings import Settings, dlt_templates
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -96,16 +96,10 @@ class SandboxSender:
 
 
 class HttpSmsSender:
-    """Sends messages to the operator's relay, with the ids that India's register of senders (DLT) requires.
-
-    Raises BadInput when the relay's address is neither HTTPS nor on this machine.
-    """
+    """Sends messages to the operator's relay, with the ids that India's register of senders (DLT) requires."""
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
         assert settings.sms_url is not None
-        parts = urlsplit(settings.sms_url)
-        if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise BadInput("HEALTHPLUS_SMS_URL must begin with https://, or lead to this same machine: it gets codes.")
         self._session = session
         self._url = settings.sms_url
         self._headers = {"Authorization": f"Bearer {settings.sms_token}"} if settings.sms_token else {}
@@ -138,22 +132,16 @@ class SmtpSender:
     """Sends messages to a mail server, each over its own connection.
 
     smtp:// uses STARTTLS and does not send without it; smtps:// uses TLS from the start; smtp+plain:// uses none and is
-    for a server on the same machine. Raises BadInput for other addresses.
+    for a server on the same machine.
     """
 
     def __init__(self, url: str, mail_from: str) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
-            raise BadInput("HEALTHPLUS_SMTP_URL must be like smtp://user:password@host:587, or smtps:// for port 465.")
+        parts = urlsplit(url)
         self._from = mail_from
         self._tls = parts.scheme == "smtps"
         self._client: dict[str, Any] = {
             "hostname": parts.hostname,
-            "port": port or (465 if self._tls else 587),
+            "port": parts.port or (465 if self._tls else 587),
             "username": unquote(parts.username) if parts.username else None,
             "password": unquote(parts.password) if parts.password else None,
             "use_tls": self._tls,
@@ -180,14 +168,6 @@ class SmtpSender:
             raise kind(f"The mail server did not take it ({type(error).__name__} {code}).") from None
 
 
-def dlt_templates(text: str) -> Mapping[str, str]:
-    """Read `booked=1107… code=1107…`: the ids under which our texts are registered. Raises BadInput."""
-    pairs = [pair.partition("=") for pair in text.split()]
-    if not all(name and equals and number for name, equals, number in pairs):
-        raise BadInput("HEALTHPLUS_DLT_TEMPLATES must be like `booked=1107161234567890123 code=1107161234567890124`.")
-    return {name: number for name, _, number in pairs}
-
-
 class Senders(msgspec.Struct, frozen=True):
     sms: SmsSender
     email: EmailSender
@@ -195,7 +175,7 @@ class Senders(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def open_senders(settings: Settings, database: Database) -> AsyncIterator[Senders]:
-    """Yield the senders that the settings name. Raises BadInput when they do not fit together."""
+    """Yield the senders that the settings name."""
     if settings.sandbox_notices:
         sandbox = SandboxSender(database)
         yield Senders(sandbox, sandbox)
@@ -207,7 +187,6 @@ async def open_senders(settings: Settings, database: Database) -> AsyncIterator[
             session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS_MAX))
             sms = HttpSmsSender(await stack.enter_async_context(session), settings)
         if settings.smtp_url:
-            if not settings.mail_from:
-                raise BadInput("HEALTHPLUS_MAIL_FROM is not set; with HEALTHPLUS_SMTP_URL, say from whom mail comes.")
+            assert settings.mail_from is not None
             email = SmtpSender(settings.smtp_url, settings.mail_from)
         yield Senders(sms, email)

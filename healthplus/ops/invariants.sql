@@ -13,11 +13,15 @@ WHERE NOT EXISTS (
     WHERE conname = 'booking_overlap' AND conrelid = 'booking.booking'::regclass AND contype = 'x' AND convalidated)
 
 -- name: events_without_gaps
--- A book's events are numbered from 1 to its version, without gaps.
-SELECT provider_id, book.version, count(event.seq) AS events, max(event.seq) AS last_seq
-FROM booking.book FULL JOIN booking.event USING (provider_id)
-GROUP BY provider_id, book.version
-HAVING count(event.seq) IS DISTINCT FROM book.version OR coalesce(max(event.seq), 0) IS DISTINCT FROM book.version
+-- A book's events are numbered from 1 to its version, without gaps but for those that went with holds that came to nothing; the
+-- last event may be such a one, too.
+SELECT provider_id, book.version, happened.events, happened.last_seq, forgotten_events
+FROM booking.book
+FULL JOIN (
+    SELECT provider_id, count(*) AS events, max(seq) AS last_seq FROM booking.event GROUP BY provider_id) AS happened USING (provider_id)
+FULL JOIN retention.progress USING (provider_id)
+WHERE coalesce(events, 0) + coalesce(forgotten_events, 0) IS DISTINCT FROM book.version
+    OR last_seq > book.version OR (last_seq IS DISTINCT FROM nullif(book.version, 0) AND coalesce(progress.seq, 0) < book.version)
 
 -- name: bookings_match_events
 -- Every booking was reserved first, changed only in ways its states allow, and is in the state that its last event says.

@@ -12,7 +12,6 @@ from healthplus.errors import DatabaseBusy, HealthPlusError
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
-FORGET_EVERY_SECONDS = 3600.0
 FLUSH_SECONDS = 5.0
 """A client polls every 25 s and counts as present for 60, so one batch lost with its process makes nobody absent."""
 UNCHECKED_MAX = 20_000
@@ -79,17 +78,10 @@ class Presence:
             hashes, asked_for = zip(*unchecked, strict=True)
             await self._database.execute(queries.note_presence_of_owners, hashes, asked_for)
 
-    async def forget(self) -> None:
-        """Delete presence that is older than a day: no ticket lives so long."""
-        await self._database.execute(queries.forget_presence)
-
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""
-        trouble = "presence could not be written"
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(repeat(self.flush, FLUSH_SECONDS, trouble, self._database))
-                tasks.create_task(repeat(self.forget, FORGET_EVERY_SECONDS, trouble, self._database))
+            await repeat(self.flush, FLUSH_SECONDS, "presence could not be written", self._database)
         finally:
             with contextlib.suppress(HealthPlusError, PostgresError):  # the clients will poll again
                 await self.flush()

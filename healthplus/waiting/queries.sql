@@ -75,14 +75,6 @@ WHERE (session.expires_at IS NULL OR session.expires_at > now_at) AND booking.is
 ORDER BY provider_id, ticket_id
 ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at
 
--- name: forget_presence
--- Delete the presence of tickets that are over; rows that another process has locked are left to it.
-DELETE FROM booking.presence
-WHERE ctid = ANY (ARRAY (
-    SELECT presence.ctid FROM booking.presence
-    WHERE seen_at < (SELECT public.app_now()) - interval '1 day'
-    FOR UPDATE SKIP LOCKED))
-
 -- name: tickets_of_patient
 -- A patient's tickets that are not over, or (for its id, $2) one of theirs.
 SELECT provider_id, ticket_id FROM booking.ticket

@@ -32,6 +32,7 @@ from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.refusals import refused
+from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
@@ -139,7 +140,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             payments.captures.run,
             payments.reconciliation.run,
             notices.run,
-            Codes(background, secret, settings).run,
+            Retention(background).run,
             clock.run,
             WordCounter(background).run,
             admission.run,

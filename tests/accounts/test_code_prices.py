@@ -19,6 +19,7 @@ from healthplus.accounts.proofs import Proofs
 from healthplus.accounts.sessions import KnownTokens, patient_of_token
 from healthplus.database import Database
 from healthplus.errors import BadInput, CodeOver, ProofNeeded, TooManyCodes
+from healthplus.retention.retention import Retention
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.codes import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number, solve
 
@@ -139,7 +140,7 @@ async def test_a_known_device_pays_nothing_and_waits_for_nobody(codes: Codes, db
     await needed(codes, "elsewhere", address="192.0.2.66")
     assert await db.fetch_value("SELECT is_known FROM accounts.challenge ORDER BY serial DESC LIMIT 1")
     await move_clock(db, days=400)
-    await codes.forget()
+    await Retention(db).forget()
     assert await db.fetch_value("SELECT count(*) FROM accounts.device") == 0
 
 
@@ -244,7 +245,7 @@ async def test_no_proof_counts_twice_or_for_another_or_for_ever(codes: Codes, db
     await move_clock(db, seconds=601)
     await needed(codes, "d", number(32), proof=late)
     assert await db.fetch_value("SELECT count(*) FROM accounts.spent_proof") == 1
-    await codes.forget()
+    await Retention(db).forget()
     assert await db.fetch_value("SELECT count(*) FROM accounts.spent_proof") == 0
 
 

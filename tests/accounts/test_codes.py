@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import logging
 from uuid import UUID
 
@@ -21,8 +20,9 @@ from healthplus.errors import (
     TooManyCodes,
     WrongCode,
 )
+from healthplus.retention.retention import Retention, queries
 from healthplus.settings import Settings
-from tests.fixtures.clock import move_clock, until
+from tests.fixtures.clock import move_clock
 from tests.fixtures.codes import ADDRESS, PHONE, SECRET, ask, guess, make_codes, number
 
 
@@ -173,7 +173,7 @@ async def test_no_secret_is_stored_or_logged(codes: Codes, db: Database, caplog:
         assert secret not in kept + caplog.text
     assert number(1) in kept  # until it is over
     await move_clock(db, seconds=301)
-    await codes.forget()
+    await db.execute(queries.forget_numbers)
     assert number(1) not in str([dict(row) for row in await db.fetch("SELECT * FROM accounts.challenge")])
 
 
@@ -183,7 +183,7 @@ async def test_what_is_over_is_forgotten_but_not_how_often_one_guessed(codes: Co
     await guess(codes, guessed, 1, guessed.code or "")
     for days, left in ((0.9, {unguessed.challenge_id, guessed.challenge_id}), (28, {guessed.challenge_id}), (2, set())):
         await move_clock(db, days=days)
-        await codes.forget()
+        await Retention(db).forget()
         assert {row[0] for row in await db.fetch("SELECT challenge_id FROM accounts.challenge")} == left
 
 
@@ -219,13 +219,3 @@ def test_durations_are_rounded_up() -> None:
 def test_a_budget_too_small_for_its_parts_is_a_mistake(db: Database) -> None:
     with pytest.raises(BadInput, match="SMS_CODES_PER_DAY"):
         make_codes(db, per_day=31)
-
-
-async def test_the_background_task_outlives_errors(
-    codes: Codes, db: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    await db.execute("ALTER TABLE accounts.idempotency RENAME TO hidden")
-    task = asyncio.create_task(codes.run())
-    await until(lambda: "could not be deleted" in caplog.text)
-    assert not task.done()
-    task.cancel()

@@ -16,9 +16,10 @@ from healthplus.accounts.keys import KeyUse, add_key, list_keys, revoke_key, use
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
+from healthplus.database.embedded import as_app_role
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
+from healthplus.retention.retention import Retention
 from tests.fixtures.clock import move_clock, start_clock_tomorrow, until
-from tests.fixtures.codes import make_codes
 from tests.fixtures.races import rewrite
 
 COUNT = "PERFORM set_config('synchronous_commit'"
@@ -222,7 +223,7 @@ async def command(*words: str) -> Result:
 
 @pytest.mark.dates
 async def test_the_commands(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
     await start_clock_tomorrow(db, "10:00:10")
     added = await command("add", "Acme Clinics", "--scope", "search", "--scope", "book", "--per-day", "100")
     assert added.exit_code == 0, added.output
@@ -247,7 +248,7 @@ async def test_the_commands(dsn: str, db: Database, monkeypatch: pytest.MonkeyPa
         f"2 Trial: search, 2 a minute, 5000 a day, expires {expires_on}; 0 today, 0 in 7 days, 0 in 30 days"
     )
     assert key not in acme
-    await make_codes(db).forget()
+    await Retention(db).forget()
     kept = await db.fetch("SELECT $1::date - day AS days FROM accounts.developer_key_use ORDER BY day", day)
     assert [row["days"] for row in kept] == [400, 30, 29, 7, 6, 0]
 

@@ -10,6 +10,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.accounts.sessions import patient_of_token
 from healthplus.cli import main
 from healthplus.database import Database, EmbeddedServer, PostgresError, migrate
+from healthplus.database.embedded import as_app_role
 from healthplus.errors import BadInput, Conflict
 
 PHONE = "+919876543210"
@@ -88,7 +89,7 @@ def test_a_number_that_is_taken_is_not_in_the_databases_log(server_folder: Path)
 
 
 async def test_the_command_prints_the_token(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
     # In a thread: the command runs an event loop of its own.
     result = await asyncio.to_thread(CliRunner().invoke, main, ["patient", "add", "Asha", "--phone", PHONE])
     assert result.exit_code == 0, result.output

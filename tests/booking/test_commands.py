@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from healthplus.cli import main
 from healthplus.database import Database
+from healthplus.database.embedded import as_app_role
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.directory import make_clinic, make_provider
 
@@ -18,7 +19,7 @@ from tests.fixtures.directory import make_clinic, make_provider
 async def test_a_leave_that_is_over_by_the_products_clock_is_refused(
     dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
     provider = await make_provider(db, {await make_clinic(db): (50000, "online")})
     starts = await product_now(db) + timedelta(days=1)
     words = [f"{at:%Y-%m-%dT%H:%M}+0000" for at in (starts, starts + timedelta(days=1))]

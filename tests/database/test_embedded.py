@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,6 +125,36 @@ def test_a_first_start_that_was_killed_is_begun_again(server_folder: Path) -> No
         assert ask(dsn, "SELECT current_database()") == "healthplus"
 
 
+def test_a_server_that_trusts_everybody_learns_who_may_connect(server_folder: Path) -> None:
+    """One that the release before started, and that still runs."""
+    old = EmbeddedServer(server_folder, FAST)
+    dsn = old.start()
+    rules = server_folder / "server/data/pg_hba.conf"
+    wanted = rules.read_text()
+    rules.write_text("local all all trust\n")
+    assert ask(dsn, "SELECT pg_reload_conf()")
+    for folder in ("server", "server/socket"):
+        (server_folder / folder).chmod(0o700)
+    methods = "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules"
+    assert ask(dsn, methods) == "trust"
+    with EmbeddedServer(server_folder, FAST):
+        assert rules.read_text() == wanted
+        assert ask(dsn, methods) == "peer"
+        nobody = dsn.replace("//healthplus@", "//nobody_at_all@")
+        give_up = time.monotonic() + 30
+        while True:  # until the server has read them
+            try:
+                ask(nobody, "SELECT 1")
+            except asyncpg.InvalidAuthorizationSpecificationError as error:
+                if "authentication" in str(error) or "pg_hba" in str(error):
+                    break
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        if os.geteuid() == 0:
+            assert (server_folder / "server/socket").stat().st_mode & 0o777 == 0o710
+    old.stop()
+
+
 def test_a_long_data_folder_gets_a_short_socket(server_folder: Path) -> None:
     with EmbeddedServer(server_folder / ("long" * 25), FAST) as dsn:
         assert "host=/tmp/healthplus-" in dsn
@@ -167,7 +198,8 @@ def test_as_root_no_parents_mode_changes_and_the_server_is_not_root(server_folde
     finally:
         os.umask(umask)
     assert [path.stat().st_mode for path in watched] == before
-    assert (folder / "server").stat().st_mode & 0o777 == 0o700
+    assert (folder / "server").stat().st_mode & 0o777 == 0o710  # the app processes' group may pass through
+    assert (folder / "server/data").stat().st_mode & 0o777 == 0o700
 
 
 @as_root

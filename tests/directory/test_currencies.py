@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
+from healthplus.database.embedded import as_app_role
 from healthplus.imports.import_csv import Summary, import_csv
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.fixtures.environment import FREE, PROVIDER, Environment
@@ -165,7 +166,7 @@ async def run(*words: str) -> Result:
 async def test_commands_count_in_the_clinics_currency(
     db: Database, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
     await store(db, tmp_path, "a,,,500,,", "b,USD,99.50,,,", "c,JPY,5000,,,")
     found = await run("find", "Dr")
     assert [line.rpartition("; ")[2] for line in found.output.splitlines()] == [

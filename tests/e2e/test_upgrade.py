@@ -15,6 +15,7 @@ import pytest
 
 import healthplus
 from healthplus.database import Database
+from healthplus.database.embedded import as_app_role
 from healthplus.database.release import RELEASE
 from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment, running_app
@@ -61,7 +62,8 @@ class Tree:
 
 async def run(tree: Path, dsn: str, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "healthplus", *arguments, cwd=tree, env={**os.environ, "DATABASE_URL": dsn},
+        sys.executable, "-m", "healthplus", *arguments, cwd=tree,
+        env={**os.environ, "DATABASE_URL": as_app_role(dsn), "DATABASE_OWNER_URL": dsn},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await process.communicate()

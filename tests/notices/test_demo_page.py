@@ -12,6 +12,8 @@ from healthplus.settings import Settings
 from healthplus.web.app import create_app
 from tests.web.client import connect
 
+HERE = {"Host": "127.0.0.1:8000"}
+
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
@@ -22,11 +24,11 @@ async def running(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, 
 
 async def test_the_demo_page_shows_what_would_have_been_sent(dsn: str, tmp_path: Path) -> None:
     async with running(Settings(dsn, tmp_path, sandbox_notices=True)) as (http, sandbox):
-        empty = await http.get("/demo")
+        empty = await http.get("/demo", headers=HERE)
         assert "There are none yet" in empty.text
         await sandbox.send(Sms("+919876543210", "First: 111111 & <b>bold</b>", "code"))
         await sandbox.send(Email("asha@mail.example", "Booked", "Second\n\nline"))
-        page = await http.get("/demo")
+        page = await http.get("/demo", headers=HERE)
         assert "/demo" not in (await http.get("/api/v1/openapi.json")).text
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -40,5 +42,26 @@ async def test_the_demo_page_shows_what_would_have_been_sent(dsn: str, tmp_path:
 
 async def test_there_is_no_demo_page_where_messages_are_sent(dsn: str, tmp_path: Path) -> None:
     async with running(Settings(dsn, tmp_path)) as (http, _):
-        answer = await http.get("/demo")
+        answer = await http.get("/demo", headers=HERE)
     assert answer.status_code == 404
+
+
+async def test_the_demo_page_is_read_under_this_machines_own_address_only(dsn: str, tmp_path: Path) -> None:
+    """A site whose name was made to lead here (DNS rebinding) must not read the codes; nor must another subdomain."""
+    settings = Settings(dsn, tmp_path, sandbox_notices=True, public_url="https://trial.example")
+    async with running(settings) as (http, sandbox):
+        await sandbox.send(Sms("+919876543210", "Code 111111", "code"))
+        for host, shown in {
+            "127.0.0.1:8000": True,
+            "[::1]:8000": True,
+            "localhost": True,
+            "192.0.2.7": True,  # an address is nobody's name
+            "trial.example": True,
+            "evil.example": False,
+            "127.0.0.1.evil.example": False,
+            "localhost.evil.example": False,
+            "evil.trial.example": False,
+            "trial.example@evil.example": False,
+        }.items():
+            answer = await http.get("/demo", headers={"Host": host})
+            assert (answer.status_code, "111111" in answer.text) == ((200, True) if shown else (404, False)), host

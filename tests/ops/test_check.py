@@ -10,12 +10,14 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import invariants, money_invariants, violations
+from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import days_ahead, product_now
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 
 EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
-LATER = "; ".join(map(EARLIER.format, ("booking.event", "ledger.entry")))
+_DATED = ("booking.event", "ledger.entry")
+LATER = as_owner("; ".join(map(EARLIER.format, _DATED)), *_DATED)
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 FAULTS = {
     "no_overlap": """
@@ -23,12 +25,16 @@ FAULTS = {
         UPDATE booking.booking SET during = (SELECT during FROM booking.booking WHERE state = 'booked')
         WHERE state = 'reserved' AND NOT offer""",
     "overlap_constraint_present": "ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap",
-    "events_without_gaps": "UPDATE booking.event SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event)",
+    "events_without_gaps": as_owner(
+        "UPDATE booking.event SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event)", "booking.event"
+    ),
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
     "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
     "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
-    "queue_chain_unbroken": "UPDATE booking.queue_entry SET number = number + 1 WHERE entry = 2",
-    "queue_chain_matches_events": "DELETE FROM booking.queue_entry WHERE entry = 1",
+    "queue_chain_unbroken": as_owner(
+        "UPDATE booking.queue_entry SET number = number + 1 WHERE entry = 2", "booking.queue_entry"
+    ),
+    "queue_chain_matches_events": as_owner("DELETE FROM booking.queue_entry WHERE entry = 1", "booking.queue_entry"),
     "no_offer_after_the_hour": "UPDATE booking.ticket SET expires_at = joined_at WHERE state = 'offered'",
     "offers_belong_to_tickets": "UPDATE booking.ticket SET offer_id = gen_random_uuid() WHERE state = 'offered'",
     "calls_belong_to_tickets": "UPDATE booking.booking SET patient_id = NULL WHERE state = 'reserved' AND offer",
@@ -67,8 +73,8 @@ FAULTS = {
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM ledger.payment",
-    "payments_match_ledger": "UPDATE ledger.entry SET amount_minor = amount_minor + 1",
-    "no_foreign_money_kept": "UPDATE ledger.entry SET currency = 'USD'",
+    "payments_match_ledger": as_owner("UPDATE ledger.entry SET amount_minor = amount_minor + 1", "ledger.entry"),
+    "no_foreign_money_kept": as_owner("UPDATE ledger.entry SET currency = 'USD'", "ledger.entry"),
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)

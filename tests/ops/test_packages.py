@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from healthplus.database.embedded import as_app_role
+
 MISSING = "Sandbox payments need the package healthplus_sandbox, which is not installed."
 _SECONDS_MAX = 100
 pytestmark = pytest.mark.timeout(240)
@@ -24,8 +26,14 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture
 def environment(tmp_path: Path, dsn: str) -> dict[str, str]:
     """The environment of a process that finds both packages."""
-    own = {"DATABASE_URL": dsn, "HEALTHPLUS_DATA": str(tmp_path / "data"), "HEALTHPLUS_ALLOW_UNSAFE_COMMITS": "1"}
-    return {**os.environ, **own}
+    return {
+        **os.environ,
+        "DATABASE_URL": as_app_role(dsn),
+        "DATABASE_OWNER_URL": dsn,
+        "HEALTHPLUS_DATA": str(tmp_path / "data"),
+        "HEALTHPLUS_ACCOUNT": "root" if os.geteuid() == 0 else "",  # nobody else may enter pytest's folders
+        "HEALTHPLUS_ALLOW_UNSAFE_COMMITS": "1",
+    }
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def test_their_commands_are_there(environment: dict[str, str]) -> None:
 
 
 def test_the_bench_measures(environment: dict[str, str]) -> None:
-    del environment["DATABASE_URL"]
+    del environment["DATABASE_URL"], environment["DATABASE_OWNER_URL"]
     measured = run(environment, "healthplus", "bench", "surge", "--clients", "40", "--processes", "1", "--json")
     assert measured.returncode == 0, measured.stderr
     result = json.loads(measured.stdout)
@@ -103,7 +111,7 @@ def test_without_them_their_commands_are_not(bare: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_without_the_bank_sandbox_payments_say_what_is_missing(bare: dict[str, str], command: str) -> None:
-    del bare["DATABASE_URL"]
+    del bare["DATABASE_URL"], bare["DATABASE_OWNER_URL"]
     refused = run({**bare, "HEALTHPLUS_SANDBOX_PAYMENTS": "1"}, "healthplus", command)
     assert (refused.returncode, MISSING in refused.stderr) == (1, True), refused.stderr
     assert "Traceback" not in refused.stderr

@@ -10,16 +10,19 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from healthplus.database import Database
+from healthplus.database.embedded import as_app_role
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
 from tests.conftest import own_database
@@ -31,7 +34,7 @@ _SCALE = Scale(cities=3, providers_per_city=24, patients=80)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+async def product(template: str) -> AsyncIterator[Product]:
     with socket.socket() as room:
         room.bind(("127.0.0.1", 0))
         port = room.getsockname()[1]
@@ -39,15 +42,18 @@ async def product(template: str, tmp_path_factory: pytest.TempPathFactory) -> As
         await start_clock(database)
         data = await create_demo_data(database, _SCALE)
         await put_developer_key(database)
-        folder = tmp_path_factory.mktemp("pages")
+        folder = Path(tempfile.mkdtemp(prefix="healthplus-pages-"))
+        # Where root runs the tests, the app processes are of another account.
+        await asyncio.to_thread(folder.chmod, 0o755)
         # The tests' server does not write to a disc.
-        settings = Settings(dsn, folder, port=port, processes=1, allow_unsafe_commits=True)
+        settings = Settings(as_app_role(dsn), folder, dsn, port=port, processes=1, allow_unsafe_commits=True)
         app = _App(replace(settings, sandbox_payments=True, sandbox_notices=True))
         await app.start()
         try:
             yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
         finally:
             await app.stop()
+            shutil.rmtree(folder)
 
 
 class _App:

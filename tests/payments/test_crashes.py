@@ -22,6 +22,7 @@ from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
@@ -139,8 +140,12 @@ class Play:
 
 async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
-        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency, ledger.payment,
-            ledger.entry, payments.intent"""
+        as_owner(
+            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency,
+                ledger.payment, ledger.entry, payments.intent""",
+            "booking.event",
+            "ledger.entry",
+        )
     )
     await start_clock(environment.db)
     return await environment.held()

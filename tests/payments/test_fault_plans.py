@@ -71,7 +71,7 @@ class BankEnvironment:
 
     @property
     def ledger(self) -> Path:
-        return self.bank.data_folder / "sandbox-bank.sqlite3"
+        return self.bank.data_folder / "sandbox-bank" / "sandbox-bank.sqlite3"
 
     async def plan_faults(self, plan: FaultPlan) -> Counter[str]:
         """Have the bank play other faults; return how often it has played each until now."""
@@ -92,7 +92,7 @@ class BankEnvironment:
 
 @pytest.fixture
 def own_bank(tmp_path: Path) -> Iterator[Settings]:
-    with running_bank(Settings(None, tmp_path, port=9, sandbox_payments=True)) as settings:
+    with running_bank(Settings(None, tmp_path, account="root", port=9, sandbox_payments=True)) as settings:
         yield settings
 
 

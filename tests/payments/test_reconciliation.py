@@ -25,6 +25,7 @@ from healthplus.payments.gateway import NoGateway, PaymentState
 from healthplus.payments.gateways.sandbox import SIGNATURE, TOLERANCE_SECONDS, WebhookBody, sign
 from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
+from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
@@ -285,8 +286,12 @@ async def record_all(
     """Record one payment's states for a new hold; return what is left."""
     book = Book(db)
     await db.execute(
-        """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
-            payments.intent, payments.webhook_event"""
+        as_owner(
+            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
+                payments.intent, payments.webhook_event""",
+            "booking.event",
+            "ledger.entry",
+        )
     )
     await start_clock(db)
     held = await day.held()

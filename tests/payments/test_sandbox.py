@@ -147,7 +147,7 @@ async def test_what_is_not_there_is_unavailable(bank: Bank, key: str) -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Settings]:
-    with running_bank(Settings(None, tmp_path, port=9, sandbox_payments=True)) as settings:
+    with running_bank(Settings(None, tmp_path, account="root", port=9, sandbox_payments=True)) as settings:
         yield settings
 
 
@@ -181,7 +181,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
             sys.executable, "-c",
             "import sys, time; from pathlib import Path; from healthplus.settings import Settings\n"
             "from healthplus.payments.gateways.sandbox_process import running_bank\n"
-            "with running_bank(Settings(None, Path(sys.argv[1]))) as bank:\n"
+            "with running_bank(Settings(None, Path(sys.argv[1]), account='root')) as bank:\n"
             "    print(bank.sandbox_bank_port, flush=True); time.sleep(60)",
             tmp_path,
         ],
@@ -191,7 +191,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     with keeper.stdout as said:
         port = int(said.readline())
     give_up = time.monotonic() + 30
-    while not (tmp_path / "sandbox-bank.sqlite3").exists():
+    while not (tmp_path / "sandbox-bank" / "sandbox-bank.sqlite3").exists():
         assert time.monotonic() < give_up
         time.sleep(0.05)
     keeper.kill()
@@ -220,7 +220,7 @@ async def test_it_fails_as_planned(own: Settings, key: str) -> None:
             await asyncio.sleep(0.4 if plan.slow else 0)
             await behave(FaultPlan())
             assert [fact.state for fact in await gateway.fetch(done_key)] == ["authorised"]
-        with contextlib.closing(sqlite3.connect(own.data_folder / "sandbox-bank.sqlite3")) as ledger:
+        with contextlib.closing(sqlite3.connect(own.data_folder / "sandbox-bank" / "sandbox-bank.sqlite3")) as ledger:
             assert ledger.execute("SELECT count(*) FROM moved").fetchone() == (3,)
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.database.embedded import as_app_role
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
 from healthplus.web.code_messages import CodeMessages
@@ -22,7 +23,7 @@ async def app(dsn: str, environment: Environment, sandbox_bank: Settings, tmp_pa
     """The app, running with its background tasks on the test's database."""
     app = create_app(
         Settings(
-            database_url=dsn,
+            database_url=as_app_role(dsn),
             data_folder=tmp_path,
             allow_unsafe_commits=True,  # the tests' server does not write to a disc
             sandbox_payments=True,

@@ -43,3 +43,6 @@ BEGIN
     WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation;
     RETURN true;
 END $$;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry
+FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from healthplus.errors import BadInput
+from healthplus.settings import networks
 
 _NETWORK_BITS = 64
 """The part of an IPv6 address that names a household's network, in which it may choose any address."""
@@ -16,11 +16,8 @@ class TrustedProxies:
     """The proxies whose X-Forwarded-For is believed; anybody else may write anything in it."""
 
     def __init__(self, text: str) -> None:
-        """Take addresses and networks, with commas or spaces between them. Raises BadInput."""
-        try:
-            self._networks = [ip_network(part) for part in text.replace(",", " ").split()]
-        except ValueError as error:
-            raise BadInput(f"HEALTHPLUS_TRUSTED_PROXIES: {error}; write it like `10.0.0.7, 10.1.0.0/16`.") from None
+        """Take addresses and networks, as the setting has them."""
+        self._networks = networks(text)
 
     def client(self, peer: str, forwarded_for: list[str]) -> str:
         """Return the address of the nearest hop that is no proxy of ours; its network where that is IPv6."""

@@ -28,7 +28,9 @@ from healthplus.web.pages.addresses import (
 from healthplus.web.pages.session import session_of, site
 from healthplus.web.services import AnyRequest, services
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+_FOLDER = Path(__file__).parents[1] / "templates"
+# Read once: the account that the process goes on under may not be able to.
+_TEMPLATES = {str(path.relative_to(_FOLDER)): path.read_text("utf-8") for path in _FOLDER.rglob("*.html")}
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -57,7 +59,7 @@ _DOCUMENT_HEADERS = {
 
 def _environment(language: Language) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.DictLoader(_TEMPLATES),
         extensions=["jinja2.ext.i18n"],
         autoescape=True,
         auto_reload=False,

@@ -68,3 +68,9 @@ BEGIN
     RETURNING seq INTO STRICT new_version;
     RETURN new_version;
 END $$;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.event
+FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.queue_entry
+FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();

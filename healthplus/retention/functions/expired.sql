@@ -1,0 +1,105 @@
+-- What is deleted once its time to live is over: one function for each table, which deletes p_rows_max rows at most and returns how
+-- many it did. Rows that others have locked are left for the next time. docs/retention.md lists every table; a new one that only
+-- grows gets a function here and a line in retention.forget.
+CREATE FUNCTION retention.forget_challenges(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    -- No limit counts them any more.
+    WITH gone AS (
+        DELETE FROM accounts.challenge WHERE challenge_id = ANY (ARRAY (
+            SELECT challenge_id FROM accounts.challenge
+            WHERE created_at <= p_now - interval '1 day' AND (tries = 0 OR tried_at <= p_now - accounts.guess_memory_time())
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_account_keys(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.idempotency WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM accounts.idempotency WHERE at <= p_now - accounts.key_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_sessions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.session WHERE token_hash = ANY (ARRAY (
+            SELECT token_hash FROM accounts.session WHERE least(revoked_at, expires_at) <= p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_key_uses(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.developer_key_use WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM accounts.developer_key_use WHERE day < (p_now AT TIME ZONE 'UTC')::date - 400
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Used proofs: after their time they are refused anyway.
+CREATE FUNCTION retention.forget_proofs(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.spent_proof WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM accounts.spent_proof WHERE expires_at <= p_now
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Devices that have not signed in for so long that they are not known any more.
+CREATE FUNCTION retention.forget_devices(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.device WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM accounts.device WHERE signed_in_at <= p_now - accounts.device_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_former_accounts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM accounts.former_account WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM accounts.former_account WHERE erased_at <= p_now - accounts.former_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_results(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.idempotency WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM booking.idempotency WHERE at < p_now - booking.idempotency_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_presence(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    -- No ticket lives for a day.
+    WITH gone AS (
+        DELETE FROM booking.presence WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM booking.presence WHERE seen_at < p_now - interval '1 day'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_notices(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.notice WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.notice WHERE created_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    -- One that comes again later says what the ledger has, and changes nothing.
+    WITH gone AS (
+        DELETE FROM payments.webhook_event WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.webhook_event WHERE at < p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- The numbers of codes that have expired, every minute: the codes themselves are counted for longer.
+CREATE FUNCTION retention.forget_numbers() RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE accounts.challenge SET phone = NULL
+    WHERE challenge_id = ANY (ARRAY (
+        SELECT challenge_id FROM accounts.challenge
+        WHERE phone IS NOT NULL AND expires_at <= (SELECT public.app_now())
+        FOR UPDATE SKIP LOCKED))
+$$;

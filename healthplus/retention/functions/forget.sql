@@ -1,0 +1,105 @@
+-- How long a hold that came to nothing is kept, with its events: so long an operator can look into what a patient complains of, and
+-- cards and UPI bring nothing after so long.
+CREATE FUNCTION retention.hold_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 days' $$;
+
+-- Looks at the next events of a book, p_events_max at most, and deletes the holds and offers that ended with one of them and came to
+-- nothing, with all their events; not those that money was ever set aside for, or that are still looked for at the gateway. Each event
+-- is looked at once: where a hold ends, its beginning is a few events before. Returns how many it looked at.
+CREATE FUNCTION retention.forget_holds(p_provider_id bigint, p_now timestamptz, p_events_max integer)
+RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    looked_at integer;
+BEGIN
+    PERFORM set_config('healthplus.retention', 'on', true);
+    WITH old AS MATERIALIZED (
+        -- Events are in order of time: after one that is too new come no others.
+        SELECT seq, kind, booking_id FROM (
+            SELECT seq, kind, booking_id, at FROM booking.event
+            WHERE provider_id = p_provider_id
+                AND seq > coalesce((SELECT progress.seq FROM retention.progress WHERE provider_id = p_provider_id), 0)
+            ORDER BY seq LIMIT p_events_max) AS next
+        WHERE at < p_now - retention.hold_time()
+    ), over AS MATERIALIZED (
+        SELECT old.booking_id, began.seq AS first_seq, old.seq AS last_seq
+        FROM old
+        JOIN booking.booking ON booking.provider_id = p_provider_id AND booking.booking_id = old.booking_id
+        CROSS JOIN LATERAL (
+            SELECT event.seq FROM booking.event
+            WHERE event.provider_id = p_provider_id AND event.seq < old.seq AND event.booking_id = old.booking_id
+                AND event.kind = 'reserved'
+            ORDER BY event.seq DESC LIMIT 1) AS began
+        WHERE old.kind IN ('expired', 'released') AND state IN ('expired', 'released')
+            AND NOT EXISTS (
+                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.hold_id = old.booking_id)
+            AND NOT EXISTS (
+                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.booking_id = old.booking_id)
+            AND NOT EXISTS (
+                SELECT FROM payments.intent
+                WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id AND check_at IS NOT NULL)
+    ), gone AS (
+        DELETE FROM booking.event USING over
+        WHERE event.provider_id = p_provider_id AND event.booking_id = over.booking_id AND event.seq BETWEEN first_seq AND last_seq
+        RETURNING 1
+    ), gone_bookings AS (
+        DELETE FROM booking.booking USING over
+        WHERE booking.provider_id = p_provider_id AND booking.booking_id = over.booking_id
+    ), gone_intents AS (
+        DELETE FROM payments.intent USING over WHERE intent.provider_id = p_provider_id AND intent.hold_id = over.booking_id
+    ), progress AS (
+        INSERT INTO retention.progress AS known (provider_id, seq, forgotten_events)
+        SELECT p_provider_id, max(seq), (SELECT count(*) FROM gone) FROM old HAVING count(*) > 0
+        ON CONFLICT (provider_id) DO UPDATE
+        SET seq = excluded.seq, forgotten_events = known.forgotten_events + excluded.forgotten_events
+    )
+    SELECT count(*) INTO looked_at FROM old;
+    PERFORM set_config('healthplus.retention', '', true);
+    RETURN looked_at;
+END $$;
+
+-- Whether the next event of a book to look at is old enough.
+CREATE FUNCTION retention.has_old_events(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT coalesce((
+        SELECT at FROM booking.event
+        WHERE provider_id = p_provider_id
+            AND seq > coalesce((SELECT progress.seq FROM retention.progress WHERE provider_id = p_provider_id), 0)
+        ORDER BY seq LIMIT 1) < p_now - retention.hold_time(), false)
+$$;
+
+-- Deletes some of what nobody needs any more: p_rows_max rows of each table, at most, and of the books after provider p_after as much
+-- as p_rows_max events allow. Returns the provider to go on after; NULL when all is done, or another process does it just now.
+-- It runs as its owner, who alone may delete events; whoever may run it chooses neither what goes nor when.
+CREATE FUNCTION retention.forget(p_after bigint, p_rows_max integer DEFAULT 1000) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    events_left integer := p_rows_max;
+    most bigint;
+    next_id bigint;
+    last_id bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(18, 4) THEN
+        RETURN NULL;
+    END IF;
+    most := greatest(
+        retention.forget_challenges(now_at, p_rows_max),
+        retention.forget_account_keys(now_at, p_rows_max),
+        retention.forget_sessions(now_at, p_rows_max),
+        retention.forget_key_uses(now_at, p_rows_max),
+        retention.forget_proofs(now_at, p_rows_max),
+        retention.forget_devices(now_at, p_rows_max),
+        retention.forget_former_accounts(now_at, p_rows_max),
+        retention.forget_results(now_at, p_rows_max),
+        retention.forget_presence(now_at, p_rows_max),
+        retention.forget_notices(now_at, p_rows_max),
+        retention.forget_webhooks(now_at, p_rows_max));
+    FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT p_rows_max LOOP
+        WHILE retention.has_old_events(next_id, now_at) LOOP
+            IF events_left <= 0 THEN
+                RETURN next_id - 1;
+            END IF;
+            events_left := events_left - retention.forget_holds(next_id, now_at, least(events_left, 100));
+        END LOOP;
+        last_id := next_id;
+    END LOOP;
+    RETURN CASE WHEN last_id IS NOT NULL OR most >= p_rows_max THEN coalesce(last_id, p_after) END;
+END $$;

@@ -1,0 +1,19 @@
+"""How an app process begins: what the server calls in it."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+
+from healthplus.processes import become
+from healthplus.settings import Settings
+from healthplus.web.app import create_app
+
+
+def create_app_in_account() -> Litestar:
+    """Return the ASGI app of this process, which from here on runs under the account that the settings name.
+
+    The port is bound by the process that started this one.
+    """
+    settings = Settings.from_environment()
+    become(settings.account)
+    return create_app(settings)
