@@ -148,7 +148,7 @@ class EmbeddedServer:
             if not self.is_initialized:
                 raise EmbeddedServerFailed(
                     f"{self._folder} is not there or holds no database: it was moved or deleted, or its disk is not "
-                    "mounted. Put it back where it was"
+                    "mounted. Put it back where it was."
                 )
             with locked(self._folder / "lock"):
                 if self._use is not None and not self._interrupted:

@@ -64,18 +64,22 @@ class Keeper:
         """Start the server, and write one line about it, a warning so that it is shown at every log level in use."""
         try:
             self._server.start_again()
+            loops = len(self._deaths) == LOOP_DEATHS and self._deaths[-1] - self._deaths[0] < LOOP_SECONDS
+            last_words = self._server.last_words(1) if loops else None
         except EmbeddedServerFailed as error:
-            if self._ending.is_set():
-                return False  # it was interrupted
-            said = " ".join(str(error).split())
-            logger.warning("The embedded database is gone. %s Next try in %g s.", said, next_seconds)
+            if not self._ending.is_set():  # else it was interrupted
+                said = " ".join(str(error).split())
+                logger.warning("The embedded database is gone. %s Next try in %g s.", said, next_seconds)
+            return False
+        except Exception:  # the machine may have no room for another process, say
+            logger.exception("The embedded database is gone, and could not even be tried to start.")
             return False
         seconds = time.monotonic() - self._deaths[-1]
-        if len(self._deaths) == LOOP_DEATHS and self._deaths[-1] - self._deaths[0] < LOOP_SECONDS:
+        if loops:
             logger.warning(
                 "The embedded database was gone again and was started after %.1f s: %d times within a minute, so "
                 "something keeps ending it. Its own last words (%s): %s",
-                seconds, LOOP_DEATHS, self._server.folder / "server" / "log", self._server.last_words(1),
+                seconds, LOOP_DEATHS, self._server.folder / "server" / "log", last_words,
             )  # fmt: skip
         else:
             logger.warning("The embedded database was gone and was started again after %.1f s.", seconds)
