@@ -128,7 +128,9 @@ async def _pages(database: Database, data: DemoData) -> list[_Page]:
     doctor = data.two_clinics_doctor_id
     now = await book.now()
     chart = await book.chart(doctor, None, now + timedelta(days=1), now + timedelta(days=3), 1, None)
-    free = [slot for slot in chart if slot["fits"]][:2]
+    free = [slot for slot in chart if slot["fits"]]
+    # Nobody has two appointments a day with one doctor.
+    free = [free[0], next(slot for slot in free if slot["starts_at"] >= free[0]["starts_at"] + timedelta(days=1))]
     booked = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, first, Patient(first))
     assert booked.code == "reserved"
     await book.confirm(doctor, booked.booking_id, "bench", Patient(first))

@@ -121,7 +121,7 @@ async def test_check_finds_what_is_not_cancelled(environment: Environment, old: 
     task = asyncio.create_task(keep_cancelling_replaced(environment.db, environment.book))
 
     async def is_done() -> bool:
-        return await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 0
+        return not await environment.db.fetch_value("SELECT EXISTS (SELECT FROM booking.replacement)")
 
     await until(is_done)
     task.cancel()

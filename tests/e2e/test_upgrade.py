@@ -23,7 +23,7 @@ from tests.e2e.load import Patient, Promises, broken_promises, hurry
 PRESENT = Path(healthplus.__file__).parents[1]
 PATIENTS = 10
 """Of each release."""
-OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, text, text)"
+OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, uuid, bigint, uuid, text, text, text)"
 CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
     SELECT p::text AS t FROM pg_proc AS p UNION ALL SELECT t::text FROM pg_type AS t
     UNION ALL SELECT m::text FROM public.schema_migration AS m ORDER BY 1) AS all_there_is"""
@@ -89,8 +89,8 @@ def next_release(tmp_path: Path) -> Tree:
         r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n\2",
     )
     tree.edit("booking/queries.sql", r"booking\.hold\(([^)]*)\)", r"booking.hold(\1, 'web')")
-    conflicts = r"(    conflicts: list\[UUID\] \| None = None\n)(?=\n\nCOLUMNS)"
-    tree.edit("booking/outcomes.py", conflicts, r"\1    channel: str | None = None\n")
+    last = r"(    retry_at: datetime \| None = None\n)(?=\n\nCOLUMNS)"
+    tree.edit("booking/outcomes.py", last, r"\1    channel: str | None = None\n")
     return tree
 
 

@@ -41,7 +41,7 @@ END $$;
 -- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text DEFAULT NULL
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
