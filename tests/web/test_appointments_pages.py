@@ -188,7 +188,9 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     assert (refused.status_code, "has changed meanwhile" in refused.text) == (409, True)
 
 
-async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, environment: Environment) -> None:
+async def test_moving(
+    http: httpx.AsyncClient, asha: Client, bina: Client, chand: Client, environment: Environment
+) -> None:
     sign_in(http, environment, "asha")
     path = await visit_of(asha, environment)
     await visit_of(bina, environment, 10)
@@ -218,10 +220,10 @@ async def test_moving(http: httpx.AsyncClient, asha: Client, bina: Client, envir
         kept = re.findall(r'value="([^"]+)" required checked', refused.text)
         assert [datetime.fromisoformat(one) for one in kept] == [datetime.fromisoformat(start)]
         assert "9:30 am" in refused.text
-    held = await hold(bina, hold_body(environment, 11))
+    held = await hold(chand, hold_body(environment, 11))
     refused = await submit(http, move, {"key": "k", "start": environment.at(11)})
     assert (refused.status_code, "11:00 am is held by someone else" in refused.text) == (409, True)
-    await bina.delete(held["url"])
+    await chand.delete(held["url"])
     for wrong in ("", "x", "2026-11-27T10:00", "0001-01-01T00:00:00+00:00"):
         page = await submit(http, f"{move}?day={other_day}", {"key": "k", "start": wrong})
         assert (page.status_code, "Choose one of the times" in page.text) == (422, True)
