@@ -267,7 +267,9 @@ async def test_of_those_who_are_called_the_first_who_answers_has_it(
     asha: Client, bina: Client, chand: Client, environment: Environment
 ) -> None:
     first, second = await called(environment, asha, bina, chand)
-    assert [(wait["state"], wait["offer"], wait["position"]) for wait in (first, second)] == [("called", None, None)] * 2
+    assert [(wait["state"], wait["offer"], wait["position"]) for wait in (first, second)] == [
+        ("called", None, None)
+    ] * 2
     call = first["call"]
     assert (call["called"], call["answered"], call["start"]) == (2, False, first["from"])
     assert 57 <= call["expires_in"] <= 60
