@@ -71,7 +71,7 @@ SELECT provider_id, hold_id, authorisation, state, amount_minor, 'answer', at FR
 
 -- name: live_tickets
 -- How many of a provider's tickets are still to be decided.
-SELECT count(*) FROM booking.ticket WHERE provider_id = $1 AND state IN ('waiting', 'offered')
+SELECT count(*) FROM booking.ticket WHERE provider_id = $1 AND state IN ('waiting', 'offered', 'called')
 
 -- name: ticket_states
 -- What has become of a provider's tickets.

@@ -105,6 +105,7 @@ class _Client:
     id: str = ""
     number: int = 0
     version: str = ""
+    is_booked: bool = False
 
     async def ask(self, raw: bytes, status: int) -> _Seen:
         if not self.connection.is_open:  # the app closes what is idle for long
@@ -137,8 +138,9 @@ class _Room:
         client.id = held.id
 
     async def give_back(self, client: _Client) -> None:
+        what = "appointments" if client.is_booked else "holds"
         await client.ask(
-            delete(f"/providers/{self.provider_id}/holds/{client.id}", client.token, f"back-{client.id}"), 200
+            delete(f"/providers/{self.provider_id}/{what}/{client.id}", client.token, f"back-{client.id}"), 200
         )
 
     async def join(self, client: _Client) -> _Join:
@@ -168,12 +170,16 @@ class _Room:
         else:
             expected.set_result(asyncio.get_running_loop().time())
 
-    async def accept(self, client: _Client) -> None:
+    async def book(self, client: _Client) -> None:
+        """Take what is offered, and pay: turns that come to nothing would have the next times offered to several."""
         taken = await client.ask(
             post(f"/providers/{self.provider_id}/waits/{client.id}/accept", client.token, f"accept-{client.id}", {}),
             201,
         )
         client.id = taken.id
+        path = f"/providers/{self.provider_id}/holds/{client.id}/payment"
+        await client.ask(post(path, client.token, f"pay-{client.id}", {"method": "sandbox-ok"}), 200)
+        client.is_booked = True
 
 
 async def bench_waiters(dsn: str, folder: Path, plan: WaitersPlan) -> WaitersResult:
@@ -252,7 +258,7 @@ async def _fill(
 
 
 async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> list[float]:
-    """Release a slot for each head of the queue, who takes it and later releases it for another."""
+    """Release a slot for each head of the queue, who books it and later cancels it for another."""
     seconds = []
     holders = holders.copy()
     for head in heads:
@@ -264,7 +270,7 @@ async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> l
             seconds.append(await asyncio.wait_for(offered, _OFFER_SECONDS_MAX) - began)
         except TimeoutError:
             raise BenchFailed(f"Ticket {head.number} did not get its offer in {_OFFER_SECONDS_MAX} s.") from None
-        await room.accept(head)
+        await room.book(head)
         holders.append(head)
         await asyncio.sleep(_PAUSE_SECONDS)
     return seconds

@@ -147,6 +147,11 @@ class Patient:
             if status == 201:
                 self._promises.events.append((provider_id, "accepted", wait))
                 await self.use(provider_id, accepted["id"])
+        elif answer["state"] == "called":
+            status, answered = await self.ask(post(f"{path}/answer", self._token, self.key(), {}))
+            if status == 200 and "hold_url" in answered:
+                self._promises.events.append((provider_id, "accepted", wait))
+                await self.use(provider_id, answered["hold_url"].rpartition("/")[2])
         elif answer["state"] == "waiting":
             status, _ = await self.ask(delete(path, self._token, self.key()))
             if status == 200:

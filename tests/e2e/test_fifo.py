@@ -71,7 +71,7 @@ async def join_all(environment: Environment, port: int, count: int) -> list[Join
 
 
 async def serve_all(environment: Environment, port: int, give_back: list[bytes], count: int) -> None:
-    """Give every slot back at once; who is offered one leaves, so that it goes to the next, until nobody waits."""
+    """Give every slot back at once; who is offered one, or called for one, leaves, until nobody waits."""
     seen = 0
 
     async def leave_some() -> None:
@@ -99,7 +99,7 @@ async def serve_all(environment: Environment, port: int, give_back: list[bytes],
         rows = await environment.database.fetch(
             """SELECT seq, ticket_id::text AS ticket_id, patient_id FROM booking.event
             JOIN booking.ticket USING (provider_id, ticket_id)
-            WHERE event.provider_id = $1 AND seq > $2 AND kind = 'offered' ORDER BY seq""",
+            WHERE event.provider_id = $1 AND seq > $2 AND kind IN ('offered', 'called') ORDER BY seq""",
             PROVIDER,
             version,
         )
@@ -135,7 +135,7 @@ async def test_thousands_are_served_in_order(new_server: tuple[str, Path], count
             present.cancel()
         rows = await environment.database.fetch(
             """SELECT number FROM booking.event JOIN booking.ticket USING (provider_id, ticket_id)
-            WHERE kind = 'offered' ORDER BY seq"""
+            WHERE kind IN ('offered', 'called') ORDER BY seq"""
         )
         assert [row["number"] for row in rows] == list(range(1, count + 1))
         assert sorted(join.number for join in joins) == list(range(1, count + 1))

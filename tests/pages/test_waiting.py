@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.cli import main
-from tests.pages.states.queue import FullMorning, Waiting, wait
+from tests.pages.states.queue import FullMorning, Waiting, call, wait
 from tests.pages.window import BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -77,6 +78,64 @@ async def test_two_tabs_ask_as_one_in_two_languages(window: BrowserWindow) -> No
     await window.page.close()
     await waiting.morning.book.leave_queue(waiting.morning.provider_id, waiting.ticket_id, Staff(1))
     await expect(second.get_by_role("heading", level=1)).to_have_text("आपने कतार छोड़ दी")
+
+
+HIDE = """hidden => {
+    Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
+    Object.defineProperty(document, 'visibilityState', {configurable: true, get: () => hidden ? 'hidden' : 'visible'});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+async def test_a_hidden_page_has_seen_nothing_until_it_is_looked_at(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0)
+    page, database = window.page, window.product.database
+    fetched = "SELECT fetched_offer_id FROM booking.presence WHERE ticket_id = $1"
+    asked = polls(page)
+    await page.evaluate(HIDE, True)
+    await waiting.morning.release()
+    await expect(page.get_by_role("alert")).to_contain_text("10:20")  # shown, to nobody
+    await page.wait_for_timeout(500)
+    assert "seen=false" in asked[-1]
+    assert await database.fetch_value(fetched, waiting.ticket_id) is None
+    await page.evaluate(HIDE, False)
+    await page.wait_for_timeout(500)
+    assert "seen=false" not in asked[-1]
+    offer_id = await database.fetch_value("SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", waiting.ticket_id)
+    assert await database.fetch_value(fetched, waiting.ticket_id) == offer_id
+
+
+async def test_what_a_visible_tab_shows_is_seen_though_a_hidden_one_asks(window: BrowserWindow) -> None:
+    waiting = await wait(window, ahead=0)
+    asked = polls(window.page)
+    second = await window.context.new_page()
+    await second.goto(waiting.path)
+    await window.page.evaluate(HIDE, True)
+    await waiting.morning.release()
+    await expect(second.get_by_role("alert")).to_contain_text("10:20")
+    await second.wait_for_timeout(500)
+    assert "seen=false" not in asked[-1]
+
+
+async def test_a_call_is_answered_as_people_do_it(window: BrowserWindow) -> None:
+    waiting = await call(window)
+    page = window.page
+    await expect(page.get_by_role("alert")).to_contain_text("A time has come free. Do you take it?")
+    assert (await page.title()).startswith("Take it? 0:5")
+    await window.press("I take it")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You answered: you take 10:20 am")
+    await page.evaluate("window.same = true")
+    [(other, ticket)] = await window.product.database.fetch(
+        "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'called' "
+        "AND answered_at IS NULL",
+        waiting.morning.provider_id,
+    )
+    await waiting.morning.book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You took 10:20 am")
+    assert await page.evaluate("window.same")
+    await page.locator("#turn").get_by_role("link", name="Go on").click()
+    await expect(page).to_have_url(re.compile("/hold/"))
+    assert window.faults == []
 
 
 async def test_a_tab_that_sleeps_does_not_keep_another_from_asking(window: BrowserWindow) -> None:
@@ -194,7 +253,8 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
         assert (code, "NOT IN ORDER" in said) == (1, True)
         await database.execute("DELETE FROM booking.queue_entry WHERE provider_id = $1", provider_id)
         await database.execute_many(
-            "INSERT INTO booking.queue_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", [tuple(row) for row in kept]
+            "INSERT INTO booking.queue_entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            [tuple(row) for row in kept],
         )
     await database.execute(
         "UPDATE booking.queue_entry SET entry = CASE entry WHEN 1 THEN -2 ELSE -1 END "

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from healthplus.accounts.actors import Patient
@@ -220,3 +221,20 @@ async def test_a_move_between_answer_and_win_cannot_put_one_at_two_places(race: 
     await race.book.advance(provider.provider_id)
     won = await race.db.fetch_value("SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", ticket_id)
     assert (await race.confirm(provider, won, patient)).code == "expired"
+
+
+async def test_nobody_is_called_while_a_process_of_release_1_is_connected(race: RaceEnvironment, dsn: str) -> None:
+    """Its pages cannot show a ticket that is called; its sessions name no release."""
+    provider = await race.provider()
+    owner, *waiters = await race.patients(3)
+    booking_id = await race.held(provider, owner)
+    for waiter in waiters:
+        await race.waiting(provider, waiter)
+    await race.db.execute("UPDATE booking.book SET turns_let_go = 2, turn_let_go_at = public.app_now()")
+    old = await asyncpg.connect(dsn, server_settings={"application_name": "healthplus"})
+    await race.release(provider, booking_id, owner)
+    await old.close()
+    assert [row["state"] for row in await race.db.fetch("SELECT state::text FROM booking.ticket ORDER BY number")] == [
+        "offered",
+        "waiting",
+    ]

@@ -142,6 +142,18 @@ async def offer(window: BrowserWindow) -> Waiting:
     return waiting
 
 
+async def call(window: BrowserWindow) -> Waiting:
+    """Have this window's patient called for the time, with one who is ahead."""
+    waiting = await wait(window, ahead=1)
+    await window.product.database.execute(
+        "UPDATE booking.book SET turns_let_go = 2, turn_let_go_at = public.app_now() WHERE provider_id = $1",
+        waiting.morning.provider_id,
+    )
+    await waiting.morning.release()
+    await window.page.wait_for_selector("#turn")
+    return waiting
+
+
 @state("line")
 async def line(window: BrowserWindow) -> None:
     morning = await FullMorning.make(window)
@@ -211,6 +223,30 @@ async def lapsed(window: BrowserWindow) -> None:
         "UPDATE booking.booking SET deadline = public.app_now() - interval '1 s' WHERE ticket_id = $1",
         waiting.ticket_id,
     )
+    await window.go(waiting.path)
+
+
+@state("wait-called")
+async def called(window: BrowserWindow) -> None:
+    await call(window)
+
+
+@state("wait-answered")
+async def answered(window: BrowserWindow) -> None:
+    await call(window)
+    await window.press("I take it")
+
+
+@state("wait-outrun")
+async def outrun(window: BrowserWindow) -> None:
+    waiting = await call(window)
+    morning = waiting.morning
+    for row in await window.product.database.fetch(
+        "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'called' "
+        "ORDER BY number LIMIT 1",
+        morning.provider_id,
+    ):
+        await morning.book.answer(morning.provider_id, row["ticket_id"], Patient(row["patient_id"]))
     await window.go(waiting.path)
 
 

@@ -115,6 +115,7 @@ function show(update) {
       setTimeout(speakWhenDue, Math.max(0, saidAt + SAY_EVERY - Date.now()));
     }
   }
+  tellSeen();
   showConnected();
   showMinutes();
   speakWhenDue();
@@ -140,12 +141,22 @@ let endPause = () => {};
 let turn = 0;
 let isAsking = false;
 let isToldHidden = false; // whether the poll under way said that nobody sees this page
+let seenElsewhere = ""; // the version that another tab, a visible one, shows
+
+function isSeen() {
+  return !document.hidden || seenElsewhere === version;
+}
+
+/** Tell the tab that polls what this one shows to somebody. */
+function tellSeen() {
+  if (!document.hidden) channel.postMessage({ seen: version });
+}
 
 async function ask(after) {
   asking = new AbortController();
   const dead = setTimeout(() => asking.abort(), STALE_AFTER);
   const query = new URLSearchParams(after ? { after } : {});
-  isToldHidden = document.visibilityState === "hidden";
+  isToldHidden = !isSeen();
   if (isToldHidden) query.set("seen", "false");
   try {
     const answer = await fetch(`${words.updates}?${query}`, {
@@ -178,7 +189,7 @@ async function keepAsking() {
       failures = update.reconnect ? failures + 1 : 0;
     } catch {
       if (mine !== turn) return;
-      if (isToldHidden && !document.hidden) continue; // it was ended to ask again, as a page that is seen
+      if (isToldHidden && isSeen()) continue; // it was ended to ask again, as a page that is seen
       failures += 1;
       if (failures > 1) {
         lost();
@@ -195,7 +206,10 @@ async function keepAsking() {
 }
 
 channel.onmessage = async ({ data }) => {
-  if (data.over) signedOut();
+  if (data.seen) {
+    seenElsewhere = data.seen;
+    if (isToldHidden && isSeen()) asking?.abort();
+  } else if (data.over) signedOut();
   else if (data.lost) lost();
   else if (!data.update.html || data.language === language) show(data.update);
   else show((await ask("").catch(() => null)) ?? {});
@@ -212,9 +226,9 @@ function queueUp(options = {}) {
   });
 }
 
-/** A hidden tab shows nothing to anyone, and phones put it to sleep: it must not keep a visible one from polling. */
+/** Phones put hidden tabs to sleep: one that no longer polls must not keep a visible one from it. */
 function takeOver() {
-  if (!document.hidden && !isAsking && isLive()) queueUp({ steal: true });
+  if (!document.hidden && !isAsking && Date.now() - answeredAt > STALE_AFTER) queueUp({ steal: true });
 }
 
 /** After sleep, or when the network is back, a request from before may never be answered. */
@@ -222,6 +236,7 @@ function wake() {
   if (document.hidden) return;
   endPause();
   if (isLost || isToldHidden || Date.now() - answeredAt > STALE_AFTER) asking?.abort();
+  tellSeen();
   takeOver();
   showMinutes();
 }
@@ -286,6 +301,7 @@ showConnected();
 countInTitle(document.title);
 setInterval(() => {
   showMinutes();
-  if (Date.now() - answeredAt > STALE_AFTER) takeOver();
+  takeOver();
 }, 15_000);
-queueUp({ steal: !document.hidden });
+tellSeen();
+queueUp();
