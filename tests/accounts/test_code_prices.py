@@ -312,6 +312,29 @@ async def test_the_budget_refills_by_the_minute_and_keeps_a_part_for_known_devic
     await ask(codes, "late", number(60), "203.0.113.8", proof=late)
 
 
+async def test_no_24_hours_send_more_than_the_budget(db: Database) -> None:
+    """Everything is taken, from every part, as soon as it is there, for three days."""
+    await db.execute("CREATE TABLE public.sent (at timestamptz)")
+    await db.execute("""
+        DO $$ DECLARE at timestamptz; part text; BEGIN
+            FOR minute IN 0..3 * 24 * 60 LOOP
+                at := timestamptz '2030-01-01' + make_interval(mins => minute);
+                FOREACH part IN ARRAY '{known,strangers,waiting}'::text[] LOOP
+                    WHILE accounts.sms_left(part, 320, at) >= 1 LOOP
+                        PERFORM accounts.take_sms(part, 320, at);
+                        INSERT INTO public.sent VALUES (at);
+                    END LOOP;
+                END LOOP;
+            END LOOP;
+        END $$""")
+    most, minutes = await db.fetch_row("""
+        SELECT max(within), count(*) FILTER (WHERE at > timestamptz '2030-01-02') / (2 * 240.0) FROM (
+            SELECT at, count(*) OVER (ORDER BY at RANGE BETWEEN CURRENT ROW AND interval '23:59:59' FOLLOWING) AS within
+            FROM public.sent) AS windows""")  # type: ignore[misc]
+    assert 316 <= most <= 320
+    assert 0.98 <= minutes <= 1  # of what comes back in a day
+
+
 async def test_the_desk_tells_a_code_to_the_person_who_stands_there(
     codes: Codes, db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -303,6 +303,30 @@ async def sent_for_one_proof(db: Database) -> int:
     return sum(isinstance(answer, Sent) for answer in answers)
 
 
+async def sent_at_once(db: Database) -> int:
+    """Ask for twenty codes at once, from everywhere and for numbers of their own; return how many were sent."""
+    await rewrite(
+        db,
+        "accounts.request_code",
+        ("INSERT INTO accounts.challenge", "PERFORM pg_sleep(0.05); INSERT INTO accounts.challenge"),
+    )
+    answers = await asyncio.gather(
+        *(ask_at_any_price(make_codes(db, BUDGET), f"{n}", number(n), f"203.{n}.113.7") for n in range(20)),
+        return_exceptions=True,
+    )
+    return sum(isinstance(answer, Sent) for answer in answers)
+
+
+async def test_without_the_lock_more_is_sent_than_the_budget_has(db: Database, cheap_work: None) -> None:
+    await stub(db, "accounts.lock_codes", "RETURN;")
+    await db.execute("ALTER TABLE accounts.challenge DROP CONSTRAINT challenge_serial_key")
+    assert await sent_at_once(db) > 7
+
+
+async def test_of_many_requests_at_once_the_budget_is_sent(db: Database, cheap_work: None) -> None:
+    assert await sent_at_once(db) == 7
+
+
 async def test_thousands_of_requests_stay_within_the_budget(
     db: Database, processes: list[Codes], cheap_work: None
 ) -> None:
