@@ -13,6 +13,7 @@ import msgspec
 import uvloop
 
 from healthplus_bench.environment import BenchFailed, running_server
+from healthplus_bench.growth import GrowthPlan, GrowthResult, bench_growth
 from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
 from healthplus_bench.search import SearchPlan, SearchResult, bench_search
@@ -22,7 +23,7 @@ from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 _SECONDS_MAX = 120  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", HoldsResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
+_R = TypeVar("_R", GrowthResult, HoldsResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
 
 
 @click.group("bench")
@@ -71,6 +72,14 @@ def search_command(providers: int, searches: int, as_json: bool) -> None:
     _print(run(bench_search, SearchPlan(providers, searches), seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("growth")
+@click.option("--appointments", type=click.IntRange(100, 10_000), default=1000, show_default=True, help="In a day.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def growth_command(appointments: int, as_json: bool) -> None:
+    """Count the bytes that a day of appointments adds, and those that stay once what is over is deleted."""
+    _print(run(bench_growth, GrowthPlan(appointments), seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 @bench_group.command("pages")
 @click.option("--connections", type=click.IntRange(1, 200), default=50, show_default=True, help="All asking at once.")
 @click.option("--requests", type=click.IntRange(100, 100_000), default=4000, show_default=True, help="Pages in all.")
@@ -102,7 +111,9 @@ def run(
         return uvloop.run(within_time(dsn, folder))
 
 
-def _print(result: HoldsResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool) -> None:
+def _print(
+    result: GrowthResult | HoldsResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool
+) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():
             click.echo(f"{name:>20}  {value}")
