@@ -14,6 +14,7 @@ import uvloop
 
 from healthplus_bench.environment import BenchFailed, running_server
 from healthplus_bench.fairness import FairnessPlan, FairnessResult, bench_fairness
+from healthplus_bench.growth import GrowthPlan, GrowthResult, bench_growth
 from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus_bench.overload import OverloadPlan, OverloadResult, bench_overload
 from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
@@ -24,7 +25,17 @@ from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 _SECONDS_MAX = 120  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
 _P = TypeVar("_P")
-_R = TypeVar("_R", FairnessResult, HoldsResult, OverloadResult, PagesResult, SearchResult, SurgeResult, WaitersResult)
+_R = TypeVar(
+    "_R",
+    FairnessResult,
+    GrowthResult,
+    HoldsResult,
+    OverloadResult,
+    PagesResult,
+    SearchResult,
+    SurgeResult,
+    WaitersResult,
+)
 
 
 @click.group("bench")
@@ -71,6 +82,14 @@ def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) ->
 def search_command(providers: int, searches: int, as_json: bool) -> None:
     """Time searches and completions at the database, one at a time; filling it takes minutes for 500,000."""
     _print(run(bench_search, SearchPlan(providers, searches), seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
+@bench_group.command("growth")
+@click.option("--appointments", type=click.IntRange(100, 10_000), default=1000, show_default=True, help="In a day.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def growth_command(appointments: int, as_json: bool) -> None:
+    """Count the bytes that a day of appointments adds, and those that stay once what is over is deleted."""
+    _print(run(bench_growth, GrowthPlan(appointments), seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
 @bench_group.command("pages")
@@ -125,7 +144,8 @@ def run(
 
 
 def _print(
-    result: HoldsResult | OverloadResult | PagesResult | SearchResult | SurgeResult | WaitersResult, as_json: bool
+    result: GrowthResult | HoldsResult | OverloadResult | PagesResult | SearchResult | SurgeResult | WaitersResult,
+    as_json: bool,
 ) -> None:
     if not as_json:
         for name, value in msgspec.structs.asdict(result).items():

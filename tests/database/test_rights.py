@@ -11,14 +11,17 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from healthplus.booking.book import Book
 from healthplus.database import Database, migrate
 from healthplus.database.areas import AREAS
 from healthplus.database.embedded import APP_ROLE, as_app_role
 from healthplus.database.migrations import check_migrated
 from healthplus.database.rights import _READ_ONLY, APPEND_ONLY, apply_rights, role_of
 from healthplus.errors import BadInput, DatabaseError, DatabaseNotSetUp
+from healthplus.ops.check import violations
 from healthplus.processes import app_account
-from tests.fixtures.environment import Environment
+from healthplus.retention.retention import Retention
+from tests.fixtures.environment import PROVIDER, Environment
 
 SCHEMAS = [area.schema for area in AREAS]
 
@@ -229,3 +232,30 @@ async def test_each_account_is_let_in_as_what_it_is(dsn: str) -> None:
     assert await let_in(account.pw_uid, account.pw_gid) == [APP_ROLE, "refused"]
     for other in others:  # with the group of the app processes, which alone leads to the socket
         assert await let_in(other.pw_uid, account.pw_gid) == ["refused", "refused"]
+
+
+async def test_the_owner_need_not_be_a_superuser(blank_dsn: str, template: str) -> None:
+    """On a server of one's own: only one extension is an administrator's to make. Retention works there, too."""
+    assert template  # where the other role was made
+    owner_dsn = f"{blank_dsn}&role=plain_owner"
+    async with await Database.connect(blank_dsn, min_size=1, max_size=1) as administrator:
+        await administrator.execute(
+            "CREATE ROLE plain_owner NOLOGIN; CREATE EXTENSION earthdistance CASCADE; "
+            f"ALTER DATABASE {await administrator.fetch_value('SELECT current_database()')} OWNER TO plain_owner"
+        )
+    await migrate(owner_dsn, app_role=APP_ROLE)
+    async with (
+        await Database.connect(owner_dsn, min_size=1, max_size=1) as owner,
+        await Database.connect(as_app_role(blank_dsn), min_size=1, max_size=1) as app,
+    ):
+        assert not await owner.fetch_value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        environment = await Environment.make(owner)
+        held = await environment.held()
+        book = Book(app)
+        assert (await book.release(PROVIDER, held, environment.actor("asha"))).code == "released"
+        await environment.pass_time(days=31)
+        await Retention(app).forget(pause_seconds=0)
+        assert await app.fetch_value("SELECT count(*) FROM booking.event") == 0
+        assert await violations(app) == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="takes new rows only"):
+            await owner.execute("TRUNCATE booking.event")
