@@ -168,5 +168,5 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
             currencies=Currencies(database),
-            readiness=Readiness(checks.all()),
+            readiness=Readiness([*checks.all(), partial(readiness.has_room, database)]),
         )

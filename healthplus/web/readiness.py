@@ -78,3 +78,8 @@ class DatabaseChecks:
         if self._allow_unsafe_commits or not (names := await unsafe_settings(self._database)):
             return None
         return f"Bookings could be lost in a power cut: off at the database server: {', '.join(names)}."
+
+
+async def has_room(database: Database) -> str | None:
+    """Check that there is room for bookings on the database's disk."""
+    return database.space.reason

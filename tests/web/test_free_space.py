@@ -49,6 +49,7 @@ async def test_first_what_is_new_is_refused_then_every_change(
     ):
         told = problem(refused, 503, "disk_full")
         assert (told["reason"], refused.headers["retry-after"]) == ("bookings", str(RETRY_AFTER_SECONDS))
+    assert "MiB are free" in problem(await anyone.get("ready"), 503, "not_ready")["detail"]
     assert (await anyone.get(f"providers/{PROVIDER}")).status_code == 200
     assert (await asha.post(f"{booked['url']}/payment", PAY)).status_code == 200
     assert (await bina.delete(released["url"])).status_code == 200
