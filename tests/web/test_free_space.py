@@ -23,7 +23,8 @@ JOIN = f"providers/{PROVIDER}/waits"
 def disk(app: Litestar) -> Iterator[Disk]:
     """The disk that the app believes its database to be on."""
     with small_disk(100) as disk:
-        app.state.services.database.space = FreeSpace(disk.folder, bookings_mib=60, changes_mib=20)
+        # Both pools of the app look at the same object.
+        vars(app.state.services.database.space).update(vars(FreeSpace(disk.folder, bookings_mib=60, changes_mib=20)))
         yield disk
 
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from litestar import Litestar
 
-from healthplus import cli
+from healthplus import cli, serving
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database, refuse_unsafe_commits
 from healthplus.errors import UnsafeCommits
@@ -141,7 +141,7 @@ async def test_commits_that_a_power_cut_may_lose_are_refused(checks: DatabaseChe
 
 def test_serve_refuses_them_unless_told_otherwise(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served: list[Settings] = []
-    monkeypatch.setattr(cli, "_run_processes", served.append)
+    monkeypatch.setattr(serving, "_run_processes", served.append)
     with socket.socket() as room:
         room.bind(("127.0.0.1", 0))
         port = str(room.getsockname()[1])
