@@ -79,7 +79,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/privacy/erased": ("booked", "given_up"),
 }
 FORMS: dict[str, tuple[str, ...]] = {
-    "/doctor/{provider_id}/{name}/{clinic_id}": ("start", "key"),
+    "/doctor/{provider_id}/{name}/{clinic_id}": ("start", "instead_of", "who", "other", "key"),
     "/doctor/{provider_id}/{slug}/{clinic_id}/line": ("what", "anywhere", "who", "other", "key"),
     "/doctor/{provider_id}/hold/{hold_id}": ("who", "name", "other", "birth_year", "sex", "method", "key"),
     "/doctor/{provider_id}/wait/{ticket_id}": ("action", "key"),

@@ -210,8 +210,9 @@ class MeController(Controller):
             raise
         return Erased(
             _url_of(given_up),
-            "Your name, number and e-mail address are erased, and you are signed out everywhere. "
-            "Past visits stay in the clinics' registers, and the stars you gave in the means, with nobody attached.",
+            "Your name, number, e-mail address and the people you book for are erased, and you are signed out "
+            "everywhere. Past visits stay in the clinics' registers, and the stars you gave in the means, with "
+            "nobody attached.",
         )
 
 

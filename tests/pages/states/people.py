@@ -114,14 +114,20 @@ async def line_family(window: BrowserWindow) -> None:
 
 @state("visits-family")
 async def visits_family(window: BrowserWindow) -> None:
+    """Have appointments of one's own and of a child, with the same doctor on one day."""
     patient = await family(window)
-    for name in ("Asha Rao", "Tara Rao"):
-        hold = await window.hold(patient)
-        person = next(
-            row for row in await Persons(window.product.database, SECRET).of(patient.patient_id) if row["name"] == name
+    provider_id = window.product.data.two_clinics_doctor_id
+    for row in (await Persons(window.product.database, SECRET).of(patient.patient_id))[:2]:
+        slot = (await window.free_slots(provider_id))[0]
+        hold = await Book(window.product.database).hold(
+            provider_id,
+            slot["clinic_id"],
+            slot["starts_at"],
+            1,
+            patient.patient_id,
+            Patient(patient.patient_id),
+            person_id=row["person_id"],
         )
-        await Book(window.product.database).choose_person(
-            window.product.data.two_clinics_doctor_id, hold.booking_id, person["person_id"], Patient(patient.patient_id)
-        )
+        assert hold.code == "reserved"
         await window.pay(patient, hold)
     await window.go("/appointments")
