@@ -267,10 +267,11 @@ async def test_without_the_cooling_a_day_allows_too_many_guesses(db: Database, c
 
 
 async def test_a_determined_guesser_has_a_chance_of_one_in_ten_thousand_a_day(db: Database, cheap_work: None) -> None:
-    compared = await guess_for_days(db, 31)
+    compared = await guess_for_days(db, 8)
     assert most_within(compared, timedelta(days=1)) <= 75
-    assert most_within(compared, timedelta(days=30)) <= 20 + 4 + 2 * 15 * 30
-    assert len([at for at in compared if at > compared[0] + timedelta(days=1)]) / 30 < 30
+    # From the second day on, two tries for each of 15 codes a day.
+    later = [at for at in compared if at > compared[0] + timedelta(days=1)]
+    assert most_within(later, timedelta(days=1)) <= 30
 
 
 async def test_without_the_lock_a_proof_counts_twice(db: Database, cheap_work: None) -> None:
@@ -327,7 +328,7 @@ async def test_of_many_requests_at_once_the_budget_is_sent(db: Database, cheap_w
     assert await sent_at_once(db) == 7
 
 
-async def test_thousands_of_requests_stay_within_the_budget(
+async def test_a_thousand_requests_stay_within_the_budget(
     db: Database, processes: list[Codes], cheap_work: None
 ) -> None:
     async def one(serial: int) -> bool:
@@ -340,7 +341,7 @@ async def test_thousands_of_requests_stay_within_the_budget(
 
     sent = []
     for hour in range(5):
-        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(500 * hour, 500 * (hour + 1))))))
+        sent.append(sum(await asyncio.gather(*(one(serial) for serial in range(200 * hour, 200 * (hour + 1))))))
         await move_clock(db, hours=1)
     # Strangers have 5/8 of the budget of 50: a quarter of that at once, the rest evenly over 24 hours.
     assert sent == [7, 1, 1, 1, 1]
