@@ -656,6 +656,9 @@ class Book:
             ahead += [(book, b)] * is_same
             unpaid += [(book, b)] * (is_same and b.clinic.funding != "online")
             all_unpaid += [(book, b)] * (b.clinic.funding != "online")
+        for t in (t for book in self.shared.books for t in book.tickets if t.state == "called" and t.answered):
+            if t.person is wanted.person and t.offer and t.offer.start < wanted.end and wanted.start < t.offer.end:
+                return Answer("overlap")
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
         if not any(c.funding == "online" and wanted.clinic_id in (None, i) for i, c in self.clinics.items()):
@@ -751,15 +754,14 @@ class Book:
                 return describe("booked", known)
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
-            booked = booking if reserved and not self.is_elsewhere(booking) else None
+            booked = booking if reserved else None
             if booking.state == "expired" and online and authorisation and not known:
                 booked = self.book_late(booking)
             if authorisation and not known:
                 booking.paid[authorisation] = booked or booking
                 (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
             if not booked:
-                code = "expired" if reserved or booking.state == "expired" else "wrong_state"
-                return replace(describe(code, booking), state="expired" if reserved else booking.state, deadline=None)
+                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
             booked.state, booked.name = "booked", booked.person.name
             if booked.instead_of:
                 self.shared.replacements.append((self, booked))
@@ -769,11 +771,6 @@ class Book:
             return describe("booked", booked)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
-
-    def is_elsewhere(self, won: Booking) -> bool:
-        """Return whether the person is elsewhere then: a call is won without a look at what they have ahead."""
-        wanted = Wanted(won.person, won.clinic.clinic_id, won.start, won.end, without=(won,))
-        return won.ticket is not None and self.refuse_ahead(wanted, more=False) is not None
 
     def book_late(self, held: Booking) -> Booking | None:
         if held.patient is None:

@@ -148,6 +148,16 @@ async def _(clients: Clients) -> Request:
     return Request(clients.bina, "POST", f"{wait['url']}/accept", {}, clients.at(9) | {"clinic_id": ONLINE})
 
 
+@route("POST", "/providers/{provider_id:int}/waits/{wait_id:uuid}/answer")
+async def _(clients: Clients) -> Request:
+    held = await hold(clients.asha, hold_body(clients.environment, 18, FREE))
+    chand = Client(clients.asha.http, clients.environment.tokens["chand"])
+    waits = [await join(client, evening(clients.environment)) for client in (clients.bina, chand)]
+    await clients.environment.let_turns_go()
+    await clients.asha.delete(held["url"])
+    return Request(clients.bina, "POST", f"{waits[0]['url']}/answer")
+
+
 @route("DELETE", "/providers/{provider_id:int}/waits/{wait_id:uuid}")
 async def _(clients: Clients) -> Request:
     await hold(clients.asha, hold_body(clients.environment, 18, FREE))

@@ -41,6 +41,7 @@ CHANGES = {
     ("PUT", f"{APPOINTMENT}/rating"),
     ("POST", WAITS),
     ("POST", f"{WAITS}/{NOBODYS}/accept"),
+    ("POST", f"{WAITS}/{NOBODYS}/answer"),
     ("DELETE", f"{WAITS}/{NOBODYS}"),
 }
 

@@ -135,6 +135,16 @@ BEGIN
         p_ticket.answered_at IS NOT NULL OR coalesce(p_ticket.number > winner, false) OR NOT booking.is_turn_over(p_ticket)));
 END $$;
 
+-- Whether a person may be about to have another time that overlaps, as they answered a call for it: nobody's yet, it is not among
+-- what they have ahead. The patient is locked by who asks, and by who answers.
+CREATE FUNCTION booking.is_answered_then(p_wanted booking.booking) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT EXISTS (
+        SELECT FROM booking.ticket JOIN booking.booking AS call USING (provider_id)
+        WHERE ticket.patient_id = p_wanted.patient_id AND ticket.state = 'called' AND ticket.answered_at IS NOT NULL
+            AND call.booking_id = ticket.offer_id AND call.booking_id IS DISTINCT FROM p_wanted.booking_id
+            AND call.during && p_wanted.during AND ticket.person_id IS NOT DISTINCT FROM p_wanted.person_id)
+$$;
+
 -- Gives what several were called for to the lowest number that answered, as a hold, once no earlier one may still answer. The
 -- others then wait again. Whose number was lower and who did not answer in time has had a turn; whose was higher could not
 -- have had it. When all have left, or none answered in time, the run is free.

@@ -125,7 +125,7 @@ async def test_an_answer_that_waits_past_the_deadline_is_refused(race: RaceEnvir
 
 async def answered_and_left_alone(race: RaceEnvironment) -> tuple[Provider, Waiter, Provider]:
     """Have the second of two answer, and nothing look at the book again until the time is over."""
-    provider, other = await race.providers(2)
+    provider, other = await race.provider(), await race.provider(slots=2)
     _, second = await race.called(provider, 2)
     assert (await race.answer(provider, second)).code == "answered"
     await race.pass_time(OFFER_TIME)
@@ -136,14 +136,14 @@ async def test_if_every_process_dies_the_answer_counts_nevertheless(race: RaceEn
     provider, second, other = await answered_and_left_alone(race)
     patient, ticket_id = second
 
-    assert (await race.hold(other, patient)).code == "claimed"
+    assert (await race.hold(other, patient, 1)).code == "claimed"
     ticket = await WaitingUsers(race.db, race.book).look(provider.provider_id, ticket_id, patient)
     assert ticket is not None
     assert ticket.state == "accepted"
     assert ticket.deadline is not None
     assert ticket.deadline - await race.now() > HOLD_TIME - timedelta(seconds=20)
     assert await holder(race, provider) == patient
-    assert (await race.hold(other, patient)).code == "claimed"
+    assert (await race.hold(other, patient, 1)).code == "claimed"
     assert ticket.offer_id is not None
     assert (await race.confirm(provider, ticket.offer_id, patient)).code == "booked"
 
@@ -153,7 +153,7 @@ async def test_where_a_claim_ends_with_its_call_one_has_two(race: RaceEnvironmen
     await rewrite(race.db, "booking.claim_fate", ("booking.is_call_live(waiter, held, p_now)", "false"))
     provider, (patient, _), other = await answered_and_left_alone(race)
 
-    assert (await race.hold(other, patient)).code == "reserved"
+    assert (await race.hold(other, patient, 1)).code == "reserved"
     await race.book.advance(provider.provider_id)
     assert await holder(race, provider) == patient == await holder(race, other)
 
@@ -202,25 +202,29 @@ async def state_of(race: RaceEnvironment, waiter: Waiter) -> str:
     return state
 
 
-async def test_a_move_between_answer_and_win_cannot_put_one_at_two_places(race: RaceEnvironment) -> None:
-    """The patient moves a booking of theirs to the called time: what they won cannot be booked any more."""
+async def move_to_the_called_time(race: RaceEnvironment) -> str:
+    """Answer a call, and move a booking at another provider to the same time; return what the move is answered."""
     provider = await race.provider()
     other = await race.provider(slots=2)
-    _, second = await race.called(provider, 2)
-    patient, ticket_id = second
-    await race.db.execute("DELETE FROM booking.claim WHERE patient_id = $1", patient)
+    patient = await race.patient()
     booked = await race.booked(other, patient, 1)
-    await race.db.execute(
-        "UPDATE booking.claim SET provider_id = $2, booking_id = NULL, ticket_id = $3 WHERE patient_id = $1",
-        patient, provider.provider_id, ticket_id,
-    )  # fmt: skip
+    _, second = await race.called(provider, 2, [await race.patient(), patient])
     assert (await race.answer(provider, second)).code == "answered"
     moved = await race.book.reschedule(other.provider_id, booked, other.starts[0], Patient(patient))
-    assert moved.code == "moved"
     await race.pass_time(OFFER_TIME)
     await race.book.advance(provider.provider_id)
-    won = await race.db.fetch_value("SELECT offer_id FROM booking.ticket WHERE ticket_id = $1", ticket_id)
-    assert (await race.confirm(provider, won, patient)).code == "expired"
+    assert await holder(race, provider) == patient
+    return moved.code
+
+
+@pytest.mark.breaks_invariants
+async def test_where_an_answer_is_not_looked_at_a_move_puts_one_at_two_places(race: RaceEnvironment) -> None:
+    await rewrite(race.db, "booking.is_answered_then", ("call.during && p_wanted.during", "false"))
+    assert await move_to_the_called_time(race) == "moved"
+
+
+async def test_nobody_moves_to_a_time_that_they_answered_for(race: RaceEnvironment) -> None:
+    assert await move_to_the_called_time(race) == "overlap"
 
 
 async def test_nobody_is_called_while_a_process_of_release_1_is_connected(race: RaceEnvironment, dsn: str) -> None:

@@ -66,6 +66,9 @@ BEGIN
             unpaid := CASE WHEN own.is_same THEN unpaid || own.booking_id ELSE unpaid END;
         END IF;
     END LOOP;
+    IF booking.is_answered_then(p_wanted) THEN
+        RETURN booking.refuse('overlap');
+    END IF;
     IF NOT p_is_more THEN
         RETURN NULL;
     ELSIF cardinality(ahead) >= booking.ahead_max() THEN

@@ -56,10 +56,7 @@ DECLARE
 BEGIN
     IF p_held.state = 'reserved' THEN
         PERFORM booking.lock_patient(p_held.patient_id);
-        -- What was called for was won without the patient's lock: their own move of another booking may be in the way.
-        IF NOT booking.keeps_claim(p_held)
-            OR (p_held.ticket_id IS NOT NULL AND (booking.refuse_ahead(p_held, false, p_now)).code IS NOT NULL)
-        THEN
+        IF NOT booking.keeps_claim(p_held) THEN
             RETURN NULL;
         END IF;
         -- Of the release before, a hold has no person: it is for whom it was named there, or for the holder.
