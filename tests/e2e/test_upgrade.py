@@ -74,6 +74,7 @@ async def run(tree: Path, dsn: str, *arguments: str) -> tuple[int, str]:
 @pytest.fixture
 def next_release(tmp_path: Path) -> Tree:
     """A release in which a hold says through which channel it came: a column, a parameter, and a part of the answer."""
+    tmp_path.chmod(0o755)  # where root runs the tests, the app processes are of another account
     tree = Tree(tmp_path)
     tree.raise_release(RELEASE + 1)
     tree.migrate_with(
