@@ -604,20 +604,27 @@ class Book:
         old = self.shared.claims.get(patient)
         if old and self.is_live(old.on):
             return Answer("claimed")
-        new = Claim(on)
-        if old:
-            lapses, spent = list(old.lapses), list(old.spent)
-            held = old.on.offer if isinstance(old.on, Ticket) and old.on.state == "accepted" else old.on
-            if isinstance(held, Booking) and held.state in ("reserved", "expired"):
-                lapses.append(held.deadline)
-                spent.append(held.deadline)
-            elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
-                spent.append(held.made)
-            new = Claim(on, self.recent(lapses), self.recent(spent))
+        new = self.charged(old, on) if old else Claim(on)
         if refusal := self.refuse_spent(new) or (None if beyond else self.refuse_ahead(wanted, more=True)):
             return refusal
         self.shared.claims[patient] = new
         return None
+
+    def charged(self, old: Claim, on: Booking | Ticket) -> Claim:
+        """Return a claim that follows another, with what the other's end costs."""
+        lapses, spent = list(old.lapses), list(old.spent)
+        held = old.on.offer if isinstance(old.on, Ticket) and old.on.state == "accepted" else old.on
+        if isinstance(held, Booking) and held.state in ("reserved", "expired"):
+            lapses.append(held.deadline)
+            spent.append(held.deadline)
+        elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
+            spent.append(held.made)
+        return Claim(on, self.recent(lapses), self.recent(spent))
+
+    def refuse_early(self, patient: int) -> Answer | None:
+        """Refuse whose holds came to nothing too often, before anything else is looked at."""
+        old = self.shared.claims.get(patient)
+        return None if old is None or self.is_live(old.on) else self.refuse_spent(self.charged(old, old.on))
 
     def recent(self, times: list[datetime]) -> list[datetime]:
         return sorted(at for at in times if at > self.now - DAY)
@@ -694,6 +701,8 @@ class Book:
         reason: str | None = None,
     ) -> Answer:
         def act() -> Answer:
+            if early := self.refuse_early(patient):
+                return early
             there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
             live = [b for b in there if b.state != "reserved" or self.now < b.deadline]
             if live and not self.place(clinic_id, start, slots, before=0):
@@ -874,6 +883,8 @@ class Book:
         person_id: Person | None = None,
     ) -> Answer:
         def act() -> Answer:
+            if early := self.refuse_early(patient):
+                return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
                 self.advance()  # what is only held may be worth waiting for; without any, the rows justify a refusal
             if not self.runs(clinic_id, start, end, slots, booked_only=True):

@@ -94,7 +94,7 @@ def answers_of(verb: Callable[..., Any]) -> set[tuple[type, str]]:
 
 
 # So that an account reaches them with the few slots there are; test_limits.py has the product's own.
-LIMITS = model.Limits(ahead=3, unpaid=2, account_unpaid=3, budget=4, budget_time=timedelta(minutes=20), daily_budget=7)
+LIMITS = model.Limits(ahead=2, unpaid=1, account_unpaid=2, budget=4, budget_time=timedelta(minutes=20), daily_budget=7)
 FIGURES = {
     "ahead_max": LIMITS.ahead,
     "unpaid_max": LIMITS.unpaid,
@@ -567,7 +567,9 @@ class Machine(RuleBasedStateMachine):
 
     def rename(self, _: int) -> None:
         """Rename an account, and with it the holder, or another person of one."""
-        person = self.draw.choice([p for persons in self.shared.persons.values() for p in persons])
+        held = [b.person for book in self.books.values() for b in book.bookings if b.state == "reserved"]
+        everybody = [p for persons in self.shared.persons.values() for p in persons]
+        person = self.draw.choice(held if held and self.draw.random() < 0.8 else everybody)
         person.name = f"{person.name.split()[0]} {self.draw.randint(1, 9)}"
         self.trail.append((self.shared.now, "rename", (person.patient, person.id, person.name)))
         sql = "UPDATE accounts.person SET name = $1 WHERE person_id = $2::uuid"

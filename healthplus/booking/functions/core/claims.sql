@@ -95,6 +95,26 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- The same, without a lock and so without writing anything, for a patient who has nothing live: what the rows say already. A claim has one
+-- time more at most than is noted in it.
+CREATE FUNCTION booking.refuse_early(p_patient_id bigint, p_actor text, p_now timestamptz)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    own booking.claim;
+    charge record;
+BEGIN
+    SELECT * INTO own FROM booking.claim
+    WHERE patient_id = p_patient_id AND booking.may_act(p_actor, p_patient_id)
+        AND (cardinality(spent) + 1 >= booking.budget_max() OR cardinality(lapses) + 1 >= booking.lapses_max());
+    IF FOUND THEN
+        charge := booking.charge_claim(own, p_now);
+        IF charge.fate <> 'live' THEN
+            RETURN booking.refuse_spent(charge.charged, p_now);
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+
 -- Takes a patient's one claim for a hold (p_wanted.booking_id) or a ticket (p_wanted.ticket_id, with its window as `during`): a NULL code
 -- when it has it, else the refusal: 'claimed', 'lapses', 'hold_budget', 'not_found', or what booking.refuse_ahead finds unless
 -- p_is_beyond. Takes the last locks of its caller.

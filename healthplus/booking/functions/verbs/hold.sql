@@ -17,20 +17,25 @@ CREATE FUNCTION booking.refuse_hold(
 DECLARE
     now_at timestamptz := public.app_now();
     answer booking.outcome;
+    known booking.outcome;
     why text;
 BEGIN
-    IF EXISTS (
+    answer := booking.refuse_early(p_patient_id, p_actor, now_at);
+    IF answer.code IS NULL AND EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during @> p_start AND NOT booking.is_due(booking, now_at)
     ) THEN
         why := booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
         IF why <> 'free' THEN
-            answer := booking.find_result(
-                p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
-                    p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id), now_at);
-            IF answer.code IS NULL THEN
-                answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
-            END IF;
+            answer := booking.refuse_run(p_provider_id, p_clinic_id, p_start, p_slots, now_at, why);
+        END IF;
+    END IF;
+    IF answer.code IS NOT NULL THEN
+        known := booking.find_result(
+            p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
+                p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id), now_at);
+        IF known.code IS NOT NULL THEN
+            RETURN known;
         END IF;
     END IF;
     RETURN answer;

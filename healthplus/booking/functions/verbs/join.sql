@@ -19,6 +19,30 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- Refuses to queue without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While anything
+-- in the window is only held, there is mostly something to wait for. A NULL code where it takes the lock to tell.
+CREATE FUNCTION booking.refuse_join_early(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_actor text,
+    p_key text, p_request text, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome := booking.refuse_early(p_patient_id, p_actor, p_now);
+    known booking.outcome;
+BEGIN
+    IF answer.code IS NULL AND NOT EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
+    ) AND NOT EXISTS (
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
+    ) THEN
+        answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, p_now);
+    END IF;
+    IF answer.code IS NOT NULL THEN
+        known := booking.find_result(p_provider_id, p_actor, 'join', p_key, p_request, p_now);
+    END IF;
+    RETURN CASE WHEN known.code IS NULL THEN answer ELSE known END;
+END $$;
+
 -- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
 -- same window still waits, so that the queue stays as it was served.
 CREATE FUNCTION booking.add_ticket(
@@ -61,18 +85,8 @@ DECLARE
     is_offered boolean;
     wanted booking.booking;
 BEGIN
-    -- Refused without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While
-    -- anything in the window is only held, there is mostly something to wait for.
-    IF NOT EXISTS (
-        SELECT FROM booking.booking
-        WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
-    ) AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, now_at, true)
-    ) THEN
-        answer := booking.find_result(p_provider_id, p_actor, 'join', p_key, request, now_at);
-        IF answer.code IS NULL THEN
-            answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
-        END IF;
+    answer := booking.refuse_join_early(p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_actor, p_key, request, now_at);
+    IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
     opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
