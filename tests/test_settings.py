@@ -29,7 +29,7 @@ GOOD = {
     "HEALTHPLUS_PUBLIC_URL": "https://healthplus.example:8443/",
     "HEALTHPLUS_SECRET_KEY": SECRET * 3,
     "HEALTHPLUS_PHONE_REGION": "US",
-    "HEALTHPLUS_SMS_CODES_PER_DAY": "1",
+    "HEALTHPLUS_SMS_CODES_PER_DAY": "32",
     "HEALTHPLUS_TRUSTED_PROXIES": "10.0.0.7, 10.1.0.0/16 2001:db8::/32",
     "HEALTHPLUS_SMS_URL": f"https://relay.example/?key={SECRET}",
     "HEALTHPLUS_SMS_TOKEN": SECRET,
@@ -62,7 +62,7 @@ BAD = {
     ),
     "HEALTHPLUS_SECRET_KEY": (SECRET,),
     "HEALTHPLUS_PHONE_REGION": ("in", "India", "XX"),
-    "HEALTHPLUS_SMS_CODES_PER_DAY": ("0",),
+    "HEALTHPLUS_SMS_CODES_PER_DAY": ("31",),
     "HEALTHPLUS_TRUSTED_PROXIES": ("10.0.0.0/33", "10.0.0.1/8", "proxy.example"),
     "HEALTHPLUS_SMS_URL": (f"http://relay.example/?key={SECRET}", "relay.example", "https://"),
     "HEALTHPLUS_DLT_TEMPLATES": ("1107161234567890123", "code="),
@@ -123,7 +123,7 @@ def test_a_pool_that_cannot_be_is_refused() -> None:
         "HEALTHPLUS_POOL_SIZE_MIN (11) is more than HEALTHPLUS_POOL_SIZE_MAX (10)."
     ]
     many = {"HEALTHPLUS_PROCESSES": "20", "HEALTHPLUS_POOL_SIZE_MAX": "10"}
-    assert "need 260 connections, and the embedded database has 190" in faults(many)[0]
+    assert "need 300 connections, and the embedded database has 190" in faults(many)[0]
     assert faults({**many, "DATABASE_URL": GOOD["DATABASE_URL"]}) == []
 
 

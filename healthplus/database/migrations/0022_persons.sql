@@ -23,7 +23,7 @@ SELECT patient_id, name, true, created_at, erased_at FROM accounts.patient;
 ALTER TABLE booking.booking ADD COLUMN person_id uuid;
 ALTER TABLE booking.ticket ADD COLUMN person_id uuid;
 
--- What bounds what one account can do (docs/decisions/0030): when holds were given back, ran out or were moved in the last day, oldest
+-- What bounds what one account can do (docs/decisions/0034): when holds were given back, ran out or were moved in the last day, oldest
 -- first. Pruned at each claim, and at most a day's budget of them.
 ALTER TABLE booking.claim ADD COLUMN spent timestamptz[] NOT NULL DEFAULT '{}';
 

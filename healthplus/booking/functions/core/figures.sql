@@ -25,7 +25,7 @@ CREATE FUNCTION booking.called_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $
 
 CREATE FUNCTION booking.lapses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
 
--- How much one account can have and do (docs/decisions/0030). Of a person's appointments ahead, some may be unpaid: not paid online.
+-- How much one account can have and do (docs/decisions/0034). Of a person's appointments ahead, some may be unpaid: not paid online.
 CREATE FUNCTION booking.ahead_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 10 $$;
 
 CREATE FUNCTION booking.unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
