@@ -40,16 +40,21 @@ def answer(url: str) -> int:
 
 
 def processes_of(parent: int) -> dict[int, tuple[int, str]]:
-    """Return the account and the command of each process that a process started."""
-    found = {}
+    """Return the account and the command of each process that a process started, or that one of these did."""
+    parents, found = {}, {}
     for process in Path("/proc").iterdir():
         try:
-            if process.name.isdecimal() and int((process / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                uid = int((process / "status").read_text().partition("\nUid:\t")[2].split()[0])
-                found[int(process.name)] = uid, (process / "cmdline").read_text()
+            if process.name.isdecimal():
+                pid, text = int(process.name), (process / "status").read_text()
+                parents[pid] = int(text.partition("\nPPid:\t")[2].split()[0])
+                found[pid] = int(text.partition("\nUid:\t")[2].split()[0]), (process / "cmdline").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return found
+
+    def is_descendant(pid: int) -> bool:
+        return parents.get(pid) == parent or (pid in parents and is_descendant(parents[pid]))
+
+    return {pid: one for pid, one in found.items() if is_descendant(pid)}
 
 
 def test_started_by_root_nothing_that_listens_is_root(server_folder: Path) -> None:
