@@ -40,8 +40,11 @@ _CLASSES = {
         POST /api/v1/providers/{provider_id}/appointments/{appointment_id}/move
         POST /api/v1/providers/{provider_id}/waits
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/accept
+        POST /api/v1/providers/{provider_id}/waits/{wait_id}/answer
+        PUT /api/v1/providers/{provider_id}/holds/{hold_id}/person
         POST /api/v1/codes
         POST /api/v1/codes/{code_id}/verify
+        POST /api/v1/codes/desk/verify
         POST /doctor/{provider_id}/{name}/{clinic_id}
         POST /doctor/{provider_id}/{slug}/{clinic_id}/line
         POST /doctor/{provider_id}/wait/{ticket_id}
@@ -49,6 +52,8 @@ _CLASSES = {
         POST /busy
         POST /verify
         POST /verify/code
+        POST /verify/wait
+        POST /verify/desk
     """,
     Traffic.POLL: """
         GET /api/v1/providers/{provider_id}/waits/{wait_id}
@@ -74,6 +79,12 @@ _CLASSES = {
         GET /api/v1/me
         PATCH /api/v1/me
         DELETE /api/v1/me
+        GET /api/v1/me/persons
+        POST /api/v1/me/persons
+        GET /api/v1/me/persons/{person_id}
+        PATCH /api/v1/me/persons/{person_id}
+        DELETE /api/v1/me/persons/{person_id}
+        POST /api/v1/me/email/verify
         GET /api/v1/me/consents
         DELETE /api/v1/me/consents
         GET /api/v1/me/export
@@ -95,6 +106,18 @@ _CLASSES = {
         GET /busy
         GET /verify
         GET /verify/code
+        GET /verify/wait
+        GET /verify/desk
+        GET /email
+        POST /email
+        GET /email/verified
+        GET /turn
+        GET /people
+        POST /people
+        GET /people/{person_id}
+        POST /people/{person_id}
+        GET /people/{person_id}/remove
+        POST /people/{person_id}/remove
         POST /sign-out
         GET /signed-out
         GET /appointments
