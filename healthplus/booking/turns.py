@@ -14,6 +14,7 @@ from typing import TypeVar
 from healthplus.accounts.actors import Actor, Patient
 from healthplus.database import Turns
 from healthplus.errors import DatabaseBusy
+from healthplus.idle import idle
 
 T = TypeVar("T")
 
@@ -115,7 +116,8 @@ class BookTurns:
         while (lock < 0 or looks < _LOOKS) and await self._is_locked(lock):
             if now() + _LOOK_SECONDS >= until:
                 raise DatabaseBusy
-            await asyncio.sleep(_LOOK_SECONDS)
+            async with idle():
+                await asyncio.sleep(_LOOK_SECONDS)
             looks += 1
 
 

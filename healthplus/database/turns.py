@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from healthplus.errors import DatabaseBusy
+from healthplus.idle import idle
 
 WAITING_MAX = 2000
 """Calls that wait for one row in a process; one more is refused at once. A rush on one doctor has hundreds."""
@@ -54,7 +55,7 @@ class Turns:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             line.waiting.append(turn)
             try:
-                async with asyncio.timeout_at(until):
+                async with idle(), asyncio.timeout_at(until):
                     await turn
             except BaseException as error:
                 if turn.cancelled():

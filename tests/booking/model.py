@@ -882,7 +882,7 @@ class Book:
         *,
         person_id: Person | None = None,
     ) -> Answer:
-        def act() -> Answer:
+        def act() -> Answer:  # noqa: PLR0911 - one for each reason
             if early := self.refuse_early(patient):
                 return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):

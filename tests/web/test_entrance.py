@@ -18,6 +18,7 @@ from healthplus.web import entrance
 from healthplus.web.admission import Admission, Traffic
 from healthplus.web.app import create_app
 from healthplus.web.traffic import LISTED, listed_name
+from tests.fixtures.developer_key import DEVELOPER_KEY
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 from tests.web.client import Browser, Client, connect
 from tests.web.problem import problem
@@ -72,7 +73,8 @@ def body(content: bytes = b"", *, more: bool = False) -> dict[str, Any]:
 
 
 def bearer(environment: Environment, name: str = "asha") -> Headers:
-    return [HOST, (b"authorization", f"Bearer {environment.tokens[name]}".encode()), (b"idempotency-key", b"one")]
+    token = (b"authorization", f"Bearer {environment.tokens[name]}".encode())
+    return [HOST, token, (b"idempotency-key", b"one"), (b"api-dev-key", DEVELOPER_KEY.encode())]
 
 
 def cookie(environment: Environment, name: str = "asha") -> Headers:
