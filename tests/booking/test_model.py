@@ -788,7 +788,7 @@ BROKEN = {
     ),
     "a hold lives a microsecond longer": ("is_due", "deadline <= p_now", "deadline < p_now"),
     "served last come first": (
-        "make_offers",
+        "offer_in_order",
         "AND state = 'waiting' AND NOT absent ORDER BY number",
         "AND state = 'waiting' AND NOT absent ORDER BY number DESC",
     ),

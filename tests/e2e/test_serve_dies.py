@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from healthplus.database.embedded import as_app_role
 from healthplus.database.system import is_alive, processes_named
 from healthplus.ops.check import violations
 from healthplus.settings import Settings
@@ -156,7 +157,7 @@ async def test_serve_ends_with_what_started_it(new_server: tuple[str, Path]) -> 
     with socket.socket() as room:
         room.bind(("127.0.0.1", 0))
         port = room.getsockname()[1]
-    settings = Settings(new_server[0], new_server[1], port=port, processes=1)
+    settings = Settings(as_app_role(new_server[0]), new_server[1], new_server[0], port=port, processes=1)
     async with serving(settings) as app:
         await seconds_until_ready(port)
         workers = workers_of(app.pid)

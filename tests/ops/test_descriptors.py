@@ -8,7 +8,7 @@ import pytest
 _TRY = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-from healthplus.cli import allow_open_files
+from healthplus.serving import allow_open_files
 allow_open_files()
 print(resource.getrlimit(resource.RLIMIT_NOFILE))
 """

@@ -133,6 +133,7 @@ async def test_people_are_their_accounts_alone(
 async def test_one_who_is_expected_is_not_removed_and_the_page_says_why(
     environment: Environment, asha: Browser
 ) -> None:
+    await environment.db.execute("UPDATE accounts.patient SET email_verified_at = public.app_now() WHERE name = 'asha'")
     path = await hold(asha, environment, 14, f"/doctor/{PROVIDER}/dr-1/{AT_CLINIC}")
     await asha.post(path, OTHER)
     tara = f"/people/{(await Persons(environment.db, SECRET).of(environment.ids['asha']))[1]['person_id']}"
@@ -251,6 +252,7 @@ async def test_notices_name_nobody(environment: Environment, asha: Browser) -> N
     await environment.db.execute(
         "UPDATE accounts.patient SET phone = '+919800000000', email = 'a@mail.example' WHERE name = 'asha'"
     )
+    await environment.db.execute("UPDATE accounts.patient SET email_verified_at = public.app_now() WHERE name = 'asha'")
     path = await hold(asha, environment, 14, f"/doctor/{PROVIDER}/dr-1/{AT_CLINIC}")
     await asha.post(path, OTHER)
     await asha.post(f"{path.replace('/doctor/', '/appointments/').replace('/hold', '')}/cancel")
