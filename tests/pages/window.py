@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any, Literal
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from playwright.async_api import Browser, BrowserContext, Page, Response
 
@@ -176,9 +177,18 @@ class BrowserWindow:
         return [slot for slot in chart if slot["fits"]]
 
     async def hold(self, patient: SignedInPatient) -> Held:
-        """Hold a slot for a patient."""
+        """Hold a slot for a patient, on a day on which they have no appointment with the same doctor."""
         provider_id = self.product.data.two_clinics_doctor_id
-        slot = (await self.free_slots(provider_id))[0]
+        taken = await self.product.database.fetch(
+            "SELECT (lower(during) AT TIME ZONE 'Asia/Kolkata')::date AS day FROM booking.booking WHERE patient_id = $1",
+            patient.patient_id,
+        )
+        days = {row["day"] for row in taken}
+        slot = next(
+            slot
+            for slot in await self.free_slots(provider_id)
+            if slot["starts_at"].astimezone(ZoneInfo("Asia/Kolkata")).date() not in days
+        )
         outcome = await Book(self.product.database).hold(
             provider_id, slot["clinic_id"], slot["starts_at"], 1, patient.patient_id, Patient(patient.patient_id)
         )
