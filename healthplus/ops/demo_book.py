@@ -34,6 +34,10 @@ class _Slot(NamedTuple):
     starts_at: datetime
     shift: Shift
 
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + timedelta(minutes=self.shift.slot_minutes)
+
 
 class _Event(NamedTuple):
     at: datetime
@@ -55,6 +59,7 @@ class BookMaker:
         self._directory = directory
         self._patients = patients
         self._unclaimed = iter(patients)
+        self._times: dict[int, list[_Slot]] = {patient_id: [] for patient_id in patients}
         self._now = now
         self._today = datetime.combine(now.astimezone(_TIME_ZONE).date(), datetime.min.time(), _TIME_ZONE)
 
@@ -102,10 +107,13 @@ class BookMaker:
         events: list[_Event] = []
         for number, slot in enumerate(booked):
             at = self._now - step * (len(booked) - number)
-            events += self._book(provider_id, slot, self._random.choice(self._patients), "booked", at, at + step / 2)
+            patient_id = self._random.choice(self._patients)
+            while not self._is_free(patient_id, slot):
+                patient_id = self._random.choice(self._patients)
+            events += self._book(provider_id, slot, patient_id, "booked", at, at + step / 2)
         for slot in held:
             # A patient may have only one live hold.
-            patient_id = next(self._unclaimed)
+            patient_id = next(one for one in self._unclaimed if self._is_free(one, slot))
             booking_id = self._add(provider_id, slot, patient_id, "reserved", self._now)
             events.append(_Event(self._now, "reserved", booking_id, Patient(patient_id)))
             self.claims.append((patient_id, provider_id, booking_id))
@@ -121,7 +129,9 @@ class BookMaker:
         events: list[_Event] = []
         for patient_id, number in zip(random.sample(self._patients, count), numbers, strict=True):
             slot = self._slot(shifts, number)
-            ends_at = slot.starts_at + timedelta(minutes=slot.shift.slot_minutes)
+            if not self._is_free(patient_id, slot):
+                continue
+            ends_at = slot.ends_at
             at = slot.starts_at - timedelta(minutes=random.uniform(60, _BOOKED_AHEAD_DAYS_MAX * 24 * 60))
             booking = self._book(provider_id, slot, patient_id, "fulfilled", at, at + timedelta(minutes=2))
             booking_id = booking[0].booking_id
@@ -147,10 +157,16 @@ class BookMaker:
         actor = Patient(patient_id)
         return _Event(held_at, "reserved", booking_id, actor), _Event(booked_at, "booked", booking_id, actor)
 
+    def _is_free(self, patient_id: int, slot: _Slot) -> bool:
+        """Return whether nothing of a patient's overlaps a slot: nobody is in two places at one time."""
+        return all(
+            slot.ends_at <= other.starts_at or other.ends_at <= slot.starts_at for other in self._times[patient_id]
+        )
+
     def _add(self, provider_id: int, slot: _Slot, patient_id: int, state: str, at: datetime) -> UUID:
         booking_id = UUID(int=self._random.getrandbits(128), version=4)
         fee_minor, funding = self._directory.provider_clinics[provider_id, slot.shift.clinic_id]
-        ends_at = slot.starts_at + timedelta(minutes=slot.shift.slot_minutes)
+        self._times[patient_id].append(slot)
         seat = self._random.randint(1, slot.shift.seats)
         self.bookings.append(
             (
@@ -158,7 +174,7 @@ class BookMaker:
                 booking_id,
                 slot.shift.clinic_id,
                 patient_id,
-                Range(slot.starts_at, ends_at),
+                Range(slot.starts_at, slot.ends_at),
                 seat,
                 1,
                 state,

@@ -180,7 +180,8 @@ class BrowserWindow:
         """Hold a slot for a patient, on a day on which they have no appointment with the same doctor."""
         provider_id = self.product.data.two_clinics_doctor_id
         taken = await self.product.database.fetch(
-            "SELECT (lower(during) AT TIME ZONE 'Asia/Kolkata')::date AS day FROM booking.booking WHERE patient_id = $1",
+            "SELECT (lower(during) AT TIME ZONE 'Asia/Kolkata')::date AS day FROM booking.booking "
+            "WHERE patient_id = $1",
             patient.patient_id,
         )
         days = {row["day"] for row in taken}
