@@ -25,8 +25,9 @@ from healthplus.database import BULK, Database, load
 from healthplus.ops.check import violations
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.web.pages.addresses import chart_path, queue_path
-from healthplus_bench.client import get, percentile_ms, post, show
+from healthplus_bench.client import DEVELOPER_KEY, get, percentile_ms, post, show
 from healthplus_bench.environment import BenchFailed, Environment, refuse_unless_durable, running_app
+from healthplus_bench.environment import queries as environment_queries
 from healthplus_bench.open_loop import OpenLoop, Request, Tally
 from healthplus_bench.waiters import allow_open_files
 
@@ -148,6 +149,7 @@ async def bench_overload(dsn: str, folder: Path, plan: OverloadPlan) -> Overload
     async with await Database.connect(dsn, min_size=1, max_size=4, limits=BULK) as database:
         await refuse_unless_durable(database)
         await create_demo_data(database, Scale(cities=plan.cities, providers_per_city=plan.providers_per_city))
+        await database.execute(environment_queries.put_developer_key, DEVELOPER_KEY)
         world = await _world(database, plan)
         await database.execute("VACUUM ANALYZE")
         environment = Environment(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())

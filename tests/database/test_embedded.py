@@ -30,7 +30,7 @@ def ask(dsn: str, sql: str) -> object:
 
 
 def postmaster_pid(folder: Path) -> int:
-    return int((folder / "server/data/postmaster.pid").read_text().split()[0])
+    return int((*(folder / "server/data/postmaster.pid").read_text().split(), 0)[0])  # 0: just being written
 
 
 def is_running(folder: Path) -> bool:

@@ -35,7 +35,7 @@ MAILBOX = "zorabella.canary"
 SECRETS = {
     "HEALTHPLUS_SECRET_KEY": "canary-secret-key-" + "k" * 32,
     "HEALTHPLUS_SMS_TOKEN": "canary-relay-token",
-    "HEALTHPLUS_PAYMENT_WEBHOOK_SECRET": "canary-webhook-secret",
+    "HEALTHPLUS_PAYMENT_WEBHOOK_SECRET": "canary-webhook-secret-" + "w" * 32,
 }
 MAIL_PASSWORD = "canary-mail-password"
 STRAY_TOKEN = "canary-bearer-token"
