@@ -304,9 +304,15 @@ def _check_mail_from(text: str) -> None:
         raise ValueError(f"must be an address such as no-reply@healthplus.example, not {text!r}.")
 
 
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ValueError(f"must be a folder that is there, not {folder}: its disk's free space is watched.")
+
+
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "database_url": _check_database,
     "database_owner_url": _check_database,
+    "database_folder": _check_folder,
     "host": _check_host,
     "public_url": _check_public_url,
     "secret_key": _check_secret,
@@ -352,6 +358,12 @@ def _misfits(settings: Settings, is_set: Set[str]) -> list[str]:
         faults.append(
             f"HEALTHPLUS_PROCESSES and HEALTHPLUS_POOL_SIZE_MAX need {connections} connections, and the embedded "
             f"database has {_EMBEDDED_CONNECTIONS_MAX}; lower one of them."
+        )
+    bookings_mib, changes_mib = settings.space_for_bookings_mib, settings.space_for_changes_mib
+    if bookings_mib is not None and changes_mib is not None and bookings_mib < changes_mib:
+        faults.append(
+            f"HEALTHPLUS_SPACE_FOR_BOOKINGS_MIB ({bookings_mib}) is less than HEALTHPLUS_SPACE_FOR_CHANGES_MIB "
+            f"({changes_mib})."
         )
     if settings.sandbox_bank_port == settings.port:
         faults.append(f"HEALTHPLUS_SANDBOX_BANK_PORT and HEALTHPLUS_PORT are both {settings.port}.")

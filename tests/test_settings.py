@@ -118,6 +118,15 @@ def test_what_belongs_together_is_set_together(name: str, needed: str) -> None:
     assert faults({name: GOOD[name]}) == [f"{name} is set, and {needed} is not: they belong together."]
 
 
+def test_floors_of_free_space_are_in_order_and_of_a_folder_that_is_there(tmp_path: Path) -> None:
+    floors = {"HEALTHPLUS_SPACE_FOR_BOOKINGS_MIB": "10", "HEALTHPLUS_SPACE_FOR_CHANGES_MIB": "100"}
+    assert faults(floors) == [
+        "HEALTHPLUS_SPACE_FOR_BOOKINGS_MIB (10) is less than HEALTHPLUS_SPACE_FOR_CHANGES_MIB (100)."
+    ]
+    assert faults({"HEALTHPLUS_DATABASE_FOLDER": str(tmp_path)}) == []
+    assert "a folder that is there" in faults({"HEALTHPLUS_DATABASE_FOLDER": str(tmp_path / "no")})[0]
+
+
 def test_a_pool_that_cannot_be_is_refused() -> None:
     assert faults({"HEALTHPLUS_POOL_SIZE_MIN": "11"}) == [
         "HEALTHPLUS_POOL_SIZE_MIN (11) is more than HEALTHPLUS_POOL_SIZE_MAX (10)."
