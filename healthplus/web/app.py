@@ -124,6 +124,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish)
+        background_book = Book(background, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
@@ -133,7 +134,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         clock = DatabaseClock(background)
         await clock.follow()
         runs = (
-            ActiveReservations(background, Book(background, change_feed.publish)).run,
+            ActiveReservations(background, background_book).run,
             waiting.run,
             charts.run,
             change_feed.run,
@@ -144,7 +145,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             clock.run,
             WordCounter(background).run,
             admission.run,
-            partial(keep_cancelling_replaced, background, book),
+            partial(keep_cancelling_replaced, background, background_book),
             refused.run,
         )
         await stack.enter_async_context(run_in_background(runs))
