@@ -17,7 +17,7 @@ import pytest
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.ops.check import money_invariants, violations
 from healthplus.retention import retention as module
 from healthplus.retention.retention import Retention, queries
