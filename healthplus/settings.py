@@ -119,8 +119,8 @@ class Settings:
     ) -> Self:
         """Read the settings; an absent or empty variable means the default.
 
-        `options` are values from the command line, by field; they win, and None is none. Raises BadInput, which names
-        everything that is wrong and shows nothing secret.
+        `options` are values from the command line, by field; they win, and None means not given. Raises BadInput, which
+        names everything that is wrong and shows nothing secret.
         """
         given = {name: value for name, value in (options or {}).items() if value is not None}
         values: dict[str, Any] = {"database_url": None, "data_folder": _default_data_folder()}
@@ -206,7 +206,7 @@ def _variable(name: str) -> str:
 
 
 def _unknown(environment: Mapping[str, str]) -> list[str]:
-    """Return a fault for each variable with our prefix that is none of ours: it was meant to be one."""
+    """Return a fault for each variable with our prefix that is no setting: a misspelt one would else be ignored."""
     known = [_variable(one.name) for one in fields(Settings)]
     faults = []
     for name in sorted(environment):

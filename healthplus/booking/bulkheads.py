@@ -122,6 +122,6 @@ class BookBulkheads:
 
 
 def _waited_for_lock(error: DatabaseBusy, within: str = "") -> bool:
-    """Return whether it was a lock that was not to be had, `within` what the server says of where it waited."""
+    """Return whether the server gave up waiting for a lock; `within`: what the error's context must contain."""
     cause = error.__cause__
     return getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")

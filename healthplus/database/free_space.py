@@ -109,7 +109,7 @@ class FreeSpace:
         try:
             disk = os.statvfs(self._folder)
         except OSError:
-            return "enough", None  # a folder that is away is the keeper's to say
+            return "enough", None  # that the folder is missing, the keeper reports
         free_mib, all_mib = (disk.f_bavail * disk.f_frsize) // _MIB, (disk.f_blocks * disk.f_frsize) / _MIB
         for state, given, longest, share, what in (
             ("full", self._changes_mib, _CHANGES_MIB_MAX, _CHANGES_SHARE, "nothing can be changed"),

@@ -28,7 +28,7 @@ RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
     offer booking.booking;
-    owner booking.ticket;  -- NULLs: it is nobody's yet
+    owner booking.ticket;  -- NULLs: a group offer, which has no patient yet
 BEGIN
     SELECT * INTO run
     FROM booking.runs(
