@@ -101,7 +101,7 @@ BEGIN
         WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
     LOOP
         IF expired.patient_id IS NULL THEN
-            PERFORM booking.settle_call(expired, p_now, 'system');
+            PERFORM booking.decide_group_offer(expired, p_now, 'system');
             CONTINUE;
         END IF;
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = expired.booking_id;

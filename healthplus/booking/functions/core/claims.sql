@@ -35,7 +35,7 @@ BEGIN
                 OR (waiter.expires_at > p_now AND NOT booking.is_turn_over(waiter)) THEN
                 fate := 'live';
             END IF;
-        ELSIF waiter.state = 'called' AND booking.is_call_live(waiter, held, p_now) THEN
+        ELSIF waiter.state = 'called' AND booking.is_called_live(waiter, held, p_now) THEN
             fate := 'live';
         END IF;
     ELSE

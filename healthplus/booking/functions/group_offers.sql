@@ -116,14 +116,14 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- The number of the ticket that gets the run of a group offer: the lowest that answered; NULL when none did.
-CREATE FUNCTION booking.call_winner(p_provider_id bigint, p_call_id uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION booking.group_offer_winner(p_provider_id bigint, p_call_id uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT min(number) FROM booking.ticket
     WHERE provider_id = p_provider_id AND offer_id = p_call_id AND state = 'called' AND answered_at IS NOT NULL
 $$;
 
 -- Whether a called ticket is still its patient's live one at p_now: it may still be answered, or it wins the run, or it goes back
 -- to waiting.
-CREATE FUNCTION booking.is_call_live(p_ticket booking.ticket, p_call booking.booking, p_now timestamptz)
+CREATE FUNCTION booking.is_called_live(p_ticket booking.ticket, p_call booking.booking, p_now timestamptz)
 RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
     winner bigint;
@@ -131,7 +131,7 @@ BEGIN
     IF NOT booking.is_due(p_call, p_now) THEN
         RETURN true;
     END IF;
-    winner := booking.call_winner(p_ticket.provider_id, p_call.booking_id);
+    winner := booking.group_offer_winner(p_ticket.provider_id, p_call.booking_id);
     RETURN coalesce(p_ticket.number = winner, false) OR (p_ticket.expires_at > p_now AND (
         p_ticket.answered_at IS NOT NULL OR coalesce(p_ticket.number > winner, false) OR NOT booking.is_turn_over(p_ticket)));
 END $$;
@@ -146,10 +146,10 @@ CREATE FUNCTION booking.is_answered_then(p_wanted booking.booking) RETURNS boole
             AND call.during && p_wanted.during AND ticket.person_id IS NOT DISTINCT FROM p_wanted.person_id)
 $$;
 
--- Ends a group offer once no lower number may still answer: the lowest number that answered gets the run as a hold, and the others
+-- Decides a group offer once no lower number may still answer: the lowest number that answered gets the run as a hold, and the others
 -- wait again. A ticket with a lower number that did not answer in time has had its turn; one with a higher number could not have
 -- had the run. When all have left, or none answered in time, the run is free.
-CREATE FUNCTION booking.settle_call(p_call booking.booking, p_now timestamptz, p_actor text)
+CREATE FUNCTION booking.decide_group_offer(p_call booking.booking, p_now timestamptz, p_actor text)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     first booking.ticket;
@@ -165,7 +165,7 @@ BEGIN
     ELSIF NOT booking.is_due(p_call, p_now) AND first.answered_at IS NULL THEN
         RETURN;
     END IF;
-    winner := booking.call_winner(p_call.provider_id, p_call.booking_id);
+    winner := booking.group_offer_winner(p_call.provider_id, p_call.booking_id);
     IF winner IS NULL THEN
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
         PERFORM booking.append_event(p_call.provider_id, p_now, 'expired', p_call.booking_id, NULL, 'system');
