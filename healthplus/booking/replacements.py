@@ -33,13 +33,15 @@ async def cancel_replaced(database: Database, book: Book) -> None:
 
     One whose book is locked is left for the next look: the others must not wait for it.
     """
+    busy: set[int] = set()
     for row in await database.fetch(queries.due_replacements):
         provider_id = row["replaced_provider_id"]
+        if provider_id in busy:
+            continue
         try:
             await book.cancel(provider_id, row["replaced_id"], _ACTOR)
         except DatabaseBusy:
-            logger.info(
-                "a replaced booking of provider %s is cancelled later: its book is busy", row["replaced_provider_id"]
-            )
+            logger.info("a replaced booking of provider %s is cancelled later: its book is busy", provider_id)
+            busy.add(provider_id)
             continue
         await database.execute(queries.end_replacement, row["provider_id"], row["booking_id"])
