@@ -30,7 +30,8 @@ def ask(dsn: str, sql: str) -> object:
 
 
 def postmaster_pid(folder: Path) -> int:
-    return int((*(folder / "server/data/postmaster.pid").read_text().split(), 0)[0])  # 0: just being written
+    words = (folder / "server/data/postmaster.pid").read_text().split()
+    return int(words[0]) if words else 0  # 0: it is just being written
 
 
 def is_running(folder: Path) -> bool:
