@@ -29,6 +29,9 @@ bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench pages --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json
+	.venv/bin/healthplus bench overload --json
+	.venv/bin/healthplus bench fairness --json
+	.venv/bin/healthplus bench growth --json
 
 # What hangs on the day and the hour, at each of the moments that tests/moments.py lists.
 test-dates: $(INSTALLED_DEV) browser

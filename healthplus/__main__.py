@@ -1,4 +1,4 @@
-"""The program. App processes are spawned and import this file, too, so it imports the command line only to run it."""
+"""The program. App processes import this file, too, so it imports the command line only to run it."""
 
 
 def run() -> None:

@@ -28,7 +28,8 @@ def server_account() -> pwd.struct_passwd | None:
 def app_account(wanted: str | None = None, server_uid: int | None = None) -> pwd.struct_passwd | None:
     """Return the account that app processes run under: `wanted`, or one that is not the database server's.
 
-    None where root has not started this process: they then run as whoever did. Raises BadInput where there is none.
+    None where root has not started this process: they then run under its own account. Raises BadInput where there is
+    no such account.
     """
     if os.geteuid() != 0:
         return None

@@ -1,4 +1,4 @@
-"""Runs the app processes: spawned by one process that supervises them and keeps what they need running."""
+"""Runs the app processes, under one process that supervises them and keeps what they need running."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _OF_TESTS = "HEALTHPLUS_TEST_"
 """What the tests tell each other; the product does not look at it."""
 
 _EMBEDDED_CONNECTIONS_MAX = 190
-"""Of the 200 of the embedded server (database/embedded.py); the others are for commands."""
+"""Of the 200 of the embedded server (database/server_files.py); the others are for commands."""
 _CONNECTIONS_BESIDE_POOL = 5
 """Connections that an app process has besides its pool (web/app.py): 3 in the background, of the feed, for /ready."""
 
@@ -92,6 +92,7 @@ class Settings:
     public_url: str | None = None
     secret_key: str | None = field(default=None, repr=False)
     phone_region: str = "IN"
+    # With fewer than 32 a part of the budget (accounts.sms_share) would never have room for a message.
     sms_codes_per_day: int = _between(2000, 32, 1_000_000_000)
     trusted_proxies: str = ""
     sms_url: str | None = field(default=None, repr=False)
@@ -118,8 +119,8 @@ class Settings:
     ) -> Self:
         """Read the settings; an absent or empty variable means the default.
 
-        `options` are values from the command line, by field; they win, and None is none. Raises BadInput, which names
-        everything that is wrong and shows nothing secret.
+        `options` are values from the command line, by field; they win, and None means not given. Raises BadInput, which
+        names everything that is wrong and shows nothing secret.
         """
         given = {name: value for name, value in (options or {}).items() if value is not None}
         values: dict[str, Any] = {"database_url": None, "data_folder": _default_data_folder()}
@@ -205,7 +206,7 @@ def _variable(name: str) -> str:
 
 
 def _unknown(environment: Mapping[str, str]) -> list[str]:
-    """Return a fault for each variable with our prefix that is none of ours: it was meant to be one."""
+    """Return a fault for each variable with our prefix that is no setting: a misspelt one would else be ignored."""
     known = [_variable(one.name) for one in fields(Settings)]
     faults = []
     for name in sorted(environment):

@@ -117,7 +117,7 @@ def overload_command(seconds: int, times: float, processes: int, as_json: bool) 
 @bench_group.command("fairness")
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def fairness_command(as_json: bool) -> None:
-    """Have patients wait behind accounts that let their turns go, with and without rule 16; this takes minutes."""
+    """Have patients wait behind accounts that let their turns go, with and without group offers; this takes minutes."""
     # Nothing is timed here, so it may run without waiting for the disc.
     result = run(bench_fairness, FairnessPlan(), {"fsync": "off"}, seconds_max=_FILL_SECONDS_MAX)
     click.echo(msgspec.json.encode(result) if as_json else result.table())

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
-from healthplus.database.embedded import APP_ROLE, as_app_role
+from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.settings import Settings
 from healthplus_bench.client import DEVELOPER_KEY

@@ -38,7 +38,7 @@ _SEED = 16
 
 @dataclass(frozen=True)
 class FairnessPlan:
-    """The cases to play, each with and without rule 16."""
+    """The cases to play, each with and without group offers (docs/decisions/0033)."""
 
     cases: tuple[tuple[Bots, int], ...] = CASES
 
@@ -68,7 +68,7 @@ class FairnessResult(msgspec.Struct):
 
     def table(self) -> str:
         """Return the cases as a table for people."""
-        lines = ["| bots | | rule 16 | served | first, last (min) | idle (min) |", "|---|---|---|---|---|---|"]
+        lines = ["| bots | | group offers | served | first, last (min) | idle (min) |", "|---|---|---|---|---|---|"]
         for case in self.cases:
             times = "–" if case.first_minutes is None else f"{case.first_minutes:.1f}, {case.last_minutes:.1f}"
             lines.append(

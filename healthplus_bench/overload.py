@@ -29,7 +29,7 @@ from healthplus_bench.client import DEVELOPER_KEY, get, percentile_ms, post, sho
 from healthplus_bench.environment import BenchFailed, Environment, refuse_unless_durable, running_app
 from healthplus_bench.environment import queries as environment_queries
 from healthplus_bench.open_loop import OpenLoop, Request, Tally
-from healthplus_bench.waiters import allow_open_files
+from healthplus_bench.waiters import require_open_files
 
 queries = load(Path(__file__).with_name("overload.sql"))
 
@@ -145,7 +145,7 @@ def _page(path: str) -> bytes:
 
 async def bench_overload(dsn: str, folder: Path, plan: OverloadPlan) -> OverloadResult:
     """Fill a new database with a demo, and have too many use it. Raises BenchFailed."""
-    allow_open_files(plan.connections_max + 1000)
+    require_open_files(plan.connections_max + 1000)
     async with await Database.connect(dsn, min_size=1, max_size=4, limits=BULK) as database:
         await refuse_unless_durable(database)
         await create_demo_data(database, Scale(cities=plan.cities, providers_per_city=plan.providers_per_city))

@@ -184,7 +184,7 @@ class _Room:
 
 async def bench_waiters(dsn: str, folder: Path, plan: WaitersPlan) -> WaitersResult:
     """Fill a waiting room on a new database and serve it. Raises BenchFailed."""
-    allow_open_files(plan.open + 1000)
+    require_open_files(plan.open + 1000)
     async with prepared_environment(dsn, folder, 2, 2 * SLOTS_A_SHIFT + plan.open + _WARM_WAITERS) as environment:
         await environment.database.execute(queries.keep_one_shift, environment.first_shift)
         async with running_app(environment, plan.processes) as port:
@@ -351,7 +351,7 @@ def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
     return sum(later < earlier for earlier, later in pairs) / max(1, len(pairs)), round(worst * 1000, 1)
 
 
-def allow_open_files(count: int) -> None:
+def require_open_files(count: int) -> None:
     """Allow this process so many open files. Raises BenchFailed where that is not possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:

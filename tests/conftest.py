@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate, temporary_folder
-from healthplus.database.embedded import APP_ROLE
+from healthplus.database.server_files import APP_ROLE
 from healthplus.ops.check import invariants
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.settings import Settings

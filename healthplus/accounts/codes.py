@@ -43,8 +43,6 @@ _RANGE_DIGITS = 4
 """How many last digits the numbers of one range differ in."""
 _PRICES_AT_ONCE = 3
 """How many requests a process looks up the price for at once: a flood must not hold every connection."""
-_SMS_PER_DAY_MIN = 32
-"""With fewer, a part of the budget (accounts.sms_share) would never have room for a message."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _DESK_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DESK_LENGTH = 12
@@ -99,8 +97,6 @@ class Codes:
     """Makes codes and checks them. No error's text has a code or a number in it."""
 
     def __init__(self, database: Database, secret: Secret, settings: Settings) -> None:
-        if settings.sms_codes_per_day < _SMS_PER_DAY_MIN:
-            raise BadInput(f"HEALTHPLUS_SMS_CODES_PER_DAY must be at least {_SMS_PER_DAY_MIN}.")
         self._database = database
         self._secret = secret
         self._proofs = Proofs(secret)

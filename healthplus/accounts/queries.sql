@@ -66,7 +66,7 @@ WHERE code_hash = $1 AND issued_by IS NOT NULL
         OR used_key_hash = $2 AND used_at > (SELECT public.app_now()) - accounts.key_time())
 
 -- name: sign_in
--- Start a session after the right code, and know the device from now on.
+-- Start a session after the right code, and remember the device.
 SELECT * FROM accounts.sign_in($1, $2, $3, $4, $5, $6)
 
 -- name: profile
@@ -148,7 +148,7 @@ DELETE FROM accounts.idempotency WHERE patient_id = $1
 UPDATE accounts.challenge SET phone = NULL WHERE phone_hash = $1 AND phone IS NOT NULL
 
 -- name: forget_devices_of
--- Know no device of a number any more.
+-- Forget the devices of a number: none is known any more.
 DELETE FROM accounts.device WHERE phone_hash = $1
 
 -- name: erase_consents

@@ -12,8 +12,8 @@ import msgspec
 
 from healthplus.accounts.actors import Actor, Patient, Staff, System
 from healthplus.booking import outcomes
+from healthplus.booking.bulkheads import BookBulkheads
 from healthplus.booking.outcomes import Refused, outcome_of
-from healthplus.booking.turns import BookTurns
 from healthplus.database import Database, Range, Record, load, note_change
 from healthplus.errors import DatabaseBusy, OutcomeUnknown
 from healthplus.refusals import refused
@@ -62,19 +62,19 @@ class Book:
         """Call `changed` with each provider whose book a verb may have changed, once that is committed."""
         self._database = database
         self.changed = changed
-        self._turns = BookTurns(self._is_locked)
+        self._bulkheads = BookBulkheads(self._is_locked)
 
     async def locking(self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None = None) -> T:
         """Return what `call` does: a function of another area that locks the book as a verb does.
 
         It is given the seconds that it may wait for a connection. Raises as the verbs do.
         """
-        return await self._turns.run(provider_id, call, actor, is_newcomer=False)
+        return await self._bulkheads.run(provider_id, call, actor, is_newcomer=False)
 
     async def _call(self, verb: str, provider_id: int, *args: object) -> Any:
         actor = next((arg for arg in args if isinstance(arg, Patient | Staff | System)), None)
         texts = [str(arg) if arg is actor else arg for arg in args]
-        return await self._turns.run(
+        return await self._bulkheads.run(
             provider_id,
             lambda wait_seconds: self._ask(verb, provider_id, *texts, wait_seconds=wait_seconds),
             actor,
@@ -129,7 +129,7 @@ class Book:
         self._database.space.require_for_bookings()
         args = (clinic_id, start, slots_needed, patient_id, person_id, *(instead_of or (None, None)))
         if (
-            self._turns.newcomers_wait(provider_id)
+            self._bulkheads.newcomers_wait(provider_id)
             and (known := await self._ask("refuse_hold", provider_id, *args, str(actor), key)).code
         ):
             return known

@@ -75,7 +75,7 @@ SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
 SELECT provider_id, booking_id, replaced_provider_id, replaced_id FROM booking.replacement ORDER BY due_at LIMIT 100
 
 -- name: end_replacement
--- What was to be cancelled is.
+-- Delete a replacement that is done.
 DELETE FROM booking.replacement WHERE provider_id = $1 AND booking_id = $2
 
 -- name: now

@@ -6,9 +6,14 @@ the next look of any cancels it: cancelling twice is refused the second time, an
 
 from __future__ import annotations
 
+import logging
+
 from healthplus.accounts.actors import System
 from healthplus.booking.book import Book, queries
 from healthplus.database import Database, repeat
+from healthplus.errors import DatabaseBusy
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
 _ACTOR = System("replacement")
@@ -24,7 +29,19 @@ async def keep_cancelling_replaced(database: Database, book: Book) -> None:
 
 
 async def cancel_replaced(database: Database, book: Book) -> None:
-    """Cancel every booking that another has replaced; one that has begun, or was cancelled before, stays as it is."""
+    """Cancel every booking that another has replaced; one that has begun, or was cancelled before, stays as it is.
+
+    One whose book is locked is left for the next look: the others must not wait for it.
+    """
+    busy: set[int] = set()
     for row in await database.fetch(queries.due_replacements):
-        await book.cancel(row["replaced_provider_id"], row["replaced_id"], _ACTOR)
+        provider_id = row["replaced_provider_id"]
+        if provider_id in busy:
+            continue
+        try:
+            await book.cancel(provider_id, row["replaced_id"], _ACTOR)
+        except DatabaseBusy:
+            logger.info("a replaced booking of provider %s is cancelled later: its book is busy", provider_id)
+            busy.add(provider_id)
+            continue
         await database.execute(queries.end_replacement, row["provider_id"], row["booking_id"])

@@ -2,6 +2,7 @@
 
 from asyncpg import PostgresError, Range
 
+from healthplus.database.bulkhead import Bulkhead
 from healthplus.database.change_feed import ChangeFeed
 from healthplus.database.changes import forget_changes, has_changed, note_change
 from healthplus.database.durability import refuse_unsafe_commits, unsafe_settings
@@ -13,13 +14,13 @@ from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
 from healthplus.database.repeating import repeat
 from healthplus.database.running import migrated_database, running_database
-from healthplus.database.turns import Turns
 from healthplus.database.warden import temporary_folder
 
 __all__ = [
     "BACKGROUND",
     "BULK",
     "REQUESTS",
+    "Bulkhead",
     "ChangeFeed",
     "Database",
     "EmbeddedServer",
@@ -30,7 +31,6 @@ __all__ = [
     "Range",
     "Record",
     "Transaction",
-    "Turns",
     "forget_changes",
     "has_changed",
     "load",

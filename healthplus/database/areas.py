@@ -46,7 +46,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
-            *("calls.sql", "queue.sql", "persons.sql"),
+            *("group_offers.sql", "queue.sql", "persons.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

@@ -54,7 +54,7 @@ class ChangeFeed:
                 with failures_as_ours():
                     await self._exchange()
             except DatabaseError:
-                pass  # that the database is away, the pool says
+                pass  # the pools log it (database/outage.py)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _exchange(self) -> None:

@@ -30,7 +30,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +37,7 @@ from types import TracebackType
 from typing import IO, Any
 from urllib.parse import quote
 
+from healthplus.database.server_files import OWNER_ROLE, SETTINGS, access_files
 from healthplus.database.system import (
     choose_account,
     disk_trouble,
@@ -62,47 +62,6 @@ _SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
 
-OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
-"""The roles of the embedded database: the owner migrates; the product works as the other, which owns nothing."""
-
-_HBA = """# Written by HealthPlus at every start.
-local all {owner} {method}
-local replication {owner} {method}
-local all {app} {method_app}
-"""
-
-# For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
-_SETTINGS = {
-    "listen_addresses": "",
-    "log_error_verbosity": "terse",  # details of an error quote rows: phone numbers, say
-    "port": "5432",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "max_connections": "200",
-    "shared_buffers": "1GB",
-    "effective_cache_size": "2GB",
-    "work_mem": "8MB",
-    "maintenance_work_mem": "128MB",
-    "wal_compression": "on",
-    # After a crash: one call for the whole disk instead of one for each of thousands of files, which took seconds.
-    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
-    "max_wal_size": "2GB",
-    "min_wal_size": "256MB",
-    "checkpoint_timeout": "15min",
-    "random_page_cost": "1.1",
-    "jit": "off",
-    # Parallel workers need /dev/shm, of which a container has 64 MB, and steal cores from the bookings.
-    "max_parallel_workers_per_gather": "0",
-    # Queues and holds churn small tables.
-    "autovacuum_naptime": "15s",
-    "idle_in_transaction_session_timeout": "60s",
-    "log_lock_waits": "on",
-    "log_line_prefix": "%m [%p] ",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-}
-
 
 class EmbeddedServer:
     """A PostgreSQL server on `data_folder`, which the first start creates.
@@ -119,7 +78,7 @@ class EmbeddedServer:
     ) -> None:
         self._wanted_account = account
         self._folder = data_folder.absolute()
-        self._settings = {**_SETTINGS, **(settings or {})}
+        self._settings = {**SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
         self._use: IO[str] | None = None
         self._warden: Warden | None = None
@@ -337,22 +296,9 @@ class EmbeddedServer:
 
     def _write_access(self) -> bool:
         """Write who may connect as which role; return whether that is new to a server that runs already."""
-        owners = {"root", self._account.pw_name}
-        visitors = {self.app_account.pw_name} if self.app_account else set()
-        # PostgreSQL cannot tell accounts without a name apart; only the one may then enter the socket's folder.
-        is_known = self._account.pw_name != str(self._account.pw_uid)
-        rules = _HBA.format(
-            owner=OWNER_ROLE,
-            app=APP_ROLE,
-            method=f"peer map={OWNER_ROLE}" if is_known else "trust",
-            method_app=f"peer map={APP_ROLE}" if is_known else "trust",
-        )
-        names = [(OWNER_ROLE, name) for name in sorted(owners)] + [
-            (APP_ROLE, name) for name in sorted(owners | visitors)
-        ]
-        maps = "".join(f'{role} "{name}" {role}\n' for role, name in names)
         is_changed = False
-        for path, text in ((self._data / "pg_hba.conf", rules), (self._data / "pg_ident.conf", maps)):
+        for name, text in access_files(self._account, self.app_account).items():
+            path = self._data / name
             if path.read_text() != text:
                 self._run("sh", "-c", 'cat > "$1"', "sh", path, text_in=text)
                 is_changed = True
@@ -438,8 +384,3 @@ class EmbeddedServer:
             umask=0o077,
             **identity,
         )
-
-
-def as_app_role(dsn: str) -> str:
-    """Return the DSN of the role that the product works as, from the owner's DSN of an embedded server."""
-    return dsn.replace(f"//{OWNER_ROLE}@", f"//{APP_ROLE}@", 1)

@@ -109,15 +109,16 @@ class FreeSpace:
         try:
             disk = os.statvfs(self._folder)
         except OSError:
-            return "enough", None  # a folder that is away is the keeper's to say
+            return "enough", None  # that the folder is missing, the keeper reports
         free_mib, all_mib = (disk.f_bavail * disk.f_frsize) // _MIB, (disk.f_blocks * disk.f_frsize) / _MIB
+        state: SpaceState
         for state, given, longest, share, what in (
             ("full", self._changes_mib, _CHANGES_MIB_MAX, _CHANGES_SHARE, "nothing can be changed"),
             ("low", self._bookings_mib, _BOOKINGS_MIB_MAX, _BOOKINGS_SHARE, "no holds, no joins and no imports"),
         ):
             floor_mib = min(longest, all_mib * share) if given is None else given
             if free_mib < floor_mib:
-                return state, (  # type: ignore[return-value]
+                return state, (
                     f"Only {free_mib} MiB are free on the disk of {self._folder}, of {floor_mib:.0f} MiB that must be: "
                     f"{what} until there is more."
                 )

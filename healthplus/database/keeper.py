@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Keeper:
-    """Keeps a server that was started running, for a block. Several may keep one server: only one of them starts it."""
+    """Keeps a started server running while the block runs. Several may keep one server: only one of them starts it."""
 
     def __init__(self, server: EmbeddedServer) -> None:
         self._server = server

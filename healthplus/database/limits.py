@@ -59,7 +59,7 @@ REQUESTS = Limits(wait_seconds=2, lock_seconds=0.3, statement_seconds=2.5, idle_
 """What a request waits for."""
 
 BACKGROUND = Limits(wait_seconds=10, lock_seconds=0.3, statement_seconds=60, idle_seconds=10)
-"""What no one waits for, such as counting words or deleting what is old: it may take long, and comes again."""
+"""Background work, such as counting words or deleting what is old: nobody waits for it, and it is tried again."""
 
 COMMANDS = Limits(wait_seconds=30, lock_seconds=10, statement_seconds=30, idle_seconds=60)
 """A command of the operator's, who would rather wait than type it again."""

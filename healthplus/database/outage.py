@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """Whether connections can be opened, as those who try to find out."""
+    """Keeps track of whether connections can be opened, by what became of each try."""
 
     def __init__(self) -> None:
         self._began: float | None = None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from healthplus.database.failures import failures_as_ours
+from healthplus.database.limits import COMMANDS
 from healthplus.errors import BadInput
 
 APPEND_ONLY = ("booking.event", "booking.queue_entry", "ledger.entry")
@@ -89,7 +90,9 @@ async def role_of(dsn: str) -> str:
     """Return the role that a URL connects as. Raises BadInput where it is not let in."""
     with failures_as_ours():
         try:
-            connection = await asyncpg.connect(dsn)
+            connection = await asyncpg.connect(
+                dsn, server_settings=COMMANDS.session("healthplus migrate"), command_timeout=COMMANDS.answer_seconds
+            )
         except asyncpg.InvalidAuthorizationSpecificationError as error:
             raise BadInput(
                 f"The database does not let the role of DATABASE_URL in ({error}). If there is no such role yet, make "

@@ -1,3 +1,5 @@
+"""The database that a command or the product works on: the operator's own, or an embedded one that runs meanwhile."""
+
 from __future__ import annotations
 
 import asyncio
@@ -5,11 +7,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from healthplus.database.embedded import APP_ROLE, EmbeddedServer, as_app_role
+from healthplus.database.embedded import EmbeddedServer
 from healthplus.database.free_space import FreeSpace
 from healthplus.database.keeper import Keeper
 from healthplus.database.migrations import check_migrated, migrate
 from healthplus.database.rights import role_of
+from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import DatabaseNotSetUp
 from healthplus.processes import app_account
 from healthplus.settings import Settings

@@ -91,7 +91,7 @@ def template_of(row: Record) -> str:
     An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
     """
     if row["kind"] == "expired" and row["offer"]:
-        return "offer_missed" if row["ticket_state"] in ("waiting", "offered") else "offer_lapsed"
+        return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if row["kind"] == "expired" and row["is_paid"]:
         return "expired_paid"
     return str(row["kind"])

@@ -112,7 +112,7 @@ WHERE ticket.offer_id IS DISTINCT FROM booking.booking_id
 
 -- name: calls_belong_to_tickets
 -- A live group offer is one that at least one ticket and at most called_max are called for, each for as many slots, and every
--- called ticket names one. What is nobody's is such an offer, or was.
+-- called ticket names one. A booking without a patient is such an offer, or was one.
 SELECT booking.provider_id, booking.booking_id, booking.state::text, called.ticket_id
 FROM (SELECT * FROM booking.booking WHERE patient_id IS NULL) AS booking
 FULL JOIN (

@@ -43,13 +43,13 @@ class Presence:
     def see_unchecked(self, token_hash: bytes, ticket_id: UUID) -> None:
         """Note that somebody asked for a ticket; when it is written, it is looked at whether the ticket is theirs.
 
-        Whoever writes tokens and tickets of their own invention takes no more than this room.
+        Requests with made-up tokens and tickets take no more room than UNCHECKED_MAX.
         """
         if len(self._unchecked) < UNCHECKED_MAX:
             self._unchecked.add((token_hash, ticket_id))
 
     async def flush(self) -> None:
-        """Write what was noted, if there is room. Raises why not all was written; that is kept for the next time."""
+        """Write what was noted, if there is room. Raises an error if not all was written; the rest is kept."""
         if not self._database.space.has_room_for_changes:
             return
         seen, self._seen = self._seen, {}

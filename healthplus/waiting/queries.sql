@@ -70,7 +70,7 @@ SELECT DISTINCT ticket.provider_id, ticket.ticket_id, now_at
 FROM public.app_now() AS now_at, unnest($1::bytea[], $2::uuid[]) AS asked (token_hash, ticket_id)
 JOIN accounts.session ON session.token_hash = asked.token_hash AND session.revoked_at IS NULL
 JOIN booking.ticket ON ticket.patient_id = session.patient_id AND ticket.ticket_id = asked.ticket_id
-    AND ticket.state IN ('waiting', 'offered')
+    AND ticket.state IN ('waiting', 'offered', 'called')
 WHERE (session.expires_at IS NULL OR session.expires_at > now_at) AND booking.is_present(ticket, now_at)
 ORDER BY provider_id, ticket_id
 ON CONFLICT (provider_id, ticket_id) DO UPDATE SET seen_at = excluded.seen_at

@@ -1,10 +1,10 @@
 """Which requests a process works on when more come than it can do: by class, those that end a booking well first.
 
 A process has one processor core at most. Beyond a few requests at once, more of them only make each take longer, so
-that all are late. So few work at once, and fewer when the event loop is late; some wait their turn, in order of arrival
-within their class; and who would wait for too long is told so at once. A request that waits for something outside the
-process does not count meanwhile (`healthplus/idle.py`), nor does one that has been at it for SLOW_SECONDS: it waits for
-a lock, or for a disc.
+that all are late. So few work at once, and fewer when the event loop is late. The others wait, in order of arrival
+within their class; one that would wait for too long is refused at once. A request that waits for something outside the
+process does not count meanwhile (`healthplus/idle.py`), nor does one that has taken SLOW_SECONDS: it waits for a lock,
+or for a disc.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LATE_SECONDS = 0.02
 LOOK_EVERY_SECONDS = 0.02
 LOG_EVERY_SECONDS = 10.0
 _SURELY, _HARDLY = 0.5, 1.5
-"""Who is foreseen to wait for less than the first of these parts of what is allowed is let wait; who waits already is
-refused beyond the second. In between things may change, and a refusal after waiting is worse than one on arrival."""
+"""Parts of the wait that a class allows. A new request may wait if its forecast is below the first; one that waits
+already is refused once its forecast exceeds the second. Between them is a gap, as a refusal after waiting is worse."""
 _SMOOTHING = 0.1
 """The weight of the latest start in the estimate of how often one of a class may start."""
 
@@ -43,7 +43,7 @@ class Traffic(IntEnum):
     """The classes of requests; the first goes first."""
 
     PAY = 0
-    """Paying for what is held, news from the bank, and what frees a time: release, cancel, leave."""
+    """Paying for what is held, the bank's webhooks, and what frees a time: release, cancel, leave."""
     HOLD = 1
     """Holding, joining, accepting, moving, and signing in to do so."""
     POLL = 2
@@ -76,13 +76,13 @@ LIMITS = {
     Traffic.POLL: Limits(3, 12, 1024, 2.0, 0.5, 5),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
     Traffic.PAGE: Limits(4, 12, 128, 1.5, 0.5, 5),
-    # A search takes three times as much, and whoever is refused can still open the doctor's own page.
+    # A search takes three times as much, and a patient whose search is refused can still open the doctor's own page.
     Traffic.SEARCH: Limits(2, 8, 32, 1.5, 0.5, 10),
 }
 
 
 class _Class:
-    """A class: how many of it work, and the turns of those that wait to. Who comes back from being idle goes first."""
+    """A class: how many of its requests work, and which wait to. One that comes back from being idle goes first."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -116,11 +116,11 @@ class _Class:
         return waiting * max(self._start_seconds, (now - self._last_start) / 3) > seconds
 
     def pop_hopeless(self, now: float) -> asyncio.Future[None] | None:
-        """Return the turn of the last who came, where it comes too late as things go now."""
+        """Return the future of the last that came, if its forecast is too long by now."""
         while self.coming and self._is_over(self.waiting, now, _HARDLY):
-            turn = self.coming.pop()
-            if not turn.done():
-                return turn
+            waiter = self.coming.pop()
+            if not waiter.done():
+                return waiter
         return None
 
     def refusal(self) -> Overloaded:
@@ -128,13 +128,13 @@ class _Class:
         self.refused += 1
         return Overloaded(retry_after=self.limits.retry_seconds)
 
-    def next_turn(self) -> asyncio.Future[None] | None:
-        """Return the turn of the first who still waits."""
-        for turns in (self.returning, self.coming):
-            while turns:
-                turn = turns.popleft()
-                if not turn.done():
-                    return turn
+    def next_waiting(self) -> asyncio.Future[None] | None:
+        """Return the future of the first that still waits."""
+        for waiters in (self.returning, self.coming):
+            while waiters:
+                waiter = waiters.popleft()
+                if not waiter.done():
+                    return waiter
         return None
 
     def note_start(self, now: float) -> None:
@@ -277,31 +277,31 @@ class Admission:
     def _has_place(self, class_: _Class) -> bool:
         return self._working < self._room and class_.working < class_.limits.working
 
-    async def _wait(self, class_: _Class, turns: deque[asyncio.Future[None]], seconds: float | None) -> None:
+    async def _wait(self, class_: _Class, waiters: deque[asyncio.Future[None]], seconds: float | None) -> None:
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
-        turns.append(turn)
+        waiter: asyncio.Future[None] = loop.create_future()
+        waiters.append(waiter)
         class_.note_wait(loop.time())
         self._waiting += 1
-        timer = loop.call_later(seconds, self._give_up, class_, turn) if seconds is not None else None
+        timer = loop.call_later(seconds, self._give_up, class_, waiter) if seconds is not None else None
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if waiter.cancelled():
                 class_.waiting -= 1
                 self._waiting -= 1
-            elif turn.exception() is None:
-                self.give_place(class_)  # it was its turn just now
+            elif waiter.exception() is None:
+                self.give_place(class_)  # it was let in just now
             raise
         finally:
             if timer is not None:
                 timer.cancel()
 
-    def _give_up(self, class_: _Class, turn: asyncio.Future[None]) -> None:
-        if not turn.done():
+    def _give_up(self, class_: _Class, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
             class_.waiting -= 1
             self._waiting -= 1
-            turn.set_exception(TimeoutError())
+            waiter.set_exception(TimeoutError())
 
     def _start_waiting(self) -> None:
         """Give the places there are to those who wait: each class up to its share first, and then the first class."""
@@ -311,18 +311,18 @@ class Admission:
                 limits = class_.limits
                 most = max(1, int(limits.share * self._room / self._working_max)) if is_shared else limits.working
                 while class_.waiting and class_.working < most and self._working < self._room:
-                    turn = class_.next_turn()
-                    if turn is None:  # who waited was cancelled just now, and has not been told yet
+                    waiter = class_.next_waiting()
+                    if waiter is None:  # the one that waited was cancelled just now, and has not run since
                         break
                     class_.waiting -= 1
                     self._waiting -= 1
                     self._working += 1
                     class_.working += 1
                     class_.note_start(now)
-                    turn.set_result(None)
+                    waiter.set_result(None)
         for class_ in self._classes:
-            while (turn := class_.pop_hopeless(now)) is not None:
-                self._give_up(class_, turn)
+            while (waiter := class_.pop_hopeless(now)) is not None:
+                self._give_up(class_, waiter)
 
     def _take_refused(self) -> str:
         text = ", ".join(

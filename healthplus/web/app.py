@@ -104,17 +104,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         if settings.sandbox_payments:
             sandbox = SandboxGateway(bank_url(settings), settings.payment_webhook_secret)
             gateway = await stack.enter_async_context(sandbox)
-        database = await stack.enter_async_context(
-            await Database.connect(settings.database_url, settings.pool_size_min, settings.pool_size_max, REQUESTS)
-        )
-        # A rush of requests must not keep holds from expiring and money from being moved, nor these a request.
-        background = await stack.enter_async_context(
-            await Database.connect(settings.database_url, 1, _BACKGROUND_POOL_SIZE, BACKGROUND, "healthplus background")
-        )
-        ready_database = await stack.enter_async_context(
-            await Database.connect(settings.database_url, 1, 1, readiness.LIMITS, "healthplus ready")
-        )
-        database.space = background.space = FreeSpace.of(settings)
+        database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
         senders = await stack.enter_async_context(open_senders(settings, database))
         notices = Notices(background, senders, settings.site_url, CLIENT_MARGIN)
         change_feed = ChangeFeed(settings.database_url)
@@ -124,6 +114,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish)
+        background_book = Book(background, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)
         change_feed.on_change(waiting.on_change)
@@ -133,7 +124,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         clock = DatabaseClock(background)
         await clock.follow()
         runs = (
-            ActiveReservations(background, Book(background, change_feed.publish)).run,
+            ActiveReservations(background, background_book).run,
             waiting.run,
             charts.run,
             change_feed.run,
@@ -144,7 +135,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             clock.run,
             WordCounter(background).run,
             admission.run,
-            partial(keep_cancelling_replaced, background, book),
+            partial(keep_cancelling_replaced, background, background_book),
             refused.run,
         )
         await stack.enter_async_context(run_in_background(runs))
@@ -170,3 +161,19 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             currencies=Currencies(database),
             readiness=Readiness([*checks.all(), partial(readiness.has_room, database)]),
         )
+
+
+async def _open_pools(
+    stack: contextlib.AsyncExitStack, settings: Settings, dsn: str
+) -> tuple[Database, Database, Database]:
+    """Open the pool of requests, that of background tasks, and the one connection of `/ready`, until `stack` ends."""
+    database = await stack.enter_async_context(
+        await Database.connect(dsn, settings.pool_size_min, settings.pool_size_max, REQUESTS)
+    )
+    # A rush of requests must not keep holds from expiring and money from being moved, nor these a request.
+    background = await stack.enter_async_context(
+        await Database.connect(dsn, 1, _BACKGROUND_POOL_SIZE, BACKGROUND, "healthplus background")
+    )
+    ready = await stack.enter_async_context(await Database.connect(dsn, 1, 1, readiness.LIMITS, "healthplus ready"))
+    database.space = background.space = FreeSpace.of(settings)
+    return database, background, ready

@@ -1,7 +1,7 @@
-"""What every request passes before Litestar sees it: is it whole, and is there room for it.
+"""Checks every request before Litestar sees it: whether it is whole, and whether there is room for it.
 
 A request without a Host, or with two, is refused. HEAD is answered as GET is, without the body. Bodies are read before
-anything else, in BODY_SECONDS_MAX: who sends slowly keeps nobody else waiting. Then the request is let in to work, or
+anything else, in BODY_SECONDS_MAX: a slow sender keeps nobody else waiting. Then the request is let in to work, or
 waits, or is refused at once (`web/admission.py`). What a client no longer wants is not begun, or is ended where it
 only reads.
 """
@@ -212,7 +212,7 @@ class _Client:
 
 
 def _check_host(scope: HTTPScope) -> None:
-    """Raise Malformed unless the request says once whom it is for, as HTTP/1.1 wants it."""
+    """Raise Malformed unless the request has one Host, as HTTP/1.1 wants it."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     # The server adds an empty one where there is none, which HTTP/1.0 allows.
     if len(hosts) != 1 or not (hosts[0] or scope["http_version"].startswith("1.0") or scope["http_version"] == "1"):

@@ -11,6 +11,7 @@ import pytest
 
 from healthplus.database import Database
 from healthplus.refusals import refused
+from healthplus.retention.retention import Retention
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
@@ -162,7 +163,5 @@ async def test_erasing_oneself_sheds_no_lapses(
     await environment.pass_time(seconds=barred["retry_after"] + 1)
     assert (await me.post(HOLDS, hold)).status_code == 201
     await environment.pass_time(hours=1)
-    await environment.db.execute(
-        "DELETE FROM accounts.former_account WHERE erased_at <= app_now() - accounts.former_time()"
-    )
+    await Retention(environment.db).forget(pause_seconds=0)
     assert await environment.db.fetch_value("SELECT count(*) FROM accounts.former_account") == 0

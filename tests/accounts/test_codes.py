@@ -214,8 +214,3 @@ def test_durations_are_rounded_up() -> None:
         "24 hours",
         "2 days",
     ]
-
-
-def test_a_budget_too_small_for_its_parts_is_a_mistake(db: Database) -> None:
-    with pytest.raises(BadInput, match="SMS_CODES_PER_DAY"):
-        make_codes(db, per_day=31)

@@ -16,7 +16,7 @@ from healthplus.accounts.keys import KeyUse, add_key, list_keys, revoke_key, use
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
 from healthplus.retention.retention import Retention
 from tests.fixtures.clock import move_clock, start_clock_tomorrow, until

@@ -10,7 +10,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.accounts.sessions import patient_of_token
 from healthplus.cli import main
 from healthplus.database import Database, EmbeddedServer, PostgresError, migrate
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.errors import BadInput, Conflict
 
 PHONE = "+919876543210"

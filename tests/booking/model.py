@@ -432,7 +432,7 @@ class Book:
         due = [b for b in self.bookings if b.state == "reserved" and b.deadline <= self.now]
         for b in sorted(due, key=lambda b: b.deadline):
             if b.patient is None:
-                self.settle_call(b)
+                self.decide_group_offer(b)
                 continue
             b.state = "expired"
             if b.ticket:
@@ -539,7 +539,7 @@ class Book:
     def called(self, offer: Booking) -> list[Ticket]:
         return [t for t in self.tickets if t.state == "called" and t.offer is offer]
 
-    def settle_call(self, offer: Booking) -> None:
+    def decide_group_offer(self, offer: Booking) -> None:
         """Give a run that several were called for to the first who answered, once no earlier one still may."""
         called = self.called(offer)
         if not called:
@@ -595,7 +595,7 @@ class Book:
             kept = on.answered or (winner and on.number > winner.number)
             will_wait = in_time and bool(kept or not (on.unfetched or on.fetched is on.offer))
             return self.now < on.offer.deadline or on is winner or will_wait
-        if on.state == "accepted" and on.offer:  # by a call that others' verbs settled
+        if on.state == "accepted" and on.offer:  # by a group offer that others' verbs decided
             return self.is_live(on.offer)
         return on.state == "waiting" and in_time
 
@@ -961,7 +961,7 @@ class Book:
             if not ticket.answered and (refusal := self.refuse_ahead(wanted, more=True)):
                 return refusal
             ticket.answered = True
-            self.settle_call(offer)
+            self.decide_group_offer(offer)
             self.serve_all()
             if ticket.state == "accepted":
                 self.shared.claims[ticket.patient].on = offer
@@ -981,7 +981,7 @@ class Book:
             if before != "waiting" and ticket.offer:
                 ticket.let_go = self.now
                 if before == "called":
-                    self.settle_call(ticket.offer)
+                    self.decide_group_offer(ticket.offer)
                     ticket.offer = None
                 else:
                     self.give_back(ticket.offer, "released")

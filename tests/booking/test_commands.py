@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from healthplus.cli import main
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.directory import make_clinic, make_provider
 

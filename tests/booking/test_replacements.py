@@ -12,7 +12,7 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.book import Book
 from healthplus.booking.replacements import cancel_replaced, keep_cancelling_replaced
 from healthplus.database import Database
-from healthplus.errors import DatabaseUnreachable
+from healthplus.errors import DatabaseBusy, DatabaseUnreachable
 from healthplus.ops.check import violations
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
@@ -111,6 +111,35 @@ async def test_whenever_a_process_dies_the_old_one_is_cancelled_once(
     assert await state(environment, old) == "cancelled"
     events = "SELECT count(*) FROM booking.event WHERE kind = 'cancelled'"
     assert await environment.db.fetch_value(events) == 1
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 0
+
+
+class Locked(Book):
+    """The book of `locked` cannot be had."""
+
+    locked = 0
+
+    async def cancel(self, provider_id: int, *args: object) -> object:  # type: ignore[override]
+        if provider_id == self.locked:
+            raise DatabaseBusy
+        return await super().cancel(provider_id, *args)  # type: ignore[arg-type]
+
+
+async def test_a_locked_book_does_not_keep_others_waiting(environment: Environment, old: UUID) -> None:
+    await environment.db.execute(
+        """
+        INSERT INTO booking.replacement (provider_id, booking_id, replaced_provider_id, replaced_id, due_at)
+        VALUES ($1, gen_random_uuid(), $1, gen_random_uuid(), '-infinity')
+        """,
+        OTHER_PROVIDER,
+    )
+    await confirm(environment, await hold_instead(environment, old))
+    book = Locked(environment.db)
+    book.locked = OTHER_PROVIDER
+    await cancel_replaced(environment.db, book)
+    assert await state(environment, old) == "cancelled"
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 1
+    await cancel_replaced(environment.db, environment.book)
     assert await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 0
 
 

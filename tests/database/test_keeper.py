@@ -124,7 +124,7 @@ def test_two_products_on_one_folder_start_one_server(server: EmbeddedServer, ser
     assert not is_running(server_folder)
 
 
-def test_a_folder_that_was_moved_is_missed_and_not_made_anew(
+def test_a_folder_that_was_moved_is_missed_and_not_made_again(
     server: EmbeddedServer, server_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(dsn_of(server_folder), "CREATE TABLE kept (n int)")

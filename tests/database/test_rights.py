@@ -14,9 +14,9 @@ import pytest
 from healthplus.booking.book import Book
 from healthplus.database import Database, migrate
 from healthplus.database.areas import AREAS
-from healthplus.database.embedded import APP_ROLE, as_app_role
 from healthplus.database.migrations import check_migrated
 from healthplus.database.rights import _READ_ONLY, APPEND_ONLY, apply_rights, role_of
+from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import BadInput, DatabaseError, DatabaseNotSetUp
 from healthplus.ops.check import violations
 from healthplus.processes import app_account

@@ -1,4 +1,4 @@
-"""Whoever uses an embedded server may be killed: the server ends, and of a temporary folder nothing is left."""
+"""When a process that uses an embedded server is killed, the server ends, and a temporary folder is removed."""
 
 from __future__ import annotations
 

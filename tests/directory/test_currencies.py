@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from healthplus.cli import main
 from healthplus.database import Database, PostgresError
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.imports.import_csv import Summary, import_csv
 from healthplus.money import currency_digits, in_minor, in_units
 from tests.fixtures.environment import FREE, PROVIDER, Environment

@@ -71,7 +71,7 @@ class LoggedProduct(Product):
 
 
 def spelled(canary: str) -> str:
-    """Return the pattern that finds it however it is spaced; six digits must stand alone, lest chance finds them."""
+    """Return the pattern that finds it however it is spaced; six digits must stand alone, or chance finds them."""
     return rf"\b{canary}\b" if len(canary) == 6 else r"[\s-]?".join(map(re.escape, canary.replace(" ", "")))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.database.system import is_alive, processes_named
 from healthplus.ops.check import violations
 from healthplus.settings import Settings

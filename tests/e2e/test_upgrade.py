@@ -15,8 +15,8 @@ import pytest
 
 import healthplus
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
 from healthplus.database.release import RELEASE
+from healthplus.database.server_files import as_app_role
 from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment, running_app
 from tests.e2e.load import Patient, Promises, broken_promises, hurry

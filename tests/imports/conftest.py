@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ ROW: dict[str, Any] = {
 }
 ROWS = [
     *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_"))),
-    *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "lapsed")),
+    *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
 ]
 
@@ -84,7 +84,7 @@ def test_a_mail_says_the_fee(funding: str, fee_minor: int, currency: str, said: 
 
 def test_links_lead_to_the_turn_or_to_the_appointments() -> None:
     for row in ROWS:
-        is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] == "waiting"
+        is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")
         link = f"{SITE}/turn" if is_turn else f"{SITE}/appointments"
         assert sms(**row).text.endswith(f" {link}")
         assert re.findall(r"https?://\S+", email(**row).text) == [link]

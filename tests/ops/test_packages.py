@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 
 MISSING = "Sandbox payments need the package healthplus_sandbox, which is not installed."
 _SECONDS_MAX = 100

@@ -22,7 +22,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.settings import Settings
 from tests.conftest import own_database

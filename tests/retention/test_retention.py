@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +17,7 @@ import pytest
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.ops.check import money_invariants, violations
 from healthplus.retention import retention as module
 from healthplus.retention.retention import Retention, queries
@@ -23,6 +25,7 @@ from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 
+CODE = re.compile(r"`[^`]+`")
 ALL = {"rows_max": 1000, "pause_seconds": 0}
 
 
@@ -281,3 +284,15 @@ async def test_the_background_task_outlives_errors(
     await until(forgotten)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_document_lists_every_table(db: Database) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "retention.md").read_text("utf-8")
+    tables = await seen(
+        db,
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname <> ALL ($1)",
+        ["pg_catalog", "information_schema"],
+    )
+    assert len(tables) > 30
+    listed = set(CODE.findall(document))
+    assert [table for table in tables if not {"`{}.{}`".format(*table), f"`{table[0]}.*`"} & listed] == []

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from healthplus.database.embedded import as_app_role
+from healthplus.database.server_files import as_app_role
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
 from healthplus.web.code_messages import CodeMessages

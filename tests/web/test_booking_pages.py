@@ -209,7 +209,7 @@ async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
     assert await environment.db.fetch_value("SELECT birth_year FROM accounts.person WHERE NOT is_holder") == 2015
 
 
-async def test_whoever_was_booked_for_is_erased_with_the_patient(environment: Environment, asha: Browser) -> None:
+async def test_a_person_booked_for_is_erased_with_the_patient(environment: Environment, asha: Browser) -> None:
     path = await hold(asha, environment)
     await asha.post(path, {"who": "other", "other": "Tara", "birth_year": "2015", "method": "sandbox-ok"})
     await attend(environment.db, path)

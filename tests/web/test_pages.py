@@ -1,4 +1,4 @@
-"""What pages promise besides what is on them: headers, cookies, whence forms may come, errors, addresses of files."""
+"""What pages promise besides their content: headers, cookies, where forms may come from, errors, addresses of files."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ CREATE FUNCTION accounts.steps_beyond(p_sent bigint, p_free integer, p_more inte
     SELECT CASE WHEN p_sent < p_free THEN 0 ELSE least(accounts.steps_max(), 1 + (p_sent - p_free) / p_more)::integer END
 $$;
 
--- The price of a stranger's next code, and for whose sake it is the highest. Of each count no more is read than the price needs.
+-- The price of a stranger's next code, and which of the counts made it the highest. Of each no more is read than the price needs.
 CREATE FUNCTION accounts.stranger_price(
     p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_network_hash bytea, p_per_day integer, p_now timestamptz,
     OUT reason text, OUT step integer
@@ -121,8 +121,8 @@ CREATE FUNCTION accounts.wait_needed(p_network_hash bytea, p_now timestamptz) RE
 $$;
 
 -- What stands between a request and its code: whether it is a repeat, whether its proof was used before, for how long the number
--- cools, the price in steps and for whose sake, and how long waiting takes instead. It is asked before anything is locked, since
--- refusing a flood needs no place in the line of those who are served; and again under the lock, where it counts.
+-- cools, the price in steps and which count made it, and how long waiting takes instead. It is asked first without a lock, so that
+-- requests which are refused do not wait for the lock, nor others for them; and again under the lock, where it counts.
 CREATE FUNCTION accounts.price_of_code(
     p_phone_hash bytea, p_prefix_hash bytea, p_requester_hash bytea, p_network_hash bytea, p_device_hash bytea, p_key_hash bytea,
     p_per_day integer, p_proof_hash bytea,

@@ -4,7 +4,7 @@
 -- succeed with a chance of at most n / 10^6, however they are spread. A code can be guessed only by the one who asked for it, who
 -- alone knows its id; so nobody's guesses are ever in the way of another's right code. What bounds the guesses is how many codes
 -- strangers get for a number: 15 in 24 hours by cooling_time, of five tries each, or of two once strangers have guessed 20 times
--- in 30 days. That is 75 guesses a day at the very most, and 30 a day from then on: docs/decisions/0035.
+-- in 30 days. That is 75 guesses a day at most, and 30 a day from then on: docs/decisions/0035.
 CREATE FUNCTION accounts.code_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '5 minutes' $$;
 CREATE FUNCTION accounts.desk_code_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '15 minutes' $$;
 CREATE FUNCTION accounts.resend_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 seconds' $$;
@@ -148,7 +148,7 @@ BEGIN
     END IF;
 END $$;
 
--- Starts a session after the right code, and knows the device from now on: 'signed_in', as the patient who has the number, who is added if there is none;
+-- Starts a session after the right code, and remembers the device: 'signed_in', as the patient with the number, added if there is none;
 -- 'repeated' when the same request did so a moment ago; 'over' when another request did.
 CREATE FUNCTION accounts.sign_in(
     p_challenge_id uuid, p_key_hash bytea, p_token_hash bytea, p_agent text, p_purpose text, p_device_hash bytea,

@@ -28,7 +28,7 @@ RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
     offer booking.booking;
-    owner booking.ticket;  -- NULLs: it is nobody's yet
+    owner booking.ticket;  -- NULLs: a group offer, which has no patient yet
 BEGIN
     SELECT * INTO run
     FROM booking.runs(
@@ -101,7 +101,7 @@ BEGIN
         WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
     LOOP
         IF expired.patient_id IS NULL THEN
-            PERFORM booking.settle_call(expired, p_now, 'system');
+            PERFORM booking.decide_group_offer(expired, p_now, 'system');
             CONTINUE;
         END IF;
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_provider_id AND booking_id = expired.booking_id;

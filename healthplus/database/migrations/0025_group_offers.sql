@@ -1,4 +1,4 @@
--- A group offer is a reserved booking of nobody's yet (patient_id is NULL), with the ticket of the first that was called.
+-- A group offer is a reserved booking without a patient (patient_id is NULL), with the ticket of the first that was called.
 ALTER TABLE booking.booking ALTER COLUMN patient_id DROP NOT NULL;
 
 ALTER TABLE booking.ticket

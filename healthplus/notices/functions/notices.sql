@@ -8,7 +8,7 @@ BEGIN
         CASE WHEN p_kind IN ('offered', 'called') THEN deadline WHEN p_kind = 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
         p_now
     FROM booking.booking
-    JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- what several are called for is nobody's
+    JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- a group offer has no patient of its own
         SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
     CROSS JOIN LATERAL (
         VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END),

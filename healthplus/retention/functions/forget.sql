@@ -66,8 +66,8 @@ CREATE FUNCTION retention.has_old_events(p_provider_id bigint, p_now timestamptz
 $$;
 
 -- Deletes some of what nobody needs any more: p_rows_max rows of each table, at most, and of the books after provider p_after as much
--- as p_rows_max events allow. Returns the provider to go on after; NULL when all is done, or another process does it just now.
--- It runs as its owner, who alone may delete events; whoever may run it chooses neither what goes nor when.
+-- as p_rows_max events allow. Returns the provider to go on after; NULL when all is done, or another process is at it.
+-- It runs as its owner, who alone may delete events; its caller chooses neither what goes nor when.
 CREATE FUNCTION retention.forget(p_after bigint, p_rows_max integer DEFAULT 1000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from healthplus.booking import turns
+from healthplus.booking import bulkheads
 from healthplus.database import Database
 from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 
@@ -14,8 +14,8 @@ async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceE
     """Many connections to this test's own database, which must not have seen a deadlock when they are gone."""
     # Each of them is a process of its own, as far as the database can see.
     for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
-        monkeypatch.setattr(turns, name, CONNECTIONS_MAX)
-    monkeypatch.setattr(turns, "WAIT_SECONDS_MAX", 30)  # at the gates that tests hold, however busy the machine is
+        monkeypatch.setattr(bulkheads, name, CONNECTIONS_MAX)
+    monkeypatch.setattr(bulkheads, "WAIT_SECONDS_MAX", 30)  # at the gates that tests hold, however busy the machine is
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
         yield await RaceEnvironment.make(database)
     assert await deadlocks(dsn) == 0

@@ -12,7 +12,7 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Whether a run lies on one day of a clinic's, and on which p_start lies, too.
+-- Whether a run lies within one day at a clinic, and p_start on that same day.
 CREATE FUNCTION booking.is_on_day_of(p_during tstzrange, p_clinic_id bigint, p_start timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (lower(p_during) AT TIME ZONE time_zone)::date = (p_start AT TIME ZONE time_zone)::date
         AND ((upper(p_during) - interval '1 microsecond') AT TIME ZONE time_zone)::date = (p_start AT TIME ZONE time_zone)::date
@@ -22,9 +22,9 @@ $$;
 
 -- Refuses to put a person at another time because of what their account has ahead: 'overlap' (they are elsewhere then), 'same_day' (one a
 -- day at a provider), 'too_many_unpaid', 'too_many_ahead', with the booking in the way and the limit; a NULL code when nothing is.
--- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and its window as `during`, which another time is in the way
--- of only as a whole. The booking it is to replace does not count. p_is_more: it is one more than there are. Volatile, to see what was
--- committed while its caller waited for the patient's lock.
+-- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and its window as `during`, which only a booking that covers
+-- the whole window is in the way of. The booking that it replaces does not count. p_is_more: it adds one to what is ahead, as a move does
+-- not. Volatile, to see what was committed while its caller waited for the patient's lock.
 CREATE FUNCTION booking.refuse_ahead(p_wanted booking.booking, p_is_more boolean, p_now timestamptz)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

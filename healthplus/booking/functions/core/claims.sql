@@ -35,7 +35,7 @@ BEGIN
                 OR (waiter.expires_at > p_now AND NOT booking.is_turn_over(waiter)) THEN
                 fate := 'live';
             END IF;
-        ELSIF waiter.state = 'called' AND booking.is_call_live(waiter, held, p_now) THEN
+        ELSIF waiter.state = 'called' AND booking.is_called_live(waiter, held, p_now) THEN
             fate := 'live';
         END IF;
     ELSE
@@ -84,7 +84,7 @@ BEGIN
         answer.retry_at := p_claim.lapses[lapses - booking.lapses_max() + 1] + booking.lapse_memory_time();
         answer.limit_max := booking.lapses_max();
     ELSIF spent >= booking.budget_max() THEN
-        -- A place before the first time is NULL.
+        -- An index before the first element gives NULL.
         answer.retry_at := greatest(
             p_claim.spent[spent - booking.budget_max() + 1] + booking.budget_time(),
             p_claim.spent[spent - booking.daily_budget_max() + 1] + booking.lapse_memory_time());

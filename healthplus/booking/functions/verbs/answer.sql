@@ -45,7 +45,7 @@ BEGIN
         UPDATE booking.ticket SET answered_at = now_at WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
         PERFORM booking.append_event(p_provider_id, now_at, 'answered', NULL, p_ticket_id, p_actor);
     END IF;
-    PERFORM booking.settle_call(call, now_at, p_actor);
+    PERFORM booking.decide_group_offer(call, now_at, p_actor);
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);
     answer := booking.describe_ticket('answered', p_provider_id, p_ticket_id);

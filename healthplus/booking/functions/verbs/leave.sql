@@ -28,7 +28,7 @@ BEGIN
     END IF;
     PERFORM booking.end_ticket(waiter, 'left', now_at, p_actor, CASE WHEN waiter.state <> 'waiting' THEN now_at END);
     IF waiter.state = 'called' THEN
-        PERFORM booking.settle_call(offer, now_at, p_actor);
+        PERFORM booking.decide_group_offer(offer, now_at, p_actor);
     END IF;
     PERFORM booking.make_offers(p_provider_id, now_at);
     PERFORM booking.refresh_availability(p_provider_id, now_at);

@@ -55,7 +55,7 @@ async def test_of_two_answers_at_once_the_lower_number_has_it(race: RaceEnvironm
 
 @pytest.mark.breaks_invariants
 async def test_where_an_answer_waits_for_nobody_the_quicker_has_it(race: RaceEnvironment) -> None:
-    await rewrite(race.db, "booking.settle_call", ("AND first.answered_at IS NULL THEN", "AND false THEN"))
+    await rewrite(race.db, "booking.decide_group_offer", ("AND first.answered_at IS NULL THEN", "AND false THEN"))
     provider = await race.provider()
     first, second = await race.called(provider, 2)
 
@@ -78,7 +78,7 @@ async def test_who_answered_has_it_when_the_one_ahead_leaves(race: RaceEnvironme
     assert await states(race, provider) == ["left", "accepted"]
 
 
-async def test_where_leaving_settles_nothing_the_answer_is_forgotten_till_the_deadline(race: RaceEnvironment) -> None:
+async def test_where_leaving_decides_nothing_the_answer_waits_till_the_deadline(race: RaceEnvironment) -> None:
     await rewrite(race.db, "booking.leave_queue", ("IF waiter.state = 'called' THEN", "IF false THEN"))
     provider = await race.provider()
     first, second = await race.called(provider, 2)
@@ -150,7 +150,7 @@ async def test_if_every_process_dies_the_answer_counts_nevertheless(race: RaceEn
 
 @pytest.mark.breaks_invariants
 async def test_where_a_claim_ends_with_its_call_one_has_two(race: RaceEnvironment) -> None:
-    await rewrite(race.db, "booking.claim_fate", ("booking.is_call_live(waiter, held, p_now)", "false"))
+    await rewrite(race.db, "booking.claim_fate", ("booking.is_called_live(waiter, held, p_now)", "false"))
     provider, (patient, _), other = await answered_and_left_alone(race)
 
     assert (await race.hold(other, patient, 1)).code == "reserved"

@@ -1,8 +1,8 @@
-"""Who goes to the database for a provider's book: a few calls of a process at once, and none that waits there long.
+"""Which calls of a process go to the database for a provider's book: a few at once, and none that waits there long.
 
-A verb holds one of the process's few connections while it waits for a lock. So calls wait for their turns here, and
-where a book turns out to be locked by something else, they wait here for that, too: one locked book is the trouble of
-its own callers.
+A verb holds one of the process's few connections while it waits for a lock. So calls wait here until few enough run,
+and where a book turns out to be locked by something else, they wait here for that, too: one locked book is the trouble
+of its own callers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from healthplus.accounts.actors import Actor, Patient
-from healthplus.database import Turns
+from healthplus.database import Bulkhead
 from healthplus.errors import DatabaseBusy
 from healthplus.idle import idle
 
@@ -26,15 +26,15 @@ CALLS_PER_PATIENT_MAX = 1
 """A verb that waits for its patient's other call would keep a book locked meanwhile."""
 WAITING_PER_PATIENT_MAX = 16
 WAIT_SECONDS_MAX = 2.5
-"""How long a call waits for its turns, for a locked book and for a connection, all together: with what it then takes
+"""How long a call waits to be let in, for a locked book and for a connection, all together: with what it then takes
 itself, less than five seconds."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOOK_SECONDS = 0.1
 _LOOKS = 5
-"""A busy book is locked whenever one looks, though never for long: after so many looks a call waits in its line."""
+"""A busy book is locked whenever one looks, though never for long: after so many looks a call waits at the database."""
 
 
-class BookTurns:
+class BookBulkheads:
     """The calls of one process. `is_locked` looks, without waiting, whether something has a book or a patient locked.
 
     It is given what the database's advisory locks are: a provider's id, or a patient's with a minus.
@@ -42,14 +42,14 @@ class BookTurns:
 
     def __init__(self, is_locked: Callable[[int], Awaitable[bool]]) -> None:
         self._is_locked = is_locked
-        self._newcomers = Turns(CALLS_PER_PROVIDER_MAX)
-        self._others = Turns(OWN_CALLS_PER_PROVIDER_MAX)
-        self._patients = Turns(CALLS_PER_PATIENT_MAX, WAITING_PER_PATIENT_MAX)
+        self._newcomers = Bulkhead(CALLS_PER_PROVIDER_MAX)
+        self._others = Bulkhead(OWN_CALLS_PER_PROVIDER_MAX)
+        self._patients = Bulkhead(CALLS_PER_PATIENT_MAX, WAITING_PER_PATIENT_MAX)
         self._locked: set[int] = set()
         """What the last call found locked: the next one looks before it waits at the database."""
 
     def newcomers_wait(self, provider_id: int) -> bool:
-        """Return whether a newcomer would have to wait for a turn."""
+        """Return whether a newcomer would have to wait to be let in."""
         return self._newcomers.would_wait(provider_id)
 
     async def run(
@@ -57,41 +57,41 @@ class BookTurns:
     ) -> T:
         """Return what `call` does, which is given the seconds that it may wait for a connection.
 
-        Raises DatabaseBusy, with nothing changed, when the turn does not come or what it needs stays locked.
+        Raises DatabaseBusy, with nothing changed, when it is not let in in time or what it needs stays locked.
         """
         now = asyncio.get_running_loop().time
         until = now() + WAIT_SECONDS_MAX
-        lane = self._newcomers if is_newcomer else self._others
+        bulkhead = self._newcomers if is_newcomer else self._others
         if not isinstance(actor, Patient):
-            return await self._call_in_turn(lane, provider_id, call, until)
+            return await self._call_within(bulkhead, provider_id, call, until)
         patient = -actor.patient_id
-        await self._patients.take(patient, until)
+        await self._patients.enter(patient, until)
         try:
             if patient in self._locked:
-                # Not in the provider's line, where others would wait behind this one.
+                # Outside the provider's bulkhead, where others would wait behind this one.
                 await self._wait_until_unlocked(patient, until)
             try:
-                answer = await self._call_in_turn(lane, provider_id, call, until)
+                answer = await self._call_within(bulkhead, provider_id, call, until)
             except DatabaseBusy as error:
                 # A verb locks the book first, and then nothing but its patient.
                 if patient in self._locked or not _waited_for_lock(error):
                     raise
                 self._locked.add(patient)
                 await self._wait_until_unlocked(patient, until)
-                answer = await self._call_in_turn(lane, provider_id, call, until)
+                answer = await self._call_within(bulkhead, provider_id, call, until)
             self._locked.discard(patient)
             return answer
         finally:
-            self._patients.give_back(patient)
+            self._patients.leave(patient)
 
-    async def _call_in_turn(
-        self, lane: Turns, provider_id: int, call: Callable[[float], Awaitable[T]], until: float
+    async def _call_within(
+        self, bulkhead: Bulkhead, provider_id: int, call: Callable[[float], Awaitable[T]], until: float
     ) -> T:
-        await lane.take(provider_id, until)
+        await bulkhead.enter(provider_id, until)
         try:
             return await self._call_at_book(provider_id, call, until)
         finally:
-            lane.give_back(provider_id)
+            bulkhead.leave(provider_id)
 
     async def _call_at_book(self, provider_id: int, call: Callable[[float], Awaitable[T]], until: float) -> T:
         """Call, and again for as long as the book is locked."""
@@ -122,6 +122,6 @@ class BookTurns:
 
 
 def _waited_for_lock(error: DatabaseBusy, within: str = "") -> bool:
-    """Return whether it was a lock that was not to be had, `within` what the server says of where it waited."""
+    """Return whether the server gave up waiting for a lock; `within`: what the error's context must contain."""
     cause = error.__cause__
     return getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")

@@ -1,5 +1,6 @@
--- Group offers (rule 16): a run that was let go twice in a row is offered to several tickets at once, which are then `called`.
--- The run is held meanwhile by a reserved booking of nobody's (patient_id is NULL), which each of them has as its offer_id.
+-- Group offers (docs/decisions/0033): once two turns in a row were let go, a run is offered to several tickets at once, which are
+-- then `called`. The run is held meanwhile by a reserved booking without a patient (patient_id is NULL), which each of them has as
+-- its offer_id.
 
 -- Notes that a turn in this queue was let go at an instant. An hour without one begins the count again.
 CREATE FUNCTION booking.count_turn(p_provider_id bigint, p_at timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
@@ -114,15 +115,15 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             WHERE run.seat = p_call.seat AND tstzrange(run.starts_at, run.ends_at) && p_call.during)
 $$;
 
--- The number of the ticket that has what it was called for once the time to answer is over: the lowest that answered, or NULL.
-CREATE FUNCTION booking.call_winner(p_provider_id bigint, p_call_id uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+-- The number of the ticket that gets the run of a group offer: the lowest that answered; NULL when none did.
+CREATE FUNCTION booking.group_offer_winner(p_provider_id bigint, p_call_id uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT min(number) FROM booking.ticket
     WHERE provider_id = p_provider_id AND offer_id = p_call_id AND state = 'called' AND answered_at IS NOT NULL
 $$;
 
--- Whether a called ticket still stands for its patient at p_now: the time to answer is not over, or it then has the run, or it
--- waits again.
-CREATE FUNCTION booking.is_call_live(p_ticket booking.ticket, p_call booking.booking, p_now timestamptz)
+-- Whether a called ticket is still its patient's live one at p_now: it may still be answered, or it wins the run, or it goes back
+-- to waiting.
+CREATE FUNCTION booking.is_called_live(p_ticket booking.ticket, p_call booking.booking, p_now timestamptz)
 RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
     winner bigint;
@@ -130,13 +131,13 @@ BEGIN
     IF NOT booking.is_due(p_call, p_now) THEN
         RETURN true;
     END IF;
-    winner := booking.call_winner(p_ticket.provider_id, p_call.booking_id);
+    winner := booking.group_offer_winner(p_ticket.provider_id, p_call.booking_id);
     RETURN coalesce(p_ticket.number = winner, false) OR (p_ticket.expires_at > p_now AND (
         p_ticket.answered_at IS NOT NULL OR coalesce(p_ticket.number > winner, false) OR NOT booking.is_turn_over(p_ticket)));
 END $$;
 
--- Whether a person may be about to have another time that overlaps, as they answered a call for it: nobody's yet, it is not among
--- what they have ahead. The patient is locked by who asks, and by who answers.
+-- Whether a person has answered a group offer whose time overlaps: its booking has no patient yet, so it is not among what they
+-- have ahead. Both the caller and the verb that answers hold the patient's lock.
 CREATE FUNCTION booking.is_answered_then(p_wanted booking.booking) RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT EXISTS (
         SELECT FROM booking.ticket JOIN booking.booking AS call USING (provider_id)
@@ -145,10 +146,10 @@ CREATE FUNCTION booking.is_answered_then(p_wanted booking.booking) RETURNS boole
             AND call.during && p_wanted.during AND ticket.person_id IS NOT DISTINCT FROM p_wanted.person_id)
 $$;
 
--- Gives what several were called for to the lowest number that answered, as a hold, once no earlier one may still answer. The
--- others then wait again. Whose number was lower and who did not answer in time has had a turn; whose was higher could not
--- have had it. When all have left, or none answered in time, the run is free.
-CREATE FUNCTION booking.settle_call(p_call booking.booking, p_now timestamptz, p_actor text)
+-- Decides a group offer once no lower number may still answer: the lowest number that answered gets the run as a hold, and the others
+-- wait again. A ticket with a lower number that did not answer in time has had its turn; one with a higher number could not have
+-- had the run. When all have left, or none answered in time, the run is free.
+CREATE FUNCTION booking.decide_group_offer(p_call booking.booking, p_now timestamptz, p_actor text)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     first booking.ticket;
@@ -164,7 +165,7 @@ BEGIN
     ELSIF NOT booking.is_due(p_call, p_now) AND first.answered_at IS NULL THEN
         RETURN;
     END IF;
-    winner := booking.call_winner(p_call.provider_id, p_call.booking_id);
+    winner := booking.group_offer_winner(p_call.provider_id, p_call.booking_id);
     IF winner IS NULL THEN
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
         PERFORM booking.append_event(p_call.provider_id, p_now, 'expired', p_call.booking_id, NULL, 'system');

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Patient
-from healthplus.booking import turns
+from healthplus.booking import bulkheads
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
-from healthplus.booking.turns import WAIT_SECONDS_MAX
+from healthplus.booking.bulkheads import WAIT_SECONDS_MAX
 from healthplus.database import BACKGROUND, REQUESTS, Database, Limits, Transaction
 from healthplus.errors import DatabaseBusy
 from healthplus.privacy import privacy
@@ -33,7 +33,7 @@ async def process_of(dsn: str, guarded: bool, monkeypatch: pytest.MonkeyPatch) -
     """Yield what a process works with: a few connections, with the guards on or off."""
     if not guarded:
         for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
-            monkeypatch.setattr(turns, name, CLIENTS)
+            monkeypatch.setattr(bulkheads, name, CLIENTS)
     limits = REQUESTS if guarded else UNGUARDED
     async with await Database.connect(dsn, POOL_SIZE, POOL_SIZE, limits) as database:
         yield await RaceEnvironment.make(database)
@@ -181,7 +181,7 @@ async def test_too_many_of_one_patient_are_told_at_once(
         calls = [asyncio.create_task(race.hold(provider, patient)) for _ in range(CLIENTS)]
         await asyncio.sleep(PROMPT_SECONDS / 2)
         refused = [call for call in calls if call.done()]
-        assert len(refused) == CLIENTS - turns.CALLS_PER_PATIENT_MAX - turns.WAITING_PER_PATIENT_MAX
+        assert len(refused) == CLIENTS - bulkheads.CALLS_PER_PATIENT_MAX - bulkheads.WAITING_PER_PATIENT_MAX
         assert {type(answer) for answer in await told(calls)} == {DatabaseBusy}
 
 
