@@ -5,6 +5,7 @@ Each waits for the end of a pipe whose other end only its parent holds: the kern
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
+_PR_SET_PDEATHSIG = 1
 SPARE_SECONDS = 5.0
 """How long a process may take to finish what it does once its parent has gone."""
 
@@ -25,6 +27,9 @@ def end_with_parent(*signals: signal.Signals) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         _watch(parent.join, signals)
+        if sys.platform == "linux":
+            # The fork server that forked it may go alone; its parent would then start others beside this one.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def end_with_stdin() -> None:

@@ -254,8 +254,10 @@ def _accept(_: object) -> None:
 
 def _check_database(text: str) -> None:
     # It may have its host in the query, or several hosts; the driver finds the other faults.
-    if not re.match(r"postgres(?:ql)?://\S+$", text):
-        raise ValueError("must be like postgresql://user:password@host:5432/database.")
+    with contextlib.suppress(ValueError):  # of an address in brackets that is none
+        if re.match(r"postgres(?:ql)?://\S+$", text) and urlsplit(text):
+            return
+    raise ValueError("must be like postgresql://user:password@host:5432/database.")
 
 
 def _check_host(text: str) -> None:

@@ -44,6 +44,7 @@ from healthplus.database.system import (
     end_zombie,
     explained,
     is_alive,
+    is_named,
     locked,
     make_private,
     processes_named,
@@ -201,7 +202,7 @@ class EmbeddedServer:
     def is_running(self) -> bool:
         """Whether the server's first process is there, in this data folder."""
         pid = self._pid()
-        return pid is not None and is_alive(pid)
+        return pid is not None and is_alive(pid) and is_named(pid, "postgres")
 
     @property
     def folder(self) -> Path:

@@ -41,6 +41,15 @@ def end_zombie(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
+def is_named(pid: int, program: str) -> bool:
+    """Return whether a process runs a program of this name; true on a system without /proc."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return not Path("/proc/self").exists()
+    return Path(os.fsdecode(command.partition(b"\0")[0])).name == program
+
+
 def processes_named(title: str) -> list[int]:
     """Return the processes whose command line begins with `title`; none on a system without /proc."""
     found = []

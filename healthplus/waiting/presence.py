@@ -76,7 +76,11 @@ class Presence:
         if self._unchecked:
             unchecked, self._unchecked = self._unchecked, set()
             hashes, asked_for = zip(*unchecked, strict=True)
-            await self._database.execute(queries.note_presence_of_owners, hashes, asked_for)
+            try:
+                await self._database.execute(queries.note_presence_of_owners, hashes, asked_for)
+            except HealthPlusError:
+                self._unchecked |= unchecked
+                raise
 
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""

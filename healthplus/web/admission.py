@@ -10,6 +10,7 @@ or for a disc.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -68,16 +69,17 @@ class Limits(NamedTuple):
 
 
 LIMITS = {
-    # All that work may pay: that is what everything else is for. A bank gives up on a webhook after some seconds.
-    Traffic.PAY: Limits(WORKING_MAX, WORKING_MAX, 512, 4.0, 2.0, 1),
+    # Half, and all that no other waits for: paying is what everything else is for, but whoever floods it must not keep all
+    # others out. A bank gives up on a webhook after some seconds.
+    Traffic.PAY: Limits(8, WORKING_MAX, 512, 4.0, 2.0, 1),
     # People wait 2 s for a hold without harm; 1,000 at once, for one popular doctor, are served within that.
-    Traffic.HOLD: Limits(6, 12, 1024, 2.0, 0.5, 2),
+    Traffic.HOLD: Limits(4, 12, 1024, 2.0, 0.5, 2),
     # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
-    Traffic.POLL: Limits(3, 12, 1024, 2.0, 0.5, 5),
+    Traffic.POLL: Limits(2, 12, 1024, 2.0, 0.5, 5),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
-    Traffic.PAGE: Limits(4, 12, 128, 1.5, 0.5, 5),
+    Traffic.PAGE: Limits(1, 12, 128, 1.5, 0.5, 5),
     # A search takes three times as much, and a patient whose search is refused can still open the doctor's own page.
-    Traffic.SEARCH: Limits(2, 8, 32, 1.5, 0.5, 10),
+    Traffic.SEARCH: Limits(1, 8, 32, 1.5, 0.5, 10),
 }
 
 
@@ -296,6 +298,9 @@ class Admission:
         finally:
             if timer is not None:
                 timer.cancel()
+            if waiter.cancelled() or waiter.exception() is not None:
+                with contextlib.suppress(ValueError):
+                    waiters.remove(waiter)
 
     def _give_up(self, class_: _Class, waiter: asyncio.Future[None]) -> None:
         if not waiter.done():

@@ -29,9 +29,15 @@ class Readiness:
 
     def __init__(self, checks: Sequence[Check]) -> None:
         self._checks = checks
+        self._look: asyncio.Task[list[str]] | None = None
 
     async def reasons(self) -> list[str]:
-        """Return why bookings cannot be made: nothing, when they can."""
+        """Return why bookings cannot be made: nothing, when they can. All who ask meanwhile share a look."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._look)
+
+    async def _ask(self) -> list[str]:
         found: list[str] = []
         try:
             async with asyncio.timeout(SECONDS_MAX):

@@ -23,7 +23,6 @@ GET /api/v1/ready
 _CLASSES = {
     Traffic.PAY: """
         POST /api/v1/providers/{provider_id}/holds/{hold_id}/payment
-        GET /api/v1/providers/{provider_id}/holds/{hold_id}
         DELETE /api/v1/providers/{provider_id}/holds/{hold_id}
         DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
         DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
@@ -56,6 +55,7 @@ _CLASSES = {
         POST /verify/desk
     """,
     Traffic.POLL: """
+        GET /api/v1/providers/{provider_id}/holds/{hold_id}
         GET /api/v1/providers/{provider_id}/waits/{wait_id}
         GET /api/v1/waits/{wait_id}
         GET /doctor/{provider_id}/wait/{ticket_id}

@@ -8,6 +8,7 @@ CREATE FUNCTION accounts.steps_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $
 CREATE FUNCTION accounts.waiting_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '90 seconds' $$;
 CREATE FUNCTION accounts.device_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 CREATE FUNCTION accounts.device_guesses_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 20 $$;
+CREATE FUNCTION accounts.known_codes_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 12 $$;
 
 -- The budget has parts, so that strangers cannot use up what known devices need, nor those who wait what those who work need.
 CREATE FUNCTION accounts.sms_share(p_part text) RETURNS double precision IMMUTABLE LANGUAGE sql AS $$
@@ -42,7 +43,8 @@ BEGIN
     ON CONFLICT (part) DO UPDATE SET messages = excluded.messages, at = excluded.at;
 END $$;
 
--- Whether a device has signed in with a number, and has not since used up the wrong guesses of a known device.
+-- Whether a device has signed in with a number, and has not since used up the wrong guesses of a known device; for so many codes a
+-- day in all: a person who reads a number's messages can have each of them make another device known.
 CREATE FUNCTION accounts.is_known_device(p_phone_hash bytea, p_device_hash bytea, p_now timestamptz)
 RETURNS boolean STABLE LANGUAGE sql AS $$
     SELECT EXISTS (
@@ -50,6 +52,8 @@ RETURNS boolean STABLE LANGUAGE sql AS $$
             WHERE phone_hash = p_phone_hash AND device_hash = p_device_hash AND signed_in_at > p_now - accounts.device_time())
         AND (SELECT coalesce(sum(tries), 0) < accounts.device_guesses_max() FROM accounts.challenge
              WHERE phone_hash = p_phone_hash AND device_hash = p_device_hash AND tried_at > p_now - accounts.guess_memory_time())
+        AND (SELECT count(*) < accounts.known_codes_max() FROM accounts.challenge
+             WHERE phone_hash = p_phone_hash AND is_known AND issued_by IS NULL AND created_at > p_now - interval '1 day')
 $$;
 
 -- How many tries a stranger's code has: few, once strangers have guessed often at the number.

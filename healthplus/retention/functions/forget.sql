@@ -72,7 +72,8 @@ CREATE FUNCTION retention.forget(p_after bigint, p_rows_max integer DEFAULT 1000
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_at timestamptz := public.app_now();
-    events_left integer := p_rows_max;
+    rows_max integer := least(greatest(coalesce(p_rows_max, 1), 1), 10000);
+    events_left integer := rows_max;
     most bigint;
     next_id bigint;
     last_id bigint;
@@ -81,18 +82,18 @@ BEGIN
         RETURN NULL;
     END IF;
     most := greatest(
-        retention.forget_challenges(now_at, p_rows_max),
-        retention.forget_account_keys(now_at, p_rows_max),
-        retention.forget_sessions(now_at, p_rows_max),
-        retention.forget_key_uses(now_at, p_rows_max),
-        retention.forget_proofs(now_at, p_rows_max),
-        retention.forget_devices(now_at, p_rows_max),
-        retention.forget_former_accounts(now_at, p_rows_max),
-        retention.forget_results(now_at, p_rows_max),
-        retention.forget_presence(now_at, p_rows_max),
-        retention.forget_notices(now_at, p_rows_max),
-        retention.forget_webhooks(now_at, p_rows_max));
-    FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT p_rows_max LOOP
+        retention.forget_challenges(now_at, rows_max),
+        retention.forget_account_keys(now_at, rows_max),
+        retention.forget_sessions(now_at, rows_max),
+        retention.forget_key_uses(now_at, rows_max),
+        retention.forget_proofs(now_at, rows_max),
+        retention.forget_devices(now_at, rows_max),
+        retention.forget_former_accounts(now_at, rows_max),
+        retention.forget_results(now_at, rows_max),
+        retention.forget_presence(now_at, rows_max),
+        retention.forget_notices(now_at, rows_max),
+        retention.forget_webhooks(now_at, rows_max));
+    FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP
             IF events_left <= 0 THEN
                 RETURN next_id - 1;
@@ -101,5 +102,5 @@ BEGIN
         END LOOP;
         last_id := next_id;
     END LOOP;
-    RETURN CASE WHEN last_id IS NOT NULL OR most >= p_rows_max THEN coalesce(last_id, p_after) END;
+    RETURN CASE WHEN last_id IS NOT NULL OR most >= rows_max THEN coalesce(last_id, p_after) END;
 END $$;
