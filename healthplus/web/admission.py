@@ -69,7 +69,7 @@ class Limits(NamedTuple):
 
 
 LIMITS = {
-    # Half, and all that no other waits for: paying is what everything else is for, but whoever floods it must not keep all
+    # Half, and all that no other waits for: paying is what everything else is for, but a flood of it must not keep all
     # others out. A bank gives up on a webhook after some seconds.
     Traffic.PAY: Limits(8, WORKING_MAX, 512, 4.0, 2.0, 1),
     # People wait 2 s for a hold without harm; 1,000 at once, for one popular doctor, are served within that.
