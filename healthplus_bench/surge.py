@@ -102,10 +102,10 @@ class _Rush:
             answer = await client.connection.request(raw)
             self.request_seconds.append(loop.time() - began)
             shown = show(answer.body)
-            if shown.code != "overloaded":
+            if answer.status != 503:
                 return answer, shown
             self.told_later += 1
-            await asyncio.sleep(shown.retry_after * (1 + client.patient_id % 100 / 100))
+            await asyncio.sleep((shown.retry_after or 1) * (1 + client.patient_id % 100 / 100))
 
     async def hold(self, client: _Client, start: object, tries: int) -> tuple[Answer, Shown]:
         """Try to hold a slot."""

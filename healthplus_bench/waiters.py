@@ -12,9 +12,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
+from healthplus.accounts.actors import System
+from healthplus.booking.book import Book
+from healthplus.database import ChangeFeed
 from healthplus.ops.check import violations
 from healthplus_bench.client import Answer, Connection, connect, delete, get, percentile_ms, post
 from healthplus_bench.environment import (
@@ -137,11 +141,13 @@ class _Room:
         )
         client.id = held.id
 
-    async def give_back(self, client: _Client) -> None:
-        what = "appointments" if client.is_booked else "holds"
-        await client.ask(
-            delete(f"/providers/{self.provider_id}/{what}/{client.id}", client.token, f"back-{client.id}"), 200
-        )
+    async def give_back(self, client: _Client, book: Book) -> None:
+        """Free a slot: a hold as its client does, an appointment as its clinic does, which is no turn let go."""
+        if client.is_booked:
+            await book.cancel(self.provider_id, UUID(client.id), System("bench"))
+        else:
+            path = f"/providers/{self.provider_id}/holds/{client.id}"
+            await client.ask(delete(path, client.token, f"back-{client.id}"), 200)
 
     async def join(self, client: _Client) -> _Join:
         first, last = self.environment.start_of(0), self.environment.start_of(SLOTS_A_SHIFT - 1)
@@ -258,14 +264,18 @@ async def _fill(
 
 
 async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> list[float]:
-    """Release a slot for each head of the queue, who books it and later cancels it for another."""
+    """Free a slot for each head of the queue, who books it; later it is freed for another."""
     seconds = []
-    holders = holders.copy()
+    # One keeps its hold: were all booked, there would be nothing to wait for.
+    holders = holders[1:]
+    feed = ChangeFeed(room.environment.dsn)
+    book = Book(room.environment.database, feed.publish)
+    feeding = asyncio.create_task(feed.run())
     for head in heads:
         holder = holders.pop(0)
         offered = room.expected[head.id] = asyncio.get_running_loop().create_future()
         began = asyncio.get_running_loop().time()
-        await room.give_back(holder)
+        await room.give_back(holder, book)
         try:
             seconds.append(await asyncio.wait_for(offered, _OFFER_SECONDS_MAX) - began)
         except TimeoutError:
@@ -273,6 +283,7 @@ async def _serve(room: _Room, holders: list[_Client], heads: list[_Client]) -> l
         await room.book(head)
         holders.append(head)
         await asyncio.sleep(_PAUSE_SECONDS)
+    feeding.cancel()
     return seconds
 
 

@@ -25,7 +25,7 @@ OWN_CALLS_PER_PROVIDER_MAX = 2
 CALLS_PER_PATIENT_MAX = 1
 """A verb that waits for its patient's other call would keep a book locked meanwhile."""
 WAITING_PER_PATIENT_MAX = 16
-WAIT_SECONDS_MAX = 2.5
+WAIT_SECONDS_MAX = 4.0
 """How long a call waits to be let in, for a locked book and for a connection, all together: with what it then takes
 itself, less than five seconds."""
 _LOCK_NOT_AVAILABLE = "55P03"
