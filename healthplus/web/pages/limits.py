@@ -24,7 +24,8 @@ _TEXTS = {
         "%(name)s has %(limit)d appointments ahead, and more are not possible. Cancel one of them first."
     ),
     "hold_budget": N_(
-        "Too many holds were given up, moved or ran out in a short time. You can hold again from %(when)s."
+        "Too many holds were given up, moved or ran out in a short time. You can hold a time or join a queue again "
+        "from %(when)s."
     ),
     "turns_used": N_(
         "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free "
