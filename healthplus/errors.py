@@ -200,7 +200,7 @@ class WrongCode(BadInput):
 
 
 class CodeOver(Gone):
-    """This code was used or replaced, or its five minutes are over; ask for a new one."""
+    """This code was used, or its five minutes are over; ask for a new one."""
 
     code = "code_over"
 
@@ -262,7 +262,7 @@ class TooManyLapses(HealthPlusError):
 
 
 class HoldBudget(HealthPlusError):
-    """Too many of your holds were given up, moved or ran out; `retry_at` says when you may hold again."""
+    """Too many of your holds were given up, moved or ran out; `retry_at` says when you may hold or wait again."""
 
     code = "hold_budget"
     status = 429

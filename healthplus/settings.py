@@ -148,17 +148,25 @@ class Settings:
         """Return the variables from which another process reads these same settings."""
         return {_variable(f.name): _format(getattr(self, f.name)) for f in fields(self)}
 
-    def require_private_sandboxes(self) -> None:
-        """Raise BadInput where people elsewhere could reach a sandbox, which shows sign-in codes and takes no money."""
+    def require_private_sandboxes(self, *, can_do_without: bool = True) -> None:
+        """Raise BadInput where people elsewhere could reach a sandbox, which shows sign-in codes and takes no money.
+
+        `can_do_without`: the error also says how to switch the sandboxes off, and names the option --host.
+        """
         if not (self.sandbox_payments or self.sandbox_notices):
             return
         public = urlsplit(self.public_url).hostname if self.public_url else None
         if not is_loopback(self.host) or (public is not None and not is_loopback(public)):
+            host = "HEALTHPLUS_HOST (--host)" if can_do_without else "HEALTHPLUS_HOST"
+            off = (
+                "Switch HEALTHPLUS_SANDBOX_PAYMENTS and HEALTHPLUS_SANDBOX_NOTICES off"
+                if can_do_without
+                else "Change them"
+            )
             raise BadInput(
-                "A sandbox shows everybody's sign-in codes and books without money, so it runs only where "
-                "HEALTHPLUS_HOST (--host) and HEALTHPLUS_PUBLIC_URL are this machine's own, such as 127.0.0.1 or "
-                "localhost. Switch HEALTHPLUS_SANDBOX_PAYMENTS and HEALTHPLUS_SANDBOX_NOTICES off; or say --i-know, if "
-                "all who can reach it may see them."
+                f"A sandbox shows everybody's sign-in codes and books without money, so it runs only where {host} and "
+                "HEALTHPLUS_PUBLIC_URL are this machine's own, such as 127.0.0.1 or localhost. "
+                f"{off}; or say --i-know, if all who can reach it may see them."
             )
 
 

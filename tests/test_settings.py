@@ -174,6 +174,10 @@ def test_sandboxes_are_for_this_machine_only() -> None:
             else:
                 with pytest.raises(BadInput, match="--i-know"):
                     settings.require_private_sandboxes()
+                # The demo is nothing without them.
+                with pytest.raises(BadInput, match=r"HEALTHPLUS_HOST and HEALTHPLUS_PUBLIC_URL .*--i-know") as refused:
+                    settings.require_private_sandboxes(can_do_without=False)
+                assert "SANDBOX" not in str(refused.value)
 
 
 def test_only_an_address_or_ones_own_name_is_no_foreign_host() -> None:

@@ -169,6 +169,9 @@ STATUS_TEXTS = {
 LIMITS = frozenset((*get_args(AheadCode), "lapses", "hold_budget", "turns_used"))
 """The codes of refusals because of what one account may have and do, which the operator sees counted."""
 
+ACCOUNT_UNPAID_MAX = 6
+"""booking.account_unpaid_max(), the `limit_max` of a too_many_unpaid that is the account's; a person's is lower."""
+
 _BOOKING = frozenset(get_args(BookingCode))
 _TICKET = frozenset(get_args(TicketCode))
 _DONE = frozenset(get_args(DoneCode))

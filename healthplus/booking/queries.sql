@@ -102,7 +102,7 @@ SELECT
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    offer, person_id, patient_name, created_at
+    offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
@@ -120,7 +120,7 @@ SELECT
     funding::text AS funding, needs_rebooking,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    person_id, patient_name
+    person_id, patient_name, instead_of_provider_id, instead_of_id
 FROM public.app_now() AS now_at, booking.booking
 WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
 ORDER BY during DESC

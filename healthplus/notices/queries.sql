@@ -16,6 +16,10 @@ WITH taken AS (
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid,
+    taken.kind = 'cancelled' AND EXISTS (
+        SELECT FROM booking.event
+        WHERE event.provider_id = taken.provider_id AND event.booking_id = taken.booking_id AND event.kind = 'cancelled'
+            AND event.actor = 'system:replacement') AS is_replaced,
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'

@@ -41,6 +41,11 @@ TEXTS = {
         "Your visit on {when} is cancelled. What was paid online goes back.",
         "Book again",
     ),
+    "replaced": Text(
+        "Your earlier visit is cancelled",
+        "{when} is cancelled: your new visit replaces it. What was paid online goes back.",
+        "Details",
+    ),
     "needs_rebooking": Text(
         "Please choose another time", "Your visit on {when} cannot take place then.", "Choose another time or cancel"
     ),
@@ -89,7 +94,10 @@ def template_of(row: Record) -> str:
     """Return the name of the text for a notice.
 
     An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
+    So has a visit that a new one replaced, or its patient would book again.
     """
+    if row["kind"] == "cancelled" and row["is_replaced"]:
+        return "replaced"
     if row["kind"] == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if row["kind"] == "expired" and row["is_paid"]:

@@ -75,7 +75,7 @@ LIMITS = {
     # People wait 4 s for a popular doctor without harm: 1,000 who come at once are served within that.
     Traffic.HOLD: Limits(4, 12, 1024, 4.0, 0.5, 2),
     # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
-    Traffic.POLL: Limits(2, 12, 1024, 4.0, 0.5, 5),
+    Traffic.POLL: Limits(2, 12, 1024, 4.0, 0.5, 2),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
     Traffic.PAGE: Limits(1, 12, 128, 1.5, 0.5, 5),
     # A search takes three times as much, and a patient whose search is refused can still open the doctor's own page.

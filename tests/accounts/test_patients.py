@@ -98,3 +98,15 @@ async def test_the_command_prints_the_token(dsn: str, db: Database, monkeypatch:
     refused = await asyncio.to_thread(CliRunner().invoke, main, ["patient", "add", "Asha", "--phone", "12"])
     assert refused.exit_code == 1
     assert "country code" in refused.output
+
+
+@pytest.mark.usefixtures("db")
+async def test_a_code_of_the_desk_is_typed_at_the_public_address(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
+    monkeypatch.setenv("HEALTHPLUS_SECRET_KEY", "x" * 40)
+    for public_url, place in ((None, "at /verify/desk until"), ("https://hp.example", "at https://hp.example/verify/")):
+        if public_url:
+            monkeypatch.setenv("HEALTHPLUS_PUBLIC_URL", public_url)
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["patient", "code", PHONE])
+        assert result.exit_code == 0, result.output
+        assert place in result.output

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from healthplus.booking.outcomes import Refused
+from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, Refused
 from healthplus.database import Database
 from healthplus.refusals import Refusals
 from tests.booking import model
@@ -51,7 +51,7 @@ async def test_three_unpaid_and_any_number_paid(environment: Environment) -> Non
     third = await environment.person()
     refused = await environment.hold(environment.instant(24 * 5 + 13), AT_CLINIC, person_id=third)
     assert isinstance(refused, Refused)
-    assert (refused.code, refused.limit_max) == ("too_many_unpaid", 6)
+    assert (refused.code, refused.limit_max) == ("too_many_unpaid", ACCOUNT_UNPAID_MAX)
     assert await book(environment, 5, PROVIDER, ONLINE, third) == "booked"
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Patient, Staff
+from healthplus.booking.replacements import cancel_replaced
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import TEXTS, email_of, sms_of
 from tests.fixtures.directory import make_city, make_clinic
@@ -31,11 +32,13 @@ ROW: dict[str, Any] = {
     "currency": "INR",
     "funding": "online",
     "is_paid": False,
+    "is_replaced": False,
 }
 ROWS = [
-    *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_"))),
+    *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_", "replaced"))),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
+    ROW | {"kind": "cancelled", "is_replaced": True},
 ]
 
 
@@ -94,6 +97,33 @@ def test_who_never_paid_is_not_told_that_money_goes_back() -> None:
     assert "No money was taken." in sms(kind="expired").text
     assert "goes back" not in sms(kind="expired").text
     assert "What was paid goes back." in sms(kind="expired", is_paid=True).text
+
+
+async def test_who_moves_to_another_provider_is_not_told_to_book_again(race: RaceEnvironment) -> None:
+    (patient,) = await reachable(race, 1, email=True)
+    texts, mails = Recorder(), Recorder()
+    await replace_one(race, patient)
+    told = notices(race.db, texts, mails)
+    await sweep_all(told, "sms")
+    await sweep_all(told, "email")
+    assert texts.templates == ["booked", "replaced"]  # that of the first is dropped, as it is cancelled
+    for sent in (texts.sent, mails.sent):
+        (cancelled,) = [one.text for one in sent if "cancelled:" in one.text]
+        assert "your new visit replaces it. What was paid online goes back." in cancelled
+        assert "Book again" not in "".join(one.text for one in sent)
+
+
+async def replace_one(race: RaceEnvironment, patient: int) -> None:
+    """Book a visit, and one with another provider instead of it."""
+    first, second = await race.providers(2)
+    old = await race.booked(first, patient)
+    new = await race.book.hold(
+        second.provider_id, race.clinic_id, second.starts[0], 1, patient, Patient(patient),
+        instead_of=(first.provider_id, old),
+    )  # fmt: skip
+    assert new.code == "reserved"
+    await race.book.confirm(second.provider_id, new.booking_id, "set aside for the new one", Patient(patient))
+    await cancel_replaced(race.db, race.book)
 
 
 def words(chance: random.Random) -> str:
@@ -180,4 +210,5 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await race.book.cancel(provider_id, booked, Patient(one))
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
+    await replace_one(race, one)
     await tell()

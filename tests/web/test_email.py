@@ -54,6 +54,10 @@ async def test_only_a_verified_address_gets_notices(
     # The link leads to a page, which does nothing until its button is pressed.
     browser = Browser(app, environment.tokens["asha"])
     assert "This is my address" in (await browser.get(link)).text
+    for cut_off in ("/email", "/email?token="):
+        for answer in (await browser.get(cut_off), await browser.post(cut_off)):
+            assert (answer.status_code, "This link is incomplete." in answer.text) == (400, True)
+            assert "This is my address" not in answer.text
     assert not await verified(asha)
     done = await browser.post(link)
     assert (done.status_code, done.headers["location"]) == (303, "/email/verified")

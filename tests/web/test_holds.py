@@ -201,3 +201,16 @@ async def test_what_is_no_slot_is_said(
     body = {"clinic_id": ONLINE, "start": start, **change}
     assert problem(await asha.post(f"providers/{provider_id}/holds", body), status)["reason"] == reason
     assert await environment.counts() == counts
+
+
+async def test_a_hold_names_what_it_replaces(asha: Client, environment: Environment) -> None:
+    old = await hold(asha, hold_body(environment, 13, AT_CLINIC))
+    assert "instead_of" not in old
+    booked = (await asha.post(f"{old['url']}/payment", PAY)).json()
+    assert "instead_of" not in booked
+    instead_of = {"provider_id": PROVIDER, "id": booked["id"]}
+    new = await hold(asha, hold_body(environment, 13, AT_CLINIC, instead_of=instead_of), OTHER_PROVIDER)
+    assert new["instead_of"] == instead_of
+    assert (await asha.get(new["url"])).json()["instead_of"] == instead_of
+    paid = (await asha.post(f"{new['url']}/payment", PAY)).json()
+    assert (await asha.get(paid["url"])).json()["instead_of"] == instead_of

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from icalendar import Calendar
 from litestar import Litestar
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.persons import Persons
+from healthplus.booking.book import Book
 from tests.fixtures.codes import SECRET
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment, attend
 from tests.notices.sending import Recorder, notices, sweep_all
@@ -285,14 +288,53 @@ async def test_what_is_in_the_way_is_shown_and_may_be_replaced(environment: Envi
     held = await asha.post(chart, form)
     path = held.headers["location"]
     assert "/hold/" in path, held.text
+    page = await said(asha, path)
+    assert re.search(r"When this is booked, your visit on .* IST with \S.* is cancelled\.", page), page
+    assert "If you choose someone else, your other visit stays." in page
     await asha.post(path, {"who": "me", "method": "sandbox-ok"})
-    assert "Booked" in await said(asha, path)
+    page = await said(asha, path)
+    assert "Booked" in page
+    assert re.search(r"Your visit on .* IST is cancelled: this one replaces it\.", page), page
     # Another is asked for with what is no longer there to be replaced.
     await asha.post(f"{own}/cancel")
     stale = await asha.post(chart, form | {"start": environment.at(10)})
     assert (stale.status_code, "has changed meanwhile. Choose again." in stale.text) == (422, True)
     for odd in ("x", "1/x", f"1/{UUID(int=7)}", "0/", "/"):
         assert (await asha.post(chart, form | {"instead_of": odd})).status_code in (404, 409, 422), odd
+
+
+@pytest.mark.dates
+@pytest.mark.parametrize("code", ["not_found", "wrong_state"])
+async def test_a_choice_that_is_refused_is_not_paid_for(
+    environment: Environment, asha: Browser, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    await add(asha, environment)
+    me, tara = [row["person_id"] for row in await Persons(environment.db, SECRET).of(environment.ids["asha"])]
+    path = await hold(asha, environment, 9)
+    choose = Book.choose_person
+
+    async def choose_too_late(book: Book, provider_id: int, hold_id: UUID, person_id: UUID, actor: Patient) -> Any:
+        """Do what another click does just before: remove the person, or release the hold."""
+        if code == "not_found":
+            await environment.db.execute(
+                "UPDATE accounts.person SET removed_at = now() WHERE person_id = $1", person_id
+            )
+        else:
+            await book.release(provider_id, hold_id, actor)
+        return await choose(book, provider_id, hold_id, person_id, actor)
+
+    monkeypatch.setattr(Book, "choose_person", choose_too_late)
+    refused = await asha.post(path, {"who": str(tara), "method": "sandbox-ok"})
+    page = words(refused.text)
+    if code == "not_found":
+        assert refused.status_code == 422
+        assert "Choose again who the appointment is for." in page
+        assert 'name="who" value="me" checked' in refused.text
+        assert str(tara) not in refused.text
+    else:
+        assert "You released" in page
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'") == 0
+    assert await environment.db.fetch_value("SELECT person_id FROM booking.booking") in (me, None)
 
 
 @pytest.mark.dates

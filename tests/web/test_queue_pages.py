@@ -100,6 +100,21 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     await nobody.aclose()
 
 
+async def test_what_was_taken_booked_and_cancelled_is_not_said_to_be_unpaid(
+    app: Litestar, environment: Environment, asha: Client, day: str
+) -> None:
+    bina = Browser(app, environment.tokens["bina"])
+    held = await hold(asha, environment, environment.at(18))
+    ticket = (await bina.fill(f"{FREE_LINE}?day={day}&part=evening", what="part")).headers["location"]
+    await asha.delete(held["url"])
+    booked = (await bina.fill(ticket, action="take")).headers["location"]
+    await bina.post(booked, {"who": "me"})
+    assert "It is booked: " in (await bina.get(ticket)).text
+    await bina.post(f"{booked.replace('/doctor/', '/appointments/').replace('/hold', '')}/cancel")
+    page = await bina.get(ticket)
+    assert ("It was booked, and then cancelled: " in page.text, "not paid for in time" in page.text) == (True, False)
+
+
 async def test_a_wait_is_its_patients_own(app: Litestar, environment: Environment, asha: Client, day: str) -> None:
     bina, chand, nobody = (
         Browser(app, environment.tokens["bina"]),
@@ -320,11 +335,15 @@ async def test_the_second_turn_let_go_closes_the_queue_and_says_until_when(
 ) -> None:
     bina = Browser(app, environment.tokens["bina"])
     path = f"{FREE_LINE}?day={day}&part=evening"
+    offers = []
     for _ in range(2):
         held = await hold(asha, environment, environment.at(18))
         ticket = (await bina.fill(path, what="part")).headers["location"]
         await asha.delete(held["url"])
+        assert "Join the line again" not in (await bina.get(ticket)).text  # it is offered
         await bina.fill(ticket, action="leave")
+        offers.append("Join the line again" in (await bina.get(ticket)).text)
+    assert offers == [True, False]
     await hold(asha, environment, environment.at(18))
     refused = await bina.fill(path, what="part")
     assert refused.status_code == 429

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
+from msgspec import UNSET
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
@@ -51,6 +52,7 @@ class HoldsController(Controller):
         if outcome.code != "reserved":
             raise await error_for_refused_time(request, outcome, patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
+        shown.instead_of = data.instead_of or UNSET
         return Response(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)

@@ -106,6 +106,7 @@ class Booking(Fee, kw_only=True):
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
+    `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked.
     After a cancellation, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
     """
 
@@ -127,6 +128,7 @@ class Booking(Fee, kw_only=True):
     can_rate: bool | UnsetType = UNSET
     money: str | UnsetType = UNSET
     payment: Payment | UnsetType = UNSET
+    instead_of: InsteadOf | UnsetType = UNSET
 
 
 class Offer(Fee):

@@ -14,7 +14,7 @@ from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCode
 from healthplus.database import Record
 from healthplus.waiting.waiting_users import QueuePosition
-from healthplus.web.api.models import Booking, Call, Offer, Wait
+from healthplus.web.api.models import Booking, Call, InsteadOf, Offer, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.services import AppServices
@@ -71,6 +71,7 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Boo
         patient_name=row["patient_name"],
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
+        instead_of=InsteadOf(row["instead_of_provider_id"], row["instead_of_id"]) if row["instead_of_id"] else UNSET,
     )
     _add_deadline(shown, row["deadline"], app.clock)
     return shown

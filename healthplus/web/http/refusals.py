@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from healthplus import errors
-from healthplus.booking.outcomes import STATUS_TEXTS, NoSlotReason, RefusalCode, Refused
+from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, STATUS_TEXTS, NoSlotReason, RefusalCode, Refused
 from healthplus.errors import HealthPlusError
 
 _NO_SUCH_SLOT: dict[NoSlotReason, str] = {
@@ -68,7 +68,9 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
         case "same_day":
             return errors.SameDay, None
         case "too_many_unpaid":
-            return errors.TooManyUnpaid, None
+            whose = "This account" if outcome.limit_max == ACCOUNT_UNPAID_MAX else "This person"
+            said = f"{whose} has {outcome.limit_max} appointments ahead that are not paid online"
+            return errors.TooManyUnpaid, f"{said}; cancel one, or choose a time that is paid online."
         case "too_many_ahead":
             return errors.TooManyAhead, None
         case "key_reused":

@@ -40,6 +40,7 @@ SELECT EXISTS (
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
+    instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
     provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone
 FROM public.app_now() AS now_at, booking.booking
@@ -57,6 +58,16 @@ JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE booking.provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: replaced
+-- A patient's own visit that another one replaces: it is cancelled, or can still be. One that has begun stays, and is not found.
+SELECT lower(during) AS starts_at, booking.state::text AS state, provider.name AS provider, time_zone
+FROM public.app_now() AS now_at, booking.booking
+JOIN directory.provider USING (provider_id)
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+    AND (booking.state = 'cancelled' OR (booking.state = 'booked' AND lower(during) > now_at))
 
 -- name: hold_state
 -- What has become of a hold.

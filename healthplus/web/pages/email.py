@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from litestar import Controller, Response, get, post
 
 from healthplus.errors import LinkOver
@@ -17,18 +19,25 @@ class EmailController(Controller):
     async def ask(self, request: AnyRequest) -> Response[str]:
         # The link alone does nothing: programs that look through mails open it, and others may read them.
         require_patient(request)
-        return page(request, "privacy/email.html", is_over=False)
+        return _page(request, "ask") if request.query_params.get("token") else _page(request, "incomplete", 400)
 
     @post()
     async def verify(self, request: AnyRequest) -> Response[str]:
         session = require_patient(request, f"/email?{request.url.query}")
+        token = request.query_params.get("token")
+        if not token:
+            return _page(request, "incomplete", 400)
         try:
-            await services(request).emails.verify(session.patient_id, request.query_params.get("token", ""))
+            await services(request).emails.verify(session.patient_id, token)
         except LinkOver as error:
-            return page(request, "privacy/email.html", status=error.status, is_over=True)
+            return _page(request, "over", error.status)
         return see_other(request, "/email/verified")
 
     @get("/verified")
     async def verified(self, request: AnyRequest) -> Response[str]:
         require_patient(request)
         return page(request, "privacy/email_verified.html")
+
+
+def _page(request: AnyRequest, link: Literal["ask", "incomplete", "over"], status: int = 200) -> Response[str]:
+    return page(request, "privacy/email.html", status=status, link=link)

@@ -77,6 +77,8 @@ class HoldController(Controller):
                 raise FormError(_("Choose how to pay."), "method")
             await _choose_person(request, session, hold, form)
         except FormError as error:
+            # What was refused may have ended meanwhile: then its page says so.
+            hold = await _hold(request, session, provider_id, hold_id)
             return await _page(request, session, hold, form=form, error=error)
         try:
             paid = await app.payments.pay(
@@ -112,13 +114,15 @@ async def _hold(request: AnyRequest, session: PatientSession, provider_id: int, 
 
 
 async def _choose_person(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
-    """Store for whom the appointment is to be. Raises FormError where the form names nobody."""
+    """Store for whom the appointment is to be. Raises FormError where the form names nobody, or this is refused."""
     person_id = await chosen_person(request, session, form, needs_name=True)
     if person_id != hold["person_id"]:  # else it would lock the book and wake all who look, for nothing
         book = services(request).book
         outcome = await book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
-        if isinstance(outcome, Refused) and (limit := await limit_of(request, outcome, hold["time_zone"])):
-            raise FormError(limit.text, "who", limit)
+        if isinstance(outcome, Refused):
+            limit = await limit_of(request, outcome, hold["time_zone"])
+            again = language_of(request).gettext("Choose again who the appointment is for.")
+            raise FormError(limit.text if limit else again, "who", limit)
 
 
 async def _page(
@@ -148,11 +152,26 @@ async def _page(
             error=error,
             methods=payments.methods if hold["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,
+            replaced=await _replaced(request, session, hold),
             path_here=hold_path(provider_id, hold_id),
         )
     if hold["state"] in ("expired", "released"):
         return await _lost_page(request, hold)
-    return page(request, "hold/booked.html", hold=hold, appointment=appointment_path(provider_id, hold_id))
+    return page(
+        request,
+        "hold/booked.html",
+        hold=hold,
+        appointment=appointment_path(provider_id, hold_id),
+        replaced=await _replaced(request, session, hold),
+    )
+
+
+async def _replaced(request: AnyRequest, session: PatientSession, hold: Record) -> Record | None:
+    """Return the visit that a hold replaces once it is booked; None where there is none, or it has begun."""
+    if hold["instead_of_id"] is None:
+        return None
+    old = hold["instead_of_provider_id"], hold["instead_of_id"]
+    return await services(request).database.fetch_row(booking_queries.replaced, *old, session.patient_id)
 
 
 async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:

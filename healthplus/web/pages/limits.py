@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from healthplus.booking.outcomes import RefusalCode, Refused
+from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, RefusalCode, Refused
 from healthplus.database import Record
 from healthplus.web.languages import HOME_ZONE, N_
 from healthplus.web.pages.addresses import appointment_path
@@ -17,14 +17,15 @@ _TEXTS = {
     "overlap": N_("%(name)s has another appointment at that time."),
     "same_day": N_("%(name)s has an appointment here on that day already. One a day is possible."),
     "too_many_unpaid": N_(
-        "Up to %(limit)d appointments that are not paid online can be ahead. Cancel one that is not needed, or choose "
-        "a time that is paid online."
+        "%(name)s has %(limit)d appointments ahead that are not paid online, and more are not possible. Cancel one "
+        "that is not needed, or choose a time that is paid online."
     ),
     "too_many_ahead": N_(
         "%(name)s has %(limit)d appointments ahead, and more are not possible. Cancel one of them first."
     ),
     "hold_budget": N_(
-        "Too many holds were given up, moved or ran out in a short time. You can hold again from %(when)s."
+        "Too many holds were given up, moved or ran out in a short time. You can hold a time or join a queue again "
+        "from %(when)s."
     ),
     "turns_used": N_(
         "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free "
@@ -34,7 +35,11 @@ _TEXTS = {
         "Three of your holds ran out unpaid within a day. You can hold a time or join a queue again from %(when)s."
     ),
 }
-_OF_ONE_PERSON = ("overlap", "same_day", "too_many_ahead")
+_ACCOUNT_UNPAID = N_(
+    "This account has %(limit)d appointments ahead that are not paid online, and more are not possible. Cancel one "
+    "that is not needed, or choose a time that is paid online."
+)
+_OF_ONE_PERSON = ("overlap", "same_day", "too_many_unpaid", "too_many_ahead")
 
 
 class Limit(NamedTuple):
@@ -62,12 +67,13 @@ async def limit_of(request: AnyRequest, outcome: Refused[RefusalCode] | None, zo
         own = await services(request).database.fetch_row(
             booking_queries.in_the_way, provider_id, booking_id, require_patient(request).patient_id
         )
-    text = language.gettext(_TEXTS[outcome.code]) % {
+    is_of_account = outcome.code == "too_many_unpaid" and outcome.limit_max == ACCOUNT_UNPAID_MAX
+    text = language.gettext(_ACCOUNT_UNPAID if is_of_account else _TEXTS[outcome.code]) % {
         "name": (own and own["patient_name"]) or language.gettext("This person"),
         "when": language.moment(outcome.retry_at, zone) if outcome.retry_at else "",
         "limit": outcome.limit_max or 0,
     }
-    is_of_one_person = outcome.code in _OF_ONE_PERSON
+    is_of_one_person = outcome.code in _OF_ONE_PERSON and not is_of_account
     if own is None:
         return Limit(text, None, "", "", is_of_one_person)
     can_replace = outcome.state == "booked" and outcome.code != "too_many_unpaid"

@@ -12,8 +12,12 @@ CROSS JOIN LATERAL booking.acceptance_rate($1, position) AS acceptance
 WHERE provider_id = $1 AND clinic_id = $2
 
 -- name: ticket
--- What a ticket's page says besides its position: with whom and where, of its offer, when it was last passed over.
+-- What a ticket's page says besides its position: with whom and where, of its offer, when it was last passed over, and whether its
+-- patient may join the queue again, when it is over.
 SELECT provider.name AS provider, location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
+    -- Only once it is over: a ticket that waits is looked at often.
+    CASE WHEN ticket.state NOT IN ('waiting', 'offered', 'called')
+        THEN (booking.refuse_turn($1, ticket.patient_id, (SELECT public.app_now()))).code IS NULL END AS may_join_again,
     passed.at AS passed_at, passed.kind AS passed_kind, ticket.joined_position, acceptance.*,
     (SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
      WHERE provider_id = $1 ORDER BY speciality_id LIMIT 1) AS speciality

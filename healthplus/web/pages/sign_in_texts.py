@@ -16,8 +16,8 @@ _ERROR_TEXTS = {
         "What you agree to has changed since you opened this page. Read it again, then send the code."
     ),
     "wrong_code": N_("This is not the code that was sent, and it was the last try. Send a new one."),
-    "code_over": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
-    "not_found": N_("This code was used or replaced, or its five minutes are over. Send a new one."),
+    "code_over": N_("This code was used, or its five minutes are over. Send a new one."),
+    "not_found": N_("This code was used, or its five minutes are over. Send a new one."),
     "key_reused": N_("This form was sent before. Send it again."),
     "sign_in_unavailable": N_("Signing in by text message is not set up here. Call the clinic to book."),
     "bad_input": N_("The code has six digits. Type all of them."),

@@ -107,6 +107,11 @@ class TicketView:
         return self.row["offer_state"] in ("booked", "arrived", "fulfilled", "no_show")
 
     @property
+    def is_cancelled(self) -> bool:
+        """Return whether the time that the patient took was booked, and cancelled later."""
+        return bool(self.row["offer_state"] == "cancelled")
+
+    @property
     def chart_path(self) -> str:
         day = (self.ticket.starts_at or self.ticket.window_from).astimezone(ZoneInfo(self.zone)).date()
         clinic_id = self.row["clinic_id"]
