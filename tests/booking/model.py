@@ -243,6 +243,7 @@ class Book:
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
         self.turns, self.turn_at = 0, shared.now  # turns let go in a row, and the last of them
+        self.turns_before = 0  # a turn ended in a booking
         shared.books.append(self)
 
     @property
@@ -528,8 +529,15 @@ class Book:
         )
 
     def count_turn(self, at: datetime) -> None:
-        self.turns = (self.turns if at < self.turn_at + TURNS_MEMORY else 0) + 1
+        if at >= self.turn_at + TURNS_MEMORY:
+            self.turns = self.turns_before = 0
+        self.turns += 1
         self.turn_at = at
+
+    def keep_turn(self, t: Ticket) -> None:
+        t.let_go = None
+        if self.turns:
+            self.turns_before, self.turns = self.turns, 0
 
     def group_size(self) -> int:
         if self.turns < CALLS_AFTER or self.now >= self.turn_at + TURNS_MEMORY:
@@ -775,7 +783,7 @@ class Book:
             if booked.instead_of:
                 self.shared.replacements.append((self, booked))
             if booking.ticket:
-                booking.ticket.let_go, self.turns = None, 0
+                self.keep_turn(booking.ticket)
             self.advance()
             return describe("booked", booked)
 
@@ -823,6 +831,9 @@ class Book:
         self.give_back(booking, "released" if only == "reserved" else "cancelled")
         if booking.ticket and only == "reserved":
             booking.ticket.let_go = self.now
+            self.count_turn(self.now)
+        elif booking.ticket and isinstance(actor, Patient) and self.now < booking.deadline + TURNS_MEMORY:
+            booking.ticket.let_go, self.turns = self.now, max(self.turns, self.turns_before)
             self.count_turn(self.now)
         self.serve_all()
         return describe(booking.state, booking)

@@ -77,7 +77,7 @@ SELECT jsonb_build_object(
             UNION ALL SELECT leave_id::text FROM schedule.leave WHERE provider_id = ANY ($1)) AS id (id)),
     'books', (
         SELECT jsonb_agg(jsonb_build_array(
-            provider_id, next_free_at, touched_at, version, turns_let_go,
+            provider_id, next_free_at, touched_at, version, turns_let_go, turns_before_booking,
             (SELECT count(*) FROM booking.event AS e WHERE e.provider_id = book.provider_id)))
         FROM booking.book WHERE provider_id = ANY ($1)))
 """
@@ -363,9 +363,9 @@ class Machine(RuleBasedStateMachine):
         self.same_rows("replacement", state["replacements"], replacements)
         self.name_schedule(state["schedule"] or [])
         heads: dict[int, datetime | None] = {}
-        for provider, next_free, touched, version, turns, events in state["books"] or []:
+        for provider, next_free, touched, version, turns, before, events in state["books"] or []:
             same("events", events, version)
-            same("turns let go", turns, self.books[provider].turns)
+            same("turns let go", (turns, before), (self.books[provider].turns, self.books[provider].turns_before))
             at = next_free and datetime.fromisoformat(next_free)
             heads[provider] = at
             self.compare_next_free(self.books[provider], at, touched)
@@ -567,7 +567,7 @@ class Machine(RuleBasedStateMachine):
 
     def rename(self, _: int) -> None:
         """Rename an account, and with it the holder, or another person of one."""
-        held = [b.person for book in self.books.values() for b in book.bookings if b.state == "reserved"]
+        held = [b.person for book in self.books.values() for b in book.bookings if b.state == "reserved" and b.patient]
         everybody = [p for persons in self.shared.persons.values() for p in persons]
         person = self.draw.choice(held if held and self.draw.random() < 0.8 else everybody)
         person.name = f"{person.name.split()[0]} {self.draw.randint(1, 9)}"
@@ -801,6 +801,7 @@ BROKEN = {
         "waiter.answered_at IS NOT NULL OR waiter.number > winner",
         "false",
     ),
+    "booking and cancelling forgets turns let go": ("release_or_cancel", "p_actor ^@ 'patient:' AND", "false AND"),
     "turns let go are forgotten": ("refuse_turn", "IF FOUND THEN", "IF false THEN"),
     "any others may be called between": ("could_use_part", "AND EXISTS (", "AND false AND EXISTS ("),
     "lapses are forgotten": ("take_claim", "lapses = old.lapses", "lapses = '{}'"),

@@ -6,16 +6,27 @@
 CREATE FUNCTION booking.count_turn(p_provider_id bigint, p_at timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE booking.book
     SET turns_let_go = 1 + CASE WHEN turn_let_go_at > p_at - booking.turns_memory_time() THEN turns_let_go ELSE 0 END,
+        turns_before_booking = CASE WHEN turn_let_go_at > p_at - booking.turns_memory_time() THEN turns_before_booking ELSE 0 END,
         turn_let_go_at = p_at
     WHERE provider_id = p_provider_id
 $$;
+
+-- Notes that a turn was let go by the cancelling of its booking: those before the booking count again.
+CREATE FUNCTION booking.count_cancelled_turn(p_provider_id bigint, p_ticket_id uuid, p_at timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.ticket SET let_go_at = p_at WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    UPDATE booking.book SET turns_let_go = greatest(turns_let_go, turns_before_booking) WHERE provider_id = p_provider_id;
+    PERFORM booking.count_turn(p_provider_id, p_at);
+END $$;
 
 -- Notes that a turn ended in a booking after all.
 CREATE FUNCTION booking.keep_turn(p_provider_id bigint, p_ticket_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.ticket SET let_go_at = NULL
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND let_go_at IS NOT NULL;
-    UPDATE booking.book SET turns_let_go = 0 WHERE provider_id = p_provider_id AND turns_let_go > 0;
+    UPDATE booking.book SET turns_before_booking = turns_let_go, turns_let_go = 0
+    WHERE provider_id = p_provider_id AND turns_let_go > 0;
 END $$;
 
 -- To how many tickets at once the next free run is offered. Processes of release 1 cannot show a ticket that is called: while

@@ -8,8 +8,10 @@ CREATE INDEX ticket_let_go ON booking.ticket (provider_id, patient_id, let_go_at
 CREATE INDEX ticket_let_go_at ON booking.ticket (let_go_at) WHERE let_go_at IS NOT NULL;
 CREATE INDEX ticket_called ON booking.ticket (provider_id, offer_id, number) WHERE state = 'called';
 
--- How many turns in a row were let go in this queue since one that ended in a booking, and when the last of them was.
-ALTER TABLE booking.book ADD COLUMN turns_let_go integer NOT NULL DEFAULT 0, ADD COLUMN turn_let_go_at timestamptz;
+-- How many turns in a row were let go in this queue since one that ended in a booking, and when the last of them was; and how many
+-- there were before that booking, which count again when its patient cancels it at once.
+ALTER TABLE booking.book ADD COLUMN turns_let_go integer NOT NULL DEFAULT 0, ADD COLUMN turn_let_go_at timestamptz,
+    ADD COLUMN turns_before_booking integer NOT NULL DEFAULT 0;
 
 -- Of an entry `called`: the number of the ticket that was called first, by which those called together are known.
 ALTER TABLE booking.queue_entry ADD COLUMN leader bigint;
