@@ -557,19 +557,24 @@ class Book:
         if self.now < offer.deadline and not called[0].answered:
             return
         winner = next((t for t in called if t.answered), None)
-        if not winner:
+        late = self.too_late_to_win(offer)
+        if not winner or late:
             offer.state = "expired"
+        if not winner:
             self.count_turn(offer.deadline)
         for t in called:
-            if t is winner:
+            if t is winner and not late:
                 t.state = "accepted"
             elif t.answered or (winner and t.number > winner.number):
                 self.wait_again(t)
             else:
                 self.miss(t, offer)
-        if winner:
+        if winner and not late:
             offer.patient, offer.person, offer.name = winner.patient, winner.person, winner.person.name
             offer.ticket, offer.offer, offer.deadline = winner, False, self.now + HOLD
+
+    def too_late_to_win(self, offer: Booking) -> bool:
+        return offer.start <= self.now + HOLD
 
     def used_up_until(self, patient: int) -> datetime | None:
         """Return until when a patient may not queue here, having let too many turns go."""
@@ -602,7 +607,7 @@ class Book:
             winner = next((t for t in self.called(on.offer) if t.answered), None)
             kept = on.answered or (winner and on.number > winner.number)
             will_wait = in_time and bool(kept or not (on.unfetched or on.fetched is on.offer))
-            return self.now < on.offer.deadline or on is winner or will_wait
+            return self.now < on.offer.deadline or (on is winner and not self.too_late_to_win(on.offer)) or will_wait
         if on.state == "accepted" and on.offer:  # by a group offer that others' verbs decided
             return self.is_live(on.offer)
         return on.state == "waiting" and in_time
