@@ -16,6 +16,7 @@ from healthplus.accounts.actors import Actor, Patient
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
+NAMES_MAX = 3  # choices of a hold's person that cost nothing
 TURNS_MAX = 2  # turns let go at a provider within a day
 CALLS_AFTER, CALLED_MAX, TURNS_MEMORY = 2, 16, timedelta(hours=1)
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
@@ -127,6 +128,7 @@ class Booking:
     state: str = "reserved"
     ticket: Ticket | None = None
     offer: bool = False
+    named: int = 0  # how often its person was chosen
     flagged: bool = False
     payments: dict[str, str] = field(default_factory=dict)  # what the gateway has yet to do, by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
@@ -168,7 +170,7 @@ class GroupOffer:
 class Claim:
     on: Booking | Ticket
     lapses: list[datetime] = field(default_factory=list)
-    spent: list[datetime] = field(default_factory=list)  # on holds that came to nothing, and on moves of holds
+    spent: list[datetime] = field(default_factory=list)  # on what came to nothing, and on moves
 
 
 @dataclass(frozen=True)
@@ -632,12 +634,23 @@ class Book:
             spent.append(held.deadline)
         elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
             spent.append(held.made)
+        elif isinstance(held, Ticket) and held.state == "left":
+            spent.append(held.joined)
         return Claim(on, self.recent(lapses), self.recent(spent))
 
     def refuse_early(self, patient: int) -> Answer | None:
         """Refuse whose holds came to nothing too often, before anything else is looked at."""
         old = self.shared.claims.get(patient)
         return None if old is None or self.is_live(old.on) else self.refuse_spent(self.charged(old, old.on))
+
+    def spend(self, patient: int) -> Answer | None:
+        """Note a change as spent now, if its patient has not spent too much; what was let lapse does not matter."""
+        claim = self.shared.claims[patient]
+        spent = self.recent(claim.spent)
+        if refusal := self.refuse_spent(Claim(claim.on, [], spent)):
+            return refusal
+        claim.spent = [*spent, self.now]
+        return None
 
     def recent(self, times: list[datetime]) -> list[datetime]:
         return sorted(at for at in times if at > self.now - DAY)
@@ -742,19 +755,26 @@ class Book:
     def is_replaceable(self, booking: Booking, person: Person) -> bool:
         return booking.person is person and booking.state == "booked" and booking.start > self.now
 
-    def choose_person(self, booking: Booking, person: Person | None, actor: Actor) -> Answer:
+    def choose_person(  # noqa: PLR0911 - a return for each refusal
+        self, booking: Booking, person: Person | None, actor: Actor
+    ) -> Answer:
         if not self.owned(booking, actor) or not (chosen := self.person_of(booking.patient, person)):
             return Answer("not_found")
         if booking.state == "expired":
             return describe("expired", booking)
         if booking.state != "reserved" or booking.offer:
             return describe("wrong_state", booking)
+        if booking.person is chosen and booking.name == chosen.name:
+            return describe("named", booking)
         if booking.person is not chosen:
             wanted = Wanted(chosen, booking.clinic.clinic_id, booking.start, booking.end, without=(booking,))
             if refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
+        if booking.named >= NAMES_MAX and (refusal := self.spend(chosen.patient)):
+            return refusal
+        if booking.person is not chosen:
             booking.person, booking.instead_of = chosen, None
-        booking.name = chosen.name
+        booking.name, booking.named = chosen.name, booking.named + 1
         return describe("named", booking)
 
     def owned(self, booking: Booking, actor: Actor) -> bool:
@@ -860,17 +880,13 @@ class Book:
             if not run:
                 return self.refuse(clinic_id, start, booking.slots, without=booking)
             assert booking.patient is not None
-            claim = self.shared.claims[booking.patient]
-            spent = self.recent(claim.spent)
-            if booking.state == "reserved" and (refusal := self.refuse_spent(Claim(booking, [], spent))):
-                return refusal
             replaced = booking.instead_of[1] if booking.instead_of else None
             wanted = Wanted(booking.person, clinic_id, run.start, run.end, without=(booking, replaced))
             beyond = reason and not isinstance(actor, Patient)
             if not beyond and (refusal := self.refuse_ahead(wanted, more=False)):
                 return refusal
-            if booking.state == "reserved":
-                claim.spent = [*spent, self.now]
+            if (booking.state == "reserved" or isinstance(actor, Patient)) and (refusal := self.spend(booking.patient)):
+                return refusal
             booking.seat, booking.start, booking.end, booking.flagged = run.seat, run.start, run.end, False
             self.serve_all()
             return describe("moved", booking)

@@ -562,8 +562,9 @@ class Machine(RuleBasedStateMachine):
     def choose_person(self, _: int) -> None:
         found = [(p, b) for p, book in self.books.items() for b in book.bookings if b.state == "reserved"]
         for provider, booking in self.draw.sample(found, min(1, len(found))):
-            person = self.a_person(booking.patient)
-            self.ask("choose_person", provider, booking, person, self.asker(booking.patient))
+            for _ in range(self.draw.choice([1, 1, 6])):
+                person = self.a_person(booking.patient)
+                self.ask("choose_person", provider, booking, person, self.asker(booking.patient))
 
     def rename(self, _: int) -> None:
         """Rename an account, and with it the holder, or another person of one."""
@@ -811,7 +812,8 @@ BROKEN = {
     "any number ahead": ("refuse_ahead", "cardinality(ahead) >=", "cardinality(ahead) - 1 >="),
     "what is replaced counts": ("refuse_ahead", " AND booking_id IS DISTINCT FROM p_wanted.instead_of_id", ""),
     "giving a hold back costs nothing": ("claim_fate", "spent_at := held.created_at", "NULL"),
-    "moving a hold costs nothing": ("refuse_move", "own.spent || p_now", "own.spent"),
+    "moving a hold costs nothing": ("spend", "own.spent || p_now", "own.spent"),
+    "leaving a queue costs nothing": ("claim_fate", "spent_at := waiter.joined_at", "NULL"),
     "a new name is that of old bookings": (
         "book_hold",
         "patient_name = coalesce((",

@@ -1,6 +1,9 @@
 -- A group offer is a reserved booking without a patient (patient_id is NULL), with the ticket of the first that was called.
 ALTER TABLE booking.booking ALTER COLUMN patient_id DROP NOT NULL;
 
+-- How often a hold's person was chosen; NULL: never. Beyond some, it draws on the budget of holds.
+ALTER TABLE booking.booking ADD COLUMN times_named smallint;
+
 ALTER TABLE booking.ticket
     ADD COLUMN answered_at timestamptz,            -- when its client said that it takes what it was called for
     ADD COLUMN let_go_at timestamptz;              -- when its turn ended without a booking; NULL: it did not
