@@ -781,9 +781,7 @@ class Book:
         self.advance()
         return booking in self.bookings and may_act(actor, booking.patient)
 
-    def confirm(  # noqa: C901 - a case for each of what money may come for
-        self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None
-    ) -> Answer:
+    def confirm(self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
             if not self.owned(booking, actor):
                 return Answer("not_found")
@@ -796,23 +794,34 @@ class Book:
                 return describe("booked", known)
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
-            booked = booking if reserved else None
-            if booking.state == "expired" and online and authorisation and not known:
-                booked = self.book_late(booking)
-            if authorisation and not known:
-                booking.paid[authorisation] = booked or booking
-                (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
-            if not booked:
-                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
-            booked.state, booked.name = "booked", booked.person.name
-            if booked.instead_of:
-                self.shared.replacements.append((self, booked))
-            if booking.ticket:
-                self.keep_turn(booking.ticket)
-            self.advance()
-            return describe("booked", booked)
+            return self.book_hold(booking, None if known else authorisation, online)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
+
+    def book_hold(self, held: Booking, money: str | None, online: bool) -> Answer:
+        replaces, refusal = held.instead_of, None
+        if replaces and held.state in ("reserved", "expired") and not self.is_replaceable(replaces[1], held.person):
+            held.instead_of = None
+            if held.state == "reserved":
+                wanted = Wanted(held.person, held.clinic.clinic_id, held.start, held.end, without=(held,))
+                refusal = self.refuse_ahead(wanted, more=True)
+        booked = held if held.state == "reserved" and not refusal else None
+        if held.state == "expired" and online and money:
+            booked = self.book_late(held)
+        if booked is not held:
+            held.instead_of = replaces
+        if money:
+            held.paid[money] = booked or held
+            (booked or held).payments[money] = "capture" if booked and online else "void"
+        if not booked:
+            return refusal or describe("expired" if held.state == "expired" else "wrong_state", held)
+        booked.state, booked.name = "booked", booked.person.name
+        if booked.instead_of:
+            self.shared.replacements.append((self, booked))
+        if held.ticket:
+            self.keep_turn(held.ticket)
+        self.advance()
+        return describe("booked", booked)
 
     def book_late(self, held: Booking) -> Booking | None:
         if held.patient is None:
