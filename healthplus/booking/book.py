@@ -216,7 +216,7 @@ class Book:
         self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None
     ) -> outcomes.Answered | outcomes.Accepted | outcomes.AnswerRefused:
         """Say that a ticket takes what it and others were called for; the lowest number that does so has it."""
-        return await self._call("answer", provider_id, ticket_id, str(actor), key)
+        return await self._call("answer", provider_id, ticket_id, actor, key)
 
     async def leave_queue(
         self, provider_id: int, ticket_id: UUID, actor: Actor, key: str | None = None

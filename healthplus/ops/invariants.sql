@@ -139,11 +139,11 @@ WHERE got.kind = 'accepted' AND earlier.kind = 'answered' AND earlier.number < g
     AND earlier.entry < got.entry AND coalesce(earlier.next_entry > got.entry, true)
 
 -- name: turns_let_go_ended
--- A turn that counts as let go ended with its ticket, or with a hold that came to nothing.
+-- A turn that counts as let go ended with its ticket, or with a hold or booking that came to nothing.
 SELECT ticket.provider_id, ticket.ticket_id, ticket.state::text, booking.state::text AS booking_state
 FROM booking.ticket LEFT JOIN booking.booking ON booking.provider_id = ticket.provider_id AND booking_id = offer_id
 WHERE let_go_at IS NOT NULL AND NOT CASE ticket.state
-    WHEN 'accepted' THEN booking.state IN ('expired', 'released') ELSE ticket.state IN ('lapsed', 'left') END
+    WHEN 'accepted' THEN booking.state IN ('expired', 'released', 'cancelled') ELSE ticket.state IN ('lapsed', 'left') END
 
 -- name: nobody_overtaken
 -- Of two tickets of one provider with the same queue window, the earlier was offered a slot, or called for one, first, unless it

@@ -16,6 +16,7 @@ from healthplus.accounts.actors import Actor, Patient
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
+NAMES_MAX = 3  # choices of a hold's person that cost nothing
 TURNS_MAX = 2  # turns let go at a provider within a day
 CALLS_AFTER, CALLED_MAX, TURNS_MEMORY = 2, 16, timedelta(hours=1)
 OCCUPIES = ("reserved", "booked", "arrived", "fulfilled", "no_show")
@@ -127,6 +128,7 @@ class Booking:
     state: str = "reserved"
     ticket: Ticket | None = None
     offer: bool = False
+    named: int = 0  # how often its person was chosen
     flagged: bool = False
     payments: dict[str, str] = field(default_factory=dict)  # what the gateway has yet to do, by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
@@ -168,7 +170,7 @@ class GroupOffer:
 class Claim:
     on: Booking | Ticket
     lapses: list[datetime] = field(default_factory=list)
-    spent: list[datetime] = field(default_factory=list)  # on holds that came to nothing, and on moves of holds
+    spent: list[datetime] = field(default_factory=list)  # on what came to nothing, and on moves
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,7 @@ class Book:
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
         self.turns, self.turn_at = 0, shared.now  # turns let go in a row, and the last of them
+        self.turns_before = 0  # a turn ended in a booking
         shared.books.append(self)
 
     @property
@@ -528,8 +531,15 @@ class Book:
         )
 
     def count_turn(self, at: datetime) -> None:
-        self.turns = (self.turns if at < self.turn_at + TURNS_MEMORY else 0) + 1
+        if at >= self.turn_at + TURNS_MEMORY:
+            self.turns = self.turns_before = 0
+        self.turns += 1
         self.turn_at = at
+
+    def keep_turn(self, t: Ticket) -> None:
+        t.let_go = None
+        if self.turns:
+            self.turns_before, self.turns = self.turns, 0
 
     def group_size(self) -> int:
         if self.turns < CALLS_AFTER or self.now >= self.turn_at + TURNS_MEMORY:
@@ -549,19 +559,24 @@ class Book:
         if self.now < offer.deadline and not called[0].answered:
             return
         winner = next((t for t in called if t.answered), None)
-        if not winner:
+        late = self.too_late_to_win(offer)
+        if not winner or late:
             offer.state = "expired"
+        if not winner:
             self.count_turn(offer.deadline)
         for t in called:
-            if t is winner:
+            if t is winner and not late:
                 t.state = "accepted"
             elif t.answered or (winner and t.number > winner.number):
                 self.wait_again(t)
             else:
                 self.miss(t, offer)
-        if winner:
+        if winner and not late:
             offer.patient, offer.person, offer.name = winner.patient, winner.person, winner.person.name
             offer.ticket, offer.offer, offer.deadline = winner, False, self.now + HOLD
+
+    def too_late_to_win(self, offer: Booking) -> bool:
+        return offer.start <= self.now + HOLD
 
     def used_up_until(self, patient: int) -> datetime | None:
         """Return until when a patient may not queue here, having let too many turns go."""
@@ -594,7 +609,7 @@ class Book:
             winner = next((t for t in self.called(on.offer) if t.answered), None)
             kept = on.answered or (winner and on.number > winner.number)
             will_wait = in_time and bool(kept or not (on.unfetched or on.fetched is on.offer))
-            return self.now < on.offer.deadline or on is winner or will_wait
+            return self.now < on.offer.deadline or (on is winner and not self.too_late_to_win(on.offer)) or will_wait
         if on.state == "accepted" and on.offer:  # by a group offer that others' verbs decided
             return self.is_live(on.offer)
         return on.state == "waiting" and in_time
@@ -619,12 +634,23 @@ class Book:
             spent.append(held.deadline)
         elif isinstance(held, Booking) and held.state in ("released", "cancelled"):
             spent.append(held.made)
+        elif isinstance(held, Ticket) and held.state == "left":
+            spent.append(held.joined)
         return Claim(on, self.recent(lapses), self.recent(spent))
 
     def refuse_early(self, patient: int) -> Answer | None:
         """Refuse whose holds came to nothing too often, before anything else is looked at."""
         old = self.shared.claims.get(patient)
         return None if old is None or self.is_live(old.on) else self.refuse_spent(self.charged(old, old.on))
+
+    def spend(self, patient: int) -> Answer | None:
+        """Note a change as spent now, if its patient has not spent too much; what was let lapse does not matter."""
+        claim = self.shared.claims[patient]
+        spent = self.recent(claim.spent)
+        if refusal := self.refuse_spent(Claim(claim.on, [], spent)):
+            return refusal
+        claim.spent = [*spent, self.now]
+        return None
 
     def recent(self, times: list[datetime]) -> list[datetime]:
         return sorted(at for at in times if at > self.now - DAY)
@@ -729,28 +755,33 @@ class Book:
     def is_replaceable(self, booking: Booking, person: Person) -> bool:
         return booking.person is person and booking.state == "booked" and booking.start > self.now
 
-    def choose_person(self, booking: Booking, person: Person | None, actor: Actor) -> Answer:
+    def choose_person(  # noqa: PLR0911 - a return for each refusal
+        self, booking: Booking, person: Person | None, actor: Actor
+    ) -> Answer:
         if not self.owned(booking, actor) or not (chosen := self.person_of(booking.patient, person)):
             return Answer("not_found")
         if booking.state == "expired":
             return describe("expired", booking)
         if booking.state != "reserved" or booking.offer:
             return describe("wrong_state", booking)
+        if booking.person is chosen and booking.name == chosen.name:
+            return describe("named", booking)
         if booking.person is not chosen:
             wanted = Wanted(chosen, booking.clinic.clinic_id, booking.start, booking.end, without=(booking,))
             if refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
+        if booking.named >= NAMES_MAX and (refusal := self.spend(chosen.patient)):
+            return refusal
+        if booking.person is not chosen:
             booking.person, booking.instead_of = chosen, None
-        booking.name = chosen.name
+        booking.name, booking.named = chosen.name, booking.named + 1
         return describe("named", booking)
 
     def owned(self, booking: Booking, actor: Actor) -> bool:
         self.advance()
         return booking in self.bookings and may_act(actor, booking.patient)
 
-    def confirm(  # noqa: C901 - a case for each of what money may come for
-        self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None
-    ) -> Answer:
+    def confirm(self, booking: Booking, authorisation: str | None, actor: Actor, key: str | None = None) -> Answer:
         def act() -> Answer:
             if not self.owned(booking, actor):
                 return Answer("not_found")
@@ -763,23 +794,34 @@ class Book:
                 return describe("booked", known)
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
-            booked = booking if reserved else None
-            if booking.state == "expired" and online and authorisation and not known:
-                booked = self.book_late(booking)
-            if authorisation and not known:
-                booking.paid[authorisation] = booked or booking
-                (booked or booking).payments[authorisation] = "capture" if booked and online else "void"
-            if not booked:
-                return describe("expired" if booking.state == "expired" else "wrong_state", booking)
-            booked.state, booked.name = "booked", booked.person.name
-            if booked.instead_of:
-                self.shared.replacements.append((self, booked))
-            if booking.ticket:
-                booking.ticket.let_go, self.turns = None, 0
-            self.advance()
-            return describe("booked", booked)
+            return self.book_hold(booking, None if known else authorisation, online)
 
         return self.once(actor, "confirm", key, (booking, authorisation), "booked", act)
+
+    def book_hold(self, held: Booking, money: str | None, online: bool) -> Answer:
+        replaces, refusal = held.instead_of, None
+        if replaces and held.state in ("reserved", "expired") and not self.is_replaceable(replaces[1], held.person):
+            held.instead_of = None
+            if held.state == "reserved":
+                wanted = Wanted(held.person, held.clinic.clinic_id, held.start, held.end, without=(held,))
+                refusal = self.refuse_ahead(wanted, more=True)
+        booked = held if held.state == "reserved" and not refusal else None
+        if held.state == "expired" and online and money:
+            booked = self.book_late(held)
+        if booked is not held:
+            held.instead_of = replaces
+        if money:
+            held.paid[money] = booked or held
+            (booked or held).payments[money] = "capture" if booked and online else "void"
+        if not booked:
+            return refusal or describe("expired" if held.state == "expired" else "wrong_state", held)
+        booked.state, booked.name = "booked", booked.person.name
+        if booked.instead_of:
+            self.shared.replacements.append((self, booked))
+        if held.ticket:
+            self.keep_turn(held.ticket)
+        self.advance()
+        return describe("booked", booked)
 
     def book_late(self, held: Booking) -> Booking | None:
         if held.patient is None:
@@ -824,6 +866,9 @@ class Book:
         if booking.ticket and only == "reserved":
             booking.ticket.let_go = self.now
             self.count_turn(self.now)
+        elif booking.ticket and isinstance(actor, Patient) and self.now < booking.deadline + TURNS_MEMORY:
+            booking.ticket.let_go, self.turns = self.now, max(self.turns, self.turns_before)
+            self.count_turn(self.now)
         self.serve_all()
         return describe(booking.state, booking)
 
@@ -844,17 +889,13 @@ class Book:
             if not run:
                 return self.refuse(clinic_id, start, booking.slots, without=booking)
             assert booking.patient is not None
-            claim = self.shared.claims[booking.patient]
-            spent = self.recent(claim.spent)
-            if booking.state == "reserved" and (refusal := self.refuse_spent(Claim(booking, [], spent))):
-                return refusal
             replaced = booking.instead_of[1] if booking.instead_of else None
             wanted = Wanted(booking.person, clinic_id, run.start, run.end, without=(booking, replaced))
             beyond = reason and not isinstance(actor, Patient)
             if not beyond and (refusal := self.refuse_ahead(wanted, more=False)):
                 return refusal
-            if booking.state == "reserved":
-                claim.spent = [*spent, self.now]
+            if (booking.state == "reserved" or isinstance(actor, Patient)) and (refusal := self.spend(booking.patient)):
+                return refusal
             booking.seat, booking.start, booking.end, booking.flagged = run.seat, run.start, run.end, False
             self.serve_all()
             return describe("moved", booking)

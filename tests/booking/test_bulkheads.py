@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -171,14 +172,19 @@ async def test_a_row_that_is_neither_book_nor_patient_is_told_at_once(
         assert (await race.release(provider, held, patient)).code == "released"
 
 
+@pytest.mark.parametrize("verb", ["hold", "answer"])
 async def test_too_many_of_one_patient_are_told_at_once(
-    dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch
+    dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     async with process_of(dsn, True, monkeypatch) as race, db.transaction() as locker:
         provider = await race.provider()
         patient = await race.patient()
         await lock_book(locker, provider)
-        calls = [asyncio.create_task(race.hold(provider, patient)) for _ in range(CLIENTS)]
+
+        def call() -> Coroutine[Any, Any, object]:
+            return race.hold(provider, patient) if verb == "hold" else race.answer(provider, (patient, UUID(int=1)))
+
+        calls = [asyncio.create_task(call()) for _ in range(CLIENTS)]
         await asyncio.sleep(PROMPT_SECONDS / 2)
         refused = [call for call in calls if call.done()]
         assert len(refused) == CLIENTS - bulkheads.CALLS_PER_PATIENT_MAX - bulkheads.WAITING_PER_PATIENT_MAX

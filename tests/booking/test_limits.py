@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from healthplus.accounts.actors import Actor, Staff
 from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, Refused
 from healthplus.database import Database
 from healthplus.refusals import Refusals
@@ -20,6 +21,7 @@ async def test_the_model_has_the_same_limits(db: Database) -> None:
     for name in names:
         assert await db.fetch_value(f"SELECT booking.{name}_max()") == getattr(limits, name)
     assert await db.fetch_value("SELECT booking.budget_time()") == limits.budget_time
+    assert await db.fetch_value("SELECT booking.names_max()") == model.NAMES_MAX
 
 
 async def book(environment: Environment, day: int, provider: int, clinic: int, person: UUID | None = None) -> str:
@@ -64,6 +66,42 @@ async def test_one_does_not_queue_for_a_day_one_has(environment: Environment, da
         PROVIDER, AT_CLINIC, at, at + timedelta(minutes=30), 1, environment.ids["asha"], environment.actor("asha")
     )
     assert joined.code == code
+
+
+async def test_moving_an_appointment_draws_on_the_budget(environment: Environment) -> None:
+    held = await environment.held(ONLINE, 9)
+    assert (await environment.book.confirm(PROVIDER, held, "money", environment.actor("asha"))).code == "booked"
+
+    async def move(hour: int, actor: Actor) -> str:
+        return (await environment.book.reschedule(PROVIDER, held, environment.instant(hour), actor)).code
+
+    codes = [await move(9 + turn % 2, environment.actor("asha")) for turn in range(1, 12)]
+    assert codes == ["moved"] * 10 + ["hold_budget"]
+    # What the desk moves costs the patient nothing.
+    assert await move(9, Staff(1)) == "moved"
+
+
+async def test_choosing_the_person_often_draws_on_the_budget(environment: Environment) -> None:
+    held, child = await environment.held(ONLINE, 9), await environment.person()
+    codes = [
+        (await environment.book.choose_person(PROVIDER, held, person, environment.actor("asha"))).code
+        for person in [child, None] * 7
+    ]
+    assert codes == ["named"] * 13 + ["hold_budget"]
+
+
+async def test_leaving_a_queue_draws_on_the_budget(environment: Environment) -> None:
+    asha, at = environment.actor("asha"), environment.instant(13)
+    assert (await environment.hold(at, AT_CLINIC, "bina")).code == "reserved"
+    codes = []
+    for _ in range(11):
+        joined = await environment.book.join_queue(
+            PROVIDER, AT_CLINIC, at, at + timedelta(minutes=30), 1, environment.ids["asha"], asha
+        )
+        codes.append(joined.code)
+        if joined.code == "waiting":
+            assert (await environment.book.leave_queue(PROVIDER, joined.ticket_id, asha)).code == "left"
+    assert codes == ["waiting"] * 10 + ["hold_budget"]
 
 
 def test_refusals_are_counted_until_they_are_taken() -> None:

@@ -77,7 +77,7 @@ SELECT jsonb_build_object(
             UNION ALL SELECT leave_id::text FROM schedule.leave WHERE provider_id = ANY ($1)) AS id (id)),
     'books', (
         SELECT jsonb_agg(jsonb_build_array(
-            provider_id, next_free_at, touched_at, version, turns_let_go,
+            provider_id, next_free_at, touched_at, version, turns_let_go, turns_before_booking,
             (SELECT count(*) FROM booking.event AS e WHERE e.provider_id = book.provider_id)))
         FROM booking.book WHERE provider_id = ANY ($1)))
 """
@@ -363,9 +363,9 @@ class Machine(RuleBasedStateMachine):
         self.same_rows("replacement", state["replacements"], replacements)
         self.name_schedule(state["schedule"] or [])
         heads: dict[int, datetime | None] = {}
-        for provider, next_free, touched, version, turns, events in state["books"] or []:
+        for provider, next_free, touched, version, turns, before, events in state["books"] or []:
             same("events", events, version)
-            same("turns let go", turns, self.books[provider].turns)
+            same("turns let go", (turns, before), (self.books[provider].turns, self.books[provider].turns_before))
             at = next_free and datetime.fromisoformat(next_free)
             heads[provider] = at
             self.compare_next_free(self.books[provider], at, touched)
@@ -562,12 +562,13 @@ class Machine(RuleBasedStateMachine):
     def choose_person(self, _: int) -> None:
         found = [(p, b) for p, book in self.books.items() for b in book.bookings if b.state == "reserved"]
         for provider, booking in self.draw.sample(found, min(1, len(found))):
-            person = self.a_person(booking.patient)
-            self.ask("choose_person", provider, booking, person, self.asker(booking.patient))
+            for _ in range(self.draw.choice([1, 1, 6])):
+                person = self.a_person(booking.patient)
+                self.ask("choose_person", provider, booking, person, self.asker(booking.patient))
 
     def rename(self, _: int) -> None:
         """Rename an account, and with it the holder, or another person of one."""
-        held = [b.person for book in self.books.values() for b in book.bookings if b.state == "reserved"]
+        held = [b.person for book in self.books.values() for b in book.bookings if b.state == "reserved" and b.patient]
         everybody = [p for persons in self.shared.persons.values() for p in persons]
         person = self.draw.choice(held if held and self.draw.random() < 0.8 else everybody)
         person.name = f"{person.name.split()[0]} {self.draw.randint(1, 9)}"
@@ -801,6 +802,7 @@ BROKEN = {
         "waiter.answered_at IS NOT NULL OR waiter.number > winner",
         "false",
     ),
+    "booking and cancelling forgets turns let go": ("release_or_cancel", "p_actor ^@ 'patient:' AND", "false AND"),
     "turns let go are forgotten": ("refuse_turn", "IF FOUND THEN", "IF false THEN"),
     "any others may be called between": ("could_use_part", "AND EXISTS (", "AND false AND EXISTS ("),
     "lapses are forgotten": ("take_claim", "lapses = old.lapses", "lapses = '{}'"),
@@ -809,8 +811,10 @@ BROKEN = {
     "any number unpaid": ("refuse_ahead", "cardinality(unpaid) >=", "cardinality(unpaid) - 1 >="),
     "any number ahead": ("refuse_ahead", "cardinality(ahead) >=", "cardinality(ahead) - 1 >="),
     "what is replaced counts": ("refuse_ahead", " AND booking_id IS DISTINCT FROM p_wanted.instead_of_id", ""),
+    "what cannot be replaced is no matter": ("confirm", "answer := booking.refuse_ahead(held, true, now_at)", "NULL"),
     "giving a hold back costs nothing": ("claim_fate", "spent_at := held.created_at", "NULL"),
-    "moving a hold costs nothing": ("refuse_move", "own.spent || p_now", "own.spent"),
+    "moving a hold costs nothing": ("spend", "own.spent || p_now", "own.spent"),
+    "leaving a queue costs nothing": ("claim_fate", "spent_at := waiter.joined_at", "NULL"),
     "a new name is that of old bookings": (
         "book_hold",
         "patient_name = coalesce((",

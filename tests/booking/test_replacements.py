@@ -16,6 +16,7 @@ from healthplus.errors import DatabaseBusy, DatabaseUnreachable
 from healthplus.ops.check import violations
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.races import rewrite
 
 
 async def state(environment: Environment, booking_id: UUID) -> str:
@@ -84,6 +85,29 @@ async def test_for_another_person_nothing_is_replaced(environment: Environment, 
     await confirm(environment, new)
     await cancel_replaced(environment.db, environment.book)
     assert await state(environment, old) == "booked"
+
+
+@pytest.mark.parametrize(
+    ("guarded", "code"), [(True, "overlap"), pytest.param(False, "booked", marks=pytest.mark.breaks_invariants)]
+)
+async def test_what_has_begun_meanwhile_is_in_the_way(
+    environment: Environment, old: UUID, guarded: bool, code: str
+) -> None:
+    if not guarded:
+        await rewrite(environment.db, "booking.confirm", ("answer := booking.refuse_ahead(held, true, now_at)", "NULL"))
+    new = UUID(await hold_instead(environment, old))
+    assert (await environment.book.attend(PROVIDER, old, "arrived", Staff(1))).code == "arrived"
+    outcome = await environment.book.confirm(OTHER_PROVIDER, new, None, environment.actor("asha"))
+    assert outcome.code == code
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 0
+    assert await state(environment, new) == ("reserved" if guarded else "booked")
+
+
+async def test_what_was_cancelled_meanwhile_is_not_replaced(environment: Environment, old: UUID) -> None:
+    new = await hold_instead(environment, old)
+    assert (await environment.book.cancel(PROVIDER, old, Staff(1))).code == "cancelled"
+    await confirm(environment, new)
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.replacement") == 0
 
 
 class Dying(Book):

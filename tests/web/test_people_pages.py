@@ -338,6 +338,23 @@ async def test_a_choice_that_is_refused_is_not_paid_for(
 
 
 @pytest.mark.dates
+async def test_what_cannot_be_replaced_any_more_is_said_on_paying(environment: Environment, asha: Browser) -> None:
+    own = await hold(asha, environment, 9)
+    await asha.post(own, {"who": "me", "method": "sandbox-ok"})
+    own = own.replace("/doctor/", "/appointments/").replace("/hold", "")
+    day = (environment.day + timedelta(hours=6)).date().isoformat()
+    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+    refused = await asha.post(chart, {"start": environment.at(11)})
+    form = dict(re.findall(r'type="hidden" name="(start|instead_of|who)" value="([^"]+)"', refused.text))
+    path = (await asha.post(chart, form)).headers["location"]
+    await attend(environment.db, own, "arrived")
+    answer = await asha.post(path, {"who": "me", "method": "sandbox-ok"})
+    assert answer.status_code == 422
+    assert "asha has an appointment here on that day already." in words(answer.text)
+    assert await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'") == 0
+
+
+@pytest.mark.dates
 async def test_a_time_that_one_cannot_have_may_be_somebody_elses(environment: Environment, asha: Browser) -> None:
     own = await hold(asha, environment, 9)
     await asha.post(own, {"who": "me", "method": "sandbox-ok"})

@@ -6,16 +6,27 @@
 CREATE FUNCTION booking.count_turn(p_provider_id bigint, p_at timestamptz) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE booking.book
     SET turns_let_go = 1 + CASE WHEN turn_let_go_at > p_at - booking.turns_memory_time() THEN turns_let_go ELSE 0 END,
+        turns_before_booking = CASE WHEN turn_let_go_at > p_at - booking.turns_memory_time() THEN turns_before_booking ELSE 0 END,
         turn_let_go_at = p_at
     WHERE provider_id = p_provider_id
 $$;
+
+-- Notes that a turn was let go by the cancelling of its booking: those before the booking count again.
+CREATE FUNCTION booking.count_cancelled_turn(p_provider_id bigint, p_ticket_id uuid, p_at timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.ticket SET let_go_at = p_at WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
+    UPDATE booking.book SET turns_let_go = greatest(turns_let_go, turns_before_booking) WHERE provider_id = p_provider_id;
+    PERFORM booking.count_turn(p_provider_id, p_at);
+END $$;
 
 -- Notes that a turn ended in a booking after all.
 CREATE FUNCTION booking.keep_turn(p_provider_id bigint, p_ticket_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.ticket SET let_go_at = NULL
     WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id AND let_go_at IS NOT NULL;
-    UPDATE booking.book SET turns_let_go = 0 WHERE provider_id = p_provider_id AND turns_let_go > 0;
+    UPDATE booking.book SET turns_before_booking = turns_let_go, turns_let_go = 0
+    WHERE provider_id = p_provider_id AND turns_let_go > 0;
 END $$;
 
 -- To how many tickets at once the next free run is offered. Processes of release 1 cannot show a ticket that is called: while
@@ -121,6 +132,12 @@ CREATE FUNCTION booking.group_offer_winner(p_provider_id bigint, p_call_id uuid)
     WHERE provider_id = p_provider_id AND offer_id = p_call_id AND state = 'called' AND answered_at IS NOT NULL
 $$;
 
+-- Whether it is too late to give the run of a group offer to its winner: the hold would outlive its start. A group offer ends more than
+-- a hold's time before it, so that this is only where it is decided late, because no process was there to do it.
+CREATE FUNCTION booking.is_too_late_to_win(p_call booking.booking, p_now timestamptz) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT lower(p_call.during) <= p_now + booking.hold_time()
+$$;
+
 -- Whether a called ticket is still its patient's live one at p_now: it may still be answered, or it wins the run, or it goes back
 -- to waiting.
 CREATE FUNCTION booking.is_called_live(p_ticket booking.ticket, p_call booking.booking, p_now timestamptz)
@@ -132,7 +149,7 @@ BEGIN
         RETURN true;
     END IF;
     winner := booking.group_offer_winner(p_ticket.provider_id, p_call.booking_id);
-    RETURN coalesce(p_ticket.number = winner, false) OR (p_ticket.expires_at > p_now AND (
+    RETURN (coalesce(p_ticket.number = winner, false) AND NOT booking.is_too_late_to_win(p_call, p_now)) OR (p_ticket.expires_at > p_now AND (
         p_ticket.answered_at IS NOT NULL OR coalesce(p_ticket.number > winner, false) OR NOT booking.is_turn_over(p_ticket)));
 END $$;
 
@@ -148,13 +165,14 @@ $$;
 
 -- Decides a group offer once no lower number may still answer: the lowest number that answered gets the run as a hold, and the others
 -- wait again. A ticket with a lower number that did not answer in time has had its turn; one with a higher number could not have
--- had the run. When all have left, or none answered in time, the run is free.
+-- had the run. When all have left, or none answered in time, or it is too late to give it to anybody, the run is free.
 CREATE FUNCTION booking.decide_group_offer(p_call booking.booking, p_now timestamptz, p_actor text)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     first booking.ticket;
     winner bigint;
     waiter booking.ticket;
+    is_too_late boolean := booking.is_too_late_to_win(p_call, p_now);
 BEGIN
     SELECT * INTO first FROM booking.ticket
     WHERE provider_id = p_call.provider_id AND offer_id = p_call.booking_id AND state = 'called' ORDER BY number LIMIT 1;
@@ -166,23 +184,23 @@ BEGIN
         RETURN;
     END IF;
     winner := booking.group_offer_winner(p_call.provider_id, p_call.booking_id);
-    IF winner IS NULL THEN
+    IF winner IS NULL OR is_too_late THEN
         UPDATE booking.booking SET state = 'expired' WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
         PERFORM booking.append_event(p_call.provider_id, p_now, 'expired', p_call.booking_id, NULL, 'system');
-        PERFORM booking.count_turn(p_call.provider_id, p_call.deadline);
+        PERFORM booking.count_turn(p_call.provider_id, p_call.deadline) WHERE winner IS NULL;
     END IF;
     FOR waiter IN
         SELECT * FROM booking.ticket
         WHERE provider_id = p_call.provider_id AND offer_id = p_call.booking_id AND state = 'called' ORDER BY number
     LOOP
-        IF waiter.number = winner THEN
+        IF waiter.number = winner AND NOT is_too_late THEN
             UPDATE booking.booking
             SET patient_id = waiter.patient_id, person_id = waiter.person_id, patient_name = booking.name_of(waiter),
                 ticket_id = waiter.ticket_id, offer = false, deadline = p_now + booking.hold_time()
             WHERE provider_id = p_call.provider_id AND booking_id = p_call.booking_id;
             PERFORM booking.end_ticket(waiter, 'accepted', p_now, p_actor);
         ELSIF waiter.answered_at IS NOT NULL OR waiter.number > winner THEN
-            PERFORM booking.wait_again(waiter, p_now, 'system', 'outrun');
+            PERFORM booking.wait_again(waiter, p_now, 'system', CASE WHEN is_too_late THEN 'too_late' ELSE 'outrun' END);
         ELSE
             PERFORM booking.miss_turn(waiter, p_call, p_now);
         END IF;

@@ -89,6 +89,9 @@ class HoldController(Controller):
                 idempotency_key(form, "method"),
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
             )
+            await _require_within_limits(request, hold, paid.outcome)
+        except FormError as error:
+            return await _page(request, session, hold, form=form, error=error)
         except PaymentDeclined:
             return see_other(request, here, {"bank": "declined"})
         except PaymentUnavailable:
@@ -120,9 +123,14 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
         book = services(request).book
         outcome = await book.choose_person(hold["provider_id"], hold["booking_id"], person_id, session.actor)
         if isinstance(outcome, Refused):
-            limit = await limit_of(request, outcome, hold["time_zone"])
-            again = language_of(request).gettext("Choose again who the appointment is for.")
-            raise FormError(limit.text if limit else again, "who", limit)
+            await _require_within_limits(request, hold, outcome)
+            raise FormError(language_of(request).gettext("Choose again who the appointment is for."), "who")
+
+
+async def _require_within_limits(request: AnyRequest, hold: Record, outcome: object) -> None:
+    """Raise FormError where a verb refused because of what the patient has or did."""
+    if isinstance(outcome, Refused) and (limit := await limit_of(request, outcome, hold["time_zone"])):
+        raise FormError(limit.text, "who", limit)
 
 
 async def _page(

@@ -65,6 +65,25 @@ async def test_where_an_answer_waits_for_nobody_the_quicker_has_it(race: RaceEnv
     assert await holder(race, provider) == second[0]
 
 
+@pytest.mark.parametrize("guarded", [pytest.param(False, marks=pytest.mark.breaks_invariants), True])
+async def test_decided_after_a_hold_would_outlive_the_start_nobody_has_it(race: RaceEnvironment, guarded: bool) -> None:
+    """Every process is down as the time to answer ends; and comes back four minutes before the time begins."""
+    if not guarded:
+        await rewrite(
+            race.db, "booking.is_too_late_to_win", ("lower(p_call.during) <= p_now + booking.hold_time()", "false")
+        )
+    provider = await race.provider()
+    await race.pass_time(provider.starts[0] - timedelta(minutes=20) - await race.now())
+    _, second = await race.called(provider, 2)
+    assert (await race.answer(provider, second)).code == "answered"
+    await race.pass_time(timedelta(minutes=16))
+    await race.book.advance(provider.provider_id)
+
+    assert await holder(race, provider) == (None if guarded else second[0])
+    # As it can be had no more, there is nothing to wait for.
+    assert await states(race, provider) == (["full", "full"] if guarded else ["full", "accepted"])
+
+
 @pytest.mark.parametrize("is_answer_first", [False, True])
 async def test_who_answered_has_it_when_the_one_ahead_leaves(race: RaceEnvironment, is_answer_first: bool) -> None:
     provider = await race.provider()

@@ -37,6 +37,8 @@ BEGIN
             END IF;
         ELSIF waiter.state = 'called' AND booking.is_called_live(waiter, held, p_now) THEN
             fate := 'live';
+        ELSIF waiter.state = 'left' THEN
+            spent_at := waiter.joined_at;
         END IF;
     ELSE
         IF booking.state_at(held, p_now) = 'expired' THEN
@@ -95,7 +97,24 @@ BEGIN
     RETURN answer;
 END $$;
 
--- The same, without a lock and so without writing anything, for a patient who has nothing live: what the rows say already. A claim has one
+-- Notes a change of something that a patient has as spent now: a NULL code, or 'hold_budget' when they have spent too much. The caller
+-- has locked the patient.
+CREATE FUNCTION booking.spend(p_patient_id bigint, p_now timestamptz) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    own booking.claim;
+    answer booking.outcome;
+BEGIN
+    SELECT * INTO own FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE;
+    own.lapses := '{}';  -- they bar from what comes next, not from what one has
+    own.spent := booking.recent(own.spent, p_now);
+    answer := booking.refuse_spent(own, p_now);
+    IF answer.code IS NULL THEN
+        UPDATE booking.claim SET spent = own.spent || p_now WHERE patient_id = p_patient_id;
+    END IF;
+    RETURN answer;
+END $$;
+
+-- As refuse_spent, without a lock and so without writing anything, for a patient who has nothing live: what the rows say already. A claim has one
 -- time more at most than is noted in it.
 CREATE FUNCTION booking.refuse_early(p_patient_id bigint, p_actor text, p_now timestamptz)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$

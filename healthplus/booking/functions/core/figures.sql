@@ -32,7 +32,10 @@ CREATE FUNCTION booking.unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $
 
 CREATE FUNCTION booking.account_unpaid_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 6 $$;
 
--- Holds that may come to nothing, or be moved, within budget_time and within lapse_memory_time.
+-- How often the person of one hold may be chosen before each time draws on the budget below.
+CREATE FUNCTION booking.names_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 3 $$;
+
+-- Holds and tickets that may come to nothing, and moves, within budget_time and within lapse_memory_time.
 CREATE FUNCTION booking.budget_max() RETURNS integer IMMUTABLE LANGUAGE sql AS $$ SELECT 10 $$;
 
 CREATE FUNCTION booking.budget_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '10 minutes' $$;

@@ -1,5 +1,5 @@
 -- Notes which person of the account a live hold is for; NULL: the holder. 'named', or 'expired', 'wrong_state', 'not_found', or what
--- booking.refuse_ahead refuses with. What the hold was to replace was another person's, and is kept.
+-- booking.refuse_ahead refuses with, or, as often as it was chosen before, 'hold_budget'. What the hold was to replace was another person's, and is kept.
 CREATE FUNCTION booking.choose_person(p_provider_id bigint, p_booking_id uuid, p_person_id uuid, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -40,8 +40,15 @@ BEGIN
         END IF;
     END IF;
     IF held IS DISTINCT FROM old THEN
+        held.times_named := coalesce(old.times_named, 0) + 1;
+        IF held.times_named > booking.names_max() THEN
+            answer := booking.spend(held.patient_id, opened.now_at);
+            IF answer.code IS NOT NULL THEN
+                RETURN answer;
+            END IF;
+        END IF;
         UPDATE booking.booking
-        SET person_id = held.person_id, patient_name = held.patient_name, instead_of_provider_id = held.instead_of_provider_id,
+        SET times_named = held.times_named, person_id = held.person_id, patient_name = held.patient_name, instead_of_provider_id = held.instead_of_provider_id,
             instead_of_id = held.instead_of_id
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, held.ticket_id, p_actor);

@@ -46,6 +46,20 @@ BEGIN
     RETURN late;
 END $$;
 
+-- Returns a hold as it is to be booked: without what it was to replace, where that has begun meanwhile or is booked no more. Locks the patient.
+CREATE FUNCTION booking.drop_replaced(p_held booking.booking, p_now timestamptz) RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.lock_patient(p_held.patient_id);
+    IF NOT booking.is_replaceable(
+        p_held.instead_of_provider_id, p_held.instead_of_id, p_held.patient_id,
+        booking.person_of(p_held.patient_id, p_held.person_id), p_now)
+    THEN
+        p_held.instead_of_provider_id := NULL;
+        p_held.instead_of_id := NULL;
+    END IF;
+    RETURN p_held;
+END $$;
+
 -- Books a live hold, or the slot of an expired one that its money has come for late, and orders what it replaces to be cancelled; NULL
 -- when it can be neither. A hold that is no longer its patient's claim has expired for another verb, if not for this one.
 CREATE FUNCTION booking.book_hold(
@@ -60,7 +74,9 @@ BEGIN
             RETURN NULL;
         END IF;
         -- Of the release before, a hold has no person: it is for whom it was named there, or for the holder.
-        UPDATE booking.booking SET state = 'booked', patient_name = coalesce((
+        UPDATE booking.booking
+        SET state = 'booked', instead_of_provider_id = p_held.instead_of_provider_id, instead_of_id = p_held.instead_of_id,
+            patient_name = coalesce((
             SELECT nullif(name, '') FROM accounts.person
             WHERE person.person_id = coalesce(booking.person_id, CASE WHEN booking.patient_name IS NULL THEN (
                 SELECT holder.person_id FROM accounts.person AS holder WHERE holder.patient_id = booking.patient_id AND is_holder) END)
@@ -80,7 +96,8 @@ BEGIN
     RETURN booked;
 END $$;
 
--- Books a hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found'. p_authorisation: the money set aside
+-- Books a hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found', or what booking.refuse_ahead refuses with, where what
+-- it was to replace cannot be replaced any more. p_authorisation: the money set aside
 -- for it, which becomes due to be captured with the booking, or to be voided with a refusal or where nothing is paid online.
 -- Money for an expired hold books its slot again, if it can; money that has booked a hold before gets the same answer again.
 -- p_method: how it was to be paid, so that a key used again for another way to pay is refused.
@@ -119,14 +136,24 @@ BEGIN
     ELSIF held.state = 'reserved' AND held.funding = 'online' AND NOT is_new_money THEN
         RETURN booking.describe('payment_required', held);  -- money that is known was given back, or is about to be
     ELSE
-        booked := booking.book_hold(held, held.funding = 'online' AND is_new_money, now_at, p_actor);
+        IF held.instead_of_id IS NOT NULL AND held.state IN ('reserved', 'expired') THEN
+            held := booking.drop_replaced(held, now_at);
+            IF held.instead_of_id IS NULL AND held.state = 'reserved' THEN
+                answer := booking.refuse_ahead(held, true, now_at);
+            END IF;
+        END IF;
+        IF answer.code IS NULL THEN
+            booked := booking.book_hold(held, held.funding = 'online' AND is_new_money, now_at, p_actor);
+        END IF;
         IF is_new_money THEN
             PERFORM ledger.set_aside(
                 p_provider_id, p_booking_id, coalesce(booked.booking_id, p_booking_id), p_authorisation, held.fee_minor,
                 CASE WHEN booked.booking_id IS NOT NULL AND held.funding = 'online' THEN 'capture' ELSE 'void' END::ledger.payment_step,
                 p_source, now_at);
         END IF;
-        IF booked.booking_id IS NULL THEN
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        ELSIF booked.booking_id IS NULL THEN
             held.state := CASE held.state WHEN 'reserved' THEN 'expired' ELSE held.state END;
             RETURN booking.describe(CASE held.state WHEN 'expired' THEN 'expired' ELSE 'wrong_state' END, held);
         END IF;

@@ -1,30 +1,24 @@
 -- Refuses to move a hold or booking to another time: a hold that is no longer its patient's claim ('expired') or whose patient has moved
 -- and given up too many ('hold_budget'), and what booking.refuse_ahead finds unless p_is_beyond. A NULL code when it may be moved.
--- Moving a hold is noted as spent. Takes the last locks of its caller.
-CREATE FUNCTION booking.refuse_move(p_held booking.booking, p_during tstzrange, p_is_beyond boolean, p_now timestamptz)
-RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+-- Moving a hold is noted as spent, and moving a booking where its patient does it. Takes the last locks of its caller.
+CREATE FUNCTION booking.refuse_move(
+    p_held booking.booking, p_during tstzrange, p_actor text, p_is_beyond boolean, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
     wanted booking.booking := p_held;
-    own booking.claim;
 BEGIN
     PERFORM booking.lock_patient(p_held.patient_id);
-    IF p_held.state = 'reserved' THEN
-        IF NOT booking.keeps_claim(p_held) THEN
-            wanted.state := 'expired';
-            RETURN booking.describe('expired', wanted);
-        END IF;
-        SELECT * INTO own FROM booking.claim WHERE patient_id = p_held.patient_id;
-        own.lapses := '{}';  -- they bar from what comes next, not from this hold
-        own.spent := booking.recent(own.spent, p_now);
-        answer := booking.refuse_spent(own, p_now);
+    IF p_held.state = 'reserved' AND NOT booking.keeps_claim(p_held) THEN
+        wanted.state := 'expired';
+        RETURN booking.describe('expired', wanted);
     END IF;
     wanted.during := p_during;
-    IF answer.code IS NULL AND NOT p_is_beyond THEN
+    IF NOT p_is_beyond THEN
         answer := booking.refuse_ahead(wanted, false, p_now);
     END IF;
-    IF answer.code IS NULL AND p_held.state = 'reserved' THEN
-        UPDATE booking.claim SET spent = own.spent || p_now WHERE patient_id = p_held.patient_id;
+    IF answer.code IS NULL AND (p_held.state = 'reserved' OR p_actor ^@ 'patient:') THEN
+        answer := booking.spend(p_held.patient_id, p_now);
     END IF;
     RETURN answer;
 END $$;
@@ -66,7 +60,8 @@ BEGIN
             p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at,
             booking.why_not(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, p_booking_id));
     END IF;
-    answer := booking.refuse_move(held, run.during, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
+    answer := booking.refuse_move(
+        held, run.during, p_actor, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
