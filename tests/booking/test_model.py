@@ -811,7 +811,6 @@ BROKEN = {
     "any number unpaid": ("refuse_ahead", "cardinality(unpaid) >=", "cardinality(unpaid) - 1 >="),
     "any number ahead": ("refuse_ahead", "cardinality(ahead) >=", "cardinality(ahead) - 1 >="),
     "what is replaced counts": ("refuse_ahead", " AND booking_id IS DISTINCT FROM p_wanted.instead_of_id", ""),
-    "what cannot be replaced is no matter": ("confirm", "answer := booking.refuse_ahead(held, true, now_at)", "NULL"),
     "giving a hold back costs nothing": ("claim_fate", "spent_at := held.created_at", "NULL"),
     "moving a hold costs nothing": ("spend", "own.spent || p_now", "own.spent"),
     "leaving a queue costs nothing": ("claim_fate", "spent_at := waiter.joined_at", "NULL"),

@@ -15,6 +15,7 @@ DUE = "SELECT * FROM booking.booking WHERE provider_id = 1 AND booking.is_due(bo
 DUE_ANYWHERE = "SELECT provider_id FROM booking.booking WHERE booking.is_due(booking, (SELECT public.app_now()))"
 
 COMPARISONS = {
+    ("booking/functions/verbs/release.sql", "target.deadline > now_at"): "how long ago a booking was held",
     ("booking/functions/core/states.sql", "p_booking.deadline <= p_now"): "the rule itself",
     ("web/pages/appointments.sql", "deadline > now_at"): "how long ago a hold ran out that state_at says has expired",
 }

@@ -35,7 +35,7 @@ _KINDS = {
     "accepted": N_("took a time"),
     "lapsed": N_("did not take the time; its turn is used"),
     "missed": N_("did not see the offer; passed over until back"),
-    "withdrawn": N_("lost the offer, as the clinic changed its hours; waits on"),
+    "withdrawn": N_("lost the offer, as the time could not be had any more; waits on"),
     "passed_over": N_("was away; passed over until back"),
     "resumed": N_("came back"),
     "withheld": N_("had times kept together for it, or released"),

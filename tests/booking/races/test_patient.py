@@ -26,6 +26,8 @@ async def pause(race: RaceEnvironment, function: str, before: str) -> None:
 async def switch_patient_lock_off(race: RaceEnvironment) -> None:
     await rewrite(race.db, "booking.lock_patient", ("PERFORM pg_advisory_xact_lock(-p_patient_id);", "NULL;"))
     await rewrite(race.db, "booking.keeps_claim", (" FOR UPDATE", ""))
+    noted = "UPDATE booking.claim SET spent = own.spent || p_now WHERE patient_id = p_patient_id"
+    await rewrite(race.db, "booking.spend", (" FOR UPDATE", ""), (noted, "NULL"))
     await rewrite(race.db, "booking.book_late", (" FOR UPDATE", ""))
 
 
