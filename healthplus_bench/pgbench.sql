@@ -8,5 +8,6 @@
 \set of_day :slot % 72
 \set start :first + :slot / 72 * 86400 + :of_day / 36 * 25200 + :of_day % 36 * 300
 \set patient 1 + :i * :clients + :client_id
-SELECT * FROM booking.hold(:provider, :clinic, to_timestamp(:start), 1, :patient, NULL, NULL, NULL, 'patient:' || :patient, lpad('h' || :n, 36, '-'), NULL) \gset
+SELECT * FROM booking.hold(:provider, :clinic, to_timestamp(:start), 1, :patient, NULL, NULL, NULL,
+    'patient:' || :patient, lpad('h' || :n, 36, '-'), NULL) \gset
 SELECT * FROM booking.confirm(:provider, :booking_id, 'sandbox-' || :booking_id, 'patient:' || :patient, lpad('p' || :n, 36, '-'));
