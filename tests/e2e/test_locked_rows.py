@@ -202,7 +202,9 @@ async def one_row_is_locked(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("kind", ["book", "import", "patient"])
+@pytest.mark.parametrize(
+    "kind", ["book", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("import", "patient"))]
+)
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
     # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
     await one_row_is_locked(new_server, kind, 10, slower_max=10, ready_seconds_max=1)
