@@ -23,7 +23,7 @@ from tests.database.test_embedded import ask, is_running, postmaster_pid
 from tests.fixtures.disk import Disk, read_only, small_disk
 
 SAFE = {**FAST, "synchronous_commit": "on"}  # what was committed survives the server, if not a power cut
-SECONDS_MAX = 20  # of a machine that others keep busy
+SECONDS_MAX = 50  # of a machine that others keep busy
 
 
 def until(condition: Callable[[], bool]) -> float:
