@@ -22,6 +22,8 @@ from tests.conftest import FAST
 from tests.database.test_embedded import ask, is_running, postmaster_pid
 from tests.fixtures.disk import Disk, read_only, small_disk
 
+pytestmark = pytest.mark.timeout(180)
+
 SAFE = {**FAST, "synchronous_commit": "on"}  # what was committed survives the server, if not a power cut
 SECONDS_MAX = 50  # of a machine that others keep busy
 
