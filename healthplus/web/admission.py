@@ -69,9 +69,9 @@ class Limits(NamedTuple):
 
 
 LIMITS = {
-    # Half, and all that no other waits for: paying is what everything else is for, but a flood of it must not keep all
+    # Most, and all that no other waits for: paying is what everything else is for, but a flood of it must not keep all
     # others out. A bank gives up on a webhook after some seconds.
-    Traffic.PAY: Limits(8, WORKING_MAX, 512, 4.0, 2.0, 1),
+    Traffic.PAY: Limits(12, WORKING_MAX, 512, 4.0, 2.0, 1),
     # People wait 4 s for a popular doctor without harm: 1,000 who come at once are served within that.
     Traffic.HOLD: Limits(4, 12, 1024, 4.0, 0.5, 2),
     # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
