@@ -24,7 +24,7 @@ _DAYS_A_MONTH = 30
 
 
 class GrowthPlan(msgspec.Struct, frozen=True):
-    """A day. For each 100 appointments: holds that run out, holds given back, and tickets that wait in vain or not."""
+    """A day. For each 100 appointments: holds that run out, holds given back, and tickets that get a time or not."""
 
     appointments: int = 1000
     lapsed: int = 25

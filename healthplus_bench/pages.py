@@ -30,6 +30,8 @@ from healthplus_bench.client import percentile_ms
 from healthplus_bench.environment import BenchFailed, Environment, running_app
 
 _SEED = 5
+_TRIES = 20
+"""Of each page when nobody else asks."""
 _AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _PARTS = re.compile(r"""(?:<link rel="(?:stylesheet|icon)"[^>]*href|<script[^>]*src|<img[^>]*src)="([^"]+)\"""")
 _IMPORTS = re.compile(r"""(?:from|import)\s*["'](\./[^"']+)["']""")
@@ -57,10 +59,14 @@ class PagesResult(msgspec.Struct):
     `kb_max`, `requests_max`: of the heaviest first view, compressed, headers included. `violations`: what axe-core
     finds on all of them against WCAG 2.2 AA; null where Chromium or the development tools are not installed.
     `alone_p50_ms`: the median of each page when nobody else asks. `p50_p99_ms_by_page`: with all who ask.
+    `requests` are those that were answered, and all times are theirs; `refused` and `reading_refused` were told at once
+    that too many ask.
     """
 
     connections: int
     requests: int
+    refused: int
+    reading_refused: int
     pages_per_second: float
     ttfb_p50_ms: float
     ttfb_p99_ms: float
@@ -94,7 +100,7 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
         async with running_app(environment, plan.processes) as port, _client(port, plan.connections) as client:
             pages = [await _settled(client, page) for page in pages]
             views = [await _first_view(client, page) for page in pages]
-            alone = {page.name: percentile_ms([await _ask(client, page) for _ in range(20)], 50) for page in pages}
+            alone = {page.name: await _alone(client, page) for page in pages}
             began = time.perf_counter()
             times = await _load(client, pages, plan.requests, plan.connections)
             seconds = time.perf_counter() - began
@@ -104,6 +110,8 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
     return PagesResult(
         connections=plan.connections,
         requests=len(everything),
+        refused=plan.requests - len(everything),
+        reading_refused=plan.requests // 4 - len(reading),
         pages_per_second=round(len(everything) / seconds, 1),
         ttfb_p50_ms=percentile_ms(everything, 50),
         ttfb_p99_ms=percentile_ms(everything, 99),
@@ -190,15 +198,23 @@ async def _settled(client: aiohttp.ClientSession, page: _Page) -> _Page:
         return msgspec.structs.replace(page, path=answer.url.path_qs)
 
 
-async def _ask(client: aiohttp.ClientSession, page: _Page) -> float:
-    """Return the seconds until a page begins to arrive."""
+async def _ask(client: aiohttp.ClientSession, page: _Page) -> float | None:
+    """Return the seconds until a page begins to arrive; None where too many ask, and it is refused."""
     began = time.perf_counter()
     async with client.get(page.path, headers=page.headers) as answer:
         seconds = time.perf_counter() - began
         await answer.read()
-        if answer.status not in (200, 503):  # without any pause, more ask than can be served: some are told so at once
+        if answer.status not in (200, 503):
             raise BenchFailed(f"{page.path} answers {answer.status}.")
-    return seconds
+    return seconds if answer.status == 200 else None
+
+
+async def _alone(client: aiohttp.ClientSession, page: _Page) -> float:
+    """Return the median, in milliseconds, where nobody else asks. Raises BenchFailed if a page is refused even then."""
+    times = [seconds for _ in range(_TRIES) if (seconds := await _ask(client, page)) is not None]
+    if len(times) < _TRIES:
+        raise BenchFailed(f"{page.path} is refused although nobody else asks.")
+    return percentile_ms(times, 50)
 
 
 async def _load(
@@ -213,7 +229,8 @@ async def _load(
             if reading_seconds:
                 await asyncio.sleep(random.expovariate(1 / reading_seconds))
             page = log.pop() if log else pages[0]
-            times[page.name].append(await _ask(client, page))
+            if (seconds := await _ask(client, page)) is not None:
+                times[page.name].append(seconds)
 
     await asyncio.gather(*(read_pages() for _ in range(connections)))
     return {name: seconds for name, seconds in times.items() if seconds}

@@ -64,7 +64,7 @@ async def test_booking_a_doctors_whole_week(
 
 
 async def test_a_household_of_six_at_one_clinic(environment: Environment, asha: Client, bina: Client) -> None:
-    """Six appointments that nobody has paid for are all that an account can have, whoever they are for."""
+    """Six appointments that nobody has paid for are all that an account can have, for all its persons together."""
     persons = [None, *[await environment.person("asha") for _ in range(5)]]
     came: Counter[str] = Counter()
     for number in range(24):

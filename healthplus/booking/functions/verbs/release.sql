@@ -42,7 +42,7 @@ BEGIN
     IF p_from = 'reserved' AND target.ticket_id IS NOT NULL THEN  -- a turn that came to nothing
         UPDATE booking.ticket SET let_go_at = now_at WHERE provider_id = p_provider_id AND ticket_id = target.ticket_id;
         PERFORM booking.count_turn(p_provider_id, now_at);
-    -- Else whoever pays nothing could book and cancel in a loop, and keep the time from everybody. A hold's deadline is close
+    -- Else a patient who pays nothing could book and cancel in a loop, and keep the time from everybody. A hold's deadline is close
     -- enough to when it was booked, and needs no look at the events.
     ELSIF target.ticket_id IS NOT NULL AND p_actor ^@ 'patient:' AND target.deadline > now_at - booking.turns_memory_time() THEN
         PERFORM booking.count_cancelled_turn(p_provider_id, target.ticket_id, now_at);
