@@ -102,16 +102,18 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
             views = [await _first_view(client, page) for page in pages]
             alone = {page.name: await _alone(client, page) for page in pages}
             began = time.perf_counter()
-            times = await _load(client, pages, plan.requests, plan.connections)
+            times, refused = await _load(client, pages, plan.requests, plan.connections)
             seconds = time.perf_counter() - began
-            read = await _load(client, pages, plan.requests // 4, plan.connections, plan.reading_seconds)
+            read, reading_refused = await _load(
+                client, pages, plan.requests // 4, plan.connections, plan.reading_seconds
+            )
             violations = await _violations(f"http://127.0.0.1:{port}", pages)
     everything, reading = ([one for page in found.values() for one in page] for found in (times, read))
     return PagesResult(
         connections=plan.connections,
         requests=len(everything),
-        refused=plan.requests - len(everything),
-        reading_refused=plan.requests // 4 - len(reading),
+        refused=refused,
+        reading_refused=reading_refused,
         pages_per_second=round(len(everything) / seconds, 1),
         ttfb_p50_ms=percentile_ms(everything, 50),
         ttfb_p99_ms=percentile_ms(everything, 99),
@@ -219,21 +221,26 @@ async def _alone(client: aiohttp.ClientSession, page: _Page) -> float:
 
 async def _load(
     client: aiohttp.ClientSession, pages: list[_Page], requests: int, connections: int, reading_seconds: float = 0
-) -> dict[str, list[float]]:
+) -> tuple[dict[str, list[float]], int]:
+    """Return the seconds of each page that was answered, by its name, and how many were refused."""
     random = Random(_SEED)  # noqa: S311 - not for secrets
     log = [random.choice(pages) for _ in range(requests)]
     times: dict[str, list[float]] = {page.name: [] for page in pages}
+    refused = 0
 
     async def read_pages() -> None:
+        nonlocal refused
         while log:
             if reading_seconds:
                 await asyncio.sleep(random.expovariate(1 / reading_seconds))
             page = log.pop() if log else pages[0]
-            if (seconds := await _ask(client, page)) is not None:
+            if (seconds := await _ask(client, page)) is None:
+                refused += 1
+            else:
                 times[page.name].append(seconds)
 
     await asyncio.gather(*(read_pages() for _ in range(connections)))
-    return {name: seconds for name, seconds in times.items() if seconds}
+    return {name: seconds for name, seconds in times.items() if seconds}, refused
 
 
 async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
