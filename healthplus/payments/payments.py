@@ -42,6 +42,8 @@ class Payments:
         self.methods = gateway.methods
         self.captures = Captures(background or database, gateway)
         self.reconciliation = Reconciliation(background or database, book, gateway)
+        # A webhook is a request: its gateway waits, and must not wait behind what nobody waits for.
+        self.webhooks = Reconciliation(database, book, gateway)
 
     async def pay(
         self,

@@ -29,5 +29,5 @@ class WebhooksController(Controller):
     )
     async def payments(self, request: AnyRequest) -> Taken:
         """Receive an event from the payment gateway, which signs it: the gateway has no token and no developer key."""
-        await services(request).payments.reconciliation.receive(request.headers, await request.body())
+        await services(request).payments.webhooks.receive(request.headers, await request.body())
         return Taken()
