@@ -121,7 +121,7 @@ async def test_a_call_is_answered_as_people_do_it(window: BrowserWindow) -> None
     waiting = await call(window)
     page = window.page
     await expect(page.get_by_role("alert")).to_contain_text("A time has come free. Do you take it?")
-    assert (await page.title()).startswith("Take it? 0:5")
+    assert re.match(r"Take it\? (1:00|0:5\d)", await page.title())  # at once, on a quick machine
     await window.press("I take it")
     await expect(page.get_by_role("heading", level=1)).to_have_text("You answered: you take 10:20 am")
     await page.evaluate("window.same = true")
