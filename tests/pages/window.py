@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -79,9 +80,31 @@ class Product:
     start: Callable[[], Awaitable[None]]
     device_clock: str
 
-    async def pass_time(self, **time: float) -> None:
-        """Move the product's clock, for all tests: move it back afterwards. Pages follow within a second."""
-        await move_clock(self.database, timedelta(**time))
+    @contextlib.asynccontextmanager
+    async def time_passed(self, **time: float) -> AsyncIterator[None]:
+        """Have the product's clock be so far ahead in this block. Pages show the time of the clock at both its ends."""
+        await self._move_clock(timedelta(**time))
+        try:
+            yield
+        finally:
+            await self._move_clock(-timedelta(**time))
+
+    async def _move_clock(self, by: timedelta) -> None:
+        """Move the clock, and wait until the app has seen that."""
+        await move_clock(self.database, by)
+        async with asyncio.timeout(20):
+            while True:
+                clock_now = await self.database.fetch_value("SELECT public.app_now()")
+                # A page's time is as old as the page.
+                if abs(await asyncio.to_thread(self._page_now) - clock_now) < abs(by) / 2:
+                    return
+                await asyncio.sleep(0.1)
+
+    def _page_now(self) -> datetime:
+        with urllib.request.urlopen(f"{self.url}/help", timeout=20) as page:  # noqa: S310
+            found = re.search(rb'data-now="([^"]+)"', page.read())
+        assert found
+        return datetime.fromisoformat(found[1].decode())
 
     async def code(self) -> str:
         """Return the code that was sent last."""
