@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from healthplus.accounts.actors import Actor, Patient, Staff, System
@@ -140,6 +142,7 @@ class Trial:
         self.db = self.run(Database.connect(dsn, min_size=1, max_size=1))
         self.book = real.Book(self.db)
         self.steps = 0
+        self.differed = False
         self.latest = datetime(2099, 1, 1, tzinfo=UTC)
         self.run(freeze_clock(self.db))
         self.run(set_limits(self.db))
@@ -155,8 +158,13 @@ class Machine(RuleBasedStateMachine):
         self.run = trial.run
         self.count = 0
 
-    @initialize(night=st.integers(0, 2), minutes=st.sampled_from([60, 45, 90]), days=st.integers(1, 2))
-    def begin(self, night: int, minutes: int, days: int) -> None:
+    @initialize(
+        night=st.integers(0, 2),
+        minutes=st.sampled_from([60, 45, 90]),
+        days=st.integers(1, 2),
+        patients=st.sampled_from([16, 3]),  # many queue up; few come up against what bounds each of them
+    )
+    def begin(self, night: int, minutes: int, days: int, patients: int) -> None:
         zone_name, day = NIGHTS[night]
         zone = ZoneInfo(zone_name)
         self.zone, self.minutes = zone, minutes
@@ -166,14 +174,14 @@ class Machine(RuleBasedStateMachine):
         self.known: set[str] = set()
         self.trail: list[tuple[datetime, str, Any]] = []
         self.asked: list[tuple[str, int, tuple[Any, ...], dict[str, Any]]] = []
-        self.run(self._build(zone_name, minutes, days))
+        self.run(self._build(zone_name, minutes, days, patients))
 
-    async def _build(self, zone_name: str, minutes: int, days: int) -> None:
+    async def _build(self, zone_name: str, minutes: int, days: int, patients: int) -> None:
         db, zone = self.trial.db, self.zone
         await set_clock(db, self.shared.now)
         city = await make_city(db, zone_name)
         first, second = await make_clinic(db, city, 10), await make_clinic(db, city, 7)
-        self.patients = await make_patients(db, 16)
+        self.patients = await make_patients(db, patients)
         rows = await db.fetch(
             """WITH added AS (
                 INSERT INTO accounts.person (patient_id, name, removed_at)
@@ -448,6 +456,7 @@ class Machine(RuleBasedStateMachine):
         try:
             getattr(self, step)(self.draw.choice(self.providers))
         except Exception as error:
+            self.trial.differed |= isinstance(error, Difference)
             error.add_note("\n".join(f"{at:%d %H:%M:%S.%f} {verb} {args}" for at, verb, args in self.trail))
             raise
 
@@ -768,7 +777,7 @@ def trial(dsn: str) -> Iterator[Trial]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in (1, 2, 3))])
 def test_verbs_do_what_the_model_does(trial: Trial, part: int) -> None:
-    trials(trial, 125, from_seed=part)  # 43 steps each or more: Hypothesis draws from the modules loaded
+    trials(trial, 135, from_seed=part)  # 39 steps each or more: Hypothesis draws from the modules loaded
     assert trial.steps >= 5_000
     kinds = trial.run(trial.db.fetch("SELECT kind, count(*) FROM booking.queue_entry GROUP BY kind"))
     assert {"called", "answered", "outrun", "accepted", "lapsed", "missed"} <= {row["kind"] for row in kinds}, kinds
@@ -824,25 +833,25 @@ BROKEN = {
 """Rules switched off: a function, and what is replaced in it by what."""
 
 
-SELDOM_MET = ("any number ahead", "a new name is that of old bookings")
-"""Rules that it takes minutes of random steps to meet."""
+SELDOM_MET = (
+    "any number ahead", "any number unpaid", "any others may be called between", "what is replaced counts",
+)  # fmt: skip
+"""Rules that it may take minutes of random steps to meet."""
 
 
 @pytest.mark.breaks_invariants
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.long) if name in SELDOM_MET else name for name in BROKEN]
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_a_broken_rule_is_noticed(trial: Trial, name: str) -> None:
     function, right, wrong = BROKEN[name]
     source = trial.run(trial.db.fetch_value("SELECT pg_get_functiondef(to_regproc($1))", f"booking.{function}"))
     assert right in source
     trial.run(trial.db.execute(source.replace(right, wrong)))
 
-    def until_noticed() -> None:
+    with contextlib.suppress(Difference, Flaky):  # flaky: with other ids, the same steps may make no difference
         trials(trial, 500, shrink=False)
         # What happens depends on ids the database makes up, too: seldom, none of these has met the rule.
         trials(trial, 1500, shrink=False, derandomize=False)
-
-    with pytest.raises(Difference):
-        until_noticed()
+    assert trial.differed
