@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import msgspec
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
+from healthplus.idle import idle, worker
 from healthplus.names import is_name
 
 Scope: TypeAlias = Literal["search", "book"]
@@ -53,27 +55,74 @@ class KeyUse(msgspec.Struct, frozen=True):
     quotas: tuple[Quota, ...]
 
 
-async def use_key(database: Database, key: str, scope: Scope) -> KeyUse:
-    """Count a request made with a key, for what `scope` names, and return what is left of its quotas.
+class KeyUses:
+    """Counts the requests of one process that are made with keys.
 
-    Nothing is cached between requests, so that a key is refused as soon as it is revoked. Raises UnknownDeveloperKey
-    and OutOfScope; the request is then not counted.
+    Those of one key that come while others of it are being counted are counted together next: each process adds to the
+    key's one row once at a time, however many requests come.
     """
-    if not _KEY.fullmatch(key):
-        raise UnknownDeveloperKey(_REFUSALS["unknown"])
-    row = await database.fetch_row(queries.use_developer_key, hash_token(key), scope)
-    assert row is not None
-    if row["outcome"] in _REFUSALS:
-        raise UnknownDeveloperKey(_REFUSALS[row["outcome"]])
-    if row["outcome"] == "out_of_scope":
-        raise OutOfScope(
-            f"This developer key lacks the scope `{scope}`; ask the operator for one that has it.", scope=scope
-        )
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[tuple[str, Scope], list[asyncio.Future[KeyUse]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def count(self, key: str, scope: Scope) -> KeyUse:
+        """Count a request made with a key, for what `scope` names, and return what is left of its quotas.
+
+        Nothing is cached between requests, so that a key is refused as soon as it is revoked. Raises
+        UnknownDeveloperKey and OutOfScope; the request is then not counted.
+        """
+        if not _KEY.fullmatch(key):
+            raise UnknownDeveloperKey(_REFUSALS["unknown"])
+        use: asyncio.Future[KeyUse] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get((key, scope))
+        if waiting is None:
+            self._waiting[key, scope] = [use]
+            task = asyncio.create_task(self._count_waiting(key, scope))
+            self._tasks.add(task)  # the loop itself would let it go
+            task.add_done_callback(self._tasks.discard)
+        else:
+            waiting.append(use)
+        async with idle():
+            return await use
+
+    async def _count_waiting(self, key: str, scope: Scope) -> None:
+        worker.set(None)  # this task works for all of them
+        while uses := self._waiting[key, scope]:
+            self._waiting[key, scope] = []
+            try:
+                made = await self._count(key, scope, len(uses))
+            except Exception as error:
+                for use in uses:
+                    if not use.done():
+                        use.set_exception(error)
+                continue
+            for use, one in zip(uses, made, strict=True):
+                if not use.done():
+                    use.set_result(one)
+        del self._waiting[key, scope]
+
+    async def _count(self, key: str, scope: Scope, requests: int) -> list[KeyUse]:
+        row = await self._database.fetch_row(queries.use_developer_key, hash_token(key), scope, requests)
+        assert row is not None
+        if row["outcome"] in _REFUSALS:
+            raise UnknownDeveloperKey(_REFUSALS[row["outcome"]])
+        if row["outcome"] == "out_of_scope":
+            raise OutOfScope(
+                f"This developer key lacks the scope `{scope}`; ask the operator for one that has it.", scope=scope
+            )
+        return [_key_use(row, later=row["let_in"] - number) for number in range(1, requests + 1)]
+
+
+def _key_use(row: Record, later: int) -> KeyUse:
+    """Return one of several uses that were counted at once; so many were let in after it, below 0 if it was not."""
+    more = max(0, later)
     quotas = (
-        Quota("minute", row["per_minute"], 60, row["minute_left"], row["minute_ends_in"]),
-        Quota("day", row["per_day"], 86_400, row["day_left"], row["day_ends_in"]),
+        Quota("minute", row["per_minute"], 60, row["minute_left"] + more, row["minute_ends_in"]),
+        Quota("day", row["per_day"], 86_400, row["day_left"] + more, row["day_ends_in"]),
     )
-    return KeyUse(row["key_id"], row["outcome"] == "counted", quotas)
+    return KeyUse(row["key_id"], later >= 0, quotas)
 
 
 async def add_key(

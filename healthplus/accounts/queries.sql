@@ -170,8 +170,8 @@ SELECT accounts.add_person($1, $2, $3, $4, $5)
 SELECT accounts.change_person($1, $2, $3, $4, $5)
 
 -- name: use_developer_key
--- Count a request made with a developer's key, if it is allowed.
-SELECT * FROM accounts.use_developer_key($1, $2)
+-- Count requests made with a developer's key, as many as are allowed.
+SELECT * FROM accounts.use_developer_key($1, $2, $3)
 
 -- name: add_developer_key
 -- Add a developer's key, as its SHA-256.

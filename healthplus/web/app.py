@@ -13,6 +13,7 @@ from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
 from healthplus.accounts.emails import Emails
+from healthplus.accounts.keys import KeyUses
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret, with_secret_key
@@ -49,7 +50,6 @@ from healthplus.web.code_messages import CodeMessages
 from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
-from healthplus.web.http.space import require_space
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
@@ -79,7 +79,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     app = Litestar(
         route_handlers=[*api_routers(), asset, *page_routers(settings)],
-        guards=[require_space],
         lifespan=[lifespan],
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
@@ -150,6 +149,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             waiting=waiting,
             payments=payments,
             tokens=tokens,
+            key_uses=KeyUses(database),
             clock=clock,
             patients=patients,
             persons=Persons(database, secret),

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes, Requester
 from healthplus.accounts.emails import Emails
+from healthplus.accounts.keys import KeyUses
 from healthplus.accounts.patients import Patients
 from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret
@@ -42,6 +43,7 @@ class AppServices:
     waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens
+    key_uses: KeyUses
     patients: Patients
     persons: Persons
     emails: Emails

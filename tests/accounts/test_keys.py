@@ -8,11 +8,12 @@ import hashlib
 import math
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from healthplus.accounts.keys import KeyUse, add_key, list_keys, revoke_key, use_key
+from healthplus.accounts.keys import KeyUse, KeyUses, Scope, add_key, list_keys, revoke_key
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
 from healthplus.database import Database
@@ -25,7 +26,12 @@ from tests.fixtures.races import rewrite
 COUNT = "PERFORM set_config('synchronous_commit'"
 GUARD = """WHERE counted.requests < held.per_day
             AND (counted.minute_at < excluded.minute_at OR counted.minute_requests < held.per_minute)"""
+ALLOWED = "least(excluded.requests, held.per_day - counted.requests, held.per_minute - in_minute)"
 QUOTA = 10
+
+
+async def use_key(database: Database, key: str, scope: Scope) -> KeyUse:
+    return await KeyUses(database).count(key, scope)
 
 
 async def uses(database: Database, key: str, times: int) -> list[KeyUse]:
@@ -148,7 +154,7 @@ async def test_nobody_waits_for_the_disc_to_count(db: Database) -> None:
         await transaction.execute("SET LOCAL synchronous_commit = on")
         for outcome, setting in (("unknown", "on"), ("counted", "off")):
             sent = key if outcome == "counted" else "another"
-            row = await transaction.fetch_row(queries.use_developer_key, hash_token(sent), "search")
+            row = await transaction.fetch_row(queries.use_developer_key, hash_token(sent), "search", 1)
             assert row is not None
             assert row["outcome"] == outcome
             assert await transaction.fetch_value("SHOW synchronous_commit") == setting
@@ -160,7 +166,8 @@ async def made_at_once(processes: list[Database]) -> int:
     # All have seen that there is room before any of them is counted.
     await rewrite(processes[0], "accounts.use_developer_key", (COUNT, f"PERFORM pg_sleep(0.05); {COUNT}"))
     _, key = await add_key(processes[0], "Acme", ["search"], per_minute=QUOTA)
-    made = await asyncio.gather(*(use_key(processes[n % 3], key, "search") for n in range(10 * QUOTA)))
+    uses = [KeyUses(process) for process in processes]
+    made = await asyncio.gather(*(uses[n % 3].count(key, "search") for n in range(10 * QUOTA)))
     counted = sorted(left(use)[0] for use in made if use.counted)
     requests = await processes[0].fetch_value("SELECT requests FROM accounts.developer_key_use")
     assert requests == len(counted)
@@ -170,12 +177,53 @@ async def made_at_once(processes: list[Database]) -> int:
 
 
 async def test_look_first_and_count_then_lets_more_in(processes: list[Database]) -> None:
-    await rewrite(processes[0], "accounts.use_developer_key", (GUARD, ""))
+    await rewrite(processes[0], "accounts.use_developer_key", (GUARD, ""), (ALLOWED, "abs(excluded.requests)"))
     assert await made_at_once(processes) > QUOTA
 
 
 async def test_of_many_at_once_as_many_as_the_quota_are_let_in(processes: list[Database]) -> None:
     assert await made_at_once(processes) == QUOTA
+
+
+async def test_requests_of_one_process_are_counted_together(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is answered as if it had come by itself, as long as there is room; what they are for is not mixed up."""
+    await start_clock_tomorrow(db, "10:00:10")
+    _, key = await add_key(db, "Acme", ["search"], per_minute=50, per_day=60)
+    asked: list[int] = []
+    fetch = db.fetch_row
+
+    async def spy(sql: str, *args: Any) -> Any:
+        asked.append(args[2])
+        return await fetch(sql, *args)
+
+    monkeypatch.setattr(db, "fetch_row", spy)
+    uses = KeyUses(db)
+    made = [asyncio.create_task(uses.count(key, "search")) for _ in range(55)]
+    wrong = asyncio.create_task(uses.count(key, "book"))
+    await asyncio.sleep(0)
+    made[7].cancel()  # it hung up, and counts
+    done = await asyncio.gather(*made, return_exceptions=True)
+    assert isinstance(done.pop(7), asyncio.CancelledError)
+    assert [(use.counted, left(use)) for use in done if isinstance(use, KeyUse)] == [
+        *((True, [49 - n, 59 - n]) for n in range(50) if n != 7),
+        *[(False, [0, 10])] * 5,
+    ]
+    with pytest.raises(OutOfScope):
+        await wrong
+    assert sorted(asked) in ([1, 55], [1, 1, 54])
+    await move_clock(db, minutes=1)
+    made = [asyncio.create_task(uses.count(key, "search")) for _ in range(20)]
+    assert sum(use.counted for use in await asyncio.gather(*made)) == 10  # what is left of the day
+
+
+async def test_each_hears_of_what_went_wrong(db: Database) -> None:
+    _, key = await add_key(db, "Acme", ["search"])
+    await rewrite(db, "accounts.use_developer_key", (COUNT, f"PERFORM 1 / 0; {COUNT}"))
+    uses = KeyUses(db)
+    made = await asyncio.gather(*(uses.count(key, "search") for _ in range(5)), return_exceptions=True)
+    assert {type(error).__name__ for error in made} == {"DivisionByZeroError"}
+    await rewrite(db, "accounts.use_developer_key", ("PERFORM 1 / 0; ", ""))
+    assert (await uses.count(key, "search")).counted
 
 
 async def counted_in_the_new_minute(db: Database) -> int:
@@ -195,7 +243,7 @@ async def counted_in_the_new_minute(db: Database) -> int:
         await until(is_waiting)
         await move_clock(db, minutes=1)
         for _ in range(2):
-            row = await transaction.fetch_row(queries.use_developer_key, hash_token(key), "search")
+            row = await transaction.fetch_row(queries.use_developer_key, hash_token(key), "search", 1)
             assert row is not None
             assert row["outcome"] == "counted"
     return 2 + sum(use.counted for use in [await late, *await uses(db, key, 3)])

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from healthplus.accounts.keys import SCOPES, use_key
+from healthplus.accounts.keys import SCOPES, KeyUses
 from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
@@ -166,9 +166,9 @@ async def test_again_adds_only_tokens_and_a_key(db: Database) -> None:
     assert again.patient_tokens.keys() == first.patient_tokens.keys()
     assert again.patient_tokens != first.patient_tokens
     for scope in SCOPES:
-        assert (await use_key(db, again.developer_key, scope)).counted
+        assert (await KeyUses(db).count(again.developer_key, scope)).counted
     with pytest.raises(UnknownDeveloperKey, match="was revoked"):
-        await use_key(db, first.developer_key, "search")
+        await KeyUses(db).count(first.developer_key, "search")
     # The ids that COPY was given are not given out again.
     await make_patients(db, 1)
 

@@ -1,12 +1,12 @@
--- Developers' keys: counts a request made with a key, if it is allowed: 'counted', or 'full', 'unknown', 'revoked', 'expired',
--- 'out_of_scope'.
+-- Developers' keys: counts requests made with a key, as many of them as are allowed: 'counted' (let_in says how many), or 'full',
+-- 'unknown', 'revoked', 'expired', 'out_of_scope'.
 --
 -- Quotas are for fixed windows: minutes and days of UTC. Both are counted in the row of the day, by one statement that checks
 -- and adds, so that PostgreSQL takes simultaneous requests one after another, each after the count of the one before. A request
 -- that read the clock just before a minute began, and waited until after, is counted in the new one: a window never comes back.
 CREATE FUNCTION accounts.use_developer_key(
-    p_key_hash bytea, p_scope accounts.developer_scope,
-    OUT outcome text, OUT key_id bigint, OUT per_minute integer, OUT minute_left integer, OUT minute_ends_in integer,
+    p_key_hash bytea, p_scope accounts.developer_scope, p_requests integer DEFAULT 1,
+    OUT outcome text, OUT let_in integer, OUT key_id bigint, OUT per_minute integer, OUT minute_left integer, OUT minute_ends_in integer,
     OUT per_day integer, OUT day_left integer, OUT day_ends_in integer
 ) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -17,6 +17,7 @@ DECLARE
     held accounts.developer_key;
     used accounts.developer_key_use;
 BEGIN
+    let_in := 0;
     SELECT * INTO held FROM accounts.developer_key WHERE key_hash = p_key_hash;
     outcome := CASE
         WHEN NOT FOUND THEN 'unknown'
@@ -33,6 +34,7 @@ BEGIN
         outcome := 'full';
     ELSIF current_setting('transaction_read_only')::boolean THEN  -- nothing can be counted, but what there is can be read
         outcome := 'counted';
+        let_in := p_requests;
         used.requests := coalesce(used.requests, 0);
         used.minute_at := coalesce(used.minute_at, this_minute);
         used.minute_requests := coalesce(used.minute_requests, 0);
@@ -42,18 +44,22 @@ BEGIN
         -- setting of the function: that would end before the commit.
         PERFORM set_config('synchronous_commit', 'off', true);
         INSERT INTO accounts.developer_key_use AS counted (day, key_id, requests, minute_at, minute_requests)
-        VALUES (today, held.key_id, 1, this_minute, 1)
+        SELECT today, held.key_id, requests, this_minute, requests
+        FROM (SELECT least(p_requests, held.per_minute, held.per_day)) AS allowed (requests)
         ON CONFLICT (day, key_id) DO UPDATE
-        SET requests = counted.requests + 1,
-            minute_at = greatest(counted.minute_at, excluded.minute_at),
-            minute_requests = CASE WHEN counted.minute_at < excluded.minute_at THEN 1 ELSE counted.minute_requests + 1 END
+        SET (requests, minute_at, minute_requests) = (
+            SELECT counted.requests + more, greatest(counted.minute_at, excluded.minute_at), in_minute + more
+            FROM (SELECT CASE WHEN counted.minute_at < excluded.minute_at THEN 0 ELSE counted.minute_requests END) AS now (in_minute),
+                least(excluded.requests, held.per_day - counted.requests, held.per_minute - in_minute) AS allowed (more))
         WHERE counted.requests < held.per_day
             AND (counted.minute_at < excluded.minute_at OR counted.minute_requests < held.per_minute)
-        RETURNING * INTO used;
+        RETURNING day, key_id, requests, minute_at, minute_requests, new.requests - coalesce(old.requests, 0)
+        INTO used.day, used.key_id, used.requests, used.minute_at, used.minute_requests, let_in;
         outcome := 'counted';
         IF NOT FOUND THEN
             -- The row is locked although it was not written: what is read now is what the decision was based on.
             outcome := 'full';
+            let_in := 0;
             SELECT * INTO used FROM accounts.developer_key_use WHERE day = today AND key_id = held.key_id;
         END IF;
     END IF;

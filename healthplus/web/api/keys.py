@@ -18,7 +18,7 @@ from litestar.openapi.spec import OpenAPIHeader, OpenAPIResponse, OpenAPIType, O
 from litestar.types import Message
 from litestar.types import Scope as AsgiScope
 
-from healthplus.accounts.keys import KeyUse, Scope, use_key
+from healthplus.accounts.keys import KeyUse, Scope
 from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
 from healthplus.web.services import AnyRequest, services
 
@@ -52,7 +52,7 @@ async def require_key(request: AnyRequest, scope: Scope) -> KeyUse:
             f"Send a developer key with this, as the header `{HEADER}` or as `{PARAMETER}` in the query; "
             f"ask the operator for one, who makes it by `healthplus key add <name> --scope {scope}`."
         )
-    use = await use_key(services(request).database, key, scope)
+    use = await services(request).key_uses.count(key, scope)
     request.scope["state"][_STATE] = use
     if not use.counted:
         raise _quota_exceeded(use)

@@ -1,4 +1,4 @@
-"""How the bodies of requests are read."""
+"""How requests begin, and how their bodies are read."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from healthplus.database import forget_changes
 from healthplus.errors import BadInput, Malformed
-from healthplus.web.services import AnyRequest
+from healthplus.web.services import AnyRequest, services
 
 BODY_BYTES_MAX = 16 * 1024
 IS_HEAD = "is_head"
 """In the state of a request that was HEAD: it is answered like a GET that tells nobody that the client was here."""
 _UNREAD_BYTES_MAX = 1024 * 1024
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
-async def begin_request(_: Request[Any, Any, State]) -> None:
-    """Before each request: it has changed nothing yet."""
+async def begin_request(request: Request[Any, Any, State]) -> None:
+    """Before each request: it has changed nothing yet. Raises DiskFull where it may, and there is no room for that.
+
+    Asynchronous, and no guard: Litestar runs what is not in a thread, and copies the route for each guard.
+    """
     forget_changes()
+    if request.method not in _READING:
+        services(request).database.space.require_for_changes()
 
 
 def is_head(request: AnyRequest) -> bool:
