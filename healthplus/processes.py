@@ -1,5 +1,6 @@
-"""The accounts that processes run under where root starts the product: those that serve people do not stay root.
+"""What app processes run as: which account where root starts the product, and before which others at the cores.
 
+Those that serve people do not stay root.
 The account of the app processes is never that of the embedded PostgreSQL server, whose files it must not read.
 """
 
@@ -18,6 +19,8 @@ from healthplus.errors import BadInput
 _SERVER_ACCOUNTS = ("postgres", "nobody")
 _APP_ACCOUNTS = ("healthplus", "nobody", "daemon")
 _PR_SET_DUMPABLE = 4
+_APP_NICE = -6
+"""Four times the share of a core that another process has."""
 
 
 def server_account() -> pwd.struct_passwd | None:
@@ -75,6 +78,22 @@ def become(account_name: str | None) -> None:
                     "everybody read that folder, start HealthPlus as an ordinary user, or set HEALTHPLUS_ACCOUNT."
                 )
         _import_through(hidden)
+
+
+def set_nice(nice: int) -> None:
+    """Have this process go before others at the cores that they share, or after them, where the system lets it."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    with contextlib.suppress(OSError):  # Linux may share cores out among sessions first, of which each has a nice, too
+        Path("/proc/self/autogroup").write_text(str(nice))
+
+
+def go_first() -> None:
+    """Have this app process go before the database's, where root runs it: telling people to wait must not wait."""
+    # In a session of its own: each of the database's processes is in one, and would have as much as all of ours.
+    with contextlib.suppress(PermissionError):
+        os.setsid()
+    set_nice(_APP_NICE)
 
 
 def _import_through(hidden: Mapping[str, str]) -> None:

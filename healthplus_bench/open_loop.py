@@ -73,7 +73,7 @@ class OpenLoop:
         self.under_way = 0
         self._port = port
         self._free_max = connections_max
-        self._free: list[_Wire] = []
+        self._free: deque[_Wire] = deque()
         self._opening = 0
         self._open = 0
         self._due: list[tuple[float, int, Request]] = []
@@ -90,7 +90,7 @@ class OpenLoop:
         """Send a request over a free connection, or one that is opened for it; it counts in the present tally."""
         request.tally = self.tally
         while self._free:
-            wire = self._free.pop()
+            wire = self._free.popleft()  # the one longest unused: as with many people, all processes have their part
             if wire.is_open:
                 self.under_way += 1
                 wire.send(request)

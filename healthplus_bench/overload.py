@@ -25,6 +25,7 @@ from healthplus.booking.outcomes import Refused
 from healthplus.database import BULK, Database, load
 from healthplus.ops.check import violations
 from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.processes import set_nice
 from healthplus.web.pages.addresses import chart_path, queue_path
 from healthplus_bench.client import DEVELOPER_KEY, get, percentile_ms, post, show
 from healthplus_bench.environment import BenchFailed, Environment, refuse_unless_durable, running_app
@@ -50,7 +51,10 @@ _CLIENT_NICE = -10
 
 @dataclass(frozen=True)
 class OverloadPlan:
-    """`times` the peak for `seconds`; at most `requests_max` in all, so that the client itself can keep up."""
+    """`times` the peak for `seconds`; at most `requests_max` in all, so that the client itself can keep up.
+
+    `pool_size`: connections to the database of each process. More than few cores can use take time from the rest.
+    """
 
     seconds: float = 20.0
     times: float = 10.0
@@ -59,6 +63,7 @@ class OverloadPlan:
     recover_seconds: float = 10.0
     clients: int = 32
     processes: int = 2
+    pool_size: int = 4
     cities: int = 4
     providers_per_city: int = 150
     patients: int = 40_000
@@ -159,7 +164,9 @@ async def bench_overload(dsn: str, folder: Path, plan: OverloadPlan) -> Overload
         world = await _world(database, plan)
         await database.execute("VACUUM ANALYZE")
         environment = Environment(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())
-        async with running_app(environment, plan.processes) as port:
+        async with running_app(
+            environment, plan.processes, pool_size_min=plan.pool_size, pool_size_max=plan.pool_size
+        ) as port:
             with _client_first():
                 result = await _run(world, port, plan)
         result.violations = len(await violations(database))
@@ -209,15 +216,11 @@ async def _put_waiters(book: Book, world: _World, slot: tuple[int, int, datetime
 @contextlib.contextmanager
 def _client_first() -> Iterator[None]:
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, _CLIENT_NICE)
-    except PermissionError:
-        yield
-        return
+    set_nice(_CLIENT_NICE)
     try:
         yield
     finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+        set_nice(before)
 
 
 async def _run(world: _World, port: int, plan: OverloadPlan) -> OverloadResult:

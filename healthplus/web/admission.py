@@ -2,9 +2,9 @@
 
 A process has one processor core at most. Beyond a few requests at once, more of them only make each take longer, so
 that all are late. So few work at once, and fewer when the event loop is late. The others wait, in order of arrival
-within their class; one that would wait for too long is refused at once. A request that waits for something outside the
-process does not count meanwhile (`healthplus/idle.py`), nor does one that has taken SLOW_SECONDS: it waits for a lock,
-or for a disc.
+within their class, and classes take turns by their weights; one that would wait for too long is refused at once. A
+request that waits for something outside the process does not count meanwhile (`healthplus/idle.py`), nor does one that
+has taken SLOW_SECONDS: it waits for a lock, or for a disc.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOW_SECONDS = 1.0
 SLOW_MAX = 256
 """Slow requests of a class; while there are so many, no more of the class are let in."""
 WORKING_MIN = 4
-"""So many work however late the event loop is: one of each class below paying, or all who pay."""
+"""So many work however late the event loop is."""
 LATE_SECONDS = 0.02
 """Once the event loop is later than this, fewer work: a refusal, too, has to wait for it."""
 LOOK_EVERY_SECONDS = 0.02
@@ -36,6 +36,8 @@ LOG_EVERY_SECONDS = 10.0
 _SURELY, _HARDLY = 0.5, 1.5
 """Parts of the wait that a class allows. A new request may wait if its forecast is below the first; one that waits
 already is refused once its forecast exceeds the second. Between them is a gap, as a refusal after waiting is worse."""
+_STILL_SECONDS = 0.1
+"""For this long, that none starts tells nothing: the event loop may be busy with those who come."""
 _SMOOTHING = 0.1
 """The weight of the latest start in the estimate of how often one of a class may start."""
 
@@ -55,12 +57,14 @@ class Traffic(IntEnum):
 class Limits(NamedTuple):
     """What a class may use of a process.
 
-    `share` may work however many others wait, `working` if no others do. `waiting` may wait, none of them for more
-    than `wait_seconds`, as far as can be foreseen; beyond, the answer is 503, and to ask again in `retry_seconds`. When
-    some have waited for that long without a pause, it is `standing_seconds`: what stands does not end by waiting.
+    `working` may work at once. While others wait, too, as many of the class start as its `weight` is of the sum of
+    theirs. `waiting` may wait, none of them for more than `wait_seconds`, as far as can be foreseen; beyond, the answer
+    is 503, and to ask again in `retry_seconds`. When some have waited for that long without a pause, it is
+    `standing_seconds` for those who come, until nobody has been refused for as long: what stands does not end by
+    waiting.
     """
 
-    share: int
+    weight: float
     working: int
     waiting: int
     wait_seconds: float
@@ -69,32 +73,40 @@ class Limits(NamedTuple):
 
 
 LIMITS = {
-    # Most, and all that no other waits for: paying is what everything else is for, but a flood of it must not keep all
-    # others out. A bank gives up on a webhook after some seconds.
-    Traffic.PAY: Limits(12, WORKING_MAX, 512, 4.0, 2.0, 1),
-    # People wait 4 s for a popular doctor without harm: 1,000 who come at once are served within that.
-    Traffic.HOLD: Limits(4, 12, 1024, 4.0, 0.5, 2),
-    # Most of a poll is idle. After a restart all who wait come at once; they count as present for 60 s.
-    Traffic.POLL: Limits(2, 12, 1024, 4.0, 0.5, 2),
+    # First, as long as it can be done at all: paying is what everything else is for. Others still start now and then.
+    # A bank gives up on a webhook after some seconds, and asks again.
+    Traffic.PAY: Limits(100, WORKING_MAX, 512, 8.0, 8.0, 1),
+    # After a restart all who wait come at once, and 1,000 to a popular doctor: they are served within that.
+    Traffic.HOLD: Limits(8, 12, 1024, 4.0, 0.5, 2),
+    # Most of a poll is idle, and one that is refused counts as presence, which lasts for 60 s.
+    Traffic.POLL: Limits(20, 12, 1024, 3.0, 0.5, 2),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
     Traffic.PAGE: Limits(1, 12, 128, 1.5, 0.5, 5),
     # A search takes three times as much, and a patient whose search is refused can still open the doctor's own page.
-    Traffic.SEARCH: Limits(1, 8, 32, 1.5, 0.5, 10),
+    Traffic.SEARCH: Limits(0.5, 8, 32, 1.5, 0.5, 10),
 }
+
+
+_BACK_AT_ONCE = (Traffic.PAY, Traffic.HOLD)
+"""Classes of which one works again at once when it was idle: the bank answers, or the book is free for one, seldom for
+many at a time, and others wait behind it. After a change, all who poll may come back together."""
 
 
 class _Class:
     """A class: how many of its requests work, and which wait to. One that comes back from being idle goes first."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, traffic: Traffic, limits: Limits) -> None:
         self.limits = limits
+        self.is_back_at_once = traffic in _BACK_AT_ONCE
         self.working = 0
         self.slow = 0
         self.waiting = 0
         self.returning: deque[asyncio.Future[None]] = deque()
         self.coming: deque[asyncio.Future[None]] = deque()
         self.refused = 0
-        self._standing_since = 0.0
+        self.turn = 0.0
+        """Where the class is in the line of classes: with each that starts, it goes back by one part of its weight."""
+        self._waited_since = self._standing_until = 0.0
         self._last_start = 0.0
         self._start_seconds = 0.0
 
@@ -102,24 +114,26 @@ class _Class:
         """Return whether one more should not wait."""
         if self.waiting == 0:
             return False
-        return self.waiting >= self.limits.waiting or self._is_over(self.waiting + 1, now, _SURELY)
+        wait_seconds = self.limits.wait_seconds
+        is_standing = now < self._standing_until or now - self._waited_since > wait_seconds
+        # Where none could start of late, that says more than what was before.
+        start_seconds = max(self._start_seconds, (now - self._last_start - _STILL_SECONDS) / 3)
+        forecast = (self.waiting + 1) * start_seconds
+        is_too_long = forecast > _SURELY * (self.limits.standing_seconds if is_standing else wait_seconds)
+        if is_standing and is_too_long:
+            self._standing_until = now + wait_seconds
+        return is_too_long or self.waiting >= self.limits.waiting
 
-    def note_wait(self, now: float) -> None:
-        """Note that one more waits."""
+    def note_wait(self, now: float, turn: float) -> None:
+        """Note that one more waits; `turn`: of the class that started last, as nobody saves up turns unused."""
         if self.waiting == 0:
-            self._standing_since = self._last_start = now
+            self._waited_since = self._last_start = now
+            self.turn = max(self.turn, turn)
         self.waiting += 1
 
-    def _is_over(self, waiting: int, now: float, part: float) -> bool:
-        """Return whether the last of so many waits for more than a part of what is allowed."""
-        is_standing = now - self._standing_since > self.limits.wait_seconds
-        seconds = part * (self.limits.standing_seconds if is_standing else self.limits.wait_seconds)
-        # Where none could start of late, that says more than what was before.
-        return waiting * max(self._start_seconds, (now - self._last_start) / 3) > seconds
-
-    def pop_hopeless(self, now: float) -> asyncio.Future[None] | None:
+    def pop_hopeless(self) -> asyncio.Future[None] | None:
         """Return the future of the last that came, if its forecast is too long by now."""
-        while self.coming and self._is_over(self.waiting, now, _HARDLY):
+        while self.coming and self.waiting * self._start_seconds > _HARDLY * self.limits.wait_seconds:
             waiter = self.coming.pop()
             if not waiter.done():
                 return waiter
@@ -141,6 +155,9 @@ class _Class:
 
     def note_start(self, now: float) -> None:
         """Note that one who waited may start, which tells how soon others will."""
+        self.waiting -= 1
+        self.working += 1
+        self.turn += 1 / self.limits.weight
         took, self._last_start = now - self._last_start, now
         self._start_seconds += (took - self._start_seconds) * _SMOOTHING
         if not self.waiting:  # the next may come long after, and what was slow may be over by then
@@ -197,11 +214,12 @@ class Admission:
     """The requests that one process works on."""
 
     def __init__(self, limits: dict[Traffic, Limits] = LIMITS, working_max: int = WORKING_MAX) -> None:
-        self._classes = [_Class(limits[traffic]) for traffic in Traffic]
+        self._classes = [_Class(traffic, limits[traffic]) for traffic in Traffic]
         self._working_max = working_max
         self._room: float = working_max
         self._working = 0
         self._waiting = 0
+        self._turn = 0.0
         self._watched: deque[tuple[float, Call]] = deque()
 
     def let_in(self, traffic: Traffic) -> Call | None:
@@ -228,7 +246,7 @@ class Admission:
 
     async def take_place(self, class_: _Class) -> None:
         """Wait until one who was idle may work again, however long that takes: the work is half done."""
-        if class_.waiting == 0 and self._has_place(class_):
+        if class_.is_back_at_once or (class_.waiting == 0 and self._has_place(class_)):
             self._working += 1
             class_.working += 1
         else:
@@ -283,7 +301,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         waiters.append(waiter)
-        class_.note_wait(loop.time())
+        class_.note_wait(loop.time(), self._turn)
         self._waiting += 1
         timer = loop.call_later(seconds, self._give_up, class_, waiter) if seconds is not None else None
         try:
@@ -309,24 +327,24 @@ class Admission:
             waiter.set_exception(TimeoutError())
 
     def _start_waiting(self) -> None:
-        """Give the places there are to those who wait: each class up to its share first, and then the first class."""
+        """Give the places there are to those who wait."""
         now = asyncio.get_running_loop().time()
-        for is_shared in (True, False):
-            for class_ in self._classes:
-                limits = class_.limits
-                most = max(1, int(limits.share * self._room / self._working_max)) if is_shared else limits.working
-                while class_.waiting and class_.working < most and self._working < self._room:
-                    waiter = class_.next_waiting()
-                    if waiter is None:  # the one that waited was cancelled just now, and has not run since
-                        break
-                    class_.waiting -= 1
-                    self._waiting -= 1
-                    self._working += 1
-                    class_.working += 1
-                    class_.note_start(now)
-                    waiter.set_result(None)
+        classes = [class_ for class_ in self._classes if class_.waiting]
+        while classes and self._working < self._room:
+            class_ = min(classes, key=_turn)
+            # Without a waiter, the one that waited was cancelled just now, and has not run since.
+            if class_.working >= class_.limits.working or (waiter := class_.next_waiting()) is None:
+                classes.remove(class_)
+                continue
+            self._turn = class_.turn
+            class_.note_start(now)
+            self._waiting -= 1
+            self._working += 1
+            waiter.set_result(None)
+            if not class_.waiting:
+                classes.remove(class_)
         for class_ in self._classes:
-            while (waiter := class_.pop_hopeless(now)) is not None:
+            while (waiter := class_.pop_hopeless()) is not None:
                 self._give_up(class_, waiter)
 
     def _take_refused(self) -> str:
@@ -338,3 +356,7 @@ class Admission:
         for class_ in self._classes:
             class_.refused = 0
         return text
+
+
+def _turn(class_: _Class) -> float:
+    return class_.turn

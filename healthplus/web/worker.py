@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Litestar
 
-from healthplus.processes import become
+from healthplus.processes import become, go_first
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
 
@@ -15,5 +15,6 @@ def create_app_in_account() -> Litestar:
     The port is bound by the process that started this one.
     """
     settings = Settings.from_environment()
+    go_first()
     become(settings.account)
     return create_app(settings)

@@ -16,8 +16,8 @@ _PLENTY = Limits(1, 4, 100, 60.0, 60.0, 1)
 
 
 def small(**changed: Limits) -> Admission:
-    """Return an admission of four places, of which each class but paying may have one whatever the others do."""
-    limits = dict.fromkeys(Traffic, _PLENTY) | {Traffic.PAY: Limits(4, 4, 100, 60.0, 60.0, 1)}
+    """Return an admission of four places, in which of five that start four pay, if so many do."""
+    limits = dict.fromkeys(Traffic, _PLENTY) | {Traffic.PAY: Limits(16, 4, 100, 60.0, 60.0, 1)}
     return Admission(limits | {Traffic[name]: limit for name, limit in changed.items()}, working_max=4)
 
 
@@ -39,19 +39,17 @@ async def started(turns: list[asyncio.Task[Call]]) -> list[int]:
 
 
 def test_the_limits_make_sense() -> None:
-    shares = sum(limits.share for traffic, limits in LIMITS.items() if traffic is not Traffic.PAY)
-    assert shares < WORKING_MAX
-    assert len(LIMITS) - 1 <= WORKING_MIN <= WORKING_MAX
-    assert all(0 < limits.share <= limits.working <= WORKING_MAX for limits in LIMITS.values())
+    weights = sum(limits.weight for traffic, limits in LIMITS.items() if traffic is not Traffic.PAY)
+    assert LIMITS[Traffic.PAY].weight > 3 * weights  # three in four at least, if so many pay
+    assert 1 <= WORKING_MIN <= WORKING_MAX
+    assert all(limits.weight > 0 and 0 < limits.working <= WORKING_MAX for limits in LIMITS.values())
     waits = [LIMITS[traffic].wait_seconds for traffic in Traffic]
     assert waits == sorted(waits, reverse=True)
     assert all(limits.standing_seconds <= limits.wait_seconds for limits in LIMITS.values())
 
 
-async def test_who_pays_goes_first_and_each_class_in_order_of_arrival() -> None:
-    admission = small()
-    calls = fill(admission, Traffic.PAY)
-    order = [Traffic.SEARCH, Traffic.PAGE, Traffic.HOLD, Traffic.PAY, Traffic.HOLD, Traffic.PAY, Traffic.POLL]
+async def order_of_starts(admission: Admission, calls: list[Call], order: list[Traffic]) -> list[int]:
+    """Return in which order those who come in `order` start, each when one before has ended."""
     turns = [asyncio.create_task(enter(admission, traffic)) for traffic in order]
     assert await started(turns) == []
     ended: list[int] = []
@@ -59,10 +57,36 @@ async def test_who_pays_goes_first_and_each_class_in_order_of_arrival() -> None:
         before = set(ended)
         (calls.pop(0) if calls else turns[ended[-1]].result()).end()
         ended += [number for number in await started(turns) if number not in before]
-    assert ended == [3, 5, 2, 6, 1, 0, 4]  # those who pay; one of each class, its share; and what is left
+    for one in (*calls, *(turn.result() for turn in turns)):
+        one.end()
+    return ended
 
 
-async def test_a_flood_of_one_class_leaves_the_others_their_share() -> None:
+async def test_classes_take_turns_by_weight_and_each_class_in_order_of_arrival() -> None:
+    admission = small()
+    calls = fill(admission, Traffic.PAY)
+    order = [*[Traffic.SEARCH] * 3, *[Traffic.HOLD] * 3, *[Traffic.PAY] * 20]
+    starts = await order_of_starts(admission, calls, order)
+    by_class = [[number for number in starts if order[number] is traffic] for traffic in Traffic]
+    assert all(numbers == sorted(numbers) for numbers in by_class)
+    kinds = [order[number] for number in starts]
+    assert kinds[:3] == [Traffic.PAY, Traffic.HOLD, Traffic.SEARCH]  # of those whose turn it is, the first class
+    assert kinds[:18].count(Traffic.PAY) == 16
+    assert kinds[18:21] != [Traffic.PAY] * 3
+
+
+async def test_nobody_saves_up_turns() -> None:
+    """Those of a class that has not come for long start in turn with the others, and not all at once before them."""
+    admission = small()
+    calls = fill(admission, Traffic.HOLD)
+    await order_of_starts(admission, calls, [Traffic.HOLD] * 50)
+    calls = fill(admission, Traffic.HOLD)
+    order = [*[Traffic.HOLD] * 6, *[Traffic.SEARCH] * 6]
+    starts = await order_of_starts(admission, calls, order)
+    assert 2 <= sum(order[number] is Traffic.SEARCH for number in starts[:6]) <= 4
+
+
+async def test_a_flood_of_one_class_does_not_keep_the_others_out() -> None:
     admission = small()
     calls = fill(admission, Traffic.HOLD)
     flood = [asyncio.create_task(enter(admission, Traffic.HOLD)) for _ in range(50)]
@@ -117,6 +141,39 @@ async def test_a_wait_is_foreseen_from_how_often_one_may_start() -> None:
     assert admission.let_in(Traffic.PAGE) is not None
 
 
+async def test_a_burst_may_wait_and_what_stands_may_not() -> None:
+    """One starts every 10 ms: 0.5 s allow 25 to wait, and once some have waited that long, 0.05 s allow 2 or 3."""
+    admission = small(PAGE=Limits(1, 1, 100, 0.5, 0.05, 1))
+    now = asyncio.get_running_loop().time
+    refused: list[float] = []
+    until = now() + 2
+
+    async def visit() -> None:
+        try:
+            page = await enter(admission, Traffic.PAGE)
+        except Overloaded:
+            refused.append(now())
+        else:
+            await asyncio.sleep(0.01)
+            page.end()
+
+    began = now()
+    visits = []
+    waiting = []
+    while now() < until:
+        visits.append(asyncio.create_task(visit()))
+        await asyncio.sleep(0.003)
+        waiting.append((now() - began, len([one for one in visits if not one.done()])))
+    await asyncio.gather(*visits)
+    assert max(count for at, count in waiting if at < 0.6) > 12
+    assert max(count for at, count in waiting if at > 1.2) < 10
+    # After a pause without refusals, a burst may wait again.
+    await asyncio.sleep(0.6)
+    before = len(refused)
+    await asyncio.gather(*(asyncio.create_task(visit()) for _ in range(12)))
+    assert len(refused) == before
+
+
 async def test_a_wait_that_lasts_too_long_after_all_ends_with_a_refusal() -> None:
     admission = small(PAGE=Limits(1, 4, 100, 0.05, 0.05, 1))
     fill(admission, Traffic.PAGE)
@@ -124,6 +181,19 @@ async def test_a_wait_that_lasts_too_long_after_all_ends_with_a_refusal() -> Non
     with pytest.raises(Overloaded):
         await enter(admission, Traffic.PAGE)
     assert 0.04 < asyncio.get_running_loop().time() - began < 1
+
+
+async def test_who_pays_or_holds_works_again_at_once() -> None:
+    admission = small()
+    call = fill(admission, Traffic.HOLD, 1)[0]
+    call.leave()
+    working = fill(admission, Traffic.PAGE)
+    async with asyncio.timeout(1):
+        await call.come_back()
+    working.pop().end()
+    assert admission.let_in(Traffic.PAGE) is None  # there are four still
+    call.end()
+    fill(admission, Traffic.PAGE, 1)
 
 
 async def test_those_who_are_idle_hold_up_nobody_and_wait_to_come_back() -> None:
