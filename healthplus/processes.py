@@ -81,7 +81,7 @@ def become(account_name: str | None) -> None:
 
 
 def set_nice(nice: int) -> None:
-    """Have this process go before others at the cores that they share, or after them, where the system lets it."""
+    """Have this thread, and those it starts, go before others at the cores, or after them, where the system lets it."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, nice)
     with contextlib.suppress(OSError):  # Linux may share cores out among sessions first, of which each has a nice, too
@@ -89,11 +89,14 @@ def set_nice(nice: int) -> None:
 
 
 def go_first() -> None:
-    """Have this app process go before the database's, where root runs it: telling people to wait must not wait."""
+    """Have this app process go before the database's, where the system lets it: to tell people to wait must not wait.
+
+    Root may; another account where its limit for nice (RLIMIT_NICE) says so. Called before there are other threads.
+    """
     # In a session of its own: each of the database's processes is in one, and would have as much as all of ours.
     with contextlib.suppress(PermissionError):
         os.setsid()
-    set_nice(_APP_NICE)
+    set_nice(min(_APP_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _import_through(hidden: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
 from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
+from healthplus.lifeline import SPARE_SECONDS
 from healthplus.settings import Settings
 from healthplus_bench.client import DEVELOPER_KEY
 
@@ -168,7 +168,7 @@ async def _stop(app: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(app.wait(), _STOP_SECONDS_MAX)
     except TimeoutError:
-        # Its workers too: they are of its session.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(app.pid, signal.SIGKILL)
+            app.kill()
         await app.wait()
+        await asyncio.sleep(SPARE_SECONDS)  # by then its app processes have ended, too

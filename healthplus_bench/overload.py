@@ -53,7 +53,8 @@ _CLIENT_NICE = -10
 class OverloadPlan:
     """`times` the peak for `seconds`; at most `requests_max` in all, so that the client itself can keep up.
 
-    `pool_size`: connections to the database of each process. More than few cores can use take time from the rest.
+    `pool_size`: connections to the database of each process. With more than that at work, few cores have no time left
+    for the app processes.
     """
 
     seconds: float = 20.0

@@ -14,7 +14,7 @@ import msgspec
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, NotFound, OutOfScope, UnknownDeveloperKey
-from healthplus.idle import idle, worker
+from healthplus.idle import worker
 from healthplus.names import is_name
 
 Scope: TypeAlias = Literal["search", "book"]
@@ -84,24 +84,27 @@ class KeyUses:
             task.add_done_callback(self._tasks.discard)
         else:
             waiting.append(use)
-        async with idle():
-            return await use
+        return await use
 
     async def _count_waiting(self, key: str, scope: Scope) -> None:
         worker.set(None)  # this task works for all of them
-        while uses := self._waiting[key, scope]:
-            self._waiting[key, scope] = []
-            try:
-                made = await self._count(key, scope, len(uses))
-            except Exception as error:
-                for use in uses:
+        uses: list[asyncio.Future[KeyUse]] = []
+        try:
+            while uses := self._waiting[key, scope]:
+                self._waiting[key, scope] = []
+                try:
+                    made = await self._count(key, scope, len(uses))
+                except Exception as error:
+                    for use in uses:
+                        if not use.done():
+                            use.set_exception(error)
+                    continue
+                for use, one in zip(uses, made, strict=True):
                     if not use.done():
-                        use.set_exception(error)
-                continue
-            for use, one in zip(uses, made, strict=True):
-                if not use.done():
-                    use.set_result(one)
-        del self._waiting[key, scope]
+                        use.set_result(one)
+        finally:
+            for use in (*uses, *self._waiting.pop((key, scope))):
+                use.cancel()  # where this task was cancelled itself; else there are none
 
     async def _count(self, key: str, scope: Scope, requests: int) -> list[KeyUse]:
         row = await self._database.fetch_row(queries.use_developer_key, hash_token(key), scope, requests)

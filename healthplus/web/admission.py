@@ -43,7 +43,7 @@ _SMOOTHING = 0.1
 
 
 class Traffic(IntEnum):
-    """The classes of requests; the first goes first."""
+    """The classes of requests; of those whose turn it is, the first goes first."""
 
     PAY = 0
     """Paying for what is held, the bank's webhooks, and what frees a time: release, cancel, leave."""
@@ -57,11 +57,11 @@ class Traffic(IntEnum):
 class Limits(NamedTuple):
     """What a class may use of a process.
 
-    `working` may work at once. While others wait, too, as many of the class start as its `weight` is of the sum of
-    theirs. `waiting` may wait, none of them for more than `wait_seconds`, as far as can be foreseen; beyond, the answer
-    is 503, and to ask again in `retry_seconds`. When some have waited for that long without a pause, it is
-    `standing_seconds` for those who come, until nobody has been refused for as long: what stands does not end by
-    waiting.
+    `working` may work at once. Of those that start, the class has a share of its `weight` over the sum of the weights
+    of the classes that wait. `waiting` may wait, none of them for more than `wait_seconds`, as far as can be foreseen;
+    beyond, the answer is 503, and to ask again in `retry_seconds`. When some have waited for that long without a pause,
+    it is `standing_seconds` for those who come, until for as long nobody would have waited longer: what stands does not
+    end by waiting.
     """
 
     weight: float
@@ -76,9 +76,9 @@ LIMITS = {
     # First, as long as it can be done at all: paying is what everything else is for. Others still start now and then.
     # A bank gives up on a webhook after some seconds, and asks again.
     Traffic.PAY: Limits(100, WORKING_MAX, 512, 8.0, 8.0, 1),
-    # After a restart all who wait come at once, and 1,000 to a popular doctor: they are served within that.
+    # People wait 4 s for a popular doctor without harm: 1,000 who come at once are served within that.
     Traffic.HOLD: Limits(8, 12, 1024, 4.0, 0.5, 2),
-    # Most of a poll is idle, and one that is refused counts as presence, which lasts for 60 s.
+    # Most of a poll is idle. After a restart all who wait come at once; one that is refused is present for 60 s.
     Traffic.POLL: Limits(20, 12, 1024, 3.0, 0.5, 2),
     # A page takes some 4 ms of a core; 100 are what can be had in the second after which people look elsewhere.
     Traffic.PAGE: Limits(1, 12, 128, 1.5, 0.5, 5),
@@ -90,6 +90,8 @@ LIMITS = {
 _BACK_AT_ONCE = (Traffic.PAY, Traffic.HOLD)
 """Classes of which one works again at once when it was idle: the bank answers, or the book is free for one, seldom for
 many at a time, and others wait behind it. After a change, all who poll may come back together."""
+_BACK_MAX = 2
+"""Times as many as may work; beyond, those, too, wait for a place: the database may have answered all after a pause."""
 
 
 class _Class:
@@ -105,7 +107,7 @@ class _Class:
         self.coming: deque[asyncio.Future[None]] = deque()
         self.refused = 0
         self.turn = 0.0
-        """Where the class is in the line of classes: with each that starts, it goes back by one part of its weight."""
+        """Where the class is in the line of classes: with each that starts, it goes back by 1 / weight."""
         self._waited_since = self._standing_until = 0.0
         self._last_start = 0.0
         self._start_seconds = 0.0
@@ -246,7 +248,8 @@ class Admission:
 
     async def take_place(self, class_: _Class) -> None:
         """Wait until one who was idle may work again, however long that takes: the work is half done."""
-        if class_.is_back_at_once or (class_.waiting == 0 and self._has_place(class_)):
+        is_at_once = class_.is_back_at_once and self._working < _BACK_MAX * self._working_max
+        if is_at_once or (class_.waiting == 0 and self._has_place(class_)):
             self._working += 1
             class_.working += 1
         else:
@@ -336,7 +339,7 @@ class Admission:
             if class_.working >= class_.limits.working or (waiter := class_.next_waiting()) is None:
                 classes.remove(class_)
                 continue
-            self._turn = class_.turn
+            self._turn = max(self._turn, class_.turn)  # one that could not have more at work may be behind
             class_.note_start(now)
             self._waiting -= 1
             self._working += 1

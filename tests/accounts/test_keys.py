@@ -166,8 +166,8 @@ async def made_at_once(processes: list[Database]) -> int:
     # All have seen that there is room before any of them is counted.
     await rewrite(processes[0], "accounts.use_developer_key", (COUNT, f"PERFORM pg_sleep(0.05); {COUNT}"))
     _, key = await add_key(processes[0], "Acme", ["search"], per_minute=QUOTA)
-    uses = [KeyUses(process) for process in processes]
-    made = await asyncio.gather(*(uses[n % 3].count(key, "search") for n in range(10 * QUOTA)))
+    counters = [KeyUses(process) for process in processes]
+    made = await asyncio.gather(*(counters[n % 3].count(key, "search") for n in range(10 * QUOTA)))
     counted = sorted(left(use)[0] for use in made if use.counted)
     requests = await processes[0].fetch_value("SELECT requests FROM accounts.developer_key_use")
     assert requests == len(counted)
@@ -214,6 +214,21 @@ async def test_requests_of_one_process_are_counted_together(db: Database, monkey
     await move_clock(db, minutes=1)
     made = [asyncio.create_task(uses.count(key, "search")) for _ in range(20)]
     assert sum(use.counted for use in await asyncio.gather(*made)) == 10  # what is left of the day
+
+
+async def test_who_is_counted_when_the_process_ends_does_not_hang(db: Database) -> None:
+    _, key = await add_key(db, "Acme", ["search"])
+    await rewrite(db, "accounts.use_developer_key", (COUNT, f"PERFORM pg_sleep(0.2); {COUNT}"))
+    uses = KeyUses(db)
+    made = [asyncio.create_task(uses.count(key, "search")) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    made.append(asyncio.create_task(uses.count(key, "search")))
+    await asyncio.sleep(0)
+    (counting,) = uses._tasks
+    counting.cancel()
+    async with asyncio.timeout(5):
+        assert {type(one) for one in await asyncio.gather(*made, return_exceptions=True)} == {asyncio.CancelledError}
+        assert (await uses.count(key, "search")).counted
 
 
 async def test_each_hears_of_what_went_wrong(db: Database) -> None:

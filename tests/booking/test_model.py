@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         night=st.integers(0, 2),
         minutes=st.sampled_from([60, 45, 90]),
         days=st.integers(1, 2),
-        patients=st.sampled_from([16, 3]),  # many queue up; few come up against what bounds each of them
+        patients=st.sampled_from([16, 16, 3]),  # many queue up; few come up against what bounds each of them
     )
     def begin(self, night: int, minutes: int, days: int, patients: int) -> None:
         zone_name, day = NIGHTS[night]
@@ -773,14 +773,21 @@ def trial(dsn: str) -> Iterator[Trial]:
         trial.run(trial.db.close())
 
 
+SELDOM = {"called", "answered", "outrun", "accepted", "lapsed", "missed"}
+"""Entries of a queue that only some trials come to."""
+
+
 # In parts, which run side by side; all four take at least 20,000 steps.
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in (1, 2, 3))])
 def test_verbs_do_what_the_model_does(trial: Trial, part: int) -> None:
-    trials(trial, 135, from_seed=part)  # 39 steps each or more: Hypothesis draws from the modules loaded
-    assert trial.steps >= 5_000
-    kinds = trial.run(trial.db.fetch("SELECT kind, count(*) FROM booking.queue_entry GROUP BY kind"))
-    assert {"called", "answered", "outrun", "accepted", "lapsed", "missed"} <= {row["kind"] for row in kinds}, kinds
+    # One seed is more or less, as Hypothesis draws from the modules loaded, too.
+    for more in range(8):
+        trials(trial, 125 if more == 0 else 40, from_seed=part + 10 * more)
+        kinds = trial.run(trial.db.fetch("SELECT kind, count(*) FROM booking.queue_entry GROUP BY kind"))
+        if trial.steps >= 5_000 and {row["kind"] for row in kinds} >= SELDOM:
+            return
+    raise AssertionError(f"{trial.steps} steps, and only {kinds}")
 
 
 @pytest.mark.long

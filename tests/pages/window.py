@@ -83,8 +83,8 @@ class Product:
     @contextlib.asynccontextmanager
     async def time_passed(self, **time: float) -> AsyncIterator[None]:
         """Have the product's clock be so far ahead in this block. Pages show the time of the clock at both its ends."""
-        await self._move_clock(timedelta(**time))
         try:
+            await self._move_clock(timedelta(**time))
             yield
         finally:
             await self._move_clock(-timedelta(**time))

@@ -196,6 +196,25 @@ async def test_who_pays_or_holds_works_again_at_once() -> None:
     fill(admission, Traffic.PAGE, 1)
 
 
+async def test_not_all_work_again_at_once() -> None:
+    """After a pause of the database, say."""
+    admission = small()
+    idle_calls = []
+    for _ in range(50):
+        (call,) = fill(admission, Traffic.HOLD, 1)
+        call.leave()
+        idle_calls.append(call)
+    backs = [asyncio.create_task(call.come_back()) for call in idle_calls]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert sum(back.done() for back in backs) == 8
+    for back, call in zip(backs, idle_calls, strict=True):
+        async with asyncio.timeout(5):
+            await back
+        call.end()
+    fill(admission, Traffic.PAY)
+
+
 async def test_those_who_are_idle_hold_up_nobody_and_wait_to_come_back() -> None:
     admission = small()
     sleepers = []

@@ -135,9 +135,6 @@ CREATE FUNCTION accounts.price_of_code(
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     now_at := public.app_now();
-    is_repeat := EXISTS (
-        SELECT FROM accounts.challenge
-        WHERE requester_hash = p_requester_hash AND key_hash = p_key_hash AND created_at > now_at - accounts.key_time());
     is_spent := EXISTS (SELECT FROM accounts.spent_proof WHERE proof_hash = p_proof_hash);
     is_known := accounts.is_known_device(p_phone_hash, p_device_hash, now_at);
     cools_for := coalesce(accounts.resend_in(p_phone_hash, p_device_hash, is_known, now_at), 0);
@@ -148,4 +145,8 @@ BEGIN
         FROM accounts.stranger_price(p_phone_hash, p_prefix_hash, p_requester_hash, p_network_hash, p_per_day, now_at) AS price;
         wait_seconds := extract(epoch FROM accounts.wait_needed(p_network_hash, now_at));
     END IF;
+    -- Last: without the lock, a request at once with this one may have been granted since, and be what the others found.
+    is_repeat := EXISTS (
+        SELECT FROM accounts.challenge
+        WHERE requester_hash = p_requester_hash AND key_hash = p_key_hash AND created_at > now_at - accounts.key_time());
 END $$;

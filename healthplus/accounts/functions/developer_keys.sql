@@ -35,7 +35,7 @@ BEGIN
     ELSIF current_setting('transaction_read_only')::boolean THEN  -- nothing can be counted, but what there is can be read
         outcome := 'counted';
         let_in := p_requests;
-        used.requests := coalesce(used.requests, 0);
+        used.requests := coalesce(used.requests, 0) + p_requests - 1;  -- so that the first of them is told what there is
         used.minute_at := coalesce(used.minute_at, this_minute);
         used.minute_requests := coalesce(used.minute_requests, 0);
     ELSE

@@ -20,6 +20,7 @@ from litestar.types import Scope as AsgiScope
 
 from healthplus.accounts.keys import KeyUse, Scope
 from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
+from healthplus.web.http.requests import require_space
 from healthplus.web.services import AnyRequest, services
 
 HEADER = "Api-Dev-Key"
@@ -93,7 +94,9 @@ def needs_key(scope: Scope) -> dict[str, Any]:
 
     # A guard, since it runs before the request is parsed: a request that makes no sense counts like any other.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        await require_key(cast("AnyRequest", connection), scope)
+        request = cast("AnyRequest", connection)
+        require_space(request)  # before anything is counted
+        await require_key(request, scope)
 
     patient: dict[str, list[str]] = {"token": []} if scope == "book" else {}
     security = [{**patient, name: []} for name in SECURITY_SCHEMES]

@@ -27,9 +27,14 @@ _READING = ("GET", "HEAD", "OPTIONS")
 async def begin_request(request: Request[Any, Any, State]) -> None:
     """Before each request: it has changed nothing yet. Raises DiskFull where it may, and there is no room for that.
 
-    Asynchronous, and no guard: Litestar runs what is not in a thread, and copies the route for each guard.
+    No guard, for each of which Litestar copies the route; and asynchronous, or Litestar runs it in a thread.
     """
     forget_changes()
+    require_space(request)
+
+
+def require_space(request: AnyRequest) -> None:
+    """Raise DiskFull for a request that may change something when there is no room for changes."""
     if request.method not in _READING:
         services(request).database.space.require_for_changes()
 
