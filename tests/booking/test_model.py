@@ -842,6 +842,7 @@ BROKEN = {
 
 SELDOM_MET = (
     "any number ahead", "any number unpaid", "any others may be called between", "what is replaced counts",
+    "booking and cancelling forgets turns let go", "who pays late may hold elsewhere",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

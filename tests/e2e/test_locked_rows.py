@@ -207,7 +207,7 @@ async def one_row_is_locked(
 )
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
     # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
-    await one_row_is_locked(new_server, kind, 10, slower_max=10, ready_seconds_max=1)
+    await one_row_is_locked(new_server, kind, 6, slower_max=10, ready_seconds_max=1)
 
 
 @pytest.mark.long
