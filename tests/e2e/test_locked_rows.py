@@ -35,10 +35,10 @@ from healthplus_bench.environment import (
 PROCESSES = 2
 BACKENDS_MAX = PROCESSES * (POOL_SIZE + 3 + 1 + 1) + 2
 """Of each process its pools, the connection of /ready and the change feed; and the test's own pool."""
-PROVIDERS = 40
+PROVIDERS = 200
 CLIENTS = 200
 OTHERS = 8
-PATIENTS = 8000
+PATIENTS = 20_000
 LOCKED_PROVIDER, LOCKED_PATIENT = 1, PATIENTS
 TOLD_SECONDS_MAX = 5.0
 RETRY_SECONDS = 1.0
@@ -112,12 +112,14 @@ class Load:
 
     async def _insist(self, seen: Seen, until: float, patient: int, provider: int, serial: int) -> None:
         connection = await connect(self._port)
+        random = Random(serial)
+        await asyncio.sleep(RETRY_SECONDS * random.random())
         while time.monotonic() < until:
             began = time.monotonic()
             answer = await connection.request(self._request(patient, provider, serial))
             seen.told_seconds.append(time.monotonic() - began)
             seen.told[show(answer.body).code or str(answer.status)] += 1
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS * random.uniform(1, 2))  # people do not come back all at the same moment
         connection.close()
 
     def _request(self, patient: int, provider: int, serial: int) -> bytes:
@@ -177,7 +179,7 @@ async def one_row_is_locked(
         async with running_app(environment, PROCESSES) as port:
             load = Load(environment, port)
             await load.see(2)  # sessions plan what they run
-            before = await load.see(min(seconds, 10))
+            before = await load.see(min(seconds, 30))
             async with locked(environment, kind):
                 seen = await load.see(seconds, kind)
                 held: int = await environment.database.fetch_value(
