@@ -97,3 +97,26 @@ def test_the_account_is_never_the_database_servers() -> None:
     with pytest.raises(BadInput, match="the database server's own account"):
         app_account(server.pw_name)
     assert app_account("root") == pwd.getpwuid(0)  # said on purpose
+
+
+def test_app_processes_go_first_each_in_a_session_of_its_own() -> None:
+    source = """
+import os
+from pathlib import Path
+from healthplus.processes import go_first
+try:
+    os.setpriority(os.PRIO_PROCESS, 0, -1)
+except PermissionError:
+    raise SystemExit('not allowed')
+go_first()
+group = Path('/proc/self/autogroup')
+nice = group.read_text().split()[-1] if group.exists() else -6
+print(os.getsid(0) == os.getpid(), os.getpriority(os.PRIO_PROCESS, 0), nice)
+os.setpriority(os.PRIO_PROCESS, 0, -10)
+go_first()
+print(os.getpriority(os.PRIO_PROCESS, 0))
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    if "not allowed" in done.stderr:
+        pytest.skip("even root may not go first here")
+    assert done.stdout == "True -6 -6\n-10\n"

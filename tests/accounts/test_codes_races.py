@@ -348,3 +348,45 @@ async def test_a_thousand_requests_stay_within_the_budget(
     assert await db.fetch_value("SELECT count(*) FROM accounts.challenge") == sum(sent) <= BUDGET
     await move_clock(db, hours=19)
     assert await one(10_000)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_a_request_that_comes_twice_at_once_is_no_second_one(
+    processes: list[Codes], db: Database, guarded: bool
+) -> None:
+    """The one is granted while the other's price is read: what it then finds is itself."""
+    repeat = "is_repeat := EXISTS"
+    if not guarded:  # it is looked for first
+        await rewrite(db, "accounts.price_of_code", (repeat, "is_repeat := is_repeat OR false; PERFORM EXISTS"))
+        await rewrite(
+            db,
+            "accounts.price_of_code",
+            (
+                "is_spent := EXISTS",
+                "is_repeat := EXISTS (SELECT FROM accounts.challenge WHERE key_hash = p_key_hash); is_spent := EXISTS",
+            ),
+        )
+    source = await db.fetch_value("SELECT pg_get_functiondef('accounts.price_of_code'::regproc)")
+    async with db.transaction() as transaction:
+        await transaction.execute("SELECT pg_advisory_xact_lock(42)")
+        await rewrite(
+            db, "accounts.price_of_code", ("is_known := ", "PERFORM pg_advisory_xact_lock_shared(42); is_known := ")
+        )
+        late = asyncio.create_task(ask(processes[0], "a"))
+
+        async def is_waiting() -> bool:
+            return bool(
+                await db.fetch_value(
+                    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted)"
+                )
+            )
+
+        await until(is_waiting)
+        await db.execute(source)
+        sent = await ask(processes[1], "a")
+    if guarded:
+        assert (await late).challenge_id == sent.challenge_id
+        assert (await late).code is None
+    else:
+        with pytest.raises(TooManyCodes):
+            await late

@@ -268,13 +268,17 @@ async def test_notices_name_nobody(environment: Environment, asha: Browser) -> N
         assert "asha" not in message.text
 
 
-@pytest.mark.dates
-async def test_what_is_in_the_way_is_shown_and_may_be_replaced(environment: Environment, asha: Browser) -> None:
+async def booked_beside_a_chart(asha: Browser, environment: Environment) -> tuple[str, str]:
+    """Book a time of the day; return the appointment's page, and the day's chart."""
     own = await hold(asha, environment, 9)
     await asha.post(own, {"who": "me", "method": "sandbox-ok"})
-    own = own.replace("/doctor/", "/appointments/").replace("/hold", "")
     day = (environment.day + timedelta(hours=6)).date().isoformat()
-    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+    return own.replace("/doctor/", "/appointments/").replace("/hold", ""), f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+
+
+@pytest.mark.dates
+async def test_what_is_in_the_way_is_shown_and_may_be_replaced(environment: Environment, asha: Browser) -> None:
+    own, chart = await booked_beside_a_chart(asha, environment)
     refused = await asha.post(chart, {"start": environment.at(11)})
     assert refused.status_code == 409
     page = words(refused.text)
@@ -339,11 +343,7 @@ async def test_a_choice_that_is_refused_is_not_paid_for(
 
 @pytest.mark.dates
 async def test_what_cannot_be_replaced_any_more_is_said_on_paying(environment: Environment, asha: Browser) -> None:
-    own = await hold(asha, environment, 9)
-    await asha.post(own, {"who": "me", "method": "sandbox-ok"})
-    own = own.replace("/doctor/", "/appointments/").replace("/hold", "")
-    day = (environment.day + timedelta(hours=6)).date().isoformat()
-    chart = f"/doctor/{PROVIDER}/dr-1/{ONLINE}?day={day}"
+    own, chart = await booked_beside_a_chart(asha, environment)
     refused = await asha.post(chart, {"start": environment.at(11)})
     form = dict(re.findall(r'type="hidden" name="(start|instead_of|who)" value="([^"]+)"', refused.text))
     path = (await asha.post(chart, form)).headers["location"]
