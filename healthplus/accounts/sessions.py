@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from healthplus.database import Database, load
-from healthplus.errors import DatabaseBusy, DatabaseReadOnly
+from healthplus.errors import DatabaseBusy, DatabaseReadOnly, Unauthenticated
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -33,9 +33,11 @@ def hash_token(token: str) -> bytes:
 
 async def patient_of_token(database: Database, token: str) -> int | None:
     """Return the id of the patient whose token this is; None when it is unknown, revoked or expired."""
-    if len(token) > _TOKEN_LENGTH_MAX:
-        return None
-    token_hash = hash_token(token)
+    return None if len(token) > _TOKEN_LENGTH_MAX else await patient_of_hash(database, hash_token(token))
+
+
+async def patient_of_hash(database: Database, token_hash: bytes) -> int | None:
+    """Return what `patient_of_token` returns, by a token's hash."""
     row = await database.fetch_row(queries.session, token_hash)
     if row is None:
         return None
@@ -56,9 +58,9 @@ def agent_label(user_agent: str) -> str:
 class KnownTokens:
     """A short cache of whose token is whose, which every request needs to know.
 
-    A token that another process revoked can therefore still be used to read for up to SECONDS_MAX. Requests that
-    change something look it up afresh. Unknown tokens are not cached: a new one works at once, and guesses take no
-    room.
+    A token that another process revoked can therefore still be used to read for up to SECONDS_MAX. What changes
+    something looks it up afresh, or does so in its own statement. Unknown tokens are not cached: a new one works at
+    once, and guesses take no room.
     """
 
     SECONDS_MAX = 5.0
@@ -71,23 +73,44 @@ class KnownTokens:
 
     async def patient_of(self, token: str, *, afresh: bool = False) -> int | None:
         """Return what `patient_of_token` returns, at most SECONDS_MAX old; not from the cache if `afresh`."""
+        if len(token) > _TOKEN_LENGTH_MAX:
+            return None
+        return await self.patient_of_hash(hash_token(token), afresh=afresh)
+
+    async def patient_of_hash(self, token_hash: bytes, *, afresh: bool = False) -> int | None:
+        """Return what `patient_of` returns, by a token's hash."""
         now = time.monotonic()
-        key = hash_token(token)
-        if not afresh and (known := self._known.get(key)) is not None and now < known[1]:
+        if not afresh and (known := self._known.get(token_hash)) is not None and now < known[1]:
             return known[0]
         ended = self._ended
-        patient_id = await patient_of_token(self._database, token)
+        patient_id = await patient_of_hash(self._database, token_hash)
+        if patient_id is None:
+            self._known.pop(token_hash, None)
         # A session that was ended during this look-up may have been read before its end.
-        if patient_id is not None and ended == self._ended:
+        elif ended == self._ended:
             # All are kept equally long, so the first in the dict is the oldest.
-            self._known.pop(key, None)
+            self._known.pop(token_hash, None)
             while len(self._known) >= self.TOKENS_MAX:
                 del self._known[next(iter(self._known))]
-            self._known[key] = (patient_id, now + self.SECONDS_MAX)
+            self._known[token_hash] = (patient_id, now + self.SECONDS_MAX)
         return patient_id
+
+    async def require_afresh(self, token_hash: bytes, patient_id: int) -> None:
+        """Raise Unauthenticated unless a token, by its hash, signs this patient in at this moment."""
+        if await self.patient_of_hash(token_hash, afresh=True) != patient_id:
+            raise unknown_token()
+
+    def forget_token(self, token_hash: bytes | None) -> None:
+        """Drop a token from the cache that was found to sign nobody in."""
+        self._known.pop(token_hash or b"", None)
 
     def forget(self, patient_id: int) -> None:
         """Drop a patient's tokens from the cache, after some were revoked."""
         self._ended += 1
         for key in [key for key, known in self._known.items() if known[0] == patient_id]:
             del self._known[key]
+
+
+def unknown_token() -> Unauthenticated:
+    """Return the error for a token that signs nobody in."""
+    return Unauthenticated("This token is not known, or was revoked.")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import time
 
-from healthplus.booking.book import Book, queries
+from healthplus.booking.book import Book
+from healthplus.booking.calls import queries
 from healthplus.database import Database, PostgresError, Record, repeat
 from healthplus.errors import DatabaseBusy
 

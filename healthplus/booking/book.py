@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from healthplus.accounts.actors import Actor, Patient, Staff, System
+from healthplus.accounts.actors import Actor, Patient
 from healthplus.booking import outcomes
-from healthplus.booking.bulkheads import BookBulkheads
-from healthplus.booking.outcomes import Refused, outcome_of
-from healthplus.database import Database, Range, Record, load, note_change
-from healthplus.errors import DatabaseBusy, OutcomeUnknown
-from healthplus.refusals import refused
-
-T = TypeVar("T")
-
-queries = load(Path(__file__).with_name("queries.sql"))
-calls = {name: sql.replace("SELECT *", f"SELECT {', '.join(outcomes.COLUMNS)}", 1) for name, sql in queries.items()}
-"""The calls of the verbs, which name the columns they read."""
+from healthplus.booking.calls import BookCalls, Request, queries
+from healthplus.booking.outcomes import Refused
+from healthplus.database import Range, Record
 
 CLIENT_MARGIN = timedelta(seconds=5)
 """How much longer a hold lives here than its client is shown, so that a last-second payment still counts."""
-
-_NEWCOMERS = frozenset({"hold", "join_queue", "resume"})
-"""Verbs of the many who want something: they go one by one, and nobody who has something already waits behind them."""
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -50,61 +37,14 @@ class Shift(msgspec.Struct, frozen=True):
     valid_to: date | None = None
 
 
-class Book:
+class Book(BookCalls):
     """The verbs. Each returns what it did, or `Refused` with a code of its own; booking/outcomes.py has the types.
 
     `actor` is who asks: a patient may touch only what is their own. It also owns the idempotency `key`. All methods
     raise OutcomeUnknown, after which it is unknown whether the change was made; and DatabaseBusy, DatabaseReadOnly and
-    DatabaseUnreachable, after which nothing was changed.
+    DatabaseUnreachable, after which nothing was changed. Where a `token_hash` is given, the verb changes nothing unless
+    that token signs the patient in at that moment: else Unauthenticated is raised.
     """
-
-    def __init__(self, database: Database, changed: Callable[[int], None] = lambda _: None) -> None:
-        """Call `changed` with each provider whose book a verb may have changed, once that is committed."""
-        self._database = database
-        self.changed = changed
-        self._bulkheads = BookBulkheads(self._is_locked)
-
-    async def locking(self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None = None) -> T:
-        """Return what `call` does: a function of another area that locks the book as a verb does.
-
-        It is given the seconds that it may wait for a connection. Raises as the verbs do.
-        """
-        return await self._bulkheads.run(provider_id, call, actor, is_newcomer=False)
-
-    async def _call(self, verb: str, provider_id: int, *args: object) -> Any:
-        actor = next((arg for arg in args if isinstance(arg, Patient | Staff | System)), None)
-        texts = [str(arg) if arg is actor else arg for arg in args]
-        return await self._bulkheads.run(
-            provider_id,
-            lambda wait_seconds: self._ask(verb, provider_id, *texts, wait_seconds=wait_seconds),
-            actor,
-            is_newcomer=verb in _NEWCOMERS,
-        )
-
-    async def _ask(self, verb: str, provider_id: int, *args: object, wait_seconds: float | None = None) -> Any:
-        try:
-            row = await self._database.fetch_row(calls[verb], provider_id, *args, wait_seconds=wait_seconds)
-        except OutcomeUnknown:
-            self.changed(provider_id)  # perhaps it was
-            raise
-        assert row is not None
-        outcome = outcome_of(row)
-        # A refusal may have advanced the book, which is noticed soon; a refused rush must not wake all who wait.
-        if not isinstance(outcome, Refused):
-            note_change()
-            self.changed(provider_id)
-        elif outcome.code in outcomes.LIMITS:
-            refused.count(outcome.code)
-        return outcome
-
-    async def _is_locked(self, lock: int) -> bool:
-        """Look, without waiting, whether a provider's book, or with a minus a patient, is locked."""
-        try:
-            if lock > 0:
-                return (await self.advance(lock, unless_busy=True)).code == "busy"
-            return bool(await self._database.fetch_value(queries.is_patient_locked, -lock))
-        except DatabaseBusy:
-            return True
 
     async def hold(  # noqa: PLR0913
         self,
@@ -119,6 +59,7 @@ class Book:
         person_id: UUID | None = None,
         instead_of: tuple[int, UUID] | None = None,
         reason: str | None = None,
+        token_hash: bytes | None = None,
     ) -> outcomes.Held | outcomes.HoldRefused:
         """Hold slots in a row for a person of a patient's account, for five minutes; `person_id` None: the holder.
 
@@ -127,13 +68,21 @@ class Book:
         bookings.
         """
         self._database.space.require_for_bookings()
-        args = (clinic_id, start, slots_needed, patient_id, person_id, *(instead_of or (None, None)))
-        if (
-            self._bulkheads.newcomers_wait(provider_id)
-            and (known := await self._ask("refuse_hold", provider_id, *args, str(actor), key)).code
-        ):
-            return known
-        return await self._call("hold", provider_id, *args, actor, key, reason)
+        slots = (clinic_id, start, slots_needed, patient_id, person_id)
+        replaced = instead_of or (None, None)
+        return await self._gather(
+            Request(
+                "hold",
+                provider_id,
+                patient_id,
+                actor,
+                key,
+                token_hash,
+                args=(*slots, *replaced, str(actor), key, reason),
+                row=None if instead_of or reason else (provider_id, *slots, str(actor), key, token_hash),
+                refusable=(provider_id, *slots, *replaced, str(actor), key),
+            )
+        )
 
     async def confirm(
         self,
@@ -143,9 +92,24 @@ class Book:
         actor: Actor,
         key: str | None = None,
         method: str | None = None,
+        *,
+        token_hash: bytes | None = None,
     ) -> outcomes.Booked | outcomes.ConfirmRefused:
         """Book a hold, with the money set aside for it where there is any; `method` is how it was paid."""
-        return await self._call("confirm", provider_id, booking_id, authorisation, actor, key, method)
+        patient_id = actor.patient_id if isinstance(actor, Patient) else None
+        row = (provider_id, booking_id, patient_id, authorisation, str(actor), key, method, token_hash)
+        return await self._gather(
+            Request(
+                "confirm",
+                provider_id,
+                patient_id,
+                actor,
+                key,
+                token_hash,
+                args=(booking_id, authorisation, str(actor), key, method),
+                row=None if patient_id is None else row,
+            )
+        )
 
     async def release(
         self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
@@ -190,15 +154,26 @@ class Book:
         key: str | None = None,
         *,
         person_id: UUID | None = None,
+        token_hash: bytes | None = None,
     ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
 
         `person_id` None: for the account's holder. Raises DiskFull when there is no room for bookings.
         """
         self._database.space.require_for_bookings()
-        window = Range(window_from, window_to)
-        args = (clinic_id, window, slots_needed, patient_id, person_id)
-        return await self._call("join_queue", provider_id, *args, actor, key)
+        args = (clinic_id, Range(window_from, window_to), slots_needed, patient_id, person_id, str(actor), key)
+        return await self._gather(
+            Request(
+                "join_queue",
+                provider_id,
+                patient_id,
+                actor,
+                key,
+                token_hash,
+                args=args,
+                row=(provider_id, *args, token_hash),
+            )
+        )
 
     async def accept(
         self,

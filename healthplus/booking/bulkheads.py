@@ -8,7 +8,8 @@ of its own callers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from healthplus.accounts.actors import Actor, Patient
@@ -59,30 +60,52 @@ class BookBulkheads:
 
         Raises DatabaseBusy, with nothing changed, when it is not let in in time or what it needs stays locked.
         """
-        now = asyncio.get_running_loop().time
-        until = now() + WAIT_SECONDS_MAX
-        bulkhead = self._newcomers if is_newcomer else self._others
+        until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
+        async with self.patient(actor, until):
+            return await self.run_for_patient(provider_id, call, actor, until, is_newcomer=is_newcomer)
+
+    @contextlib.asynccontextmanager
+    async def patient(self, actor: Actor | None, until: float) -> AsyncIterator[None]:
+        """Let one call of a patient at a time run the block, and none while the patient is known to be locked.
+
+        Raises DatabaseBusy when that does not come in time. Others than patients run it at once.
+        """
         if not isinstance(actor, Patient):
-            return await self._call_within(bulkhead, provider_id, call, until)
+            yield
+            return
         patient = -actor.patient_id
         await self._patients.enter(patient, until)
         try:
             if patient in self._locked:
                 # Outside the provider's bulkhead, where others would wait behind this one.
                 await self._wait_until_unlocked(patient, until)
-            try:
-                answer = await self._call_within(bulkhead, provider_id, call, until)
-            except DatabaseBusy as error:
-                # A verb locks the book first, and then nothing but its patient.
-                if patient in self._locked or not _waited_for_lock(error):
-                    raise
-                self._locked.add(patient)
-                await self._wait_until_unlocked(patient, until)
-                answer = await self._call_within(bulkhead, provider_id, call, until)
+            yield
             self._locked.discard(patient)
-            return answer
         finally:
             self._patients.leave(patient)
+
+    async def run_for_patient(
+        self,
+        provider_id: int,
+        call: Callable[[float], Awaitable[T]],
+        actor: Actor | None,
+        until: float,
+        *,
+        is_newcomer: bool,
+        let_others: Callable[[], None] = lambda: None,
+    ) -> T:
+        """Do what `run` does, within the block of `patient`; `let_others` is called before it waits for the patient."""
+        bulkhead = self._newcomers if is_newcomer else self._others
+        try:
+            return await self._call_within(bulkhead, provider_id, call, until)
+        except DatabaseBusy as error:
+            # A verb locks the book first, and then nothing but its patient.
+            if not isinstance(actor, Patient) or -actor.patient_id in self._locked or not _waited_for_lock(error):
+                raise
+            let_others()
+            self._locked.add(-actor.patient_id)
+            await self._wait_until_unlocked(-actor.patient_id, until)
+            return await self._call_within(bulkhead, provider_id, call, until)
 
     async def _call_within(
         self, bulkhead: Bulkhead, provider_id: int, call: Callable[[float], Awaitable[T]], until: float

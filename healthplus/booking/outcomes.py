@@ -181,7 +181,7 @@ _ticket_fields = itemgetter(*TicketChanged.__struct_fields__)
 
 
 def outcome_of(row: Record) -> Outcome:
-    """Return what a row of booking.outcome says. Its code may not be empty, as only that of refuse_hold can be."""
+    """Return what a row says that begins with booking.outcome, whose code may not be empty."""
     code = row["code"]
     if code in _BOOKING:
         return BookingChanged(*_booking_fields(row))
@@ -189,4 +189,4 @@ def outcome_of(row: Record) -> Outcome:
         return TicketChanged(*_ticket_fields(row))
     if code in _DONE:
         return Done(code, row["version"], row["conflicts"])
-    return Refused(*row)
+    return Refused(*row[: len(COLUMNS)])

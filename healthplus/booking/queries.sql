@@ -2,13 +2,25 @@
 -- Hold a run of slots for a patient.
 SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
--- name: refuse_hold
--- The refusal of a hold that needs no lock; an empty code where it takes the lock to tell.
-SELECT * FROM booking.refuse_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- name: refuse_holds
+-- The refusals of holds that need no lock; an empty code where it takes the lock to tell.
+SELECT (outcome).*, ordinal, failed_with FROM booking.refuse_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: hold_lane
+-- Hold for several patients, each at another provider.
+SELECT (outcome).*, ordinal, failed_with FROM booking.hold_lane($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: hold_many
+-- Hold for several patients at one provider.
+SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.
 SELECT * FROM booking.confirm($1, $2, $3, $4, $5, $6)
+
+-- name: confirm_lane
+-- Book several holds, each at another provider.
+SELECT (outcome).*, ordinal, failed_with FROM booking.confirm_lane($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: release
 -- Give up a live hold.
@@ -29,6 +41,14 @@ SELECT * FROM booking.choose_person($1, $2, $3, $4)
 -- name: join_queue
 -- Join the queue for what others hold.
 SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: join_lane
+-- Join several queues, each at another provider.
+SELECT (outcome).*, ordinal, failed_with FROM booking.join_lane($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: join_many
+-- Have several patients join one queue.
+SELECT (outcome).*, ordinal, failed_with FROM booking.join_many($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: accept
 -- Take an offer, or another run instead of it.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 
 from healthplus.accounts.actors import System
-from healthplus.booking.book import Book, queries
+from healthplus.booking.book import Book
+from healthplus.booking.calls import queries
 from healthplus.database import Database, repeat
 from healthplus.errors import DatabaseBusy
 

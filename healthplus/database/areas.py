@@ -35,7 +35,7 @@ AREAS = (
         "accounts",
         (
             *("holders.sql", "former_accounts.sql", "sign_in_codes.sql", "code_prices.sql", "developer_keys.sql"),
-            *("email.sql", "persons.sql"),
+            *("email.sql", "persons.sql", "sessions.sql"),
         ),
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
@@ -48,6 +48,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
+            *("plain_standins.sql", "lanes.sql", "rush.sql"),
         ),
     ),
     Area("notices", "notices", ("notices.sql",)),

@@ -189,8 +189,25 @@ class Database(_Runner):
         row: Record | None = await self._call("fetchrow", sql, *args, wait_seconds=wait_seconds)
         return row
 
-    async def _call(self, method: str, *args: Any, wait_seconds: float | None = None, **options: Any) -> Any:
+    async def fetch_late(
+        self, sql: str, arguments: Callable[[], Sequence[object] | None], wait_seconds: float | None = None
+    ) -> list[Record] | None:
+        """Fetch with arguments that are asked for once there is a connection; None: nothing is to be done any more.
+
+        Where `arguments` was not called, nothing was sent.
+        """
         connection = await self._borrow(wait_seconds)
+        if (args := arguments()) is None:
+            self._give_back(connection, usable=True)
+            return None
+        rows: list[Record] = await self._call_on(connection, "fetch", sql, *args)
+        return rows
+
+    async def _call(self, method: str, *args: Any, wait_seconds: float | None = None, **options: Any) -> Any:
+        return await self._call_on(await self._borrow(wait_seconds), method, *args, **options)
+
+    async def _call_on(self, connection: _Connection, method: str, *args: Any, **options: Any) -> Any:
+        """Call a method of a connection that was borrowed, and give it back."""
         usable = False
         call = getattr(connection, method)
         try:

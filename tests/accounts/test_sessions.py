@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from healthplus.accounts.patients import add_patient
-from healthplus.accounts.sessions import KnownTokens, agent_label, hash_token, patient_of_token, queries
+from healthplus.accounts.sessions import KnownTokens, agent_label, hash_token, patient_of_hash, patient_of_token, queries
 from healthplus.database import Database
 from tests.fixtures.clock import move_clock
 
@@ -50,13 +50,13 @@ async def test_what_was_read_before_the_revocation_is_not_remembered(
     known = KnownTokens(db)
     read, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slowly(database: Database, token: str) -> int | None:
-        found = await patient_of_token(database, token)
+    async def slowly(database: Database, token_hash: bytes) -> int | None:
+        found = await patient_of_hash(database, token_hash)
         read.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr("healthplus.accounts.sessions.patient_of_token", slowly)
+    monkeypatch.setattr("healthplus.accounts.sessions.patient_of_hash", slowly)
     asking = asyncio.create_task(known.patient_of(token))
     await read.wait()
     await db.execute(queries.end_sessions, patient_id)

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Patient
-from healthplus.booking import bulkheads
+from healthplus.booking import bulkheads, lanes
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.booking.bulkheads import WAIT_SECONDS_MAX
@@ -35,6 +35,7 @@ async def process_of(dsn: str, guarded: bool, monkeypatch: pytest.MonkeyPatch) -
     if not guarded:
         for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
             monkeypatch.setattr(bulkheads, name, CLIENTS)
+        monkeypatch.setattr(lanes, "LANE_MAX", 0)
     limits = REQUESTS if guarded else UNGUARDED
     async with await Database.connect(dsn, POOL_SIZE, POOL_SIZE, limits) as database:
         yield await RaceEnvironment.make(database)

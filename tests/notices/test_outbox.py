@@ -8,7 +8,7 @@ import pytest
 
 from healthplus.accounts.actors import Patient, Staff, System
 from healthplus.accounts.patients import add_patient
-from healthplus.booking.book import queries
+from healthplus.booking.calls import queries
 from tests.fixtures.races import HOLD_TIME, OFFER_TIME, Provider, RaceEnvironment, rewrite
 from tests.notices.sending import kinds, outbox, reachable
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from healthplus.booking import book as booking
+from healthplus.booking import calls as booking
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.check import money_invariants, violations

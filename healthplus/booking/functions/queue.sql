@@ -252,6 +252,24 @@ BEGIN
     WHERE provider_id = p_provider_id;
 END $$;
 
+-- Whether nothing is due in a book, somebody waits, and its queue was served since its last change, when nothing at all was free between
+-- the first and the last time that any ticket wants.
+--
+-- Without a change of the book, only an expiry, the end of a ticket's hour or the passing of a slot could matter to tickets when nothing is
+-- free, and slots pass as minutes begin.
+CREATE FUNCTION booking.is_served(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    head booking.book;
+BEGIN
+    SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
+    RETURN coalesce(
+        head.served_version = head.version AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
+        AND NOT EXISTS (SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now))
+        AND EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting')
+        AND NOT EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now),
+        false);
+END $$;
+
 -- Advances a book to p_now: afterwards no hold is past its deadline, and nothing free and not withheld is wanted by a present
 -- ticket. True when somebody waits and nothing at all is free between the first and the last time that any ticket wants.
 --

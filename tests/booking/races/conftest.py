@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from healthplus.booking import bulkheads
+from healthplus.booking import bulkheads, lanes
 from healthplus.database import Database
 from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 
@@ -15,6 +15,7 @@ async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceE
     # Each of them is a process of its own, as far as the database can see.
     for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
         monkeypatch.setattr(bulkheads, name, CONNECTIONS_MAX)
+    monkeypatch.setattr(lanes, "LANE_MAX", 0)
     monkeypatch.setattr(bulkheads, "WAIT_SECONDS_MAX", 30)  # at the gates that tests hold, however busy the machine is
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
         yield await RaceEnvironment.make(database)

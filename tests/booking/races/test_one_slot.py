@@ -23,7 +23,7 @@ async def widen_window(race: RaceEnvironment) -> None:
     """Have a hold dawdle between looking at the slot and taking it."""
     await rewrite(
         race.db,
-        "booking.hold",
+        "booking.hold_in_book",
         ("held.booking_id := gen_random_uuid();", "PERFORM pg_sleep(0.3); held.booking_id := gen_random_uuid();"),
     )
 

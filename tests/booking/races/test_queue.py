@@ -78,7 +78,7 @@ async def test_without_any_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None
     )
     await rewrite(
         race.db,
-        "booking.join_queue",
+        "booking.join_in_book",
         (
             "PERFORM booking.store_result(",
             "PERFORM pg_sleep(0.2); PERFORM booking.store_result(",
@@ -93,7 +93,7 @@ async def test_without_any_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None
 
 @pytest.mark.breaks_invariants
 async def test_without_looking_again_under_the_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None:
-    await rewrite(race.db, "booking.join_queue", ("booking.make_offer(waiter, now_at, 1)", "NULL::booking.booking"))
+    await rewrite(race.db, "booking.join_in_book", ("booking.make_offer(waiter, p_now, 1)", "NULL::booking.booking"))
 
     provider, calls = await release_and_join(race)
     await race.in_order(provider, calls)

@@ -5,15 +5,8 @@ RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
-    IF p_try THEN
-        IF NOT pg_try_advisory_xact_lock(p_provider_id) THEN
-            RETURN booking.refuse('busy');
-        END IF;
-        -- An import locks books by their rows alone.
-        PERFORM FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
-        IF NOT FOUND THEN
-            RETURN booking.refuse('busy');
-        END IF;
+    IF p_try AND NOT booking.try_book(p_provider_id) THEN
+        RETURN booking.refuse('busy');
     END IF;
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN booking.refuse('not_found');

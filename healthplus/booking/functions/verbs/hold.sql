@@ -41,47 +41,27 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds a run of slots for a person of a patient's account (NULL: the holder): 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', or
--- what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
--- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
-CREATE FUNCTION booking.hold(
+-- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold.
+CREATE FUNCTION booking.hold_in_book(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    opened record;
-    now_at timestamptz;
-    request text := booking.hold_request(
-        p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id);
-    person accounts.person;
+    person accounts.person := booking.person_of(p_patient_id, p_person_id);
     answer booking.outcome;
     held booking.booking;
 BEGIN
-    answer := booking.refuse_hold(
-        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    opened := booking.open_book(p_provider_id, p_actor, 'hold', p_key, request);
-    now_at := opened.now_at;
-    answer := opened.answer;
-    IF answer.code = 'not_found' THEN
-        RETURN booking.refuse('no_such_slot', answer.reason);
-    ELSIF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    person := booking.person_of(p_patient_id, p_person_id);
     IF NOT booking.may_act(p_actor, p_patient_id) OR (p_person_id IS NOT NULL AND person.person_id IS NULL)
-        OR (p_instead_of_id IS NOT NULL AND NOT booking.is_replaceable(p_instead_of_provider_id, p_instead_of_id, p_patient_id, person, now_at))
+        OR (p_instead_of_id IS NOT NULL AND NOT booking.is_replaceable(p_instead_of_provider_id, p_instead_of_id, p_patient_id, person, p_now))
     THEN
         RETURN booking.refuse('not_found');
     END IF;
     SELECT seat, during INTO held.seat, held.during
-    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, now_at);
+    FROM booking.seat_for(p_provider_id, p_clinic_id, p_start, p_slots, p_now);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
-            p_provider_id, p_clinic_id, p_start, p_slots, now_at,
-            booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, now_at));
+            p_provider_id, p_clinic_id, p_start, p_slots, p_now,
+            booking.why_not(p_provider_id, p_clinic_id, p_start, p_slots, p_now));
     END IF;
     held.booking_id := gen_random_uuid();
     held.provider_id := p_provider_id;
@@ -89,7 +69,7 @@ BEGIN
     held.patient_id := p_patient_id;
     held.person_id := person.person_id;
     held.instead_of_id := p_instead_of_id;
-    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
+    answer := booking.take_claim(held, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -97,7 +77,7 @@ BEGIN
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
         person_id, patient_name, instead_of_provider_id, instead_of_id)
     SELECT p_provider_id, held.booking_id, p_clinic_id, p_patient_id, held.during, held.seat, p_slots, 'reserved',
-        now_at + booking.hold_time(), fee_minor, funding, now_at, person.person_id, nullif(person.name, ''),
+        p_now + booking.hold_time(), fee_minor, funding, p_now, person.person_id, nullif(person.name, ''),
         p_instead_of_provider_id, p_instead_of_id
     FROM directory.provider_clinic
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
@@ -108,8 +88,41 @@ BEGIN
     END IF;
     answer := booking.describe(
         'reserved', held, booking.append_event(
-            p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
-    PERFORM booking.refresh_availability(p_provider_id, now_at, p_clinic_id, held.during);
-    PERFORM booking.store_result(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
+            p_provider_id, p_now, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
+    PERFORM booking.refresh_availability(p_provider_id, p_now, p_clinic_id, held.during);
+    PERFORM booking.store_result(
+        p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
+            p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id), answer, p_now)
+    WHERE p_key IS NOT NULL;
     RETURN answer;
+END $$;
+
+-- Holds a run of slots for a person of a patient's account (NULL: the holder): 'reserved', or 'slot_full', 'slot_held', 'no_such_slot', or
+-- what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
+-- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
+CREATE FUNCTION booking.hold(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    answer booking.outcome;
+BEGIN
+    answer := booking.refuse_hold(
+        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    opened := booking.open_book(
+        p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
+            p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id));
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        RETURN booking.refuse('no_such_slot', answer.reason);
+    ELSIF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    RETURN booking.hold_in_book(
+        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key,
+        p_reason, opened.now_at);
 END $$;

@@ -66,53 +66,50 @@ BEGIN
     RETURN waiter;
 END $$;
 
--- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
--- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
--- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
-CREATE FUNCTION booking.join_queue(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text
-) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    opened record;
-    now_at timestamptz := public.app_now();
-    request text := concat_ws('|', coalesce(p_clinic_id::text, '*'), extract(epoch FROM lower(p_window)),
-        extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id);
-    person accounts.person;
-    answer booking.outcome;
-    waiter booking.ticket;
-    is_full boolean;
-    is_offered boolean;
-    wanted booking.booking;
+-- What is hashed of a request to join.
+CREATE FUNCTION booking.join_request(
+    p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('|', coalesce(p_clinic_id::text, '*'), extract(epoch FROM lower(p_window)),
+        extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id)
+$$;
+
+-- Whether a ticket with this window waits.
+CREATE FUNCTION booking.is_window_waited_for(p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    answer := booking.refuse_join_early(p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_actor, p_key, request, now_at);
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    END IF;
-    opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
-    now_at := opened.now_at;
-    answer := opened.answer;
-    IF answer.code = 'not_found' THEN
-        RETURN booking.refuse('no_such_slot', answer.reason);
-    ELSIF answer.code IS NOT NULL THEN
-        RETURN answer;
-    ELSIF NOT booking.may_act(p_actor, p_patient_id) THEN
-        RETURN booking.refuse('not_found');
-    END IF;
-    is_full := opened.is_full AND EXISTS (
+    RETURN EXISTS (
         SELECT FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM p_clinic_id
             AND queue_window = p_window AND slots_needed = p_slots);
-    IF NOT is_full AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, now_at, true)
+END $$;
+
+-- Joins the queue of a book that the caller has locked and advanced to p_now; p_is_full: what booking.advance_book returned. Else as
+-- booking.join_queue.
+CREATE FUNCTION booking.join_in_book(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text, p_is_full boolean, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    person accounts.person;
+    answer booking.outcome;
+    waiter booking.ticket;
+    is_full boolean := p_is_full AND booking.is_window_waited_for(p_provider_id, p_clinic_id, p_window, p_slots);
+    is_offered boolean;
+    wanted booking.booking;
+BEGIN
+    IF NOT booking.may_act(p_actor, p_patient_id) THEN
+        RETURN booking.refuse('not_found');
+    ELSIF NOT is_full AND NOT EXISTS (
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
     ) THEN
-        RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, now_at);
+        RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, p_now);
     END IF;
     person := booking.person_of(p_patient_id, p_person_id);
     IF p_person_id IS NOT NULL AND person.person_id IS NULL THEN
         RETURN booking.refuse('not_found');
     END IF;
-    answer := booking.refuse_turn(p_provider_id, p_patient_id, now_at);
+    answer := booking.refuse_turn(p_provider_id, p_patient_id, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -123,28 +120,92 @@ BEGIN
     wanted.patient_id := p_patient_id;
     wanted.person_id := person.person_id;
     wanted.during := p_window;
-    answer := booking.take_claim(wanted, false, now_at);
+    answer := booking.take_claim(wanted, false, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
     waiter := booking.add_ticket(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, now_at);
-    answer.version := booking.append_event(p_provider_id, now_at, 'waiting', NULL, waiter.ticket_id, p_actor);
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, p_now);
+    answer.version := booking.append_event(p_provider_id, p_now, 'waiting', NULL, waiter.ticket_id, p_actor);
     answer.code := waiter.state;
     answer.state := waiter.state;
     answer.ticket_id := waiter.ticket_id;
     answer.number := waiter.number;
     -- What is free in an advanced book is what no earlier ticket can use.
     IF NOT is_full THEN
-        is_offered := (booking.make_offer(waiter, now_at, 1)).booking_id IS NOT NULL;
+        is_offered := (booking.make_offer(waiter, p_now, 1)).booking_id IS NOT NULL;
         IF NOT is_offered THEN
-            PERFORM booking.withhold_nearest(waiter, now_at);
+            PERFORM booking.withhold_nearest(waiter, p_now);
         END IF;
     END IF;
     IF is_offered OR (NOT is_full AND p_slots > 1) THEN  -- an offer, or a run withheld for it
-        PERFORM booking.refresh_availability(p_provider_id, now_at);
+        PERFORM booking.refresh_availability(p_provider_id, p_now);
         answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     END IF;
-    PERFORM booking.store_result(p_provider_id, p_actor, 'join', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
+    PERFORM booking.store_result(
+        p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), answer, p_now)
+    WHERE p_key IS NOT NULL;
     RETURN answer;
+END $$;
+
+-- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
+-- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
+-- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
+CREATE FUNCTION booking.join_queue(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id);
+    answer booking.outcome;
+BEGIN
+    answer := booking.refuse_join_early(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_actor, p_key, request, public.app_now());
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    opened := booking.open_book(p_provider_id, p_actor, 'join', p_key, request);
+    answer := opened.answer;
+    IF answer.code = 'not_found' THEN
+        RETURN booking.refuse('no_such_slot', answer.reason);
+    ELSIF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    RETURN booking.join_in_book(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, opened.is_full, opened.now_at);
+END $$;
+
+-- Joins in the plain case, in which joining adds a ticket and nothing else: the queue is served, nothing is due or free, and the same window
+-- waits already. Waits for nothing. What booking.join_queue answers; 'signed_out' where p_token_hash is given and does not sign the patient
+-- in; or a NULL code, with nothing changed and a reason: 'busy' (something is locked), 'unusual' (it is not the plain case).
+CREATE FUNCTION booking.join_plainly(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+    answer booking.outcome;
+BEGIN
+    IF NOT booking.try_book(p_provider_id) THEN
+        RETURN booking.refuse(NULL, 'busy');
+    ELSIF p_token_hash IS NOT NULL AND NOT accounts.is_signed_in(p_token_hash, p_patient_id) THEN
+        RETURN booking.refuse('signed_out');
+    END IF;
+    now_at := public.app_now();
+    IF p_key IS NOT NULL THEN
+        answer := booking.find_result(
+            p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), now_at);
+    END IF;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    ELSIF NOT booking.is_served(p_provider_id, now_at)
+        OR NOT booking.is_window_waited_for(p_provider_id, p_clinic_id, p_window, p_slots)
+    THEN
+        RETURN booking.refuse(NULL, 'unusual');
+    ELSIF booking.is_patient_locked(p_patient_id) THEN
+        RETURN booking.refuse(NULL, 'busy');
+    END IF;
+    RETURN booking.join_in_book(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, true, now_at);
 END $$;

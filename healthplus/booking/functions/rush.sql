@@ -1,0 +1,149 @@
+-- A rush: calls that have gathered for one provider's book, in one transaction, in order of asking (docs/decisions/0040-lanes.md). The book is
+-- locked in order of arrival, as by a verb, and advanced once; after that nothing waits. Patients are only tried, since a transaction that
+-- has some of them locked and waits for another may deadlock. Else as in a lane: call i is the i-th element of each array, and where
+-- outcome.code is NULL or failed_with has an SQLSTATE, nothing was changed, and the call must go again alone.
+
+-- What must be so before a call of a rush changes anything: a NULL code and reason when it is; 'signed_out'; the result of the same request;
+-- or a NULL code and the reason 'busy', where something else has the patient locked.
+CREATE FUNCTION booking.begin_in_rush(
+    p_provider_id bigint, p_patient_id bigint, p_actor text, p_operation text, p_key text, p_request text, p_token_hash bytea,
+    p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_token_hash IS NOT NULL AND NOT accounts.is_signed_in(p_token_hash, p_patient_id) THEN
+        RETURN booking.refuse('signed_out');
+    END IF;
+    IF p_key IS NOT NULL THEN
+        answer := booking.find_result(p_provider_id, p_actor, p_operation, p_key, p_request, p_now);
+    END IF;
+    IF answer.code IS NULL AND booking.is_patient_locked(p_patient_id) THEN
+        answer := booking.refuse(NULL, 'busy');
+    END IF;
+    RETURN answer;
+END $$;
+
+-- Holds at one provider, as booking.hold. What the rows rule out already needs no lock.
+CREATE FUNCTION booking.hold_many(
+    p_provider_id bigint, p_clinic_ids bigint[], p_starts timestamptz[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
+    p_actors text[], p_keys text[], p_token_hashes bytea[]
+) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    early booking.outcome[];
+    opened record;
+BEGIN
+    SELECT array_agg(refusal.outcome ORDER BY refusal.ordinal) INTO early
+    FROM booking.refuse_holds(
+        array_fill(p_provider_id, ARRAY[cardinality(p_starts)]), p_clinic_ids, p_starts, p_slots, p_patient_ids, p_person_ids, '{}',
+        '{}', p_actors, p_keys) AS refusal;
+    IF EXISTS (SELECT FROM unnest(early) AS refusal WHERE refusal.code IS NULL) THEN
+        opened := booking.open_book(p_provider_id, NULL, 'hold', NULL, NULL);
+        PERFORM booking.wait_no_more();
+    END IF;
+    FOR i IN 1 .. cardinality(p_starts) LOOP
+        ordinal := i;
+        failed_with := NULL;
+        outcome := early[i];
+        IF outcome.code IS NULL THEN
+            BEGIN
+                outcome := booking.hold_in_rush(
+                    p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
+                    p_token_hashes[i], opened.answer, opened.now_at);
+            EXCEPTION WHEN OTHERS THEN
+                outcome := NULL;
+                failed_with := sqlstate;
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- One call of booking.hold_many; p_opened: the refusal where there is no such book.
+CREATE FUNCTION booking.hold_in_rush(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text, p_token_hash bytea, p_opened booking.outcome, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_opened.code IS NOT NULL THEN
+        RETURN booking.refuse('no_such_slot', p_opened.reason);
+    END IF;
+    answer := booking.begin_in_rush(
+        p_provider_id, p_patient_id, p_actor, 'hold', p_key,
+        booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), p_token_hash, p_now);
+    IF answer.code IS NOT NULL OR answer.reason IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    RETURN booking.hold_in_book(
+        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL, p_actor, p_key, NULL, p_now);
+END $$;
+
+-- Joins of one queue, as booking.join_queue. What the rows rule out already needs no lock.
+CREATE FUNCTION booking.join_many(
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
+    p_actors text[], p_keys text[], p_token_hashes bytea[]
+) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    early booking.outcome[];
+    opened record;
+    is_full boolean;  -- NULL: a ticket has been added since the book was advanced
+BEGIN
+    FOR i IN 1 .. cardinality(p_windows) LOOP
+        BEGIN
+            early[i] := booking.refuse_join_early(
+                p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_actors[i], p_keys[i],
+                booking.join_request(p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i]), public.app_now());
+        EXCEPTION WHEN OTHERS THEN
+            early[i] := NULL;
+        END;
+    END LOOP;
+    IF EXISTS (SELECT FROM unnest(early) AS refusal WHERE refusal.code IS NULL) THEN
+        opened := booking.open_book(p_provider_id, NULL, 'join', NULL, NULL);
+        is_full := opened.is_full;
+        PERFORM booking.wait_no_more();
+    END IF;
+    FOR i IN 1 .. cardinality(p_windows) LOOP
+        ordinal := i;
+        failed_with := NULL;
+        outcome := early[i];
+        IF outcome.code IS NULL THEN
+            BEGIN
+                is_full := coalesce(is_full, booking.advance_book(p_provider_id, opened.now_at));
+                outcome := booking.join_in_rush(
+                    p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
+                    p_token_hashes[i], is_full, opened.answer, opened.now_at);
+                IF outcome.number IS NOT NULL AND NOT booking.is_served(p_provider_id, opened.now_at) THEN
+                    is_full := NULL;
+                END IF;
+            EXCEPTION WHEN OTHERS THEN
+                outcome := NULL;
+                failed_with := sqlstate;
+                is_full := NULL;  -- it may have been advanced in this block
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- One call of booking.join_many; p_opened: the refusal where there is no such book.
+CREATE FUNCTION booking.join_in_rush(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text, p_token_hash bytea, p_is_full boolean, p_opened booking.outcome, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    IF p_opened.code IS NOT NULL THEN
+        RETURN booking.refuse('no_such_slot', p_opened.reason);
+    END IF;
+    answer := booking.begin_in_rush(
+        p_provider_id, p_patient_id, p_actor, 'join', p_key,
+        booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), p_token_hash, p_now);
+    IF answer.code IS NOT NULL OR answer.reason IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    RETURN booking.join_in_book(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, p_is_full, p_now);
+END $$;
