@@ -72,7 +72,7 @@ class _Day:
 
     async def book(self, provider_id: int, booking_id: UUID, patient: Patient) -> None:
         """Pay for a hold, as the app and its background tasks do."""
-        await self._database.fetch(payment_queries.begin_payment, provider_id, booking_id, patient.patient_id)
+        await self._database.fetch(payment_queries.begin_payment, provider_id, booking_id, patient.patient_id, None)
         name = f"sandbox-{provider_id}.{booking_id}"
         booked = await self._book.confirm(provider_id, booking_id, name, patient, f"pay {patient.patient_id}")
         if booked.code != "booked":

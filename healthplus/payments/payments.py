@@ -53,15 +53,20 @@ class Payments:
         patient: Patient,
         key: str | None = None,
         return_url: str = "",
+        *,
+        token_hash: bytes | None = None,
     ) -> Paid:
         """Book a hold of the patient's. The outcome is one of Book.confirm, or `expired` before any money moves.
 
         Or it is `pending`, with a `url`, from which the patient is led to `return_url`, a whole address. If a hold
         lapsed while it was being paid for, another booking may be booked instead. `method` is the gateway's name for a
         way to pay; it counts only for what is paid online. Raises PaymentDeclined, PaymentUnavailable and BadInput,
-        with the hold as it was.
+        with the hold as it was. `token_hash`: of a token that must sign the patient in when paying begins, or the
+        outcome is `not_found`; what is under way at the bank then goes on, whatever becomes of the token.
         """
-        held = await self._database.fetch_row(queries.begin_payment, provider_id, booking_id, patient.patient_id)
+        held = await self._database.fetch_row(
+            queries.begin_payment, provider_id, booking_id, patient.patient_id, token_hash
+        )
         if held is None:
             return Paid(Refused("not_found"))
         # Perhaps a repeat: confirm knows it by what was set aside the first time, and no more money is.
@@ -80,7 +85,15 @@ class Payments:
             authorisation = answer.name
         elif held["state"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
-        outcome = await self._book.confirm(provider_id, booking_id, authorisation, patient, key, method)
+        outcome = await self._book.confirm(
+            provider_id,
+            booking_id,
+            authorisation,
+            patient,
+            key,
+            method,
+            token_hash=None if held["is_due"] else token_hash,
+        )
         if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))

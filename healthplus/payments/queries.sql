@@ -1,11 +1,12 @@
 -- name: begin_payment
--- A patient's hold that is to be paid for. If money is about to be requested from the gateway (is_due), the intent is stored first.
+-- A patient's hold that is to be paid for, unless the token whose hash is given does not sign them in. If money is about to be requested from the gateway (is_due), the intent is stored first.
 -- For what is no live hold any more: the money set aside for it, first that which was not let go.
 WITH held AS (
     SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, currency, funding, now_at,
         booking.state_at(booking, now_at)::text AS state
     FROM public.app_now() AS now_at, booking.booking JOIN directory.clinic USING (clinic_id)
     WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+        AND ($4::bytea IS NULL OR accounts.is_signed_in($4, $3))
 ), intent AS (
     INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
     SELECT $1, $2, fee_minor, now_at, now_at + interval '20 seconds'

@@ -135,7 +135,7 @@ class WaitingUsers:
         self._reads: set[asyncio.Task[None]] = set()
         self.draining = False
 
-    async def join(
+    async def join(  # noqa: PLR0913
         self,
         provider_id: int,
         clinic_id: int | None,
@@ -146,10 +146,19 @@ class WaitingUsers:
         key: str | None,
         *,
         person_id: UUID | None = None,
+        token_hash: bytes | None = None,
     ) -> JoinRefused | tuple[Joined, QueuePosition | None]:
         """Join a queue for slots in `window`; return the refusal, or Book.join_queue's outcome and the ticket."""
         outcome = await self._book.join_queue(
-            provider_id, clinic_id, *window, slots_needed, patient_id, actor, key, person_id=person_id
+            provider_id,
+            clinic_id,
+            *window,
+            slots_needed,
+            patient_id,
+            actor,
+            key,
+            person_id=person_id,
+            token_hash=token_hash,
         )
         if isinstance(outcome, Refused):
             return outcome

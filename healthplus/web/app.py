@@ -112,7 +112,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         patients = Patients(database, secret, tokens)
         codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
-        book = Book(database, change_feed.publish)
+        book = Book(database, change_feed.publish, tokens)
         background_book = Book(background, change_feed.publish)
         waiting = WaitingUsers(database, book)
         charts = Charts(database, book)

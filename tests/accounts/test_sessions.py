@@ -5,7 +5,14 @@ import asyncio
 import pytest
 
 from healthplus.accounts.patients import add_patient
-from healthplus.accounts.sessions import KnownTokens, agent_label, hash_token, patient_of_hash, patient_of_token, queries
+from healthplus.accounts.sessions import (
+    KnownTokens,
+    agent_label,
+    hash_token,
+    patient_of_hash,
+    patient_of_token,
+    queries,
+)
 from healthplus.database import Database
 from tests.fixtures.clock import move_clock
 

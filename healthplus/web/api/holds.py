@@ -17,7 +17,7 @@ from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.urls import appointment_url
-from healthplus.web.http.actor import require_patient
+from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -34,7 +34,7 @@ class HoldsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
         """Hold a slot, or several in a row, for five minutes, in which nobody else can have it."""
-        patient_id = await require_patient(request)
+        caller = await require_caller(request)
         start = checked_instant("start", data.start)
         app = services(request)
         instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None
@@ -43,14 +43,15 @@ class HoldsController(Controller):
             data.clinic_id,
             start,
             data.slots_needed,
-            patient_id,
-            Patient(patient_id),
+            caller.patient_id,
+            caller.actor,
             idempotency_key,
             person_id=data.person_id,
             instead_of=instead_of,
+            token_hash=caller.token_hash,
         )
         if outcome.code != "reserved":
-            raise await error_for_refused_time(request, outcome, patient_id)
+            raise await error_for_refused_time(request, outcome, caller.patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
         shown.instead_of = data.instead_of or UNSET
         return Response(shown, headers={"Location": shown.url})
@@ -118,16 +119,20 @@ class HoldsController(Controller):
         200: it is booked; under another id where the hold had expired and its slot was still free. 202: it is still
         held, and the patient pays at `payment.url`; read the hold to see whether it is booked.
         """
-        patient_id = await require_patient(request)
+        caller = await require_caller(request)
         app = services(request)
-        paid = await app.payments.pay(provider_id, hold_id, data.method, Patient(patient_id), idempotency_key)
+        paid = await app.payments.pay(
+            provider_id, hold_id, data.method, caller.actor, idempotency_key, token_hash=caller.token_hash
+        )
         if paid.outcome.code == "pending":
             assert paid.url is not None
-            row = await app.book.booking(provider_id, hold_id, patient_id)
+            row = await app.book.booking(provider_id, hold_id, caller.patient_id)
             assert row is not None
             shown = await booking_of_row(row, provider_id, app)
             shown.payment = Payment("pending", paid.url)
             return Response(shown, status_code=202)
+        if paid.outcome.code == "not_found":  # perhaps only for this token
+            await app.tokens.require_afresh(caller.token_hash, caller.patient_id)
         if paid.outcome.code != "booked":
             raise await _with_money(request, _not_paid(paid.outcome, paid.voided), provider_id, hold_id)
         return Response(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)

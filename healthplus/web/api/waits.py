@@ -17,7 +17,7 @@ from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
 from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.slots import WINDOW_MAX
-from healthplus.web.http.actor import require_patient
+from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -52,7 +52,7 @@ class WaitsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[WaitRequest], idempotency_key: IdempotencyKey
     ) -> Response[Wait]:
         """Join the queue, for at most an hour, for slots that others may let go; first come, first served."""
-        patient_id = await require_patient(request)
+        caller = await require_caller(request)
         window = checked_instant("from", data.from_), checked_instant("to", data.to)
         if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
@@ -62,13 +62,14 @@ class WaitsController(Controller):
             data.clinic_id,
             window,
             data.slots_needed,
-            patient_id,
-            Patient(patient_id),
+            caller.patient_id,
+            caller.actor,
             idempotency_key,
             person_id=data.person_id,
+            token_hash=caller.token_hash,
         )
         if isinstance(joined, Refused):
-            raise await error_for_refused_time(request, joined, patient_id)
+            raise await error_for_refused_time(request, joined, caller.patient_id)
         _, position = joined
         assert position is not None
         shown = await wait_of_queue_position(position, provider_id, app)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from healthplus.accounts.actors import Patient
+from healthplus.accounts.sessions import hash_token, unknown_token
 from healthplus.errors import Unauthenticated
 from healthplus.web.services import AnyRequest, services
 
@@ -29,7 +33,7 @@ async def find_patient(request: AnyRequest) -> int | None:
         return None
     patient_id = await services(request).tokens.patient_of(token, afresh=request.method != "GET")
     if patient_id is None:
-        raise Unauthenticated("This token is not known, or was revoked.")
+        raise unknown_token()
     return patient_id
 
 
@@ -39,3 +43,28 @@ async def require_patient(request: AnyRequest) -> int:
     if patient_id is None:
         raise Unauthenticated(_HOW_TO_SEND)
     return patient_id
+
+
+class Caller(NamedTuple):
+    """A patient who makes a request, as known up to KnownTokens.SECONDS_MAX ago, with the hash of their token.
+
+    For changes whose own statement checks the token.
+    """
+
+    patient_id: int
+    token_hash: bytes
+
+    @property
+    def actor(self) -> Patient:
+        return Patient(self.patient_id)
+
+
+async def require_caller(request: AnyRequest) -> Caller:
+    """Return the patient who makes the request, for a change whose own statement checks the token."""
+    token = bearer_token(request)
+    if token is None:
+        raise Unauthenticated(_HOW_TO_SEND)
+    patient_id = await services(request).tokens.patient_of(token)
+    if patient_id is None:
+        raise unknown_token()
+    return Caller(patient_id, hash_token(token))

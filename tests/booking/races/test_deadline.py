@@ -160,7 +160,12 @@ async def expire_holds(race: RaceEnvironment, dsn: str) -> Counter[UUID]:
 @pytest.mark.breaks_invariants
 async def test_without_the_lock_sweepers_expire_a_hold_twice(race: RaceEnvironment, dsn: str) -> None:
     await switch_lock_off(race.db)
-    await rewrite(race.db, "booking.advance", ("pg_try_advisory_xact_lock(", "pg_try_advisory_xact_lock_shared("))
+    await rewrite(
+        race.db,
+        "booking.try_book",
+        ("pg_try_advisory_xact_lock(", "pg_try_advisory_xact_lock_shared("),
+        (" FOR UPDATE SKIP LOCKED", ""),
+    )
     expire = "UPDATE booking.booking SET state = 'expired'"
     await rewrite(race.db, "booking.expire_due", (expire, f"PERFORM pg_sleep(0.01); {expire}"))
 
