@@ -43,10 +43,11 @@ AREAS = (
         "booking",
         "booking",
         (
-            *(f"core/{name}.sql" for name in ("figures", "actors", "states", "outcome", "idempotency")),
+            *(f"core/{name}.sql" for name in ("figures", "actors", "states", "next_due", "outcome", "idempotency")),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
+            *("plain/hold.sql", "plain/confirm.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
         ),
     ),

@@ -57,6 +57,12 @@ DECLARE
     answer booking.outcome;
     held booking.booking;
 BEGIN
+    IF p_instead_of_id IS NULL AND coalesce(p_reason, '') = '' THEN
+        answer := booking.hold_plainly(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_actor, p_key);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
     answer := booking.refuse_hold(
         p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
     IF answer.code IS NOT NULL THEN
@@ -108,7 +114,7 @@ BEGIN
     END IF;
     answer := booking.describe(
         'reserved', held, booking.append_event(
-            p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
+            p_provider_id, now_at, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, ''), held.deadline));
     PERFORM booking.refresh_availability(p_provider_id, now_at, p_clinic_id, held.during);
     PERFORM booking.store_result(p_provider_id, p_actor, 'hold', p_key, request, answer, now_at) WHERE p_key IS NOT NULL;
     RETURN answer;
