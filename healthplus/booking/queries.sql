@@ -112,7 +112,10 @@ SELECT
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS version,
     -- shifts start on whole minutes and leads are whole minutes, so a slot can only go out of reach as a minute begins
     date_trunc('minute', now_at) AS minute,
-    (SELECT count(*) FROM booking.booking WHERE provider_id = $1 AND booking.is_due(booking, now_at)) AS due
+    coalesce((
+        SELECT (SELECT count(*) FROM booking.reserved(provider_id) AS held WHERE booking.is_due(held, now_at))
+        FROM booking.book WHERE provider_id = $1 AND next_due <= now_at
+    ), 0) AS due
 FROM public.app_now() AS now_at
 
 -- name: booking
@@ -147,19 +150,12 @@ ORDER BY during DESC
 LIMIT 100
 
 -- name: head_deadline
--- When the first hold of any book expires, in seconds from now.
-SELECT extract(epoch FROM min(deadline) - (SELECT public.app_now()))::float8 FROM booking.booking WHERE state = 'reserved'
+-- When the first hold or ticket of any book may run out, in seconds from now.
+SELECT extract(epoch FROM min(next_due) - (SELECT public.app_now()))::float8 FROM booking.book WHERE next_due < 'infinity'
 
 -- name: due_providers
--- Whose holds, offers or tickets have run out, the longest overdue first.
-SELECT provider_id FROM (
-    SELECT provider_id, deadline AS due_at FROM booking.booking
-    WHERE booking.is_due(booking, (SELECT public.app_now()))
-    UNION ALL
-    SELECT provider_id, expires_at FROM booking.ticket
-    WHERE state = 'waiting' AND expires_at <= (SELECT public.app_now())
-) AS due
-GROUP BY provider_id ORDER BY min(due_at) LIMIT 500
+-- Whose holds, offers or tickets may have run out, the longest overdue first.
+SELECT provider_id FROM booking.book WHERE next_due < 'infinity' AND next_due <= (SELECT public.app_now()) ORDER BY next_due LIMIT 500
 
 -- name: waiting_providers
 -- Whom anyone waits for: time alone may have made such waits hopeless, or let a withheld run go.

@@ -1,5 +1,6 @@
 -- name: begin_payment
--- A patient's hold that is to be paid for, unless the token whose hash is given does not sign them in. If money is about to be requested from the gateway (is_due), the intent is stored first.
+-- A patient's hold that is to be paid for, unless the token whose hash is given does not sign them in. If money is about to be
+-- requested from the gateway (is_due), the intent is stored first.
 -- For what is no live hold any more: the money set aside for it, first that which was not let go.
 WITH held AS (
     SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, currency, funding, now_at,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import healthplus
+from healthplus.booking.book import queries
 from healthplus.database import Database
 
 PACKAGE = Path(healthplus.__file__).parent
-DUE = "SELECT * FROM booking.booking WHERE provider_id = 1 AND booking.is_due(booking, $1)"
-DUE_ANYWHERE = "SELECT provider_id FROM booking.booking WHERE booking.is_due(booking, (SELECT public.app_now()))"
+DUE = "SELECT * FROM booking.reserved(1) AS held WHERE booking.is_due(held, $1)"
 
 COMPARISONS = {
     ("booking/functions/verbs/release.sql", "target.deadline > now_at"): "how long ago a booking was held",
@@ -39,11 +39,15 @@ async def plan_of(db: Database, sql: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-@pytest.mark.parametrize("sql", [DUE, DUE_ANYWHERE], ids=["of one provider", "of all"])
-async def test_what_is_due_is_found_by_an_index_of_deadlines(db: Database, sql: str) -> None:
-    plan = await plan_of(db, sql)
-    assert re.search(r"using booking_(provider_)?deadline ", plan)
+async def test_what_is_due_in_a_book_is_found_among_its_coming_times(db: Database) -> None:
+    plan = await plan_of(db, DUE)
+    assert re.search(r"booking_overlap.*Index Cond: .*during && tstzrange\(", plan, re.DOTALL)
     assert "is_due" not in plan
+
+
+@pytest.mark.parametrize("name", ["due_providers", "head_deadline"])
+async def test_the_books_where_something_is_due_are_found_by_an_index(db: Database, name: str) -> None:
+    assert "using book_next_due " in await plan_of(db, queries[name])
 
 
 async def test_the_state_at_an_instant_is_inlined(db: Database) -> None:

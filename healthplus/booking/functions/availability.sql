@@ -172,8 +172,7 @@ BEGIN
         -- none was found, and no minute has begun since that could have brought a new day within reach
         (head.next_free_at >= upper(day)
             OR (head.next_free_at IS NULL AND date_trunc('minute', head.touched_at) = date_trunc('minute', p_now)))
-        AND NOT EXISTS (
-            SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now))
+        AND head.next_due > p_now
     ) IS TRUE THEN
         SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO nearby
         FROM (

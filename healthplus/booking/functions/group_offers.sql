@@ -90,7 +90,7 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.ticket SET state = 'waiting', offer_id = NULL, answered_at = NULL
     WHERE provider_id = p_ticket.provider_id AND ticket_id = p_ticket.ticket_id;
-    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'waiting', NULL, p_ticket.ticket_id, p_actor, p_reason);
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'waiting', NULL, p_ticket.ticket_id, p_actor, p_reason, p_ticket.expires_at);
 END $$;
 
 -- Whether another present ticket wants exactly this run.

@@ -53,7 +53,7 @@ BEGIN
     FROM directory.provider_clinic
     WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id
     RETURNING * INTO offer;
-    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, owner.ticket_id, 'system');
+    PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, owner.ticket_id, 'system', '', offer.deadline);
     IF owner.ticket_id IS NULL THEN
         PERFORM booking.call_ticket(p_ticket, offer.booking_id, p_now);
         RETURN offer;
@@ -97,8 +97,7 @@ DECLARE
     waiter booking.ticket;
 BEGIN
     FOR expired IN
-        SELECT * FROM booking.booking
-        WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now) ORDER BY deadline, booking_id
+        SELECT * FROM booking.reserved(p_provider_id) AS held WHERE booking.is_due(held, p_now) ORDER BY deadline, booking_id
     LOOP
         IF expired.patient_id IS NULL THEN
             PERFORM booking.decide_group_offer(expired, p_now, 'system');
@@ -229,6 +228,8 @@ BEGIN
         ORDER BY clinic_id, queue_window, slots_needed
     ) AS different;
     IF windows IS NULL THEN
+        -- The last of a queue has gone, where there was one: holds are plain again.
+        PERFORM booking.refresh_next_due(p_provider_id) FROM booking.book WHERE provider_id = p_provider_id AND is_queued;
         RETURN;
     END IF;
     INSERT INTO booking.presence_since (at)
@@ -252,49 +253,45 @@ BEGIN
     WHERE provider_id = p_provider_id;
 END $$;
 
--- Whether nothing is due in a book, somebody waits, and its queue was served since its last change, when nothing at all was free between
--- the first and the last time that any ticket wants.
---
--- Without a change of the book, only an expiry, the end of a ticket's hour or the passing of a slot could matter to tickets when nothing is
--- free, and slots pass as minutes begin.
+-- Whether booking.advance_book would change nothing and return true.
 CREATE FUNCTION booking.is_served(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head booking.book;
 BEGIN
     SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
     RETURN coalesce(
-        head.served_version = head.version AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
-        AND NOT EXISTS (SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now))
-        AND EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting')
-        AND NOT EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now),
-        false);
+        head.next_due > p_now AND head.is_queued AND head.served_version = head.version
+        AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
+        AND EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting'), false);
 END $$;
 
 -- Advances a book to p_now: afterwards no hold is past its deadline, and nothing free and not withheld is wanted by a present
 -- ticket. True when somebody waits and nothing at all is free between the first and the last time that any ticket wants.
 --
--- Usually nothing is due, and three indexes show it: without a change of the book, only an expiry, the end of a ticket's
+-- Usually nothing is due, and the book's head shows it: without a change of the book, only an expiry, the end of a ticket's
 -- hour or the passing of a slot could matter to tickets when nothing is free, and slots pass as minutes begin.
 CREATE FUNCTION booking.advance_book(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head booking.book;
-    any_due boolean := EXISTS (
-        SELECT FROM booking.booking WHERE provider_id = p_provider_id AND booking.is_due(booking, p_now));
-    any_waiting boolean := EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting');
 BEGIN
-    IF NOT any_due AND NOT any_waiting THEN
-        RETURN false;
-    END IF;
     SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
-    IF NOT any_due AND head.served_version = head.version
-        AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now)
-        AND NOT EXISTS (
-            SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND expires_at <= p_now)
-    THEN
-        RETURN true;
+    IF head.next_due <= p_now THEN
+        -- What was to run out then may have ended before.
+        head.next_due := booking.refresh_next_due(p_provider_id);
+        SELECT is_queued INTO head.is_queued FROM booking.book WHERE provider_id = p_provider_id;
+    END IF;
+    IF head.next_due > p_now THEN
+        IF NOT head.is_queued
+            OR NOT EXISTS (SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting')
+        THEN
+            RETURN false;
+        ELSIF head.served_version = head.version AND date_trunc('minute', head.served_at) = date_trunc('minute', p_now) THEN
+            RETURN true;
+        END IF;
     END IF;
     PERFORM booking.expire_due(p_provider_id, p_now);
     PERFORM booking.make_offers(p_provider_id, p_now);
+    PERFORM booking.refresh_next_due(p_provider_id) WHERE head.next_due <= p_now;
     -- Every change has its event; a run that begins or ceases to be withheld changes what is free for all, too.
     IF (SELECT version FROM booking.book WHERE provider_id = p_provider_id) > head.version THEN
         PERFORM booking.refresh_availability(p_provider_id, p_now);

@@ -30,6 +30,16 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             AND (day + shift.ends - make_interval(mins => 2 * shift.slot_minutes)) AT TIME ZONE time_zone >= upper(p_taken))
 $$;
 
+-- Whether p_taken has taken what booking.scarce_day notes as the last free time of its day. Where no time is noted, its day is looked
+-- for by a day more on each side, whatever the time zone is.
+CREATE FUNCTION booking.is_last_of_scarce_day(p_provider_id bigint, p_clinic_id bigint, p_taken tstzrange)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM booking.scarce_day
+        WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND coalesce(
+            p_taken @> last_free_at, day BETWEEN lower(p_taken)::date - 1 AND lower(p_taken)::date + 1))
+$$;
+
 -- Brings booking.scarce_day up to date for the day on which p_taken was taken at p_clinic_id, or (NULLs) for all that offers may
 -- have taken and that was freed. p_everything: for every day on which anything stands in the way.
 CREATE FUNCTION booking.refresh_scarce_days(
@@ -41,7 +51,7 @@ DECLARE
 BEGIN
     -- Most holds end here.
     IF p_taken IS NOT NULL AND booking.leaves_later_slot(p_provider_id, p_clinic_id, p_taken)
-        AND NOT EXISTS (SELECT FROM booking.scarce_day WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id)
+        AND NOT booking.is_last_of_scarce_day(p_provider_id, p_clinic_id, p_taken)
     THEN
         RETURN;
     END IF;
@@ -53,8 +63,7 @@ BEGIN
         ), taken AS (
             SELECT p_taken AS during WHERE p_taken IS NOT NULL
             UNION ALL
-            SELECT during FROM booking.booking
-            WHERE p_taken IS NULL AND NOT p_everything AND provider_id = p_provider_id AND state = 'reserved'
+            SELECT during FROM booking.reserved(p_provider_id) WHERE p_taken IS NULL AND NOT p_everything
             UNION ALL
             SELECT during FROM booking.booking
             WHERE p_everything AND provider_id = p_provider_id AND occupies AND upper(during) > p_now
@@ -97,6 +106,14 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Works out when the next free time of a book is.
+CREATE FUNCTION booking.refresh_next_free(p_provider_id bigint, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    found_at timestamptz := booking.first_free(p_provider_id, NULL, p_now, NULL, p_now);
+BEGIN
+    UPDATE booking.book SET next_free_at = found_at, touched_at = p_now WHERE provider_id = p_provider_id;
+END $$;
+
 -- Brings up to date what others read of a book without looking into it: next_free_at and the scarce days. p_taken: nothing
 -- was freed, and only this time was taken, at p_clinic_id.
 CREATE FUNCTION booking.refresh_availability(
@@ -104,12 +121,10 @@ CREATE FUNCTION booking.refresh_availability(
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head booking.book;
-    found_at timestamptz;
 BEGIN
     SELECT * INTO head FROM booking.book WHERE provider_id = p_provider_id;
     IF p_taken IS NULL OR head.next_free_at IS NULL OR head.next_free_at <= p_now OR p_taken @> head.next_free_at THEN
-        found_at := booking.first_free(p_provider_id, NULL, p_now, NULL, p_now);
-        UPDATE booking.book SET next_free_at = found_at, touched_at = p_now WHERE provider_id = p_provider_id;
+        PERFORM booking.refresh_next_free(p_provider_id, p_now);
     END IF;
     PERFORM booking.refresh_scarce_days(p_provider_id, p_now, p_clinic_id, p_taken);
 END $$;

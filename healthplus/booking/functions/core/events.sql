@@ -47,9 +47,10 @@ BEGIN
 END $$;
 
 -- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
--- into the queue's chain, too.
+-- into the queue's chain, too. p_due_at: when what now begins will run out.
 CREATE FUNCTION booking.append_event(
-    p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
+    p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT '',
+    p_due_at timestamptz DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     new_version bigint;
@@ -59,7 +60,7 @@ BEGIN
         link := booking.append_queue_entry(p_provider_id, p_now, p_kind, p_ticket_id, p_reason);
     END IF;
     WITH head AS (
-        UPDATE booking.book SET version = version + 1,
+        UPDATE booking.book SET version = version + 1, next_due = least(next_due, p_due_at), is_queued = is_queued OR link.entry IS NOT NULL,
             queue_entries = coalesce(link.entry, queue_entries), queue_hash = coalesce(link.hash, queue_hash)
         WHERE provider_id = p_provider_id RETURNING version
     )

@@ -10,22 +10,45 @@ BEGIN
     SELECT * INTO known FROM booking.idempotency
     WHERE provider_id = p_provider_id AND caller = p_caller AND operation = p_operation AND key = p_key
         AND at > p_now - booking.idempotency_time();
-    IF FOUND THEN
-        IF known.request_hash = sha256(convert_to(p_request, 'UTF8')) THEN
-            answer := jsonb_populate_record(NULL::booking.outcome, known.outcome);
-        ELSE
-            answer.code := 'key_reused';
-        END IF;
+    IF NOT FOUND THEN
+        RETURN answer;
+    ELSIF known.request_hash <> sha256(convert_to(p_request, 'UTF8')) THEN
+        answer.code := 'key_reused';
+        RETURN answer;
+    END IF;
+    answer := jsonb_populate_record(answer, known.outcome);  -- of the release before
+    answer.code := coalesce(known.code, answer.code);
+    IF known.code IS NOT NULL THEN
+        answer.booking_id := known.booking_id;
+        answer.ticket_id := known.ticket_id;
+        answer.number := known.number;
+        answer.state := known.state;
+        answer.clinic_id := known.clinic_id;
+        answer.starts_at := known.starts_at;
+        answer.ends_at := known.ends_at;
+        answer.deadline := known.deadline;
+        answer.fee_minor := known.fee_minor;
+        answer.funding := known.funding;
+        answer.version := known.version;
     END IF;
     RETURN answer;
 END $$;
 
+-- Keeps the result of a request that has changed something, without what only refusals have, which are not kept.
 CREATE FUNCTION booking.store_result(
     p_provider_id bigint, p_caller text, p_operation text, p_key text, p_request text, p_answer booking.outcome, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO booking.idempotency (provider_id, caller, operation, key, request_hash, outcome, at)
-    VALUES (p_provider_id, p_caller, p_operation, p_key, sha256(convert_to(p_request, 'UTF8')), jsonb_strip_nulls(to_jsonb(p_answer)), p_now)
-    ON CONFLICT (provider_id, caller, operation, key)
-    DO UPDATE SET request_hash = excluded.request_hash, outcome = excluded.outcome, at = excluded.at;
+    INSERT INTO booking.idempotency (
+        provider_id, caller, operation, key, request_hash, at, code, booking_id, ticket_id, number, state, clinic_id, starts_at,
+        ends_at, deadline, fee_minor, funding, version)
+    VALUES (
+        p_provider_id, p_caller, p_operation, p_key, sha256(convert_to(p_request, 'UTF8')), p_now, p_answer.code, p_answer.booking_id,
+        p_answer.ticket_id, p_answer.number, p_answer.state, p_answer.clinic_id, p_answer.starts_at, p_answer.ends_at, p_answer.deadline,
+        p_answer.fee_minor, p_answer.funding, p_answer.version)
+    ON CONFLICT (provider_id, caller, operation, key) DO UPDATE
+    SET request_hash = excluded.request_hash, at = excluded.at, outcome = NULL, code = excluded.code, booking_id = excluded.booking_id,
+        ticket_id = excluded.ticket_id, number = excluded.number, state = excluded.state, clinic_id = excluded.clinic_id,
+        starts_at = excluded.starts_at, ends_at = excluded.ends_at, deadline = excluded.deadline, fee_minor = excluded.fee_minor,
+        funding = excluded.funding, version = excluded.version;
 END $$;

@@ -96,6 +96,11 @@ BEGIN
     RETURN booked;
 END $$;
 
+-- What is hashed of a request to confirm.
+CREATE FUNCTION booking.confirm_request(p_booking_id uuid, p_authorisation text, p_method text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('|', p_booking_id, p_authorisation, p_method)
+$$;
+
 -- Books a hold: 'booked', or 'expired', 'payment_required', 'wrong_state', 'not_found', or what booking.refuse_ahead refuses with, where what
 -- it was to replace cannot be replaced any more. p_authorisation: the money set aside
 -- for it, which becomes due to be captured with the booking, or to be voided with a refusal or where nothing is paid online.
@@ -108,13 +113,20 @@ CREATE FUNCTION booking.confirm(
 DECLARE
     opened record;
     now_at timestamptz;
-    request text := concat_ws('|', p_booking_id, p_authorisation, p_method);
+    request text := booking.confirm_request(p_booking_id, p_authorisation, p_method);
     answer booking.outcome;
     held booking.booking;
     booked booking.booking;  -- what the money pays for
     known ledger.payment;
     is_new_money boolean;
 BEGIN
+    IF p_source = 'answer' AND p_actor ~ '^patient:[0-9]{1,18}$' THEN
+        answer := booking.confirm_plainly(
+            p_provider_id, p_booking_id, substr(p_actor, 9)::bigint, p_authorisation, p_actor, p_key, p_method);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
     opened := booking.open_book(p_provider_id, p_actor, 'confirm', p_key, request);
     now_at := opened.now_at;
     answer := opened.answer;

@@ -88,7 +88,7 @@ BEGIN
     END IF;
     answer := booking.describe(
         'reserved', held, booking.append_event(
-            p_provider_id, p_now, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, '')));
+            p_provider_id, p_now, 'reserved', held.booking_id, NULL, p_actor, coalesce(p_reason, ''), held.deadline));
     PERFORM booking.refresh_availability(p_provider_id, p_now, p_clinic_id, held.during);
     PERFORM booking.store_result(
         p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
@@ -108,6 +108,12 @@ DECLARE
     opened record;
     answer booking.outcome;
 BEGIN
+    IF p_instead_of_id IS NULL AND coalesce(p_reason, '') = '' THEN
+        answer := booking.hold_plainly(p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_actor, p_key);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+    END IF;
     answer := booking.refuse_hold(
         p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
     IF answer.code IS NOT NULL THEN

@@ -126,7 +126,7 @@ BEGIN
     END IF;
     waiter := booking.add_ticket(
         p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, p_now);
-    answer.version := booking.append_event(p_provider_id, p_now, 'waiting', NULL, waiter.ticket_id, p_actor);
+    answer.version := booking.append_event(p_provider_id, p_now, 'waiting', NULL, waiter.ticket_id, p_actor, '', waiter.expires_at);
     answer.code := waiter.state;
     answer.state := waiter.state;
     answer.ticket_id := waiter.ticket_id;

@@ -1,0 +1,85 @@
+-- Writes that a hold is booked, p_booked, and all that goes with it; p_name: of its person.
+CREATE FUNCTION booking.put_plain_booking(
+    p_provider_id bigint, p_booked booking.outcome, p_name text, p_authorisation text, p_actor text, p_key text, p_request text,
+    p_now timestamptz
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    WITH booked AS (
+        UPDATE booking.booking SET state = 'booked', patient_name = p_name
+        WHERE provider_id = p_provider_id AND booking_id = p_booked.booking_id
+    ), noted AS (
+        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
+        VALUES (p_provider_id, p_booked.version, p_now, 'booked', p_booked.booking_id, p_actor)
+    ), kept AS (
+        INSERT INTO booking.idempotency (
+            provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, fee_minor,
+            funding, version)
+        SELECT p_provider_id, p_actor, 'confirm', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'booked', p_booked.booking_id,
+            'booked', p_booked.clinic_id, p_booked.starts_at, p_booked.ends_at, p_booked.fee_minor, p_booked.funding, p_booked.version
+        WHERE p_key IS NOT NULL
+    )
+    UPDATE booking.book SET version = p_booked.version WHERE provider_id = p_provider_id;
+    PERFORM ledger.set_aside(
+        p_provider_id, p_booked.booking_id, p_booked.booking_id, p_authorisation, p_booked.fee_minor, 'capture', 'answer', p_now)
+    WHERE p_authorisation IS NOT NULL;
+END $$;
+
+-- Books a hold in the plain case: the locks are free, time has changed nothing in the book, nobody queues there, the hold is live, for a
+-- person, its patient's claim, no offer, replaces nothing, and comes with new money where it is to be paid online, and without any where
+-- not. 'booked', or a NULL code where nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: as in
+-- booking.hold_plainly.
+CREATE FUNCTION booking.confirm_plainly(
+    p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_authorisation text, p_actor text, p_key text, p_method text,
+    p_token_hash bytea DEFAULT NULL
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    head record;
+    seen record;
+    now_at timestamptz;
+    answer booking.outcome;
+BEGIN
+    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id)
+        OR NOT pg_try_advisory_xact_lock(-p_patient_id)
+    THEN
+        RETURN NULL;
+    END IF;
+    SELECT version, next_due, is_queued INTO head FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
+    now_at := public.app_now();
+    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at THEN
+        RETURN NULL;
+    END IF;
+    SELECT held.clinic_id, held.during, held.fee_minor, held.funding, coalesce(nullif(person.name, ''), held.patient_name) AS patient_name,
+        p_token_hash IS NULL OR EXISTS (
+            SELECT FROM accounts.session
+            WHERE token_hash = p_token_hash AND session.patient_id = p_patient_id AND revoked_at IS NULL
+                AND (expires_at IS NULL OR expires_at > now_at)) AS is_signed_in
+    INTO seen
+    FROM booking.booking AS held
+    JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own USING (provider_id, booking_id)
+    JOIN accounts.person USING (person_id)
+    WHERE held.provider_id = p_provider_id AND held.booking_id = p_booking_id AND held.patient_id = p_patient_id
+        AND held.state = 'reserved' AND NOT booking.is_due(held, now_at) AND NOT held.offer AND held.ticket_id IS NULL AND held.instead_of_id IS NULL
+        AND (held.funding = 'online') = (p_authorisation IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM ledger.payment WHERE provider_id = p_provider_id AND hold_id = p_booking_id)
+        AND NOT EXISTS (
+            SELECT FROM booking.idempotency
+            WHERE provider_id = p_provider_id AND caller = p_actor AND operation = 'confirm' AND key = p_key);
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF NOT seen.is_signed_in THEN
+        RETURN booking.refuse('signed_out');
+    END IF;
+    answer.code := 'booked';
+    answer.booking_id := p_booking_id;
+    answer.state := 'booked';
+    answer.clinic_id := seen.clinic_id;
+    answer.starts_at := lower(seen.during);
+    answer.ends_at := upper(seen.during);
+    answer.fee_minor := seen.fee_minor;
+    answer.funding := seen.funding;
+    answer.version := head.version + 1;
+    PERFORM booking.put_plain_booking(
+        p_provider_id, answer, seen.patient_name, p_authorisation, p_actor, p_key,
+        booking.confirm_request(p_booking_id, p_authorisation, p_method), now_at);
+    RETURN answer;
+END $$;

@@ -1,0 +1,152 @@
+-- Where a hold of a run of slots would be, as long as that takes no look at other holds or at the queue: in the one seat of an
+-- opening, free of bookings and leave. No row where it takes the verb to tell.
+CREATE FUNCTION booking.plain_place(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
+) RETURNS TABLE (during tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
+    SELECT run, place.fee_minor, place.funding
+    FROM directory.provider_clinic AS place
+    JOIN directory.provider USING (provider_id)
+    JOIN directory.clinic USING (clinic_id)
+    JOIN directory.city USING (city_id)
+    CROSS JOIN LATERAL (SELECT (p_start AT TIME ZONE time_zone)::date AS day) AS local
+    JOIN schedule.shift USING (provider_id, clinic_id)
+    CROSS JOIN LATERAL (
+        SELECT (day + shift.starts) AT TIME ZONE time_zone AS opens_at, (day + shift.ends) AT TIME ZONE time_zone AS closes_at,
+            make_interval(mins => shift.slot_minutes) AS slot
+    ) AS opening
+    CROSS JOIN LATERAL (SELECT tstzrange(p_start, p_start + slot * greatest(p_slots, 0)) AS run) AS wanted
+    WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id
+        AND shift.weekday = extract(isodow FROM day) AND shift.valid @> day AND shift.seats = 1 AND p_slots BETWEEN 1 AND shift.slots_max
+        AND opens_at <= p_start AND upper(run) <= closes_at
+        AND mod(extract(epoch FROM p_start - opens_at), extract(epoch FROM slot)) = 0
+        AND p_start > p_now + make_interval(mins => clinic.lead_minutes)
+        AND p_start < ((p_now AT TIME ZONE time_zone)::date + max_booking_days + 1)::timestamp AT TIME ZONE time_zone
+        AND NOT EXISTS (
+            SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && run)
+        AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && run)
+        -- Neither the last slot of its day nor what is noted as the last free one: nothing is to be noted.
+        AND closes_at >= upper(run) + slot
+        AND NOT EXISTS (
+            SELECT FROM booking.scarce_day
+            WHERE scarce_day.provider_id = p_provider_id AND scarce_day.clinic_id = p_clinic_id AND scarce_day.day = local.day
+                AND coalesce(run @> last_free_at, true))
+$$;
+
+-- The person for whom a patient may hold a run, as long as nothing of what they have ahead is with this provider, at this time, or at a
+-- limit; and whether p_token_hash is that of a live session of the patient (NULL: the caller has looked). No row where it takes the verb
+-- to tell. The caller has locked the patient.
+CREATE FUNCTION booking.plain_person(
+    p_patient_id bigint, p_person_id uuid, p_provider_id bigint, p_during tstzrange, p_funding directory.funding, p_token_hash bytea,
+    p_now timestamptz
+) RETURNS TABLE (person_id uuid, person_name text, is_signed_in boolean) LANGUAGE sql STABLE AS $$
+    SELECT person.person_id, nullif(person.name, ''), p_token_hash IS NULL OR EXISTS (
+            SELECT FROM accounts.session
+            WHERE token_hash = p_token_hash AND session.patient_id = p_patient_id AND revoked_at IS NULL
+                AND (expires_at IS NULL OR expires_at > p_now))
+    FROM accounts.patient
+    JOIN accounts.person USING (patient_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS ahead, bool_or(own.provider_id = p_provider_id OR own.during && p_during) AS is_near,
+            bool_or(own.funding <> 'online') AS is_unpaid
+        FROM booking.booking AS own
+        WHERE own.patient_id = p_patient_id AND upper(own.during) > p_now AND own.state IN ('reserved', 'booked', 'arrived')
+    ) AS has
+    WHERE patient.patient_id = p_patient_id AND patient.erased_at IS NULL
+        AND person.removed_at IS NULL AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
+        AND has.ahead < booking.ahead_max() AND is_near IS NOT TRUE AND (p_funding = 'online' OR is_unpaid IS NOT TRUE)
+$$;
+
+-- Writes a hold that nothing stands in the way of, and all that goes with it, in one statement; p_version: of the book, with this.
+CREATE FUNCTION booking.put_plain_hold(
+    p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_slots integer, p_fee_minor integer, p_funding directory.funding,
+    p_patient_id bigint, p_person_id uuid, p_person_name text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    answer.code := 'reserved';
+    answer.booking_id := gen_random_uuid();
+    answer.state := 'reserved';
+    answer.clinic_id := p_clinic_id;
+    answer.starts_at := lower(p_during);
+    answer.ends_at := upper(p_during);
+    answer.deadline := p_now + booking.hold_time();
+    answer.fee_minor := p_fee_minor;
+    answer.funding := p_funding;
+    answer.version := p_version;
+    WITH claimed AS (
+        INSERT INTO booking.claim (patient_id, provider_id, booking_id) VALUES (p_patient_id, p_provider_id, answer.booking_id)
+        ON CONFLICT (patient_id) DO UPDATE SET provider_id = excluded.provider_id, booking_id = excluded.booking_id
+    ), held AS (
+        INSERT INTO booking.booking (
+            provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
+            person_id, patient_name)
+        VALUES (p_provider_id, answer.booking_id, p_clinic_id, p_patient_id, p_during, 1, p_slots, 'reserved', answer.deadline, p_fee_minor,
+            p_funding, p_now, p_person_id, p_person_name)
+    ), noted AS (
+        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
+        VALUES (p_provider_id, p_version, p_now, 'reserved', answer.booking_id, p_actor)
+    ), kept AS (
+        INSERT INTO booking.idempotency (
+            provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, deadline,
+            fee_minor, funding, version)
+        SELECT p_provider_id, p_actor, 'hold', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'reserved', answer.booking_id,
+            'reserved', p_clinic_id, answer.starts_at, answer.ends_at, answer.deadline, p_fee_minor, p_funding, p_version
+        WHERE p_key IS NOT NULL
+    )
+    UPDATE booking.book SET version = p_version, next_due = least(next_due, answer.deadline) WHERE provider_id = p_provider_id;
+    RETURN answer;
+END $$;
+
+-- Holds a run of slots in the plain case: the locks are free, time has changed nothing in the book, nobody queues there, what the patient
+-- claimed before has ended well, and all that booking.plain_place and booking.plain_person ask for. 'reserved', or a NULL code where
+-- nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: 'signed_out' where it is not that of a live
+-- session of the patient; NULL: the caller has looked.
+CREATE FUNCTION booking.hold_plainly(
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid, p_actor text,
+    p_key text, p_token_hash bytea DEFAULT NULL
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    head record;
+    seen record;
+    now_at timestamptz;
+    answer booking.outcome;
+BEGIN
+    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id)
+        OR NOT pg_try_advisory_xact_lock(-p_patient_id)
+    THEN
+        RETURN NULL;
+    END IF;
+    SELECT version, next_due, is_queued, next_free_at INTO head
+    FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
+    now_at := public.app_now();
+    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at THEN
+        RETURN NULL;
+    END IF;
+    SELECT place.*, person.* INTO seen
+    FROM booking.plain_place(p_provider_id, p_clinic_id, p_start, p_slots, now_at) AS place
+    CROSS JOIN LATERAL booking.plain_person(
+        p_patient_id, p_person_id, p_provider_id, place.during, place.funding, p_token_hash, now_at) AS person
+    LEFT JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
+    LEFT JOIN booking.booking AS claimed ON claimed.provider_id = own.provider_id AND claimed.booking_id = own.booking_id
+    WHERE CASE WHEN own.patient_id IS NULL
+            THEN NOT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)
+                AND NOT EXISTS (SELECT FROM accounts.former_account WHERE successor_id = p_patient_id)
+            ELSE own.ticket_id IS NULL AND cardinality(own.lapses) + cardinality(own.spent) = 0
+                AND coalesce(claimed.state IN ('booked', 'arrived', 'fulfilled', 'no_show'), true) END
+        AND NOT EXISTS (
+            SELECT FROM booking.idempotency
+            WHERE provider_id = p_provider_id AND caller = p_actor AND operation = 'hold' AND key = p_key);
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF NOT seen.is_signed_in THEN
+        RETURN booking.refuse('signed_out');
+    END IF;
+    answer := booking.put_plain_hold(
+        p_provider_id, p_clinic_id, seen.during, p_slots, seen.fee_minor, seen.funding, p_patient_id, seen.person_id, seen.person_name,
+        p_actor, p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
+    IF head.next_free_at IS NULL OR head.next_free_at <= now_at OR seen.during @> head.next_free_at THEN
+        PERFORM booking.refresh_next_free(p_provider_id, now_at);
+    END IF;
+    RETURN answer;
+END $$;
