@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import healthplus
-from healthplus.booking.book import queries
+from healthplus.booking.calls import queries
 from healthplus.database import Database
 
 PACKAGE = Path(healthplus.__file__).parent

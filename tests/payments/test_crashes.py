@@ -202,10 +202,19 @@ async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
 
 
 KINDS = {
-    "booked": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states"},
-    "cancelled": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states", "cancel", "refund"},
-    "lost": {"begin_payment", "authorise", "confirm", "void_due", "void", "note_states", "take_due"},
-    "late": {"begin_payment", "authorise", "confirm", "take_due", "capture", "note_states"},
+    "booked": {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states"},
+    "cancelled": {
+        "begin_payment",
+        "authorise",
+        "confirm_lane",
+        "take_due",
+        "capture",
+        "note_states",
+        "cancel",
+        "refund",
+    },
+    "lost": {"begin_payment", "authorise", "confirm_lane", "confirm", "void_due", "void", "note_states", "take_due"},
+    "late": {"begin_payment", "authorise", "confirm_lane", "confirm", "take_due", "capture", "note_states"},
     "given_back": {
         "begin_payment",
         "authorise",
