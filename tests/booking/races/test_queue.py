@@ -50,7 +50,8 @@ async def test_without_any_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None
         race.db,
         "booking.append_event",
         (
-            "UPDATE booking.book SET version = version + 1,\n"
+            "UPDATE booking.book SET version = version + 1, next_due = least(next_due, p_due_at), "
+            "is_queued = is_queued OR link.entry IS NOT NULL,\n"
             "            queue_entries = coalesce(link.entry, queue_entries), "
             "queue_hash = coalesce(link.hash, queue_hash)\n"
             "        WHERE provider_id = p_provider_id RETURNING version",

@@ -1,34 +1,41 @@
 -- Where a hold of a run of slots would be, as long as that takes no look at other holds or at the queue: in the one seat of an
--- opening, free of bookings and leave. No row where it takes the verb to tell.
+-- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one. No row where it
+-- takes the verb to tell. (OFFSET 0: what is above it is worked out once.)
 CREATE FUNCTION booking.plain_place(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
 ) RETURNS TABLE (during tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
-    SELECT run, place.fee_minor, place.funding
-    FROM directory.provider_clinic AS place
-    JOIN directory.provider USING (provider_id)
-    JOIN directory.clinic USING (clinic_id)
-    JOIN directory.city USING (city_id)
-    CROSS JOIN LATERAL (SELECT (p_start AT TIME ZONE time_zone)::date AS day) AS local
-    JOIN schedule.shift USING (provider_id, clinic_id)
+    SELECT run, fee_minor, funding
+    FROM (
+        SELECT city.time_zone, place.fee_minor, place.funding, (p_start AT TIME ZONE city.time_zone)::date AS day
+        FROM directory.provider_clinic AS place
+        JOIN directory.provider USING (provider_id)
+        JOIN directory.clinic USING (clinic_id)
+        JOIN directory.city USING (city_id)
+        WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id AND p_start > p_now + make_interval(mins => lead_minutes)
+            -- the last day that can be booked ends at its midnight, which is for the verb
+            AND p_start < p_now + make_interval(days => max_booking_days - 1)
+        OFFSET 0
+    ) AS location
     CROSS JOIN LATERAL (
-        SELECT (day + shift.starts) AT TIME ZONE time_zone AS opens_at, (day + shift.ends) AT TIME ZONE time_zone AS closes_at,
-            make_interval(mins => shift.slot_minutes) AS slot
-    ) AS opening
-    CROSS JOIN LATERAL (SELECT tstzrange(p_start, p_start + slot * greatest(p_slots, 0)) AS run) AS wanted
-    WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id
-        AND shift.weekday = extract(isodow FROM day) AND shift.valid @> day AND shift.seats = 1 AND p_slots BETWEEN 1 AND shift.slots_max
-        AND opens_at <= p_start AND upper(run) <= closes_at
-        AND mod(extract(epoch FROM p_start - opens_at), extract(epoch FROM slot)) = 0
-        AND p_start > p_now + make_interval(mins => clinic.lead_minutes)
-        AND p_start < ((p_now AT TIME ZONE time_zone)::date + max_booking_days + 1)::timestamp AT TIME ZONE time_zone
-        AND NOT EXISTS (
+        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run
+        FROM (
+            SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
+                (day + ends) AT TIME ZONE time_zone AS closes_at
+            FROM schedule.shift
+            WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = extract(isodow FROM day)::smallint
+                AND valid @> day AND seats = 1 AND p_slots BETWEEN 1 AND slots_max
+            OFFSET 0
+        ) AS opening
+        -- Another slot follows, so that this is not the day's last.
+        WHERE opens_at <= p_start AND p_start + slot * (p_slots + 1) <= closes_at AND date_bin(slot, p_start, opens_at) = p_start
+        OFFSET 0
+    ) AS wanted
+    WHERE NOT EXISTS (
             SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && run)
         AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && run)
-        -- Neither the last slot of its day nor what is noted as the last free one: nothing is to be noted.
-        AND closes_at >= upper(run) + slot
         AND NOT EXISTS (
             SELECT FROM booking.scarce_day
-            WHERE scarce_day.provider_id = p_provider_id AND scarce_day.clinic_id = p_clinic_id AND scarce_day.day = local.day
+            WHERE scarce_day.provider_id = p_provider_id AND scarce_day.clinic_id = p_clinic_id AND scarce_day.day = location.day
                 AND coalesce(run @> last_free_at, true))
 $$;
 
