@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import pytest
 
 from healthplus.accounts.actors import Patient
-from healthplus.accounts.patients import add_patient
-from healthplus.accounts.sessions import KnownTokens, hash_token
-from healthplus.booking import calls, lanes
-from healthplus.booking.book import Book
-from healthplus.booking.lanes import Call, Lane
-from healthplus.booking.outcomes import Refused
+from healthplus.booking import calls
 from healthplus.database import REQUESTS, Database, PostgresError, Range, Record
-from healthplus.errors import DatabaseBusy, OutcomeUnknown, Unauthenticated
-from tests.fixtures.clock import until
+from healthplus.errors import DatabaseBusy
 from tests.fixtures.races import Provider, RaceEnvironment, deadlocks, rewrite
 
 SLOTS = 4

@@ -1,0 +1,443 @@
+"""What gathers in a process goes together, in order of asking, and each caller is told what became of their call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthplus.accounts.actors import Patient
+from healthplus.accounts.patients import add_patient
+from healthplus.accounts.sessions import KnownTokens, hash_token
+from healthplus.booking import calls, lanes
+from healthplus.booking.calls import BookCalls
+from healthplus.booking.lanes import LANE_MAX, Call, Lane
+from healthplus.database import REQUESTS, Database, EmbeddedServer, Record, migrate
+from healthplus.errors import DatabaseBusy, DatabaseUnreachable, OutcomeUnknown, Unauthenticated
+from tests.conftest import FAST
+from tests.fixtures.clock import until
+from tests.fixtures.races import Provider, RaceEnvironment, rewrite
+
+SLOTS = 4
+"""Enough that the first of them is no scarce one, which is no plain case."""
+NAMES = {sql: name for name, sql in calls.calls.items()}
+
+
+class Watched(Database):
+    """A database that remembers which statements of lanes were sent, with how many calls; and may lose answers."""
+
+    sent: list[tuple[str, int]]
+    lose: Callable[[str], bool] = staticmethod(lambda _: False)
+
+    async def fetch_late(
+        self, sql: str, arguments: Callable[[], Sequence[object] | None], wait_seconds: float | None = None
+    ) -> list[Record] | None:
+        def noted() -> Sequence[object] | None:
+            args = arguments()
+            if args is not None:
+                self.sent.append((NAMES[sql], len(args[-1])))  # type: ignore[arg-type]  # an array
+            return args
+
+        rows = await super().fetch_late(sql, noted, wait_seconds)
+        if self.lose(NAMES[sql]):
+            raise OutcomeUnknown
+        return rows
+
+    async def fetch_row(self, sql: str, *args: object, wait_seconds: float | None = None) -> Record | None:
+        if sql in NAMES:
+            self.sent.append((NAMES[sql], 1))
+        return await super().fetch_row(sql, *args, wait_seconds=wait_seconds)
+
+
+@contextlib.asynccontextmanager
+async def process(dsn: str) -> AsyncIterator[tuple[RaceEnvironment, Watched]]:
+    """Yield what a process of the product works with."""
+    async with await Watched.connect(dsn, 1, 8, REQUESTS) as database:
+        database.sent = []
+        yield await RaceEnvironment.make(database), database
+
+
+async def pause(race: RaceEnvironment, function: str, seconds: float = 0.3) -> None:
+    """Have a lane take its time, so that others gather meanwhile."""
+    await rewrite(race.db, function, ("\nBEGIN\n", f"\nBEGIN\n    PERFORM pg_sleep({seconds});\n"))
+
+
+def outcomes_of(answers: Sequence[object]) -> list[object]:
+    """Return the code of each outcome, and the type of each error."""
+    return [
+        getattr(answer, "code", type(answer)) if not isinstance(answer, Exception) else type(answer)
+        for answer in answers
+    ]
+
+
+async def test_what_gathers_goes_together(dsn: str) -> None:
+    async with process(dsn) as (race, database):
+        providers, patients = await race.providers(40, SLOTS), await race.patients(42)
+        await pause(race, "booking.hold_lane")
+        database.sent.clear()
+
+        first = asyncio.create_task(race.hold(providers[0], patients[0]))
+        await until(lambda: database.sent)  # one that comes when nothing is under way goes at once, alone
+        others = [asyncio.create_task(race.hold(*one)) for one in zip(providers[1:], patients[1:40], strict=True)]
+        answers = await asyncio.gather(first, *others)
+
+        assert outcomes_of(answers) == ["reserved"] * 40
+        assert database.sent == [("hold_lane", 1), ("hold_lane", LANE_MAX), ("hold_lane", LANE_MAX), ("hold_lane", 7)]
+
+
+async def test_a_lane_has_each_book_and_each_patient_once(dsn: str) -> None:
+    async with process(dsn) as (race, database):
+        providers, (one, two, three) = await race.providers(4, SLOTS), await race.patients(3)
+        await pause(race, "booking.hold_lane")
+        database.sent.clear()
+        first = asyncio.create_task(race.hold(providers[0], one))
+        await until(lambda: database.sent)
+        answers = await asyncio.gather(
+            first,
+            race.hold(providers[1], two),
+            race.hold(providers[2], two),  # after the one before, by which the patient has a claim
+            race.hold(providers[3], three),
+        )
+
+        assert outcomes_of(answers) == ["reserved", "reserved", "claimed", "reserved"]
+        assert database.sent[:2] == [("hold_lane", 1), ("hold_lane", 2)]
+
+
+async def test_a_rush_goes_as_one_call_in_order_of_asking(dsn: str) -> None:
+    async with process(dsn) as (race, database):
+        provider, (holder, *patients) = await race.provider(1), await race.patients(2 * lanes.RUSH_MAX)
+        await race.held(provider, holder)
+        database.sent.clear()
+
+        answers = await asyncio.gather(*(race.join(provider, patient) for patient in patients))
+
+        assert [answer.number for answer in answers] == list(range(1, 2 * lanes.RUSH_MAX))
+        assert [name for name, _ in database.sent].count("join_many") == 2
+        assert sum(count for name, count in database.sent if name == "join_many") >= 2 * lanes.RUSH_MAX - 2
+
+
+async def test_a_refusal_waits_for_no_lock(dsn: str) -> None:
+    async with process(dsn) as (race, _):
+        provider, (holder, first, *patients) = await race.provider(SLOTS), await race.patients(10)
+        await race.booked(provider, holder)
+        async with race.gate(provider):
+            waiting = asyncio.create_task(race.hold(provider, first, 1))
+            await race.until_locked_out(1)
+            async with asyncio.timeout(2):
+                refused = await asyncio.gather(*(race.hold(provider, patient) for patient in patients))
+            assert {answer.code for answer in refused} == {"slot_full"}
+            assert not waiting.done()
+        assert (await waiting).code == "reserved"
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_later_calls_of_a_book_wait_for_one_that_goes_alone(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """Joins of one process, of which the first finds the book busy for a moment."""
+    go_alone = BookCalls._go_alone
+
+    async def late(*args: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await go_alone(*args)
+
+    monkeypatch.setattr(BookCalls, "_go_alone", late)
+    if not guarded:
+        monkeypatch.setattr(Lane, "_take", unguarded_take)
+    async with process(dsn) as (race, _):
+        provider, (holder, other, *patients) = await race.provider(1), await race.patients(5)
+        await race.held(provider, holder)
+        await race.waiting(provider, other)
+        async with race.gate(provider):
+            joins = [asyncio.create_task(race.join(provider, patients[0]))]
+            await asyncio.sleep(0.1)
+        for patient in patients[1:]:
+            joins.append(asyncio.create_task(race.join(provider, patient)))
+            await asyncio.sleep(0.05)
+        numbers = [(await join).number for join in joins]
+
+        assert (numbers == sorted(numbers)) is guarded  # type: ignore[type-var]  # all have joined
+
+
+def unguarded_take(lane: Lane, book: int) -> Call:
+    call = lane._books[book][0]
+    lane._remove(call)
+    return call
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+async def test_a_lost_connection_leaves_each_call_of_a_lane_unknown(dsn: str, is_committed: bool) -> None:
+    """Each is asked again, alone: by its key it learns what became of it."""
+    async with process(dsn) as (race, database):
+        providers, patients = await race.providers(9, SLOTS), await race.patients(9)
+        await pause(race, "booking.hold_lane")
+        first = asyncio.create_task(race.hold(providers[8], patients[8]))
+        await until(lambda: ("hold_lane", 1) in database.sent)
+        keys = [f"key {number}" if number % 2 else None for number in range(8)]
+        holds = [
+            asyncio.create_task(race.hold(*one)) for one in zip(providers[:8], patients[:8], [0] * 8, keys, strict=True)
+        ]
+        await first
+        if is_committed:
+            database.lose = lambda _: True
+        else:
+            await until(lambda: ("hold_lane", 8) in database.sent)
+            await race.db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%booking.hold_lane%' "
+                "AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        answers = await asyncio.gather(*holds, return_exceptions=True)
+
+        assert outcomes_of(answers) == [OutcomeUnknown, "reserved"] * 4
+        for number, provider in enumerate(providers[:8]):
+            assert await race.occupants(provider) == (1 if number % 2 or is_committed else 0)
+
+
+async def test_without_a_key_a_call_is_not_asked_again(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard off: it is told that it has a claim, which is its own."""
+    async with process(dsn) as (race, database):
+        provider, patient = await race.provider(SLOTS), await race.patient()
+        database.lose = lambda _: True
+        monkeypatch.setattr(calls, "Call", keyed)
+
+        assert (await race.hold(provider, patient)).code == "slot_held"
+
+
+def keyed(*args: Any, has_key: bool) -> Call:
+    return Call(*args, has_key=True)
+
+
+async def test_what_stays_unknown_is_told_so(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call whose answer got lost is not told that nothing was changed, whatever meets it when it is asked again."""
+    async with process(dsn) as (race, database):
+        provider, patient = await race.provider(SLOTS), await race.patient()
+        database.lose = lambda _: True
+
+        async def unreachable(*_: object, **__: object) -> None:
+            raise DatabaseUnreachable
+
+        monkeypatch.setattr(BookCalls, "_ask", unreachable)
+        with pytest.raises(OutcomeUnknown):
+            await race.hold(provider, patient, key="key")
+
+
+async def test_a_caller_that_hangs_up_harms_nobody(dsn: str) -> None:
+    async with process(dsn) as (race, database):
+        providers, patients = await race.providers(5, SLOTS), await race.patients(5)
+        await pause(race, "booking.hold_lane")
+        database.sent.clear()
+        holds = [asyncio.create_task(race.hold(*one)) for one in zip(providers[:3], patients[:3], strict=True)]
+        await until(lambda: database.sent)
+        gathered = [asyncio.create_task(race.hold(*one)) for one in zip(providers[3:], patients[3:], strict=True)]
+        await asyncio.sleep(0.05)
+        holds[1].cancel()  # under way
+        gathered[0].cancel()  # not sent yet
+        answers = await asyncio.gather(*holds, *gathered, return_exceptions=True)
+
+        assert outcomes_of(answers) == [
+            "reserved",
+            asyncio.CancelledError,
+            "reserved",
+            asyncio.CancelledError,
+            "reserved",
+        ]
+        assert [await race.occupants(provider) for provider in providers] == [1, 1, 1, 0, 1]
+        assert (await race.hold(providers[3], patients[3])).code == "reserved"  # nothing of it is left behind
+
+
+async def test_a_caller_that_hangs_up_gives_its_turn_away(dsn: str) -> None:
+    async with process(dsn) as (race, _):
+        provider, (first, second) = await race.provider(SLOTS), await race.patients(2)
+        async with race.gate(provider):
+            alone = asyncio.create_task(race.hold(provider, first))
+            await race.until_locked_out(1)
+            alone.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await alone
+        assert (await race.hold(provider, second)).code == "reserved"
+
+
+async def test_what_does_not_get_its_turn_is_told_in_time(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "WAIT_SECONDS_MAX", 0.5)
+    async with process(dsn) as (race, _):
+        (locked, other), patients = await race.providers(2, SLOTS), await race.patients(4)
+        async with race.gate(locked):
+            holds = [asyncio.create_task(race.hold(locked, patient)) for patient in patients[1:]]
+            async with asyncio.timeout(2):
+                assert (await race.hold(other, patients[0])).code == "reserved"
+                answers = await asyncio.gather(*holds, return_exceptions=True)
+        assert outcomes_of(answers) == [DatabaseBusy] * 3
+        assert await race.occupants(locked) == 0
+
+
+JOINS = 200
+
+
+async def overtaken(dsn: str) -> tuple[int, int]:
+    """Have many join one queue by two processes at once.
+
+    Return by how many who asked later somebody was overtaken at most: within a process, and over both.
+    """
+    async with process(dsn) as (first, _), process(dsn) as (second, _):
+        # Both have planned what they will run, so that neither is late for the lock because of that.
+        for race in (first, second):
+            provider = await first.provider(1)
+            holder, *patients = await first.patients(4)
+            await race.held(provider, holder)
+            await asyncio.gather(*(race.join(provider, patient) for patient in patients))
+        provider, (holder, *patients) = await first.provider(1), await first.patients(1 + JOINS)
+        await first.held(provider, holder)
+        joined = await asyncio.gather(
+            *((first if number % 2 else second).join(provider, patient) for number, patient in enumerate(patients))
+        )
+        numbers = [answer.number or 0 for answer in joined]
+        assert sorted(numbers) == list(range(1, JOINS + 1))
+
+        def worst(numbers: list[int]) -> int:
+            return max(sum(later < number for later in numbers[at:]) for at, number in enumerate(numbers))
+
+        return max(worst(numbers[0::2]), worst(numbers[1::2])), worst(numbers)
+
+
+async def test_overtaking_between_processes_is_bounded(dsn: str) -> None:
+    """By one batch while the processes take turns, and by another where a busy machine has one of them miss a turn."""
+    within, between = await overtaken(dsn)
+
+    assert within == 0
+    assert between <= 2 * lanes.RUSH_MAX
+
+
+async def test_without_its_bound_a_batch_overtakes_many(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 2 * lanes.RUSH_MAX
+    monkeypatch.setattr(lanes, "RUSH_MAX", JOINS)
+    _, between = await overtaken(dsn)
+
+    assert between > bound
+
+
+async def believe(*_: object) -> None:
+    """Look up nothing."""
+
+
+async def a_session(race: RaceEnvironment) -> tuple[int, bytes]:
+    """Return a patient and the hash of their token, which this process has just seen, and another has revoked since."""
+    patient, token = await add_patient(race.db, "Asha")
+    known = race.book._tokens
+    assert await known.patient_of(token) == patient
+    await race.db.execute("UPDATE accounts.session SET revoked_at = public.app_now() WHERE patient_id = $1", patient)
+    assert await known.patient_of(token) == patient
+    return patient, hash_token(token)
+
+
+def ask(race: RaceEnvironment, verb: str, provider: Provider, patient: int, slot: int) -> Coroutine[Any, Any, object]:
+    return race.hold(provider, patient, slot) if "hold" in verb else race.join(provider, patient)
+
+
+VERBS = ("hold", "hold alone", "hold in a rush", "confirm", "join", "join in a rush")
+CHECK = ("accounts.is_signed_in(p_token_hash, p_patient_id)", "true")
+GUARDS = {
+    "hold": ("booking.hold_plainly", ("NOT seen.is_signed_in", "false")),
+    "confirm": ("booking.confirm_plainly", ("NOT seen.is_signed_in", "false")),
+    "join": ("booking.join_plainly", CHECK),
+    "hold in a rush": ("booking.begin_in_rush", CHECK),
+    "join in a rush": ("booking.begin_in_rush", CHECK),
+}
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_revoked_token_changes_nothing(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, verb: str, guarded: bool
+) -> None:
+    async with process(dsn) as (race, _):
+        provider, (holder, other, third, fourth) = await race.provider(SLOTS), await race.patients(4)
+        if "join" in verb:
+            provider = await race.provider(1)
+            await race.held(provider, holder)
+            await race.waiting(provider, other)
+        patient, token_hash = await a_session(race)
+        held = await race.held(provider, patient) if verb == "confirm" else None
+        if not guarded:
+            if verb in GUARDS:
+                await rewrite(race.db, *GUARDS[verb])
+            monkeypatch.setattr(KnownTokens, "require_afresh", believe)
+        before = await race.db.fetch_value("SELECT count(*) FROM booking.event")
+        asker = Patient(patient)
+        starts = provider.opens_at, provider.closes_at
+        neighbours: list[asyncio.Task[Any]] = []
+        if "rush" in verb:  # one is under way, so that another and this one gather
+            await pause(race, "booking.hold_lane" if "hold" in verb else "booking.join_lane")
+            neighbours.append(asyncio.create_task(ask(race, verb, provider, holder if "hold" in verb else third, 1)))
+            await asyncio.sleep(0.1)
+            neighbours.append(asyncio.create_task(ask(race, verb, provider, other if "hold" in verb else fourth, 2)))
+        if "join" in verb:
+            call = race.book.join_queue(
+                provider.provider_id, provider.clinic_id, *starts, 1, patient, asker, token_hash=token_hash
+            )
+        elif held is not None:
+            call = race.book.confirm(provider.provider_id, held, None, asker, token_hash=token_hash)  # type: ignore[assignment]
+        else:
+            slot = provider.starts[0 if verb != "hold alone" else -1]  # the last is no plain case
+            call = race.book.hold(  # type: ignore[assignment]
+                provider.provider_id, provider.clinic_id, slot, 1, patient, asker, token_hash=token_hash
+            )
+        asked = asyncio.ensure_future(call)
+        assert set(outcomes_of(await asyncio.gather(*neighbours))) <= {"reserved", "waiting"}
+
+        if guarded:
+            with pytest.raises(Unauthenticated):
+                await asked
+            assert not await race.db.fetch_value(
+                "SELECT EXISTS (SELECT FROM booking.event WHERE actor = $1 AND (kind <> 'reserved' OR $2))",
+                str(asker),
+                held is None,
+            )
+            assert await race.book._tokens.patient_of_hash(token_hash) is None  # it is forgotten
+        else:
+            assert (await asked).code in ("reserved", "booked", "waiting")
+            assert await race.db.fetch_value("SELECT count(*) FROM booking.event") > before
+
+
+@pytest.fixture
+def own_server(server_folder: Path) -> Iterator[str]:
+    """The DSN of a server of this test's own, which may be killed."""
+    with EmbeddedServer(server_folder, FAST) as dsn:
+        yield dsn
+
+
+async def test_a_lane_is_answered_right_after_the_server_was_killed(own_server: str) -> None:
+    """Whatever each caller was told, asking again with the same key tells the truth: one booking each."""
+    await migrate(own_server)
+    async with process(own_server) as (race, database):
+        providers, patients = await race.providers(LANE_MAX + 1, SLOTS), await race.patients(LANE_MAX + 1)
+        await pause(race, "booking.hold_lane", 1)
+        first = asyncio.create_task(race.hold(providers[-1], patients[-1]))
+        await until(lambda: ("hold_lane", 1) in database.sent)
+        asked = list(zip(providers[:-1], patients[:-1], strict=True))
+        holds = [asyncio.create_task(race.hold(*one, key="key")) for one in asked]
+        await first
+        await until(lambda: ("hold_lane", LANE_MAX) in database.sent)
+        working = await race.db.fetch_value(
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE '%booking.hold_lane%' AND state = 'active' "
+            "AND pid <> pg_backend_pid()"
+        )
+        os.kill(working, signal.SIGKILL)
+        answers = await asyncio.gather(*holds, return_exceptions=True)
+        assert set(outcomes_of(answers)) <= {"reserved", OutcomeUnknown}
+
+        async def is_back() -> bool:
+            try:
+                return bool(await race.db.fetch_value("SELECT true"))
+            except DatabaseUnreachable:
+                return False
+
+        await until(is_back)
+        again = await asyncio.gather(*(race.hold(*one, key="key") for one in asked))
+        assert outcomes_of(again) == ["reserved"] * LANE_MAX
+        assert [await race.occupants(provider) for provider, _ in asked] == [1] * LANE_MAX
