@@ -21,6 +21,7 @@ from healthplus.web.api.amounts import AmountMinor, Currency
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.urls import provider_url, slots_url
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, page_and_links
@@ -211,11 +212,11 @@ class DoctorsController(Controller):
         search = _search_request(specified, more)
         doctors, headers = await _page(request, search, more.page, specified.results_per_page)
         if specified.includeSpellcheck == "no":
-            return Response(doctors, headers=headers)
+            return JsonAnswer(doctors, headers=headers)
         database = services(request).database
         city = await city_named(database, search.city) if search.city else None
         meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
-        return Response(DoctorsAndSpellcheck(doctors, meant), headers=headers)
+        return JsonAnswer(DoctorsAndSpellcheck(doctors, meant), headers=headers)
 
 
 class CityProvidersController(Controller):
@@ -237,7 +238,7 @@ class CityProvidersController(Controller):
         if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
         doctors, headers = await _page(request, _search_request(specified, more), more.page, results_per_page)
-        return Response(doctors, headers=headers)
+        return JsonAnswer(doctors, headers=headers)
 
 
 async def _page(

@@ -18,6 +18,7 @@ from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.urls import appointment_url
 from healthplus.web.http.actor import require_caller, require_patient
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -54,7 +55,7 @@ class HoldsController(Controller):
             raise await error_for_refused_time(request, outcome, caller.patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
         shown.instead_of = data.instead_of or UNSET
-        return Response(shown, headers={"Location": shown.url})
+        return JsonAnswer(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID]) -> Booking:
@@ -130,12 +131,12 @@ class HoldsController(Controller):
             assert row is not None
             shown = await booking_of_row(row, provider_id, app)
             shown.payment = Payment("pending", paid.url)
-            return Response(shown, status_code=202)
+            return JsonAnswer(shown, status_code=202)
         if paid.outcome.code == "not_found":  # perhaps only for this token
             await app.tokens.require_afresh(caller.token_hash, caller.patient_id)
         if paid.outcome.code != "booked":
             raise await _with_money(request, _not_paid(paid.outcome, paid.voided), provider_id, hold_id)
-        return Response(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)
+        return JsonAnswer(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:

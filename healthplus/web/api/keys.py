@@ -11,16 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
-from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.spec import OpenAPIHeader, OpenAPIResponse, OpenAPIType, Operation, Schema, SecurityScheme
 from litestar.types import Message
 from litestar.types import Scope as AsgiScope
 
 from healthplus.accounts.keys import KeyUse, Scope
 from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
-from healthplus.web.http.requests import require_space
+from healthplus.web.http.requests import begin_request
 from healthplus.web.services import AnyRequest, services
 
 HEADER = "Api-Dev-Key"
@@ -81,9 +78,9 @@ async def add_quota_headers(message: Message, scope: AsgiScope) -> None:
     use: KeyUse | None = scope["state"].get(_STATE)
     if use is None or message["type"] != "http.response.start":
         return
-    headers = MutableScopeHeaders.from_message(message)
-    headers["RateLimit-Policy"] = ", ".join(f'"{q.name}";q={q.limit};w={q.window_seconds}' for q in use.quotas)
-    headers["RateLimit"] = ", ".join(f'"{q.name}";r={q.left};t={q.ends_in}' for q in use.quotas)
+    policy = ", ".join(f'"{q.name}";q={q.limit};w={q.window_seconds}' for q in use.quotas)
+    left = ", ".join(f'"{q.name}";r={q.left};t={q.ends_in}' for q in use.quotas)
+    message["headers"] = [*message["headers"], (b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
 
 
 def needs_key(scope: Scope) -> dict[str, Any]:
@@ -92,15 +89,15 @@ def needs_key(scope: Scope) -> dict[str, Any]:
     What books needs the token of the patient for whom it is done, too.
     """
 
-    # A guard, since it runs before the request is parsed: a request that makes no sense counts like any other.
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        request = cast("AnyRequest", connection)
-        require_space(request)  # before anything is counted
+    # Before the request is parsed: one that makes no sense counts like any other. No guard, as Litestar copies the
+    # route for each.
+    async def begin(request: AnyRequest) -> None:
+        await begin_request(request)  # refuses before anything is counted
         await require_key(request, scope)
 
     patient: dict[str, list[str]] = {"token": []} if scope == "book" else {}
     security = [{**patient, name: []} for name in SECURITY_SCHEMES]
-    return {"guards": [guard], "security": security, "operation_class": _KeyedOperation}
+    return {"before_request": begin, "security": security, "operation_class": _KeyedOperation}
 
 
 _REFUSALS = {

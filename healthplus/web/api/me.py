@@ -17,6 +17,7 @@ from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.urls import appointment_url, hold_url, wait_url
 from healthplus.web.http.actor import bearer_token, require_patient
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.services import AnyRequest, services
 
 _READ_PROBLEMS = {status: PROBLEMS[status] for status in (401, 503)}
@@ -193,7 +194,7 @@ class MeController(Controller):
         """Read everything that is kept about me, as it is kept."""
         patient_id = await require_patient(request)
         kept = await services(request).privacy.export(patient_id)
-        return Response(kept, headers={"Cache-Control": "no-store"})
+        return JsonAnswer(kept, headers={"Cache-Control": "no-store"})
 
     @delete(status_code=200, responses={**_CHANGE_PROBLEMS, 409: PROBLEMS[409]})
     async def erase(self, request: AnyRequest, idempotency_key: IdempotencyKey) -> Erased:  # noqa: ARG002

@@ -17,6 +17,7 @@ from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.api.urls import booking_url, person_url, wait_url
 from healthplus.web.http.actor import require_patient
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.services import AnyRequest, services
 
 _CHANGE_PROBLEMS = {status: PROBLEMS[status] for status in (400, 401, 404, 409, 422, 503)}
@@ -80,7 +81,7 @@ class PersonsController(Controller):
         patient_id = await require_patient(request)
         details = PersonDetails(data.name, data.birth_year, data.sex)
         shown = _person(await services(request).persons.add(patient_id, details, idempotency_key))
-        return Response(shown, headers={"Location": shown.url})
+        return JsonAnswer(shown, headers={"Location": shown.url})
 
     @patch("/{person_id:uuid}", responses=_CHANGE_PROBLEMS)
     async def change(

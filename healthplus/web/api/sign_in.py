@@ -16,6 +16,7 @@ from healthplus.accounts.sessions import agent_label
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.me import Profile, profile_of_row
 from healthplus.web.api.problems import PROBLEMS, PROOF_NEEDED
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.services import AnyRequest, requester_of, services
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -105,7 +106,7 @@ class SignInController(Controller):
         sent = await app.codes.request(data.phone, data.consent, requester, idempotency_key, data.proof)
         app.code_messages.send(sent)
         shown = CodeSent(sent.challenge_id, masked(sent.phone), sent.expires_in, sent.resend_in)
-        return Response(shown, status_code=202, headers=_NO_STORE)
+        return JsonAnswer(shown, status_code=202, headers=_NO_STORE)
 
     @post("/codes/{code_id:uuid}/verify", responses=_VERIFY_PROBLEMS)
     async def verify(
@@ -131,4 +132,4 @@ class SignInController(Controller):
 
 async def _shown(request: AnyRequest, signed_in: accounts.SignedIn) -> Response[SignedIn]:
     patient = profile_of_row(await services(request).patients.profile(signed_in.patient_id))
-    return Response(SignedIn(signed_in.token, signed_in.device, patient), headers=_NO_STORE)
+    return JsonAnswer(SignedIn(signed_in.token, signed_in.device, patient), headers=_NO_STORE)

@@ -15,6 +15,7 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.models import Slot, Slots
 from healthplus.web.api.problems import READ_PROBLEMS
 from healthplus.web.http.actor import find_patient
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.etags import IfNoneMatch, etag_matches, etag_of
 from healthplus.web.http.ids import ID_MAX, ProviderId
 from healthplus.web.http.instants import checked_instant
@@ -73,4 +74,4 @@ class SlotsController(Controller):
             )
             for row in rows
         ]
-        return Response(Slots(provider_id, starts_from, starts_before, slots_needed, slots), headers=headers)
+        return JsonAnswer(Slots(provider_id, starts_from, starts_before, slots_needed, slots), headers=headers)

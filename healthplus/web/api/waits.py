@@ -18,6 +18,7 @@ from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_posi
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.slots import WINDOW_MAX
 from healthplus.web.http.actor import require_caller, require_patient
+from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.refusals import error_for_refusal
@@ -73,7 +74,7 @@ class WaitsController(Controller):
         _, position = joined
         assert position is not None
         shown = await wait_of_queue_position(position, provider_id, app)
-        return Response(shown, headers={"Location": shown.url})
+        return JsonAnswer(shown, headers={"Location": shown.url})
 
     @get("/{wait_id:uuid}", responses=READ_PROBLEMS)
     async def read(
@@ -110,7 +111,7 @@ class WaitsController(Controller):
         if outcome.code != "accepted":
             raise await error_for_refused_time(request, outcome, patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app)
-        return Response(shown, headers={"Location": shown.url})
+        return JsonAnswer(shown, headers={"Location": shown.url})
 
     @post("/{wait_id:uuid}/answer", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def answer(
@@ -193,7 +194,7 @@ async def _read(
     if position is None:
         raise NotFound
     draining = app.waiting.draining
-    return Response(
+    return JsonAnswer(
         await wait_of_queue_position(position, provider_id, app, reconnect=draining),
         headers={"Connection": "close"} if draining else {},
     )
