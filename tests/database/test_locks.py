@@ -16,9 +16,10 @@ from healthplus.search.word_counts import count_words
 from tests.fixtures.codes import ask, make_codes
 
 PACKAGE = Path(healthplus.__file__).parent
-BOOK_TAKEN_IN = ("booking/functions/core/lock.sql", "booking/functions/verbs/advance.sql")
+_PLAIN = ("booking/functions/plain/hold.sql", "booking/functions/plain/confirm.sql")
+BOOK_TAKEN_IN = ("booking/functions/core/lock.sql", "booking/functions/core/locked.sql", *_PLAIN)
 """The files of the verbs that take the lock of a book, each in one statement."""
-PATIENT_TAKEN_IN = ("booking/functions/core/claims.sql", "booking/functions/core/locked.sql")
+PATIENT_TAKEN_IN = ("booking/functions/core/claims.sql", "booking/functions/core/locked.sql", *_PLAIN)
 """The same for the lock of a patient. There are no other locks of one bigint."""
 
 _NAME = re.compile(r'\bpg_\w*advisory\w*"?', re.IGNORECASE)
