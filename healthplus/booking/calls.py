@@ -76,7 +76,12 @@ class BookCalls:
         self._refusals = Lane(database, calls["refuse_holds"], self._decode)
         self._lanes = {
             "hold": Lane(
-                database, calls["hold_lane"], self._decode, rush_sql=calls["hold_many"], run_rush=self._run_rush
+                database,
+                calls["hold_lane"],
+                self._decode,
+                rush_sql=calls["hold_many"],
+                run_rush=self._run_rush,
+                refuses=True,
             ),
             "confirm": Lane(database, calls["confirm_lane"], self._decode),
             "join_queue": Lane(

@@ -29,6 +29,8 @@ LANE_MAX = 16
 """Calls in one transaction, each at another book. 0: every call goes alone, and at once."""
 RUSH_MAX = 32
 """Calls in one transaction at one book, which others wait for meanwhile."""
+REFUSED_MAX = 128
+"""Calls in one statement at one book of which many may be refused without its lock."""
 WAITING_MAX = 2000
 """Calls that wait for one book in a process; one more is refused at once. A rush on one doctor has hundreds."""
 
@@ -73,17 +75,20 @@ class Lane:
         *,
         rush_sql: str | None = None,
         run_rush: Callable[[int, Callable[[float], Awaitable[Any]]], Awaitable[Any]] | None = None,
+        refuses: bool = False,
     ) -> None:
         """Have calls go by `sql`, which takes an array for each of their arguments, and `decode` its rows.
 
         `rush_sql`: the same for calls at one book, which comes first; without it, they go one after another.
-        `run_rush` runs it, as it waits for the book.
+        `run_rush` runs it, as it waits for the book. `refuses`: it refuses without the lock what it can, and takes last
+        how many others may have their turn.
         """
         self._database = database
         self._sql = sql
         self._decode = decode
         self._rush_sql = rush_sql
         self._run_rush = run_rush
+        self._refuses = refuses
         self._books: dict[int, deque[Call]] = {}
         """The calls that have gathered, by book, in order of asking."""
         self._under_way: set[int] = set()
@@ -191,12 +196,12 @@ class Lane:
             try:
                 # Taken only once there is a connection, so that what gathers until then goes, too.
                 rows = await self._database.fetch_late(self._sql, partial(self._fill_lane, batch))
-                alone = self._answer(batch, rows or [])
+                again = self._answer(batch, rows or [])
             except BaseException as error:  # each caller is told: by what it raises, or by going alone
                 if not batch and not isinstance(error, DatabaseBusy):
                     batch = [self._take(book) for book in list(self._next)]
-                alone = self._answer_failed(batch, error)
-            for call in reversed(alone):
+                again = self._answer_failed(batch, error)
+            for call in reversed(again):
                 self._put_back(call)
             for call in batch:
                 self._end_turn(call.book)
@@ -223,51 +228,53 @@ class Lane:
             except DatabaseBusy:
                 # Nothing was changed. Each waits on for as long as it may, perhaps for the book.
                 for call in reversed(batch):
-                    self._put_back(call, is_alone=False)
+                    self._put_back(call)
                 raise
 
         try:
             assert self._run_rush is not None
-            alone = self._answer(batch, await self._run_rush(book, send) or [])
+            again = self._answer(batch, await self._run_rush(book, send) or [])
         except DatabaseBusy:
             # What was not sent waits on. What was, and failed by another lock than the book's, is told so one by one.
-            alone = []
+            again = []
             for call in batch:
                 call.row = None
         except BaseException as error:  # as above
-            alone = self._answer_failed(batch, error)
-        for call in reversed(alone):
+            again = self._answer_failed(batch, error)
+        for call in reversed(again):
             self._put_back(call)
         self._end_turn(book)
 
     def _fill_rush(self, book: int, batch: list[Call]) -> list[object] | None:
         """Take the first calls of a book, each patient once; return the arguments of the statement."""
         patients = set()
-        while book in self._books and len(batch) < RUSH_MAX:
+        while book in self._books and len(batch) < (REFUSED_MAX if self._refuses else RUSH_MAX):
             call = self._books[book][0]
             if call.row is None or call.patient_id in patients:
                 break
             batch.append(self._take(book))
             patients.add(call.patient_id)
         columns = _columns(batch)
-        return None if columns is None else [book, *columns[1:]]
+        return None if columns is None else [book, *columns[1:], *([RUSH_MAX] if self._refuses else [])]
 
     def _answer(self, batch: list[Call], rows: list[Record]) -> list[Call]:
-        """Answer calls; return those that must go alone."""
+        """Answer calls; return those that must go again, most of them alone."""
         answers = {row["ordinal"]: row for row in rows}
-        alone = []
+        again = []
         for ordinal, call in enumerate(batch, start=1):
             row = answers[ordinal]
             if row["failed_with"] is not None or row["code"] is None:
-                alone.append(call)
+                if row["reason"] != "later":
+                    call.row = None
+                again.append(call)
             else:
                 answer = self._decode(call.book, row)
                 if not call.answer.done():
                     call.answer.set_result(answer)
-        return alone
+        return again
 
     def _answer_failed(self, batch: list[Call], error: BaseException) -> list[Call]:
-        """Tell what became of calls whose statement failed; return those that may go alone instead."""
+        """Tell what became of calls whose statement failed; return those that go alone instead."""
         alone = []
         for call in batch:
             if isinstance(error, OutcomeUnknown) and call.has_key:
@@ -277,17 +284,17 @@ class Lane:
                 call.fail(error)
             else:
                 alone.append(call)
+        for call in alone:
+            call.row = None
         return alone
 
-    def _put_back(self, call: Call, *, is_alone: bool = True) -> None:
+    def _put_back(self, call: Call) -> None:
         """Have a call that was sent wait again, before the later ones of its book."""
         if call.answer.done():  # its caller has gone
             return
         if call.until <= asyncio.get_running_loop().time():
             call.fail(_late(call))
             return
-        if is_alone:
-            call.row = None
         call.is_waiting = True
         self._books.setdefault(call.book, deque()).appendleft(call)
 

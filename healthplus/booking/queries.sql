@@ -12,7 +12,7 @@ SELECT (outcome).*, ordinal, failed_with FROM booking.hold_lane($1, $2, $3, $4, 
 
 -- name: hold_many
 -- Hold for several patients at one provider.
-SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.

@@ -24,14 +24,16 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds at one provider, as booking.hold. What the rows rule out already needs no lock.
+-- Holds at one provider, as booking.hold. What the rows rule out already needs no lock; of the others, so many as p_locked_max take their
+-- turn, and the rest answers a NULL code with the reason 'later'.
 CREATE FUNCTION booking.hold_many(
     p_provider_id bigint, p_clinic_ids bigint[], p_starts timestamptz[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_actors text[], p_keys text[], p_token_hashes bytea[]
+    p_actors text[], p_keys text[], p_token_hashes bytea[], p_locked_max integer
 ) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     early booking.outcome[];
     opened record;
+    locked integer := 0;
 BEGIN
     SELECT array_agg(refusal.outcome ORDER BY refusal.ordinal) INTO early
     FROM booking.refuse_holds(
@@ -45,7 +47,10 @@ BEGIN
         ordinal := i;
         failed_with := NULL;
         outcome := early[i];
-        IF outcome.code IS NULL THEN
+        IF outcome.code IS NULL AND locked = p_locked_max THEN
+            outcome := booking.refuse(NULL, 'later');
+        ELSIF outcome.code IS NULL THEN
+            locked := locked + 1;
             BEGIN
                 outcome := booking.hold_in_rush(
                     p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
@@ -110,12 +115,14 @@ BEGIN
         outcome := early[i];
         IF outcome.code IS NULL THEN
             BEGIN
-                is_full := coalesce(is_full, booking.advance_book(p_provider_id, opened.now_at));
+                IF is_full IS NULL THEN
+                    is_full := booking.advance_book(p_provider_id, opened.now_at);
+                END IF;
                 outcome := booking.join_in_rush(
                     p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
                     p_token_hashes[i], is_full, opened.answer, opened.now_at);
-                IF outcome.number IS NOT NULL AND NOT booking.is_served(p_provider_id, opened.now_at) THEN
-                    is_full := NULL;
+                IF outcome.number IS NOT NULL THEN  -- as served as it was, where that ticket changed nothing for others
+                    is_full := (SELECT is_full AND served_version = version FROM booking.book WHERE provider_id = p_provider_id) OR NULL;
                 END IF;
             EXCEPTION WHEN OTHERS THEN
                 outcome := NULL;

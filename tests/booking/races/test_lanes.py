@@ -77,6 +77,7 @@ def many(db: Database, verb: str, provider: Provider, patients: Sequence[int]) -
         [str(Patient(patient)) for patient in patients],
         nobody,
         nobody,
+        *([len(patients)] if verb == "hold_many" else []),
     )
 
 
