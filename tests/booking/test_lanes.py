@@ -87,27 +87,33 @@ async def test_later_calls_of_a_book_wait_for_one_that_goes_alone(
 ) -> None:
     """Joins of one process, of which the first finds the book busy for a moment."""
     go_alone = BookCalls._go_alone
+    asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def late(*args: Any) -> Any:
-        await asyncio.sleep(0.3)
+        if not asked.is_set():  # the first of them
+            asked.set()
+            await go_on.wait()
         return await go_alone(*args)
 
-    monkeypatch.setattr(BookCalls, "_go_alone", late)
-    if not guarded:
-        monkeypatch.setattr(Lane, "_take", unguarded_take)
     async with process(dsn) as (race, _):
-        provider, (holder, other, *patients) = await race.provider(1), await race.patients(5)
+        provider, (holder, *patients) = await race.provider(1), await race.patients(4)
         await race.held(provider, holder)
-        await race.waiting(provider, other)
+        monkeypatch.setattr(BookCalls, "_go_alone", late)
+        if not guarded:
+            monkeypatch.setattr(Lane, "_take", unguarded_take)
         async with race.gate(provider):
-            joins = [asyncio.create_task(race.join(provider, patients[0]))]
-            await asyncio.sleep(0.1)
-        for patient in patients[1:]:
-            joins.append(asyncio.create_task(race.join(provider, patient)))
-            await asyncio.sleep(0.05)
-        numbers = [(await join).number for join in joins]
+            first = asyncio.create_task(race.join(provider, patients[0]))
+            await asked.wait()
+        later = [asyncio.create_task(race.join(provider, patient)) for patient in patients[1:]]
+        if guarded:
+            await asyncio.sleep(0.2)
+            assert not any(join.done() for join in later)
+        else:
+            await asyncio.gather(*later)
+        go_on.set()
+        numbers = [(await join).number for join in (first, *later)]
 
-        assert (numbers == sorted(numbers)) is guarded  # type: ignore[type-var]  # all have joined
+        assert numbers == ([1, 2, 3] if guarded else [3, 1, 2])
 
 
 def unguarded_take(lane: Lane, book: int) -> Call:
