@@ -17,9 +17,9 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid,
     taken.kind = 'cancelled' AND EXISTS (
-        SELECT FROM booking.event
-        WHERE event.provider_id = taken.provider_id AND event.booking_id = taken.booking_id AND event.kind = 'cancelled'
-            AND event.actor = 'system:replacement') AS is_replaced,
+        SELECT FROM booking.event_log
+        WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
+            AND event_log.actor = 'system:replacement') AS is_replaced,
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'

@@ -25,13 +25,16 @@ BEGIN
 END $$;
 
 -- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without
--- its change. A trigger keeps its function, which is therefore replaced in place.
+-- its change. A trigger keeps its function, which is therefore replaced in place. Who moves old events, which are no news, sets
+-- healthplus.retention.
 CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind, NEW.at);
+    IF coalesce(current_setting('healthplus.retention', true), '') <> 'on' THEN
+        PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind::text, NEW.at);
+    END IF;
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
-    WHEN ((new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'called'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text])))
+CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
+    WHEN ((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind, 'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind, 'needs_rebooking'::booking.event_kind])))
     EXECUTE FUNCTION notices.on_event();
