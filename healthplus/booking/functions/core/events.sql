@@ -59,31 +59,23 @@ FROM booking.event_log
 UNION ALL
 SELECT provider_id, seq, at, kind, booking_id, ticket_id, actor, reason FROM booking.event_of_release_2;
 
--- What an event keeps of its actor: nothing where it is the patient whose booking, or else ticket, the event names.
-CREATE FUNCTION booking.kept_actor(p_actor text, p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid)
-RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF NOT p_actor ^@ 'patient:' THEN
-        RETURN p_actor;
-    ELSIF p_booking_id IS NOT NULL THEN
-        RETURN nullif(p_actor, 'patient:' || (
-            SELECT patient_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id));
-    END IF;
-    RETURN nullif(p_actor, 'patient:' || (
-        SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id));
-END $$;
-
 -- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
--- into the queue's chain, too.
+-- into the queue's chain, too. A patient whose booking it is, or else whose ticket, is not written down again.
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT ''
 ) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     new_version bigint;
     link booking.queue_entry;
+    owner_id bigint;
 BEGIN
     IF p_ticket_id IS NOT NULL AND p_booking_id IS NULL THEN
         link := booking.append_queue_entry(p_provider_id, p_now, p_kind, p_ticket_id, p_reason);
+    END IF;
+    IF p_actor ^@ 'patient:' AND p_booking_id IS NOT NULL THEN
+        SELECT patient_id INTO owner_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    ELSIF p_actor ^@ 'patient:' THEN
+        SELECT patient_id INTO owner_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     END IF;
     WITH head AS (
         UPDATE booking.book SET version = version + 1,
@@ -92,7 +84,7 @@ BEGIN
     )
     INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
     SELECT p_provider_id, version, p_now, p_kind::booking.event_kind, p_booking_id, p_ticket_id,
-        booking.kept_actor(p_actor, p_provider_id, p_booking_id, p_ticket_id), nullif(p_reason, '')
+        nullif(p_actor, 'patient:' || owner_id), nullif(p_reason, '')
     FROM head
     RETURNING seq INTO STRICT new_version;
     RETURN new_version;
