@@ -26,9 +26,14 @@ FAULTS = {
         WHERE state = 'reserved' AND NOT offer""",
     "overlap_constraint_present": "ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap",
     "events_without_gaps": as_owner(
-        "UPDATE booking.event_log SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event_log)", "booking.event_log"
+        "UPDATE booking.event_log SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event_log)",
+        "booking.event_log",
     ),
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
+    "events_name_their_actor": """
+        INSERT INTO booking.event_log (provider_id, seq, at, kind)
+        SELECT provider_id, version + 1, app_now(), 'leave_changed' FROM booking.book;
+        UPDATE booking.book SET version = version + 1""",
     "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
     "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
     "queue_chain_unbroken": as_owner(
