@@ -39,7 +39,7 @@ LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ti
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
-CROSS JOIN LATERAL (SELECT notices.address(patient, taken.channel) AS address) AS way
+CROSS JOIN LATERAL (SELECT notices.address(patient.*, taken.channel) AS address) AS way
 
 -- name: mark
 -- Note the outcomes of notices: sent, failed or void.

@@ -73,8 +73,11 @@ async def test_where_nobody_can_be_reached_nothing_more_is_looked_at(race: RaceE
     await stub(race.db, "notices.add", "RAISE EXCEPTION 'it was looked at';")
     await booked(race, sms=False)
     (patient,) = await reachable(race, 1, sms=False)
-    landline = "UPDATE accounts.patient SET phone = '+912026123456', takes_sms = false, email = 'a@b.example' WHERE patient_id = $1"
-    await race.db.execute(landline, patient)  # and an address that nobody confirmed
+    await race.db.execute(  # a landline, and an address that nobody confirmed
+        """UPDATE accounts.patient SET phone = '+912026123456', takes_sms = false, email = 'a@b.example'
+        WHERE patient_id = $1""",
+        patient,
+    )
     await race.booked(await race.provider(), patient)
     with pytest.raises(Exception, match="it was looked at"):
         await booked(race, sms=False, email=True)
