@@ -127,7 +127,7 @@ async def lived_in(environment: Environment) -> None:
 def mover() -> str:
     """Return the statement that moves what the release before left."""
     (file,) = MIGRATIONS.glob("*_events.after.sql")
-    (statement,) = split(file.read_text("utf-8"))
+    statement, _ = split(file.read_text("utf-8"))
     return statement
 
 

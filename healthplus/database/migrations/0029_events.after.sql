@@ -28,3 +28,6 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
+
+-- Calls that waited while the table was renamed have long gone on.
+DROP RULE IF EXISTS insert_during_upgrade ON booking.event;
