@@ -14,7 +14,7 @@ from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
 from healthplus.errors import BadInput
 
-APPEND_ONLY = ("booking.event", "booking.queue_entry", "ledger.entry")
+APPEND_ONLY = ("booking.event_log", "booking.event_of_release_2", "booking.queue_entry", "ledger.entry")
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
 """The only tables of ours in the schema `public`, in which others may have tables, too."""
 

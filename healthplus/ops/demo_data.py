@@ -159,7 +159,7 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
 
 async def _store_book(tx: Transaction, book: BookMaker) -> None:
     # Before the bookings: an event of a booking that is not there yet makes no notice, and nobody should get one.
-    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
+    await tx.copy_rows("booking.event_log", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "booking.booking",
         [

@@ -52,7 +52,7 @@ WHERE person.patient_id = booking.patient_id AND is_holder AND booking.person_id
 -- name: put_books
 -- After the bookings: each book's version is the number of its last event.
 INSERT INTO booking.book (provider_id, version)
-SELECT provider_id, (SELECT count(*) FROM booking.event WHERE event.provider_id = provider.provider_id)
+SELECT provider_id, (SELECT count(*) FROM booking.event_log WHERE event_log.provider_id = provider.provider_id)
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
@@ -78,7 +78,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- name: analyze
 -- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, accounts.patient, ledger.payment,
+    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
     reviews.rating
 
 -- name: shown_providers

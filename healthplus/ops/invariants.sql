@@ -23,6 +23,10 @@ FULL JOIN retention.progress USING (provider_id)
 WHERE coalesce(events, 0) + coalesce(forgotten_events, 0) IS DISTINCT FROM book.version
     OR last_seq > book.version OR (last_seq IS DISTINCT FROM nullif(book.version, 0) AND coalesce(progress.seq, 0) < book.version)
 
+-- name: events_name_their_actor
+-- Every event says who did it: an actor, or a booking or ticket whose patient it was.
+SELECT provider_id, seq, kind, booking_id, ticket_id FROM booking.event WHERE actor IS NULL
+
 -- name: bookings_match_events
 -- Every booking was reserved first, changed only in ways its states allow, and is in the state that its last event says.
 WITH step AS (

@@ -138,7 +138,7 @@ async def test_new_tables_need_no_list_and_what_is_too_much_is_taken_back(
     await db.execute(
         "CREATE TABLE booking.newcomer (n int GENERATED ALWAYS AS IDENTITY, m int); "
         "CREATE VIEW booking.sight AS SELECT 1 AS one; "
-        "GRANT DELETE ON booking.event TO healthplus_app; GRANT CREATE ON SCHEMA booking TO healthplus_app"
+        "GRANT DELETE ON booking.event_log TO healthplus_app; GRANT CREATE ON SCHEMA booking TO healthplus_app"
     )
     assert await refused(app, "INSERT INTO booking.newcomer (m) VALUES (1)")
     assert await refused(app, "SELECT FROM booking.sight")
@@ -147,7 +147,7 @@ async def test_new_tables_need_no_list_and_what_is_too_much_is_taken_back(
     assert not await refused(app, "INSERT INTO booking.newcomer (m) VALUES (1); UPDATE booking.newcomer SET m = 2")
     assert not await refused(app, "SELECT FROM booking.sight")
     assert await refused(app, "CREATE TABLE booking.mine ()")
-    assert await refused(app, "DELETE FROM booking.event")
+    assert await refused(app, "DELETE FROM booking.event_log")
     await db.execute("DROP TABLE booking.newcomer; DROP VIEW booking.sight")
 
 
@@ -258,4 +258,4 @@ async def test_the_owner_need_not_be_a_superuser(blank_dsn: str, template: str) 
         assert await app.fetch_value("SELECT count(*) FROM booking.event") == 0
         assert await violations(app) == []
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="takes new rows only"):
-            await owner.execute("TRUNCATE booking.event")
+            await owner.execute("TRUNCATE booking.event_log")

@@ -16,7 +16,7 @@ from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shi
 from tests.fixtures.patients import make_patients
 
 EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
-_DATED = ("booking.event", "ledger.entry")
+_DATED = ("booking.event_log", "ledger.entry")
 LATER = as_owner("; ".join(map(EARLIER.format, _DATED)), *_DATED)
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 FAULTS = {
@@ -26,9 +26,14 @@ FAULTS = {
         WHERE state = 'reserved' AND NOT offer""",
     "overlap_constraint_present": "ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap",
     "events_without_gaps": as_owner(
-        "UPDATE booking.event SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event)", "booking.event"
+        "UPDATE booking.event_log SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event_log)",
+        "booking.event_log",
     ),
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
+    "events_name_their_actor": """
+        INSERT INTO booking.event_log (provider_id, seq, at, kind)
+        SELECT provider_id, version + 1, app_now(), 'leave_changed' FROM booking.book;
+        UPDATE booking.book SET version = version + 1""",
     "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
     "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
     "queue_chain_unbroken": as_owner(
@@ -68,8 +73,8 @@ FAULTS = {
     "listings_match": "UPDATE search.listing SET fee = fee + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
-        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
-        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), app_now(), 'cancelled', booking_id, 'test'
+        INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id, actor)
+        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event_log), app_now(), 'cancelled', booking_id, 'test'
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
     "no_booking_without_payment": "DELETE FROM ledger.payment",

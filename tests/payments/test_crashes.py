@@ -141,9 +141,9 @@ class Play:
 async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency,
+            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, booking.idempotency,
                 ledger.payment, ledger.entry, payments.intent""",
-            "booking.event",
+            "booking.event_log",
             "ledger.entry",
         )
     )

@@ -287,9 +287,9 @@ async def record_all(
     book = Book(db)
     await db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
+            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, ledger.payment, ledger.entry,
                 payments.intent, payments.webhook_event""",
-            "booking.event",
+            "booking.event_log",
             "ledger.entry",
         )
     )

@@ -82,8 +82,8 @@ JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
-    FROM booking.event
-    WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id
+    FROM booking.event_log
+    WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
     SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
