@@ -60,12 +60,8 @@ UNION ALL
 SELECT provider_id, seq, at, kind, booking_id, ticket_id, actor, reason FROM booking.event_of_release_2;
 
 -- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
--- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
 -- into the queue's chain, too. A patient whose booking it is, or else whose ticket, is not written down again. p_due_at: when what
 -- now begins will run out.
-CREATE FUNCTION booking.append_event(
-    p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT '',
-    p_due_at timestamptz DEFAULT NULL
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT '',
     p_due_at timestamptz DEFAULT NULL
