@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import math
 import os
-import resource
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from healthplus_bench.environment import (
     queries,
     running_app,
 )
+from healthplus_bench.processes import require_open_files, resident_kib
 
 _BUSY, _WARM = 1, 2
 """The provider everyone waits for; and one for whom some wait before anything is measured."""
@@ -211,10 +210,10 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
         client.connection.close()
 
     room = _Room(environment, _BUSY)
-    kib_before = _resident_kib()
+    kib_before = resident_kib()
     holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
     await asyncio.sleep(_QUIET_SECONDS)
-    kib = _resident_kib() - kib_before
+    kib = resident_kib() - kib_before
     connections, held = await _connections(environment)
     room.answers = 0
     overtaken, overtaken_ms = overtaking([(sent, number) for sent, _, number in joins])
@@ -317,36 +316,6 @@ async def _connections(environment: Environment) -> tuple[int, int]:
     return count, len(busy or ())
 
 
-def app_processes() -> list[int]:
-    """Return the app processes of the servers that this process has started."""
-    return [
-        worker for server in _children(os.getpid()) if b"serve" in _command(server) for worker in workers_of(server)
-    ]
-
-
-def workers_of(server: int) -> list[int]:
-    """Return the app processes of a server, by its pid: those that its fork server has forked."""
-    return [worker for forker in _children(server) if b"forkserver" in _command(forker) for worker in _children(forker)]
-
-
-def _children(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that ended since
-            yield from map(int, children.read_text().split())
-
-
-def _command(pid: int) -> bytes:
-    """Return the command line, empty if the process is gone."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def _resident_kib() -> int:
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in app_processes())
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
-
-
 def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
     """Return how unfair the order was, of (time sent, number got).
 
@@ -360,12 +329,3 @@ def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
         worst = max(worst, latest - at)
         latest = max(latest, at)
     return sum(later < earlier for earlier, later in pairs) / max(1, len(pairs)), round(worst * 1000, 1)
-
-
-def require_open_files(count: int) -> None:
-    """Allow this process so many open files. Raises BenchFailed where that is not possible."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        if hard != resource.RLIM_INFINITY and hard < count:
-            raise BenchFailed(f"This needs {count} open files; only {hard} are allowed here (ulimit -n).")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 
@@ -19,17 +19,27 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
-def test_holds_are_booked_over_http_after_pgbench_has_booked_others() -> None:
+@pytest.mark.parametrize("bank", ["machine", "elsewhere"])
+def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal["machine", "elsewhere"]) -> None:
     plan = HoldsPlan(
-        seconds=1, warm_seconds=1, clients=4, processes=1, providers=20,
-        pgbench_seconds=1, pgbench_warm_seconds=1, pgbench_clients=4,
+        seconds=1, warm_seconds=1, clients=4, processes=2, providers=80, bank=bank, bank_ms=5 * (bank == "elsewhere"),
+        pgbench_seconds=1, pgbench_warm_seconds=1, pgbench_clients=(2, 4) if bank == "machine" else (),
     )  # fmt: skip
     result = run(bench_holds, plan)
     assert result.confirmed_per_s > 0
-    assert result.pgbench_pairs_per_s > 0
-    assert result.ratio > 0
-    assert result.p99_ms >= result.p50_ms > 0
     assert (result.refused, result.pgbench_refused, result.violations) == (0, 0, 0)
+    assert result.p99_ms >= result.p50_ms > 0
+    cpu = result.cpu_us_by_process
+    assert result.cpu_us_per_booking == sum(cpu.values())
+    assert (cpu["bank"] > 0) == (bank == "machine")
+    # Nobody works for longer than the window on all cores; the window's ends are looked at some moments late.
+    assert 0 < result.cpu_us_per_booking * result.confirmed < 2 * plan.seconds * result.cores * 1e6
+    assert 0 < result.patients <= plan.http.patients
+    assert 0 < result.bookings_per_patient_max <= 10
+    assert list(result.pgbench_by_clients) == list(result.pgbench_cpu_us_by_clients) == list(plan.pgbench_clients)
+    assert result.pgbench_pairs_per_s == max(result.pgbench_by_clients.values(), default=0)
+    assert all(us > 0 for us in result.pgbench_cpu_us_by_clients.values())
+    assert (result.ratio > 0) == (result.pgbench_patients > 0) == (bank == "machine")
 
 
 def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot() -> None:
