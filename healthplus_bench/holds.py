@@ -113,7 +113,7 @@ class HoldsResult(msgspec.Struct):
 
 @dataclass
 class _Tally:
-    """What the clients counted from `opens_at` to `closes_at`; `told_later`, and `refusals` by code, of the whole run."""
+    """What was counted from `opens_at` to `closes_at`; `told_later`, and `refusals` by code, are of the whole run."""
 
     opens_at: float
     closes_at: float
