@@ -18,7 +18,7 @@ from healthplus.payments.gateway import Authorisation, GatewayPayment, PaymentSt
 ANSWER_VARIABLE = "BENCH_BANK_MS"
 """After how many milliseconds the bank answers."""
 METHOD = "sandbox-ok"
-_PREFIX = "elsewhere-"
+_PREFIX = "sandbox-"  # names as long as the sandbox's
 _READ_BYTES_MAX = 1 << 20
 _BEFORE: dict[PaymentState, PaymentState | None] = {
     "authorised": None, "captured": "authorised", "voided": "authorised", "refunded": "captured",

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
+from healthplus.database import BULK, Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
 from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.lifeline import SPARE_SECONDS
@@ -75,6 +76,13 @@ def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator
     with temporary_folder("healthplus-bench-") as folder, EmbeddedServer(folder, server_settings) as dsn:
         asyncio.run(migrate(dsn, app_role=APP_ROLE))
         yield dsn, folder
+
+
+async def new_database(dsn: str, name: str) -> str:
+    """Copy a database that nobody else is connected to, under another name on the same server; return its DSN."""
+    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
+        await database.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(dsn).path.strip('/')}")
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
 
 
 @contextlib.asynccontextmanager

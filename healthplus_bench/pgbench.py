@@ -61,10 +61,11 @@ class Pairs:
 
 async def run_pgbench(environment: Environment, plan: PgbenchPlan) -> list[Pairs]:
     """Hold and confirm with each number of clients. Raises BenchFailed, also if a hold is refused."""
-    return [await _run(environment, plan, number) for number in range(len(plan.clients))]
+    return [await run_once(environment, plan, number) for number in range(len(plan.clients))]
 
 
-async def _run(environment: Environment, plan: PgbenchPlan, number: int) -> Pairs:
+async def run_once(environment: Environment, plan: PgbenchPlan, number: int) -> Pairs:
+    """Do one of a plan's runs, by its number from 0 on. Raises BenchFailed, also if a hold is refused."""
     clients = plan.clients[number]
     returning = Returning(plan.group, plan.groups_of_run * len(plan.clients), plan.providers)
     variables = {
