@@ -111,7 +111,8 @@ async def bench_past(dsn_without: str, dsn_with: str, folder: Path, plan: PastPl
 
 async def sizes(database: Database) -> dict[str, tuple[int, int]]:
     """Return the bytes of each table that grows, in its heap and its indexes, as `VACUUM FULL` leaves them."""
-    await database.execute(queries.pack)
+    names = [row["name"] for row in await database.fetch(queries.sizes)]
+    await database.execute(f"VACUUM FULL {', '.join(names)}")
     return {row["name"]: (row["heap"], row["indexes"]) for row in await database.fetch(queries.sizes)}
 
 

@@ -4,10 +4,6 @@ SELECT pg_class.oid::regclass::text AS name, pg_table_size(pg_class.oid) AS heap
 FROM pg_class
 WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('accounts', 'booking', 'ledger', 'notices', 'payments', 'retention')
 
--- name: pack
--- So that sizes are those of the rows that are there.
-VACUUM FULL
-
 -- name: move_clock
 -- Let time pass.
 INSERT INTO public.app_clock (clock_offset) VALUES ($1)
