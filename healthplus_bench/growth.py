@@ -52,7 +52,8 @@ class GrowthPlan:
 class GrowthResult(msgspec.Struct):
     """Bytes with indexes, of one day; `tables` has those written and those that stay, by table.
 
-    `bytes_per_booking`: what stays for good of one that was paid online and captured, by table in heap and indexes.
+    `bytes_per_booking`: what stays for good of one that was paid online, captured and attended, by table in heap
+    and indexes.
     `cpu_growth_percent`: how much more CPU time of the database a hold and its confirmation take beside
     `past_bookings` than beside none, by the medians of the runs, whose times are in us.
     """

@@ -36,7 +36,6 @@ _BUSY, _WARM = 1, 2
 _WARM_WAITERS = 200
 _PREPARING_MAX = 48
 """Requests under way at once while the room fills."""
-_QUIET_SECONDS = 3.0
 _OFFER_SECONDS_MAX = 10.0
 _PAUSE_SECONDS = 0.02
 _SAMPLES = 10
@@ -44,11 +43,12 @@ _SAMPLES = 10
 
 @dataclass(frozen=True)
 class WaitersPlan:
-    """How many wait, and how many slots are given back while they do."""
+    """How many wait, and how many slots are given back while they do, after all have waited for `quiet_seconds`."""
 
     open: int = 1000
     offers: int = 200
     processes: int = 2
+    quiet_seconds: float = 3.0
 
 
 class WaitersResult(msgspec.Struct):
@@ -203,7 +203,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
     warm_holders, warm_waiters, _, warm_polls = await _fill(
         warm_room, port, 1 + SLOTS_A_SHIFT + plan.open, _WARM_WAITERS
     )
-    await asyncio.sleep(_QUIET_SECONDS)
+    await asyncio.sleep(plan.quiet_seconds)
     for poll in warm_polls:
         poll.cancel()
     for client in warm_holders + warm_waiters:
@@ -212,7 +212,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
     room = _Room(environment, _BUSY)
     kib_before = resident_kib()
     holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
-    await asyncio.sleep(_QUIET_SECONDS)
+    await asyncio.sleep(plan.quiet_seconds)
     kib = resident_kib() - kib_before
     connections, held = await _connections(environment)
     room.answers = 0

@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
 from typing import Literal, cast
 
 import pytest
 
 from healthplus.database import Database
+from healthplus.errors import PaymentUnavailable
+from healthplus.payments.gateway import GatewayPayment
+from healthplus_bench.bank import METHOD, BankElsewhere
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.commands import run
 from healthplus_bench.environment import BenchFailed, refuse_unless_durable
+from healthplus_bench.growth import GrowthPlan, bench_growth
 from healthplus_bench.holds import HoldsPlan, bench_holds
 from healthplus_bench.overload import OverloadPlan, bench_overload
+from healthplus_bench.past import PastPlan
+from healthplus_bench.processes import cpu_seconds
+from healthplus_bench.returning import AHEAD_MAX, DAYS, Returning
 from healthplus_bench.surge import SurgePlan, bench_surge
+from healthplus_bench.waiters import WaitersPlan, bench_waiters, overtaking
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +105,86 @@ def test_ten_times_too_many_are_told_so_and_who_pays_is_served() -> None:
     assert 0 < result.refusal_p50_ms <= result.refusal_p99_ms
     assert 0 <= result.recovered_s <= plan.recover_seconds
     assert result.violations == 0
+
+
+def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without_it() -> None:
+    past = PastPlan(bookings=12 * 75, providers=12, rounds=1, clients=2, warm_seconds=1, seconds=1)
+    result = run(bench_growth, GrowthPlan(appointments=100, past=past))
+    assert result.violations == 0
+    assert result.past_bookings == 900
+    assert result.bytes_per_booking == sum(heap + indexes for heap, indexes in result.bytes_by_table.values()) > 0
+    # A booking, its events and its money stay; the answer to its request does not.
+    assert all(min(result.bytes_by_table[name]) > 0 for name in ("booking.booking", "booking.event", "ledger.payment"))
+    assert "booking.idempotency" not in result.bytes_by_table
+    assert min(result.cpu_us_per_pair_with + result.cpu_us_per_pair_without) > 0
+    assert result.tables["booking.idempotency"][0] > result.tables["booking.idempotency"][1] == 0
+
+
+def test_the_first_of_many_who_wait_get_what_is_given_back() -> None:
+    result = run(bench_waiters, WaitersPlan(open=40, offers=6, processes=2, quiet_seconds=0.2))
+    assert (result.open, result.offers, result.violations) == (40, 6, 0)
+    assert 0 < result.offer_p50_ms <= result.offer_p99_ms
+    assert 0 <= result.overtaken < 1
+    assert (result.overtaken_ms > 0) == (result.overtaken > 0)
+
+
+def test_overtaking_is_counted_between_neighbours_and_by_how_long_at_most() -> None:
+    joins = [(0.0, 1), (0.3, 2), (0.1, 3), (0.2, 4), (0.4, 5)]
+    assert overtaking(joins) == (0.25, 200.0)
+    assert overtaking(joins[:2]) == (0.0, 0.0)
+
+
+def test_patients_come_back_within_the_rules() -> None:
+    returning = Returning(group=2 * DAYS, groups=3, providers=1)
+    turns = [returning.turn(number) for number in range(returning.bookings_max)]
+    assert Counter(turn.patient for turn in turns) == dict.fromkeys(range(returning.patients), AHEAD_MAX)
+    assert len({(turn.patient, turn.day) for turn in turns}) == len(turns), "two on one day"
+    assert len({(turn.day, turn.rank) for turn in turns}) == len(turns), "one slot twice"
+    assert all(turn.day < DAYS and turn.rank < returning.slots_a_day for turn in turns)
+    # Nobody returns while others of the group are still served.
+    assert all(len({turn.patient for turn in turns[at : at + 2 * DAYS]}) == 2 * DAYS for at in range(0, 200, 2 * DAYS))
+    with pytest.raises(BenchFailed, match="too few providers"):
+        Returning(group=DAYS, groups=8, providers=1)
+
+
+async def test_two_processes_ask_one_bank_elsewhere() -> None:
+    one, other = BankElsewhere(), BankElsewhere("what the sandbox is told", None)
+    authorised = await one.authorise("1:a", 500, "INR", METHOD)
+    assert await other.authorise("1:a", 500, "INR", METHOD) == authorised
+    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "authorised", 500, "INR")]
+    assert await other.refund(authorised.name) == "authorised"  # not taken yet
+    assert await other.capture(authorised.name, 500, "INR") == "captured"
+    assert await one.void(authorised.name) == "captured"
+    assert await one.fetch("1:a") == [GatewayPayment(authorised.name, "captured", 500, "INR")]
+    assert await one.refund(authorised.name) == "refunded"
+    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "refunded", 500, "INR")]
+    assert await one.fetch("1:b") == []
+    with pytest.raises(PaymentUnavailable):
+        await one.capture("sandbox-1:b", 500, "INR")
+
+
+def test_the_product_loads_no_bank_elsewhere() -> None:
+    loads = "import sys, healthplus.preload, healthplus.serving; sys.exit('healthplus_bench' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loads], check=True)
+
+
+@pytest.mark.parametrize("kind", ["database", "app", "bank"])
+def test_cpu_time_is_counted_by_kind_and_with_processes_that_have_ended(kind: str, tmp_path: Path) -> None:
+    # Each kind is told by where it is and by its command line. The work is done by a child that then ends.
+    work = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); sys.stdin.read()"
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    words = {"database": [], "app": ["serve"], "bank": ["serve", "healthplus_sandbox"]}[kind]
+    pid_file = tmp_path / "server/data/postmaster.pid"
+    pid_file.parent.mkdir(parents=True)
+    with (
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle,
+        subprocess.Popen([sys.executable, "-c", work, burn, *words], stdin=subprocess.PIPE) as process,
+    ):
+        pid_file.write_text(f"{(process if kind == 'database' else idle).pid}\n/a/folder\n")
+        deadline = time.monotonic() + 60
+        while (used := cpu_seconds(tmp_path))[kind] < 0.2:
+            assert time.monotonic() < deadline, f"not counted: {used}"
+            time.sleep(0.02)
+        assert sum(seconds for other, seconds in used.items() if other not in (kind, "client")) < used[kind]
+        for one in (idle, process):
+            one.communicate(b"\n")
