@@ -85,7 +85,8 @@ def holds_command(
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def surge_command(clients: int, processes: int, as_json: bool) -> None:
     """Have everyone try for the 36 slots of one doctor at once."""
-    _print(run(bench_surge, SurgePlan(clients=clients, processes=processes)), as_json)
+    plan = SurgePlan(clients=clients, processes=processes)
+    _print(run(bench_surge, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
 @bench_group.command("waiters")
@@ -95,7 +96,8 @@ def surge_command(clients: int, processes: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def waiters_command(waiters: int, offers: int, processes: int, as_json: bool) -> None:
     """Have many wait for one doctor, and time how soon the first of them is offered each slot that is given back."""
-    _print(run(bench_waiters, WaitersPlan(waiters, min(offers, waiters), processes)), as_json)
+    plan = WaitersPlan(waiters, min(offers, waiters), processes)
+    _print(run(bench_waiters, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
 @bench_group.command("search")
