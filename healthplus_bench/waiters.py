@@ -58,6 +58,7 @@ class WaitersResult(msgspec.Struct):
     in a transaction, for a whole second while everyone waited. `violations`: offers to others than the first in the
     queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours
     in the queue of whom the later had asked to join first, by the client's clock, and by how long at most.
+    `told_later`: requests that the app had no room for, and that were made again when it said.
     """
 
     open: int
@@ -73,6 +74,7 @@ class WaitersResult(msgspec.Struct):
     join_p99_ms: float
     overtaken: float
     overtaken_ms: float
+    told_later: int
     processes: int
     cores: int
 
@@ -84,6 +86,7 @@ class _Seen(msgspec.Struct):
     state: str = ""
     version: str = ""
     number: int = 0
+    retry_after: int = 0
 
 
 _see = msgspec.json.Decoder(_Seen).decode
@@ -109,14 +112,24 @@ class _Client:
     number: int = 0
     version: str = ""
     is_booked: bool = False
+    asked_at: float = 0.0
+    told_later: int = 0
 
     async def ask(self, raw: bytes, status: int) -> _Seen:
-        if not self.connection.is_open:  # the app closes what is idle for long
-            self.connection = await connect(self.port)
-        answer: Answer = await self.connection.request(raw)
-        if answer.status != status:
-            raise BenchFailed(f"A request was answered {answer.status}: {answer.body.decode()[:300]}")
-        return _see(answer.body)
+        """Return an answer; where the app has no room for a request, make it again, as told, under the same key."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self.connection.is_open:  # the app closes what is idle for long
+                self.connection = await connect(self.port)
+            self.asked_at = loop.time()
+            answer: Answer = await self.connection.request(raw)
+            seen = _see(answer.body)
+            if answer.status == status:
+                return seen
+            if answer.status != 503:
+                raise BenchFailed(f"A request was answered {answer.status}: {answer.body.decode()[:300]}")
+            self.told_later += 1
+            await asyncio.sleep((seen.retry_after or 1) * (1 + self.patient_id % 100 / 100))
 
 
 @dataclass
@@ -151,13 +164,11 @@ class _Room:
     async def join(self, client: _Client) -> _Join:
         first, last = self.environment.start_of(0), self.environment.start_of(SLOTS_A_SHIFT - 1)
         request = {"clinic_id": clinic_of(self.provider_id), "from": first, "to": last + SLOT_TIME, "slots_needed": 1}
-        now = asyncio.get_running_loop().time
-        sent = now()
         seen = await client.ask(
             post(f"/providers/{self.provider_id}/waits", client.token, f"join-{client.patient_id}", request), 201
         )
         client.id, client.number, client.version = seen.id, seen.number, seen.version
-        return _Join(sent, now(), seen.number)
+        return _Join(client.asked_at, asyncio.get_running_loop().time(), seen.number)
 
     async def wait(self, client: _Client) -> None:
         """Poll until something is offered, and note when."""
@@ -238,6 +249,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
         join_p99_ms=percentile_ms([done - sent for sent, done, _ in joins], 99),
         overtaken=round(overtaken, 4),
         overtaken_ms=overtaken_ms,
+        told_later=sum(client.told_later for client in holders + waiters),
         processes=plan.processes,
         cores=os.cpu_count() or 1,
     )
