@@ -114,7 +114,8 @@ def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without
     assert result.past_bookings == 900
     assert result.bytes_per_booking == sum(heap + indexes for heap, indexes in result.bytes_by_table.values()) > 0
     # A booking, its events and its money stay; the answer to its request does not.
-    assert all(min(result.bytes_by_table[name]) > 0 for name in ("booking.booking", "booking.event", "ledger.payment"))
+    assert min(result.bytes_by_table["booking.booking"] + result.bytes_by_table["ledger.payment"]) > 0
+    assert any("event" in name and min(both) > 0 for name, both in result.bytes_by_table.items())
     assert "booking.idempotency" not in result.bytes_by_table
     assert min(result.cpu_us_per_pair_with + result.cpu_us_per_pair_without) > 0
     assert result.tables["booking.idempotency"][0] > result.tables["booking.idempotency"][1] == 0
