@@ -69,14 +69,15 @@ async def test_each_viewer_sees_what_would_have_been_made_for_them_alone(
     paths = ["/", "/in/pune", "/find?need=dr", f"/doctor/{PROVIDER}/dr-1", f"/clinic/{ONLINE}/clinic-1", "/help"]
     paths += [f"{CHART}?day={day}", f"{CHART}/line?day={day}&what=day", f"/doctor/2/dr-2/{FREE}?day={day}"]
     paths += ["/doctor/2/queue/1"]
-    for path in (*paths, *(f"/hi{path}" for path in paths)):
+    for number, path in enumerate([*paths, "/hi/", *(f"/hi{path}" for path in paths[6:8])]):
         alone = {}
         for name, viewer in viewers.items():
             forget_shared_reads(app)
             alone[name] = await viewer.get(path)
         app.state.services = replace(app.state.services, reads=SharedReads(clock))
-        for name, viewer in (*viewers.items(), *viewers.items()):
-            shared = await viewer.get(path)
+        first = number % len(viewers)
+        for name in ([*viewers] * 2)[first : first + len(viewers)]:
+            shared = await viewers[name].get(path)
             assert shared.status_code == 200, path
             assert without_what_always_differs(shared.text) == without_what_always_differs(alone[name].text), path
             assert {**shared.headers, "content-length": ""} == {**alone[name].headers, "content-length": ""}

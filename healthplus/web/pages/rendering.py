@@ -103,7 +103,8 @@ def _new_key() -> str:
 @jinja2.pass_context
 def _personal(context: jinja2.runtime.Context, template: str) -> Markup:
     """Return a template of what is the viewer's own."""
-    return Markup(context.environment.get_template(template).render(context.get_all()))  # noqa: S704 - it escapes
+    # With the page's own context: one more would cost more than most of these templates.
+    return Markup("".join(context.environment.get_template(template).root_render_func(context)))  # noqa: S704 - it escapes
 
 
 def _hole(template: str) -> Markup:
@@ -187,7 +188,11 @@ def fragments(request: AnyRequest, templates: Sequence[str], **values: object) -
         # A page for all has no session, not even none: a template that looks at it outside of a hole must fail.
         environment = _ENVIRONMENTS[language.code]
         values["session"] = session_of(request)
-    return [environment.get_template(template).render(values) for template in templates]
+    found = [environment.get_template(template) for template in templates]
+    if not found:
+        return []
+    context = found[0].new_context({**environment.globals, **values}, shared=True)
+    return ["".join(template.root_render_func(context)) for template in found]
 
 
 def see_other(
