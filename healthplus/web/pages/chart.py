@@ -61,8 +61,9 @@ class ChartController(Controller):
         if (session := session_of(request)) is not None:
             location = await practice_location(request, provider_id, clinic_id)
             key = _chart_key(request, location, day, n, chosen)
-            if _hold_here(session, key) or await own_times(request, key):
-                return await chart(request)
+            is_own = _hold_here(session, key) is not None or bool(await own_times(request, key))
+            if is_own and name == slug(location["provider"]):
+                return await _page(request, location, key, chosen)
         return await shared_page(request, chart)
 
     @get("/news")
