@@ -63,11 +63,7 @@ FROM booking.event WHERE provider_id BETWEEN $1 AND $2 AND kind = 'booked'
 
 -- name: end_captures
 -- What pgbench set aside is not known to the gateway, which must not be asked for it.
-WITH ended AS (
-    UPDATE ledger.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL RETURNING *
-)
-INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-SELECT provider_id, hold_id, authorisation, state, amount_minor, 'answer', at FROM ended
+UPDATE ledger.payment SET state = 'captured', due = NULL, captured_at = at, captured_source = 'answer' WHERE due IS NOT NULL
 
 -- name: live_tickets
 -- How many of a provider's tickets are still to be decided.

@@ -142,9 +142,9 @@ async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
         as_owner(
             """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency,
-                ledger.payment, ledger.entry, payments.intent""",
+                ledger.payment, payments.intent""",
             "booking.event",
-            "ledger.entry",
+            "ledger.payment",
         )
     )
     await start_clock(environment.db)

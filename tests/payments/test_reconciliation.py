@@ -287,10 +287,10 @@ async def record_all(
     book = Book(db)
     await db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
-                payments.intent, payments.webhook_event""",
+            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, payments.intent,
+                payments.webhook_event""",
             "booking.event",
-            "ledger.entry",
+            "ledger.payment",
         )
     )
     await start_clock(db)

@@ -30,9 +30,9 @@ BEGIN
             ORDER BY event.seq DESC LIMIT 1) AS began
         WHERE old.kind IN ('expired', 'released') AND state IN ('expired', 'released')
             AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.hold_id = old.booking_id)
-            AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.booking_id = old.booking_id)
+                SELECT FROM ledger.payment
+                WHERE payment.provider_id = p_provider_id
+                    AND payment.hold_id = ANY (ledger.holds_paid(p_provider_id, old.booking_id)))
             AND NOT EXISTS (
                 SELECT FROM payments.intent
                 WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id AND check_at IS NOT NULL)
