@@ -62,7 +62,7 @@ async def test_the_role_is_nobody_and_owns_nothing(app: asyncpg.Connection[async
     await db.execute("DROP TABLE public.mine")
 
 
-@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("table", [name for name in APPEND_ONLY if name != "ledger.entry"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {}", "MERGE INTO {} AS t "
                                     "USING (SELECT) AS one ON true WHEN MATCHED THEN DELETE"])  # fmt: skip
 async def test_what_happened_cannot_be_changed(
@@ -102,10 +102,9 @@ async def test_what_is_said_of_money_is_written_once(
     assert await refused(app, change)
     for sql in ("DELETE FROM ledger.payment", "TRUNCATE ledger.payment"):
         assert await refused(app, sql)
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="takes new rows only"):
+    for sql in (change, "DELETE FROM ledger.payment", "TRUNCATE ledger.payment"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="says of money is written once"):
             await db.execute(sql)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="written once"):
-        await db.execute(change)
     # What is still to be learnt is noted, by the role that may do no more.
     assert not await refused(app, "UPDATE ledger.payment SET due = NULL, state = 'voided', voided_at = at")
     await db.execute(f"BEGIN; ALTER TABLE ledger.payment DISABLE TRIGGER written_once; {change}; ROLLBACK")

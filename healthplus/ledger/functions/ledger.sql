@@ -3,22 +3,6 @@
 -- How long a capture is left to the process that booked, which knows of it; after that any process does it.
 CREATE FUNCTION ledger.capture_patience() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 seconds' $$;
 
--- Each state that money reached, and how and when that was learnt.
-CREATE VIEW ledger.entry AS
-SELECT provider_id, hold_id, authorisation, fact.state, amount_minor, fact.source, fact.at, currency
-FROM ledger.payment CROSS JOIN LATERAL (VALUES
-    ('authorised'::ledger.payment_state, authorised_source, authorised_at),
-    ('captured'::ledger.payment_state, captured_source, captured_at),
-    ('voided'::ledger.payment_state, voided_source, voided_at),
-    ('refunded'::ledger.payment_state, refunded_source, refunded_at)) AS fact (state, source, at)
-WHERE fact.at IS NOT NULL
-UNION ALL
--- Of release 2, until the migration has come to them.
-SELECT former_entry.provider_id, former_entry.hold_id, former_entry.authorisation, former_entry.state, former_entry.amount_minor,
-    former_entry.source, former_entry.at, former_entry.currency
-FROM ledger.former_entry JOIN ledger.payment USING (provider_id, hold_id, authorisation)
-WHERE payment.authorised_at IS NULL;
-
 -- Notes money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked in its place.
 -- p_currency: NULL is the clinic's.
 CREATE FUNCTION ledger.set_aside(
@@ -98,11 +82,11 @@ CREATE FUNCTION ledger.take_over_entries(p_provider_id bigint, p_hold_id uuid DE
         AND payment.authorised_at IS NULL
 $$;
 
--- Refuses to change what was written of a payment.
+-- Refuses to change what was written of a payment, or to remove it, also for the owner.
 CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-        MESSAGE = 'what ledger.payment says of money is written once: another value is refused';
+        MESSAGE = format('what %I.%I says of money is written once: %s is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP);
 END $$;
 
 CREATE TRIGGER written_once AFTER UPDATE ON ledger.payment FOR EACH ROW WHEN (((old.provider_id IS DISTINCT FROM new.provider_id)
@@ -119,7 +103,18 @@ CREATE TRIGGER written_once AFTER UPDATE ON ledger.payment FOR EACH ROW WHEN (((
     OR ((old.refunded_source IS NOT NULL) AND (old.refunded_source IS DISTINCT FROM new.refunded_source))))
 EXECUTE FUNCTION ledger.refuse_change();
 
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.payment FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.payment FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.former_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+-- Of a call of release 2 that began before its functions were replaced.
+CREATE FUNCTION ledger.keep_former_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger.former_entry (provider_id, hold_id, authorisation, state, amount_minor, source, at, currency)
+    VALUES (NEW.provider_id, NEW.hold_id, NEW.authorisation, NEW.state, NEW.amount_minor, NEW.source, NEW.at, NEW.currency)
+    ON CONFLICT DO NOTHING;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER keep_former_entry INSTEAD OF INSERT ON ledger.entry FOR EACH ROW EXECUTE FUNCTION ledger.keep_former_entry();
