@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from typing import NamedTuple, cast
-
 import msgspec
 
-_HEADER_END = b"\r\n\r\n"
-_LENGTH = b"content-length: "
-
-
-class Answer(NamedTuple):
-    """An HTTP answer."""
-
-    status: int
-    body: bytes
+from healthplus.payments.gateways import loopback
+from healthplus.payments.gateways.loopback import Connection
 
 
 class Shown(msgspec.Struct):
@@ -33,56 +22,9 @@ class Shown(msgspec.Struct):
 show = msgspec.json.Decoder(Shown).decode
 
 
-class Connection(asyncio.Protocol):
-    """One connection; one request at a time, without pipelining."""
-
-    def __init__(self) -> None:
-        self._answer: asyncio.Future[Answer] | None = None
-        self._received = b""
-        self._loop = asyncio.get_running_loop()
-
-    def request(self, raw: bytes) -> Awaitable[Answer]:
-        """Send a request; await the result for its answer. Raises ConnectionError when the connection is lost."""
-        assert self._answer is None
-        self._answer = self._loop.create_future()
-        self._transport.write(raw)
-        return self._answer
-
-    @property
-    def is_open(self) -> bool:
-        return not self._transport.is_closing()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        end = self._received.find(_HEADER_END)
-        if end < 0 or self._answer is None:
-            return
-        # The app server writes its headers in small letters.
-        length_at = self._received.find(_LENGTH, 0, end + 2) + len(_LENGTH)
-        length = int(self._received[length_at : self._received.find(b"\r", length_at)])
-        body = self._received[end + len(_HEADER_END) :]
-        if len(body) < length:
-            return
-        answer, self._answer = self._answer, None
-        status, self._received = int(self._received[9:12]), b""
-        if not answer.done():
-            answer.set_result(Answer(status, body))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError(f"The app closed a connection: {error}"))
-
-
 async def connect(port: int) -> Connection:
-    """Open a connection to the app on this machine."""
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
-    return connection
+    """Open a connection to the app on this machine. Raises OSError."""
+    return await loopback.connect("127.0.0.1", port)
 
 
 DEVELOPER_KEY = f"hp_{'b' * 43}"
