@@ -5,7 +5,20 @@ from __future__ import annotations
 import msgspec
 
 from healthplus.payments.gateways import loopback
-from healthplus.payments.gateways.loopback import Connection
+from healthplus.payments.gateways.loopback import Answer, Connection
+
+__all__ = [
+    "DEVELOPER_KEY",
+    "Answer",
+    "Connection",
+    "Shown",
+    "connect",
+    "delete",
+    "get",
+    "percentile_ms",
+    "post",
+    "show",
+]
 
 
 class Shown(msgspec.Struct):
