@@ -53,24 +53,17 @@ SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AN
 
 -- name: note_states
 -- Note the states of payments that the gateway answered. What is captured is looked at there again only an hour after it was asked for.
-WITH answer AS (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
-        AS answer (provider_id, hold_id, authorisation, state)
-), free AS MATERIALIZED (
-    -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
-    SELECT payment, answer.state
-    FROM ledger.payment JOIN answer USING (provider_id, hold_id, authorisation)
-    FOR UPDATE OF payment SKIP LOCKED
-), taken AS MATERIALIZED (
-    SELECT intent.provider_id, intent.hold_id
-    FROM payments.intent JOIN free ON (intent.provider_id, intent.hold_id) = ((free.payment).provider_id, (free.payment).hold_id)
-    WHERE free.state = 'captured' AND intent.check_at < intent.asked_at + interval '1 hour'
+WITH taken AS MATERIALIZED (
+    SELECT provider_id, hold_id
+    FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $4::ledger.payment_state[]) AS answer (provider_id, hold_id, state)
+        USING (provider_id, hold_id)
+    WHERE state = 'captured' AND check_at < asked_at + interval '1 hour'
     FOR UPDATE OF intent SKIP LOCKED
 ), looked_at_later AS (
     UPDATE payments.intent SET check_at = asked_at + interval '1 hour'
-    FROM taken WHERE (intent.provider_id, intent.hold_id) = (taken.provider_id, taken.hold_id)
+    FROM taken WHERE intent.provider_id = taken.provider_id AND intent.hold_id = taken.hold_id
 )
-SELECT payments.advance_payment(free.payment, free.state, 'answer', now_at) FROM public.app_now() AS now_at, free
+SELECT payments.advance_payments($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[], 'answer', public.app_now())
 
 -- name: record_gateway_event
 -- Record what the gateway reports of a payment, other than by its answer to us.

@@ -36,39 +36,52 @@ BEGIN
         AND state IN ('authorised', 'captured');
 END $$;
 
--- Notes the state that a payment has reached; the caller has locked its row. True when the payment changed. Facts come late,
--- out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
+-- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come
+-- late, out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
 -- meanwhile: a booking cancelled while its money was captured is due to be refunded.
-CREATE FUNCTION ledger.advance_payment(
-    p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF p_payment.authorised_at IS NULL THEN
-        PERFORM ledger.take_over_entries(p_payment.provider_id, p_payment.hold_id);
-    END IF;
-    UPDATE ledger.payment
-    SET state = greatest(state, p_state), at = CASE WHEN p_state > state THEN p_now ELSE at END,
-        due = CASE WHEN p_state <= state THEN due WHEN p_state = 'captured' AND due = 'void' THEN 'refund'::ledger.payment_step END,
-        captured_at = CASE p_state WHEN 'captured' THEN p_now ELSE captured_at END,
-        captured_source = CASE p_state WHEN 'captured' THEN p_source ELSE captured_source END,
-        voided_at = CASE p_state WHEN 'voided' THEN p_now ELSE voided_at END,
-        voided_source = CASE p_state WHEN 'voided' THEN p_source ELSE voided_source END,
-        refunded_at = CASE p_state WHEN 'refunded' THEN p_now ELSE refunded_at END,
-        refunded_source = CASE p_state WHEN 'refunded' THEN p_source ELSE refunded_source END
-    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
-        AND CASE p_state WHEN 'authorised' THEN authorised_at WHEN 'captured' THEN captured_at WHEN 'voided' THEN voided_at
-            ELSE refunded_at END IS NULL;
-    RETURN p_state > p_payment.state;
-END $$;
+CREATE FUNCTION ledger.advance_payments(
+    p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
+    p_now timestamptz
+) RETURNS TABLE (provider_id bigint, booking_id uuid, state ledger.payment_state) LANGUAGE sql VOLATILE AS $$
+    WITH report AS (
+        SELECT * FROM unnest(p_provider_ids, p_hold_ids, p_authorisations, p_states) AS report (provider_id, hold_id, authorisation, state)
+    ), free AS MATERIALIZED (
+        -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
+        SELECT report.* FROM ledger.payment JOIN report USING (provider_id, hold_id, authorisation)
+        FOR UPDATE OF payment SKIP LOCKED
+    ), noted AS (
+        UPDATE ledger.payment
+        SET state = greatest(payment.state, free.state), at = CASE WHEN free.state > payment.state THEN p_now ELSE at END,
+            due = CASE WHEN free.state <= payment.state THEN due
+                WHEN free.state = 'captured' AND due = 'void' THEN 'refund'::ledger.payment_step END,
+            captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,
+            captured_source = CASE free.state WHEN 'captured' THEN p_source ELSE captured_source END,
+            voided_at = CASE free.state WHEN 'voided' THEN p_now ELSE voided_at END,
+            voided_source = CASE free.state WHEN 'voided' THEN p_source ELSE voided_source END,
+            refunded_at = CASE free.state WHEN 'refunded' THEN p_now ELSE refunded_at END,
+            refunded_source = CASE free.state WHEN 'refunded' THEN p_source ELSE refunded_source END
+        FROM free
+        WHERE payment.provider_id = free.provider_id AND payment.hold_id = free.hold_id AND payment.authorisation = free.authorisation
+            AND CASE free.state WHEN 'authorised' THEN authorised_at WHEN 'captured' THEN captured_at WHEN 'voided' THEN voided_at
+                ELSE refunded_at END IS NULL
+            AND (authorised_at IS NOT NULL OR NOT EXISTS (  -- of release 2, whose entries say it
+                SELECT FROM ledger.former_entry
+                WHERE former_entry.provider_id = free.provider_id AND former_entry.hold_id = free.hold_id
+                    AND former_entry.authorisation = free.authorisation AND former_entry.state = free.state))
+        RETURNING payment.provider_id, payment.booking_id, old.state AS was, new.state
+    )
+    SELECT noted.provider_id, noted.booking_id, noted.state FROM noted WHERE noted.state > noted.was
+$$;
 
--- Fills in what the entries of release 2 say of a provider's payments, or of those for one hold. The caller has locked the book, or them.
-CREATE FUNCTION ledger.take_over_entries(p_provider_id bigint, p_hold_id uuid DEFAULT NULL) RETURNS void LANGUAGE sql VOLATILE AS $$
+-- Fills in what the entries of release 2 say of a provider's payments. The caller has locked the book.
+CREATE FUNCTION ledger.take_over_entries(p_provider_id bigint) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE ledger.payment
     SET currency = fact.currency,
         authorised_at = fact.authorised_at, authorised_source = fact.authorised_source,
-        captured_at = fact.captured_at, captured_source = fact.captured_source,
-        voided_at = fact.voided_at, voided_source = fact.voided_source,
-        refunded_at = fact.refunded_at, refunded_source = fact.refunded_source
+        captured_at = coalesce(payment.captured_at, fact.captured_at), captured_source = coalesce(payment.captured_source, fact.captured_source),
+        voided_at = coalesce(payment.voided_at, fact.voided_at), voided_source = coalesce(payment.voided_source, fact.voided_source),
+        refunded_at = coalesce(payment.refunded_at, fact.refunded_at),
+        refunded_source = coalesce(payment.refunded_source, fact.refunded_source)
     FROM (
         SELECT hold_id, authorisation, min(currency) AS currency,
             min(at) FILTER (WHERE state = 'authorised') AS authorised_at, min(source) FILTER (WHERE state = 'authorised') AS authorised_source,
@@ -76,7 +89,7 @@ CREATE FUNCTION ledger.take_over_entries(p_provider_id bigint, p_hold_id uuid DE
             min(at) FILTER (WHERE state = 'voided') AS voided_at, min(source) FILTER (WHERE state = 'voided') AS voided_source,
             min(at) FILTER (WHERE state = 'refunded') AS refunded_at, min(source) FILTER (WHERE state = 'refunded') AS refunded_source
         FROM ledger.former_entry
-        WHERE provider_id = p_provider_id AND (p_hold_id IS NULL OR hold_id = p_hold_id)
+        WHERE provider_id = p_provider_id
         GROUP BY hold_id, authorisation) AS fact
     WHERE payment.provider_id = p_provider_id AND payment.hold_id = fact.hold_id AND payment.authorisation = fact.authorisation
         AND payment.authorised_at IS NULL

@@ -1,18 +1,30 @@
--- Notes the state that a payment has reached, and notifies the patient of a refund; the caller has locked its row.
+-- Notes the states that payments have reached, of those that nobody else has locked, and notifies patients of refunds.
+CREATE FUNCTION payments.advance_payments(
+    p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
+    p_now timestamptz
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    changed record;
+BEGIN
+    FOR changed IN
+        SELECT * FROM ledger.advance_payments(p_provider_ids, p_hold_ids, p_authorisations, p_states, p_source, p_now)
+    LOOP
+        IF changed.state = 'refunded' OR (changed.state = 'voided' AND EXISTS (
+            SELECT FROM booking.booking
+            WHERE provider_id = changed.provider_id AND booking_id = changed.booking_id AND state = 'cancelled'))
+        THEN
+            PERFORM notices.add(changed.provider_id, changed.booking_id, NULL::uuid, 'refunded', p_now);
+        END IF;
+    END LOOP;
+END $$;
+
+-- Notes the state that one payment has reached; the caller has locked its row.
 CREATE FUNCTION payments.advance_payment(
     p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    -- On its own: beside a subquery, a planner that knows the state may find that the result does not matter, and not call it.
-    has_changed boolean := ledger.advance_payment(p_payment, p_state, p_source, p_now);
 BEGIN
-    IF has_changed AND (
-        p_state = 'refunded' OR (p_state = 'voided' AND EXISTS (
-            SELECT FROM booking.booking
-            WHERE provider_id = p_payment.provider_id AND booking_id = p_payment.booking_id AND state = 'cancelled'))
-    ) THEN
-        PERFORM notices.add(p_payment.provider_id, p_payment.booking_id, NULL::uuid, 'refunded', p_now);
-    END IF;
+    PERFORM payments.advance_payments(
+        ARRAY[p_payment.provider_id], ARRAY[p_payment.hold_id], ARRAY[p_payment.authorisation], ARRAY[p_state], p_source, p_now);
 END $$;
 
 -- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
