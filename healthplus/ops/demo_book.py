@@ -153,8 +153,9 @@ class BookMaker:
         booking_id = self._add(provider_id, slot, patient_id, state, held_at)
         fee_minor, funding = self._directory.provider_clinics[provider_id, slot.shift.clinic_id]
         if funding == "online":
-            name = f"demo-{booking_id}"
-            self.payments.append((provider_id, booking_id, booking_id, name, fee_minor, "captured", booked_at))
+            ids, name = (provider_id, booking_id, booking_id), f"demo-{booking_id}"
+            facts = (booked_at, "answer") * 2
+            self.payments.append((*ids, name, fee_minor, "captured", booked_at, *facts))
         return _Event(held_at, "reserved", booking_id), _Event(booked_at, "booked", booking_id)
 
     def _is_free(self, patient_id: int, slot: _Slot) -> bool:

@@ -62,13 +62,6 @@ UPDATE directory.provider SET rating_total = summed.stars, rating_count = summed
 FROM (SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id) AS summed
 WHERE provider.provider_id = summed.provider_id AND provider.identifier LIKE 'demo:%'
 
--- name: put_ledger
--- The demo's payments were authorised, then captured.
-INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-SELECT provider_id, hold_id, authorisation, fact, amount_minor, 'answer', at
-FROM ledger.payment, unnest('{authorised,captured}'::ledger.payment_state[]) AS fact
-WHERE authorisation LIKE 'demo-%'
-
 -- name: refresh_availability
 -- Work out when each provider is next free, and on which days their last slots are taken.
 SELECT count(booking.refresh_availability(provider_id, $1)::text),

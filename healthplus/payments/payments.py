@@ -13,7 +13,7 @@ from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
 from healthplus.database import Database, PostgresError, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.idle import idle
-from healthplus.payments.captures import Captures, queries
+from healthplus.payments.captures import Capture, Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
@@ -81,6 +81,10 @@ class Payments:
         elif held["state"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
         outcome = await self._book.confirm(provider_id, booking_id, authorisation, patient, key, method)
+        if outcome.code == "booked" and held["is_due"] and authorisation is not None:
+            # Under the hold's name, also where its money came late and booked another booking.
+            money = (authorisation, held["fee_minor"], held["currency"])
+            self.captures.remember(Capture(provider_id, booking_id, *money))
         if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))

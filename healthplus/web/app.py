@@ -129,6 +129,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             charts.run,
             change_feed.run,
             payments.captures.run,
+            payments.captures.run_from_memory,
             payments.reconciliation.run,
             notices.run,
             Retention(background).run,

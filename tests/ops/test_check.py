@@ -15,9 +15,11 @@ from tests.fixtures.clock import days_ahead, product_now
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 
-EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
-_DATED = ("booking.event_log", "ledger.entry")
-LATER = as_owner("; ".join(map(EARLIER.format, _DATED)), *_DATED)
+EARLIER = "UPDATE {0} SET {1} = {1} - interval '2 minutes 1 second'"
+_DATED = {"booking.event_log": "at", "ledger.payment": "authorised_at", "ledger.payment ": "captured_at"}
+LATER = as_owner(
+    "; ".join(EARLIER.format(*dated) for dated in _DATED.items()), *sorted({table.strip() for table in _DATED})
+)
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 FAULTS = {
     "no_overlap": """
@@ -77,9 +79,9 @@ FAULTS = {
         SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event_log), app_now(), 'cancelled', booking_id, 'test'
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
-    "no_booking_without_payment": "DELETE FROM ledger.payment",
-    "payments_match_ledger": as_owner("UPDATE ledger.entry SET amount_minor = amount_minor + 1", "ledger.entry"),
-    "no_foreign_money_kept": as_owner("UPDATE ledger.entry SET currency = 'USD'", "ledger.entry"),
+    "no_booking_without_payment": as_owner("DELETE FROM ledger.payment", "ledger.payment"),
+    "payments_match_ledger": "UPDATE ledger.payment SET captured_at = app_now(), captured_source = 'fetch'",
+    "no_foreign_money_kept": "UPDATE ledger.payment SET currency = 'USD'",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
@@ -93,10 +95,10 @@ FAULTS = {
     "double_captured": f"""
         {CAPTURE};
         DROP INDEX ledger.payment_kept;
-        INSERT INTO ledger.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
-        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM ledger.payment;
-        INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-        SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM ledger.entry""",
+        INSERT INTO ledger.payment (
+            provider_id, hold_id, booking_id, authorisation, amount_minor, state, at, authorised_at, captured_at)
+        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at, authorised_at, captured_at
+        FROM ledger.payment""",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 

@@ -30,12 +30,11 @@ BEGIN
             ORDER BY event_log.seq DESC LIMIT 1) AS began
         WHERE old.kind IN ('expired', 'released') AND state IN ('expired', 'released')
             AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.hold_id = old.booking_id)
+                SELECT FROM ledger.payment
+                WHERE payment.provider_id = p_provider_id
+                    AND payment.hold_id = ANY (ledger.holds_paid(p_provider_id, old.booking_id)))
             AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.booking_id = old.booking_id)
-            AND NOT EXISTS (
-                SELECT FROM payments.intent
-                WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id AND check_at IS NOT NULL)
+                SELECT FROM payments.intent WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id)
     ), gone AS (
         DELETE FROM booking.event_log USING over
         WHERE event_log.provider_id = p_provider_id AND event_log.booking_id = over.booking_id AND event_log.seq BETWEEN first_seq AND last_seq
@@ -43,8 +42,6 @@ BEGIN
     ), gone_bookings AS (
         DELETE FROM booking.booking USING over
         WHERE booking.provider_id = p_provider_id AND booking.booking_id = over.booking_id
-    ), gone_intents AS (
-        DELETE FROM payments.intent USING over WHERE intent.provider_id = p_provider_id AND intent.hold_id = over.booking_id
     ), progress AS (
         INSERT INTO retention.progress AS known (provider_id, seq, forgotten_events)
         SELECT p_provider_id, max(seq), (SELECT count(*) FROM gone) FROM old HAVING count(*) > 0
@@ -92,7 +89,8 @@ BEGIN
         retention.forget_results(now_at, rows_max),
         retention.forget_presence(now_at, rows_max),
         retention.forget_notices(now_at, rows_max),
-        retention.forget_webhooks(now_at, rows_max));
+        retention.forget_webhooks(now_at, rows_max),
+        retention.forget_intents(now_at, rows_max));
     FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP
             IF events_left <= 0 THEN
