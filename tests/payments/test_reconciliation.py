@@ -352,8 +352,8 @@ async def record_all(
     book = Book(db)
     await db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, ledger.payment, payments.intent,
-                payments.webhook_event""",
+            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, ledger.payment,
+                payments.intent, payments.webhook_event""",
             "booking.event_log",
             "ledger.payment",
         )
