@@ -23,9 +23,12 @@ lint: $(INSTALLED_DEV)
 
 bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench holds --json
+	.venv/bin/healthplus bench holds --bank elsewhere --no-pgbench --json
+	.venv/bin/healthplus bench holds --bank elsewhere --bank-ms 150 --clients 400 --no-pgbench --json
 	.venv/bin/healthplus bench surge --json
+	.venv/bin/healthplus bench surge --clients 10000 --json
 	.venv/bin/healthplus bench waiters --json
-	.venv/bin/healthplus bench waiters --open 5000 --json
+	.venv/bin/healthplus bench waiters --open 10000 --json
 	.venv/bin/healthplus bench pages --json
 	.venv/bin/healthplus bench search --json
 	.venv/bin/healthplus bench search --providers 500000 --json

@@ -34,7 +34,9 @@ show = msgspec.json.Decoder(Shown).decode
 
 
 class Connection(asyncio.Protocol):
-    """One connection; one request at a time, without pipelining."""
+    """One connection; one request at a time, without pipelining. `answered_at`: when the last answer began to come."""
+
+    answered_at: float
 
     def __init__(self) -> None:
         self._answer: asyncio.Future[Answer] | None = None
@@ -59,6 +61,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if not self._received:
+            self.answered_at = self._loop.time()
         self._received += data
         end = self._received.find(_HEADER_END)
         if end < 0 or self._answer is None:

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from healthplus.database import Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
+from healthplus.database import BULK, Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
 from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.lifeline import SPARE_SECONDS
 from healthplus.settings import Settings
+from healthplus_bench.bank import ANSWER_VARIABLE
 from healthplus_bench.client import DEVELOPER_KEY
 
 queries = load(Path(__file__).with_name("environment.sql"))
@@ -55,7 +57,10 @@ class Environment:
 
     def start_of(self, slot: int) -> datetime:
         """Return when a provider's slot starts, counted from 0 over all days."""
-        day, slot_of_day = divmod(slot, SLOTS_A_DAY)
+        return self.start_of_day(*divmod(slot, SLOTS_A_DAY))
+
+    def start_of_day(self, day: int, slot_of_day: int) -> datetime:
+        """Return when a slot of a day starts, both counted from 0."""
         shift, slot_of_shift = divmod(slot_of_day, SLOTS_A_SHIFT)
         return self.first_shift + timedelta(days=day) + shift * SHIFT_DISTANCE + slot_of_shift * SLOT_TIME
 
@@ -71,6 +76,13 @@ def running_server(server_settings: Mapping[str, str] | None = None) -> Iterator
     with temporary_folder("healthplus-bench-") as folder, EmbeddedServer(folder, server_settings) as dsn:
         asyncio.run(migrate(dsn, app_role=APP_ROLE))
         yield dsn, folder
+
+
+async def new_database(dsn: str, name: str) -> str:
+    """Copy a database that nobody else is connected to, under another name on the same server; return its DSN."""
+    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
+        await database.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(dsn).path.strip('/')}")
+    return urlsplit(dsn)._replace(path=f"/{name}").geturl()
 
 
 @contextlib.asynccontextmanager
@@ -105,11 +117,17 @@ async def wal_flushes(database: Database) -> int:
 
 @contextlib.asynccontextmanager
 async def running_app(
-    environment: Environment, processes: int, *, keeps_server: bool = False, **changes: object
+    environment: Environment,
+    processes: int,
+    *,
+    keeps_server: bool = False,
+    bank_ms: int | None = None,
+    **changes: object,
 ) -> AsyncIterator[int]:
     """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up.
 
     It is told where the database is; with `keeps_server` it takes the server in the folder as its own embedded one.
+    With `bank_ms`, its bank is elsewhere and answers after so long (bank.py), instead of the sandbox bank's process.
     `changes` are settings of its own.
     """
     port = _free_port()
@@ -129,8 +147,9 @@ async def running_app(
     log = environment.folder / "app.log"
     with log.open("wb") as file:
         app = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "healthplus", "serve", "--until-stdin-ends",
-            env={**os.environ, **settings.as_environment()},
+            sys.executable, "-m", "healthplus" if bank_ms is None else "healthplus_bench.serve_elsewhere", "serve",
+            "--until-stdin-ends",
+            env={**os.environ, **settings.as_environment(), ANSWER_VARIABLE: str(bank_ms or 0)},
             stdin=asyncio.subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     try:

@@ -55,19 +55,16 @@ SELECT coalesce(sum(fsyncs), 0)::bigint FROM pg_stat_io WHERE object = 'wal' AND
 -- What the product's own sessions set when they start.
 SELECT name, setting FROM pg_settings WHERE source = 'client' AND name <> 'client_encoding'
 
--- name: booked
--- Bookings made for providers $1 to $2 in a stretch of time; and those of all time that were held and not booked.
-SELECT count(*) FILTER (WHERE event.at >= $3 AND event.at < $4) AS booked,
-    (SELECT count(*) FROM booking.booking WHERE provider_id BETWEEN $1 AND $2 AND state <> 'booked') AS unconfirmed
-FROM booking.event WHERE provider_id BETWEEN $1 AND $2 AND kind = 'booked'
+-- name: unconfirmed
+-- How many holds for providers $1 to $2 were not booked.
+SELECT count(*) FROM booking.booking WHERE provider_id BETWEEN $1 AND $2 AND state <> 'booked'
 
--- name: end_captures
--- What pgbench set aside is not known to the gateway, which must not be asked for it.
-WITH ended AS (
-    UPDATE ledger.payment SET state = 'captured', due = NULL WHERE due IS NOT NULL RETURNING *
-)
-INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-SELECT provider_id, hold_id, authorisation, state, amount_minor, 'answer', at FROM ended
+-- name: came
+-- How many of patients $1 to $2 have bookings, and how many the one has who has most of them.
+SELECT count(*) AS patients, coalesce(max(bookings), 0) AS most
+FROM (
+    SELECT count(*) AS bookings FROM booking.booking WHERE patient_id BETWEEN $1 AND $2 AND state = 'booked' GROUP BY patient_id
+) AS patient
 
 -- name: live_tickets
 -- How many of a provider's tickets are still to be decided.

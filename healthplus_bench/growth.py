@@ -1,7 +1,8 @@
-"""How many bytes a day of appointments adds, and how many of them stay once what is over has been deleted."""
+"""What use leaves behind: the bytes that a day adds, those that stay for good, and how much slower the verbs become."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,12 +11,21 @@ import msgspec
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
-from healthplus.database import Database, load
+from healthplus.database import load
 from healthplus.ops.check import violations
-from healthplus.payments.captures import queries as payment_queries
 from healthplus.retention.retention import Retention
 from healthplus.waiting.presence import Presence
-from healthplus_bench.environment import SLOTS_A_SHIFT, BenchFailed, Environment, clinic_of, prepared_environment
+from healthplus_bench.cashier import Cashier
+from healthplus_bench.environment import (
+    SLOTS_A_SHIFT,
+    BenchFailed,
+    Environment,
+    clinic_of,
+    new_database,
+    prepared_environment,
+)
+from healthplus_bench.past import PastPlan, bench_past, sizes
+from healthplus_bench.past import queries as past_queries
 
 queries = load(Path(__file__).with_name("growth.sql"))
 
@@ -23,8 +33,12 @@ _DAYS_A_YEAR = 365
 _DAYS_A_MONTH = 30
 
 
-class GrowthPlan(msgspec.Struct, frozen=True):
-    """A day. For each 100 appointments: holds that run out, holds given back, and tickets that get a time or not."""
+@dataclass(frozen=True)
+class GrowthPlan:
+    """A day. For each 100 appointments: holds that run out, holds given back, and tickets that get a time or not.
+
+    Then the `past`.
+    """
 
     appointments: int = 1000
     lapsed: int = 25
@@ -32,11 +46,24 @@ class GrowthPlan(msgspec.Struct, frozen=True):
     tickets_left: int = 10
     tickets_served: int = 10
     codes: int = 30
+    past: PastPlan = field(default_factory=PastPlan)
 
 
 class GrowthResult(msgspec.Struct):
-    """Bytes with indexes, of one day; `tables` has those written and those that stay, by table."""
+    """Bytes with indexes, of one day; `tables` has those written and those that stay, by table.
 
+    `bytes_per_booking`: what stays for good of one that was paid online, captured and attended, by table in heap
+    and indexes.
+    `cpu_growth_percent`: how much more CPU time of the database a hold and its confirmation take beside
+    `past_bookings` than beside none, by the medians of the runs, whose times are in us.
+    """
+
+    bytes_per_booking: int
+    bytes_by_table: dict[str, tuple[int, int]]
+    cpu_growth_percent: float
+    past_bookings: int
+    cpu_us_per_pair_without: list[int]
+    cpu_us_per_pair_with: list[int]
     appointments_a_month: int
     holds_that_came_to_nothing: int
     tickets: int
@@ -55,6 +82,8 @@ class _Day:
         self._database = environment.database
         self._book = Book(self._database)
         self._presence = Presence(self._database)
+        self.cashier = Cashier(self._database, self._book)
+        self._paid: list[tuple[int, UUID]] = []
         self._slots = 0
         self._patients = 0
 
@@ -71,17 +100,16 @@ class _Day:
         return provider_id, held.booking_id, patient
 
     async def book(self, provider_id: int, booking_id: UUID, patient: Patient) -> None:
-        """Pay for a hold, as the app and its background tasks do."""
-        await self._database.fetch(payment_queries.begin_payment, provider_id, booking_id, patient.patient_id, None)
-        name = f"sandbox-{provider_id}.{booking_id}"
-        booked = await self._book.confirm(provider_id, booking_id, name, patient, f"pay {patient.patient_id}")
-        if booked.code != "booked":
-            raise BenchFailed(f"A hold could not be booked: {booked.code}.")
-        await self._database.fetch(payment_queries.note_states, [provider_id], [booking_id], [name], ["captured"])
-        await self._database.fetch(
-            payment_queries.record_gateway_event,
-            *(provider_id, booking_id, name, "captured", 50000, "INR", "webhook", f"event {patient.patient_id}"),
-        )
+        """Pay for a hold."""
+        await self.cashier.pay(provider_id, booking_id, patient, f"pay {patient.patient_id}")
+        self._paid.append((provider_id, booking_id))
+
+    async def settle(self) -> None:
+        """Have the money taken, and the bank say so once."""
+        await self.cashier.settle()
+        for number, (provider_id, booking_id) in enumerate(self._paid):
+            await self.cashier.report(provider_id, booking_id, f"event {number}")
+        self._paid.clear()
 
     async def release(self, provider_id: int, booking_id: UUID, patient: Patient) -> None:
         await self._book.release(provider_id, booking_id, patient, f"release {patient.patient_id}")
@@ -120,7 +148,33 @@ class _Day:
 
 
 async def bench_growth(dsn: str, folder: Path, plan: GrowthPlan) -> GrowthResult:
-    """Play a day, then let 400 days pass and have what is over deleted. Raises BenchFailed."""
+    """Play a day and let 400 days pass; then see what bookings that are over cost. Raises BenchFailed."""
+    # While the database is new: they are copies of it.
+    without, with_past = [await new_database(dsn, name) for name in ("without", "with_past")]
+    tables, broken = await _play_day(dsn, folder, plan)
+    past = await bench_past(without, with_past, folder, plan.past)
+    share = plan.appointments // 100
+    lasting = sum(one for _, one in tables.values())
+    return GrowthResult(
+        bytes_per_booking=past.bytes_per_booking,
+        bytes_by_table=past.bytes_by_table,
+        cpu_growth_percent=past.growth_percent,
+        past_bookings=past.bookings,
+        cpu_us_per_pair_without=past.cpu_us_without,
+        cpu_us_per_pair_with=past.cpu_us_with,
+        appointments_a_month=plan.appointments * _DAYS_A_MONTH,
+        holds_that_came_to_nothing=share * (plan.lapsed + plan.released + plan.tickets_served),
+        tickets=share * (plan.tickets_left + plan.tickets_served),
+        written_bytes_a_day=sum(one for one, _ in tables.values()),
+        lasting_bytes_a_day=lasting,
+        lasting_mb_a_year=round(lasting * _DAYS_A_YEAR / 1e6),
+        violations=broken + past.violations,
+        tables={name: both for name, both in sorted(tables.items()) if any(both)},
+    )
+
+
+async def _play_day(dsn: str, folder: Path, plan: GrowthPlan) -> tuple[dict[str, tuple[int, int]], int]:
+    """Return the bytes of each table that a day writes and that stay of it, and how many invariants are broken."""
     share = plan.appointments // 100
     waits = share * (plan.tickets_left + plan.tickets_served)
     slots = plan.appointments + share * (plan.lapsed + plan.released)
@@ -128,7 +182,7 @@ async def bench_growth(dsn: str, folder: Path, plan: GrowthPlan) -> GrowthResult
     async with prepared_environment(dsn, folder, providers, slots + waits) as environment:
         database, day = environment.database, _Day(environment)
         await database.execute(queries.put_phones)
-        before = await _sizes(database)
+        before = await sizes(database)
         for number in range(waits):
             await day.wait(is_served=number % 2 == 0)
         for _ in range(plan.appointments - waits):
@@ -138,28 +192,15 @@ async def bench_growth(dsn: str, folder: Path, plan: GrowthPlan) -> GrowthResult
         for _ in range(share * plan.lapsed):
             await day.hold()
         await database.execute(queries.put_codes, share * plan.codes)
-        await database.execute(queries.move_clock, timedelta(minutes=6))
+        await database.execute(past_queries.move_clock, timedelta(minutes=6))
         for provider_id in range(1, providers + 1):
             await Book(database).advance(provider_id)
-        written = await _sizes(database)
-        await database.execute(queries.move_clock, timedelta(days=400))
+        await day.settle()
+        written = await sizes(database)
+        await database.execute(past_queries.move_clock, timedelta(days=400))
+        await day.settle()
         await Retention(database).forget(pause_seconds=0)
-        left = await _sizes(database)
+        left = await sizes(database)
         broken = await violations(database)
-    tables = {name: (written[name] - before[name], left[name] - before[name]) for name in before}
-    lasting = sum(one for _, one in tables.values())
-    return GrowthResult(
-        appointments_a_month=plan.appointments * _DAYS_A_MONTH,
-        holds_that_came_to_nothing=share * (plan.lapsed + plan.released + plan.tickets_served),
-        tickets=waits,
-        written_bytes_a_day=sum(one for one, _ in tables.values()),
-        lasting_bytes_a_day=lasting,
-        lasting_mb_a_year=round(lasting * _DAYS_A_YEAR / 1e6),
-        violations=len(broken),
-        tables={name: both for name, both in sorted(tables.items()) if any(both)},
-    )
-
-
-async def _sizes(database: Database) -> dict[str, int]:
-    await database.execute(queries.pack)
-    return {row["name"]: row["bytes"] for row in await database.fetch(queries.sizes)}
+    tables = {name: (sum(written[name]) - sum(was), sum(left[name]) - sum(was)) for name, was in before.items()}
+    return tables, len(broken)

@@ -31,7 +31,7 @@ from healthplus_bench.client import DEVELOPER_KEY, get, percentile_ms, post, sho
 from healthplus_bench.environment import BenchFailed, Environment, refuse_unless_durable, running_app
 from healthplus_bench.environment import queries as environment_queries
 from healthplus_bench.open_loop import OpenLoop, Request, Tally
-from healthplus_bench.waiters import require_open_files
+from healthplus_bench.processes import require_open_files
 
 queries = load(Path(__file__).with_name("overload.sql"))
 

@@ -26,11 +26,12 @@ from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Refused
 from healthplus.database import BULK, Database
 from healthplus.ops.demo_data import DemoData, Scale, create_demo_data
-from healthplus_bench.client import percentile_ms
+from healthplus_bench.client import Connection, connect, percentile_ms
 from healthplus_bench.environment import BenchFailed, Environment, running_app
+from healthplus_bench.processes import cpu_seconds, used_since
 
 _SEED = 5
-_TRIES = 20
+_TRIES = 40
 """Of each page when nobody else asks."""
 _AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _PARTS = re.compile(r"""(?:<link rel="(?:stylesheet|icon)"[^>]*href|<script[^>]*src|<img[^>]*src)="([^"]+)\"""")
@@ -58,7 +59,8 @@ class PagesResult(msgspec.Struct):
     `reading_`: while people read what they get; else all ask without a pause, as many pages as the machine can give.
     `kb_max`, `requests_max`: of the heaviest first view, compressed, headers included. `violations`: what axe-core
     finds on all of them against WCAG 2.2 AA; null where Chromium or the development tools are not installed.
-    `alone_p50_ms`: the median of each page when nobody else asks. `p50_p99_ms_by_page`: with all who ask.
+    `alone_p50_ms`: the median of each page when nobody else asks, `alone_cpu_ms` what the app and the database then use
+    of CPU for one. `cpu_us_per_page`: with the client's, while all ask at once. `p50_p99_ms_by_page`: then, too.
     `requests` are those that were answered, and all times are theirs; `refused` and `reading_refused` were told at once
     that too many ask.
     """
@@ -76,7 +78,10 @@ class PagesResult(msgspec.Struct):
     html_kb_max: float
     requests_max: int
     violations: int | None
+    cpu_us_per_page: int
+    cpu_us_by_process: dict[str, int]
     alone_p50_ms: dict[str, float]
+    alone_cpu_ms: dict[str, float]
     p50_p99_ms_by_page: dict[str, tuple[float, float]]
 
 
@@ -89,6 +94,12 @@ class _Page(msgspec.Struct, frozen=True):
     def headers(self) -> dict[str, str]:
         return {"Accept-Encoding": "gzip"} | ({"Cookie": f"session={self.token}"} if self.token else {})
 
+    @property
+    def request(self) -> bytes:
+        """Return the bytes of a request for it."""
+        headers = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
+
 
 async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
     """Fill a new database with the demo, and load its pages. Raises BenchFailed if one cannot be loaded."""
@@ -97,16 +108,17 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
         pages = await _pages(database, await create_demo_data(database, scale))
         await database.execute("ANALYZE")
         environment = Environment(dsn, folder, database, token_prefix="", first_shift=await Book(database).now())
-        async with running_app(environment, plan.processes) as port, _client(port, plan.connections) as client:
-            pages = [await _settled(client, page) for page in pages]
-            views = [await _first_view(client, page) for page in pages]
-            alone = {page.name: await _alone(client, page) for page in pages}
-            began = time.perf_counter()
-            times, refused = await _load(client, pages, plan.requests, plan.connections)
-            seconds = time.perf_counter() - began
-            read, reading_refused = await _load(
-                client, pages, plan.requests // 4, plan.connections, plan.reading_seconds
-            )
+        async with running_app(environment, plan.processes) as port:
+            async with _client(port) as client:
+                pages = [await _settled(client, page) for page in pages]
+                views = [await _first_view(client, page) for page in pages]
+            connection = await connect(port)
+            alone = {page.name: await _alone(connection, folder, page) for page in pages}
+            connection.close()
+            began, before = time.perf_counter(), cpu_seconds(folder)
+            times, refused = await _load(port, pages, plan.requests, plan.connections)
+            seconds, cpu = time.perf_counter() - began, used_since(before, cpu_seconds(folder))
+            read, reading_refused = await _load(port, pages, plan.requests // 4, plan.connections, plan.reading_seconds)
             violations = await _violations(f"http://127.0.0.1:{port}", pages)
     everything, reading = ([one for page in found.values() for one in page] for found in (times, read))
     return PagesResult(
@@ -123,7 +135,10 @@ async def bench_pages(dsn: str, folder: Path, plan: PagesPlan) -> PagesResult:
         html_kb_max=max(round(sizes[0] / 1000, 1) for sizes in views),
         requests_max=max(map(len, views)),
         violations=violations,
-        alone_p50_ms=alone,
+        cpu_us_per_page=round(sum(cpu.values()) * 1e6 / len(everything)),
+        cpu_us_by_process={kind: round(used * 1e6 / len(everything)) for kind, used in cpu.items()},
+        alone_p50_ms={name: p50 for name, (p50, _) in alone.items()},
+        alone_cpu_ms={name: used for name, (_, used) in alone.items()},
         p50_p99_ms_by_page={name: (percentile_ms(v, 50), percentile_ms(v, 99)) for name, v in sorted(times.items())},
     )
 
@@ -186,10 +201,9 @@ async def _pages(database: Database, data: DemoData) -> list[_Page]:
 
 
 @contextlib.asynccontextmanager
-async def _client(port: int, connections: int) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(limit=connections)
+async def _client(port: int) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(
-        f"http://127.0.0.1:{port}", connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        f"http://127.0.0.1:{port}", auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     ) as client:
         yield client
 
@@ -197,30 +211,33 @@ async def _client(port: int, connections: int) -> AsyncIterator[aiohttp.ClientSe
 async def _settled(client: aiohttp.ClientSession, page: _Page) -> _Page:
     """Return a page with the address that its own redirects to, which has the provider's name in it."""
     async with client.get(page.path, headers=page.headers) as answer:
-        return msgspec.structs.replace(page, path=answer.url.path_qs)
+        return msgspec.structs.replace(page, path=answer.url.raw_path_qs)
 
 
-async def _ask(client: aiohttp.ClientSession, page: _Page) -> float | None:
+async def _ask(connection: Connection, page: _Page) -> float | None:
     """Return the seconds until a page begins to arrive; None where too many ask, and it is refused."""
-    began = time.perf_counter()
-    async with client.get(page.path, headers=page.headers) as answer:
-        seconds = time.perf_counter() - began
-        await answer.read()
-        if answer.status not in (200, 503):
-            raise BenchFailed(f"{page.path} answers {answer.status}.")
-    return seconds if answer.status == 200 else None
+    began = asyncio.get_running_loop().time()
+    answer = await connection.request(page.request)
+    if answer.status not in (200, 503):
+        raise BenchFailed(f"{page.path} answers {answer.status}.")
+    return connection.answered_at - began if answer.status == 200 else None
 
 
-async def _alone(client: aiohttp.ClientSession, page: _Page) -> float:
-    """Return the median, in milliseconds, where nobody else asks. Raises BenchFailed if a page is refused even then."""
-    times = [seconds for _ in range(_TRIES) if (seconds := await _ask(client, page)) is not None]
+async def _alone(connection: Connection, folder: Path, page: _Page) -> tuple[float, float]:
+    """Return the median time and the mean CPU time of a page where nobody else asks, in milliseconds.
+
+    Raises BenchFailed if it is refused even then.
+    """
+    before = cpu_seconds(folder)
+    times = [seconds for _ in range(_TRIES) if (seconds := await _ask(connection, page)) is not None]
+    cpu = used_since(before, cpu_seconds(folder))
     if len(times) < _TRIES:
         raise BenchFailed(f"{page.path} is refused although nobody else asks.")
-    return percentile_ms(times, 50)
+    return percentile_ms(times, 50), round((cpu["app"] + cpu["database"]) / _TRIES * 1000, 1)
 
 
 async def _load(
-    client: aiohttp.ClientSession, pages: list[_Page], requests: int, connections: int, reading_seconds: float = 0
+    port: int, pages: list[_Page], requests: int, connections: int, reading_seconds: float = 0
 ) -> tuple[dict[str, list[float]], int]:
     """Return the seconds of each page that was answered, by its name, and how many were refused."""
     random = Random(_SEED)  # noqa: S311 - not for secrets
@@ -228,18 +245,20 @@ async def _load(
     times: dict[str, list[float]] = {page.name: [] for page in pages}
     refused = 0
 
-    async def read_pages() -> None:
+    async def read_pages(connection: Connection) -> None:
         nonlocal refused
         while log:
             if reading_seconds:
                 await asyncio.sleep(random.expovariate(1 / reading_seconds))
             page = log.pop() if log else pages[0]
-            if (seconds := await _ask(client, page)) is None:
+            if (seconds := await _ask(connection, page)) is None:
                 refused += 1
             else:
                 times[page.name].append(seconds)
+        connection.close()
 
-    await asyncio.gather(*(read_pages() for _ in range(connections)))
+    opened = [await connect(port) for _ in range(connections)]
+    await asyncio.gather(*(read_pages(connection) for connection in opened))
     return {name: seconds for name, seconds in times.items() if seconds}, refused
 
 

@@ -24,6 +24,7 @@ from healthplus_bench.environment import (
     queries,
     running_app,
 )
+from healthplus_bench.processes import require_open_files
 
 _RUSHED = 1
 """The provider everyone wants. The others are for warming up: a session's first calls plan every query."""
@@ -31,7 +32,7 @@ _WARM_PROVIDERS = 8
 _WARM_PATIENTS = 64
 _WARM_SECONDS = 6
 _TRIES_MAX = 5
-_SETTLE_SECONDS_MAX = 10
+_SETTLE_SECONDS_MAX = 60
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class _Rush:
 
 async def bench_surge(dsn: str, folder: Path, plan: SurgePlan) -> SurgeResult:
     """Run the rush on a new database. Raises BenchFailed."""
+    require_open_files(plan.clients + 1000)
     patients = plan.clients + _WARM_PROVIDERS * _WARM_PATIENTS
     async with prepared_environment(dsn, folder, 1 + _WARM_PROVIDERS, patients) as environment:
         await environment.database.execute(queries.keep_one_shift, environment.first_shift)

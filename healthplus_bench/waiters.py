@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import math
 import os
-import resource
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,13 +29,13 @@ from healthplus_bench.environment import (
     queries,
     running_app,
 )
+from healthplus_bench.processes import require_open_files, resident_kib
 
 _BUSY, _WARM = 1, 2
 """The provider everyone waits for; and one for whom some wait before anything is measured."""
 _WARM_WAITERS = 200
 _PREPARING_MAX = 48
 """Requests under way at once while the room fills."""
-_QUIET_SECONDS = 3.0
 _OFFER_SECONDS_MAX = 10.0
 _PAUSE_SECONDS = 0.02
 _SAMPLES = 10
@@ -45,11 +43,12 @@ _SAMPLES = 10
 
 @dataclass(frozen=True)
 class WaitersPlan:
-    """How many wait, and how many slots are given back while they do."""
+    """How many wait, and how many slots are given back while they do, after all have waited for `quiet_seconds`."""
 
     open: int = 1000
     offers: int = 200
     processes: int = 2
+    quiet_seconds: float = 3.0
 
 
 class WaitersResult(msgspec.Struct):
@@ -59,6 +58,7 @@ class WaitersResult(msgspec.Struct):
     in a transaction, for a whole second while everyone waited. `violations`: offers to others than the first in the
     queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours
     in the queue of whom the later had asked to join first, by the client's clock, and by how long at most.
+    `told_later`: requests that the app had no room for, and that were made again when it said.
     """
 
     open: int
@@ -74,6 +74,7 @@ class WaitersResult(msgspec.Struct):
     join_p99_ms: float
     overtaken: float
     overtaken_ms: float
+    told_later: int
     processes: int
     cores: int
 
@@ -85,6 +86,7 @@ class _Seen(msgspec.Struct):
     state: str = ""
     version: str = ""
     number: int = 0
+    retry_after: int = 0
 
 
 _see = msgspec.json.Decoder(_Seen).decode
@@ -110,14 +112,24 @@ class _Client:
     number: int = 0
     version: str = ""
     is_booked: bool = False
+    asked_at: float = 0.0
+    told_later: int = 0
 
     async def ask(self, raw: bytes, status: int) -> _Seen:
-        if not self.connection.is_open:  # the app closes what is idle for long
-            self.connection = await connect(self.port)
-        answer: Answer = await self.connection.request(raw)
-        if answer.status != status:
-            raise BenchFailed(f"A request was answered {answer.status}: {answer.body.decode()[:300]}")
-        return _see(answer.body)
+        """Return an answer; where the app has no room for a request, make it again, as told, under the same key."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self.connection.is_open:  # the app closes what is idle for long
+                self.connection = await connect(self.port)
+            self.asked_at = loop.time()
+            answer: Answer = await self.connection.request(raw)
+            seen = _see(answer.body)
+            if answer.status == status:
+                return seen
+            if answer.status != 503:
+                raise BenchFailed(f"A request was answered {answer.status}: {answer.body.decode()[:300]}")
+            self.told_later += 1
+            await asyncio.sleep((seen.retry_after or 1) * (1 + self.patient_id % 100 / 100))
 
 
 @dataclass
@@ -152,13 +164,11 @@ class _Room:
     async def join(self, client: _Client) -> _Join:
         first, last = self.environment.start_of(0), self.environment.start_of(SLOTS_A_SHIFT - 1)
         request = {"clinic_id": clinic_of(self.provider_id), "from": first, "to": last + SLOT_TIME, "slots_needed": 1}
-        now = asyncio.get_running_loop().time
-        sent = now()
         seen = await client.ask(
             post(f"/providers/{self.provider_id}/waits", client.token, f"join-{client.patient_id}", request), 201
         )
         client.id, client.number, client.version = seen.id, seen.number, seen.version
-        return _Join(sent, now(), seen.number)
+        return _Join(client.asked_at, asyncio.get_running_loop().time(), seen.number)
 
     async def wait(self, client: _Client) -> None:
         """Poll until something is offered, and note when."""
@@ -204,17 +214,17 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
     warm_holders, warm_waiters, _, warm_polls = await _fill(
         warm_room, port, 1 + SLOTS_A_SHIFT + plan.open, _WARM_WAITERS
     )
-    await asyncio.sleep(_QUIET_SECONDS)
+    await asyncio.sleep(plan.quiet_seconds)
     for poll in warm_polls:
         poll.cancel()
     for client in warm_holders + warm_waiters:
         client.connection.close()
 
     room = _Room(environment, _BUSY)
-    kib_before = _resident_kib()
+    kib_before = resident_kib()
     holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
-    await asyncio.sleep(_QUIET_SECONDS)
-    kib = _resident_kib() - kib_before
+    await asyncio.sleep(plan.quiet_seconds)
+    kib = resident_kib() - kib_before
     connections, held = await _connections(environment)
     room.answers = 0
     overtaken, overtaken_ms = overtaking([(sent, number) for sent, _, number in joins])
@@ -239,6 +249,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
         join_p99_ms=percentile_ms([done - sent for sent, done, _ in joins], 99),
         overtaken=round(overtaken, 4),
         overtaken_ms=overtaken_ms,
+        told_later=sum(client.told_later for client in holders + waiters),
         processes=plan.processes,
         cores=os.cpu_count() or 1,
     )
@@ -317,36 +328,6 @@ async def _connections(environment: Environment) -> tuple[int, int]:
     return count, len(busy or ())
 
 
-def app_processes() -> list[int]:
-    """Return the app processes of the servers that this process has started."""
-    return [
-        worker for server in _children(os.getpid()) if b"serve" in _command(server) for worker in workers_of(server)
-    ]
-
-
-def workers_of(server: int) -> list[int]:
-    """Return the app processes of a server, by its pid: those that its fork server has forked."""
-    return [worker for forker in _children(server) if b"forkserver" in _command(forker) for worker in _children(forker)]
-
-
-def _children(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that ended since
-            yield from map(int, children.read_text().split())
-
-
-def _command(pid: int) -> bytes:
-    """Return the command line, empty if the process is gone."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def _resident_kib() -> int:
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in app_processes())
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
-
-
 def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
     """Return how unfair the order was, of (time sent, number got).
 
@@ -360,12 +341,3 @@ def overtaking(joins: list[tuple[float, int]]) -> tuple[float, float]:
         worst = max(worst, latest - at)
         latest = max(latest, at)
     return sum(later < earlier for earlier, later in pairs) / max(1, len(pairs)), round(worst * 1000, 1)
-
-
-def require_open_files(count: int) -> None:
-    """Allow this process so many open files. Raises BenchFailed where that is not possible."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        if hard != resource.RLIM_INFINITY and hard < count:
-            raise BenchFailed(f"This needs {count} open files; only {hard} are allowed here (ulimit -n).")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -22,7 +22,7 @@ import msgspec
 from healthplus.payments.gateway import GatewayPayment, PaymentState
 from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody, sign
 
-_STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
+STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),
     "void": ("authorised", "voided"),
     "refund": ("captured", "refunded"),
@@ -70,6 +70,11 @@ class FaultPlan(msgspec.Struct, forbid_unknown_fields=True):
     webhook_lost: float = 0.0
     webhook_repeated: float = 0.0
     webhook_seconds_max: float = 0.0  # each is sent within so long: in any order
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether an answer may be late or missing."""
+        return any((self.fail_before, self.fail_after, self.never_answer, self.slow))
 
 
 class PaymentRequest(msgspec.Struct):
@@ -163,7 +168,7 @@ class Bank:
             return 404, "The sandbox has no such authorisation."
         if amount_minor not in (None, known.amount_minor) or currency not in (None, known.currency):
             return 409, f"{_amount(known)} were set aside, not {currency} {amount_minor}."
-        before, after = _STEPS[step]
+        before, after = STEPS[step]
         if known.state != before:
             state: PaymentState = known.state
             return state

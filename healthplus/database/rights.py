@@ -14,7 +14,13 @@ from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
 from healthplus.errors import BadInput
 
-APPEND_ONLY = ("booking.event", "booking.queue_entry", "ledger.entry")
+APPEND_ONLY = (
+    *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
+    *("ledger.former_entry", "ledger.entry"),
+)
+"""The last is a view, to which calls of release 2 may still add."""
+KEPT = ("ledger.payment",)
+"""Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
 """The only tables of ours in the schema `public`, in which others may have tables, too."""
 
@@ -26,8 +32,9 @@ _MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname 
 _CHANGES = """
 WITH object AS (
     SELECT 'TABLE' AS kind, pg_class.oid, pg_class.oid::regclass::text AS name,
-        CASE WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
-            WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
+        CASE WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
+            WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
+            WHEN pg_class.oid = ANY ($5::regclass[]) THEN '{SELECT,INSERT,UPDATE}'
             ELSE '{SELECT,INSERT,UPDATE,DELETE,MAINTAIN}' END::text[] AS wanted,
         '{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER,MAINTAIN}'::text[] AS possible
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -82,7 +89,7 @@ async def apply_rights(
     # A database from before PostgreSQL 15 lets everybody make things here.
     if await connection.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", role):
         await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    for (change,) in await connection.fetch(_CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY):
+    for (change,) in await connection.fetch(_CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT):
         await connection.execute(change)
 
 

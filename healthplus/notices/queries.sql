@@ -17,9 +17,9 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid,
     taken.kind = 'cancelled' AND EXISTS (
-        SELECT FROM booking.event
-        WHERE event.provider_id = taken.provider_id AND event.booking_id = taken.booking_id AND event.kind = 'cancelled'
-            AND event.actor = 'system:replacement') AS is_replaced,
+        SELECT FROM booking.event_log
+        WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
+            AND event_log.actor = 'system:replacement') AS is_replaced,
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
@@ -39,9 +39,7 @@ LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ti
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN taken.channel = 'sms' AND patient.takes_sms THEN patient.phone
-        WHEN taken.channel = 'email' AND patient.email_verified_at IS NOT NULL THEN patient.email END AS address) AS way
+CROSS JOIN LATERAL (SELECT notices.address(patient.*, taken.channel) AS address) AS way
 
 -- name: mark
 -- Note the outcomes of notices: sent, failed or void.

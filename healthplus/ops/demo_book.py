@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from healthplus.accounts.actors import Actor, Patient, System
+from healthplus.accounts.actors import System
 from healthplus.database import Range
 from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
 
@@ -43,7 +43,8 @@ class _Event(NamedTuple):
     at: datetime
     kind: str
     booking_id: UUID
-    actor: Actor
+    actor: System | None = None
+    """None: the booking's patient."""
 
 
 class BookMaker:
@@ -73,7 +74,7 @@ class BookMaker:
                 events += self._book_some(provider_id, shifts)
             # Events are numbered in order of time.
             self.events += (
-                (provider_id, seq, event.at, event.kind, event.booking_id, str(event.actor))
+                (provider_id, seq, event.at, event.kind, event.booking_id, event.actor and str(event.actor))
                 for seq, event in enumerate(sorted(events, key=lambda event: event.at), start=1)
             )
 
@@ -115,7 +116,7 @@ class BookMaker:
             # A patient may have only one live hold.
             patient_id = next(one for one in self._unclaimed if self._is_free(one, slot))
             booking_id = self._add(provider_id, slot, patient_id, "reserved", self._now)
-            events.append(_Event(self._now, "reserved", booking_id, Patient(patient_id)))
+            events.append(_Event(self._now, "reserved", booking_id))
             self.claims.append((patient_id, provider_id, booking_id))
         return events
 
@@ -152,10 +153,10 @@ class BookMaker:
         booking_id = self._add(provider_id, slot, patient_id, state, held_at)
         fee_minor, funding = self._directory.provider_clinics[provider_id, slot.shift.clinic_id]
         if funding == "online":
-            name = f"demo-{booking_id}"
-            self.payments.append((provider_id, booking_id, booking_id, name, fee_minor, "captured", booked_at))
-        actor = Patient(patient_id)
-        return _Event(held_at, "reserved", booking_id, actor), _Event(booked_at, "booked", booking_id, actor)
+            ids, name = (provider_id, booking_id, booking_id), f"demo-{booking_id}"
+            facts = (booked_at, "answer") * 2
+            self.payments.append((*ids, name, fee_minor, "captured", booked_at, *facts))
+        return _Event(held_at, "reserved", booking_id), _Event(booked_at, "booked", booking_id)
 
     def _is_free(self, patient_id: int, slot: _Slot) -> bool:
         """Return whether nothing of a patient's overlaps a slot: nobody is in two places at one time."""

@@ -159,7 +159,7 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
 
 async def _store_book(tx: Transaction, book: BookMaker) -> None:
     # Before the bookings: an event of a booking that is not there yet makes no notice, and nobody should get one.
-    await tx.copy_rows("booking.event", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
+    await tx.copy_rows("booking.event_log", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
         "booking.booking",
         [
@@ -180,10 +180,12 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     )
     await tx.copy_rows(
         "ledger.payment",
-        ["provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"],
+        [
+            *("provider_id", "hold_id", "booking_id", "authorisation", "amount_minor", "state", "at"),
+            *("authorised_at", "authorised_source", "captured_at", "captured_source"),
+        ],
         book.payments,
     )
-    await tx.execute(_queries.put_ledger)
     await tx.copy_rows("booking.claim", ["patient_id", "provider_id", "booking_id"], book.claims)
     await tx.copy_rows("reviews.rating", ["provider_id", "patient_id", "booking_id", "stars", "rated_at"], book.ratings)
 

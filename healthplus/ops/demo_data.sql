@@ -52,7 +52,7 @@ WHERE person.patient_id = booking.patient_id AND is_holder AND booking.person_id
 -- name: put_books
 -- After the bookings: each book's version is the number of its last event.
 INSERT INTO booking.book (provider_id, version)
-SELECT provider_id, (SELECT count(*) FROM booking.event WHERE event.provider_id = provider.provider_id)
+SELECT provider_id, (SELECT count(*) FROM booking.event_log WHERE event_log.provider_id = provider.provider_id)
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 
@@ -61,13 +61,6 @@ WHERE identifier LIKE 'demo:%'
 UPDATE directory.provider SET rating_total = summed.stars, rating_count = summed.ratings
 FROM (SELECT provider_id, sum(stars) AS stars, count(*) AS ratings FROM reviews.rating GROUP BY provider_id) AS summed
 WHERE provider.provider_id = summed.provider_id AND provider.identifier LIKE 'demo:%'
-
--- name: put_ledger
--- The demo's payments were authorised, then captured.
-INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-SELECT provider_id, hold_id, authorisation, fact, amount_minor, 'answer', at
-FROM ledger.payment, unnest('{authorised,captured}'::ledger.payment_state[]) AS fact
-WHERE authorisation LIKE 'demo-%'
 
 -- name: refresh_availability
 -- Work out when each provider is next free, and on which days their last slots are taken.
@@ -78,7 +71,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- name: analyze
 -- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event, accounts.patient, ledger.payment,
+    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
     reviews.rating
 
 -- name: shown_providers

@@ -23,6 +23,10 @@ FULL JOIN retention.progress USING (provider_id)
 WHERE coalesce(events, 0) + coalesce(forgotten_events, 0) IS DISTINCT FROM book.version
     OR last_seq > book.version OR (last_seq IS DISTINCT FROM nullif(book.version, 0) AND coalesce(progress.seq, 0) < book.version)
 
+-- name: events_name_their_actor
+-- Every event says who did it: an actor, or a booking or ticket whose patient it was.
+SELECT provider_id, seq, kind, booking_id, ticket_id FROM booking.event WHERE actor IS NULL
+
 -- name: bookings_match_events
 -- Every booking was reserved first, changed only in ways its states allow, and is in the state that its last event says.
 WITH step AS (
@@ -251,24 +255,25 @@ FROM booking.booking
 CROSS JOIN LATERAL (
     SELECT count(*) AS payments FROM ledger.payment
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
+        AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
         AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))) AS kept
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND kept.payments <> 1
 
 -- name: payments_match_ledger
--- Every payment is in the state of its last ledger entry, and its first entry is the authorisation.
+-- Every payment is in the last state that the ledger says it reached, and the first is the authorisation.
 SELECT provider_id, hold_id, authorisation, payment.state::text, fact.first::text, fact.last::text
 FROM ledger.payment
-FULL JOIN (
-    SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last, max(amount_minor) AS amount_minor
+LEFT JOIN (
+    SELECT provider_id, hold_id, authorisation, min(state) AS first, max(state) AS last
     FROM ledger.entry GROUP BY provider_id, hold_id, authorisation
 ) AS fact USING (provider_id, hold_id, authorisation)
-WHERE (payment.state, payment.amount_minor, fact.first) IS DISTINCT FROM (fact.last, fact.amount_minor, 'authorised')
+WHERE (payment.state, fact.first) IS DISTINCT FROM (fact.last, 'authorised')
 
 -- name: no_foreign_money_kept
 -- Money that a gateway set aside in another currency than the clinic's is due to go back, or has.
-SELECT provider_id, hold_id, authorisation, entry.currency, payment.state::text, payment.due::text
-FROM ledger.payment JOIN ledger.entry USING (provider_id, hold_id, authorisation)
-WHERE entry.currency IS NOT NULL
+SELECT provider_id, hold_id, authorisation, currency, state::text, due::text
+FROM ledger.payment
+WHERE currency IS NOT NULL
     AND ((payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL))
 
 -- name: references_exist

@@ -18,9 +18,10 @@ FROM booking.booking JOIN booking.event USING (provider_id, booking_id)
 WHERE booking.funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
     AND event.kind = 'booked' AND event.at < (SELECT public.app_now()) - interval '2 minutes'
     AND NOT EXISTS (
-        SELECT FROM ledger.payment JOIN ledger.entry USING (provider_id, hold_id, authorisation)
+        SELECT FROM ledger.payment
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
-            AND payment.state = 'captured' AND entry.state = 'captured')
+            AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
+            AND payment.state = 'captured')
 
 -- name: double_captured
 -- Bookings for which money was captured more than once, and is neither refunded nor due to be.

@@ -13,7 +13,7 @@ from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
 from healthplus.database import Database, PostgresError, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.idle import idle
-from healthplus.payments.captures import Captures, queries
+from healthplus.payments.captures import Capture, Captures, queries
 from healthplus.payments.gateway import Declined, Gateway, Pending
 from healthplus.payments.reconciliation import Reconciliation, key_of
 
@@ -94,6 +94,10 @@ class Payments:
             method,
             token_hash=None if held["is_due"] else token_hash,
         )
+        if outcome.code == "booked" and held["is_due"] and authorisation is not None:
+            # Under the hold's name, also where its money came late and booked another booking.
+            money = (authorisation, held["fee_minor"], held["currency"])
+            self.captures.remember(Capture(provider_id, booking_id, *money))
         if outcome.code == "booked" or outcome.code == "key_reused" or authorisation is None:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))

@@ -24,8 +24,9 @@ SELECT state, fee_minor, currency, EXISTS (SELECT FROM intent) AS is_due,
 FROM held
 
 -- name: take_due
--- Some of what is due at the gateway, oldest first. It comes up again after $2 unless note_states has noted it: this keeps
--- processes from doing the same work, and tries again what failed, but is no lock; doing a step twice does no harm.
+-- Some of what is due at the gateway, oldest first; a capture only once it was left to the process that booked for long enough.
+-- It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and tries again
+-- what failed, but is no lock; doing a step twice does no harm.
 UPDATE ledger.payment
 SET at = (SELECT public.app_now()) + $2
 WHERE (provider_id, hold_id, authorisation) IN (
@@ -39,31 +40,32 @@ RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due, (
 
 -- name: void_due
 -- Money set aside for a hold that was then refused.
-SELECT provider_id, hold_id, authorisation, due::text AS due
+SELECT provider_id, hold_id, authorisation, amount_minor, due::text AS due, currency
 FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
 -- name: money
 -- What becomes of the money for a booking that was given back: what is due to be done with it, or what was done.
 SELECT coalesce(due::text || '_due', state::text) FROM ledger.payment
-WHERE provider_id = $1 AND booking_id = $2 ORDER BY state DESC LIMIT 1
+WHERE provider_id = $1 AND booking_id = $2 AND hold_id = ANY (ledger.holds_paid($1, $2)) ORDER BY state DESC LIMIT 1
 
 -- name: booked_instead
 -- What the money for a lapsed hold has booked.
 SELECT booking_id FROM ledger.payment WHERE provider_id = $1 AND hold_id = $2 AND booking_id <> hold_id
 
 -- name: note_states
--- Note the states of payments that the gateway answered.
-WITH answer AS (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[])
-        AS answer (provider_id, hold_id, authorisation, state)
-), free AS MATERIALIZED (
-    -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
-    SELECT payment, answer.state
-    FROM ledger.payment JOIN answer USING (provider_id, hold_id, authorisation)
-    FOR UPDATE OF payment SKIP LOCKED
+-- Note the states of payments that the gateway answered. What is captured is looked at there again only an hour after it was asked for.
+WITH taken AS MATERIALIZED (
+    SELECT provider_id, hold_id
+    FROM payments.intent JOIN unnest($1::bigint[], $2::uuid[], $4::ledger.payment_state[]) AS answer (provider_id, hold_id, state)
+        USING (provider_id, hold_id)
+    WHERE state = 'captured' AND check_at < asked_at + interval '1 hour'
+    FOR UPDATE OF intent SKIP LOCKED
+), looked_at_later AS (
+    UPDATE payments.intent SET check_at = asked_at + interval '1 hour'
+    FROM taken WHERE intent.provider_id = taken.provider_id AND intent.hold_id = taken.hold_id
 )
-SELECT payments.advance_payment(free.payment, free.state, 'answer', now_at) FROM public.app_now() AS now_at, free
+SELECT payments.advance_payments($1::bigint[], $2::uuid[], $3::text[], $4::ledger.payment_state[], 'answer', public.app_now())
 
 -- name: record_gateway_event
 -- Record what the gateway reports of a payment, other than by its answer to us.
@@ -85,17 +87,27 @@ WHERE (provider_id, hold_id) IN (
 RETURNING provider_id, hold_id
 
 -- name: schedule_next_check
--- When to look again, after a look that was answered.
+-- When to look again, after a look that was answered; after the last one, the intent goes. One that was asked for again meanwhile stays.
+WITH checked AS MATERIALIZED (
+    SELECT intent.provider_id, intent.hold_id, asked_at, now_at, money.is_taken,
+        asked_at <= now_at - interval '2 days'
+            OR (asked_at <= now_at - interval '1 hour' AND money.has_come AND NOT money.is_due) AS is_over
+    FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS looked_at (provider_id, hold_id)
+    JOIN payments.intent USING (provider_id, hold_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) > 0 AS has_come, count(due) > 0 AS is_due,
+            count(*) FILTER (WHERE state = 'captured' AND due IS NULL) > 0 AS is_taken
+        FROM ledger.payment
+        WHERE payment.provider_id = looked_at.provider_id AND payment.hold_id = looked_at.hold_id) AS money
+), gone AS (
+    DELETE FROM payments.intent USING checked
+    WHERE is_over
+        AND (intent.provider_id, intent.hold_id, intent.asked_at) = (checked.provider_id, checked.hold_id, checked.asked_at)
+)
 UPDATE payments.intent
-SET check_at = CASE
-    WHEN asked_at <= now_at - interval '2 days' OR (asked_at <= now_at - interval '1 hour' AND money.has_come AND NOT money.is_due)
-        THEN NULL
-    WHEN money.is_taken AND asked_at > now_at - interval '1 hour' THEN asked_at + interval '1 hour'
-    ELSE now_at + greatest(interval '30 seconds', least((now_at - asked_at - interval '10 minutes') / 2, interval '6 hours'))
+SET check_at = CASE WHEN is_taken AND checked.asked_at > now_at - interval '1 hour' THEN checked.asked_at + interval '1 hour'
+    ELSE now_at + greatest(interval '30 seconds', least((now_at - checked.asked_at - interval '10 minutes') / 2, interval '6 hours'))
     END
-FROM public.app_now() AS now_at, unnest($1::bigint[], $2::uuid[]) AS checked (provider_id, hold_id)
-CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS has_come, count(due) > 0 AS is_due, count(*) FILTER (WHERE state = 'captured' AND due IS NULL) > 0 AS is_taken
-    FROM ledger.payment
-    WHERE payment.provider_id = checked.provider_id AND payment.hold_id = checked.hold_id) AS money
-WHERE intent.provider_id = checked.provider_id AND intent.hold_id = checked.hold_id
+FROM checked
+WHERE NOT is_over
+    AND (intent.provider_id, intent.hold_id, intent.asked_at) = (checked.provider_id, checked.hold_id, checked.asked_at)

@@ -43,12 +43,10 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')
         FROM own_booking JOIN payments.intent ON intent.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'payments', (
-        SELECT coalesce(jsonb_agg(to_jsonb(payment) || jsonb_build_object('currency', coalesce(money.currency, own_booking.currency))
+        SELECT coalesce(jsonb_agg(to_jsonb(payment) || jsonb_build_object('currency', coalesce(payment.currency, own_booking.currency))
             ORDER BY payment.at), '[]')
         FROM own_booking
-        JOIN ledger.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id
-        LEFT JOIN ledger.entry AS money ON money.provider_id = payment.provider_id AND money.hold_id = payment.hold_id
-            AND money.authorisation = payment.authorisation AND money.state = 'authorised'),
+        JOIN ledger.payment ON payment.provider_id = own_booking.provider_id AND hold_id = own_booking.booking_id),
     'ledger', (
         SELECT coalesce(jsonb_agg(
             to_jsonb(entry) || jsonb_build_object('currency', coalesce(entry.currency, own_booking.currency)) ORDER BY at), '[]')

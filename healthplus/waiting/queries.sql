@@ -46,7 +46,7 @@ LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.boo
 -- name: changes_since
 -- What changed in a book after version $2: the book's version now (NULL: nothing changed), and the tickets that changed.
 SELECT max(seq) AS version, array_agg(DISTINCT ticket_id) FILTER (WHERE ticket_id IS NOT NULL) AS tickets
-FROM booking.event WHERE provider_id = $1 AND seq > $2
+FROM booking.event_log WHERE provider_id = $1 AND seq > $2
 
 -- name: versions
 -- The versions of these books.

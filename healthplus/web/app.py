@@ -56,6 +56,7 @@ from healthplus.web.pages.session import Site
 from healthplus.web.readiness import DatabaseChecks, Readiness
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
+from healthplus.web.shared_reads import SharedReads
 
 _GARBAGE_MAX = 50_000  # objects before a collection
 _BACKGROUND_POOL_SIZE = 3
@@ -128,6 +129,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             charts.run,
             change_feed.run,
             payments.captures.run,
+            payments.captures.run_from_memory,
             payments.reconciliation.run,
             notices.run,
             Retention(background).run,
@@ -146,6 +148,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             browse=Browse(database),
             book=book,
             charts=charts,
+            reads=SharedReads(),
             waiting=waiting,
             payments=payments,
             tokens=tokens,

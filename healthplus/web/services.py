@@ -27,6 +27,7 @@ from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies, wider_network
 from healthplus.web.readiness import Readiness
 from healthplus.web.shared_charts import Charts
+from healthplus.web.shared_reads import SharedReads
 
 AnyRequest: TypeAlias = Request[Any, Any, State]
 
@@ -40,6 +41,7 @@ class AppServices:
     browse: Browse
     book: Book
     charts: Charts
+    reads: SharedReads
     waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens

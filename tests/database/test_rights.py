@@ -15,7 +15,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database, migrate
 from healthplus.database.areas import AREAS
 from healthplus.database.migrations import check_migrated
-from healthplus.database.rights import _READ_ONLY, APPEND_ONLY, apply_rights, role_of
+from healthplus.database.rights import _READ_ONLY, APPEND_ONLY, KEPT, apply_rights, role_of
 from healthplus.database.server_files import APP_ROLE, as_app_role
 from healthplus.errors import BadInput, DatabaseError, DatabaseNotSetUp
 from healthplus.ops.check import violations
@@ -62,7 +62,7 @@ async def test_the_role_is_nobody_and_owns_nothing(app: asyncpg.Connection[async
     await db.execute("DROP TABLE public.mine")
 
 
-@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("table", [name for name in APPEND_ONLY if name != "ledger.entry"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {}", "MERGE INTO {} AS t "
                                     "USING (SELECT) AS one ON true WHEN MATCHED THEN DELETE"])  # fmt: skip
 async def test_what_happened_cannot_be_changed(
@@ -78,6 +78,36 @@ async def test_what_happened_cannot_be_changed(
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="takes new rows only"):
         await db.execute(sql)
     await db.execute(f"BEGIN; ALTER TABLE {table} DISABLE TRIGGER append_only; {sql}; ROLLBACK")
+
+
+_ONCE = {
+    "authorisation": "'another'",
+    "amount_minor": "1",
+    "authorised_at": "NULL",
+    "authorised_source": "'fetch'",
+    "currency": "NULL",
+    "booking_id": "gen_random_uuid()",
+}
+
+
+@pytest.mark.parametrize("column", _ONCE)
+async def test_what_is_said_of_money_is_written_once(
+    app: asyncpg.Connection[asyncpg.Record], db: Database, environment: Environment, column: str
+) -> None:
+    held = await environment.held()
+    await db.execute(
+        "SELECT ledger.set_aside($1, $2, $2, 'money', 50000, 'void', 'answer', public.app_now(), 'USD')", PROVIDER, held
+    )
+    change = f"UPDATE ledger.payment SET {column} = {_ONCE[column]}"
+    assert await refused(app, change)
+    for sql in ("DELETE FROM ledger.payment", "TRUNCATE ledger.payment"):
+        assert await refused(app, sql)
+    for sql in (change, "DELETE FROM ledger.payment", "TRUNCATE ledger.payment"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="says of money is written once"):
+            await db.execute(sql)
+    # What is still to be learnt is noted, by the role that may do no more.
+    assert not await refused(app, "UPDATE ledger.payment SET due = NULL, state = 'voided', voided_at = at")
+    await db.execute(f"BEGIN; ALTER TABLE ledger.payment DISABLE TRIGGER written_once; {change}; ROLLBACK")
 
 
 async def test_nothing_can_be_made_or_unmade(app: asyncpg.Connection[asyncpg.Record], dsn: str) -> None:
@@ -128,6 +158,8 @@ async def test_every_object_has_its_rights_and_no_more(db: Database) -> None:
             assert found == ["SELECT"], name
         elif name in APPEND_ONLY:
             assert found == ["INSERT", "SELECT"], name
+        elif name in KEPT:
+            assert found == ["INSERT", "SELECT", "UPDATE"], name
         else:
             assert found == ["DELETE", "INSERT", "MAINTAIN", "SELECT", "UPDATE"], name
 
@@ -138,7 +170,7 @@ async def test_new_tables_need_no_list_and_what_is_too_much_is_taken_back(
     await db.execute(
         "CREATE TABLE booking.newcomer (n int GENERATED ALWAYS AS IDENTITY, m int); "
         "CREATE VIEW booking.sight AS SELECT 1 AS one; "
-        "GRANT DELETE ON booking.event TO healthplus_app; GRANT CREATE ON SCHEMA booking TO healthplus_app"
+        "GRANT DELETE ON booking.event_log TO healthplus_app; GRANT CREATE ON SCHEMA booking TO healthplus_app"
     )
     assert await refused(app, "INSERT INTO booking.newcomer (m) VALUES (1)")
     assert await refused(app, "SELECT FROM booking.sight")
@@ -147,7 +179,7 @@ async def test_new_tables_need_no_list_and_what_is_too_much_is_taken_back(
     assert not await refused(app, "INSERT INTO booking.newcomer (m) VALUES (1); UPDATE booking.newcomer SET m = 2")
     assert not await refused(app, "SELECT FROM booking.sight")
     assert await refused(app, "CREATE TABLE booking.mine ()")
-    assert await refused(app, "DELETE FROM booking.event")
+    assert await refused(app, "DELETE FROM booking.event_log")
     await db.execute("DROP TABLE booking.newcomer; DROP VIEW booking.sight")
 
 
@@ -258,4 +290,4 @@ async def test_the_owner_need_not_be_a_superuser(blank_dsn: str, template: str) 
         assert await app.fetch_value("SELECT count(*) FROM booking.event") == 0
         assert await violations(app) == []
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="takes new rows only"):
-            await owner.execute("TRUNCATE booking.event")
+            await owner.execute("TRUNCATE booking.event_log")

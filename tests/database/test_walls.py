@@ -71,7 +71,7 @@ TRIGGERS = {
     ("payments.keep_currency", "directory.clinic"): "it is kept once there are bookings, which directory cannot see",
     (
         "notices.on_event",
-        "booking.event",
+        "booking.event_log",
     ): "what is sent is decided in the transaction of the event, so that none is lost",
 }
 """Functions of triggers that lie above their tables, and why: there, a change below runs what lies above it."""

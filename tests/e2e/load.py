@@ -18,7 +18,7 @@ from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus_bench.client import Connection, connect, delete, get, post
 from healthplus_bench.environment import SLOT_TIME, Environment, clinic_of
-from healthplus_bench.waiters import app_processes
+from healthplus_bench.processes import app_processes
 
 SLOTS = 4
 """Few enough that most who come must wait."""

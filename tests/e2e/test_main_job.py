@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from healthplus.database import Database
-from healthplus_bench.waiters import workers_of
+from healthplus_bench.processes import workers_of
 
 HOSPITALS = Path(__file__).parents[3] / "shared" / "data" / "nhd_hospitals_india.csv"
 ALL_DAY = "Mon-Sun 09:00-12:00/5"

@@ -30,7 +30,7 @@ TRACES = """
     UNION ALL SELECT 'postal_code', xmin::text, postal_code FROM directory.postal_code
     UNION ALL SELECT 'shift', xmin::text, shift_id::text FROM schedule.shift
     UNION ALL SELECT 'book', xmin::text, provider_id::text FROM booking.book
-    UNION ALL SELECT 'event', xmin::text, format('%s %s', provider_id, seq) FROM booking.event
+    UNION ALL SELECT 'event', xmin::text, format('%s %s', provider_id, seq) FROM booking.event_log
     ORDER BY 1, 3"""
 
 

@@ -9,7 +9,7 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff, System
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.calls import queries
-from tests.fixtures.races import HOLD_TIME, OFFER_TIME, Provider, RaceEnvironment, rewrite
+from tests.fixtures.races import HOLD_TIME, OFFER_TIME, Provider, RaceEnvironment, rewrite, stub
 from tests.notices.sending import kinds, outbox, reachable
 
 
@@ -45,9 +45,10 @@ async def test_a_booking_is_told_from_beginning_to_end(race: RaceEnvironment) ->
     assert await kinds(race.db) == ["booked", "moved", "needs_rebooking", "cancelled"]
 
 
-async def test_a_hold_that_lapsed_and_an_offer_are_told(race: RaceEnvironment) -> None:
+@pytest.mark.parametrize(("sms", "email"), [(True, False), (False, True)])
+async def test_a_hold_that_lapsed_and_an_offer_are_told(race: RaceEnvironment, sms: bool, email: bool) -> None:
     provider = await race.provider()
-    holder, waiter = await reachable(race, 2)
+    holder, waiter = await reachable(race, 2, sms=sms, email=email)
     await race.held(provider, holder)
     ticket = await race.waiting(provider, waiter)
     await race.pass_time(HOLD_TIME + timedelta(seconds=1))
@@ -57,6 +58,29 @@ async def test_a_hold_that_lapsed_and_an_offer_are_told(race: RaceEnvironment) -
     await race.book.advance(provider.provider_id)
     rows = [(row["kind"], row["patient_id"], row["ticket_id"]) for row in await outbox(race.db)]
     assert rows == [("expired", holder, None), ("offered", waiter, ticket), ("expired", waiter, ticket)]
+
+
+@pytest.mark.parametrize(("sms", "email"), [(True, False), (False, True)])
+async def test_who_is_called_is_told(race: RaceEnvironment, sms: bool, email: bool) -> None:
+    """A group offer has no patient of its own, and its event no booking: their tickets say who is told."""
+    called = await reachable(race, 2, sms=sms, email=email)
+    await race.called(await race.provider(), 2, called)
+    rows = [(row["kind"], row["patient_id"]) for row in await outbox(race.db)]
+    assert rows == [("called", patient) for patient in called]
+
+
+async def test_where_nobody_can_be_reached_nothing_more_is_looked_at(race: RaceEnvironment) -> None:
+    await stub(race.db, "notices.add", "RAISE EXCEPTION 'it was looked at';")
+    await booked(race, sms=False)
+    (patient,) = await reachable(race, 1, sms=False)
+    await race.db.execute(  # a landline, and an address that nobody confirmed
+        """UPDATE accounts.patient SET phone = '+912026123456', takes_sms = false, email = 'a@b.example'
+        WHERE patient_id = $1""",
+        patient,
+    )
+    await race.booked(await race.provider(), patient)
+    with pytest.raises(Exception, match="it was looked at"):
+        await booked(race, sms=False, email=True)
 
 
 async def test_a_change_that_is_undone_tells_nobody(race: RaceEnvironment) -> None:

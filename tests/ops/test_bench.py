@@ -1,16 +1,29 @@
 from __future__ import annotations
 
-from typing import cast
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Literal, cast
 
 import pytest
 
 from healthplus.database import Database
+from healthplus.errors import PaymentUnavailable
+from healthplus.payments.gateway import GatewayPayment
+from healthplus_bench.bank import METHOD, BankElsewhere
 from healthplus_bench.client import percentile_ms
 from healthplus_bench.commands import run
 from healthplus_bench.environment import BenchFailed, refuse_unless_durable
+from healthplus_bench.growth import GrowthPlan, bench_growth
 from healthplus_bench.holds import HoldsPlan, bench_holds
 from healthplus_bench.overload import OverloadPlan, bench_overload
+from healthplus_bench.past import PastPlan
+from healthplus_bench.processes import cpu_seconds
+from healthplus_bench.returning import AHEAD_MAX, DAYS, Returning
 from healthplus_bench.surge import SurgePlan, bench_surge
+from healthplus_bench.waiters import WaitersPlan, bench_waiters, overtaking
 
 
 @pytest.fixture(autouse=True)
@@ -19,17 +32,27 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
-def test_holds_are_booked_over_http_after_pgbench_has_booked_others() -> None:
+@pytest.mark.parametrize("bank", ["machine", "elsewhere"])
+def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal["machine", "elsewhere"]) -> None:
     plan = HoldsPlan(
-        seconds=1, warm_seconds=1, clients=4, processes=1, providers=20,
-        pgbench_seconds=1, pgbench_warm_seconds=1, pgbench_clients=4,
+        seconds=1, warm_seconds=1, clients=4, processes=2, providers=80, bank=bank, bank_ms=5 * (bank == "elsewhere"),
+        pgbench_seconds=1, pgbench_warm_seconds=1, pgbench_clients=(2, 4) if bank == "machine" else (),
     )  # fmt: skip
     result = run(bench_holds, plan)
     assert result.confirmed_per_s > 0
-    assert result.pgbench_pairs_per_s > 0
-    assert result.ratio > 0
-    assert result.p99_ms >= result.p50_ms > 0
     assert (result.refused, result.pgbench_refused, result.violations) == (0, 0, 0)
+    assert result.p99_ms >= result.p50_ms > 0
+    cpu = result.cpu_us_by_process
+    assert result.cpu_us_per_booking == sum(cpu.values())
+    assert (cpu["bank"] > 0) == (bank == "machine")
+    # Nobody works for longer than the window on all cores; the window's ends are looked at some moments late.
+    assert 0 < result.cpu_us_per_booking * result.confirmed < 2 * plan.seconds * result.cores * 1e6
+    assert 0 < result.patients <= plan.http.patients
+    assert 0 < result.bookings_per_patient_max <= 10
+    assert list(result.pgbench_by_clients) == list(result.pgbench_cpu_us_by_clients) == list(plan.pgbench_clients)
+    assert result.pgbench_pairs_per_s == max(result.pgbench_by_clients.values(), default=0)
+    assert all(us > 0 for us in result.pgbench_cpu_us_by_clients.values())
+    assert (result.ratio > 0) == (result.pgbench_patients > 0) == (bank == "machine")
 
 
 def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot() -> None:
@@ -82,3 +105,87 @@ def test_ten_times_too_many_are_told_so_and_who_pays_is_served() -> None:
     assert 0 < result.refusal_p50_ms <= result.refusal_p99_ms
     assert 0 <= result.recovered_s <= plan.recover_seconds
     assert result.violations == 0
+
+
+def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without_it() -> None:
+    past = PastPlan(bookings=12 * 75, providers=12, rounds=1, clients=2, warm_seconds=1, seconds=1)
+    result = run(bench_growth, GrowthPlan(appointments=100, past=past))
+    assert result.violations == 0
+    assert result.past_bookings == 900
+    assert result.bytes_per_booking == sum(heap + indexes for heap, indexes in result.bytes_by_table.values()) > 0
+    # A booking, its events and its money stay; the answer to its request does not.
+    assert min(result.bytes_by_table["booking.booking"] + result.bytes_by_table["ledger.payment"]) > 0
+    assert any("event" in name and min(both) > 0 for name, both in result.bytes_by_table.items())
+    assert "booking.idempotency" not in result.bytes_by_table
+    assert min(result.cpu_us_per_pair_with + result.cpu_us_per_pair_without) > 0
+    assert result.tables["booking.idempotency"][0] > result.tables["booking.idempotency"][1] == 0
+
+
+def test_the_first_of_many_who_wait_get_what_is_given_back() -> None:
+    result = run(bench_waiters, WaitersPlan(open=40, offers=6, processes=2, quiet_seconds=0.2))
+    assert (result.open, result.offers, result.violations) == (40, 6, 0)
+    assert 0 < result.offer_p50_ms <= result.offer_p99_ms
+    assert 0 <= result.overtaken < 1
+    assert (result.overtaken_ms > 0) == (result.overtaken > 0)
+
+
+def test_overtaking_is_counted_between_neighbours_and_by_how_long_at_most() -> None:
+    joins = [(0.0, 1), (0.3, 2), (0.1, 3), (0.2, 4), (0.4, 5)]
+    assert overtaking(joins) == (0.25, 200.0)
+    assert overtaking(joins[:2]) == (0.0, 0.0)
+
+
+def test_patients_come_back_within_the_rules() -> None:
+    returning = Returning(group=2 * DAYS, groups=3, providers=1)
+    turns = [returning.turn(number) for number in range(returning.bookings_max)]
+    assert Counter(turn.patient for turn in turns) == dict.fromkeys(range(returning.patients), AHEAD_MAX)
+    assert len({(turn.patient, turn.day) for turn in turns}) == len(turns), "two on one day"
+    assert len({(turn.day, turn.rank) for turn in turns}) == len(turns), "one slot twice"
+    assert all(turn.day < DAYS and turn.rank < returning.slots_a_day for turn in turns)
+    # Nobody returns while others of the group are still served.
+    assert all(len({turn.patient for turn in turns[at : at + 2 * DAYS]}) == 2 * DAYS for at in range(0, 200, 2 * DAYS))
+    with pytest.raises(BenchFailed, match="too few providers"):
+        Returning(group=DAYS, groups=8, providers=1)
+
+
+async def test_two_processes_ask_one_bank_elsewhere() -> None:
+    one, other = BankElsewhere(), BankElsewhere("what the sandbox is told", None)
+    authorised = await one.authorise("1:a", 500, "INR", METHOD)
+    assert await other.authorise("1:a", 500, "INR", METHOD) == authorised
+    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "authorised", 500, "INR")]
+    assert await other.refund(authorised.name) == "authorised"  # not taken yet
+    assert await other.capture(authorised.name, 500, "INR") == "captured"
+    assert await one.void(authorised.name) == "captured"
+    assert await one.fetch("1:a") == [GatewayPayment(authorised.name, "captured", 500, "INR")]
+    assert await one.refund(authorised.name) == "refunded"
+    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "refunded", 500, "INR")]
+    assert await one.fetch("1:b") == []
+    with pytest.raises(PaymentUnavailable):
+        await one.capture("sandbox-1:b", 500, "INR")
+
+
+def test_the_product_loads_no_bank_elsewhere() -> None:
+    loads = "import sys, healthplus.preload, healthplus.serving; sys.exit('healthplus_bench' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loads], check=True)
+
+
+@pytest.mark.parametrize("kind", ["database", "app", "bank"])
+def test_cpu_time_is_counted_by_kind_and_with_processes_that_have_ended(kind: str, tmp_path: Path) -> None:
+    # Each kind is told by where it is and by its command line. The work is done by a child that then ends.
+    work = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); sys.stdin.read()"
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    words = {"database": [], "app": ["serve"], "bank": ["serve", "healthplus_sandbox"]}[kind]
+    pid_file = tmp_path / "server/data/postmaster.pid"
+    pid_file.parent.mkdir(parents=True)
+    with (
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle,
+        subprocess.Popen([sys.executable, "-c", work, burn, *words], stdin=subprocess.PIPE) as process,
+    ):
+        pid_file.write_text(f"{(process if kind == 'database' else idle).pid}\n/a/folder\n")
+        deadline = time.monotonic() + 60
+        while (used := cpu_seconds(tmp_path))[kind] < 0.2:
+            assert time.monotonic() < deadline, f"not counted: {used}"
+            time.sleep(0.02)
+        assert sum(seconds for other, seconds in used.items() if other not in (kind, "client")) < used[kind]
+        for one in (idle, process):
+            one.communicate(b"\n")

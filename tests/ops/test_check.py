@@ -15,9 +15,11 @@ from tests.fixtures.clock import days_ahead, product_now
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
 
-EARLIER = "UPDATE {} SET at = at - interval '2 minutes 1 second'"
-_DATED = ("booking.event", "ledger.entry")
-LATER = as_owner("; ".join(map(EARLIER.format, _DATED)), *_DATED)
+EARLIER = "UPDATE {0} SET {1} = {1} - interval '2 minutes 1 second'"
+_DATED = {"booking.event_log": "at", "ledger.payment": "authorised_at", "ledger.payment ": "captured_at"}
+LATER = as_owner(
+    "; ".join(EARLIER.format(*dated) for dated in _DATED.items()), *sorted({table.strip() for table in _DATED})
+)
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 FAULTS = {
     "no_overlap": """
@@ -26,9 +28,14 @@ FAULTS = {
         WHERE state = 'reserved' AND NOT offer""",
     "overlap_constraint_present": "ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap",
     "events_without_gaps": as_owner(
-        "UPDATE booking.event SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event)", "booking.event"
+        "UPDATE booking.event_log SET seq = seq + 1 WHERE seq = (SELECT max(seq) FROM booking.event_log)",
+        "booking.event_log",
     ),
     "bookings_match_events": "UPDATE booking.booking SET state = 'arrived' WHERE state = 'booked'",
+    "events_name_their_actor": """
+        INSERT INTO booking.event_log (provider_id, seq, at, kind)
+        SELECT provider_id, version + 1, app_now(), 'leave_changed' FROM booking.book;
+        UPDATE booking.book SET version = version + 1""",
     "tickets_match_events": "UPDATE booking.ticket SET state = 'left' WHERE state = 'waiting'",
     "tickets_numbered_once": "UPDATE booking.ticket SET number = number + 10 WHERE state = 'waiting'",
     "queue_chain_unbroken": as_owner(
@@ -68,13 +75,13 @@ FAULTS = {
     "listings_match": "UPDATE search.listing SET fee = fee + 1",
     "no_payment_without_booking": """
         UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked';
-        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
-        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event), app_now(), 'cancelled', booking_id, 'test'
+        INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id, actor)
+        SELECT provider_id, 1 + (SELECT max(seq) FROM booking.event_log), app_now(), 'cancelled', booking_id, 'test'
         FROM booking.booking WHERE state = 'cancelled';
         UPDATE booking.book SET version = version + 1""",
-    "no_booking_without_payment": "DELETE FROM ledger.payment",
-    "payments_match_ledger": as_owner("UPDATE ledger.entry SET amount_minor = amount_minor + 1", "ledger.entry"),
-    "no_foreign_money_kept": as_owner("UPDATE ledger.entry SET currency = 'USD'", "ledger.entry"),
+    "no_booking_without_payment": as_owner("DELETE FROM ledger.payment", "ledger.payment"),
+    "payments_match_ledger": "UPDATE ledger.payment SET captured_at = app_now(), captured_source = 'fetch'",
+    "no_foreign_money_kept": "UPDATE ledger.payment SET currency = 'USD'",
     "ratings_add_up": "UPDATE directory.provider SET rating_total = 5, rating_count = 1",
     "ratings_come_from_bookings": """
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
@@ -88,10 +95,10 @@ FAULTS = {
     "double_captured": f"""
         {CAPTURE};
         DROP INDEX ledger.payment_kept;
-        INSERT INTO ledger.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, state, at)
-        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at FROM ledger.payment;
-        INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, source, at)
-        SELECT provider_id, hold_id, 'once more', state, amount_minor, source, at FROM ledger.entry""",
+        INSERT INTO ledger.payment (
+            provider_id, hold_id, booking_id, authorisation, amount_minor, state, at, authorised_at, captured_at)
+        SELECT provider_id, hold_id, booking_id, 'once more', amount_minor, state, at, authorised_at, captured_at
+        FROM ledger.payment""",
     "refund_missing": f"{CAPTURE}; UPDATE ledger.payment SET due = 'refund'; {LATER}",
 }
 

@@ -16,6 +16,13 @@ async def pay(
     return paid
 
 
+async def capture(payments: Payments, environment: Environment) -> tuple[int, int]:
+    """Capture what no process has captured from memory; return how many were due, and how many failed."""
+    assert await payments.captures.poll() == (0, 0)
+    await environment.pass_time(seconds=30)
+    return await payments.captures.poll()
+
+
 async def money(environment: Environment) -> tuple[str, str | None] | None:
     row = await environment.db.fetch_row("SELECT state::text, due::text FROM ledger.payment")
     return None if row is None else (row["state"], row["due"])

@@ -6,6 +6,7 @@ dying there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -26,7 +27,7 @@ from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import pay
+from tests.payments.steps import money, pay
 
 _T = TypeVar("_T")
 NAMES = {sql: name for area in (queries, booking.calls) for name, sql in area.items()}
@@ -44,6 +45,7 @@ class Boundaries:
     def __init__(self, fatal: str | None) -> None:
         self.fatal = fatal
         self.crossed: list[str] = []
+        self.is_dead = False
 
     async def cross(self, name: str, call: Awaitable[_T]) -> _T:
         number = sum(boundary.startswith(f"before {name}") for boundary in self.crossed) + 1
@@ -54,7 +56,8 @@ class Boundaries:
 
     def _meet(self, boundary: str, call: Any = None) -> None:
         self.crossed.append(boundary)
-        if boundary == self.fatal:
+        self.is_dead = self.is_dead or boundary == self.fatal
+        if self.is_dead:
             if call is not None:
                 call.close()
             raise Death
@@ -66,6 +69,7 @@ class MortalDatabase:
     def __init__(self, database: Database, boundaries: Boundaries) -> None:
         self._database = database
         self._boundaries = boundaries
+        self.space = database.space
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         def call(sql: str, *args: object, **options: object) -> Awaitable[Any]:
@@ -95,13 +99,31 @@ class Play:
 
     def __init__(self, environment: Environment, gateway: MortalGateway, boundaries: Boundaries) -> None:
         database = cast(Database, MortalDatabase(environment.db, boundaries))
-        self.environment, self.gateway = environment, gateway
+        self.environment, self.gateway, self.boundaries = environment, gateway, boundaries
         self.book = Book(database)
         self.payments = Payments(database, self.book, gateway)
 
     async def booked(self, held: UUID) -> None:
         await pay(self.payments, self.environment, held)
+        await self.environment.pass_time(seconds=30)
         await self.payments.captures.poll()
+
+    async def remembered(self, held: UUID) -> None:
+        """Have the process capture from memory what it has booked."""
+        capturing = asyncio.create_task(self.payments.captures.run_from_memory())
+        await asyncio.sleep(0)
+        try:
+            await pay(self.payments, self.environment, held)
+            while not (self.boundaries.is_dead or capturing.done()) and await money(self.environment) != (
+                "captured",
+                None,
+            ):
+                await asyncio.sleep(0.01)
+        finally:
+            capturing.cancel()
+            await asyncio.gather(capturing, return_exceptions=True)
+        if self.boundaries.is_dead:
+            raise Death
 
     async def cancelled(self, held: UUID) -> None:
         await self.booked(held)
@@ -135,16 +157,17 @@ class Play:
         assert isinstance(answer, Authorisation)
         await self.environment.pass_time(seconds=20)
         await self.payments.reconciliation.poll()
+        await self.environment.pass_time(seconds=30)
         await self.payments.captures.poll()
 
 
 async def begin(environment: Environment) -> UUID:
     await environment.db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, booking.idempotency,
-                ledger.payment, ledger.entry, payments.intent""",
-            "booking.event",
-            "ledger.entry",
+            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, booking.idempotency,
+                ledger.payment, payments.intent""",
+            "booking.event_log",
+            "ledger.payment",
         )
     )
     await start_clock(environment.db)
@@ -203,6 +226,7 @@ async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
 
 KINDS = {
     "booked": {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states"},
+    "remembered": {"begin_payment", "authorise", "confirm_lane", "capture", "note_states"},
     "cancelled": {
         "begin_payment",
         "authorise",

@@ -38,6 +38,7 @@ PROVIDERS = 40
 AT_ONCE = 40
 ANSWER_SECONDS_MAX = 0.5
 STEP_SECONDS = 10
+HOUR_SECONDS = 3600
 FAULTY = FaultPlan(
     fail_before=0.14,
     fail_after=0.14,
@@ -184,7 +185,7 @@ async def pay_all(environment: BankEnvironment, count: int) -> None:
     tasks = [
         asyncio.create_task(run())
         for process in environment.processes
-        for run in (process.captures.run, process.reconciliation.run)
+        for run in (process.captures.run, process.captures.run_from_memory, process.reconciliation.run)
     ]
     draw = random.Random(20)
     coming = iter(environment.patients[:count])
@@ -200,13 +201,17 @@ async def pay_all(environment: BankEnvironment, count: int) -> None:
 
 
 async def settle_all(environment: BankEnvironment) -> None:
-    """Ten more minutes, in steps, with a bank that works again, and another process that gives it time to answer."""
+    """Ten more minutes, in steps, and the hour at which second payments are looked for.
+
+    The bank works again, and another process gives it time to answer.
+    """
     async with SandboxGateway(bank_url(environment.bank), environment.bank.payment_webhook_secret) as gateway:
         await _settle_all(environment, Payments(environment.db, environment.book, gateway))
 
 
 async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
-    for _ in range(600 // STEP_SECONDS):
+    steps = [STEP_SECONDS] * (600 // STEP_SECONDS)
+    for seconds in (*steps, HOUR_SECONDS, *steps[:3]):
         for row in await environment.db.fetch(
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
@@ -215,7 +220,7 @@ async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
             pass
         while (await process.reconciliation.poll())[0]:
             pass
-        await environment.pass_time(STEP_SECONDS)
+        await environment.pass_time(seconds)
 
 
 async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
@@ -243,13 +248,14 @@ async def ordered_after(environment: BankEnvironment) -> list[float]:
     """For all money that went back: how long after it could be known to be owed that was ordered, in seconds.
 
     It is owed once it is at the bank and what it was for is over, and ordered with what ended that, or when it is
-    recorded.
+    recorded. A second payment that no webhook reported can be known at the hour of the look for it.
     """
     with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         came = dict(ledger.execute("SELECT authorisation, at FROM moved WHERE state = 'authorised'").fetchall())
     rows = await environment.db.fetch(
         """SELECT payment.authorisation, extract(epoch FROM entry.at)::float8 AS recorded,
-            ended.at AS ended, paid.at AS paid
+            ended.at AS ended, paid.at AS paid, entry.source = 'fetch' AND paid.at IS NOT NULL AS is_looked_for,
+            extract(epoch FROM asked.at)::float8 AS asked
         FROM ledger.payment
         JOIN ledger.entry ON entry.authorisation = payment.authorisation AND entry.state = 'authorised'
         CROSS JOIN LATERAL (
@@ -258,12 +264,18 @@ async def ordered_after(environment: BankEnvironment) -> list[float]:
         CROSS JOIN LATERAL (
             SELECT extract(epoch FROM min(at))::float8 AS at FROM booking.event
             WHERE event.booking_id = payment.booking_id AND kind = 'booked') AS paid
+        CROSS JOIN LATERAL (
+            SELECT max(at) AS at FROM ledger.entry AS first
+            WHERE first.hold_id = payment.hold_id AND first.state = 'authorised'
+                AND first.authorisation <> payment.authorisation) AS asked
         WHERE payment.state IN ('voided', 'refunded')"""
     )
     found = []
     for row in rows:
         over = row["ended"] or row["paid"]  # a second payment is owed as soon as the first has booked
         known = max(environment.at(came[row["authorisation"]]), over)
+        if row["is_looked_for"] and row["asked"]:
+            known = max(known, row["asked"] + HOUR_SECONDS)
         found.append(max(row["recorded"], over) - known)
     return found
 

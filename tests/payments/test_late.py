@@ -14,7 +14,7 @@ from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.payments import Payments
 from tests.fixtures.environment import ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, money, pay, states
+from tests.payments.steps import capture, facts, money, pay, states
 
 HALF_AN_HOUR = timedelta(minutes=30)
 Meanwhile: TypeAlias = Callable[[Environment], Awaitable[object]]
@@ -24,6 +24,7 @@ Meanwhile: TypeAlias = Callable[[Environment], Awaitable[object]]
 async def held(payments: Payments, environment: Environment) -> AsyncIterator[UUID]:
     """A hold of Asha's on the slot at nine; afterwards no money is where it should not be."""
     yield await environment.held()
+    await environment.pass_time(seconds=30)
     for _ in range(3):
         await payments.captures.poll()
     await environment.pass_time(minutes=3)
@@ -53,7 +54,7 @@ async def test_the_slot_is_booked_again(payments: Payments, bank: Bank, environm
     assert await payments.booked_instead(PROVIDER, held) == late
     assert await states(environment) == ["expired", "booked"]
     # The new booking's money is its own.
-    await payments.captures.poll()
+    await capture(payments, environment)
     await environment.book.cancel(PROVIDER, late, environment.actor("asha"))
     assert await money(environment) == ("captured", "refund")
 

@@ -11,14 +11,14 @@ from healthplus.payments.captures import Captures
 from healthplus.payments.payments import Payments
 from tests.fixtures.environment import AT_CLINIC, FREE, PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, money, pay
+from tests.payments.steps import capture, facts, money, pay
 
 
 async def test_authorise_then_book_then_capture(payments: Payments, bank: Bank, environment: Environment) -> None:
     paid = await pay(payments, environment, await environment.held())
     assert (paid.outcome.code, paid.voided) == ("booked", None)
     assert await money(environment) == ("authorised", "capture")
-    assert await payments.captures.poll() == (1, 0)
+    assert await capture(payments, environment) == (1, 0)
     assert await money(environment) == ("captured", None)
     assert await payments.captures.poll() == (0, 0)
     assert bank.calls == ["authorise", "capture"]
@@ -103,7 +103,7 @@ async def test_cancelling_gives_the_money_back(
     held = await environment.held()
     await pay(payments, environment, held)
     if captured_first:
-        await payments.captures.poll()
+        await capture(payments, environment)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     assert await payments.captures.poll() == (1, 0)
     assert await money(environment) == ("refunded" if captured_first else "voided", None)
@@ -113,7 +113,7 @@ async def test_cancelling_while_it_is_captured(payments: Payments, bank: Bank, e
     held = await environment.held()
     await pay(payments, environment, held)
     bank.after["capture"] = lambda: environment.book.cancel(PROVIDER, held, environment.actor("asha"))
-    assert await payments.captures.poll() == (1, 0)
+    assert await capture(payments, environment) == (1, 0)
     assert await money(environment) == ("captured", "refund")
     assert await payments.captures.poll() == (1, 0)
     assert await money(environment) == ("refunded", None)
@@ -134,7 +134,7 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
         assert await money(environment) == ("refunded", None)
 
     bank.after["capture"] = meanwhile
-    assert await payments.captures.poll() == (1, 0)
+    assert await capture(payments, environment) == (1, 0)
     assert await money(environment) == ("refunded", None)
     assert bank.calls == ["authorise", "capture", "void", "refund"]
 
@@ -142,7 +142,7 @@ async def test_another_process_undoes_what_this_one_is_about_to_mark(
 async def test_a_gateway_that_fails_is_asked_again(payments: Payments, bank: Bank, environment: Environment) -> None:
     await pay(payments, environment, await environment.held())
     bank.fails = {"capture"}
-    assert await payments.captures.poll() == (1, 1)
+    assert await capture(payments, environment) == (1, 1)
     assert await money(environment) == ("authorised", "capture")
     bank.fails.clear()
     await environment.pass_time(seconds=31)
@@ -169,7 +169,7 @@ async def test_the_ledger_says_what_happened_and_how_that_was_known(
 ) -> None:
     held = await environment.held()
     await pay(payments, environment, held)
-    await payments.captures.poll()
+    await capture(payments, environment)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     assert await payments.money(PROVIDER, held) == "refund_due"
     await payments.captures.poll()
@@ -188,7 +188,7 @@ async def test_the_patient_is_told_once_that_the_money_went_back(
     held = await environment.held()
     await pay(payments, environment, held)
     if captured_first:
-        await payments.captures.poll()
+        await capture(payments, environment)
     await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
     notices = "SELECT count(*) FROM notices.notice WHERE kind = 'refunded' AND booking_id = $1"
     assert await environment.db.fetch_value(notices, held) == 0

@@ -29,7 +29,7 @@ from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
-from tests.payments.steps import facts, money, pay, states
+from tests.payments.steps import capture, facts, money, pay, states
 
 HEADER = SIGNATURE.lower()
 
@@ -225,7 +225,7 @@ async def test_money_that_no_webhook_reported_is_found(
     await environment.pass_time(seconds=1)
     assert await payments.reconciliation.poll() == (1, 0)
     assert (await states(environment), await facts(environment)) == (["booked"], [("authorised", "fetch")])
-    await payments.captures.poll()
+    await capture(payments, environment)
     assert await money(environment) == ("captured", None)
 
 
@@ -236,7 +236,7 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, bank: Bank, 
         await pay(payments, environment, held, "sandbox-later")
     looks = [timedelta()]
     next_look = "SELECT check_at - app_now() FROM payments.intent"
-    while (wait := await environment.db.fetch_value(next_look)) is not None:
+    while (wait := await environment.db.fetch_value(next_look)) is not None:  # until the intent is gone
         looks.append(looks[-1] + wait)
         await environment.pass_time(seconds=wait.total_seconds())
         assert await payments.reconciliation.poll() == (1, 0)
@@ -249,17 +249,82 @@ async def test_what_is_looked_for_and_how_often(payments: Payments, bank: Bank, 
     assert 20 < len(looks) < 50
 
 
-async def test_money_that_is_taken_is_looked_at_twice(payments: Payments, bank: Bank, environment: Environment) -> None:
+async def intents(environment: Environment) -> int:
+    found: int = await environment.db.fetch_value("SELECT count(*) FROM payments.intent")
+    return found
+
+
+async def test_money_that_is_taken_is_looked_at_once_at_its_hour(
+    payments: Payments, bank: Bank, environment: Environment
+) -> None:
     await pay(payments, environment, await environment.held())
-    await payments.captures.poll()
+    await environment.db.execute("UPDATE ledger.payment SET at = app_now()")  # as if this process had captured it
+    assert await payments.captures.poll() == (1, 0)
+    await environment.pass_time(minutes=59, seconds=59)
+    assert await payments.reconciliation.poll() == (0, 0)
+    await environment.pass_time(seconds=1)
+    assert await payments.reconciliation.poll() == (1, 0)
+    assert (bank.calls.count("fetch"), await intents(environment)) == (1, 0)
+
+
+async def test_money_that_is_taken_late_is_looked_at_twice(
+    payments: Payments, bank: Bank, environment: Environment
+) -> None:
+    await pay(payments, environment, await environment.held())
     await environment.pass_time(seconds=20)
     assert await payments.reconciliation.poll() == (1, 0)
+    await environment.pass_time(seconds=10)
+    assert await payments.captures.poll() == (1, 0)
     await environment.pass_time(minutes=59)
     assert await payments.reconciliation.poll() == (0, 0)
-    await environment.pass_time(minutes=1)
+    await environment.pass_time(seconds=30)
     assert await payments.reconciliation.poll() == (1, 0)
-    assert bank.calls.count("fetch") == 2
-    assert await environment.db.fetch_value("SELECT check_at FROM payments.intent") is None
+    assert (bank.calls.count("fetch"), await intents(environment)) == (2, 0)
+
+
+async def test_a_request_during_a_look_is_looked_for_again(
+    payments: Payments, bank: Bank, environment: Environment
+) -> None:
+    """The last look at what was asked for three days ago is not the last at what is asked for meanwhile."""
+    held = await environment.held()
+    await ask(environment, held)
+    await environment.db.execute(
+        "UPDATE payments.intent SET asked_at = asked_at - interval '3 days', check_at = app_now()"
+    )
+
+    async def meanwhile() -> None:
+        await pay(payments, environment, held, "sandbox-later")
+
+    bank.after["fetch"] = meanwhile
+    assert await payments.reconciliation.poll() == (1, 0)
+    wait = await environment.db.fetch_value("SELECT check_at - asked_at FROM payments.intent")
+    assert timedelta(seconds=20) <= wait < timedelta(seconds=40)
+
+
+@pytest.mark.parametrize("state", ["authorised", "captured"])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_money_goes_back_that_comes_when_nobody_looks_for_it_any_more(
+    payments: Payments, bank: Bank, environment: Environment, secret: str, state: str, is_known: bool
+) -> None:
+    """A webhook after the last look: for a hold that came to nothing, and once more for a booking."""
+    held = await environment.held()
+    if is_known:
+        await pay(payments, environment, held)
+        await capture(payments, environment)
+    else:
+        await ask(environment, held)
+    await environment.pass_time(days=2)
+    await environment.book.advance(PROVIDER)
+    assert await payments.reconciliation.poll() == (1, 0)
+    assert await intents(environment) == 0
+    await send(payments, secret, webhook(held, state, "late"))
+    row = await environment.db.fetch_row(
+        "SELECT state::text, due::text FROM ledger.payment WHERE authorisation = 'late'"
+    )
+    assert row is not None
+    assert tuple(row) == (state, "void" if state == "authorised" else "refund")
+    assert await states(environment) == ["booked" if is_known else "expired"]
+    assert await intents(environment) == 0
 
 
 async def test_a_gateway_that_cannot_be_looked_at_is_looked_at_again(
@@ -287,10 +352,10 @@ async def record_all(
     book = Book(db)
     await db.execute(
         as_owner(
-            """TRUNCATE booking.booking, booking.event, booking.claim, booking.book, ledger.payment, ledger.entry,
+            """TRUNCATE booking.booking, booking.event_log, booking.claim, booking.book, ledger.payment,
                 payments.intent, payments.webhook_event""",
-            "booking.event",
-            "ledger.entry",
+            "booking.event_log",
+            "ledger.payment",
         )
     )
     await start_clock(db)

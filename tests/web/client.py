@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
 from litestar import Litestar
 
+from healthplus.web.shared_reads import SharedReads
 from tests.fixtures.developer_key import DEVELOPER_KEY
 
 _keys = itertools.count(1)
@@ -44,6 +46,11 @@ class Client:
 
     async def delete(self, path: str, **options: Any) -> httpx.Response:
         return await self.ask("DELETE", path, **options)
+
+
+def forget_shared_reads(app: Litestar) -> None:
+    """Have the app's next pages show what is so now, as those after a second do."""
+    app.state.services = replace(app.state.services, reads=SharedReads())
 
 
 def connect(app: Litestar) -> httpx.AsyncClient:

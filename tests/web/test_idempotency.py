@@ -19,7 +19,7 @@ from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_waits import WAITS, evening, join
 
-VARYING = ("expires_in", "resend_in", "version", "detail")
+VARYING = ("expires_in", "resend_in", "version", "detail", "money")
 TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
     *(
@@ -280,7 +280,7 @@ def clients(
 
 
 def shown(response: httpx.Response) -> Any:
-    """Return the answer without what says how much time is left."""
+    """Return the answer without what goes on by itself: how much time is left, and what becomes of the money."""
     document = response.json() if response.content else None
     return {key: value for key, value in document.items() if key not in VARYING} if document else document
 

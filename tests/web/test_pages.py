@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import re
@@ -15,10 +14,8 @@ from litestar import Litestar
 
 from healthplus.accounts.secret import Secret
 from healthplus.database import Database
-from healthplus.errors import DatabaseUnreachable
 from healthplus.settings import Settings
 from healthplus.web.assets import ASSETS, asset_url
-from healthplus.web.pages import home
 from healthplus.web.pages.session import Site, local_path
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.web.client import Client
@@ -65,13 +62,14 @@ async def test_every_page_is_guarded(http: httpx.AsyncClient) -> None:
 
 async def test_only_https_has_prefixed_secure_cookies(http: httpx.AsyncClient, app: Litestar, phone: Phone) -> None:
     answer = await sign_in(http, phone)
-    [session, verify, device] = answer.headers.get_list("set-cookie")
+    [session, verify, device, just_changed] = answer.headers.get_list("set-cookie")
     assert (answer.status_code, answer.headers["location"]) == (303, "/privacy")
     assert session.startswith("session=")
     assert {"HttpOnly", "Path=/", "SameSite=lax", "Max-Age=7776000"} <= set(session.split("; "))
     assert "Secure" not in session
     assert verify.startswith('verify="";')
     assert device.startswith("device=")
+    assert just_changed.startswith("just-changed=1; HttpOnly; Max-Age=2;")
     assert {"HttpOnly", "SameSite=lax", "Max-Age=34560000"} <= set(device.split("; "))
     app.state.site = replace(app.state.site, https=True, hsts=True)
     page = await submit(http, "/verify", {**FORM, "phone": "+919111143210"})
@@ -302,25 +300,3 @@ async def test_a_fault_is_a_page_too(http: httpx.AsyncClient, monkeypatch: pytes
     assert (page.status_code, "कुछ गड़बड़" in page.text, NUMBER in page.text) == (500, True, False)
     too_large = await submit(http, "/verify", {"phone": "9" * 20_000})
     assert (too_large.status_code, too_large.headers["content-type"]) == (413, "text/html; charset=utf-8")
-
-
-async def test_the_start_is_read_once_for_all_who_come(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads = 0
-
-    async def read(database: Database) -> object:
-        nonlocal reads
-        reads += 1
-        await asyncio.sleep(0.05)
-        if reads == 1:
-            raise DatabaseUnreachable
-        return await really_read(database)
-
-    really_read = home._read
-    monkeypatch.setattr(home, "_read", read)
-    failed = await asyncio.gather(*(http.get("/") for _ in range(5)))
-    assert [page.status_code for page in failed] == [503] * 5
-    shown = await asyncio.gather(*(http.get("/") for _ in range(5)))
-    assert [page.status_code for page in shown] == [200] * 5
-    assert reads == 2

@@ -1,5 +1,8 @@
 -- Money for bookings, as far as the database decides about it. Nothing here knows what a booking is: callers say what money is for.
 
+-- How long a capture is left to the process that booked, which knows of it; after that any process does it.
+CREATE FUNCTION ledger.capture_patience() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '30 seconds' $$;
+
 -- Notes money set aside for a hold, as a payment for p_booking_id: the hold itself, or what was booked in its place.
 -- p_currency: NULL is the clinic's.
 CREATE FUNCTION ledger.set_aside(
@@ -7,11 +10,21 @@ CREATE FUNCTION ledger.set_aside(
     p_due ledger.payment_step, p_source ledger.source, p_now timestamptz, p_currency text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    INSERT INTO ledger.payment (provider_id, hold_id, booking_id, authorisation, amount_minor, due, at)
-    VALUES (p_provider_id, p_hold_id, p_booking_id, p_authorisation, p_amount_minor, p_due, p_now);
-    INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, currency, source, at)
-    VALUES (p_provider_id, p_hold_id, p_authorisation, 'authorised', p_amount_minor, p_currency, p_source, p_now);
+    INSERT INTO ledger.payment (
+        provider_id, hold_id, booking_id, authorisation, amount_minor, currency, due, at, authorised_at, authorised_source)
+    VALUES (p_provider_id, p_hold_id, p_booking_id, p_authorisation, p_amount_minor, p_currency, p_due,
+        CASE p_due WHEN 'capture' THEN p_now + ledger.capture_patience() ELSE p_now END, p_now, p_source);
 END $$;
+
+-- The holds whose money may pay for a booking: itself, and one that expired before its money came. Payments are found by these,
+-- as only those of another booking than the hold are in an index by booking.
+CREATE FUNCTION ledger.holds_paid(p_provider_id bigint, p_booking_id uuid) RETURNS uuid[] STABLE LANGUAGE sql AS $$
+    SELECT ARRAY (
+        SELECT p_booking_id
+        UNION ALL
+        SELECT hold_id FROM ledger.payment
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking_id <> hold_id)
+$$;
 
 -- Orders the money of a booking that has ended to be voided, or refunded where it was captured.
 CREATE FUNCTION ledger.order_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz)
@@ -19,30 +32,102 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE ledger.payment
     SET due = CASE state WHEN 'authorised' THEN 'void' WHEN 'captured' THEN 'refund' END::ledger.payment_step, at = p_now
-    WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state IN ('authorised', 'captured');
+    WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
+        AND state IN ('authorised', 'captured');
 END $$;
 
--- Notes the state that a payment has reached; the caller has locked its row. True when the payment changed. Facts come late,
--- out of order and again, so a state never goes back. What is due may have changed meanwhile: a booking cancelled while its
--- money was captured is due to be refunded.
-CREATE FUNCTION ledger.advance_payment(
-    p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    INSERT INTO ledger.entry (provider_id, hold_id, authorisation, state, amount_minor, currency, source, at)
-    SELECT provider_id, hold_id, authorisation, p_state, amount_minor, currency, p_source, p_now
-    FROM ledger.entry
-    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation
-        AND state = 'authorised'
-    ON CONFLICT DO NOTHING;
-    IF p_state <= p_payment.state THEN
-        RETURN false;
-    END IF;
+-- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come
+-- late, out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
+-- meanwhile: a booking cancelled while its money was captured is due to be refunded.
+CREATE FUNCTION ledger.advance_payments(
+    p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
+    p_now timestamptz
+) RETURNS TABLE (provider_id bigint, booking_id uuid, state ledger.payment_state) LANGUAGE sql VOLATILE AS $$
+    WITH report AS (
+        SELECT * FROM unnest(p_provider_ids, p_hold_ids, p_authorisations, p_states) AS report (provider_id, hold_id, authorisation, state)
+    ), free AS MATERIALIZED (
+        -- A verb may be changing one of these rows while it waits for another of them: waiting here could deadlock.
+        SELECT report.* FROM ledger.payment JOIN report USING (provider_id, hold_id, authorisation)
+        FOR UPDATE OF payment SKIP LOCKED
+    ), noted AS (
+        UPDATE ledger.payment
+        SET state = greatest(payment.state, free.state), at = CASE WHEN free.state > payment.state THEN p_now ELSE at END,
+            due = CASE WHEN free.state <= payment.state THEN due
+                WHEN free.state = 'captured' AND due = 'void' THEN 'refund'::ledger.payment_step END,
+            captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,
+            captured_source = CASE free.state WHEN 'captured' THEN p_source ELSE captured_source END,
+            voided_at = CASE free.state WHEN 'voided' THEN p_now ELSE voided_at END,
+            voided_source = CASE free.state WHEN 'voided' THEN p_source ELSE voided_source END,
+            refunded_at = CASE free.state WHEN 'refunded' THEN p_now ELSE refunded_at END,
+            refunded_source = CASE free.state WHEN 'refunded' THEN p_source ELSE refunded_source END
+        FROM free
+        WHERE payment.provider_id = free.provider_id AND payment.hold_id = free.hold_id AND payment.authorisation = free.authorisation
+            AND CASE free.state WHEN 'authorised' THEN authorised_at WHEN 'captured' THEN captured_at WHEN 'voided' THEN voided_at
+                ELSE refunded_at END IS NULL
+            AND (authorised_at IS NOT NULL OR NOT EXISTS (  -- of release 2, whose entries say it
+                SELECT FROM ledger.former_entry
+                WHERE former_entry.provider_id = free.provider_id AND former_entry.hold_id = free.hold_id
+                    AND former_entry.authorisation = free.authorisation AND former_entry.state = free.state))
+        RETURNING payment.provider_id, payment.booking_id, old.state AS was, new.state
+    )
+    SELECT noted.provider_id, noted.booking_id, noted.state FROM noted WHERE noted.state > noted.was
+$$;
+
+-- Fills in what the entries of release 2 say of a provider's payments. The caller has locked the book.
+CREATE FUNCTION ledger.take_over_entries(p_provider_id bigint) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE ledger.payment
-    SET state = p_state, due = CASE WHEN p_state = 'captured' AND due = 'void' THEN 'refund'::ledger.payment_step END, at = p_now
-    WHERE provider_id = p_payment.provider_id AND hold_id = p_payment.hold_id AND authorisation = p_payment.authorisation;
-    RETURN true;
+    SET currency = fact.currency,
+        authorised_at = fact.authorised_at, authorised_source = fact.authorised_source,
+        captured_at = coalesce(payment.captured_at, fact.captured_at), captured_source = coalesce(payment.captured_source, fact.captured_source),
+        voided_at = coalesce(payment.voided_at, fact.voided_at), voided_source = coalesce(payment.voided_source, fact.voided_source),
+        refunded_at = coalesce(payment.refunded_at, fact.refunded_at),
+        refunded_source = coalesce(payment.refunded_source, fact.refunded_source)
+    FROM (
+        SELECT hold_id, authorisation, min(currency) AS currency,
+            min(at) FILTER (WHERE state = 'authorised') AS authorised_at, min(source) FILTER (WHERE state = 'authorised') AS authorised_source,
+            min(at) FILTER (WHERE state = 'captured') AS captured_at, min(source) FILTER (WHERE state = 'captured') AS captured_source,
+            min(at) FILTER (WHERE state = 'voided') AS voided_at, min(source) FILTER (WHERE state = 'voided') AS voided_source,
+            min(at) FILTER (WHERE state = 'refunded') AS refunded_at, min(source) FILTER (WHERE state = 'refunded') AS refunded_source
+        FROM ledger.former_entry
+        WHERE provider_id = p_provider_id
+        GROUP BY hold_id, authorisation) AS fact
+    WHERE payment.provider_id = p_provider_id AND payment.hold_id = fact.hold_id AND payment.authorisation = fact.authorisation
+        AND payment.authorised_at IS NULL
+$$;
+
+-- Refuses to change what was written of a payment, or to remove it, also for the owner.
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+        MESSAGE = format('what %I.%I says of money is written once: %s is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP);
 END $$;
 
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entry
+CREATE TRIGGER written_once AFTER UPDATE ON ledger.payment FOR EACH ROW WHEN (((old.provider_id IS DISTINCT FROM new.provider_id)
+    OR (old.hold_id IS DISTINCT FROM new.hold_id) OR (old.booking_id IS DISTINCT FROM new.booking_id)
+    OR (old.authorisation IS DISTINCT FROM new.authorisation) OR (old.amount_minor IS DISTINCT FROM new.amount_minor)
+    OR ((old.currency IS NOT NULL) AND (old.currency IS DISTINCT FROM new.currency))
+    OR ((old.authorised_at IS NOT NULL) AND (old.authorised_at IS DISTINCT FROM new.authorised_at))
+    OR ((old.authorised_source IS NOT NULL) AND (old.authorised_source IS DISTINCT FROM new.authorised_source))
+    OR ((old.captured_at IS NOT NULL) AND (old.captured_at IS DISTINCT FROM new.captured_at))
+    OR ((old.captured_source IS NOT NULL) AND (old.captured_source IS DISTINCT FROM new.captured_source))
+    OR ((old.voided_at IS NOT NULL) AND (old.voided_at IS DISTINCT FROM new.voided_at))
+    OR ((old.voided_source IS NOT NULL) AND (old.voided_source IS DISTINCT FROM new.voided_source))
+    OR ((old.refunded_at IS NOT NULL) AND (old.refunded_at IS DISTINCT FROM new.refunded_at))
+    OR ((old.refunded_source IS NOT NULL) AND (old.refunded_source IS DISTINCT FROM new.refunded_source))))
+EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.payment FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.former_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+-- Of a call of release 2 that began before its functions were replaced.
+CREATE FUNCTION ledger.keep_former_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger.former_entry (provider_id, hold_id, authorisation, state, amount_minor, source, at, currency)
+    VALUES (NEW.provider_id, NEW.hold_id, NEW.authorisation, NEW.state, NEW.amount_minor, NEW.source, NEW.at, NEW.currency)
+    ON CONFLICT DO NOTHING;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER keep_former_entry INSTEAD OF INSERT ON ledger.entry FOR EACH ROW EXECUTE FUNCTION ledger.keep_former_entry();

@@ -1,3 +1,10 @@
+-- Where a patient can be reached by a channel; NULL: nowhere. The planner inlines it.
+CREATE FUNCTION notices.address(p_patient accounts.patient, p_channel notices.channel) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_channel = 'sms' AND p_patient.takes_sms THEN p_patient.phone
+        WHEN p_channel = 'email' AND p_patient.email_verified_at IS NOT NULL THEN p_patient.email END
+$$;
+
 -- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
 -- for an offer or a call, whose ticket names it. Called in the transaction that changes the booking.
 CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id uuid, p_kind text, p_now timestamptz)
@@ -10,13 +17,11 @@ BEGIN
     FROM booking.booking
     JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- a group offer has no patient of its own
         SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-    CROSS JOIN LATERAL (
-        VALUES ('sms'::notices.channel, CASE WHEN patient.takes_sms THEN patient.phone END),
-            ('email', CASE WHEN patient.email_verified_at IS NOT NULL THEN patient.email END)) AS way (channel, address)
+    CROSS JOIN (VALUES ('sms'::notices.channel), ('email')) AS way (channel)
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-        AND way.address IS NOT NULL
+        AND notices.address(patient, way.channel) IS NOT NULL
         -- a patient who books and cancels all day long must not make us send texts all day long
         AND (way.channel <> 'sms' OR (
             SELECT count(*) FROM notices.notice
@@ -25,13 +30,25 @@ BEGIN
 END $$;
 
 -- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without
--- its change. A trigger keeps its function, which is therefore replaced in place.
+-- its change. A trigger keeps its function, which is therefore replaced in place. Who moves old events, which are no news, sets
+-- healthplus.retention.
 CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind, NEW.at);
+    IF coalesce(current_setting('healthplus.retention', true), '') = 'on' THEN
+        RETURN NULL;
+    END IF;
+    -- Most who book can be reached nowhere: to see that costs half of what `add` does.
+    PERFORM FROM booking.booking JOIN accounts.patient USING (patient_id)
+    WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id
+        AND notices.address(patient, 'sms') IS NULL AND notices.address(patient, 'email') IS NULL;
+    IF NOT FOUND THEN
+        PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind::text, NEW.at);
+    END IF;
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event FOR EACH ROW
-    WHEN ((new.kind = ANY (ARRAY['booked'::text, 'expired'::text, 'offered'::text, 'called'::text, 'cancelled'::text, 'moved'::text, 'needs_rebooking'::text])))
+CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
+    WHEN ((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
+        'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind,
+        'needs_rebooking'::booking.event_kind])))
     EXECUTE FUNCTION notices.on_event();

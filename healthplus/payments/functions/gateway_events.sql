@@ -1,30 +1,43 @@
--- Notes the state that a payment has reached, and notifies the patient of a refund; the caller has locked its row.
+-- Notes the states that payments have reached, of those that nobody else has locked, and notifies patients of refunds.
+CREATE FUNCTION payments.advance_payments(
+    p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
+    p_now timestamptz
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    changed record;
+BEGIN
+    FOR changed IN
+        SELECT * FROM ledger.advance_payments(p_provider_ids, p_hold_ids, p_authorisations, p_states, p_source, p_now)
+    LOOP
+        IF changed.state = 'refunded' OR (changed.state = 'voided' AND EXISTS (
+            SELECT FROM booking.booking
+            WHERE provider_id = changed.provider_id AND booking_id = changed.booking_id AND state = 'cancelled'))
+        THEN
+            PERFORM notices.add(changed.provider_id, changed.booking_id, NULL::uuid, 'refunded', p_now);
+        END IF;
+    END LOOP;
+END $$;
+
+-- Notes the state that one payment has reached; the caller has locked its row.
 CREATE FUNCTION payments.advance_payment(
     p_payment ledger.payment, p_state ledger.payment_state, p_source ledger.source, p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    -- On its own: beside a subquery, a planner that knows the state may find that the result does not matter, and not call it.
-    has_changed boolean := ledger.advance_payment(p_payment, p_state, p_source, p_now);
 BEGIN
-    IF has_changed AND (
-        p_state = 'refunded' OR (p_state = 'voided' AND EXISTS (
-            SELECT FROM booking.booking
-            WHERE provider_id = p_payment.provider_id AND booking_id = p_payment.booking_id AND state = 'cancelled'))
-    ) THEN
-        PERFORM notices.add(p_payment.provider_id, p_payment.booking_id, NULL::uuid, 'refunded', p_now);
-    END IF;
+    PERFORM payments.advance_payments(
+        ARRAY[p_payment.provider_id], ARRAY[p_payment.hold_id], ARRAY[p_payment.authorisation], ARRAY[p_state], p_source, p_now);
 END $$;
 
 -- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
 -- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold. A payment that
--- was unknown so far pays for its hold as if the patient's own request had brought it.
+-- was unknown so far pays for its hold as if the patient's own request had brought it. Of what is over, the intent may be gone:
+-- money for it is taken note of all the same, so that it goes back.
 CREATE FUNCTION payments.record_gateway_event(
     p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state ledger.payment_state, p_amount_minor integer,
     p_currency text, p_source ledger.source, p_event_id text DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
-    requested payments.intent;
+    amount_requested integer;
     money ledger.payment;
     held booking.booking;
     clinic_currency text;
@@ -39,8 +52,16 @@ BEGIN
         ON CONFLICT DO NOTHING;
         RETURN 'duplicate';
     END IF;
-    SELECT * INTO requested FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
-    IF NOT FOUND OR NOT booking.lock_book(p_provider_id) THEN
+    SELECT amount_minor INTO amount_requested FROM payments.intent WHERE provider_id = p_provider_id AND hold_id = p_hold_id;
+    IF NOT FOUND THEN
+        SELECT fee_minor INTO amount_requested FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_hold_id AND funding = 'online'
+            AND booking.state_at(booking, (SELECT public.app_now())) <> 'reserved';
+        IF NOT FOUND THEN
+            RETURN 'unknown';
+        END IF;
+    END IF;
+    IF NOT booking.lock_book(p_provider_id) THEN
         RETURN 'unknown';
     END IF;
     now_at := public.app_now();
@@ -58,7 +79,7 @@ BEGIN
         SELECT * INTO STRICT held FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_hold_id;
         SELECT currency INTO STRICT clinic_currency FROM directory.clinic WHERE clinic_id = held.clinic_id;
         IF p_state IN ('authorised', 'captured')
-            AND (p_amount_minor, p_currency) = (requested.amount_minor, clinic_currency)
+            AND (p_amount_minor, p_currency) = (amount_requested, clinic_currency)
         THEN
             PERFORM booking.confirm(p_provider_id, p_hold_id, p_authorisation, 'system:gateway', NULL, NULL, p_source);
         ELSE  -- gone already, or not the money that was requested

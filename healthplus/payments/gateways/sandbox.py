@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Annotated, Self, TypeVar
 
-import aiohttp
 import msgspec
 
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
@@ -22,6 +21,7 @@ from healthplus.payments.gateway import (
     Pending,
     WebhookEvent,
 )
+from healthplus.payments.gateways.loopback import LoopbackClient
 
 T = TypeVar("T")
 
@@ -76,17 +76,13 @@ class SandboxGateway:
         self._answer_seconds_max = answer_seconds_max
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=self._answer_seconds_max),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._client = LoopbackClient(self._url, self._answer_seconds_max, _KEEP_SECONDS)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        await self._client.close()
 
     async def authorise(
         self, key: str, amount_minor: int, currency: str, method: str, return_url: str = ""
@@ -140,16 +136,15 @@ class SandboxGateway:
         return (await self._ask("POST", f"/payments/{authorisation}/{step}", _State, body)).state
 
     async def _ask(self, method: str, path: str, answer_type: type[T], body: object = None) -> T:
-        data = None if body is None else msgspec.json.encode(body)
+        data = b"" if body is None else msgspec.json.encode(body)
         try:
-            async with self._session.request(method, f"{self._url}{path}", data=data) as response:
-                answer = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            status, answer = await self._client.ask(method, path, data)
+        except (OSError, ValueError) as error:
             raise PaymentUnavailable from error
-        if response.status == 422:
+        if status == 422:
             raise BadInput(answer.decode())
-        if response.status != 200:
-            raise PaymentUnavailable(answer.decode() if response.status in (404, 409) else None)
+        if status != 200:
+            raise PaymentUnavailable(answer.decode() if status in (404, 409) else None)
         try:
             return msgspec.json.decode(answer, type=answer_type)
         except msgspec.MsgspecError as error:  # a bank of another release

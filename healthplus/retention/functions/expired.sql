@@ -95,6 +95,15 @@ CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer)
     SELECT count(*) FROM gone
 $$;
 
+-- What processes of release 2 leave of money that is looked for no more.
+CREATE FUNCTION retention.forget_intents(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM payments.intent WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM payments.intent WHERE check_at IS NULL AND asked_at <= p_now
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- The numbers of codes that have expired, every minute: the codes themselves are counted for longer.
 CREATE FUNCTION retention.forget_numbers() RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE accounts.challenge SET phone = NULL

@@ -14,7 +14,7 @@ BEGIN
     WITH old AS MATERIALIZED (
         -- Events are in order of time: after one that is too new come no others.
         SELECT seq, kind, booking_id FROM (
-            SELECT seq, kind, booking_id, at FROM booking.event
+            SELECT seq, kind, booking_id, at FROM booking.event_log
             WHERE provider_id = p_provider_id
                 AND seq > coalesce((SELECT progress.seq FROM retention.progress WHERE provider_id = p_provider_id), 0)
             ORDER BY seq LIMIT p_events_max) AS next
@@ -24,27 +24,24 @@ BEGIN
         FROM old
         JOIN booking.booking ON booking.provider_id = p_provider_id AND booking.booking_id = old.booking_id
         CROSS JOIN LATERAL (
-            SELECT event.seq FROM booking.event
-            WHERE event.provider_id = p_provider_id AND event.seq < old.seq AND event.booking_id = old.booking_id
-                AND event.kind = 'reserved'
-            ORDER BY event.seq DESC LIMIT 1) AS began
+            SELECT event_log.seq FROM booking.event_log
+            WHERE event_log.provider_id = p_provider_id AND event_log.seq < old.seq AND event_log.booking_id = old.booking_id
+                AND event_log.kind = 'reserved'
+            ORDER BY event_log.seq DESC LIMIT 1) AS began
         WHERE old.kind IN ('expired', 'released') AND state IN ('expired', 'released')
             AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.hold_id = old.booking_id)
+                SELECT FROM ledger.payment
+                WHERE payment.provider_id = p_provider_id
+                    AND payment.hold_id = ANY (ledger.holds_paid(p_provider_id, old.booking_id)))
             AND NOT EXISTS (
-                SELECT FROM ledger.payment WHERE payment.provider_id = p_provider_id AND payment.booking_id = old.booking_id)
-            AND NOT EXISTS (
-                SELECT FROM payments.intent
-                WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id AND check_at IS NOT NULL)
+                SELECT FROM payments.intent WHERE intent.provider_id = p_provider_id AND intent.hold_id = old.booking_id)
     ), gone AS (
-        DELETE FROM booking.event USING over
-        WHERE event.provider_id = p_provider_id AND event.booking_id = over.booking_id AND event.seq BETWEEN first_seq AND last_seq
+        DELETE FROM booking.event_log USING over
+        WHERE event_log.provider_id = p_provider_id AND event_log.booking_id = over.booking_id AND event_log.seq BETWEEN first_seq AND last_seq
         RETURNING 1
     ), gone_bookings AS (
         DELETE FROM booking.booking USING over
         WHERE booking.provider_id = p_provider_id AND booking.booking_id = over.booking_id
-    ), gone_intents AS (
-        DELETE FROM payments.intent USING over WHERE intent.provider_id = p_provider_id AND intent.hold_id = over.booking_id
     ), progress AS (
         INSERT INTO retention.progress AS known (provider_id, seq, forgotten_events)
         SELECT p_provider_id, max(seq), (SELECT count(*) FROM gone) FROM old HAVING count(*) > 0
@@ -59,7 +56,7 @@ END $$;
 -- Whether the next event of a book to look at is old enough.
 CREATE FUNCTION retention.has_old_events(p_provider_id bigint, p_now timestamptz) RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT coalesce((
-        SELECT at FROM booking.event
+        SELECT at FROM booking.event_log
         WHERE provider_id = p_provider_id
             AND seq > coalesce((SELECT progress.seq FROM retention.progress WHERE provider_id = p_provider_id), 0)
         ORDER BY seq LIMIT 1) < p_now - retention.hold_time(), false)
@@ -92,7 +89,8 @@ BEGIN
         retention.forget_results(now_at, rows_max),
         retention.forget_presence(now_at, rows_max),
         retention.forget_notices(now_at, rows_max),
-        retention.forget_webhooks(now_at, rows_max));
+        retention.forget_webhooks(now_at, rows_max),
+        retention.forget_intents(now_at, rows_max));
     FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP
             IF events_left <= 0 THEN

@@ -82,22 +82,20 @@ JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
-    FROM booking.event
-    WHERE event.provider_id = booking.provider_id AND event.booking_id = booking.booking_id
+    FROM booking.event_log
+    WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
-    SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state,
-        (SELECT currency FROM ledger.entry
-         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
-            AND entry.authorisation = payment.authorisation AND entry.state = 'authorised') AS currency,
-        (SELECT at FROM ledger.entry
-         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
-            AND entry.authorisation = payment.authorisation AND entry.state = 'captured') AS taken_at,
-        (SELECT min(at) FROM ledger.entry
-         WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
-            AND entry.authorisation = payment.authorisation AND entry.state IN ('voided', 'refunded')) AS returned_at
+    SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state, entry.*
     FROM ledger.payment
+    CROSS JOIN LATERAL (
+        SELECT min(currency) AS currency, min(at) FILTER (WHERE entry.state = 'captured') AS taken_at,
+            min(at) FILTER (WHERE entry.state IN ('voided', 'refunded')) AS returned_at
+        FROM ledger.entry
+        WHERE entry.provider_id = payment.provider_id AND entry.hold_id = payment.hold_id
+            AND entry.authorisation = payment.authorisation) AS entry
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
+        AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
     -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
     ORDER BY (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
     LIMIT 1) AS money ON true

@@ -18,7 +18,7 @@ from healthplus.web.pages.addresses import chart_path, hold_path, slug
 from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart_view import ChartView
 from healthplus.web.pages.limits import limit_of
-from healthplus.web.pages.patient_chart import ChartUpdate, patient_chart
+from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
 from healthplus.web.pages.session import (
@@ -29,6 +29,7 @@ from healthplus.web.pages.session import (
     require_patient,
     session_of,
 )
+from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import DAYS, ChartKey
 
@@ -48,12 +49,22 @@ class ChartController(Controller):
         day: Text = "",
         n: Text = "1",
         start: Text = "",
-    ) -> Response[str]:
-        location = await practice_location(request, provider_id, clinic_id)
-        if name != slug(location["provider"]):
-            return moved(request, chart_path(provider_id, location["provider"], clinic_id))
+    ) -> Response[str] | Response[bytes]:
         chosen = parsed_instant(start)
-        return await _page(request, location, _chart_key(request, location, day, n, chosen), chosen)
+
+        async def chart(request: AnyRequest) -> Response[str]:
+            location = await practice_location(request, provider_id, clinic_id)
+            if name != slug(location["provider"]):
+                return moved(request, chart_path(provider_id, location["provider"], clinic_id))
+            return await _page(request, location, _chart_key(request, location, day, n, chosen), chosen)
+
+        if (session := session_of(request)) is not None:
+            location = await practice_location(request, provider_id, clinic_id)
+            key = _chart_key(request, location, day, n, chosen)
+            is_own = _hold_here(session, key) is not None or bool(await own_times(request, key))
+            if is_own and name == slug(location["provider"]):
+                return await _page(request, location, key, chosen)
+        return await shared_page(request, chart)
 
     @get("/news")
     async def updates(

@@ -14,6 +14,7 @@ from healthplus.web.pages.free_times import by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.rendering import moved, page, see_other
 from healthplus.web.pages.searches import page_number
+from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
 _PROVIDERS = 20
@@ -22,53 +23,61 @@ _STARS = (5, 4, 3, 2, 1)
 
 class DirectoryController(Controller):
     @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
-    async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[str]:
-        """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
-        app = services(request)
-        found = await app.browse.provider(provider_id)
-        path = provider_path(provider_id, found["name"])
-        if request_path(request) != path:
-            return moved(request, path)
-        clinics = found["clinics"]
-        if len(clinics) == 1 and "about" not in request.query_params:
-            day = parsed_day(request.query_params.get("day", ""))
-            return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
-        for clinic in clinics:
-            time_zone = clinic["city"]["time_zone"]
-            clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
-            clinic["week"] = week(clinic["opening_times"], time_zone)
-        stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
-        return page(
-            request,
-            "directory/provider.html",
-            one=found,
-            stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
-        )
+    async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[bytes]:
+        return await shared_page(request, lambda nobody: _provider(nobody, provider_id))
 
     @get(["/clinic/{clinic_id:int}", "/clinic/{clinic_id:int}/{slug:str}"])
-    async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        app = services(request)
-        number = page_number(request.query_params.get("page"))
-        clinic, providers = await app.browse.clinic(clinic_id, *limit_and_offset(number, _PROVIDERS))
-        path = clinic_path(clinic_id, clinic["name"])
-        if request_path(request) != path:
-            return moved(request, path)
-        if not providers and number > 1:
-            return see_other(request, path)
-        now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
-        shown = providers[:_PROVIDERS]
-        times = await next_times(app.database, [(one["id"], clinic_id, None) for one in shown], 1)
-        for one in shown:
-            one["days"] = by_day(times[one["id"], clinic_id], time_zone)
-        return page(
-            request,
-            "directory/clinic.html",
-            clinic=clinic,
-            providers=shown,
-            tests=clinic["lab_tests"],
-            opening=opening(clinic["opening_times"], now, time_zone),
-            week=week(clinic["opening_times"], time_zone),
-            today=now.astimezone(ZoneInfo(time_zone)).date(),
-            number=number,
-            has_more=len(providers) > _PROVIDERS,
-        )
+    async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[bytes]:
+        return await shared_page(request, lambda nobody: _clinic(nobody, clinic_id))
+
+
+async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
+    """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
+    app = services(request)
+    found = await app.browse.provider(provider_id)
+    path = provider_path(provider_id, found["name"])
+    if request_path(request) != path:
+        return moved(request, path)
+    clinics = found["clinics"]
+    if len(clinics) == 1 and "about" not in request.query_params:
+        day = parsed_day(request.query_params.get("day", ""))
+        return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
+    for clinic in clinics:
+        time_zone = clinic["city"]["time_zone"]
+        clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
+        clinic["week"] = week(clinic["opening_times"], time_zone)
+    stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
+    return page(
+        request,
+        "directory/provider.html",
+        one=found,
+        stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+    )
+
+
+async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
+    app = services(request)
+    number = page_number(request.query_params.get("page"))
+    clinic, providers = await app.browse.clinic(clinic_id, *limit_and_offset(number, _PROVIDERS))
+    path = clinic_path(clinic_id, clinic["name"])
+    if request_path(request) != path:
+        return moved(request, path)
+    if not providers and number > 1:
+        return see_other(request, path)
+    now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
+    shown = providers[:_PROVIDERS]
+    times = await next_times(app.database, [(one["id"], clinic_id, None) for one in shown], 1)
+    for one in shown:
+        one["days"] = by_day(times[one["id"], clinic_id], time_zone)
+    return page(
+        request,
+        "directory/clinic.html",
+        clinic=clinic,
+        providers=shown,
+        tests=clinic["lab_tests"],
+        opening=opening(clinic["opening_times"], now, time_zone),
+        week=week(clinic["opening_times"], time_zone),
+        today=now.astimezone(ZoneInfo(time_zone)).date(),
+        number=number,
+        has_more=len(providers) > _PROVIDERS,
+    )

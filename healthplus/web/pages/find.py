@@ -31,6 +31,7 @@ from healthplus.web.languages import N_, Language
 from healthplus.web.pages.free_times import Day, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
 from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
+from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
@@ -73,33 +74,41 @@ class Way(NamedTuple):
 
 class FindController(Controller):
     @get("/find")
-    async def find(self, request: AnyRequest) -> Response[str]:
-        search = await _search_of_form(request)
-        # A position is rounded: it stays in the address.
-        if search.path().startswith("/in/") or search.filters.near not in ("", request.query_params.get("near")):
-            return see_other(request, search.path(page_number(request.query_params.get("page"))))
-        return await _results(request, search)
+    async def find(self, request: AnyRequest) -> Response[bytes]:
+        return await shared_page(request, _find)
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
-    async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[str]:
-        need, locality = (request.path_params.get(name, "") for name in ("need", "locality"))
-        database = services(request).database
-        known = await city_named(database, city)
-        if known is None:
-            raise NotFound
-        filters = Filters.read(request.query_params, _today(request, known))
-        speciality = None
-        if need in TYPES:
-            filters = structs.replace(filters, type=need)
-        elif need:
-            speciality = await database.fetch_row(queries.speciality, sendable(need), None)
-        place = typed(locality.replace("-", " ")).title()
-        search = Search(speciality=speciality, city=known, place=place, filters=structs.replace(filters, near=""))
-        if need and not speciality and need not in TYPES:
-            return see_other(request, structs.replace(search, need=typed(need.replace("-", " "))).path())
-        if (path := search.path().partition("?")[0]) != request_path(request):
-            return moved(request, path)
-        return await _results(request, search)
+    async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
+        return await shared_page(request, lambda nobody: _in_city(nobody, city))
+
+
+async def _find(request: AnyRequest) -> Response[str]:
+    search = await _search_of_form(request)
+    # A position is rounded: it stays in the address.
+    if search.path().startswith("/in/") or search.filters.near not in ("", request.query_params.get("near")):
+        return see_other(request, search.path(page_number(request.query_params.get("page"))))
+    return await _results(request, search)
+
+
+async def _in_city(request: AnyRequest, city: str) -> Response[str]:
+    need, locality = (request.path_params.get(name, "") for name in ("need", "locality"))
+    database = services(request).database
+    known = await city_named(database, city)
+    if known is None:
+        raise NotFound
+    filters = Filters.read(request.query_params, _today(request, known))
+    speciality = None
+    if need in TYPES:
+        filters = structs.replace(filters, type=need)
+    elif need:
+        speciality = await database.fetch_row(queries.speciality, sendable(need), None)
+    place = typed(locality.replace("-", " ")).title()
+    search = Search(speciality=speciality, city=known, place=place, filters=structs.replace(filters, near=""))
+    if need and not speciality and need not in TYPES:
+        return see_other(request, structs.replace(search, need=typed(need.replace("-", " "))).path())
+    if (path := search.path().partition("?")[0]) != request_path(request):
+        return moved(request, path)
+    return await _results(request, search)
 
 
 def request_path(request: AnyRequest) -> str:

@@ -81,8 +81,8 @@ class PatientChart(NamedTuple):
 
 async def patient_chart(request: AnyRequest, key: ChartKey) -> PatientChart:
     """Return a chart as the patient who asks sees it now."""
-    chart, own_times = await asyncio.gather(services(request).charts.chart(key), _own_times(request, key))
-    cells = [_cell(row, own_times) for row in chart.slots]
+    chart, taken = await asyncio.gather(services(request).charts.chart(key), own_times(request, key))
+    cells = [_cell(row, taken) for row in chart.slots]
     parts = []
     for part in PARTS:
         own = [cell for cell in cells if part_of(cell.starts_at, key.zone) == part]
@@ -95,16 +95,17 @@ async def patient_chart(request: AnyRequest, key: ChartKey) -> PatientChart:
     return PatientChart(cells, parts, days, [row for row in week if any(count is not None for count in row[1])])
 
 
-async def _own_times(request: AnyRequest, key: ChartKey) -> list[Record]:
+async def own_times(request: AnyRequest, key: ChartKey) -> list[Record]:
+    """Return from when to when the patient who asks has something with this provider on the chart's day."""
     if (session := session_of(request)) is None:
         return []
     day = key.bounds(key.day)
     return await services(request).database.fetch(booking_queries.own_times, key.provider_id, session.patient_id, *day)
 
 
-def _cell(row: Record, own_times: list[Record]) -> Cell:
+def _cell(row: Record, taken: list[Record]) -> Cell:
     state = row["state"]
-    if any(own["starts_at"] <= row["starts_at"] < own["ends_at"] for own in own_times):
+    if any(one["starts_at"] <= row["starts_at"] < one["ends_at"] for one in taken):
         state = "mine"
     elif state == "free" and not row["fits"]:
         state = "short"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -27,6 +28,7 @@ from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_p
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
+from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.ticket_view import TicketView
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
@@ -50,19 +52,10 @@ class JoinQueueController(Controller):
         day: Day = None,
         part: Part = None,
         n: Slots = 1,
-    ) -> Response[str]:
-        queue = await _queue(request, provider_id, clinic_id)
-        window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
-        anywhere = "anywhere" in request.query_params
-        slots = await _slots_of_day(request, provider_id, queue, window, n)
-        window = window.with_part_among(
-            {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
-        )
-        begins, ends = window.bounds(queue["time_zone"])
-        free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
-        session = session_of(request)
-        who = await person_choice(request, session) if session is not None else None
-        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
+    ) -> Response[str] | Response[bytes]:
+        ask = partial(_ask, provider_id=provider_id, clinic_id=clinic_id, day=day, part=part, n=n)
+        # A patient who is signed in chooses whom it is for.
+        return await shared_page(request, ask) if session_of(request) is None else await ask(request)
 
     @post()
     async def join(
@@ -106,6 +99,23 @@ class JoinQueueController(Controller):
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
         who = await person_choice(request, session, person_id)
         return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
+
+
+async def _ask(
+    request: AnyRequest, *, provider_id: int, clinic_id: int, day: date | None, part: str | None, n: int
+) -> Response[str]:
+    queue = await _queue(request, provider_id, clinic_id)
+    window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
+    anywhere = "anywhere" in request.query_params
+    slots = await _slots_of_day(request, provider_id, queue, window, n)
+    window = window.with_part_among(
+        {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
+    )
+    begins, ends = window.bounds(queue["time_zone"])
+    free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
+    session = session_of(request)
+    who = await person_choice(request, session) if session is not None else None
+    return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
 
 
 async def refused_join(

@@ -19,6 +19,7 @@ from healthplus.web.pages.queue import queries
 from healthplus.web.pages.queue_windows import window_text
 from healthplus.web.pages.rendering import document, language_of, page
 from healthplus.web.pages.session import site
+from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
 ENTRIES_CHECKED_MAX = 2000
@@ -55,11 +56,11 @@ class QueueReceiptController(Controller):
         provider_id: ProviderId,
         ticket: FromPath[str],
         after: Annotated[int, QueryParameter(ge=0, le=ID_MAX, description="The last entry seen.")] = 0,
-    ) -> Response[str] | Response[bytes]:
+    ) -> Response[bytes]:
         number = parsed_number(ticket.removesuffix(".json"))
         if ticket.endswith(".json") or _prefers_json(request):
             return await _chain(request, provider_id, number, after)
-        return await _receipt(request, provider_id, number)
+        return await shared_page(request, lambda nobody: _receipt(nobody, provider_id, number))
 
 
 def _prefers_json(request: AnyRequest) -> bool:

@@ -11,6 +11,7 @@ import jinja2
 import msgspec
 from litestar import MediaType, Response
 from litestar.datastructures import Cookie
+from markupsafe import Markup
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
@@ -25,7 +26,7 @@ from healthplus.web.pages.addresses import (
     results_path,
     ticket_path,
 )
-from healthplus.web.pages.session import session_of, site
+from healthplus.web.pages.session import note_sent_form, session_of, site
 from healthplus.web.services import AnyRequest, services
 
 _FOLDER = Path(__file__).parents[1] / "templates"
@@ -57,7 +58,13 @@ _DOCUMENT_HEADERS = {
 }
 
 
-def _environment(language: Language) -> jinja2.Environment:
+MADE_FOR_NOBODY = "made_for_nobody"
+"""In the state of a request whose page is for all: it has holes where pages show what is a viewer's own."""
+HOLE = f"\N{OBJECT REPLACEMENT CHARACTER}{secrets.token_hex(16)}:%s;"
+"""What stands for a hole, by the template that fills it. Nothing that anybody typed can be taken for one."""
+
+
+def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.DictLoader(_TEMPLATES),
         extensions=["jinja2.ext.i18n"],
@@ -75,6 +82,7 @@ def _environment(language: Language) -> jinja2.Environment:
         other_language=other,
         asset=asset_url,
         new_key=_new_key,
+        personal=_hole if has_holes else _personal,
         client_margin=CLIENT_MARGIN,
         provider_path=provider_path,
         clinic_path=clinic_path,
@@ -92,7 +100,19 @@ def _new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
+@jinja2.pass_context
+def _personal(context: jinja2.runtime.Context, template: str) -> Markup:
+    """Return a template of what is the viewer's own."""
+    # With the page's own context: one more would cost more than most of these templates.
+    return Markup("".join(context.environment.get_template(template).root_render_func(context)))  # noqa: S704 - it escapes
+
+
+def _hole(template: str) -> Markup:
+    return Markup(HOLE % template)  # noqa: S704 - nothing in it is to be escaped
+
+
 _ENVIRONMENTS = {language.code: _environment(language) for language in LANGUAGES}
+_ENVIRONMENTS_WITH_HOLES = {language.code: _environment(language, has_holes=True) for language in LANGUAGES}
 
 
 def language_of(request: AnyRequest) -> Language:
@@ -114,7 +134,7 @@ def page(
         status_code=status,
         media_type=MediaType.HTML,
         headers={**_HEADERS, **_transport_security(request), **(headers or {})},
-        cookies=list(cookies),
+        cookies=[*cookies, *(note_sent_form(request) if status < 500 else [])],
     )
 
 
@@ -148,21 +168,31 @@ def updates_response(request: AnyRequest, update: object | None, *, status: int 
 
 def fragment(request: AnyRequest, template: str, **values: object) -> str:
     """Return a template, of a page or of a part of one, rendered in the language of the request's address."""
+    return fragments(request, [template], **values)[0]
+
+
+def fragments(request: AnyRequest, templates: Sequence[str], **values: object) -> list[str]:
+    """Return several templates, rendered with the same values."""
     language, path = split_path(request.url.path)
     path = f"/{path.lstrip('/')}"  # after two, a link to the page in another language would lead to another host
     if query := request.url.query:
         path += f"?{query}"
-    return (
-        _ENVIRONMENTS[language.code]
-        .get_template(template)
-        .render(
-            path=path,
-            site=site(request),
-            session=session_of(request),
-            now=services(request).clock.now() if "services" in request.app.state else None,
-            **values,
-        )
-    )
+    values |= {
+        "path": path,
+        "site": site(request),
+        "now": services(request).clock.now() if "services" in request.app.state else None,
+    }
+    if MADE_FOR_NOBODY in request.scope["state"]:
+        environment = _ENVIRONMENTS_WITH_HOLES[language.code]
+    else:
+        # A page for all has no session, not even none: a template that looks at it outside of a hole must fail.
+        environment = _ENVIRONMENTS[language.code]
+        values["session"] = session_of(request)
+    found = [environment.get_template(template) for template in templates]
+    if not found:
+        return []
+    context = found[0].new_context({**environment.globals, **values}, shared=True)
+    return ["".join(template.root_render_func(context)) for template in found]
 
 
 def see_other(
@@ -196,7 +226,7 @@ def _redirect(
         "",
         status_code=status,
         headers={**_HEADERS, **_transport_security(request), "Location": location, **(headers or {})},
-        cookies=list(cookies),
+        cookies=[*cookies, *note_sent_form(request)],
     )
 
 

@@ -27,6 +27,8 @@ queries = load(Path(__file__).with_name("queries.sql"))
 
 _SESSION_SECONDS = 90 * 86_400
 """As long as the session itself lives (accounts.session_time in the database)."""
+_JUST_CHANGED_SECONDS = 2
+"""More than pages that many share are kept, as browsers count in whole seconds."""
 _NEXT_LENGTH_MAX = 1000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -148,6 +150,21 @@ async def load_session(request: AnyRequest) -> None:
     assert row is not None
     claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
     request.state.session = PatientSession(patient_id, token, row["name"], masked(row["phone"] or ""), claim)
+
+
+def note_sent_form(request: AnyRequest) -> list[Cookie]:
+    """Return the cookie by which the next pages are not older than the form that this request sent, if it sent one.
+
+    A cookie, as the next page may be asked of another process.
+    """
+    if request.method == "GET":
+        return []
+    return [site(request).cookie("just-changed", "1", _JUST_CHANGED_SECONDS)]
+
+
+def has_just_changed(request: AnyRequest) -> bool:
+    """Return whether who asks has sent a form a moment ago, which may have changed what this page shows."""
+    return site(request).read(request, "just-changed") is not None
 
 
 def _refuse_cross_site(request: AnyRequest) -> None:

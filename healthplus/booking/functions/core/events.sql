@@ -46,8 +46,22 @@ BEGIN
     RETURN link;
 END $$;
 
+-- Events in words, as people and exports read them. `actor` is a patient's own booking's or ticket's, unless another is named: as a
+-- patient, nobody else may act on these (may_act). The second half is empty once its rows have been moved, and goes with the next release.
+CREATE VIEW booking.event AS
+SELECT provider_id, seq::bigint AS seq, at, kind::text AS kind, booking_id, ticket_id,
+    coalesce(actor, 'patient:' || CASE WHEN booking_id IS NULL
+        THEN (SELECT patient_id FROM booking.ticket WHERE ticket.provider_id = event_log.provider_id AND ticket.ticket_id = event_log.ticket_id)
+        ELSE (SELECT patient_id FROM booking.booking WHERE booking.provider_id = event_log.provider_id AND booking.booking_id = event_log.booking_id)
+        END) AS actor,
+    coalesce(reason, '') AS reason
+FROM booking.event_log
+UNION ALL
+SELECT provider_id, seq, at, kind, booking_id, ticket_id, actor, reason FROM booking.event_of_release_2;
+
 -- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
--- into the queue's chain, too. p_due_at: when what now begins will run out.
+-- into the queue's chain, too. A patient whose booking it is, or else whose ticket, is not written down again. p_due_at: when what
+-- now begins will run out.
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT '',
     p_due_at timestamptz DEFAULT NULL
@@ -55,22 +69,33 @@ CREATE FUNCTION booking.append_event(
 DECLARE
     new_version bigint;
     link booking.queue_entry;
+    owner_id bigint;
 BEGIN
     IF p_ticket_id IS NOT NULL AND p_booking_id IS NULL THEN
         link := booking.append_queue_entry(p_provider_id, p_now, p_kind, p_ticket_id, p_reason);
+    END IF;
+    IF p_actor ^@ 'patient:' AND p_booking_id IS NOT NULL THEN
+        SELECT patient_id INTO owner_id FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    ELSIF p_actor ^@ 'patient:' THEN
+        SELECT patient_id INTO owner_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     END IF;
     WITH head AS (
         UPDATE booking.book SET version = version + 1, next_due = least(next_due, p_due_at), is_queued = is_queued OR link.entry IS NOT NULL,
             queue_entries = coalesce(link.entry, queue_entries), queue_hash = coalesce(link.hash, queue_hash)
         WHERE provider_id = p_provider_id RETURNING version
     )
-    INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
-    SELECT p_provider_id, version, p_now, p_kind, p_booking_id, p_ticket_id, p_actor, p_reason FROM head
+    INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id, ticket_id, actor, reason)
+    SELECT p_provider_id, version, p_now, p_kind::booking.event_kind, p_booking_id, p_ticket_id,
+        nullif(p_actor, 'patient:' || owner_id), nullif(p_reason, '')
+    FROM head
     RETURNING seq INTO STRICT new_version;
     RETURN new_version;
 END $$;
 
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.event
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.event_log
+FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.event_of_release_2
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON booking.queue_entry

@@ -8,8 +8,8 @@ BEGIN
         UPDATE booking.booking SET state = 'booked', patient_name = p_name
         WHERE provider_id = p_provider_id AND booking_id = p_booked.booking_id
     ), noted AS (
-        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
-        VALUES (p_provider_id, p_booked.version, p_now, 'booked', p_booked.booking_id, p_actor)
+        INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id)  -- the actor is the patient
+        VALUES (p_provider_id, p_booked.version, p_now, 'booked', p_booked.booking_id)
     ), kept AS (
         INSERT INTO booking.idempotency (
             provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, fee_minor,

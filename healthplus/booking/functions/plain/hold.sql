@@ -91,8 +91,8 @@ BEGIN
         VALUES (p_provider_id, answer.booking_id, p_clinic_id, p_patient_id, p_during, 1, p_slots, 'reserved', answer.deadline, p_fee_minor,
             p_funding, p_now, p_person_id, p_person_name)
     ), noted AS (
-        INSERT INTO booking.event (provider_id, seq, at, kind, booking_id, actor)
-        VALUES (p_provider_id, p_version, p_now, 'reserved', answer.booking_id, p_actor)
+        INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id)  -- the actor is the patient
+        VALUES (p_provider_id, p_version, p_now, 'reserved', answer.booking_id)
     ), kept AS (
         INSERT INTO booking.idempotency (
             provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, deadline,
