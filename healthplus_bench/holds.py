@@ -28,7 +28,7 @@ from healthplus_bench.environment import (
 )
 from healthplus_bench.pgbench import Pairs, PgbenchPlan, run_pgbench
 from healthplus_bench.processes import cpu_seconds, require_open_files, used_since
-from healthplus_bench.returning import Returning, group_of, groups_for
+from healthplus_bench.returning import DAYS, Returning, group_of, groups_for
 
 _BOOKINGS_A_SECOND_MAX = 3000
 _WINDOW_END_SECONDS = 1.5  # until the sessions have reported how often they waited for the disc
@@ -225,10 +225,11 @@ class _Booking:
 def _bookings(environment: Environment, plan: HoldsPlan) -> Iterator[_Booking]:
     """Yield slots of the second half of the providers, in random order."""
     returning = plan.http
-    order = Random(20).sample(range(returning.slots_a_day), k=returning.slots_a_day)  # noqa: S311
+    # Each day in an order of its own: who comes one after the other, each for another day, goes to different providers.
+    orders = [Random(day).sample(range(returning.slots_a_day), k=returning.slots_a_day) for day in range(DAYS)]  # noqa: S311
     for number in range(returning.bookings_max):
         turn = returning.turn(number)
-        slot_of_day, provider = divmod(order[turn.rank], returning.providers)
+        slot_of_day, provider = divmod(orders[turn.day][turn.rank], returning.providers)
         provider_id = plan.providers - returning.providers + 1 + provider
         token = environment.token(1 + turn.patient)
         start = environment.start_of_day(turn.day, slot_of_day)

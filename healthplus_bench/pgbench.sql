@@ -6,7 +6,7 @@
 \set visit :come % 10
 \set of_all :before + :come / 10 * :group + :n % :group
 \set day (:of_all + :visit) % 14
-\set place permute((:visit * :patients + :of_all) / 14, :slots, 20)
+\set place permute((:visit * :patients + :of_all) / 14, :slots, 20 + :day)
 \set provider 1 + :place % :providers
 \set clinic (:provider + 9) / 10
 \set of_day :place / :providers
