@@ -1,4 +1,4 @@
--- Lanes: calls of several providers in one transaction (docs/decisions/0040-lanes.md). Call i is the i-th element of each array. Nothing here
+-- Lanes: calls of several providers in one transaction (docs/decisions/0043-lanes.md). Call i is the i-th element of each array. Nothing here
 -- ever waits for a lock: a transaction that has some books and patients locked and waits for another deadlocks with one that does the same
 -- the other way round, and keeps everybody waiting who needs what it has. Each call is in a block of its own, so that one that raises undoes
 -- itself alone. Where outcome.code is NULL or failed_with has an SQLSTATE, nothing was changed, and the call must go again alone.

@@ -1,4 +1,4 @@
--- A rush: calls that have gathered for one provider's book, in one transaction, in order of asking (docs/decisions/0040-lanes.md). The book is
+-- A rush: calls that have gathered for one provider's book, in one transaction, in order of asking (docs/decisions/0043-lanes.md). The book is
 -- locked in order of arrival, as by a verb, and advanced once; after that nothing waits. Patients are only tried, since a transaction that
 -- has some of them locked and waits for another may deadlock. Else as in a lane: call i is the i-th element of each array, and where
 -- outcome.code is NULL or failed_with has an SQLSTATE, nothing was changed, and the call must go again alone.
