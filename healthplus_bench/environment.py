@@ -92,7 +92,7 @@ async def prepared_environment(dsn: str, folder: Path, providers: int, patients:
         await refuse_unless_durable(database)
         prefix = secrets.token_urlsafe(24)
         await database.execute(queries.put_city)
-        for name in ("put_clinics", "put_providers", "put_posts", "put_shifts"):
+        for name in ("put_clinics", "put_providers", "put_posts", "put_shifts", "put_books"):
             await database.execute(queries[name], providers)
         await database.execute(queries.put_patients, patients)
         await database.execute(queries.put_tokens, patients, prefix)

@@ -17,6 +17,10 @@ SELECT n, 'bench:doctor-' || n, 'doctor', 'Dr ' || n FROM generate_series(1, $1:
 INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
 SELECT n, (n + 9) / 10, 50000, 'online' FROM generate_series(1, $1::bigint) AS n
 
+-- name: put_books
+-- Opened, as an import does it.
+INSERT INTO booking.book (provider_id) SELECT n FROM generate_series(1, $1::bigint) AS n
+
 -- name: put_shifts
 -- Every day, two shifts of 36 slots of five minutes.
 INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)

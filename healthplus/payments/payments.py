@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 from uuid import UUID
 
@@ -9,8 +10,10 @@ import msgspec
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
+from healthplus.booking.bulkheads import WAIT_SECONDS_MAX
+from healthplus.booking.lanes import Call, Lane
 from healthplus.booking.outcomes import Booked, ConfirmRefused, Done, Refused
-from healthplus.database import Database, PostgresError, note_change
+from healthplus.database import Database, PostgresError, Record, note_change
 from healthplus.errors import HealthPlusError, PaymentDeclined
 from healthplus.idle import idle
 from healthplus.payments.captures import Capture, Captures, queries
@@ -38,6 +41,7 @@ class Payments:
         self._database = database
         self._book = book
         self._gateway = gateway
+        self._begins = Lane(database, queries.begin_payment, lambda _, row: row)
         self.pages = gateway.pages
         self.methods = gateway.methods
         self.captures = Captures(background or database, gateway)
@@ -64,10 +68,8 @@ class Payments:
         with the hold as it was. `token_hash`: of a token that must sign the patient in when paying begins, or the
         outcome is `not_found`; what is under way at the bank then goes on, whatever becomes of the token.
         """
-        held = await self._database.fetch_row(
-            queries.begin_payment, provider_id, booking_id, patient.patient_id, token_hash
-        )
-        if held is None:
+        held = await self._begin(provider_id, booking_id, patient, token_hash)
+        if held["code"] == "not_found":
             return Paid(Refused("not_found"))
         # Perhaps a repeat: confirm knows it by what was set aside the first time, and no more money is.
         authorisation: str | None = held["authorisation"]
@@ -83,7 +85,7 @@ class Payments:
             if isinstance(answer, Pending):
                 return Paid(Done("pending"), url=answer.url)
             authorisation = answer.name
-        elif held["state"] == "expired" and authorisation is None:
+        elif held["code"] == "expired" and authorisation is None:
             return Paid(Refused("expired", booking_id=booking_id, state="expired"))
         outcome = await self._book.confirm(
             provider_id,
@@ -111,6 +113,21 @@ class Payments:
         """Return what the money for a lapsed hold booked instead of it."""
         found: UUID | None = await self._database.fetch_value(queries.booked_instead, provider_id, hold_id)
         return found
+
+    async def _begin(self, provider_id: int, hold_id: UUID, patient: Patient, token_hash: bytes | None) -> Record:
+        """Return what begin_payment finds for one hold, which is asked together with the holds of others."""
+        row = (provider_id, hold_id, patient.patient_id, token_hash)
+        until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
+        # Asked again, it answers the same: so it may be, when an answer is lost.
+        call = Call(hold_id.int >> 64, patient.patient_id, row, until, has_key=True)
+        try:
+            held: Record | None = await self._begins.ask(call)
+            if held is None:
+                held = await self._database.fetch_row(queries.begin_payment, *([value] for value in row))
+        finally:
+            self._begins.leave(call)
+        assert held is not None
+        return held
 
     async def _void_if_due(self, provider_id: int, hold_id: UUID) -> bool | None:
         """Let go of money that booked nothing; None when there is none, as where another request has paid."""

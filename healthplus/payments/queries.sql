@@ -1,27 +1,33 @@
 -- name: begin_payment
--- A patient's hold that is to be paid for, unless the token whose hash is given does not sign them in. If money is about to be
--- requested from the gateway (is_due), the intent is stored first.
--- For what is no live hold any more: the money set aside for it, first that which was not let go.
-WITH held AS (
-    SELECT booking.state_at(booking, now_at) <> 'reserved' AS over, offer, fee_minor, currency, funding, now_at,
-        booking.state_at(booking, now_at)::text AS state
-    FROM public.app_now() AS now_at, booking.booking JOIN directory.clinic USING (clinic_id)
-    WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
-        AND ($4::bytea IS NULL OR accounts.is_signed_in($4, $3))
+-- Patients' holds that are to be paid for, each once: hold $2[i] at provider $1[i] of patient $3[i], unless the token whose hash is
+-- $4[i] does not sign them in; a code 'not_found' where it is none of theirs. If money is about to be requested from the gateway
+-- (is_due), the intent is stored first. For what is no live hold any more: the money set aside for it, first that which was not let go.
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[]) WITH ORDINALITY
+        AS asked (provider_id, hold_id, patient_id, token_hash, ordinal)
+), held AS MATERIALIZED (
+    SELECT asked.ordinal, booking.provider_id, hold_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, currency,
+        funding, now_at
+    FROM public.app_now() AS now_at, asked
+    JOIN booking.booking ON booking.provider_id = asked.provider_id AND booking_id = hold_id AND booking.patient_id = asked.patient_id
+    JOIN directory.clinic USING (clinic_id)
+    WHERE asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id)
 ), intent AS (
     INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
-    SELECT $1, $2, fee_minor, now_at, now_at + interval '20 seconds'
-    FROM held WHERE funding = 'online' AND NOT over AND NOT offer
+    SELECT provider_id, hold_id, fee_minor, now_at, now_at + interval '20 seconds'
+    FROM held WHERE funding = 'online' AND state = 'reserved' AND NOT offer
+    ORDER BY provider_id, hold_id  -- two of these statements that share holds wait for each other in one order
     ON CONFLICT (provider_id, hold_id) DO UPDATE SET asked_at = excluded.asked_at, check_at = excluded.check_at
     RETURNING hold_id
 )
-SELECT state, fee_minor, currency, EXISTS (SELECT FROM intent) AS is_due,
-    CASE WHEN over THEN (
+SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(state, 'not_found') AS code, fee_minor, currency,
+    EXISTS (SELECT FROM intent WHERE intent.hold_id = asked.hold_id) AS is_due,
+    CASE WHEN state <> 'reserved' THEN (
         SELECT authorisation FROM ledger.payment
-        WHERE provider_id = $1 AND hold_id = $2
+        WHERE provider_id = asked.provider_id AND hold_id = asked.hold_id
         ORDER BY state >= 'voided' OR due IS NOT DISTINCT FROM 'void' OR due IS NOT DISTINCT FROM 'refund', at
         LIMIT 1) END AS authorisation
-FROM held
+FROM asked LEFT JOIN held USING (ordinal)
 
 -- name: take_due
 -- Some of what is due at the gateway, oldest first; a capture only once it was left to the process that booked for long enough.

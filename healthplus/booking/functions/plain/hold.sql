@@ -20,14 +20,18 @@ CREATE FUNCTION booking.plain_place(
         SELECT tstzrange(p_start, p_start + slot * p_slots) AS run
         FROM (
             SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
-                (day + ends) AT TIME ZONE time_zone AS closes_at
+                (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends
             FROM schedule.shift
             WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = extract(isodow FROM day)::smallint
                 AND valid @> day AND seats = 1 AND p_slots BETWEEN 1 AND slots_max
             OFFSET 0
         ) AS opening
-        -- Another slot follows, so that this is not the day's last.
-        WHERE opens_at <= p_start AND p_start + slot * (p_slots + 1) <= closes_at AND date_bin(slot, p_start, opens_at) = p_start
+        WHERE opens_at <= p_start AND p_start + slot * p_slots <= closes_at AND date_bin(slot, p_start, opens_at) = p_start
+            -- Another slot of the day follows, in this shift or in a later one.
+            AND (p_start + slot * (p_slots + 1) <= closes_at OR EXISTS (
+                SELECT FROM schedule.shift AS later
+                WHERE later.provider_id = p_provider_id AND later.clinic_id = p_clinic_id AND later.weekday = opening.weekday
+                    AND later.valid @> day AND later.starts >= opening.ends))
         OFFSET 0
     ) AS wanted
     WHERE NOT EXISTS (
