@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,7 +28,7 @@ from tests.fixtures.clock import freeze_clock, set_clock
 from tests.fixtures.directory import make_city, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients, see
 
-from . import model
+from . import both_ways, model
 
 T = TypeVar("T")
 Row: TypeAlias = list[Any]
@@ -146,6 +147,9 @@ class Trial:
         self.latest = datetime(2099, 1, 1, tzinfo=UTC)
         self.run(freeze_clock(self.db))
         self.run(set_limits(self.db))
+        self.run(both_ways.make_switch(self.db))
+        self.plain: Counter[str] = Counter()
+        """How often each verb was plain, and compared with the full one."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -161,7 +165,7 @@ class Machine(RuleBasedStateMachine):
     @initialize(
         night=st.integers(0, 2),
         minutes=st.sampled_from([60, 45, 90]),
-        days=st.integers(1, 2),
+        days=st.integers(1, 3),
         patients=st.sampled_from([16, 16, 3]),  # many queue up; few come up against what bounds each of them
     )
     def begin(self, night: int, minutes: int, days: int, patients: int) -> None:
@@ -182,6 +186,11 @@ class Machine(RuleBasedStateMachine):
         city = await make_city(db, zone_name)
         first, second = await make_clinic(db, city, 10), await make_clinic(db, city, 7)
         self.patients = await make_patients(db, patients)
+        await db.execute(  # some can be sent notices
+            "UPDATE accounts.patient SET email = patient_id || '@example.org', email_verified_at = public.app_now() "
+            "WHERE patient_id = ANY ($1) AND patient_id % 3 = 0",
+            self.patients,
+        )
         rows = await db.fetch(
             """WITH added AS (
                 INSERT INTO accounts.person (patient_id, name, removed_at)
@@ -202,7 +211,11 @@ class Machine(RuleBasedStateMachine):
             ),
             (
                 {second: (0, "free"), first: (20000, "online")},
-                [(second, 7, time(1, 30), time(3, 30), 3, 2), (first, 1, time(9), time(10, 30), 2, 3)],
+                [
+                    (second, 7, time(1, 30), time(3, 30), 3, 2),
+                    (first, 7, time(5), time(9), 1, 2),
+                    (first, 1, time(9), time(10, 30), 2, 3),
+                ],
             ),
         ]
         leads = {first: 10, second: 7}
@@ -294,8 +307,16 @@ class Machine(RuleBasedStateMachine):
         expected: model.Answer = getattr(self.books[provider], verb)(*args, **more)
         ids, named = [self.id_of(a) for a in args], {name: self.id_of(a) for name, a in more.items()}
         self.trail.append((self.shared.now, verb, (provider, *ids, named)))
+        call = both_ways.call_of(verb, provider, ids, named)
+        ways = both_ways.BothWays(self.trial.db, call) if call else None
+        if ways and (written := self.run(ways.try_one(is_plain_first=self.count % 2 == 0))):
+            raise Difference(f"what no plain {verb} may change\n{written}")
         answer: Outcome = self.run(getattr(self.trial.book, verb)(provider, *ids, **named))
         self.asked.append((verb, provider, args, more))
+        if ways and ways.one:
+            if differences := self.run(ways.differences(answer)):
+                raise Difference(f"plain and full {verb}\n{differences}")
+            self.trial.plain[verb] += 1
         self.compare(verb, provider, answer, expected)
 
     def id_of(self, thing: Any) -> Any:
@@ -498,7 +519,8 @@ class Machine(RuleBasedStateMachine):
             if book.bookings and self.draw.random() < 0.4:
                 last = book.bookings[-1]
                 online = last.clinic.funding == "online"
-                self.ask("confirm", provider, last, self.money(provider, last, "a") if online else None, DESK)
+                actor = self.draw.choice([DESK, Patient(last.patient or patient)])
+                self.ask("confirm", provider, last, self.money(provider, last, "a") if online else None, actor)
 
     def join(self, provider: int) -> None:
         clinic, at = self.some_start(provider, odd=False)
