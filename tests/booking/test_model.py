@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
                 [
                     (second, 7, time(1, 30), time(3, 30), 3, 2),
                     (first, 7, time(5), time(9), 1, 2),
-                    (first, 1, time(9), time(10, 30), 2, 3),
+                    (first, 1, time(9), time(10, 30), 1, 3),
                 ],
             ),
         ]
@@ -748,6 +748,7 @@ class Machine(RuleBasedStateMachine):
             for t in book.waiting():
                 found += [t.joined + model.WAIT, t.seen + model.PRESENCE]
             found += [at - book.clinics[clinic].lead for clinic, at in self.starts(provider)[:2]]
+            found += [at - (book.days_max - 1) * model.DAY for _, at in self.starts(provider)]  # no plain hold before
         most = timedelta(days=1) if self.draw.random() < 0.1 else timedelta(minutes=6)
         off = self.draw.choice([0, 0, 0, -1, 1]) * timedelta(microseconds=1)
         ahead = sorted({at.astimezone(UTC) + off for at in found if timedelta(0) < at + off - now < most})
@@ -889,7 +890,7 @@ BROKEN = {
 
 SELDOM_MET = (
     "any number ahead", "any number unpaid", "any others may be called between", "what is replaced counts",
-    "booking and cancelling forgets turns let go", "who pays late may hold elsewhere",
+    "booking and cancelling forgets turns let go", "who pays late may hold elsewhere", "a plain hold barges",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

@@ -5,7 +5,6 @@ A guard may be stricter than the rule, as what the plain case does not decide go
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,12 +19,16 @@ from tests.fixtures.plain import (
     BOOK_WAITS,
     CLAIM_ROW,
     CLAIM_WAITS,
+    CLOCK_FIRST,
+    CLOCK_LATER,
     CONFIRM,
     DUE,
     PATIENT_LOCK,
+    PAUSED,
     QUEUED,
     Guard,
     a_place,
+    across_a_deadline,
     code_of,
     elsewhere,
     keep_result,
@@ -34,9 +37,6 @@ from tests.fixtures.plain import (
     while_locked,
 )
 from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment
-
-PAUSE = 10**12
-"""A lock that is no provider's and no patient's: a function made to take it can be kept waiting."""
 
 
 async def confirm(
@@ -77,15 +77,8 @@ async def confirm_under(race: RaceEnvironment, sql: str, *, is_patients: bool) -
 
 
 async def confirm_as_time_passes(race: RaceEnvironment) -> str | None:
-    """Confirm in time, but have the deadline pass before the book is locked."""
     held = await a_hold(race)
-    await race.pass_time(HOLD_TIME - timedelta(seconds=2))
-    async with race.db.transaction() as transaction:
-        await transaction.execute(ADVISORY, PAUSE)
-        task = asyncio.ensure_future(confirm(race, *held))
-        await race.until_locked_out(1, [task])
-        await race.pass_time(timedelta(seconds=2))
-    return await task
+    return await across_a_deadline(race, lambda: confirm(race, *held))
 
 
 async def confirm_late(race: RaceEnvironment) -> str | None:
@@ -195,9 +188,6 @@ async def confirm_by(race: RaceEnvironment) -> str | None:
 
 
 CLAIM = "own USING (provider_id, booking_id)", "own ON true"
-PAUSED = "IF p_actor IS", f"PERFORM pg_advisory_xact_lock({PAUSE}); IF p_actor IS"
-CLOCK = "    now_at := public.app_now();\n", ""
-CLOCK_FIRST = "PERFORM pg_advisory_xact_lock", "now_at := public.app_now(); PERFORM pg_advisory_xact_lock"
 
 GUARDS = {
     "the actor is the patient": Guard(confirm_by, CONFIRM, *ACTOR, "booked"),
@@ -206,7 +196,7 @@ GUARDS = {
     "the patient's lock": Guard(on(confirm_under, ADVISORY, is_patients=True), CONFIRM, *PATIENT_LOCK, "booked"),
     "the claim's row": Guard(on(confirm_under, CLAIM_ROW, is_patients=True), CONFIRM, *CLAIM_WAITS, "waits"),
     "the clock is read under the lock": Guard(
-        confirm_as_time_passes, CONFIRM, *CLOCK_FIRST, "booked", beside=[(CONFIRM, *PAUSED), (CONFIRM, *CLOCK)],
+        confirm_as_time_passes, CONFIRM, *CLOCK_FIRST, "booked", beside=[(CONFIRM, *PAUSED), (CONFIRM, *CLOCK_LATER)],
     ),
     "what is due": Guard(confirm_with_something_due, CONFIRM, *DUE, "booked"),
     "a hold that has run out": Guard(

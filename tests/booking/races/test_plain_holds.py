@@ -20,12 +20,16 @@ from tests.fixtures.plain import (
     BOOK_WAITS,
     CLAIM_ROW,
     CLAIM_WAITS,
+    CLOCK_FIRST,
+    CLOCK_LATER,
     DUE,
     HOLD,
     PATIENT_LOCK,
+    PAUSED,
     QUEUED,
     Guard,
     a_place,
+    across_a_deadline,
     code_of,
     elsewhere,
     keep_result,
@@ -79,6 +83,12 @@ async def hold_with_something_due(race: RaceEnvironment) -> str | None:
     await race.held(provider, await race.patient(), 1)
     await race.pass_time(HOLD_TIME)
     return await hold(race, provider, patient)
+
+
+async def hold_as_time_passes(race: RaceEnvironment) -> str | None:
+    provider, patient = await a_place(race)
+    await race.held(provider, await race.patient(), 1)
+    return await across_a_deadline(race, lambda: hold(race, provider, patient))
 
 
 async def hold_what_is_withheld(race: RaceEnvironment) -> str | None:
@@ -274,6 +284,9 @@ GUARDS = {
     "a claim that is locked is no new patient's": Guard(
         on(hold_under, CLAIM_ROW, is_patients=True), HOLD,
         "THEN NOT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)", "THEN true", "waits",
+    ),
+    "the clock is read under the lock": Guard(
+        hold_as_time_passes, HOLD, *CLOCK_FIRST, "reserved", beside=[(HOLD, *PAUSED), (HOLD, *CLOCK_LATER)]
     ),
     "what is due": Guard(hold_with_something_due, HOLD, *DUE, "reserved"),
     "nobody barges": Guard(hold_what_is_withheld, HOLD, *QUEUED, "reserved"),
