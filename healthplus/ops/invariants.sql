@@ -355,3 +355,21 @@ WHERE (rating_total, rating_count) IS DISTINCT FROM (coalesce(summed.stars, 0), 
 SELECT provider_id, rating.patient_id, rating.booking_id, booking.state::text
 FROM reviews.rating LEFT JOIN booking.booking USING (provider_id, patient_id, booking_id)
 WHERE booking.state IS DISTINCT FROM 'fulfilled'
+
+-- name: next_due_is_early_enough
+-- Nothing that is held or offered, and no ticket's hour, runs out before its book's next_due: verbs look for it only then.
+SELECT provider_id, next_due, min(due_at) AS first_due
+FROM booking.book
+JOIN (
+    SELECT provider_id, deadline AS due_at FROM booking.booking WHERE state = 'reserved'
+    UNION ALL
+    SELECT provider_id, expires_at FROM booking.ticket WHERE state = 'waiting'
+) AS runs_out USING (provider_id)
+GROUP BY provider_id, next_due
+HAVING next_due > min(due_at)
+
+-- name: queues_are_known
+-- A book in whose queue somebody waits, or has an offer or a call, says so.
+SELECT provider_id, ticket_id, ticket.state::text
+FROM booking.ticket LEFT JOIN booking.book USING (provider_id)
+WHERE ticket.state IN ('waiting', 'offered', 'called') AND is_queued IS NOT TRUE

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import time as wall
 from datetime import time, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from healthplus.accounts.actors import Patient
-from healthplus.booking.active_reservations import ActiveReservations
+from healthplus.booking.active_reservations import SLEEP_SECONDS_MAX, SLEEP_SECONDS_MIN, ActiveReservations
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from tests.fixtures.clock import days_ahead, move_clock, move_clock_to, until
@@ -46,6 +47,7 @@ async def test_lapsed_holds_are_freed_promptly_by_several_processes(db: Database
     due_at = await db.fetch_value(
         "UPDATE booking.booking SET deadline = (SELECT min(deadline) FROM booking.booking) RETURNING deadline"
     )
+    await db.execute("UPDATE booking.book SET next_due = $1", due_at)
     await move_clock_to(db, due_at - timedelta(seconds=2))
     services = [asyncio.create_task(ActiveReservations(db, Book(db)).run()) for _ in range(3)]
     try:
@@ -73,6 +75,70 @@ async def test_the_next_look_is_when_the_oldest_hold_is_due(db: Database) -> Non
     assert await service.advance_due() == 1.0
     await move_clock(db, seconds=304.5)
     assert 0 < await service.advance_due() < 0.5
+
+
+class Watched(Book):
+    """Notes which books are asked for."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.asked: list[int] = []
+
+    async def advance(self, provider_id: int, unless_busy: bool = False) -> Any:
+        """Note it, and advance the book."""
+        self.asked.append(provider_id)
+        return await super().advance(provider_id, unless_busy)
+
+
+async def let_run_out(db: Database) -> tuple[int, Watched, ActiveReservations]:
+    """Have the one hold of a book run out."""
+    provider, _ = (await hold_some(db, 1))[0]
+    await move_clock(db, HOLD_TIME)
+    book = Watched(db)
+    return provider, book, ActiveReservations(db, book)
+
+
+async def test_what_is_due_is_asked_for_once(db: Database) -> None:
+    provider, book, service = await let_run_out(db)
+    assert await service.advance_due() == SLEEP_SECONDS_MAX
+    assert await count_expired(db) == 1
+    assert await service.advance_due() == SLEEP_SECONDS_MAX
+    assert book.asked == [provider]
+
+
+@pytest.mark.parametrize("end", ["confirm", "release"])
+async def test_a_book_whose_hold_ended_before_is_asked_for_once(db: Database, end: str) -> None:
+    """Confirming and releasing leave next_due as it is."""
+    provider, booking_id = (await hold_some(db, 1))[0]
+    book = Watched(db)
+    patient = Patient(await db.fetch_value("SELECT patient_id FROM booking.booking"))
+    if end == "confirm":
+        assert (await book.confirm(provider, booking_id, None, patient)).code == "booked"
+    else:
+        assert (await book.release(provider, booking_id, patient)).code == "released"
+    service = ActiveReservations(db, book)
+    await service.advance_due()
+    assert book.asked == []
+    await move_clock(db, HOLD_TIME)
+    assert await service.advance_due() == SLEEP_SECONDS_MAX
+    assert await service.advance_due() == SLEEP_SECONDS_MAX
+    assert book.asked == [provider]
+    assert await db.fetch_value("SELECT next_due = 'infinity' FROM booking.book WHERE provider_id = $1", provider)
+
+
+@pytest.mark.parametrize(
+    "lock", ["SELECT pg_advisory_xact_lock($1)", "SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE"]
+)
+async def test_a_locked_book_is_asked_for_once_a_look(db: Database, lock: str) -> None:
+    provider, book, service = await let_run_out(db)
+    async with db.transaction() as transaction:
+        await transaction.execute(lock, provider)
+        for looks in (1, 2):
+            assert await service.advance_due() == SLEEP_SECONDS_MIN
+            assert book.asked == [provider] * looks
+        assert await count_expired(db) == 0
+    await service.advance_due()
+    assert await count_expired(db) == 1
 
 
 async def test_a_book_that_cannot_be_settled_is_tried_again(db: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -71,6 +71,10 @@ FAULTS = {
     "withheld_only_for_runs": """
         UPDATE booking.ticket SET withheld_seat = 1, withheld_during = queue_window WHERE state = 'waiting'""",
     "next_free_times_match": "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'",
+    "next_due_is_early_enough": """
+        UPDATE booking.book SET next_due = min_deadline + interval '1 microsecond'
+        FROM (SELECT min(deadline) AS min_deadline FROM booking.booking WHERE state = 'reserved') AS held""",
+    "queues_are_known": "UPDATE booking.book SET is_queued = false",
     "scarce_days_match": "DELETE FROM booking.scarce_day",
     "listings_match": "UPDATE search.listing SET fee = fee + 1",
     "no_payment_without_booking": """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from healthplus.accounts.actors import Patient
-from healthplus.booking.outcomes import Outcome
+from healthplus.booking.outcomes import COLUMNS, BookingChanged, Outcome, outcome_of
 from tests.fixtures.patients import see
 from tests.fixtures.races import OFFER_TIME, Provider, RaceEnvironment, rewrite, stub
 
@@ -123,6 +123,42 @@ async def test_one_key_for_two_requests_is_refused(race: RaceEnvironment) -> Non
     outcomes = await race.at_once(provider, [race.hold(provider, patient, slot, key="key") for slot in range(2)])
 
     assert sorted(outcome.code for outcome in outcomes) == ["key_reused", "reserved"]
+
+
+async def test_what_was_done_plainly_is_answered_again(race: RaceEnvironment) -> None:
+    provider = await race.provider(slots=3)
+    patient = await race.patient()
+    columns = ", ".join(COLUMNS)
+    row = await race.db.fetch_row(
+        f"SELECT {columns} FROM booking.hold_plainly($1, $2, $3, 1, $4, NULL, $5, 'key')",
+        provider.provider_id,
+        provider.clinic_id,
+        provider.opens_at,
+        patient,
+        str(Patient(patient)),
+    )
+    assert row
+    held = outcome_of(row)
+    assert isinstance(held, BookingChanged)
+    assert held.code == "reserved"
+    assert held.booking_id
+    assert await race.hold(provider, patient, key="key") == held
+    assert (await race.hold(provider, patient, 1, key="key")).code == "key_reused"
+    row = await race.db.fetch_row(
+        f"SELECT {columns} FROM booking.confirm_plainly($1, $2, $3, NULL, $4, 'key', NULL)",
+        provider.provider_id,
+        held.booking_id,
+        patient,
+        str(Patient(patient)),
+    )
+    assert row
+    booked = outcome_of(row)
+    assert booked.code == "booked"
+    assert await race.confirm(provider, held.booking_id, patient, "key") == booked
+    other = race.book.confirm(provider.provider_id, held.booking_id, "money", Patient(patient), "key")
+    assert (await other).code == "key_reused"
+    assert await race.hold(provider, patient, key="key") == held
+    assert [await race.events(kind) for kind in ("reserved", "booked")] == [1, 1]
 
 
 PATIENTS = 100

@@ -13,13 +13,16 @@ import pytest
 
 from healthplus.accounts.actors import Patient, System
 from healthplus.booking.outcomes import Outcome
-from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite
+from tests.fixtures.plain import CLAIM_WAITS, CONFIRM, PATIENT_LOCK
+from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite, without_plain_case
 
 PAUSE = 10**12
 """A lock that is no provider's and no patient's: a verb made to take it can be kept waiting in the middle."""
 
 
 async def pause(race: RaceEnvironment, function: str, before: str) -> None:
+    """Have a verb wait in its middle; the plain case is switched off, which has races of its own in test_plain.py."""
+    await without_plain_case(race.db)
     await rewrite(race.db, function, (before, f"PERFORM pg_advisory_xact_lock({PAUSE}); {before}"))
 
 
@@ -86,6 +89,60 @@ async def test_a_confirm_whose_claim_went_elsewhere_has_expired(race: RaceEnviro
     await pause(race, "booking.book_hold", UNLOCKED)
 
     assert await confirm_and_hold(race) == ["expired", "reserved"]
+
+
+# The same of the plain case, which tries the patient's lock, and leaves a hold that was claimed elsewhere to the verb.
+
+
+async def pause_plain_confirm(race: RaceEnvironment) -> None:
+    paid = "PERFORM ledger.set_aside("
+    await rewrite(race.db, "booking.put_plain_booking", (paid, f"PERFORM pg_advisory_xact_lock({PAUSE}); {paid}"))
+
+
+@pytest.mark.breaks_invariants
+async def test_without_the_patients_lock_a_plain_confirm_makes_a_second_appointment(race: RaceEnvironment) -> None:
+    await pause_plain_confirm(race)
+    await rewrite(race.db, CONFIRM, PATIENT_LOCK, (CLAIM_WAITS[0], CLAIM_WAITS[1].removesuffix(" FOR UPDATE")))
+
+    assert await confirm_and_hold(race) == ["booked", "reserved"]
+
+
+async def test_a_hold_waits_for_a_plain_confirm_under_way(race: RaceEnvironment) -> None:
+    await pause_plain_confirm(race)
+
+    assert await confirm_and_hold(race) == ["booked", "overlap"]
+
+
+async def act_at_a_busy_book_and_hold(race: RaceEnvironment, verb: str) -> list[str]:
+    """Hold or confirm where an import has the book locked by its row, and hold elsewhere meanwhile."""
+    (here, there), patient = await race.providers(2, 2), await race.patient()
+    booking_id = await race.held(here, patient) if verb == "confirm" else None
+    async with race.db.transaction() as import_:
+        await import_.execute("SELECT FROM booking.book WHERE provider_id = $1 FOR UPDATE", here.provider_id)
+        call = race.confirm(here, booking_id, patient) if booking_id else race.hold(here, patient)
+        acting: asyncio.Future[Outcome] = asyncio.ensure_future(call)
+        await race.until_locked_out(1)
+        holding = asyncio.ensure_future(race.hold(there, patient, 1))
+        await race.until_locked_out(2, [holding])
+        code = holding.result().code if holding.done() else "waits"
+    return [code, (await acting).code, (await holding).code]
+
+
+@pytest.mark.parametrize("verb", ["hold", "confirm"])
+async def test_with_the_patient_locked_before_the_book_others_wait_for_an_import(
+    race: RaceEnvironment, verb: str
+) -> None:
+    """It would be a deadlock if the import came to the other book, too."""
+    first = "NOT pg_try_advisory_xact_lock(p_provider_id)"
+    await rewrite(race.db, f"booking.{verb}_plainly", (first, f"{first} OR {PATIENT_LOCK[0]}"))
+
+    assert (await act_at_a_busy_book_and_hold(race, verb))[0] == "waits"
+
+
+@pytest.mark.parametrize("verb", ["hold", "confirm"])
+async def test_who_waits_for_a_book_has_locked_no_patient(race: RaceEnvironment, verb: str) -> None:
+    codes = await act_at_a_busy_book_and_hold(race, verb)
+    assert codes == (["reserved", "claimed", "reserved"] if verb == "hold" else ["claimed", "booked", "claimed"])
 
 
 async def move_and_hold(race: RaceEnvironment) -> list[str]:

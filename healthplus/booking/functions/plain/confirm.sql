@@ -38,14 +38,13 @@ DECLARE
     now_at timestamptz;
     answer booking.outcome;
 BEGIN
-    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id)
-        OR NOT pg_try_advisory_xact_lock(-p_patient_id)
-    THEN
+    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id) THEN
         RETURN NULL;
     END IF;
     SELECT version, next_due, is_queued INTO head FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
     now_at := public.app_now();
-    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at THEN
+    -- The patient last, as in booking.hold_plainly.
+    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at OR NOT pg_try_advisory_xact_lock(-p_patient_id) THEN
         RETURN NULL;
     END IF;
     SELECT held.clinic_id, held.during, held.fee_minor, held.funding, coalesce(nullif(person.name, ''), held.patient_name) AS patient_name,

@@ -65,6 +65,10 @@ CREATE FUNCTION booking.plain_person(
     WHERE patient.patient_id = p_patient_id AND patient.erased_at IS NULL
         AND person.removed_at IS NULL AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
         AND has.ahead < booking.ahead_max() AND is_near IS NOT TRUE AND (p_funding = 'online' OR is_unpaid IS NOT TRUE)
+        -- a group offer that they answered has no patient yet
+        AND NOT EXISTS (
+            SELECT FROM booking.ticket
+            WHERE ticket.patient_id = p_patient_id AND ticket.state = 'called' AND answered_at IS NOT NULL)
 $$;
 
 -- Writes a hold that nothing stands in the way of, and all that goes with it, in one statement; p_version: of the book, with this.
@@ -123,15 +127,14 @@ DECLARE
     now_at timestamptz;
     answer booking.outcome;
 BEGIN
-    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id)
-        OR NOT pg_try_advisory_xact_lock(-p_patient_id)
-    THEN
+    IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id) THEN
         RETURN NULL;
     END IF;
     SELECT version, next_due, is_queued, next_free_at INTO head
     FROM booking.book WHERE provider_id = p_provider_id FOR UPDATE SKIP LOCKED;
     now_at := public.app_now();
-    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at THEN
+    -- The patient last: the verb, which keeps these locks, must not wait for the book with the patient locked.
+    IF head.is_queued IS NOT FALSE OR head.next_due <= now_at OR NOT pg_try_advisory_xact_lock(-p_patient_id) THEN
         RETURN NULL;
     END IF;
     SELECT place.*, person.* INTO seen
