@@ -113,7 +113,9 @@ SELECT
     -- shifts start on whole minutes and leads are whole minutes, so a slot can only go out of reach as a minute begins
     date_trunc('minute', now_at) AS minute,
     coalesce((
-        SELECT (SELECT count(*) FROM booking.reserved(provider_id) AS held WHERE booking.is_due(held, now_at))
+        SELECT (
+            SELECT count(*) FROM booking.reserved(book.provider_id) JOIN booking.booking USING (provider_id, booking_id)
+            WHERE booking.is_due(booking, now_at))
         FROM booking.book WHERE provider_id = $1 AND next_due <= now_at
     ), 0) AS due
 FROM public.app_now() AS now_at

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from healthplus.accounts.actors import Patient
-from healthplus.booking import book, outcomes
+from healthplus.booking import calls, outcomes
 from healthplus.database import Database
 from tests.fixtures.races import rewrite
 
@@ -143,7 +143,7 @@ class BothWays:
         await self.db.execute("UPDATE public.plain_case SET is_on = false")
         self.one = plain
         if not is_plain_first:
-            self.one = await self._undone(book.calls[self.call.verb], self.call.full)
+            self.one = await self._undone(calls.calls[self.call.verb], self.call.full)
             await self.db.execute("UPDATE public.plain_case SET is_on = true")
         return ""
 

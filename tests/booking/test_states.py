@@ -12,7 +12,8 @@ from healthplus.booking.calls import queries
 from healthplus.database import Database
 
 PACKAGE = Path(healthplus.__file__).parent
-DUE = "SELECT * FROM booking.reserved(1) AS held WHERE booking.is_due(held, $1)"
+DUE = """SELECT booking.* FROM booking.reserved(1) JOIN booking.booking USING (provider_id, booking_id)
+WHERE booking.is_due(booking, $1)"""
 
 COMPARISONS = {
     ("booking/functions/verbs/release.sql", "target.deadline > now_at"): "how long ago a booking was held",

@@ -83,8 +83,8 @@ async def test_an_unknown_outcome_is_settled_by_a_repeat(
     held = await environment.held()
     confirm = environment.book.confirm
 
-    async def lose_the_answer(*args: Any) -> Any:
-        await confirm(*args)
+    async def lose_the_answer(*args: Any, **options: Any) -> Any:
+        await confirm(*args, **options)
         raise DatabaseUnreachable
 
     with monkeypatch.context() as patch:

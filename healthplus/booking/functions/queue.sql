@@ -97,7 +97,8 @@ DECLARE
     waiter booking.ticket;
 BEGIN
     FOR expired IN
-        SELECT * FROM booking.reserved(p_provider_id) AS held WHERE booking.is_due(held, p_now) ORDER BY deadline, booking_id
+        SELECT booking.* FROM booking.reserved(p_provider_id) JOIN booking.booking USING (provider_id, booking_id)
+        WHERE booking.is_due(booking, p_now) ORDER BY booking.deadline, booking_id
     LOOP
         IF expired.patient_id IS NULL THEN
             PERFORM booking.decide_group_offer(expired, p_now, 'system');

@@ -3,9 +3,12 @@
 -- is_queued. What ends leaves them as they are; they are worked out again once next_due has come.
 
 -- The holds and offers of a book whose rows say that they are reserved. A deadline is set to some minutes from an instant before the
--- time that is held, so that none of these lies an hour before next_due.
-CREATE FUNCTION booking.reserved(p_provider_id bigint) RETURNS SETOF booking.booking LANGUAGE sql STABLE AS $$
-    SELECT * FROM booking.booking
+-- time that is held, so that none of these lies an hour before next_due. Not whole rows: the planner inlines this, and would find
+-- a column too many once a release adds one.
+CREATE FUNCTION booking.reserved(p_provider_id bigint)
+RETURNS TABLE (provider_id bigint, booking_id uuid, ticket_id uuid, offer boolean, during tstzrange, deadline timestamptz)
+LANGUAGE sql STABLE AS $$
+    SELECT provider_id, booking_id, ticket_id, offer, during, deadline FROM booking.booking
     WHERE provider_id = p_provider_id AND occupies AND state = 'reserved'
         -- a subquery, as the planner would use no index for a join
         AND during && tstzrange((SELECT next_due FROM booking.book WHERE provider_id = p_provider_id) - interval '1 hour', NULL)
