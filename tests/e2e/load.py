@@ -198,9 +198,19 @@ async def hurry(database: Database) -> None:
         await asyncio.sleep(0.3)
         with contextlib.suppress(DatabaseUnreachable):
             await database.execute(
-                """UPDATE booking.booking SET deadline = public.app_now() + interval '700 milliseconds'
-                WHERE state = 'reserved' AND deadline > public.app_now() + interval '5 seconds'
-                    AND created_at < public.app_now() - interval '1 second'"""
+                """WITH head AS (
+                    SELECT provider_id FROM booking.book FOR UPDATE SKIP LOCKED
+                ), hurried AS (
+                    UPDATE booking.booking SET deadline = public.app_now() + interval '700 milliseconds'
+                    FROM head
+                    WHERE booking.provider_id = head.provider_id AND state = 'reserved'
+                        AND deadline > public.app_now() + interval '5 seconds'
+                        AND created_at < public.app_now() - interval '1 second'
+                    RETURNING booking.provider_id, deadline
+                )
+                UPDATE booking.book SET next_due = least(next_due, first_due)
+                FROM (SELECT provider_id, min(deadline) AS first_due FROM hurried GROUP BY provider_id) AS due
+                WHERE book.provider_id = due.provider_id"""
             )
             await database.execute(
                 "UPDATE booking.claim SET lapses = '{}', spent = '{}' WHERE cardinality(spent || lapses) > 0"

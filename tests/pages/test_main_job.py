@@ -14,6 +14,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.ops.demo_guide import demo_guide
+from tests.fixtures.clock import look_again
 from tests.pages.states.queue import FullMorning
 from tests.pages.window import BrowserWindow, Product
 
@@ -93,6 +94,7 @@ async def lapse(morning: FullMorning) -> None:
         "UPDATE booking.booking SET deadline = public.app_now() WHERE provider_id = $1 AND state = 'reserved'",
         morning.provider_id,
     )
+    await look_again(morning.window.product.database)
     await morning.book.advance(morning.provider_id)
 
 

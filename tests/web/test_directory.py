@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from healthplus.accounts.actors import Staff
+from tests.fixtures.clock import look_again
 from tests.fixtures.environment import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -186,6 +187,7 @@ async def test_the_next_free_times_are_those_of_the_chart(asha: Client, anyone: 
     assert held[ONLINE][:2] == [first[ONLINE][0], first[ONLINE][2]]
     assert held[AT_CLINIC] == first[AT_CLINIC]
     await directory.db.execute("UPDATE booking.booking SET deadline = deadline - interval '1 hour'")
+    await look_again(directory.db)
     assert await next_free(anyone, directory) == first
     # Away from one clinic for three days, then from all for three weeks.
     book = directory.book

@@ -8,7 +8,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Held
-from tests.fixtures.clock import until
+from tests.fixtures.clock import look_again, until
 from tests.fixtures.environment import attend
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow, SignedInPatient
@@ -81,6 +81,7 @@ async def listed(window: BrowserWindow) -> None:
     await window.product.database.execute(
         "UPDATE booking.booking SET deadline = app_now() - interval '1 min' WHERE booking_id = $1", lost.booking_id
     )
+    await look_again(window.product.database)
     await window.go("/appointments")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.fixtures.clock import look_again
 from tests.pages.charts import a_chart
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow
@@ -17,6 +18,7 @@ async def lapse(window: BrowserWindow, path: str) -> None:
         "UPDATE booking.booking SET deadline = public.app_now() WHERE booking_id = $1::text::uuid",
         path.rsplit("/", maxsplit=1)[-1],
     )
+    await look_again(window.product.database)
 
 
 @state("hold")

@@ -9,7 +9,7 @@ from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from healthplus.database import Range
 from tests.fixtures.append_only import as_owner
-from tests.fixtures.clock import INDIA, days_ahead
+from tests.fixtures.clock import INDIA, days_ahead, look_again
 from tests.fixtures.directory import make_provider, make_shift
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow, SignedInPatient
@@ -223,6 +223,7 @@ async def lapsed(window: BrowserWindow) -> None:
         "UPDATE booking.booking SET deadline = public.app_now() - interval '1 s' WHERE ticket_id = $1",
         waiting.ticket_id,
     )
+    await look_again(window.product.database)
     await window.go(waiting.path)
 
 
@@ -271,6 +272,7 @@ async def hour_over(window: BrowserWindow) -> None:
     await window.product.database.execute(
         "UPDATE booking.ticket SET expires_at = joined_at WHERE ticket_id = $1", waiting.ticket_id
     )
+    await look_again(window.product.database)
     await window.go(waiting.path)
 
 
