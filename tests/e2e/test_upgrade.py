@@ -73,7 +73,7 @@ async def run(tree: Path, dsn: str, *arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def next_release(tmp_path: Path) -> Tree:
-    """A release in which a hold says through which channel it came: a column, a parameter, and a part of the answer."""
+    """A release in which a hold that goes alone says by which channel it came: in a column and in its answer."""
     tmp_path.chmod(0o755)  # where root runs the tests, the app processes are of another account
     tree = Tree(tmp_path)
     tree.raise_release(RELEASE + 1)
@@ -86,10 +86,10 @@ def next_release(tmp_path: Path) -> Tree:
     tree.edit(verbs, r"(CREATE FUNCTION booking\.hold\([^)]*)\n\)", r"\1, p_channel text\n)")
     tree.edit(
         verbs,
-        r"(CREATE FUNCTION booking\.hold\((?:(?!END \$\$;).)*)(    RETURN answer;\nEND \$\$;)",
-        r"\1    answer.channel := p_channel;\n"
+        r"(CREATE FUNCTION booking\.hold\((?:(?!END \$\$;).)*)    RETURN (booking\.hold_in_book\([^;]*);\nEND \$\$;",
+        r"\1    answer := \2;\n    answer.channel := p_channel;\n"
         r"    UPDATE booking.booking SET channel = p_channel\n"
-        r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n\2",
+        r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n    RETURN answer;\nEND $$;",
     )
     tree.edit("booking/queries.sql", r"booking\.hold\(([^)]*)\)", r"booking.hold(\1, 'web')")
     last = r"(    retry_at: datetime \| None = None\n)(?=\n\nCOLUMNS)"
