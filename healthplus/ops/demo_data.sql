@@ -50,9 +50,10 @@ FROM accounts.person
 WHERE person.patient_id = booking.patient_id AND is_holder AND booking.person_id IS NULL
 
 -- name: put_books
--- After the bookings: each book's version is the number of its last event.
-INSERT INTO booking.book (provider_id, version)
-SELECT provider_id, (SELECT count(*) FROM booking.event_log WHERE event_log.provider_id = provider.provider_id)
+-- After the bookings: each book's version is the number of its last event, and its next_due the first deadline of a hold.
+INSERT INTO booking.book (provider_id, version, next_due)
+SELECT provider_id, (SELECT count(*) FROM booking.event_log WHERE event_log.provider_id = provider.provider_id), coalesce((
+    SELECT min(deadline) FROM booking.booking WHERE booking.provider_id = provider.provider_id AND state = 'reserved'), 'infinity')
 FROM directory.provider
 WHERE identifier LIKE 'demo:%'
 

@@ -24,8 +24,11 @@ class JsonAnswer(Response[T]):
         self.status_code = status_code
         self.headers = headers or {}
 
-    def to_asgi_response(self, *_: Any, status_code: int | None = None, **__: Any) -> ASGIResponse:
-        return _Sent(self.status_code or status_code or 200, self.headers, _encode(self.content))
+    def to_asgi_response(
+        self, *_: Any, headers: dict[str, str] | None = None, status_code: int | None = None, **__: Any
+    ) -> ASGIResponse:
+        """Return the answer as it is sent; `headers` and `status_code` are the route's."""
+        return _Sent(self.status_code or status_code or 200, {**(headers or {}), **self.headers}, _encode(self.content))
 
 
 class _Sent(ASGIResponse):
