@@ -201,7 +201,7 @@ async def pay_all(environment: BankEnvironment, count: int) -> None:
 
 
 async def settle_all(environment: BankEnvironment) -> None:
-    """Ten more minutes, in steps, and the hour at which second payments are looked for.
+    """Ten more minutes, in steps, and the ten after the hour at which second payments are looked for.
 
     The bank works again, and another process gives it time to answer.
     """
@@ -211,7 +211,7 @@ async def settle_all(environment: BankEnvironment) -> None:
 
 async def _settle_all(environment: BankEnvironment, process: Payments) -> None:
     steps = [STEP_SECONDS] * (600 // STEP_SECONDS)
-    for seconds in (*steps, HOUR_SECONDS, *steps[:3]):
+    for seconds in (*steps, HOUR_SECONDS - 600, *steps):
         for row in await environment.db.fetch(
             "SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved' AND deadline <= app_now()"
         ):
