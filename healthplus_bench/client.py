@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import NamedTuple, cast
 
 import msgspec
 
-_HEADER_END = b"\r\n\r\n"
-_LENGTH = b"content-length: "
+from healthplus.payments.gateways import loopback
+from healthplus.payments.gateways.loopback import Answer
 
-
-class Answer(NamedTuple):
-    """An HTTP answer."""
-
-    status: int
-    body: bytes
+__all__ = [
+    "DEVELOPER_KEY", "Answer", "Connection", "Shown", "connect", "delete", "get", "percentile_ms", "post", "show",
+]  # fmt: skip
 
 
 class Shown(msgspec.Struct):
@@ -33,54 +28,19 @@ class Shown(msgspec.Struct):
 show = msgspec.json.Decoder(Shown).decode
 
 
-class Connection(asyncio.Protocol):
-    """One connection; one request at a time, without pipelining. `answered_at`: when the last answer began to come."""
+class Connection(loopback.Connection):
+    """One connection to the app; one request at a time. `answered_at`: when the last answer began to come."""
 
     answered_at: float
 
-    def __init__(self) -> None:
-        self._answer: asyncio.Future[Answer] | None = None
-        self._received = b""
-        self._loop = asyncio.get_running_loop()
-
-    def request(self, raw: bytes) -> Awaitable[Answer]:
-        """Send a request; await the result for its answer. Raises ConnectionError when the connection is lost."""
-        assert self._answer is None
-        self._answer = self._loop.create_future()
-        self._transport.write(raw)
-        return self._answer
-
-    @property
-    def is_open(self) -> bool:
-        return not self._transport.is_closing()
-
     def close(self) -> None:
+        """Close the connection once what was written has been sent."""
         self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if not self._received:
             self.answered_at = self._loop.time()
-        self._received += data
-        end = self._received.find(_HEADER_END)
-        if end < 0 or self._answer is None:
-            return
-        # The app server writes its headers in small letters.
-        length_at = self._received.find(_LENGTH, 0, end + 2) + len(_LENGTH)
-        length = int(self._received[length_at : self._received.find(b"\r", length_at)])
-        body = self._received[end + len(_HEADER_END) :]
-        if len(body) < length:
-            return
-        answer, self._answer = self._answer, None
-        status, self._received = int(self._received[9:12]), b""
-        if not answer.done():
-            answer.set_result(Answer(status, body))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError(f"The app closed a connection: {error}"))
+        super().data_received(data)
 
 
 async def connect(port: int) -> Connection:

@@ -63,8 +63,8 @@ SELECT name, setting FROM pg_settings WHERE source = 'client' AND name <> 'clien
 -- How many holds for providers $1 to $2 were not booked.
 SELECT count(*) FROM booking.booking WHERE provider_id BETWEEN $1 AND $2 AND state <> 'booked'
 
--- name: came
--- How many of patients $1 to $2 have bookings, and how many the one has who has most of them.
+-- name: patients_with_bookings
+-- How many of patients $1 to $2 have bookings, and the most that one of them has.
 SELECT count(*) AS patients, coalesce(max(bookings), 0) AS most
 FROM (
     SELECT count(*) AS bookings FROM booking.booking WHERE patient_id BETWEEN $1 AND $2 AND state = 'booked' GROUP BY patient_id

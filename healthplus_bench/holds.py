@@ -140,8 +140,8 @@ async def bench_holds(dsn: str, folder: Path, plan: HoldsPlan) -> HoldsResult:
             tally = await _run_clients(environment, plan, port)
         # Only now: nobody asks the bank for money that pgbench has set aside.
         pairs = await run_pgbench(environment, plan.pgbench)
-        came, most = await _came(environment, 1, http)
-        pgbench_came, pgbench_most = await _came(environment, 1 + http, patients)
+        came, most = await _patients_with_bookings(environment, 1, http)
+        pgbench_came, pgbench_most = await _patients_with_bookings(environment, 1 + http, patients)
         found = await violations(environment.database)
     if not tally.confirmed:
         raise BenchFailed(f"Nothing was booked over HTTP. Refused: {dict(tally.refusals)}")
@@ -180,9 +180,9 @@ async def bench_holds(dsn: str, folder: Path, plan: HoldsPlan) -> HoldsResult:
     )
 
 
-async def _came(environment: Environment, first: int, last: int) -> tuple[int, int]:
-    """Return how many of these patients have bookings, and how many the one has who has most."""
-    row = await environment.database.fetch_row(queries.came, first, last)
+async def _patients_with_bookings(environment: Environment, first: int, last: int) -> tuple[int, int]:
+    """Return how many of these patients have bookings, and the most that one of them has."""
+    row = await environment.database.fetch_row(queries.patients_with_bookings, first, last)
     assert row is not None
     return row["patients"], row["most"]
 

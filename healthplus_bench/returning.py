@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from healthplus_bench.environment import SLOTS_A_DAY, BenchFailed
 
 DAYS = 14
+"""How many days are booked; pgbench.sql has this figure and the next as well."""
 AHEAD_MAX = 10
-"""Appointments that a person may have ahead; those paid for online have no other bound."""
+"""Appointments that a person may have ahead, as booking.ahead_max says; those paid for online have no other bound."""
 _GROUP_MIN = 500
 _CLIENTS_TIMES = 4
 

@@ -73,7 +73,7 @@ class FaultPlan(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def is_faulty(self) -> bool:
-        """Whether an answer may be late or missing."""
+        """Return whether an answer may be late or missing."""
         return any((self.fail_before, self.fail_after, self.never_answer, self.slow))
 
 

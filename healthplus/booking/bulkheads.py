@@ -20,7 +20,7 @@ from healthplus.idle import idle
 T = TypeVar("T")
 
 CALLS_PER_PROVIDER_MAX = 1
-"""Newcomers of one process at the database at once: they come to the lock in the order in which they asked."""
+"""Newcomers, or rushes of them, of one process at the database at once, so that they lock in order of asking."""
 OWN_CALLS_PER_PROVIDER_MAX = 2
 """The same for all other verbs, which are about what somebody has already and do not wait behind newcomers."""
 CALLS_PER_PATIENT_MAX = 1
@@ -49,10 +49,6 @@ class BookBulkheads:
         self._locked: set[int] = set()
         """What the last call found locked: the next one looks before it waits at the database."""
 
-    def newcomers_wait(self, provider_id: int) -> bool:
-        """Return whether a newcomer would have to wait to be let in."""
-        return self._newcomers.would_wait(provider_id)
-
     async def run(
         self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None, *, is_newcomer: bool
     ) -> T:
@@ -68,7 +64,8 @@ class BookBulkheads:
     async def patient(self, actor: Actor | None, until: float) -> AsyncIterator[None]:
         """Let one call of a patient at a time run the block, and none while the patient is known to be locked.
 
-        Raises DatabaseBusy when that does not come in time. Others than patients run it at once.
+        `until`, by the event loop's clock: how long it may wait to be let in; then DatabaseBusy is raised. Calls of
+        others than patients run it at once.
         """
         if not isinstance(actor, Patient):
             yield

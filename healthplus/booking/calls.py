@@ -34,7 +34,8 @@ calls = {
 """The calls of the verbs, which name the columns they read."""
 
 _NEWCOMERS = frozenset({"hold", "join_queue", "resume"})
-"""Verbs of the many who want something: they go one by one, and nobody who has something already waits behind them."""
+"""Verbs of the many who want something: those at one book go one by one, or together as a rush. Nobody who has
+something already waits behind them."""
 
 _SIGNED_OUT = object()
 """What a lane answers to a call whose token does not sign its patient in."""
@@ -42,9 +43,10 @@ _SIGNED_OUT = object()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call that may go together with others: `args` are those of the verb, `row` those of the lane.
+    """A verb that is asked for, which may go together with others.
 
-    `row` None: it must go alone. `refusable`: the arguments of the refusal that needs no lock, for a hold.
+    `args`: the arguments of the single verb, but for the provider. `row`: those of a lane or rush, one for each of its
+    arrays; None where the call must go alone. `refusable`: those of booking.refuse_hold, for a hold.
     """
 
     verb: str
@@ -67,7 +69,10 @@ class BookCalls:
         changed: Callable[[int], None] = lambda _: None,
         tokens: KnownTokens | None = None,
     ) -> None:
-        """Call `changed` with each provider whose book a verb may have changed, once that is committed."""
+        """Call `changed` with each provider whose book a verb may have changed, once that is committed.
+
+        `tokens`: what this process knows of tokens, from which one that turns out to be revoked is dropped.
+        """
         self._database = database
         self.changed = changed
         self._tokens = tokens or KnownTokens(database)
@@ -116,7 +121,7 @@ class BookCalls:
         return _noted(self._decode(provider_id, row))
 
     def _decode(self, provider_id: int, row: Record) -> Any:
-        """Return an outcome, whose call may have given up meanwhile; None for a token that signs nobody in."""
+        """Return what a verb did, or _SIGNED_OUT, and tell of the change: the caller may have given up meanwhile."""
         if row["code"] == "signed_out":
             return _SIGNED_OUT
         outcome = outcome_of(row)
@@ -153,8 +158,8 @@ class BookCalls:
         return _noted(outcome)
 
     async def _refuse_early(self, request: Request, until: float) -> Any:
-        """Return the refusal of a hold that needs no lock, or None; it waits for no other call of its book."""
-        number = next(self._numbers)
+        """Return the refusal of a hold that needs no lock, or None where there is none; it waits for no other call."""
+        number = next(self._numbers)  # in place of a book and a patient, since each of these calls may go at once
         call = Call(number, number, request.refusable, until, has_key=False)
         try:
             return await self._refusals.ask(call)
@@ -180,7 +185,7 @@ class BookCalls:
             )
         except (DatabaseBusy, DatabaseReadOnly, DatabaseUnreachable) as error:
             if call.is_unknown and not isinstance(error, OutcomeUnknown):
-                raise OutcomeUnknown from error  # this time nothing was changed, but perhaps before
+                raise OutcomeUnknown from error  # nothing was changed this time, but perhaps the first time
             raise
 
     async def _is_locked(self, lock: int) -> bool:
@@ -194,7 +199,7 @@ class BookCalls:
 
 
 def _noted(outcome: Any) -> Any:
-    """Note in the request under way what a verb did, and return it."""
+    """Note for the request under way that something was changed, or count a refusal; return the outcome."""
     if not isinstance(outcome, Refused):
         note_change()
     elif outcome.code in outcomes.LIMITS:

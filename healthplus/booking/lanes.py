@@ -41,8 +41,10 @@ _FOR_ALL = (DatabaseUnreachable, DatabaseReadOnly, DiskFull)
 class Call:
     """A call that may go together with others: `row` has its arguments, one for each array of the statement.
 
-    Of the calls of one `book`, one is under way at a time. `row` None: it must go alone. `until`: how long it may wait,
-    by the event loop's clock. `is_unknown`: it was sent before, and the answer got lost.
+    Of the calls of one `book`, one is under way at a time; it is a provider's id, or whatever else may have one call at
+    a time. `row` None: it must go alone. `until`: how long it may wait, by the event loop's clock. `has_key`: asked
+    again, it answers the same. `has_turn`: it goes alone, and the later ones of its book wait. `is_unknown`: it was
+    sent before, and the answer got lost.
     """
 
     __slots__ = ("answer", "book", "has_key", "has_turn", "is_unknown", "is_waiting", "patient_id", "row", "until")
@@ -65,7 +67,7 @@ class Call:
 
 
 class Lane:
-    """The calls of one kind."""
+    """The calls of one kind in this process: what has gathered, and what is under way."""
 
     def __init__(
         self,
@@ -80,8 +82,8 @@ class Lane:
         """Have calls go by `sql`, which takes an array for each of their arguments, and `decode` its rows.
 
         `rush_sql`: the same for calls at one book, which comes first; without it, they go one after another.
-        `run_rush` runs it, as it waits for the book. `refuses`: it refuses without the lock what it can, and takes last
-        how many others may have their turn.
+        `run_rush` sends it within the bounds of the book, for which it waits. `refuses`: it refuses without the lock
+        what it can, and its last argument is how many others may have their turn.
         """
         self._database = database
         self._sql = sql
@@ -129,7 +131,7 @@ class Lane:
             timer.cancel()
 
     def leave(self, call: Call) -> None:
-        """End the turn of a call that went alone, if it still has it."""
+        """End the turn of a call that went alone, if it still has it: the next call of its book may go."""
         if call.has_turn:
             call.has_turn = False
             self._end_turn(call.book)
@@ -190,7 +192,7 @@ class Lane:
         task.add_done_callback(self._tasks.discard)
 
     async def _send_lanes(self) -> None:
-        """Send a lane after another, for as long as anything gathers."""
+        """Send one lane after another, until nothing has gathered."""
         while self._next:
             batch: list[Call] = []
             try:
@@ -235,11 +237,11 @@ class Lane:
             assert self._run_rush is not None
             again = self._answer(batch, await self._run_rush(book, send) or [])
         except DatabaseBusy:
-            # What was not sent waits on. What was, and failed by another lock than the book's, is told so one by one.
+            # What was not sent waits on. What was sent, and failed by another lock than the book's, goes alone.
             again = []
             for call in batch:
                 call.row = None
-        except BaseException as error:  # as above
+        except BaseException as error:  # each caller is told, as in _send_lanes
             again = self._answer_failed(batch, error)
         for call in reversed(again):
             self._put_back(call)
@@ -306,5 +308,5 @@ def _columns(batch: list[Call]) -> list[list[object]] | None:
 
 
 def _late(call: Call) -> HealthPlusError:
-    """Return what a call is told that may wait no longer."""
+    """Return the error for a call that may wait no longer."""
     return OutcomeUnknown() if call.is_unknown else DatabaseBusy()

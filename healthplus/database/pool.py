@@ -192,9 +192,10 @@ class Database(_Runner):
     async def fetch_late(
         self, sql: str, arguments: Callable[[], Sequence[object] | None], wait_seconds: float | None = None
     ) -> list[Record] | None:
-        """Fetch with arguments that are asked for once there is a connection; None: nothing is to be done any more.
+        """Return the rows of a statement whose arguments are asked for only once there is a connection.
 
-        Where `arguments` was not called, nothing was sent.
+        None, with nothing sent, where `arguments` then returns None. Nothing was sent either where it was not called.
+        Raises as `fetch`.
         """
         connection = await self._borrow(wait_seconds)
         if (args := arguments()) is None:

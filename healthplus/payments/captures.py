@@ -91,6 +91,7 @@ class Captures:
             worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
+        """Capture one after another until nothing is remembered, or the gateway cannot be asked."""
         while self._remembered:
             one = self._remembered.popleft()
             state = await self._try("capture", one.authorisation, one.amount_minor, one.currency)
@@ -101,6 +102,7 @@ class Captures:
             self._answers.append((one.provider_id, one.hold_id, one.authorisation, state))
 
     async def _note_answers(self) -> None:
+        """Note all that was answered since the last time, by one statement. What fails is left to the database."""
         answers, self._answers = self._answers, []
         if not answers:
             return

@@ -41,7 +41,7 @@ class Payments:
         self._database = database
         self._book = book
         self._gateway = gateway
-        self._begins = Lane(database, queries.begin_payment, lambda _, row: row)
+        self._begin_lane = Lane(database, queries.begin_payment, lambda _, row: row)
         self.pages = gateway.pages
         self.methods = gateway.methods
         self.captures = Captures(background or database, gateway)
@@ -115,17 +115,18 @@ class Payments:
         return found
 
     async def _begin(self, provider_id: int, hold_id: UUID, patient: Patient, token_hash: bytes | None) -> Record:
-        """Return what begin_payment finds for one hold, which is asked together with the holds of others."""
+        """Return the row of begin_payment for one hold, which is asked together with those of others."""
         row = (provider_id, hold_id, patient.patient_id, token_hash)
         until = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
-        # Asked again, it answers the same: so it may be, when an answer is lost.
+        # In place of a book, a number of the hold: one call at a time is about it. When its answer is lost it may be
+        # sent again, since it answers the same.
         call = Call(hold_id.int >> 64, patient.patient_id, row, until, has_key=True)
         try:
-            held: Record | None = await self._begins.ask(call)
+            held: Record | None = await self._begin_lane.ask(call)
             if held is None:
                 held = await self._database.fetch_row(queries.begin_payment, *([value] for value in row))
         finally:
-            self._begins.leave(call)
+            self._begin_lane.leave(call)
         assert held is not None
         return held
 

@@ -52,7 +52,7 @@ class SharedReads:
         afresh: bool = False,
         size: Callable[[T], int] = lambda _: 0,
     ) -> T:
-        """Return what `make` returned to the last who asked with this key, if that began less than `seconds` ago.
+        """Return what `make` returned for this key, if a call that began less than `seconds` ago is known.
 
         Else call it, once for all who ask meanwhile. The key must say all that the result depends on. `afresh`: what
         began before this call will not do. `size` says how many bytes a result keeps; only what is large counts.

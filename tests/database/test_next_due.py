@@ -83,7 +83,7 @@ async def test_the_books_of_the_release_before_know_what_will_be_due(race: RaceE
     assert await race.join(offered, first, key="key") == ticket
     other = race.book.hold(held.provider_id, held.clinic_id, held.opens_at, 2, holder, Patient(holder), "key")
     assert (await other).code == "key_reused"
-    # And what ran out is retired by whoever comes next.
+    # What ran out before the upgrade makes way for the next patient.
     assert (await race.hold(over, await race.patient())).code == "reserved"
 
 

@@ -16,10 +16,8 @@ from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shi
 from tests.fixtures.patients import make_patients
 
 EARLIER = "UPDATE {0} SET {1} = {1} - interval '2 minutes 1 second'"
-_DATED = {"booking.event_log": "at", "ledger.payment": "authorised_at", "ledger.payment ": "captured_at"}
-LATER = as_owner(
-    "; ".join(EARLIER.format(*dated) for dated in _DATED.items()), *sorted({table.strip() for table in _DATED})
-)
+_DATED = (("booking.event_log", "at"), ("ledger.payment", "authorised_at"), ("ledger.payment", "captured_at"))
+LATER = as_owner("; ".join(EARLIER.format(*dated) for dated in _DATED), "booking.event_log", "ledger.payment")
 CAPTURE = "SELECT payments.advance_payment(payment, 'captured', 'answer', app_now()) FROM ledger.payment"
 FAULTS = {
     "no_overlap": """

@@ -53,6 +53,13 @@ class Bank(SandboxGateway):
 
 
 @pytest.fixture
+def secret(sandbox_bank: Settings) -> str:
+    """What the sandbox bank signs its webhooks with."""
+    assert sandbox_bank.payment_webhook_secret
+    return sandbox_bank.payment_webhook_secret
+
+
+@pytest.fixture
 async def bank(sandbox_bank: Settings) -> AsyncIterator[Bank]:
     async with Bank(sandbox_bank) as gateway:
         yield gateway

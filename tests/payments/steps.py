@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import msgspec
+
+from healthplus.payments.gateways.sandbox import SIGNATURE, WebhookBody, sign
 from healthplus.payments.payments import Paid, Payments
 from tests.fixtures.environment import PROVIDER, Environment
+
+HEADER = SIGNATURE.lower()
 
 
 async def pay(
@@ -40,3 +46,30 @@ async def states(environment: Environment) -> list[str]:
     """Return the states of all bookings, first made first."""
     rows = await environment.db.fetch("SELECT state::text FROM booking.booking ORDER BY created_at")
     return [row["state"] for row in rows]
+
+
+def webhook(
+    hold_id: UUID,
+    state: str,
+    name: str = "money",
+    amount: int = 50000,
+    event: str | None = None,
+    currency: str = "INR",
+) -> bytes:
+    """Return the body of a webhook of the sandbox bank."""
+    key = f"{PROVIDER}:{hold_id}"
+    return msgspec.json.encode(WebhookBody(event or uuid4().hex, f"payment.{state}", key, name, amount, currency))
+
+
+async def send(payments: Payments, secret: str, body: bytes, at: float | None = None) -> None:
+    """Have a webhook come, signed with the secret."""
+    await payments.reconciliation.receive({HEADER: sign(secret, body, at or time.time())}, body)
+
+
+async def ask(environment: Environment, hold_id: UUID) -> None:
+    """Note that the hold is about to be paid for."""
+    await environment.db.execute(
+        "INSERT INTO payments.intent VALUES ($1, $2, 50000, app_now(), app_now() + interval '20 seconds')",
+        PROVIDER,
+        hold_id,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from healthplus.payments import captures as module
 from healthplus.payments.captures import Capture, Captures, queries
 from healthplus.payments.gateway import PaymentState
 from healthplus.payments.payments import Payments
+from tests.fixtures.clock import until
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.payments.conftest import Bank
 from tests.payments.steps import facts, money, pay
@@ -31,12 +32,6 @@ async def remembering(captures: Captures) -> AsyncIterator[None]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await is_so():
-            await asyncio.sleep(0.01)
 
 
 async def until_money_is(environment: Environment, *state: str | None) -> None:
@@ -179,10 +174,6 @@ async def test_answers_are_noted_together_and_calls_are_bounded(
     assert len(captures.notes) <= 2  # and not one by one
 
 
-async def _is(found: object) -> bool:
-    return bool(found)
-
-
 async def test_a_row_that_a_verb_has_locked_is_waited_for_by_nobody(
     payments: Payments, environment: Environment, held: UUID
 ) -> None:
@@ -204,7 +195,7 @@ async def test_after_a_failure_memory_rests_and_the_sweeper_captures(
     bank.fails = {"capture"}
     async with remembering(payments.captures):
         await pay(payments, environment, held)
-        await until(lambda: _is("capture" in bank.calls))
+        await until(lambda: "capture" in bank.calls)
         await asyncio.sleep(0)
         bank.fails.clear()
         again = Capture(PROVIDER, held, f"sandbox-{PROVIDER}:{held}", 50000, "INR")
@@ -223,7 +214,7 @@ async def test_what_was_answered_is_noted_as_the_process_ends(
     monkeypatch.setattr(module, "NOTE_SECONDS", 60)
     async with remembering(payments.captures):
         await pay(payments, environment, held)
-        await until(lambda: _is("capture" in bank.calls))
+        await until(lambda: "capture" in bank.calls)
         await asyncio.sleep(0)
         assert await money(environment) == ("authorised", "capture")
     assert await money(environment) == ("captured", None)

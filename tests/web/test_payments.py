@@ -11,7 +11,7 @@ import pytest
 from healthplus.payments.gateways.sandbox import SIGNATURE, sign
 from healthplus.settings import Settings
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
-from tests.payments.test_reconciliation import webhook
+from tests.payments.steps import webhook
 from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, hold_body

@@ -24,24 +24,17 @@ from healthplus.web.pages.session import session_of
 from healthplus.web.pages.shared_pages import SharedPage
 from healthplus.web.services import AnyRequest
 from healthplus.web.shared_reads import KEEP_SECONDS, SharedReads
+from tests.fixtures.clock import StoppedClock
 from tests.fixtures.environment import FREE, IST, ONLINE, PROVIDER, Environment
 from tests.web.client import Browser, connect, forget_shared_reads
 
 CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
-def clock(app: Litestar) -> Clock:
+def clock(app: Litestar) -> StoppedClock:
     """The clock by which the app's shared reads grow old; it stands still."""
-    clock = Clock()
+    clock = StoppedClock()
     app.state.services = replace(app.state.services, reads=SharedReads(clock))
     return clock
 
@@ -56,7 +49,7 @@ def without_what_always_differs(text: str) -> str:
 
 
 async def test_each_viewer_sees_what_would_have_been_made_for_them_alone(
-    app: Litestar, environment: Environment, viewers: dict[str, Browser], clock: Clock
+    app: Litestar, environment: Environment, viewers: dict[str, Browser], clock: StoppedClock
 ) -> None:
     """Asha has an appointment and a hold, Bina waits in the line, Chand has nothing, and somebody is not signed in."""
     day = f"{environment.day + IST:%Y-%m-%d}"
@@ -87,7 +80,7 @@ async def test_each_viewer_sees_what_would_have_been_made_for_them_alone(
 
 
 async def test_each_form_has_a_key_of_its_own_and_each_page_its_time(
-    viewers: dict[str, Browser], environment: Environment, clock: Clock
+    viewers: dict[str, Browser], environment: Environment, clock: StoppedClock
 ) -> None:
     shown = [(await viewers[name].get(f"{CHART}?day={environment.day + IST:%Y-%m-%d}")).text for name in [*viewers] * 2]
     for what in (r'name="key" value="([\w-]{22})"', r'data-now="([^"]+)"'):
@@ -155,7 +148,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> l
 
 
 async def test_all_who_ask_at_once_cost_one_search(
-    app: Litestar, viewers: dict[str, Browser], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    app: Litestar, viewers: dict[str, Browser], clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = count_calls(monkeypatch, find, "find_matching")
     pages = await asyncio.gather(*(viewers[name].get("/in/pune") for name in [*viewers] * 5))
@@ -173,7 +166,7 @@ async def test_all_who_ask_at_once_cost_one_search(
 
 
 async def test_what_others_did_is_seen_within_a_second(
-    environment: Environment, viewers: dict[str, Browser], clock: Clock
+    environment: Environment, viewers: dict[str, Browser], clock: StoppedClock
 ) -> None:
     day = f"{environment.day + IST:%Y-%m-%d}"
     viewer = viewers["nobody"]
@@ -193,7 +186,7 @@ async def test_what_others_did_is_seen_within_a_second(
     assert not await is_free()
 
 
-async def held_by_form(app: Litestar, environment: Environment, clock: Clock) -> tuple[bool, bool]:
+async def held_by_form(app: Litestar, environment: Environment, clock: StoppedClock) -> tuple[bool, bool]:
     """Have Asha hold a time, and return whether her next pages know it: of this process, and of another one."""
     here, elsewhere = SharedReads(clock), SharedReads(clock)
 
@@ -217,20 +210,20 @@ async def held_by_form(app: Litestar, environment: Environment, clock: Clock) ->
 
 
 async def test_what_the_viewer_did_is_seen_at_once_whichever_process_answers(
-    app: Litestar, environment: Environment, clock: Clock
+    app: Litestar, environment: Environment, clock: StoppedClock
 ) -> None:
     assert await held_by_form(app, environment, clock) == (True, True)
 
 
 async def test_without_the_cookie_the_viewer_would_see_what_was_before(
-    app: Litestar, environment: Environment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    app: Litestar, environment: Environment, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_pages, "has_just_changed", lambda _: False)
     assert await held_by_form(app, environment, clock) == (False, False)
 
 
 async def test_errors_are_not_kept_and_the_start_is_read_once_for_all_who_come(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, clock: StoppedClock
 ) -> None:
     reads = 0
 
@@ -271,7 +264,7 @@ async def test_who_is_not_let_in_gets_no_shared_page_either(
 
 
 async def test_the_first_who_asks_may_hang_up(
-    viewers: dict[str, Browser], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    viewers: dict[str, Browser], clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = count_calls(monkeypatch, directory, "next_times")
     asking = [asyncio.create_task(viewers["nobody"].get(f"/clinic/{ONLINE}/clinic-1")) for _ in range(3)]
@@ -283,7 +276,7 @@ async def test_the_first_who_asks_may_hang_up(
 
 
 async def test_a_patient_with_nothing_there_shares_the_chart(
-    viewers: dict[str, Browser], environment: Environment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    viewers: dict[str, Browser], environment: Environment, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = f"{CHART}?day={environment.day + IST:%Y-%m-%d}"
     await environment.held(hour=9, name="asha")
@@ -296,7 +289,7 @@ async def test_a_patient_with_nothing_there_shares_the_chart(
     assert calls == [3]
 
 
-async def test_a_shared_page_is_sent_compressed_or_as_it_is(app: Litestar, clock: Clock) -> None:
+async def test_a_shared_page_is_sent_compressed_or_as_it_is(app: Litestar, clock: StoppedClock) -> None:
     async with connect(app) as client:
         path = "/in/pune"
         plain = await client.get(path, headers={"Accept-Encoding": "identity"})

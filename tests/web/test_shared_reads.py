@@ -11,14 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthplus.web.shared_reads import KEEP_SECONDS, SharedReads
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.fixtures.clock import StoppedClock
 
 
 class Source:
@@ -42,7 +35,7 @@ async def settle() -> None:
 
 
 async def test_nothing_is_shown_that_is_older_than_a_second() -> None:
-    clock, source = Clock(), Source()
+    clock, source = StoppedClock(), Source()
     reads = SharedReads(clock)
     shown = []
     for passed in (0, KEEP_SECONDS - 0.001, 0.001, KEEP_SECONDS, 0):
@@ -69,14 +62,14 @@ async def test_nothing_is_shown_that_is_older_than_a_second() -> None:
 
 async def test_all_who_ask_at_once_cost_one_read_a_key() -> None:
     source = Source()
-    reads = SharedReads(Clock())
+    reads = SharedReads(StoppedClock())
     assert await asyncio.gather(*(reads.read("a", source) for _ in range(50))) == [1] * 50
     assert await asyncio.gather(*(reads.read(("b", number % 2), source) for number in range(50))) == [2, 3] * 25
 
 
 async def test_one_who_has_changed_something_gets_what_began_after_that() -> None:
     source = Source()
-    reads = SharedReads(Clock())
+    reads = SharedReads(StoppedClock())
     source.gate.clear()
     before = asyncio.create_task(reads.read("a", source))
     await settle()
@@ -90,7 +83,7 @@ async def test_one_who_has_changed_something_gets_what_began_after_that() -> Non
 
 
 async def test_an_error_goes_to_all_who_wait_and_is_not_kept() -> None:
-    reads = SharedReads(Clock())
+    reads = SharedReads(StoppedClock())
     tries = 0
 
     async def fail_first() -> str:
@@ -109,7 +102,7 @@ async def test_an_error_goes_to_all_who_wait_and_is_not_kept() -> None:
 async def _hang_up_first() -> tuple[list[object], int]:
     """Have the first of three who ask hang up; return what the others get, and how many reads that took."""
     source = Source()
-    reads = SharedReads(Clock())
+    reads = SharedReads(StoppedClock())
     source.gate.clear()
     asking = [asyncio.create_task(reads.read("a", source)) for _ in range(3)]
     await settle()
@@ -132,7 +125,7 @@ async def test_the_first_who_asks_may_hang_up(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_failure_that_nobody_awaits_any_more_is_not_complained_about(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reads = SharedReads(Clock())
+    reads = SharedReads(StoppedClock())
     gate = asyncio.Event()
 
     async def fail() -> None:
@@ -153,7 +146,7 @@ async def test_a_failure_that_nobody_awaits_any_more_is_not_complained_about(
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40), st.floats(0, 0.7)), max_size=60))
 def test_it_keeps_no_more_than_it_may_and_what_was_asked_for_last(steps: list[tuple[int, int, float]]) -> None:
     async def run() -> None:
-        clock = Clock()
+        clock = StoppedClock()
         reads = SharedReads(clock, reads_max=4, bytes_max=100)
         kept: dict[int, tuple[int, float]] = {}  # by key, in order of asking: its size, and until when
         for key, size, passed in steps:
@@ -189,7 +182,7 @@ async def test_what_is_too_old_is_forgotten_when_the_next_is_read() -> None:
     async def make() -> Page:
         return Page()
 
-    clock = Clock()
+    clock = StoppedClock()
     reads = SharedReads(clock)
     old = weakref.ref(await reads.read("near one's house", make))
     await settle()

@@ -24,8 +24,8 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Holds at one provider, as booking.hold. What the rows rule out already needs no lock; of the others, so many as p_locked_max take their
--- turn, and the rest answers a NULL code with the reason 'later'.
+-- Holds at one provider, as booking.hold. What the rows rule out already needs no lock. Of the others, p_locked_max at most take their
+-- turn; the rest answer a NULL code with the reason 'later'.
 CREATE FUNCTION booking.hold_many(
     p_provider_id bigint, p_clinic_ids bigint[], p_starts timestamptz[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
     p_actors text[], p_keys text[], p_token_hashes bytea[], p_locked_max integer

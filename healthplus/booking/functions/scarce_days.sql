@@ -30,8 +30,8 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             AND (day + shift.ends - make_interval(mins => 2 * shift.slot_minutes)) AT TIME ZONE time_zone >= upper(p_taken))
 $$;
 
--- Whether p_taken has taken what booking.scarce_day notes as the last free time of its day. Where no time is noted, its day is looked
--- for by a day more on each side, whatever the time zone is.
+-- Whether p_taken has taken what booking.scarce_day notes as the last free time of its day. Where no time is noted for a
+-- day, that day counts if it is within a day of p_taken, so that the time zone does not matter.
 CREATE FUNCTION booking.is_last_of_scarce_day(p_provider_id bigint, p_clinic_id bigint, p_taken tstzrange)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (

@@ -4,7 +4,7 @@ ALTER TABLE booking.book
     ADD COLUMN next_due timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN is_queued boolean NOT NULL DEFAULT false;
 
--- First results as columns, in half the bytes of a document; `outcome` is what the release before wrote, and what has more to say.
+-- First results as columns, in half the bytes of a document; `outcome` is what the release before wrote.
 ALTER TABLE booking.idempotency
     ALTER COLUMN outcome DROP NOT NULL,
     ADD COLUMN code text,

@@ -121,7 +121,7 @@ CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.payment FOR EACH 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.former_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
--- Of a call of release 2 that began before its functions were replaced.
+-- Stores an entry that a call of release 2 writes, which began before its functions were replaced.
 CREATE FUNCTION ledger.keep_former_entry() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger.former_entry (provider_id, hold_id, authorisation, state, amount_minor, source, at, currency)

@@ -30,8 +30,8 @@ BEGIN
 END $$;
 
 -- What happens to a booking is noted in the same transaction, so that there is no change without its notice and no notice without
--- its change. A trigger keeps its function, which is therefore replaced in place. Who moves old events, which are no news, sets
--- healthplus.retention.
+-- its change. A trigger keeps its function, which is therefore replaced in place. While old events are moved, which
+-- are no news, healthplus.retention is set.
 CREATE OR REPLACE FUNCTION notices.on_event() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF coalesce(current_setting('healthplus.retention', true), '') = 'on' THEN

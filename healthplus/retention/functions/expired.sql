@@ -95,7 +95,7 @@ CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer)
     SELECT count(*) FROM gone
 $$;
 
--- What processes of release 2 leave of money that is looked for no more.
+-- Intents that are looked for no more: processes of release 2 leave these, where this one deletes them.
 CREATE FUNCTION retention.forget_intents(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (
         DELETE FROM payments.intent WHERE ctid = ANY (ARRAY (

@@ -60,7 +60,10 @@ class Caller(NamedTuple):
 
 
 async def require_caller(request: AnyRequest) -> Caller:
-    """Return the patient who makes the request, for a change whose own statement checks the token."""
+    """Return the patient who makes the request, for a change whose own statement checks the token.
+
+    Raises Unauthenticated without a token, or with one that signed nobody in when it was last looked up.
+    """
     token = bearer_token(request)
     if token is None:
         raise Unauthenticated(_HOW_TO_SEND)

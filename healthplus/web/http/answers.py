@@ -32,6 +32,8 @@ class JsonAnswer(Response[T]):
 
 
 class _Sent(ASGIResponse):
+    """What is sent. Its attributes are those that Litestar reads, set without what its own constructor does."""
+
     def __init__(self, status_code: int, headers: dict[str, str], body: bytes) -> None:
         self.status_code = status_code
         self.body = body

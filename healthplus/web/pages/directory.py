@@ -24,11 +24,11 @@ _STARS = (5, 4, 3, 2, 1)
 class DirectoryController(Controller):
     @get(["/doctor/{provider_id:int}", "/doctor/{provider_id:int}/{slug:str}"])
     async def provider(self, request: AnyRequest, provider_id: ProviderId) -> Response[bytes]:
-        return await shared_page(request, lambda nobody: _provider(nobody, provider_id))
+        return await shared_page(request, lambda unsent: _provider(unsent, provider_id))
 
     @get(["/clinic/{clinic_id:int}", "/clinic/{clinic_id:int}/{slug:str}"])
     async def clinic(self, request: AnyRequest, clinic_id: ClinicId) -> Response[bytes]:
-        return await shared_page(request, lambda nobody: _clinic(nobody, clinic_id))
+        return await shared_page(request, lambda unsent: _clinic(unsent, clinic_id))
 
 
 async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:

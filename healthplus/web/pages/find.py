@@ -79,7 +79,7 @@ class FindController(Controller):
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
-        return await shared_page(request, lambda nobody: _in_city(nobody, city))
+        return await shared_page(request, lambda unsent: _in_city(unsent, city))
 
 
 async def _find(request: AnyRequest) -> Response[str]:

@@ -36,9 +36,9 @@ async def _home(request: AnyRequest) -> Response[str]:
 
 async def _names(database: Database) -> tuple[list[Record], list[Record]]:
     """Return the cities and specialities to choose from."""
-    return await database.fetch(queries.cities, _CITIES_MAX), await database.fetch(
-        queries.specialities, _SPECIALITIES_MAX
-    )
+    cities = await database.fetch(queries.cities, _CITIES_MAX)
+    specialities = await database.fetch(queries.specialities, _SPECIALITIES_MAX)
+    return cities, specialities
 
 
 def _by_name(language: Language, kind: str, rows: list[Record]) -> list[Record]:

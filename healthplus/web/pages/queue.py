@@ -104,6 +104,7 @@ class JoinQueueController(Controller):
 async def _ask(
     request: AnyRequest, *, provider_id: int, clinic_id: int, day: date | None, part: str | None, n: int
 ) -> Response[str]:
+    """Return the page that asks whether to join a queue, and for what."""
     queue = await _queue(request, provider_id, clinic_id)
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params

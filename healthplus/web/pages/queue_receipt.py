@@ -60,7 +60,7 @@ class QueueReceiptController(Controller):
         number = parsed_number(ticket.removesuffix(".json"))
         if ticket.endswith(".json") or _prefers_json(request):
             return await _chain(request, provider_id, number, after)
-        return await shared_page(request, lambda nobody: _receipt(nobody, provider_id, number))
+        return await shared_page(request, lambda unsent: _receipt(unsent, provider_id, number))
 
 
 def _prefers_json(request: AnyRequest) -> bool:

@@ -163,7 +163,7 @@ def note_sent_form(request: AnyRequest) -> list[Cookie]:
 
 
 def has_just_changed(request: AnyRequest) -> bool:
-    """Return whether who asks has sent a form a moment ago, which may have changed what this page shows."""
+    """Return whether the viewer has sent a form a moment ago, which may have changed what this page shows."""
     return site(request).read(request, "just-changed") is not None
 
 

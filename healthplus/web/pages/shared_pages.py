@@ -19,10 +19,15 @@ from healthplus.web.pages.session import has_just_changed
 from healthplus.web.services import AnyRequest, services
 
 _GZIP_LEVEL = 6
-_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_GZIP_LAST_BLOCK = b"\x03\x00"
-_STORED_MAX = 0xFFFF
+"""As in `routes.py`, which compresses all other pages."""
 _GZIP_FROM_BYTES = 500
+"""As Litestar does by default."""
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""The head of a file in gzip's format: deflated, without a name or a time."""
+_GZIP_LAST_BLOCK = b"\x03\x00"
+"""An empty block that says that it is the last."""
+_STORED_MAX = 0xFFFF
+"""The most bytes of a stored block."""
 
 _HEADERS = [(b"host", b"localhost")]
 """Those of a request that nobody sent: there is no address without a host, and no page shows it."""
@@ -72,7 +77,7 @@ async def shared_page(
 
     `make` makes it, for a request with the same address that nobody sent: it carries no header and no session. Only
     templates that the page's template names with `personal` see who asks; `own` are more values for them.
-    One who has just changed something gets a page that was begun after that.
+    A viewer who has just changed something gets a page that was begun after that.
     """
 
     async def read() -> SharedPage:

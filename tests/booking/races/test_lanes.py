@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking import calls
-from healthplus.database import REQUESTS, Database, PostgresError, Range, Record
+from healthplus.database import Database, PostgresError, Range, Record
 from healthplus.errors import DatabaseBusy
-from tests.fixtures.races import Provider, RaceEnvironment, deadlocks, rewrite
+from tests.fixtures.lanes import SLOTS, process
+from tests.fixtures.races import Provider, deadlocks, rewrite
 
-SLOTS = 4
-"""Enough that the first of them is no scarce one, which is no plain case."""
 PROMPT_SECONDS = 2.0
 """Far more than a lane takes on a busy machine; without its guard it would wait for longer."""
 
 TRY_BOOK = ("NOT pg_try_advisory_xact_lock(p_provider_id)", "pg_advisory_xact_lock(p_provider_id) IS NULL")
 TRY_PATIENT = ("NOT pg_try_advisory_xact_lock(-p_patient_id)", "pg_advisory_xact_lock(-p_patient_id) IS NULL")
 ROWS = (" SKIP LOCKED", "")
-
-
-@contextlib.asynccontextmanager
-async def process(dsn: str, pool_size: int = 6) -> AsyncIterator[RaceEnvironment]:
-    """Yield what a process of the product works with, lanes and all, and one more connection for the test."""
-    async with await Database.connect(dsn, 1, pool_size, REQUESTS) as database:
-        yield await RaceEnvironment.make(database)
 
 
 async def pause_between(db: Database, *functions: str) -> None:
@@ -90,7 +82,7 @@ def codes(rows: Sequence[Record]) -> list[str | None]:
 @pytest.mark.parametrize("crossing", ["providers", "patients"])
 async def test_lanes_that_cross(dsn: str, crossing: str, guarded: bool) -> None:
     """Two processes' lanes take the same books, or the same patients, the other way round."""
-    async with process(dsn) as race:
+    async with process(dsn) as (race, _):
         providers, (one, two, three, four) = await race.providers(4, SLOTS), await race.patients(4)
         first = [(providers[0], one), (providers[1], two)]
         second = (
@@ -116,7 +108,7 @@ async def test_lanes_that_cross(dsn: str, crossing: str, guarded: bool) -> None:
 @pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize("verb", ["hold_many", "join_many"])
 async def test_rushes_whose_patients_cross(dsn: str, verb: str, guarded: bool) -> None:
-    async with process(dsn) as race:
+    async with process(dsn) as (race, _):
         here, there = await race.providers(2, 3)
         patients = await race.patients(2)
         if verb == "join_many":
@@ -151,7 +143,7 @@ LOCKS = {
 @pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize("lock", LOCKS)
 async def test_a_lane_does_not_wait_for_what_is_locked(dsn: str, lock: str, guarded: bool) -> None:
-    async with process(dsn) as race:
+    async with process(dsn) as (race, _):
         locked, other = await race.providers(2, SLOTS)
         patient, bystander = await race.patients(2)
         await race.db.execute("UPDATE directory.provider_clinic SET funding = 'online'")
@@ -179,7 +171,7 @@ async def test_a_lane_does_not_wait_for_what_is_locked(dsn: str, lock: str, guar
 
 async def test_a_lane_does_not_wait_for_a_row_that_no_call_tries(dsn: str) -> None:
     """As an operator may lock: the call raises at once, and the others of its lane go on."""
-    async with process(dsn) as race:
+    async with process(dsn) as (race, _):
         providers, patients = await race.providers(2, SLOTS), await race.patients(2)
         held = [await race.held(provider, patient) for provider, patient in zip(providers, patients, strict=True)]
         args = (
@@ -198,7 +190,7 @@ async def test_a_lane_does_not_wait_for_a_row_that_no_call_tries(dsn: str) -> No
 
 @pytest.mark.parametrize("guarded", [False, True])
 async def test_a_call_that_raises_undoes_itself_alone(dsn: str, guarded: bool) -> None:
-    async with process(dsn) as race:
+    async with process(dsn) as (race, _):
         providers, patients = await race.providers(3, SLOTS), await race.patients(3)
         await rewrite(
             race.db,

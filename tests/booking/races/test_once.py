@@ -13,7 +13,7 @@ import pytest
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import COLUMNS, BookingChanged, Outcome, outcome_of
 from tests.fixtures.patients import see
-from tests.fixtures.races import OFFER_TIME, Provider, RaceEnvironment, rewrite, stub
+from tests.fixtures.races import OFFER_TIME, PAUSE, Provider, RaceEnvironment, rewrite, stub
 
 Request = Callable[[str], Coroutine[Any, Any, Outcome]]
 """A changing request, by its key."""
@@ -189,14 +189,10 @@ async def test_a_patient_holds_at_one_provider_at_a_time(race: RaceEnvironment) 
     assert await hold_at_two_providers(race) == {("claimed", "reserved"): PATIENTS}
 
 
-PAUSE = 10**12
-"""A lock that is no provider's: a verb made to take it can be kept waiting in the middle."""
-
-
 async def hold_elsewhere_while_accepting(race: RaceEnvironment, pause_before: str) -> list[str]:
     """Accept an offer just in time, but hold at another provider just after its time, before the accept is done.
 
-    Gives the answers to the accept and to the hold.
+    Return the answers to the accept and to the hold.
     """
     await rewrite(
         race.db,

@@ -14,14 +14,11 @@ import pytest
 from healthplus.accounts.actors import Patient, System
 from healthplus.booking.outcomes import Outcome
 from tests.fixtures.plain import CLAIM_WAITS, CONFIRM, PATIENT_LOCK
-from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite, without_plain_case
-
-PAUSE = 10**12
-"""A lock that is no provider's and no patient's: a verb made to take it can be kept waiting in the middle."""
+from tests.fixtures.races import HOLD_TIME, PAUSE, Provider, RaceEnvironment, rewrite, without_plain_case
 
 
 async def pause(race: RaceEnvironment, function: str, before: str) -> None:
-    """Have a verb wait in its middle; the plain case is switched off, which has races of its own in test_plain.py."""
+    """Have a full verb wait in its middle. The plain case is switched off: test_plain_*.py have its races."""
     await without_plain_case(race.db)
     await rewrite(race.db, function, (before, f"PERFORM pg_advisory_xact_lock({PAUSE}); {before}"))
 

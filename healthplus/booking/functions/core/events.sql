@@ -46,8 +46,9 @@ BEGIN
     RETURN link;
 END $$;
 
--- Events in words, as people and exports read them. `actor` is a patient's own booking's or ticket's, unless another is named: as a
--- patient, nobody else may act on these (may_act). The second half is empty once its rows have been moved, and goes with the next release.
+-- Events in words, as people and exports read them. Where a row names no actor, it was the patient of its booking, or else of its ticket:
+-- as a patient, nobody else may act on these (booking.may_act). The second half is empty once its rows have been moved, and goes with the
+-- next release.
 CREATE VIEW booking.event AS
 SELECT provider_id, seq::bigint AS seq, at, kind::text AS kind, booking_id, ticket_id,
     coalesce(actor, 'patient:' || CASE WHEN booking_id IS NULL
@@ -60,8 +61,8 @@ UNION ALL
 SELECT provider_id, seq, at, kind, booking_id, ticket_id, actor, reason FROM booking.event_of_release_2;
 
 -- Appends an event and returns the book's new version; the caller has the book locked. What happens to a ticket itself goes
--- into the queue's chain, too. A patient whose booking it is, or else whose ticket, is not written down again. p_due_at: when what
--- now begins will run out.
+-- into the queue's chain, too. An actor who is the patient of the booking, or else of the ticket, is not written down again.
+-- p_due_at: when what begins with this event will run out (NULL: never).
 CREATE FUNCTION booking.append_event(
     p_provider_id bigint, p_now timestamptz, p_kind text, p_booking_id uuid, p_ticket_id uuid, p_actor text, p_reason text DEFAULT '',
     p_due_at timestamptz DEFAULT NULL

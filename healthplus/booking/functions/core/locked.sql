@@ -1,5 +1,5 @@
--- Locks a provider's book if that can be done without waiting, by its row, too, as an import does; false where something has it locked, and
--- where it has no row yet. Nobody is overtaken: where others wait for the lock, it is not to be had.
+-- Tries to lock a provider's book, as verbs do and by its row, as an import does. Never waits, and overtakes nobody: false where something
+-- has the book locked or waits for it, and where it has no row yet.
 CREATE FUNCTION booking.try_book(p_provider_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(p_provider_id) THEN
@@ -9,8 +9,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Locks a patient if that can be done without waiting: as verbs do it, and the row of the claim. True where something else has one of them
--- locked. In a statement of its own it keeps nothing locked.
+-- Tries to lock a patient, as verbs do and by the row of the claim. Never waits: true where something else has one of these locked. What it
+-- locked stays so until the transaction ends; in a statement of its own it only looks.
 CREATE FUNCTION booking.is_patient_locked(p_patient_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(-p_patient_id) THEN

@@ -1,5 +1,5 @@
--- What a book knows of the time to come: next_due, before which nothing in it runs out, and is_queued, without which nobody queues
--- there. Verbs bring both up to date under the lock: what begins moves next_due down (booking.append_event), an event of a ticket sets
+-- What a book knows of the time to come: next_due, before which nothing in it runs out, and is_queued, which is false only while nobody
+-- queues there. Verbs bring both up to date under the lock: what begins moves next_due down (booking.append_event), an event of a ticket sets
 -- is_queued. What ends leaves them as they are; they are worked out again once next_due has come.
 
 -- The holds and offers of a book whose rows say that they are reserved. A deadline is set to some minutes from an instant before the
