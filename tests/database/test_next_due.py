@@ -88,7 +88,7 @@ async def test_the_books_of_the_release_before_know_what_will_be_due(race: RaceE
 
 
 async def test_a_hold_that_began_before_the_upgrade_runs_out_all_the_same(race: RaceEnvironment) -> None:
-    """A call that waits while its function is replaced goes on as it was: it does not say when what it makes runs out."""
+    """A call that waits while its function is replaced goes on as before: it does not say when its hold runs out."""
     await without_plain_case(race.db)
     await rewrite(race.db, "booking.hold_in_book", (", held.deadline));", "));"))
     provider = await race.provider()
