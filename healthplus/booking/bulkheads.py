@@ -49,10 +49,6 @@ class BookBulkheads:
         self._locked: set[int] = set()
         """What the last call found locked: the next one looks before it waits at the database."""
 
-    def newcomers_wait(self, provider_id: int) -> bool:
-        """Return whether a newcomer would have to wait to be let in."""
-        return self._newcomers.would_wait(provider_id)
-
     async def run(
         self, provider_id: int, call: Callable[[float], Awaitable[T]], actor: Actor | None, *, is_newcomer: bool
     ) -> T:

@@ -37,10 +37,6 @@ class Bulkhead:
         self._waiting_max = waiting_max
         self._calls: dict[Hashable, _Calls] = {}
 
-    def would_wait(self, key: Hashable) -> bool:
-        """Return whether a call would have to wait now."""
-        return (calls := self._calls.get(key)) is not None and calls.running >= self._calls_max
-
     async def enter(self, key: Hashable, until: float) -> None:
         """Wait until a call may run, by the event loop's clock until `until`; `leave` must follow.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
+from healthplus.booking import lanes
 from healthplus.booking.lanes import Call, Lane
-from healthplus.errors import DatabaseBusy, DatabaseUnreachable, HealthPlusError, OutcomeUnknown
+from healthplus.errors import DatabaseBusy, DatabaseUnreachable, DiskFull, HealthPlusError, OutcomeUnknown
 from healthplus.idle import idle, worker
 
 BOOK = 7
@@ -198,3 +201,107 @@ async def test_a_rush_is_work_of_no_request() -> None:
 
     answers = await asyncio.gather(*requests)
     assert [(answer, request.left, request.came_back) for answer, request in answers] == [("done", 1, 1)] * 5
+
+
+BOOKS, CALLS = 3, 120
+
+
+class Unreliable:
+    """A database that is slow, full, or gone, now and then, and the bulkhead before it; it sees to one call a book."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.at_work: Counter[int] = Counter()
+        self.faults: list[str] = []
+
+    async def pause(self) -> None:
+        if self.random.random() < 0.6:
+            await asyncio.sleep(self.random.random() * 0.003)
+
+    def fails(self, *errors: Exception, often: float = 0.1) -> None:
+        if self.random.random() < often:
+            raise self.random.choice(errors)
+
+    def begin(self, books: set[int]) -> None:
+        self.faults += [f"two at once at {book}" for book in books if self.at_work[book]]
+        self.at_work.update(books)
+
+    async def fetch_late(
+        self, sql: str, arguments: Callable[[], Sequence[Any] | None], _: float | None = None
+    ) -> list[dict[str, Any]] | None:
+        await self.pause()
+        self.fails(DatabaseBusy(), DatabaseUnreachable())
+        if (args := arguments()) is None:
+            return None
+        numbers = next(arg for arg in reversed(args) if isinstance(arg, list))
+        books = set(args[0]) if sql == "lane" else {args[0]}
+        self.begin(books)
+        try:
+            await self.pause()
+            self.fails(DatabaseBusy(), DatabaseUnreachable(), OutcomeUnknown(), DiskFull(), RuntimeError())
+            rows = [self.row(ordinal, number) for ordinal, number in enumerate(numbers, start=1)]
+            self.random.shuffle(rows)
+            return rows
+        finally:
+            self.at_work.subtract(books)
+
+    def row(self, ordinal: int, number: int) -> dict[str, Any]:
+        code, failed_with, reason = self.random.choice(
+            [*[("done", None, None)] * 6, (None, "55P03", None), (None, None, "busy"), (None, None, "later")]
+        )
+        return {"ordinal": ordinal, "code": code, "failed_with": failed_with, "reason": reason, "number": number}
+
+    async def run_rush(self, _: int, send: Callable[[float], Awaitable[Any]]) -> Any:
+        self.fails(DatabaseBusy(), RuntimeError())
+        await self.pause()
+        while True:
+            try:
+                return await send(1.0)
+            except DatabaseBusy:  # perhaps the book was locked
+                self.fails(DatabaseBusy(), DatabaseUnreachable(), OutcomeUnknown(), RuntimeError(), often=0.6)
+                await self.pause()
+
+
+@pytest.mark.parametrize("seed", range(16))
+async def test_no_book_is_left_without_a_turn(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls come, fail, take too long and are given up at any moment; each gets its own answer or an error."""
+    for name in ("LANE_MAX", "RUSH_MAX", "REFUSED_MAX"):
+        monkeypatch.setattr(lanes, name, 3)
+    database = Unreliable(seed)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: database.faults.append(str(context)))
+    rushes: dict[str, Any] = {"rush_sql": "rush", "run_rush": database.run_rush} if seed % 2 else {}
+    lane = Lane(database, "lane", lambda book, row: (book, row["number"]), refuses=seed % 3 == 0, **rushes)  # type: ignore[arg-type]
+
+    async def ask(number: int) -> None:
+        book = database.random.randrange(BOOKS)
+        row = None if database.random.random() < 0.15 else (book, number)
+        until = asyncio.get_running_loop().time() + database.random.choice([0.005, 0.02, 1.0])
+        one = Call(book, database.random.randrange(20), row, until, has_key=database.random.random() < 0.6)
+        try:
+            if (answer := await lane.ask(one)) is None:
+                database.begin({book})
+                try:
+                    await database.pause()
+                finally:
+                    database.at_work.subtract({book})
+            elif answer != (book, number):
+                database.faults.append(f"{answer} for {number}")
+        except (DatabaseBusy, DatabaseUnreachable, DiskFull):
+            pass
+        finally:
+            lane.leave(one)
+
+    asked: list[asyncio.Task[None]] = []
+    for number in range(CALLS):
+        asked.append(asyncio.create_task(ask(number)))
+        await database.pause()
+        if database.random.random() < 0.3:
+            database.random.choice(asked).cancel()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        while lane._tasks:
+            await asyncio.sleep(0.001)
+
+    assert {type(answer) for answer in answers} <= {type(None), asyncio.CancelledError}
+    assert database.faults == []
+    assert (lane._books, lane._under_way, lane._next, lane._is_lane_under_way) == ({}, set(), {}, False)
