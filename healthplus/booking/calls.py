@@ -160,7 +160,8 @@ class BookCalls:
     async def _refuse_early(self, request: Request, until: float) -> Any:
         """Return the refusal of a hold that needs no lock, or None where there is none; it waits for no other call."""
         number = next(self._numbers)  # in place of a book and a patient, since each of these calls may go at once
-        call = Call(number, number, request.refusable, until, has_key=False)
+        # Asked again, it changes nothing either: so it may be, when an answer is lost.
+        call = Call(number, number, request.refusable, until, has_key=True)
         try:
             return await self._refusals.ask(call)
         finally:

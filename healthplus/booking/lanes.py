@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -164,6 +165,10 @@ class Lane:
     def _go_on(self, book: int) -> None:
         """Have the first call of a book go, of which none is under way: alone, in a rush, or with the next lane."""
         calls = self._books[book]
+        while calls and calls[0].answer.done():  # cancelled just now, and its caller has not run since
+            self._remove(calls[0])
+        if not calls:
+            return
         if calls[0].row is None:
             self._next.pop(book, None)
             call = self._take(book)
@@ -187,7 +192,8 @@ class Lane:
         return call
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        # It works for many: none of them is at work, or idle, because it is.
+        task = asyncio.create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -222,26 +228,31 @@ class Lane:
     async def _send_rush(self, book: int, sql: str) -> None:
         """Send the calls that have gathered for one book."""
         batch: list[Call] = []
+        busy: list[Call] = []
 
         async def send(wait_seconds: float) -> Any:
-            batch.clear()
             try:
                 return await self._database.fetch_late(sql, partial(self._fill_rush, book, batch), wait_seconds)
             except DatabaseBusy:
                 # Nothing was changed. Each waits on for as long as it may, perhaps for the book.
                 for call in reversed(batch):
                     self._put_back(call)
+                busy[:] = batch
+                batch.clear()
                 raise
 
         try:
             assert self._run_rush is not None
             again = self._answer(batch, await self._run_rush(book, send) or [])
         except DatabaseBusy:
-            # What was not sent waits on. What was sent, and failed by another lock than the book's, goes alone.
+            # What was not sent waits on, but for the first, which is told so where too many wait. What was, and failed
+            # by another lock than the book's, goes alone.
             again = []
-            for call in batch:
+            for call in busy or list(self._books.get(book, ()))[:1]:
                 call.row = None
         except BaseException as error:  # each caller is told, as in _send_lanes
+            if not batch:
+                self._fill_rush(book, batch)
             again = self._answer_failed(batch, error)
         for call in reversed(again):
             self._put_back(call)

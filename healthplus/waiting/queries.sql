@@ -10,7 +10,8 @@ WITH selected AS MATERIALIZED (
     FROM (SELECT DISTINCT clinic_id, queue_window, now_at FROM selected WHERE state = 'waiting') AS different
     CROSS JOIN LATERAL (
         SELECT count(*) AS holds, min(deadline) AS next_lapse_at FROM booking.booking
-        WHERE provider_id = $1 AND state = 'reserved' AND NOT booking.is_due(booking, now_at) AND during && different.queue_window
+        WHERE provider_id = $1 AND occupies AND state = 'reserved' AND NOT booking.is_due(booking, now_at)
+            AND during && different.queue_window
             AND (different.clinic_id IS NULL OR booking.clinic_id = different.clinic_id)) AS held
 ), queue AS MATERIALIZED (
     -- Who is called counts as ahead: they may wait again.

@@ -164,6 +164,20 @@ def keyed(*args: Any, has_key: bool) -> Call:
     return Call(*args, has_key=True)
 
 
+async def test_a_refusal_whose_answer_is_lost_leaves_nothing_unknown(dsn: str) -> None:
+    async with process(dsn) as (race, database):
+        provider, patients = await race.provider(SLOTS), await race.patients(2)
+        await pause(race, "booking.hold_lane")
+        database.sent.clear()
+        database.lose = lambda name: name == "refuse_holds"
+        first = asyncio.create_task(race.hold(provider, patients[0]))
+        await until(lambda: database.sent)
+        second = await race.hold(provider, patients[1], 1)
+
+        assert ("refuse_holds", 1) in database.sent
+        assert outcomes_of([await first, second]) == ["reserved"] * 2
+
+
 async def test_what_stays_unknown_is_told_so(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call whose answer got lost is not told that nothing was changed, whatever meets it when it is asked again."""
     async with process(dsn) as (race, database):

@@ -9,7 +9,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database, migrate
 from healthplus.ops.check import violations
-from tests.fixtures.races import Provider, RaceEnvironment
+from tests.fixtures.races import HOLD_TIME, Provider, RaceEnvironment, rewrite, without_plain_case
 
 DEADLINE_INDEXES = ("booking_deadline", "booking_provider_deadline")
 TO_THE_RELEASE_BEFORE = """
@@ -85,6 +85,17 @@ async def test_the_books_of_the_release_before_know_what_will_be_due(race: RaceE
     assert (await other).code == "key_reused"
     # What ran out before the upgrade makes way for the next patient.
     assert (await race.hold(over, await race.patient())).code == "reserved"
+
+
+async def test_a_hold_that_began_before_the_upgrade_runs_out_all_the_same(race: RaceEnvironment) -> None:
+    """A call that waits while its function is replaced goes on as before: it does not say when its hold runs out."""
+    await without_plain_case(race.db)
+    await rewrite(race.db, "booking.hold_in_book", (", held.deadline));", "));"))
+    provider = await race.provider()
+    await race.held(provider, await race.patient())
+    await race.pass_time(HOLD_TIME)
+
+    assert (await race.hold(provider, await race.patient())).code == "reserved"
 
 
 BOOKINGS, SLOTS = 200, 10

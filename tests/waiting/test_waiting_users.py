@@ -12,6 +12,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting import waiting_users
+from healthplus.waiting.presence import queries
 from healthplus.waiting.waiting_users import NEAR, QueuePosition, WaitingUsers
 from tests.fixtures.clock import until
 from tests.fixtures.patients import see
@@ -205,3 +206,26 @@ def test_each_step_is_told_near_the_head_and_one_in_ten_further_back() -> None:
     assert len({at_position(position) for position in range(1, NEAR + 1)}) == NEAR
     states = len({at_position(position) for position in range(NEAR + 1, 5001)})
     assert 40 < states < 60
+
+
+@pytest.mark.breaks_invariants  # the past has no events
+async def test_a_position_is_read_without_a_look_at_the_past(race: RaceEnvironment) -> None:
+    """Every poll reads it: what a doctor did in all the years must not make it longer."""
+    provider, _, holder, ticket, _ = await behind_a_hold(race)
+    await race.db.execute(
+        """INSERT INTO booking.booking (
+            provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor,
+            funding, created_at)
+        SELECT $1, gen_random_uuid(), $2, $3, tstzrange(ends_at - interval '5 minutes', ends_at), 1, 1, 'fulfilled',
+            ends_at, 1, 'clinic', ends_at
+        FROM generate_series(1, 2000) AS past
+        CROSS JOIN LATERAL (SELECT public.app_now() - make_interval(hours => past) AS ends_at) AS visit""",
+        provider.provider_id,
+        provider.clinic_id,
+        holder,
+    )
+    await race.db.execute("ANALYZE booking.booking")
+    explained = await race.db.fetch(f"EXPLAIN (ANALYZE) {queries.positions}", provider.provider_id, [ticket], None)
+    plan = "\n".join(row[0] for row in explained)
+    assert "booking_overlap" in plan
+    assert "Rows Removed by Filter: 2000" not in plan

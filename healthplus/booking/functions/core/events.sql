@@ -80,6 +80,10 @@ BEGIN
     ELSIF p_actor ^@ 'patient:' THEN
         SELECT patient_id INTO owner_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id;
     END IF;
+    IF p_due_at IS NULL AND p_kind = 'reserved' THEN  -- by a call of the release before that began before the upgrade
+        SELECT deadline INTO p_due_at FROM booking.booking
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved';
+    END IF;
     WITH head AS (
         UPDATE booking.book SET version = version + 1, next_due = least(next_due, p_due_at), is_queued = is_queued OR link.entry IS NOT NULL,
             queue_entries = coalesce(link.entry, queue_entries), queue_hash = coalesce(link.hash, queue_hash)
