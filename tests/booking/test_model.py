@@ -891,8 +891,8 @@ BROKEN = {
 SELDOM_MET = (
     "any number ahead", "any number unpaid", "any others may be called between", "what is replaced counts",
     "booking and cancelling forgets turns let go", "who pays late may hold elsewhere", "a plain hold barges",
-    "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody", "who was outrun is done",
-    "a plain confirm needs no money", "the last number that answered has it",
+    "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody",
+    "who was outrun is done", "a plain confirm needs no money", "the last number that answered has it",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 
