@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from healthplus.booking import bulkheads, lanes
+from healthplus.booking import bulkheads, calls, lanes
 from healthplus.database import Database
 from tests.fixtures.races import CONNECTIONS_MAX, RaceEnvironment, deadlocks
 
@@ -16,7 +16,8 @@ async def race(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RaceE
     for name in ("CALLS_PER_PROVIDER_MAX", "OWN_CALLS_PER_PROVIDER_MAX", "CALLS_PER_PATIENT_MAX"):
         monkeypatch.setattr(bulkheads, name, CONNECTIONS_MAX)
     monkeypatch.setattr(lanes, "LANE_MAX", 0)
-    monkeypatch.setattr(bulkheads, "WAIT_SECONDS_MAX", 30)  # at the gates that tests hold, however busy the machine is
+    for module in (bulkheads, calls):  # at the gates that tests hold, however busy the machine is
+        monkeypatch.setattr(module, "WAIT_SECONDS_MAX", 30)
     async with await Database.connect(dsn, min_size=1, max_size=CONNECTIONS_MAX) as database:
         yield await RaceEnvironment.make(database)
     assert await deadlocks(dsn) == 0
