@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from healthplus.accounts.actors import Actor, Patient
+from healthplus.booking.lanes import LOCK_NOT_AVAILABLE
 from healthplus.database import Bulkhead
 from healthplus.errors import DatabaseBusy
 from healthplus.idle import idle
@@ -29,7 +30,6 @@ WAITING_PER_PATIENT_MAX = 16
 WAIT_SECONDS_MAX = 4.0
 """How long a call waits to be let in, for a locked book and for a connection, all together: with what it then takes
 itself, less than five seconds."""
-_LOCK_NOT_AVAILABLE = "55P03"
 _LOOK_SECONDS = 0.1
 _LOOKS = 5
 """A busy book is locked whenever one looks, though never for long: after so many looks a call waits at the database."""
@@ -144,4 +144,4 @@ class BookBulkheads:
 def _waited_for_lock(error: DatabaseBusy, within: str = "") -> bool:
     """Return whether the server gave up waiting for a lock; `within`: what the error's context must contain."""
     cause = error.__cause__
-    return getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")
+    return getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE and within in (getattr(cause, "context", None) or "")

@@ -9,6 +9,7 @@ book (functions/rush.sql). Both go in order of asking. A call that comes when no
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
@@ -26,6 +27,8 @@ from healthplus.errors import (
 )
 from healthplus.idle import idle
 
+logger = logging.getLogger(__name__)
+
 LANE_MAX = 16
 """Calls in one transaction, each at another book. 0: every call goes alone, and at once."""
 RUSH_MAX = 32
@@ -35,6 +38,8 @@ REFUSED_MAX = 128
 WAITING_MAX = 2000
 """Calls that wait for one book in a process; one more is refused at once. A rush on one doctor has hundreds."""
 
+LOCK_NOT_AVAILABLE = "55P03"
+"""The SQLSTATE of who would have to wait for a lock longer than it may."""
 _FOR_ALL = (DatabaseUnreachable, DatabaseReadOnly, DiskFull)
 """Errors that would meet a call that goes alone, too."""
 
@@ -277,6 +282,9 @@ class Lane:
         for ordinal, call in enumerate(batch, start=1):
             row = answers[ordinal]
             if row["failed_with"] is not None or row["code"] is None:
+                if row["failed_with"] not in (None, LOCK_NOT_AVAILABLE):
+                    # Alone, it may do well, or be refused in order: the fault must be known all the same.
+                    logger.error("a call of a lane failed with SQLSTATE %s, and goes again", row["failed_with"])
                 if row["reason"] != "later":
                     call.row = None
                 again.append(call)

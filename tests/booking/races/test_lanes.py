@@ -189,7 +189,9 @@ async def test_a_lane_does_not_wait_for_a_row_that_no_call_tries(dsn: str) -> No
 
 
 @pytest.mark.parametrize("guarded", [False, True])
-async def test_a_call_that_raises_undoes_itself_alone(dsn: str, guarded: bool) -> None:
+async def test_a_call_that_raises_undoes_itself_alone(
+    dsn: str, guarded: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async with process(dsn) as (race, _):
         providers, patients = await race.providers(3, SLOTS), await race.patients(3)
         await rewrite(
@@ -211,4 +213,5 @@ async def test_a_call_that_raises_undoes_itself_alone(dsn: str, guarded: bool) -
         answers = await asyncio.gather(*(race.hold(*one) for one in asked), return_exceptions=True)
         assert [getattr(answer, "code", None) for answer in answers] == ["reserved", None, "reserved"]
         assert isinstance(answers[1], PostgresError)
+        assert "SQLSTATE 22012" in caplog.text
         assert await race.events("reserved") == 4
