@@ -296,6 +296,8 @@ class Lane:
 
     def _answer_failed(self, batch: list[Call], error: BaseException) -> list[Call]:
         """Tell what became of calls whose statement failed; return those that go alone instead."""
+        if isinstance(error, Exception) and not isinstance(error, HealthPlusError):
+            logger.error("a lane failed (%s), and its calls go alone", type(error).__name__)
         alone = []
         for call in batch:
             if isinstance(error, OutcomeUnknown) and call.has_key:
