@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from asyncpg.exceptions import DivisionByZeroError
 from click.testing import CliRunner, Result
 
+from healthplus.accounts import keys
 from healthplus.accounts.keys import KeyUse, KeyUses, Scope, add_key, list_keys, revoke_key
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.cli import main
@@ -189,14 +192,7 @@ async def test_requests_of_one_process_are_counted_together(db: Database, monkey
     """Each is answered as if it had come by itself, as long as there is room; what they are for is not mixed up."""
     await start_clock_tomorrow(db, "10:00:10")
     _, key = await add_key(db, "Acme", ["search"], per_minute=50, per_day=60)
-    asked: list[int] = []
-    fetch = db.fetch_row
-
-    async def spy(sql: str, *args: Any) -> Any:
-        asked.append(args[2])
-        return await fetch(sql, *args)
-
-    monkeypatch.setattr(db, "fetch_row", spy)
+    asked = await spied(db, monkeypatch)
     uses = KeyUses(db)
     made = [asyncio.create_task(uses.count(key, "search")) for _ in range(55)]
     wrong = asyncio.create_task(uses.count(key, "book"))
@@ -214,6 +210,112 @@ async def test_requests_of_one_process_are_counted_together(db: Database, monkey
     await move_clock(db, minutes=1)
     made = [asyncio.create_task(uses.count(key, "search")) for _ in range(20)]
     assert sum(use.counted for use in await asyncio.gather(*made)) == 10  # what is left of the day
+
+
+async def spied(db: Database, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the list to which each statement that counts adds how many requests it counts."""
+    asked: list[int] = []
+    fetch = db.fetch_row
+
+    async def spy(sql: str, *args: Any) -> Any:
+        asked.append(args[2])
+        return await fetch(sql, *args)
+
+    monkeypatch.setattr(db, "fetch_row", spy)
+    return asked
+
+
+async def counted(db: Database) -> int:
+    """Return how many requests are counted, of every key."""
+    return int(await db.fetch_value("SELECT coalesce(sum(requests), 0) FROM accounts.developer_key_use"))
+
+
+async def until_counted(db: Database, requests: int) -> None:
+    async def are_counted() -> bool:
+        return await counted(db) == requests
+
+    await until(are_counted)
+
+
+async def test_requests_of_a_key_with_much_left_are_counted_a_moment_later(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_clock_tomorrow(db, "10:00:10")
+    _, key = await add_key(db, "Acme", ["search"], per_minute=100_000, per_day=200_000)
+    asked = await spied(db, monkeypatch)
+    uses = KeyUses(db)
+    made = [await uses.count(key, "search") for _ in range(300)]
+    assert [left(use) for use in made] == [[99_999 - n, 199_999 - n] for n in range(300)]
+    await until_counted(db, 300)
+    assert len(asked) < 100  # how many, the machine's speed decides
+    assert sum(asked) == 300
+    await until(lambda: asyncio.sleep(0, not uses._let_in))  # nothing is kept of a key that is not used
+
+
+async def test_a_revoked_key_with_much_left_is_refused_within_a_moment(db: Database) -> None:
+    key_id, key = await add_key(db, "Acme", ["search"], per_minute=100_000, per_day=200_000)
+    uses = KeyUses(db)
+    assert (await uses.count(key, "search")).counted
+    await revoke_key(db, key_id)
+
+    async def is_refused() -> bool:
+        try:
+            await uses.count(key, "search")
+        except UnknownDeveloperKey:
+            return True
+        return False
+
+    await until(is_refused)
+    assert await is_refused()
+
+
+async def let_in_of_a_large_quota(processes: list[Database]) -> tuple[int, int]:
+    """Return a quota of more than AHEAD_LEFT_MIN, and how many of twice as many requests were let in."""
+    await start_clock_tomorrow(processes[0], "10:00:10")
+    quota = keys.AHEAD_LEFT_MIN + 200
+    _, key = await add_key(processes[0], "Acme", ["search"], per_minute=quota)
+    counters = [KeyUses(process) for process in processes]
+
+    async def are_counted() -> bool:
+        return not any(let_in.uncounted for one in counters for let_in in one._let_in.values())
+
+    made: list[KeyUse] = []
+    while len(made) < 2 * quota:
+        made += await asyncio.gather(*(counters[n % 3].count(key, "search") for n in range(120)))
+        await until(are_counted)
+    return quota, sum(use.counted for use in made)
+
+
+async def test_letting_all_in_before_they_are_counted_lets_more_in(
+    processes: list[Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_more = keys._LetIn.one_more
+
+    def whatever_is_left(let_in: keys._LetIn) -> KeyUse | None:
+        let_in.use = msgspec.structs.replace(
+            let_in.use, quotas=tuple(msgspec.structs.replace(one, left=10**6) for one in let_in.use.quotas)
+        )
+        return one_more(let_in)
+
+    monkeypatch.setattr(keys._LetIn, "one_more", whatever_is_left)
+    quota, let_in = await let_in_of_a_large_quota(processes)
+    assert let_in > quota
+
+
+async def test_the_last_of_a_large_quota_are_counted_before_they_are_let_in(processes: list[Database]) -> None:
+    quota, let_in = await let_in_of_a_large_quota(processes)
+    assert let_in == quota
+
+
+async def test_what_cannot_be_counted_ahead_is_told_to_the_next(db: Database) -> None:
+    _, key = await add_key(db, "Acme", ["search"], per_minute=100_000, per_day=200_000)
+    uses = KeyUses(db)
+    await uses.count(key, "search")
+    await rewrite(db, "accounts.use_developer_key", (COUNT, f"PERFORM 1 / 0; {COUNT}"))
+    assert (await uses.count(key, "search")).counted
+    await until(lambda: asyncio.sleep(0, not uses._let_in))
+    with pytest.raises(DivisionByZeroError):
+        await uses.count(key, "search")
 
 
 async def test_who_is_counted_when_the_process_ends_does_not_hang(db: Database) -> None:
