@@ -19,6 +19,8 @@ from healthplus.errors import DatabaseError
 _CHANNEL = "healthplus_book"
 _IDS_MAX = 300
 """In one message, which PostgreSQL limits to 8000 bytes."""
+_PAUSE_SECONDS = 0.01
+"""Between two messages: when many books change, each message costs every process more than the time that it gains."""
 _RECONNECT_SECONDS = 1.0
 _IDLE_SECONDS_MAX = 20.0
 """After so long without a message, the connection is tested."""
@@ -78,9 +80,10 @@ class ChangeFeed:
                 except TimeoutError:
                     await connection.execute("SELECT 1")
                 self._wake.clear()
-                # Changes that are published while a message is sent go out together in the next one.
+                # Changes that are published while a message is sent, or soon after, go out together in the next one.
                 while self._unpublished:
                     some = [self._unpublished.pop() for _ in range(min(_IDS_MAX, len(self._unpublished)))]
                     await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, ",".join(map(str, some)))
+                    await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             connection.terminate()
