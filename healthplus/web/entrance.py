@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
-from litestar.types import HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from litestar.utils import normalize_path
 
 from healthplus.accounts.sessions import hash_token
 from healthplus.errors import HealthPlusError, Malformed, Overloaded, TooSlow
 from healthplus.idle import worker
 from healthplus.web.admission import Admission, Call, Traffic
+from healthplus.web.direct import DirectRoute, direct_routes
 from healthplus.web.http.actor import bearer_token
 from healthplus.web.http.errors import render as render_problem
-from healthplus.web.http.requests import BODY_BYTES_MAX, IS_HEAD
+from healthplus.web.http.requests import BODY_BYTES_MAX, IS_HEAD, WHOLE_BODY
 from healthplus.web.languages import split_path
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.session import site
@@ -44,6 +46,7 @@ class Entrance:
         self._app = app.asgi_handler
         self._find_route = app.asgi_router.handle_routing
         self._treatments = treatments(app)
+        self._direct = direct_routes(app)
         self._admission = admission
         self._refusals: dict[tuple[Traffic, str], list[Message]] = {}
 
@@ -53,14 +56,14 @@ class Entrance:
             scope["method"] = "GET"
             scope["state"][IS_HEAD] = True
             send = _without_body(send)
-        treatment, params = self._route(scope)
+        treatment, params, direct = self._route(scope)
         client = _Client(receive, send)
         try:
             _check_host(scope)
             if treatment is UNKNOWN_ROUTE:
                 client.can_be_watched = False  # nobody reads what it may send
             elif scope["method"] != "GET":
-                await client.read_body(treatment.body_bytes_max)
+                await client.read_body(scope, treatment.body_bytes_max)
         except _Gone:
             return
         except HealthPlusError as error:
@@ -76,19 +79,20 @@ class Entrance:
         except Overloaded as refusal:
             await self._refuse(scope, treatment.traffic, params, refusal, send)
             return
-        await self._work(scope, call, client)
+        app = self._app if direct is None or not direct.takes(scope) else partial(direct, params)
+        await self._work(scope, call, client, app)
 
-    def _route(self, scope: HTTPScope) -> tuple[Treatment, dict[str, Any]]:
-        """Return how a request is to be treated, and the parameters in its path."""
+    def _route(self, scope: HTTPScope) -> tuple[Treatment, dict[str, Any], DirectRoute | None]:
+        """Return how a request is to be treated, the parameters in its path, and the route that is called directly."""
         try:
             # The router keeps the answer, and asks for it again.
             _, handler, _, params, _ = self._find_route(path=normalize_path(scope["path"]), method=scope["method"])
         except HTTPException:  # there is no such route; the router will say so
-            return UNKNOWN_ROUTE, {}
+            return UNKNOWN_ROUTE, {}, None
         treatment = self._treatments.get(id(handler)) or Treatment(Traffic.PAGE, BODY_BYTES_MAX)  # one that came later
         if IS_HEAD in scope["state"] and treatment.traffic is Traffic.POLL:
             scope["query_string"] = b""  # it is not to wait for anything
-        return treatment, params
+        return treatment, params, self._direct.get(id(handler))
 
     async def _wait(self, traffic: Traffic, client: _Client) -> Call:
         client.watch()
@@ -101,12 +105,12 @@ class Entrance:
         finally:
             client.stop_watching()
 
-    async def _work(self, scope: HTTPScope, call: Call, client: _Client) -> None:
+    async def _work(self, scope: HTTPScope, call: Call, client: _Client, app: ASGIApp) -> None:
         if scope["method"] == "GET":
             call.on_slow = client.watch
         token = worker.set(call)
         try:
-            await self._app(scope, client.receive, client.send)
+            await app(scope, client.receive, client.send)
         except asyncio.CancelledError:
             if not client.has_gone:
                 raise
@@ -157,8 +161,8 @@ class _Client:
         self.can_be_watched = True
         self._is_answered = self._is_late = self.has_gone = False
 
-    async def read_body(self, bytes_max: int) -> None:
-        """Read the body, up to a length; what is longer, the app reads on by itself.
+    async def read_body(self, scope: HTTPScope, bytes_max: int) -> None:
+        """Read the body, up to a length, into the state of its scope; what is longer, the app reads on by itself.
 
         Raises TooSlow, and _Gone when the client hangs up.
         """
@@ -183,6 +187,8 @@ class _Client:
         finally:
             late.cancel()
         self.can_be_watched = not more
+        if size <= bytes_max:
+            scope["state"][WHOLE_BODY] = b"".join(message["body"] for message in messages)
         self.receive = _repeated(messages, self._receive, until if more else None)
 
     def _be_late(self) -> None:

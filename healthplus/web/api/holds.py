@@ -11,6 +11,7 @@ from msgspec import UNSET
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
+from healthplus.web import direct
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
@@ -30,7 +31,7 @@ class HoldsController(Controller):
     tags = ("Holds",)
     security = ({"token": []},)
 
-    @post(responses=PROBLEMS, **needs_key("book"))
+    @post(responses=PROBLEMS, opt={direct.OPTION: True}, **needs_key("book"))
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
@@ -106,7 +107,9 @@ class HoldsController(Controller):
         assert row is not None
         return await booking_of_row(row, provider_id, app)
 
-    @post("/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, **needs_key("book"))
+    @post(
+        "/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, opt={direct.OPTION: True}, **needs_key("book")
+    )
     async def pay(
         self,
         request: AnyRequest,

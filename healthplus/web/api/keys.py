@@ -17,7 +17,7 @@ from litestar.types import Scope as AsgiScope
 
 from healthplus.accounts.keys import KeyUse, Scope
 from healthplus.errors import QuotaExceeded, UnknownDeveloperKey
-from healthplus.web.http.requests import begin_request
+from healthplus.web.http.requests import begin_request, first_header
 from healthplus.web.services import AnyRequest, services
 
 HEADER = "Api-Dev-Key"
@@ -42,7 +42,7 @@ async def require_key(request: AnyRequest, scope: Scope) -> KeyUse:
 
     Raises UnknownDeveloperKey, OutOfScope and QuotaExceeded.
     """
-    key = request.headers.get(HEADER)
+    key = first_header(request.scope, HEADER)
     if key is None:
         key = request.query_params.get(PARAMETER)
     if key is None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from healthplus.accounts.actors import Patient
 from healthplus.accounts.sessions import hash_token, unknown_token
 from healthplus.errors import Unauthenticated
+from healthplus.web.http.requests import first_header
 from healthplus.web.services import AnyRequest, services
 
 _HOW_TO_SEND = "Send your token as `Authorization: Bearer <token>`."
@@ -14,7 +15,7 @@ _HOW_TO_SEND = "Send your token as `Authorization: Bearer <token>`."
 
 def bearer_token(request: AnyRequest) -> str | None:
     """Return the token of the Authorization header, or None without one. Raises Unauthenticated for other schemes."""
-    header = request.headers.get("authorization")
+    header = first_header(request.scope, "Authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")

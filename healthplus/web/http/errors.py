@@ -104,21 +104,26 @@ def _as_healthplus_error(request: AnyRequest, error: Exception) -> HealthPlusErr
     if isinstance(error, HealthPlusError):
         return error
     if isinstance(error, ValidationException):
-        faults = error.extra if isinstance(error.extra, list) else []
-        if any(fault.get("source") == "path" for fault in faults):
-            return errors.NotFound()  # no row has such an id
-        descriptions = _parameter_descriptions(request)
-        detail = "; ".join(
-            f"{fault.get('key', 'value').rstrip('_')}: "
-            f"{descriptions.get(fault.get('key'), fault['message']).rstrip('.')}"
-            for fault in faults
-        )
-        return errors.Malformed(f"{detail or error.detail.partition(' for path ')[0]}.")
+        return _as_bad_parameters(request, error)
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return HealthPlusError(_detail(error))
     if isinstance(error, PostgresError) and (error.sqlstate or "").startswith(_TRANSIENT):
         return errors.DatabaseBusy()
     return HealthPlusError("Something went wrong here, and was logged; try again with the same key.")
+
+
+def _as_bad_parameters(request: AnyRequest, error: ValidationException) -> HealthPlusError:
+    faults = error.extra if isinstance(error.extra, list) else []
+    if any(fault.get("source") == "path" for fault in faults):
+        return errors.NotFound()  # no row has such an id
+    if any(fault.get("key") == "data" for fault in faults):
+        return errors.Malformed("The request needs a body, in JSON.")
+    descriptions = _parameter_descriptions(request)
+    detail = "; ".join(
+        f"{fault.get('key', 'value').rstrip('_')}: {descriptions.get(fault.get('key'), fault['message']).rstrip('.')}"
+        for fault in faults
+    )
+    return errors.Malformed(f"{detail or error.detail.partition(' for path ')[0]}.")
 
 
 def _truly(request: AnyRequest, error: HealthPlusError) -> HealthPlusError:

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.datastructures.multi_dicts import FormMultiDict
 from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import HTTPScope
 
 from healthplus.database import forget_changes
 from healthplus.errors import BadInput, Malformed
@@ -20,6 +21,8 @@ from healthplus.web.services import AnyRequest, services
 BODY_BYTES_MAX = 16 * 1024
 IS_HEAD = "is_head"
 """In the state of a request that was HEAD: it is answered like a GET that tells nobody that the client was here."""
+WHOLE_BODY = "whole_body"
+"""In the state of a request: its body, where that has been read before the app sees the request."""
 _UNREAD_BYTES_MAX = 1024 * 1024
 _READING = ("GET", "HEAD", "OPTIONS")
 
@@ -44,6 +47,12 @@ def is_head(request: AnyRequest) -> bool:
     return IS_HEAD in request.scope["state"]
 
 
+def first_header(scope: HTTPScope, name: str) -> str | None:
+    """Return the first header of that name, which is given in any case, or None; it makes no object of all of them."""
+    wanted = name.lower().encode()
+    return next((value.decode("latin-1") for found, value in scope["headers"] if found == wanted), None)
+
+
 class StrictRequest(Request[Any, Any, State]):
     """A request whose JSON must fit the handler's type exactly: "3" is no number, and unknown fields are refused."""
 
@@ -63,6 +72,11 @@ class StrictRequest(Request[Any, Any, State]):
                 if not event["more_body"]:
                     break
             raise
+
+    async def body(self) -> bytes:
+        """Return the body. Raises what `stream` raises."""
+        whole: bytes | None = self.scope["state"].get(WHOLE_BODY)
+        return await super().body() if whole is None else whole
 
     async def form(self) -> FormMultiDict:
         """Return the fields of the form in the body, none if it is no form. Raises Malformed for what is no text."""
