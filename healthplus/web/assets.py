@@ -11,6 +11,7 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from healthplus.errors import NotFound
+from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.services import AnyRequest
 
 _FOLDER = Path(__file__).with_name("static")
@@ -69,7 +70,7 @@ async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]
     if request.headers.get("if-none-match") == found.etag:
         return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
     body = found.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         body = found.gzipped
     return Response(body, headers=headers, media_type=found.media_type)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from litestar import MediaType, Response
 from litestar.utils.scope.state import ScopeState
 
+from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.pages.rendering import HOLE, MADE_FOR_NOBODY, fragments
 from healthplus.web.pages.session import has_just_changed
 from healthplus.web.services import AnyRequest, services
@@ -86,12 +87,11 @@ async def shared_page(
     key = SharedPage, request.scope["path"], request.scope["query_string"]
     found = await services(request).reads.read(key, read, afresh=has_just_changed(request), size=lambda page: page.size)
     fillings = [text.encode() for text in fragments(request, found.holes, **own)]
-    headers = found.headers
-    is_gzipped = sum(map(len, found.texts)) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", "")
+    headers = {**found.headers, "Vary": f"{found.headers['Vary']}, Accept-Encoding"}
+    is_gzipped = sum(map(len, found.texts)) >= _GZIP_FROM_BYTES and takes_gzip(request)
     if is_gzipped:
-        headers = {**headers, "Content-Encoding": "gzip", "Vary": f"{headers['Vary']}, Accept-Encoding"}
-        # So that Litestar does not compress it again.
-        ScopeState.from_scope(request.scope).is_cached = True
+        headers["Content-Encoding"] = "gzip"
+    ScopeState.from_scope(request.scope).is_cached = True  # so that Litestar does not compress it
     body = found.gzipped(fillings) if is_gzipped else found.plain(fillings)
     return Response(body, status_code=found.status, media_type=MediaType.HTML, headers=headers)
 
