@@ -200,7 +200,7 @@ GUARDS = {
     ),
     "what is due": Guard(confirm_with_something_due, CONFIRM, *DUE, "booked"),
     "a hold that has run out": Guard(
-        confirm_late, CONFIRM, "NOT booking.is_due(held, now_at)", "true", "booked", beside=[(CONFIRM, *DUE)],
+        confirm_late, CONFIRM, "NOT held.is_due", "true", "booked", beside=[(CONFIRM, *DUE)],
     ),
     "a queue": Guard(confirm_with_a_queue, CONFIRM, *QUEUED, "booked"),
     "what was given back": Guard(confirm_what_was_given_back, CONFIRM, "held.state = 'reserved'", "true", "booked"),

@@ -39,7 +39,7 @@ from tests.fixtures.plain import (
 )
 from tests.fixtures.races import HOLD_TIME, SLOT, Provider, RaceEnvironment
 
-PLACE, PERSON = "booking.plain_place", "booking.plain_person"
+PLACE, PERSON, ELSE = "booking.plain_place", "booking.plain_person", "booking.is_known_otherwise"
 
 
 async def hold(  # noqa: PLR0917
@@ -282,8 +282,8 @@ GUARDS = {
     "the patient's lock": Guard(on(hold_under, ADVISORY, is_patients=True), HOLD, *PATIENT_LOCK, "reserved"),
     "the claim's row": Guard(on(hold_under, CLAIM_ROW, is_patients=True), HOLD, *CLAIM_WAITS, "waits"),
     "a claim that is locked is no new patient's": Guard(
-        on(hold_under, CLAIM_ROW, is_patients=True), HOLD,
-        "THEN NOT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)", "THEN true", "waits",
+        on(hold_under, CLAIM_ROW, is_patients=True), ELSE,
+        "EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)", "false", "waits",
     ),
     "the clock is read under the lock": Guard(
         hold_as_time_passes, HOLD, *CLOCK_FIRST, "reserved", beside=[(HOLD, *PAUSED), (HOLD, *CLOCK_LATER)]
@@ -318,24 +318,22 @@ GUARDS = {
         "p_slots BETWEEN 1 AND slots_max", "true", "reserved",
     ),
     "one live hold": Guard(
-        hold_with_a_hold, HOLD, "coalesce(claimed.state IN ('booked', 'arrived', 'fulfilled', 'no_show'), true)",
-        "true", "reserved",
+        hold_with_a_hold, HOLD, "IN ('booked', 'arrived', 'fulfilled', 'no_show')", "IS NOT NULL", "reserved",
     ),
     "one live ticket": Guard(hold_with_a_ticket, HOLD, "own.ticket_id IS NULL AND", "", "error"),
     "lapses": Guard(on(hold_with_nothing_left, "lapses"), HOLD, "cardinality(own.lapses) +", "", "reserved"),
     "what is spent": Guard(on(hold_with_nothing_left, "spent"), HOLD, "+ cardinality(own.spent)", "", "reserved"),
     "what an account before had spent": Guard(
-        hold_of_a_successor, HOLD, "WHERE successor_id = p_patient_id", "WHERE false", "reserved",
+        hold_of_a_successor, ELSE, "WHERE successor_id = p_patient_id", "WHERE false", "reserved",
     ),
     "one a day": Guard(hold_beside_an_appointment, PERSON, "own.provider_id = p_provider_id OR", "", "reserved"),
     "one place at a time": Guard(hold_at_the_same_time, PERSON, "own.during && p_during", "false", "reserved"),
     "so many ahead": Guard(
-        hold_with_one_ahead, PERSON, "has.ahead < 1", "true", "reserved",
+        hold_with_one_ahead, PERSON, "count(*) < 1", "true", "reserved",
         beside=[(PERSON, "booking.ahead_max()", "1")],
     ),
     "so many unpaid": Guard(
-        on(hold_with_one_ahead, funding="clinic"), PERSON, "(p_funding = 'online' OR is_unpaid IS NOT TRUE)", "true",
-        "reserved",
+        on(hold_with_one_ahead, funding="clinic"), PERSON, "own.funding <> 'online' AND", "false AND", "reserved",
     ),
     "an erased account": Guard(hold_of_the_erased, PERSON, "patient.erased_at IS NULL", "true", "reserved"),
     "a person removed": Guard(on(hold_for, "removed"), PERSON, "person.removed_at IS NULL", "true", "reserved"),
@@ -343,7 +341,7 @@ GUARDS = {
         on(hold_for, "another"), PERSON, "JOIN accounts.person USING (patient_id)", "JOIN accounts.person ON true",
         "reserved",
     ),
-    "a call that was answered": Guard(hold_after_answering, PERSON, "ticket.state = 'called'", "false", "reserved"),
+    "a call that was answered": Guard(hold_after_answering, PERSON, "waiter.state = 'called'", "false", "reserved"),
     "a key used before": Guard(hold_with_a_used_key, HOLD, "operation = 'hold' AND", "false AND", "error"),
     "another's session": Guard(
         on(hold_signed_in, "a stranger's"), PERSON, "session.patient_id = p_patient_id", "true", "reserved",
