@@ -67,13 +67,16 @@ BEGIN
             SELECT session.patient_id = p_patient_id FROM accounts.session
             WHERE token_hash = p_token_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now_at)), false) AS is_signed_in
     INTO seen
-    FROM (
-        SELECT *, booking.is_due(booking, now_at) AS is_due FROM booking.booking
-        WHERE provider_id = p_provider_id AND booking_id = p_booking_id OFFSET 0) AS held
-    JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own USING (provider_id, booking_id)
+    FROM (  -- OFFSET 0: found by its key, as in booking.plain_place
+        SELECT clinic_id, during, fee_minor, funding, patient_name, patient_id, person_id FROM booking.booking AS held
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved' AND NOT booking.is_due(held, now_at)
+            AND NOT offer AND ticket_id IS NULL AND instead_of_id IS NULL AND (funding = 'online') = (p_authorisation IS NOT NULL)
+        OFFSET 0) AS held
+    CROSS JOIN (
+        SELECT FROM booking.claim
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own
     JOIN accounts.person USING (person_id)
-    WHERE held.patient_id = p_patient_id AND held.state = 'reserved' AND NOT held.is_due AND NOT held.offer AND held.ticket_id IS NULL AND held.instead_of_id IS NULL
-        AND (held.funding = 'online') = (p_authorisation IS NOT NULL)
+    WHERE held.patient_id = p_patient_id
         AND NOT EXISTS (SELECT FROM ledger.payment WHERE provider_id = p_provider_id AND hold_id = p_booking_id)
         AND NOT EXISTS (
             SELECT FROM booking.idempotency

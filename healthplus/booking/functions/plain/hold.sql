@@ -1,11 +1,12 @@
 -- Where a hold of a run of slots would be, as long as that takes no look at other holds or at the queue: in the one seat of an
--- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one. No row where it
+-- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one; and the slot after
+-- it, where the same opening has one. No row where it
 -- takes the verb to tell. (OFFSET 0: what is above it is worked out once, and looked up by its key. A plan is kept, and the planner
 -- would join what it saw empty by reading all of it.)
 CREATE FUNCTION booking.plain_place(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
-) RETURNS TABLE (during tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
-    SELECT run, fee_minor, funding
+) RETURNS TABLE (during tstzrange, next_slot tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
+    SELECT run, next_slot, fee_minor, funding
     FROM (
         SELECT city.time_zone, place.fee_minor, place.funding, (p_start AT TIME ZONE city.time_zone)::date AS day
         FROM directory.provider_clinic AS place
@@ -18,7 +19,8 @@ CREATE FUNCTION booking.plain_place(
         OFFSET 0
     ) AS location
     CROSS JOIN LATERAL (
-        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run
+        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run, CASE WHEN p_start + slot * (p_slots + 1) <= closes_at
+                THEN tstzrange(p_start + slot * p_slots, p_start + slot * (p_slots + 1)) END AS next_slot
         FROM (
             SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
                 (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends
@@ -54,10 +56,10 @@ CREATE FUNCTION booking.plain_person(
     SELECT person.person_id, nullif(person.name, ''), p_token_hash IS NULL OR coalesce((
             SELECT session.patient_id = p_patient_id FROM accounts.session
             WHERE token_hash = p_token_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > p_now)), false)
-    FROM accounts.patient
-    JOIN accounts.person USING (patient_id)
-    WHERE patient.patient_id = p_patient_id AND patient.erased_at IS NULL
-        AND person.removed_at IS NULL AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
+    FROM accounts.person
+    -- erasing an account removes its persons
+    WHERE person.patient_id = p_patient_id AND person.removed_at IS NULL
+        AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
         AND (
             SELECT count(*) < booking.ahead_max() AND bool_or(
                 own.provider_id = p_provider_id OR own.during && p_during OR (own.funding <> 'online' AND p_funding <> 'online')) IS NOT TRUE
@@ -112,6 +114,21 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- Notes the next free time of a book where nobody queues and nothing is due, once it is taken: p_next, the slot after it, where nothing is in
+-- its way, as mostly; else (or NULL) what there is.
+CREATE FUNCTION booking.pass_next_free(p_provider_id bigint, p_next tstzrange, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.book SET next_free_at = lower(p_next), touched_at = p_now
+    WHERE provider_id = p_provider_id AND p_next IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && p_next)
+        AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && p_next);
+    IF NOT FOUND THEN
+        PERFORM booking.refresh_next_free(p_provider_id, p_now);
+    END IF;
+END $$;
+
 -- Whether a patient whose claim was not found has one that is locked, or begins with that of an account before.
 CREATE FUNCTION booking.is_known_otherwise(p_patient_id bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)
@@ -146,9 +163,11 @@ BEGIN
     FROM booking.plain_place(p_provider_id, p_clinic_id, p_start, p_slots, now_at) AS place
     CROSS JOIN LATERAL booking.plain_person(
         p_patient_id, p_person_id, p_provider_id, place.during, place.funding, p_token_hash, now_at) AS person
-    LEFT JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
+    LEFT JOIN (
+        SELECT patient_id, provider_id, booking_id, ticket_id, cardinality(lapses) + cardinality(spent) AS noted
+        FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
     WHERE (own.patient_id IS NULL OR (
-            own.ticket_id IS NULL AND cardinality(own.lapses) + cardinality(own.spent) = 0 AND coalesce((
+            own.ticket_id IS NULL AND own.noted = 0 AND coalesce((
                 SELECT state FROM booking.booking WHERE provider_id = own.provider_id AND booking_id = own.booking_id
             ) IN ('booked', 'arrived', 'fulfilled', 'no_show'), true)))
         AND NOT EXISTS (
@@ -165,7 +184,7 @@ BEGIN
         p_provider_id, p_clinic_id, seen.during, p_slots, seen.fee_minor, seen.funding, p_patient_id, seen.person_id, seen.person_name,
         p_actor, p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
     IF head.next_free_at IS NULL OR head.next_free_at <= now_at OR seen.during @> head.next_free_at THEN
-        PERFORM booking.refresh_next_free(p_provider_id, now_at);
+        PERFORM booking.pass_next_free(p_provider_id, CASE WHEN head.next_free_at > now_at THEN seen.next_slot END, now_at);
     END IF;
     RETURN answer;
 END $$;
