@@ -6,12 +6,15 @@ WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[]) WITH ORDINALITY
         AS asked (provider_id, hold_id, patient_id, token_hash, ordinal)
 ), held AS MATERIALIZED (
-    SELECT asked.ordinal, booking.provider_id, hold_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, currency,
-        funding, now_at
-    FROM public.app_now() AS now_at, asked
-    JOIN booking.booking ON booking.provider_id = asked.provider_id AND booking_id = hold_id AND booking.patient_id = asked.patient_id
-    JOIN directory.clinic USING (clinic_id)
-    WHERE asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id)
+    SELECT asked.ordinal, asked.provider_id, hold_id, held.*,
+        (SELECT currency FROM directory.clinic WHERE clinic.clinic_id = held.clinic_id) AS currency, now_at
+    FROM public.app_now() AS now_at
+    CROSS JOIN asked
+    CROSS JOIN LATERAL (  -- OFFSET 0: found by its key, however few there were when this was planned
+        SELECT clinic_id, patient_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, funding FROM booking.booking
+        WHERE booking.provider_id = asked.provider_id AND booking_id = hold_id OFFSET 0) AS held
+    WHERE held.patient_id = asked.patient_id
+        AND (asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id))
 ), intent AS (
     INSERT INTO payments.intent (provider_id, hold_id, amount_minor, asked_at, check_at)
     SELECT provider_id, hold_id, fee_minor, now_at, now_at + interval '20 seconds'

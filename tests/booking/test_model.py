@@ -877,10 +877,14 @@ BROKEN = {
         "next_due = least(next_due, answer.deadline)",
         "next_due = next_due",
     ),
-    "a plain hold takes a day's last time": ("plain_place", "(p_slots + 1)", "p_slots"),
+    "a plain hold takes a day's last time": (
+        "plain_place",
+        "AND (p_start + slot * (p_slots + 1)",
+        "AND (p_start + slot * p_slots",
+    ),
     "a plain confirm needs no money": (
         "confirm_plainly",
-        "(held.funding = 'online') = (p_authorisation IS NOT NULL)",
+        "(funding = 'online') = (p_authorisation IS NOT NULL)",
         "true",
     ),
     "a key may be used again for something else": ("find_result", "answer.code := 'key_reused'", "NULL"),

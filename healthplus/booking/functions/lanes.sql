@@ -4,10 +4,9 @@
 -- itself alone. Where outcome.code is NULL or failed_with has an SQLSTATE, nothing was changed, and the call must go again alone.
 
 -- From here on, this transaction waits for no lock: what a call has not tried first raises instead (55P03).
-CREATE FUNCTION booking.wait_no_more() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    PERFORM set_config('lock_timeout', '1ms', true);
-END $$;
+CREATE FUNCTION booking.wait_no_more() RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT set_config('lock_timeout', '1ms', true)
+$$;
 
 -- The plain cases of booking.hold, one call after another.
 CREATE FUNCTION booking.hold_lane(

@@ -11,21 +11,25 @@ CREATE FUNCTION notices.add(p_provider_id bigint, p_booking_id uuid, p_ticket_id
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, ticket_id, created_at, until, due_at)
-    SELECT p_provider_id, way.channel, p_kind::notices.kind, patient.patient_id, booking_id, p_ticket_id, p_now,
+    SELECT p_provider_id, way.channel, p_kind::notices.kind, way.patient_id, booking_id, p_ticket_id, p_now,
         CASE WHEN p_kind IN ('offered', 'called') THEN deadline WHEN p_kind = 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
         p_now
     FROM booking.booking
-    JOIN accounts.patient ON patient.patient_id = coalesce(booking.patient_id, (  -- a group offer has no patient of its own
-        SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-    CROSS JOIN (VALUES ('sms'::notices.channel), ('email')) AS way (channel)
+    -- OFFSET 0: the patient is found by the key, though a plan made while there were few would look through all.
+    CROSS JOIN LATERAL (
+        SELECT patient_id, channel
+        FROM accounts.patient CROSS JOIN (VALUES ('sms'::notices.channel), ('email')) AS way (channel)
+        WHERE patient_id = coalesce(booking.patient_id, (  -- a group offer has no patient of its own
+            SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
+            AND notices.address(patient, channel) IS NOT NULL
+        OFFSET 0) AS way
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-        AND notices.address(patient, way.channel) IS NOT NULL
         -- a patient who books and cancels all day long must not make us send texts all day long
         AND (way.channel <> 'sms' OR (
             SELECT count(*) FROM notices.notice
-            WHERE notice.patient_id = patient.patient_id AND channel = 'sms' AND created_at > p_now - interval '1 day') < 20)
+            WHERE notice.patient_id = way.patient_id AND channel = 'sms' AND created_at > p_now - interval '1 day') < 20)
         AND (p_kind <> 'moved' OR booking.state = 'booked');  -- a patient who moves a hold is looking at the page
 END $$;
 
@@ -38,9 +42,11 @@ BEGIN
         RETURN NULL;
     END IF;
     -- Most who book can be reached nowhere: to see that costs half of what `add` does.
-    PERFORM FROM booking.booking JOIN accounts.patient USING (patient_id)
-    WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id
-        AND notices.address(patient, 'sms') IS NULL AND notices.address(patient, 'email') IS NULL;
+    PERFORM FROM booking.booking
+    CROSS JOIN LATERAL (
+        SELECT notices.address(patient, 'sms') AS phone, notices.address(patient, 'email') AS email
+        FROM accounts.patient WHERE patient.patient_id = booking.patient_id OFFSET 0) AS reached
+    WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id AND phone IS NULL AND email IS NULL;
     IF NOT FOUND THEN
         PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind::text, NEW.at);
     END IF;

@@ -187,7 +187,10 @@ async def confirm_by(race: RaceEnvironment) -> str | None:
     return await confirm(race, *held, actor=Patient(await race.patient()))
 
 
-CLAIM = "own USING (provider_id, booking_id)", "own ON true"
+CLAIM = (
+    "provider_id = p_provider_id AND booking_id = p_booking_id AND patient_id = p_patient_id FOR UPDATE",
+    "patient_id = p_patient_id FOR UPDATE",
+)
 
 GUARDS = {
     "the actor is the patient": Guard(confirm_by, CONFIRM, *ACTOR, "booked"),
@@ -203,24 +206,24 @@ GUARDS = {
         confirm_late, CONFIRM, "NOT booking.is_due(held, now_at)", "true", "booked", beside=[(CONFIRM, *DUE)],
     ),
     "a queue": Guard(confirm_with_a_queue, CONFIRM, *QUEUED, "booked"),
-    "what was given back": Guard(confirm_what_was_given_back, CONFIRM, "held.state = 'reserved'", "true", "booked"),
+    "what was given back": Guard(confirm_what_was_given_back, CONFIRM, "state = 'reserved'", "true", "booked"),
     "the claim": Guard(confirm_without_the_claim, CONFIRM, *CLAIM, "booked"),
     "whose hold it is": Guard(
         confirm_anothers, CONFIRM, "held.patient_id = p_patient_id", "true", "booked", beside=[(CONFIRM, *CLAIM)],
     ),
     "an offer": Guard(
-        on(confirm_an_offer, is_accepted=False), CONFIRM, "NOT held.offer", "true", "booked",
-        beside=[(CONFIRM, *CLAIM), (CONFIRM, *QUEUED), (CONFIRM, "held.ticket_id IS NULL", "true")],
+        on(confirm_an_offer, is_accepted=False), CONFIRM, "NOT offer", "true", "booked",
+        beside=[(CONFIRM, *CLAIM), (CONFIRM, *QUEUED), (CONFIRM, "ticket_id IS NULL", "true")],
     ),
-    "a turn": Guard(on(confirm_an_offer, is_accepted=True), CONFIRM, "held.ticket_id IS NULL", "true", "booked"),
-    "what it replaces": Guard(confirm_instead, CONFIRM, "held.instead_of_id IS NULL", "true", "booked"),
+    "a turn": Guard(on(confirm_an_offer, is_accepted=True), CONFIRM, "ticket_id IS NULL", "true", "booked"),
+    "what it replaces": Guard(confirm_instead, CONFIRM, "instead_of_id IS NULL", "true", "booked"),
     "a person": Guard(confirm_for_nobody, CONFIRM, "JOIN accounts.person", "LEFT JOIN accounts.person", "booked"),
     "online without money": Guard(
-        on(confirm_paid, "online", None), CONFIRM, "(held.funding = 'online') = (p_authorisation IS NOT NULL)",
+        on(confirm_paid, "online", None), CONFIRM, "(funding = 'online') = (p_authorisation IS NOT NULL)",
         "true", "booked",
     ),
     "money that nobody asked for": Guard(
-        on(confirm_paid, "clinic", "money"), CONFIRM, "(held.funding = 'online') = (p_authorisation IS NOT NULL)",
+        on(confirm_paid, "clinic", "money"), CONFIRM, "(funding = 'online') = (p_authorisation IS NOT NULL)",
         "true", "booked",
     ),
     "money known before": Guard(

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from healthplus.accounts.actors import Actor, Patient, Staff
+from healthplus.accounts.sessions import queries as accounts
 from tests.fixtures.patients import add_person
 from tests.fixtures.plain import (
     ACTOR,
@@ -40,6 +41,7 @@ from tests.fixtures.plain import (
 from tests.fixtures.races import HOLD_TIME, SLOT, Provider, RaceEnvironment
 
 PLACE, PERSON = "booking.plain_place", "booking.plain_person"
+ELSE, NEXT = "booking.is_known_otherwise", "booking.pass_next_free"
 
 
 async def hold(  # noqa: PLR0917
@@ -212,9 +214,8 @@ async def hold_with_one_ahead(race: RaceEnvironment, funding: str = "online") ->
 
 async def hold_of_the_erased(race: RaceEnvironment) -> str | None:
     provider, patient = await a_place(race)
-    await race.db.execute(
-        "UPDATE accounts.patient SET name = '', erased_at = public.app_now() WHERE patient_id = $1", patient
-    )
+    for query in ("erase_patient", "erase_persons"):
+        await race.db.execute(accounts[query], patient)
     return await hold(race, provider, patient)
 
 
@@ -254,15 +255,22 @@ async def hold_by(race: RaceEnvironment) -> str | None:
     return await hold(race, provider, patient, actor=Patient(await race.patient()))
 
 
-async def hold_the_next_free(race: RaceEnvironment) -> str | None:
+async def hold_the_next_free(race: RaceEnvironment, third: str = "free") -> str | None:
     """Return which slot is noted as the next free one when the second was, and is now held plainly."""
     provider, patient = await a_place(race)
     await race.held(provider, await race.patient())
+    if third == "taken":
+        await race.held(provider, await race.patient(), 2)
+    elif third == "leave":
+        away = race.book.add_leave(
+            provider.provider_id, None, provider.starts[2], provider.starts[3], "", Staff(1), flag_for_rebooking=False
+        )
+        assert (await away).code == "changed"
     assert await hold(race, provider, patient, provider.starts[1]) == "reserved"
     next_free = await race.db.fetch_value(
         "SELECT next_free_at FROM booking.book WHERE provider_id = $1", provider.provider_id
     )
-    return {provider.starts[1]: "second", provider.starts[2]: "third"}[next_free]
+    return {provider.starts[1]: "second", provider.starts[2]: "third", provider.starts[3]: "fourth"}[next_free]
 
 
 async def hold_and_let_run_out(race: RaceEnvironment) -> str | None:
@@ -282,8 +290,8 @@ GUARDS = {
     "the patient's lock": Guard(on(hold_under, ADVISORY, is_patients=True), HOLD, *PATIENT_LOCK, "reserved"),
     "the claim's row": Guard(on(hold_under, CLAIM_ROW, is_patients=True), HOLD, *CLAIM_WAITS, "waits"),
     "a claim that is locked is no new patient's": Guard(
-        on(hold_under, CLAIM_ROW, is_patients=True), HOLD,
-        "THEN NOT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)", "THEN true", "waits",
+        on(hold_under, CLAIM_ROW, is_patients=True), ELSE,
+        "EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)", "false", "waits",
     ),
     "the clock is read under the lock": Guard(
         hold_as_time_passes, HOLD, *CLOCK_FIRST, "reserved", beside=[(HOLD, *PAUSED), (HOLD, *CLOCK_LATER)]
@@ -292,7 +300,9 @@ GUARDS = {
     "nobody barges": Guard(hold_what_is_withheld, HOLD, *QUEUED, "reserved"),
     "what is taken": Guard(hold_what_is_booked, PLACE, "booking.occupies AND booking.during && run", "false", "error"),
     "leave": Guard(hold_in_leave, PLACE, "leave.during && run", "false", "reserved"),
-    "the last time of a day": Guard(hold_the_last, PLACE, "(p_slots + 1)", "p_slots", "reserved"),
+    "the last time of a day": Guard(
+        hold_the_last, PLACE, "AND (p_start + slot * (p_slots + 1)", "AND (p_start + slot * p_slots", "reserved",
+    ),
     "the last free time of a day": Guard(
         hold_the_last_free, PLACE, "coalesce(run @> last_free_at, true)", "false", "reserved",
     ),
@@ -318,32 +328,29 @@ GUARDS = {
         "p_slots BETWEEN 1 AND slots_max", "true", "reserved",
     ),
     "one live hold": Guard(
-        hold_with_a_hold, HOLD, "coalesce(claimed.state IN ('booked', 'arrived', 'fulfilled', 'no_show'), true)",
-        "true", "reserved",
+        hold_with_a_hold, HOLD, "IN ('booked', 'arrived', 'fulfilled', 'no_show')", "IS NOT NULL", "reserved",
     ),
     "one live ticket": Guard(hold_with_a_ticket, HOLD, "own.ticket_id IS NULL AND", "", "error"),
-    "lapses": Guard(on(hold_with_nothing_left, "lapses"), HOLD, "cardinality(own.lapses) +", "", "reserved"),
-    "what is spent": Guard(on(hold_with_nothing_left, "spent"), HOLD, "+ cardinality(own.spent)", "", "reserved"),
+    "lapses": Guard(on(hold_with_nothing_left, "lapses"), HOLD, "cardinality(lapses) +", "", "reserved"),
+    "what is spent": Guard(on(hold_with_nothing_left, "spent"), HOLD, "+ cardinality(spent)", "", "reserved"),
     "what an account before had spent": Guard(
-        hold_of_a_successor, HOLD, "WHERE successor_id = p_patient_id", "WHERE false", "reserved",
+        hold_of_a_successor, ELSE, "WHERE successor_id = p_patient_id", "WHERE false", "reserved",
     ),
     "one a day": Guard(hold_beside_an_appointment, PERSON, "own.provider_id = p_provider_id OR", "", "reserved"),
     "one place at a time": Guard(hold_at_the_same_time, PERSON, "own.during && p_during", "false", "reserved"),
     "so many ahead": Guard(
-        hold_with_one_ahead, PERSON, "has.ahead < 1", "true", "reserved",
+        hold_with_one_ahead, PERSON, "count(*) < 1", "true", "reserved",
         beside=[(PERSON, "booking.ahead_max()", "1")],
     ),
     "so many unpaid": Guard(
-        on(hold_with_one_ahead, funding="clinic"), PERSON, "(p_funding = 'online' OR is_unpaid IS NOT TRUE)", "true",
-        "reserved",
+        on(hold_with_one_ahead, funding="clinic"), PERSON, "own.funding <> 'online' AND", "false AND", "reserved",
     ),
-    "an erased account": Guard(hold_of_the_erased, PERSON, "patient.erased_at IS NULL", "true", "reserved"),
+    "an erased account": Guard(hold_of_the_erased, PERSON, "person.removed_at IS NULL", "true", "reserved"),
     "a person removed": Guard(on(hold_for, "removed"), PERSON, "person.removed_at IS NULL", "true", "reserved"),
     "a person of another account": Guard(
-        on(hold_for, "another"), PERSON, "JOIN accounts.person USING (patient_id)", "JOIN accounts.person ON true",
-        "reserved",
+        on(hold_for, "another"), PERSON, "person.patient_id = p_patient_id AND", "", "reserved",
     ),
-    "a call that was answered": Guard(hold_after_answering, PERSON, "ticket.state = 'called'", "false", "reserved"),
+    "a call that was answered": Guard(hold_after_answering, PERSON, "waiter.state = 'called'", "false", "reserved"),
     "a key used before": Guard(hold_with_a_used_key, HOLD, "operation = 'hold' AND", "false AND", "error"),
     "another's session": Guard(
         on(hold_signed_in, "a stranger's"), PERSON, "session.patient_id = p_patient_id", "true", "reserved",
@@ -360,6 +367,13 @@ GUARDS = {
     ),
     "the next free time": Guard(
         hold_the_next_free, HOLD, " OR seen.during @> head.next_free_at", "", "second", "third",
+    ),
+    "the next free time is not taken": Guard(
+        on(hold_the_next_free, "taken"), NEXT, "booking.occupies AND booking.during && p_next", "false",
+        "third", "fourth",
+    ),
+    "the next free time is not in leave": Guard(
+        on(hold_the_next_free, "leave"), NEXT, "leave.during && p_next", "false", "third", "fourth",
     ),
     "its end is known": Guard(
         hold_and_let_run_out, "booking.put_plain_hold", "next_due = least(next_due, answer.deadline)",

@@ -1,27 +1,43 @@
--- Writes that a hold is booked, p_booked, and all that goes with it; p_name: of its person.
+-- Writes that a hold is booked, and all that goes with it, in one statement; p_version: of the book, with this. What the payment is, is as
+-- ledger.set_aside writes it.
 CREATE FUNCTION booking.put_plain_booking(
-    p_provider_id bigint, p_booked booking.outcome, p_name text, p_authorisation text, p_actor text, p_key text, p_request text,
-    p_now timestamptz
-) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+    p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_during tstzrange, p_fee_minor integer, p_funding directory.funding,
+    p_name text, p_authorisation text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
 BEGIN
+    answer.code := 'booked';
+    answer.booking_id := p_booking_id;
+    answer.state := 'booked';
+    answer.clinic_id := p_clinic_id;
+    answer.starts_at := lower(p_during);
+    answer.ends_at := upper(p_during);
+    answer.fee_minor := p_fee_minor;
+    answer.funding := p_funding;
+    answer.version := p_version;
     WITH booked AS (
         UPDATE booking.booking SET state = 'booked', patient_name = p_name
-        WHERE provider_id = p_provider_id AND booking_id = p_booked.booking_id
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id
     ), noted AS (
         INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id)  -- the actor is the patient
-        VALUES (p_provider_id, p_booked.version, p_now, 'booked', p_booked.booking_id)
+        VALUES (p_provider_id, p_version, p_now, 'booked', p_booking_id)
     ), kept AS (
         INSERT INTO booking.idempotency (
             provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, fee_minor,
             funding, version)
-        SELECT p_provider_id, p_actor, 'confirm', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'booked', p_booked.booking_id,
-            'booked', p_booked.clinic_id, p_booked.starts_at, p_booked.ends_at, p_booked.fee_minor, p_booked.funding, p_booked.version
+        SELECT p_provider_id, p_actor, 'confirm', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'booked', p_booking_id,
+            'booked', p_clinic_id, answer.starts_at, answer.ends_at, p_fee_minor, p_funding, p_version
         WHERE p_key IS NOT NULL
+    ), paid AS (
+        INSERT INTO ledger.payment (
+            provider_id, hold_id, booking_id, authorisation, amount_minor, due, at, authorised_at, authorised_source)
+        SELECT p_provider_id, p_booking_id, p_booking_id, p_authorisation, p_fee_minor, 'capture', p_now + ledger.capture_patience(), p_now,
+            'answer'
+        WHERE p_authorisation IS NOT NULL
     )
-    UPDATE booking.book SET version = p_booked.version WHERE provider_id = p_provider_id;
-    PERFORM ledger.set_aside(
-        p_provider_id, p_booked.booking_id, p_booked.booking_id, p_authorisation, p_booked.fee_minor, 'capture', 'answer', p_now)
-    WHERE p_authorisation IS NOT NULL;
+    UPDATE booking.book SET version = p_version WHERE provider_id = p_provider_id;
+    RETURN answer;
 END $$;
 
 -- Books a hold in the plain case: the locks are free, time has changed nothing in the book, nobody queues there, the hold is live, for a
@@ -36,7 +52,6 @@ DECLARE
     head record;
     seen record;
     now_at timestamptz;
-    answer booking.outcome;
 BEGIN
     IF p_actor IS DISTINCT FROM 'patient:' || p_patient_id OR NOT pg_try_advisory_xact_lock(p_provider_id) THEN
         RETURN NULL;
@@ -48,17 +63,20 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT held.clinic_id, held.during, held.fee_minor, held.funding, coalesce(nullif(person.name, ''), held.patient_name) AS patient_name,
-        p_token_hash IS NULL OR EXISTS (
-            SELECT FROM accounts.session
-            WHERE token_hash = p_token_hash AND session.patient_id = p_patient_id AND revoked_at IS NULL
-                AND (expires_at IS NULL OR expires_at > now_at)) AS is_signed_in
+        p_token_hash IS NULL OR coalesce((
+            SELECT session.patient_id = p_patient_id FROM accounts.session
+            WHERE token_hash = p_token_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now_at)), false) AS is_signed_in
     INTO seen
-    FROM booking.booking AS held
-    JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own USING (provider_id, booking_id)
+    FROM (  -- OFFSET 0: found by its key, as in booking.plain_place
+        SELECT clinic_id, during, fee_minor, funding, patient_name, patient_id, person_id FROM booking.booking AS held
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved' AND NOT booking.is_due(held, now_at)
+            AND NOT offer AND ticket_id IS NULL AND instead_of_id IS NULL AND (funding = 'online') = (p_authorisation IS NOT NULL)
+        OFFSET 0) AS held
+    CROSS JOIN (
+        SELECT FROM booking.claim
+        WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own
     JOIN accounts.person USING (person_id)
-    WHERE held.provider_id = p_provider_id AND held.booking_id = p_booking_id AND held.patient_id = p_patient_id
-        AND held.state = 'reserved' AND NOT booking.is_due(held, now_at) AND NOT held.offer AND held.ticket_id IS NULL AND held.instead_of_id IS NULL
-        AND (held.funding = 'online') = (p_authorisation IS NOT NULL)
+    WHERE held.patient_id = p_patient_id
         AND NOT EXISTS (SELECT FROM ledger.payment WHERE provider_id = p_provider_id AND hold_id = p_booking_id)
         AND NOT EXISTS (
             SELECT FROM booking.idempotency
@@ -68,17 +86,7 @@ BEGIN
     ELSIF NOT seen.is_signed_in THEN
         RETURN booking.refuse('signed_out');
     END IF;
-    answer.code := 'booked';
-    answer.booking_id := p_booking_id;
-    answer.state := 'booked';
-    answer.clinic_id := seen.clinic_id;
-    answer.starts_at := lower(seen.during);
-    answer.ends_at := upper(seen.during);
-    answer.fee_minor := seen.fee_minor;
-    answer.funding := seen.funding;
-    answer.version := head.version + 1;
-    PERFORM booking.put_plain_booking(
-        p_provider_id, answer, seen.patient_name, p_authorisation, p_actor, p_key,
-        booking.confirm_request(p_booking_id, p_authorisation, p_method), now_at);
-    RETURN answer;
+    RETURN booking.put_plain_booking(
+        p_provider_id, p_booking_id, seen.clinic_id, seen.during, seen.fee_minor, seen.funding, seen.patient_name, p_authorisation, p_actor,
+        p_key, booking.confirm_request(p_booking_id, p_authorisation, p_method), head.version + 1, now_at);
 END $$;

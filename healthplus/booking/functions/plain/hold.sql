@@ -1,23 +1,26 @@
 -- Where a hold of a run of slots would be, as long as that takes no look at other holds or at the queue: in the one seat of an
--- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one. No row where it
--- takes the verb to tell. (OFFSET 0: what is above it is worked out once.)
+-- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one; and the slot after
+-- it, where the same opening has one. No row where it
+-- takes the verb to tell. (OFFSET 0: what is above it is worked out once, and looked up by its key. A plan is kept, and the planner
+-- would join what it saw empty by reading all of it.)
 CREATE FUNCTION booking.plain_place(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
-) RETURNS TABLE (during tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
-    SELECT run, fee_minor, funding
+) RETURNS TABLE (during tstzrange, next_slot tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
+    SELECT run, next_slot, fee_minor, funding
     FROM (
         SELECT city.time_zone, place.fee_minor, place.funding, (p_start AT TIME ZONE city.time_zone)::date AS day
         FROM directory.provider_clinic AS place
         JOIN directory.provider USING (provider_id)
         JOIN directory.clinic USING (clinic_id)
-        JOIN directory.city USING (city_id)
+        CROSS JOIN LATERAL (SELECT time_zone FROM directory.city WHERE city.city_id = clinic.city_id OFFSET 0) AS city
         WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id AND p_start > p_now + make_interval(mins => lead_minutes)
             -- the last day that can be booked ends at its midnight, which is for the verb
             AND p_start < p_now + make_interval(days => max_booking_days - 1)
         OFFSET 0
     ) AS location
     CROSS JOIN LATERAL (
-        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run
+        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run, CASE WHEN p_start + slot * (p_slots + 1) <= closes_at
+                THEN tstzrange(p_start + slot * p_slots, p_start + slot * (p_slots + 1)) END AS next_slot
         FROM (
             SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
                 (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends
@@ -35,12 +38,12 @@ CREATE FUNCTION booking.plain_place(
         OFFSET 0
     ) AS wanted
     WHERE NOT EXISTS (
-            SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && run)
-        AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && run)
+            SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && run OFFSET 0)
+        AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && run OFFSET 0)
         AND NOT EXISTS (
             SELECT FROM booking.scarce_day
             WHERE scarce_day.provider_id = p_provider_id AND scarce_day.clinic_id = p_clinic_id AND scarce_day.day = location.day
-                AND coalesce(run @> last_free_at, true))
+                AND coalesce(run @> last_free_at, true) OFFSET 0)
 $$;
 
 -- The person for whom a patient may hold a run, as long as nothing of what they have ahead is with this provider, at this time, or at a
@@ -50,25 +53,23 @@ CREATE FUNCTION booking.plain_person(
     p_patient_id bigint, p_person_id uuid, p_provider_id bigint, p_during tstzrange, p_funding directory.funding, p_token_hash bytea,
     p_now timestamptz
 ) RETURNS TABLE (person_id uuid, person_name text, is_signed_in boolean) LANGUAGE sql STABLE AS $$
-    SELECT person.person_id, nullif(person.name, ''), p_token_hash IS NULL OR EXISTS (
-            SELECT FROM accounts.session
-            WHERE token_hash = p_token_hash AND session.patient_id = p_patient_id AND revoked_at IS NULL
-                AND (expires_at IS NULL OR expires_at > p_now))
-    FROM accounts.patient
-    JOIN accounts.person USING (patient_id)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS ahead, bool_or(own.provider_id = p_provider_id OR own.during && p_during) AS is_near,
-            bool_or(own.funding <> 'online') AS is_unpaid
-        FROM booking.booking AS own
-        WHERE own.patient_id = p_patient_id AND upper(own.during) > p_now AND own.state IN ('reserved', 'booked', 'arrived')
-    ) AS has
-    WHERE patient.patient_id = p_patient_id AND patient.erased_at IS NULL
-        AND person.removed_at IS NULL AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
-        AND has.ahead < booking.ahead_max() AND is_near IS NOT TRUE AND (p_funding = 'online' OR is_unpaid IS NOT TRUE)
+    SELECT person.person_id, nullif(person.name, ''), p_token_hash IS NULL OR coalesce((
+            SELECT session.patient_id = p_patient_id FROM accounts.session
+            WHERE token_hash = p_token_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > p_now)), false)
+    FROM accounts.person
+    -- erasing an account removes its persons
+    WHERE person.patient_id = p_patient_id AND person.removed_at IS NULL
+        AND CASE WHEN p_person_id IS NULL THEN is_holder ELSE person.person_id = p_person_id END
+        AND (
+            SELECT count(*) < booking.ahead_max() AND bool_or(
+                own.provider_id = p_provider_id OR own.during && p_during OR (own.funding <> 'online' AND p_funding <> 'online')) IS NOT TRUE
+            FROM booking.booking AS own
+            WHERE own.patient_id = p_patient_id AND upper(own.during) > p_now AND own.state IN ('reserved', 'booked', 'arrived'))
         -- a group offer that they answered has no patient yet
         AND NOT EXISTS (
-            SELECT FROM booking.ticket
-            WHERE ticket.patient_id = p_patient_id AND ticket.state = 'called' AND answered_at IS NOT NULL)
+            SELECT FROM (
+                SELECT state FROM booking.ticket WHERE ticket.patient_id = p_patient_id AND answered_at IS NOT NULL OFFSET 0) AS waiter
+            WHERE waiter.state = 'called')
 $$;
 
 -- Writes a hold that nothing stands in the way of, and all that goes with it, in one statement; p_version: of the book, with this.
@@ -113,6 +114,27 @@ BEGIN
     RETURN answer;
 END $$;
 
+-- Notes the next free time of a book where nobody queues and nothing is due, once it is taken: p_next, the slot after it, where nothing is in
+-- its way, as mostly; else (or NULL) what there is.
+CREATE FUNCTION booking.pass_next_free(p_provider_id bigint, p_next tstzrange, p_now timestamptz)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE booking.book SET next_free_at = lower(p_next), touched_at = p_now
+    WHERE provider_id = p_provider_id AND p_next IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM booking.booking WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && p_next)
+        AND NOT EXISTS (SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.during && p_next);
+    IF NOT FOUND THEN
+        PERFORM booking.refresh_next_free(p_provider_id, p_now);
+    END IF;
+END $$;
+
+-- Whether a patient whose claim was not found has one that is locked, or begins with that of an account before.
+CREATE FUNCTION booking.is_known_otherwise(p_patient_id bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)
+        OR EXISTS (SELECT FROM accounts.former_account WHERE successor_id = p_patient_id)
+$$;
+
 -- Holds a run of slots in the plain case: the locks are free, time has changed nothing in the book, nobody queues there, what the patient
 -- claimed before has ended well, and all that booking.plain_place and booking.plain_person ask for. 'reserved', or a NULL code where
 -- nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: 'signed_out' where it is not that of a live
@@ -137,17 +159,17 @@ BEGIN
     IF head.is_queued IS NOT FALSE OR head.next_due <= now_at OR NOT pg_try_advisory_xact_lock(-p_patient_id) THEN
         RETURN NULL;
     END IF;
-    SELECT place.*, person.* INTO seen
+    SELECT place.*, person.*, own.patient_id IS NULL AS is_first INTO seen
     FROM booking.plain_place(p_provider_id, p_clinic_id, p_start, p_slots, now_at) AS place
     CROSS JOIN LATERAL booking.plain_person(
         p_patient_id, p_person_id, p_provider_id, place.during, place.funding, p_token_hash, now_at) AS person
-    LEFT JOIN (SELECT * FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
-    LEFT JOIN booking.booking AS claimed ON claimed.provider_id = own.provider_id AND claimed.booking_id = own.booking_id
-    WHERE CASE WHEN own.patient_id IS NULL
-            THEN NOT EXISTS (SELECT FROM booking.claim WHERE patient_id = p_patient_id)
-                AND NOT EXISTS (SELECT FROM accounts.former_account WHERE successor_id = p_patient_id)
-            ELSE own.ticket_id IS NULL AND cardinality(own.lapses) + cardinality(own.spent) = 0
-                AND coalesce(claimed.state IN ('booked', 'arrived', 'fulfilled', 'no_show'), true) END
+    LEFT JOIN (
+        SELECT patient_id, provider_id, booking_id, ticket_id, cardinality(lapses) + cardinality(spent) AS noted
+        FROM booking.claim WHERE patient_id = p_patient_id FOR UPDATE SKIP LOCKED) AS own ON true
+    WHERE (own.patient_id IS NULL OR (
+            own.ticket_id IS NULL AND own.noted = 0 AND coalesce((
+                SELECT state FROM booking.booking WHERE provider_id = own.provider_id AND booking_id = own.booking_id
+            ) IN ('booked', 'arrived', 'fulfilled', 'no_show'), true)))
         AND NOT EXISTS (
             SELECT FROM booking.idempotency
             WHERE provider_id = p_provider_id AND caller = p_actor AND operation = 'hold' AND key = p_key);
@@ -155,12 +177,14 @@ BEGIN
         RETURN NULL;
     ELSIF NOT seen.is_signed_in THEN
         RETURN booking.refuse('signed_out');
+    ELSIF seen.is_first AND booking.is_known_otherwise(p_patient_id) THEN
+        RETURN NULL;
     END IF;
     answer := booking.put_plain_hold(
         p_provider_id, p_clinic_id, seen.during, p_slots, seen.fee_minor, seen.funding, p_patient_id, seen.person_id, seen.person_name,
         p_actor, p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
     IF head.next_free_at IS NULL OR head.next_free_at <= now_at OR seen.during @> head.next_free_at THEN
-        PERFORM booking.refresh_next_free(p_provider_id, now_at);
+        PERFORM booking.pass_next_free(p_provider_id, CASE WHEN head.next_free_at > now_at THEN seen.next_slot END, now_at);
     END IF;
     RETURN answer;
 END $$;
