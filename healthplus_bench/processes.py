@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 from healthplus_bench.environment import BenchFailed
@@ -73,10 +72,13 @@ def _tree(pid: int) -> list[int]:
     return [one for child in _children(pid) for one in _tree(child)] + [pid]
 
 
-def _children(pid: int) -> Iterator[int]:
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that ended since
-            yield from map(int, children.read_text().split())
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # the process has ended since
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # or this thread of it
+                found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 def _command(pid: int) -> bytes:
