@@ -10,11 +10,12 @@ a second later. Offers and endings are answered at once, other changes at most o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -162,7 +163,10 @@ class WaitingUsers:
         )
         if isinstance(outcome, Refused):
             return outcome
-        ticket = await self._read(provider_id, outcome.ticket_id, patient_id)
+        # With those of others who have joined meanwhile, since a position is counted from the head of the queue.
+        with self._connected(provider_id, outcome.ticket_id) as (queue, waiter):
+            await self._request_read(provider_id, queue, outcome.ticket_id)
+            ticket = waiter.ticket
         if ticket is not None and ticket.state == "offered":
             await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id)
         return outcome, ticket
@@ -194,12 +198,7 @@ class WaitingUsers:
         None if the patient has no such ticket. The client counts as present meanwhile; `seen` is as for `look`. While
         this process drains, the answer comes at once.
         """
-        now = asyncio.get_running_loop().time
-        queue = self._queues.setdefault(provider_id, _Queue())
-        waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
-        waiter.users += 1
-        try:
-            waiter.seen = now()
+        with self._connected(provider_id, ticket_id) as (queue, waiter):
             # The waiter was registered before reading, so that a change after the read wakes it.
             if waiter.ticket is None or not self._is_current(queue):
                 await self._request_read(provider_id, queue, ticket_id)
@@ -216,11 +215,6 @@ class WaitingUsers:
                 if not self._is_current(queue):
                     return await self._read(provider_id, ticket_id, patient_id)
             return waiter.ticket
-        finally:
-            waiter.seen = now()
-            waiter.users -= 1
-            if waiter.ticket is None and not waiter.users:
-                self._forget(provider_id, queue, ticket_id)
 
     async def tickets_of(self, patient_id: int, ticket_id: UUID | None = None) -> list[tuple[int, UUID]]:
         """Return (provider_id, ticket_id) of a patient's tickets that are not over.
@@ -253,6 +247,22 @@ class WaitingUsers:
         finally:
             for read in self._reads:
                 read.cancel()
+
+    @contextlib.contextmanager
+    def _connected(self, provider_id: int, ticket_id: UUID) -> Iterator[tuple[_Queue, _Waiter]]:
+        """Count a ticket's client as connected for this block."""
+        now = asyncio.get_running_loop().time
+        queue = self._queues.setdefault(provider_id, _Queue())
+        waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
+        waiter.users += 1
+        waiter.seen = now()
+        try:
+            yield queue, waiter
+        finally:
+            waiter.seen = now()
+            waiter.users -= 1
+            if waiter.ticket is None and not waiter.users:
+                self._forget(provider_id, queue, ticket_id)
 
     async def _request_read(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
         """Have a ticket read, together with all others of its queue that are requested meanwhile."""
