@@ -44,6 +44,8 @@ LINGER_SECONDS = 30.0
 """How long a client may take between two polls before it is forgotten."""
 POLLS_PER_TICKET_MAX = 4
 """Polls of one ticket's tabs and devices; one more ends the oldest."""
+READ_TOGETHER_MAX = 100
+"""Tickets of which a change is looked at in one go: a millisecond or two."""
 _LIVE: tuple[TicketState, ...] = ("waiting", "offered", "called")
 NEAR = 50
 """Up to here each change of the position is shown; further back, only each decrease by a tenth."""
@@ -95,11 +97,15 @@ class QueuePosition(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A ticket whose client is connected here or was a moment ago. `users`: how many polls of it are under way."""
+    """A ticket whose client is connected here or was a moment ago.
+
+    `users`: how many polls of it are under way. `version`: of `ticket`.
+    """
 
     seen: float
     users: int = 0
     ticket: QueuePosition | None = None
+    version: str = ""
     polls: list[asyncio.Future[None]] = field(default_factory=list)
 
     def wake(self) -> None:
@@ -355,10 +361,14 @@ class WaitingUsers:
 
     async def _read_positions(self, provider_id: int, queue: _Queue, tickets: Iterable[UUID]) -> None:
         """Read these tickets, and answer the polls of those that changed."""
-        for row in await self._database.fetch(queries.positions, provider_id, list(tickets), None):
+        rows = await self._database.fetch(queries.positions, provider_id, list(tickets), None)
+        for number, row in enumerate(rows, start=1):
+            if number % READ_TOGETHER_MAX == 0:  # other requests have their turn
+                await asyncio.sleep(0)
             if waiter := queue.waiters.get(row["ticket_id"]):
-                before, waiter.ticket = waiter.ticket, QueuePosition(*row)
-                if before is None or before.version != waiter.ticket.version or not waiter.ticket.current:
+                before, waiter.ticket = waiter.version, QueuePosition(*row)
+                waiter.version = waiter.ticket.version
+                if waiter.version != before or not waiter.ticket.current:
                     waiter.wake()
             if queue.version is None:
                 queue.version, queue.current_at = row["book_version"], asyncio.get_running_loop().time()
