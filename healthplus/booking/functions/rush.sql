@@ -169,9 +169,10 @@ BEGIN
                 END IF;
             EXCEPTION WHEN OTHERS THEN
                 is_full := NULL;  -- it may have been advanced in this block
-                persons := NULL;
-                IF is_together THEN
-                    is_together := false;
+                is_together := false;
+                IF persons[first] IS NOT NULL THEN
+                    persons := NULL;
+                    RAISE LOG 'joins of a rush go one by one, as together they failed: %', sqlstate;
                     CONTINUE;
                 END IF;
                 answers := ARRAY[NULL::booking.outcome];
