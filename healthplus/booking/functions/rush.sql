@@ -124,7 +124,7 @@ DECLARE
     early booking.outcome[] := booking.refuse_joins_early(
         p_provider_id, p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys);
     opened record;
-    is_full boolean;  -- NULL: a ticket has been added since the book was advanced
+    is_full boolean;  -- NULL: the book is to be advanced, as after a ticket that was not plain
     persons uuid[];  -- of the plain ones, as they were when the book was last advanced
     is_together boolean := true;
     first integer := 1;
@@ -133,7 +133,6 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM unnest(early) AS refusal WHERE refusal.code IS NULL) THEN
         opened := booking.open_book(p_provider_id, NULL, 'join', NULL, NULL);
-        is_full := opened.is_full;
         PERFORM booking.wait_no_more();
     END IF;
     WHILE first <= cardinality(p_windows) LOOP

@@ -34,7 +34,7 @@ JOIN, LOOK = "booking.join_plainly", "booking.plain_joins"
 
 
 async def a_queue(race: RaceEnvironment, funding: str = "online") -> tuple[Provider, int]:
-    """Return a provider with four slots, all held, and a queue for the first two that has just been served; and a patient."""
+    """Return a provider with four slots, all held, and a queue for the first two, just served; and a patient."""
     # A minute begins, as a queue is served for one.
     await race.pass_time(timedelta(seconds=61 - (await race.now()).second))
     provider, patient = await a_place(race, slots_max=2, funding=funding)
@@ -120,7 +120,9 @@ async def join_for_another_window(race: RaceEnvironment) -> str | None:
 async def join_with_a_hold(race: RaceEnvironment) -> str | None:
     provider, patient = await a_queue(race)
     await race.held(await race.provider(4), patient, 2)
-    await race.db.execute("UPDATE booking.booking SET patient_id = NULL WHERE patient_id = $1", patient)  # its claim alone
+    await race.db.execute(
+        "UPDATE booking.booking SET patient_id = NULL WHERE patient_id = $1", patient
+    )  # its claim alone
     return await join(race, provider, patient)
 
 
