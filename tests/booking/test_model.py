@@ -895,7 +895,6 @@ BROKEN = {
         "next_due = least(next_due, answer.deadline)",
         "next_due = next_due",
     ),
-    "a rush joins plainly where something is free": ("join_many", "is_full AND ", ""),
     "joins of a rush have their numbers the other way round": (
         "put_plain_joins",
         "answer.number := head.last_ticket_number + i",

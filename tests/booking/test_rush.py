@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -161,6 +162,23 @@ async def test_plain_joins_of_a_rush_are_written_together(db: Database) -> None:
     # The same request again is answered the same.
     assert await rush_of(race, provider, patients) == [["waiting", number] for number in range(2, 11)]
     assert await race.tickets_in("waiting") == 10
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_who_joins_in_a_rush_gets_what_the_absent_leave_free(db: Database, guarded: bool) -> None:
+    race = await RaceEnvironment.make(db)
+    provider, (holder, absent, *patients) = await race.provider(), await race.patients(4)
+    held = await race.held(provider, holder)
+    await race.waiting(provider, absent)
+    await race.pass_time(timedelta(minutes=2))
+    await race.release(provider, held, holder)
+    if not guarded:
+        source = await db.fetch_value("SELECT pg_get_functiondef('booking.join_many'::regproc)")
+        assert "IF is_full AND " in source
+        await db.execute(source.replace("IF is_full AND ", "IF "))
+
+    assert await rush_of(race, provider, patients) == [["offered" if guarded else "waiting", 2], ["waiting", 3]]
 
 
 @pytest.mark.parametrize("guarded", [False, True])
