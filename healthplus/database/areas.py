@@ -47,7 +47,7 @@ AREAS = (
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
-            *("plain/hold.sql", "plain/confirm.sql"),
+            *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
             *("lanes.sql", "rush.sql"),
         ),

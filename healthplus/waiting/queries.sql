@@ -14,13 +14,14 @@ WITH selected AS MATERIALIZED (
             AND during && different.queue_window
             AND (different.clinic_id IS NULL OR booking.clinic_id = different.clinic_id)) AS held
 ), queue AS MATERIALIZED (
-    -- Who is called counts as ahead: they may wait again.
-    SELECT ticket_id, row_number() OVER (ORDER BY number) AS position
+    -- Who is called counts as ahead: they may wait again. In an array that is searched by halves: what statistics say of a queue that has
+    -- just begun would have the planner compare each ticket with each other.
+    SELECT array_agg(number ORDER BY number) AS numbers
     FROM (
-        SELECT ticket_id, number FROM booking.ticket
+        SELECT number FROM booking.ticket
         WHERE provider_id = $1 AND state = 'waiting' AND number <= (SELECT max(number) FROM selected WHERE state = 'waiting')
         UNION ALL
-        SELECT ticket_id, number FROM booking.ticket WHERE provider_id = $1 AND state = 'called'
+        SELECT number FROM booking.ticket WHERE provider_id = $1 AND state = 'called'
     ) AS ahead
 )
 SELECT
@@ -29,7 +30,8 @@ SELECT
     CASE WHEN selected.state = 'waiting' AND selected.expires_at <= now_at THEN 'timed_out' ELSE selected.state::text END AS state,
     CASE WHEN selected.state = 'waiting' THEN booking.is_present(ticket, now_at)
         WHEN selected.state IN ('offered', 'called') THEN booking.state_at(offered, now_at) <> 'expired' END AS current,
-    queue.position, waited_for.holds, waited_for.next_lapse_at,
+    CASE WHEN selected.state = 'waiting' THEN width_bucket(selected.number, (SELECT numbers FROM queue)) END AS position,
+    waited_for.holds, waited_for.next_lapse_at,
     offered.booking_id AS offer_id, offered.clinic_id AS offer_clinic_id, lower(offered.during) AS starts_at,
     upper(offered.during) AS ends_at, CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
     selected.answered_at IS NOT NULL AS answered,
@@ -39,7 +41,6 @@ SELECT
     coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS book_version
 FROM selected
 JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.ticket_id = selected.ticket_id
-LEFT JOIN queue ON selected.state = 'waiting' AND queue.ticket_id = selected.ticket_id
 LEFT JOIN waited_for ON selected.state = 'waiting' AND waited_for.queue_window = selected.queue_window
     AND waited_for.clinic_id IS NOT DISTINCT FROM selected.clinic_id
 LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.booking_id = selected.offer_id

@@ -10,11 +10,12 @@ a second later. Offers and endings are answered at once, other changes at most o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -43,6 +44,8 @@ LINGER_SECONDS = 30.0
 """How long a client may take between two polls before it is forgotten."""
 POLLS_PER_TICKET_MAX = 4
 """Polls of one ticket's tabs and devices; one more ends the oldest."""
+READ_TOGETHER_MAX = 100
+"""Tickets of which a change is looked at in one go: a millisecond or two."""
 _LIVE: tuple[TicketState, ...] = ("waiting", "offered", "called")
 NEAR = 50
 """Up to here each change of the position is shown; further back, only each decrease by a tenth."""
@@ -94,11 +97,15 @@ class QueuePosition(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A ticket whose client is connected here or was a moment ago. `users`: how many polls of it are under way."""
+    """A ticket whose client is connected here or was a moment ago.
+
+    `users`: how many polls of it are under way. `version`: of `ticket`.
+    """
 
     seen: float
     users: int = 0
     ticket: QueuePosition | None = None
+    version: str = ""
     polls: list[asyncio.Future[None]] = field(default_factory=list)
 
     def wake(self) -> None:
@@ -162,7 +169,10 @@ class WaitingUsers:
         )
         if isinstance(outcome, Refused):
             return outcome
-        ticket = await self._read(provider_id, outcome.ticket_id, patient_id)
+        # With those of others who have joined meanwhile, since a position is counted from the head of the queue.
+        with self._connected(provider_id, outcome.ticket_id) as (queue, waiter):
+            await self._request_read(provider_id, queue, outcome.ticket_id)
+            ticket = waiter.ticket
         if ticket is not None and ticket.state == "offered":
             await self._presence.see(provider_id, ticket.ticket_id, ticket.offer_id)
         return outcome, ticket
@@ -194,12 +204,7 @@ class WaitingUsers:
         None if the patient has no such ticket. The client counts as present meanwhile; `seen` is as for `look`. While
         this process drains, the answer comes at once.
         """
-        now = asyncio.get_running_loop().time
-        queue = self._queues.setdefault(provider_id, _Queue())
-        waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
-        waiter.users += 1
-        try:
-            waiter.seen = now()
+        with self._connected(provider_id, ticket_id) as (queue, waiter):
             # The waiter was registered before reading, so that a change after the read wakes it.
             if waiter.ticket is None or not self._is_current(queue):
                 await self._request_read(provider_id, queue, ticket_id)
@@ -216,11 +221,6 @@ class WaitingUsers:
                 if not self._is_current(queue):
                     return await self._read(provider_id, ticket_id, patient_id)
             return waiter.ticket
-        finally:
-            waiter.seen = now()
-            waiter.users -= 1
-            if waiter.ticket is None and not waiter.users:
-                self._forget(provider_id, queue, ticket_id)
 
     async def tickets_of(self, patient_id: int, ticket_id: UUID | None = None) -> list[tuple[int, UUID]]:
         """Return (provider_id, ticket_id) of a patient's tickets that are not over.
@@ -253,6 +253,22 @@ class WaitingUsers:
         finally:
             for read in self._reads:
                 read.cancel()
+
+    @contextlib.contextmanager
+    def _connected(self, provider_id: int, ticket_id: UUID) -> Iterator[tuple[_Queue, _Waiter]]:
+        """Count a ticket's client as connected for this block."""
+        now = asyncio.get_running_loop().time
+        queue = self._queues.setdefault(provider_id, _Queue())
+        waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
+        waiter.users += 1
+        waiter.seen = now()
+        try:
+            yield queue, waiter
+        finally:
+            waiter.seen = now()
+            waiter.users -= 1
+            if waiter.ticket is None and not waiter.users:
+                self._forget(provider_id, queue, ticket_id)
 
     async def _request_read(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
         """Have a ticket read, together with all others of its queue that are requested meanwhile."""
@@ -345,10 +361,14 @@ class WaitingUsers:
 
     async def _read_positions(self, provider_id: int, queue: _Queue, tickets: Iterable[UUID]) -> None:
         """Read these tickets, and answer the polls of those that changed."""
-        for row in await self._database.fetch(queries.positions, provider_id, list(tickets), None):
+        rows = await self._database.fetch(queries.positions, provider_id, list(tickets), None)
+        for number, row in enumerate(rows, start=1):
+            if number % READ_TOGETHER_MAX == 0:  # other requests have their turn
+                await asyncio.sleep(0)
             if waiter := queue.waiters.get(row["ticket_id"]):
-                before, waiter.ticket = waiter.ticket, QueuePosition(*row)
-                if before is None or before.version != waiter.ticket.version or not waiter.ticket.current:
+                before, waiter.ticket = waiter.version, QueuePosition(*row)
+                waiter.version = waiter.ticket.version
+                if waiter.version != before or not waiter.ticket.current:
                     waiter.wake()
             if queue.version is None:
                 queue.version, queue.current_at = row["book_version"], asyncio.get_running_loop().time()

@@ -148,6 +148,7 @@ class Trial:
         self.run(freeze_clock(self.db))
         self.run(set_limits(self.db))
         self.run(both_ways.make_switch(self.db))
+        self.run(both_ways.count_together(self.db))
         self.plain: Counter[str] = Counter()
         """How often each verb was plain, and compared with the full one."""
 
@@ -303,7 +304,7 @@ class Machine(RuleBasedStateMachine):
 
     # Asking both, and comparing.
 
-    def ask(self, verb: str, provider: int, *args: Any, **more: Any) -> None:
+    def ask(self, verb: str, provider: int, *args: Any, **more: Any) -> Outcome:
         expected: model.Answer = getattr(self.books[provider], verb)(*args, **more)
         ids, named = [self.id_of(a) for a in args], {name: self.id_of(a) for name, a in more.items()}
         self.trail.append((self.shared.now, verb, (provider, *ids, named)))
@@ -318,6 +319,17 @@ class Machine(RuleBasedStateMachine):
                 raise Difference(f"plain and full {verb}\n{differences}")
             self.trial.plain[verb] += 1
         self.compare(verb, provider, answer, expected)
+        return answer
+
+    def rush(self, provider: int, joins: list[tuple[Any, ...]]) -> None:
+        """Have each patient join once, and compare that with what all together would do."""
+        self.settle(provider)
+        joins = list({join[4]: join for join in joins}.values())
+        together = both_ways.Rush(self.trial.db, [both_ways.join_of(provider, list(join), {}) for join in joins])
+        self.run(together.try_it())
+        answers = [self.ask("join_queue", provider, *join) for join in joins]
+        if differences := self.run(together.differences(answers)):
+            raise Difference(f"joins in a rush and one by one\n{differences}")
 
     def id_of(self, thing: Any) -> Any:
         if isinstance(thing, tuple):  # a booking with its book
@@ -549,10 +561,14 @@ class Machine(RuleBasedStateMachine):
     def line_up(self, provider: int) -> None:
         """Several join for the same, which someone has taken."""
         for held in self.draw.sample(taken := self.taken(provider), min(1, len(taken))):
-            for _ in range(self.draw.randint(2, 4)):
-                slots = self.draw.choice([1, 1, 2])
+            most, joins = self.draw.choice([1, 1, 2]), []
+            clinic = self.draw.choice([None, held.clinic.clinic_id, held.clinic.clinic_id])
+            for _ in range(self.draw.randint(3, 7)):
+                slots, patient = self.draw.choice([most] * 8 + [1, 2]), self.a_patient()
                 end = held.start + slots * timedelta(minutes=self.minutes)
-                self.ask("join_queue", provider, None, held.start, end, slots, self.a_patient(), DESK)
+                actor = self.draw.choice([Patient(patient)] * 5 + [DESK])
+                joins.append((clinic, held.start, end, slots, patient, actor, self.a_key()))
+            self.rush(provider, joins)
 
     def crowd(self, provider: int) -> None:
         """Many join for what someone has taken, who gives it back; the first two let their turns go."""
@@ -808,8 +824,8 @@ def trial(dsn: str) -> Iterator[Trial]:
 
 SELDOM = {"called", "answered", "outrun", "accepted", "lapsed", "missed"}
 """Entries of a queue that only some trials come to."""
-PLAIN_MIN = 60
-"""So many holds, and confirms, were plain and compared with the full verb."""
+PLAIN_MIN = {"hold": 60, "confirm": 60, "join_queue": 25, "rush": 12}
+"""So many holds, confirms and joins were plain and compared with the full verb; and in so many rushes several were."""
 
 
 # In parts, which run side by side; all four take at least 20,000 steps.
@@ -820,8 +836,10 @@ def test_verbs_do_what_the_model_does(trial: Trial, part: int) -> None:
     for more in range(8):
         trials(trial, 125 if more == 0 else 40, from_seed=part + 10 * more)
         kinds = trial.run(trial.db.fetch("SELECT kind, count(*) FROM booking.queue_entry GROUP BY kind"))
-        plain = {verb: trial.plain[verb] for verb in ("hold", "confirm")}
-        if trial.steps >= 5_000 and {row["kind"] for row in kinds} >= SELDOM and min(plain.values()) >= PLAIN_MIN:
+        plain = {verb: trial.plain[verb] for verb in ("hold", "confirm", "join_queue")}
+        plain["rush"] = trial.run(trial.db.fetch_value("SELECT last_value FROM public.together"))
+        is_enough = trial.steps >= 5_000 and all(plain[what] >= least for what, least in PLAIN_MIN.items())
+        if is_enough and {row["kind"] for row in kinds} >= SELDOM:
             return
     raise AssertionError(f"{trial.steps} steps, and only {kinds} and {plain} plainly")
 
@@ -881,6 +899,16 @@ BROKEN = {
         "plain_place",
         "AND (p_start + slot * (p_slots + 1)",
         "AND (p_start + slot * p_slots",
+    ),
+    "joins of a rush have their numbers the other way round": (
+        "put_plain_joins",
+        "answer.number := head.last_ticket_number + i",
+        "answer.number := head.last_ticket_number + cardinality(p_windows) + 1 - i",
+    ),
+    "a plain join is for whatever window": (
+        "plain_joins",
+        "booking.is_window_waited_for(p_provider_id, call.clinic_id, call.queue_window, call.slots)",
+        "true",
     ),
     "a plain confirm needs no money": (
         "confirm_plainly",

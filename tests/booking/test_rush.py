@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking import calls
-from healthplus.database import Database, Range, Record
+from healthplus.database import Database, PostgresError, Range, Record
 from tests.fixtures.races import Provider, RaceEnvironment, rewrite
+
+from . import both_ways
 
 SLOTS = 6
 CALLS = 10
@@ -49,6 +52,8 @@ async def ask_both(race: RaceEnvironment, seed: int, verb: str) -> tuple[list[li
         patients = await race.patients(CALLS)
         numbers = [order.choice((1, 1, 1, 2)) for _ in patients]
         slots = [order.randrange(SLOTS) for _ in patients]
+        if verb == "join":  # most for the same
+            slots = [order.choice((0, 0, 0, slot)) for slot in slots]
         whens: list[object] = (
             [provider.starts[slot] for slot in slots]
             if verb == "hold"
@@ -91,14 +96,104 @@ async def test_a_rush_is_decided_call_by_call(db: Database, verb: str, seed: int
     assert rush == single
 
 
-@pytest.mark.parametrize("verb", ["hold", "join"])
+OUT_OF_ORDER = {
+    "hold": (
+        "booking.hold_many",
+        "1 .. cardinality(p_starts) LOOP\n        ordinal",
+        "REVERSE cardinality(p_starts) .. 1 LOOP\n        ordinal",
+    ),
+    "join": (
+        "booking.put_plain_joins",
+        "answer.number := head.last_ticket_number + i",
+        "answer.number := head.last_ticket_number + cardinality(p_windows) + 1 - i",
+    ),
+}
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("verb", OUT_OF_ORDER)
 async def test_out_of_order_a_rush_is_decided_otherwise(db: Database, verb: str) -> None:
     race = await RaceEnvironment.make(db)
-    calls_of = "p_starts" if verb == "hold" else "p_windows"
-    in_order = f"1 .. cardinality({calls_of}) LOOP\n        ordinal"
-    reverse = f"REVERSE cardinality({calls_of}) .. 1 LOOP\n        ordinal"
-    await rewrite(race.db, f"booking.{verb}_many", (in_order, reverse))
+    function, in_order, reverse = OUT_OF_ORDER[verb]
+    await rewrite(race.db, function, (in_order, reverse))
 
     answers = [await ask_both(race, seed, verb) for seed in range(6)]
 
     assert any(rush != single for rush, single in answers)
+
+
+async def rush_of(race: RaceEnvironment, provider: Provider, patients: Sequence[int]) -> list[list[object]]:
+    """Have patients join a queue in a rush; return the number of each, or the SQLSTATE."""
+    nobody = [None] * len(patients)
+    rows = await race.db.fetch(
+        calls.calls["join_many"],
+        provider.provider_id,
+        [provider.clinic_id] * len(patients),
+        [Range(provider.opens_at, provider.closes_at)] * len(patients),
+        [1] * len(patients),
+        list(patients),
+        nobody,
+        [str(Patient(patient)) for patient in patients],
+        [f"key-{patient}" for patient in patients],
+        nobody,
+    )
+    return [[row["failed_with"] or row["code"], row["number"]] for row in rows]
+
+
+async def a_queue(race: RaceEnvironment, waiting: int = 1) -> Provider:
+    provider = await race.provider()
+    await race.held(provider, await race.patient())
+    for patient in await race.patients(waiting):
+        await race.waiting(provider, patient)
+    return provider
+
+
+async def test_plain_joins_of_a_rush_are_written_together(db: Database) -> None:
+    """A patient who has spent something goes alone, in turn; the others before and after go together."""
+    race = await RaceEnvironment.make(db)
+    await both_ways.count_together(db)
+    provider, patients = await a_queue(race), await race.patients(9)
+    there = await race.provider()
+    given_back = await race.held(there, patients[4])
+    await race.release(there, given_back, patients[4])
+
+    assert await rush_of(race, provider, patients) == [["waiting", number] for number in range(2, 11)]
+    assert await db.fetch_value("SELECT last_value FROM public.together") == 2
+    # The same request again is answered the same.
+    assert await rush_of(race, provider, patients) == [["waiting", number] for number in range(2, 11)]
+    assert await race.tickets_in("waiting") == 10
+
+
+@pytest.mark.breaks_invariants
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_who_joins_in_a_rush_gets_what_the_absent_leave_free(db: Database, guarded: bool) -> None:
+    race = await RaceEnvironment.make(db)
+    provider, (holder, absent, *patients) = await race.provider(), await race.patients(4)
+    held = await race.held(provider, holder)
+    await race.waiting(provider, absent)
+    await race.pass_time(timedelta(minutes=2))
+    await race.release(provider, held, holder)
+    if not guarded:
+        source = await db.fetch_value("SELECT pg_get_functiondef('booking.join_many'::regproc)")
+        assert "IF is_full AND " in source
+        await db.execute(source.replace("IF is_full AND ", "IF "))
+
+    assert await rush_of(race, provider, patients) == [["offered" if guarded else "waiting", 2], ["waiting", 3]]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_a_join_that_raises_undoes_itself_alone(db: Database, guarded: bool) -> None:
+    race = await RaceEnvironment.make(db)
+    provider, patients = await a_queue(race), await race.patients(3)
+    alone = f"PERFORM 1 / (p_patient_id - {patients[1]}); RETURN waiter;"
+    await rewrite(db, "booking.add_ticket", ("RETURN waiter;", alone))
+    together = f"PERFORM 1 / (one - {patients[1]}) FROM unnest(p_patient_ids) AS one; RETURN answers;"
+    await rewrite(db, "booking.put_plain_joins", ("RETURN answers;", together))
+    if not guarded:
+        await rewrite(db, "booking.join_many", ("WHEN OTHERS THEN", "WHEN unique_violation THEN"))
+        with pytest.raises(PostgresError):
+            await rush_of(race, provider, patients)
+        assert await race.tickets_in("waiting") == 1
+        return
+    assert await rush_of(race, provider, patients) == [["waiting", 2], ["22012", None], ["waiting", 3]]
+    assert await race.tickets_in("waiting") == 3

@@ -39,7 +39,7 @@ CHECK = ("accounts.is_signed_in(p_token_hash, p_patient_id)", "true")
 GUARDS = {
     "hold": ("booking.hold_plainly", ("NOT seen.is_signed_in", "false")),
     "confirm": ("booking.confirm_plainly", ("NOT seen.is_signed_in", "false")),
-    "join": ("booking.join_plainly", CHECK),
+    "join": ("booking.plain_joins", (" AND person.is_signed_in", "")),
     "hold in a rush": ("booking.begin_in_rush", CHECK),
     "join in a rush": ("booking.begin_in_rush", CHECK),
 }

@@ -85,52 +85,105 @@ BEGIN
         p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL, p_actor, p_key, NULL, p_now);
 END $$;
 
--- Joins of one queue, as booking.join_queue. What the rows rule out already needs no lock.
+-- What the rows rule out already of joins of one queue, as booking.refuse_join_early: without a lock. A window is looked at once for the
+-- calls in a row that want it.
+CREATE FUNCTION booking.refuse_joins_early(
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
+    p_actors text[], p_keys text[]
+) RETURNS booking.outcome[] LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    refusals booking.outcome[] := array_fill(NULL::booking.outcome, ARRAY[cardinality(p_windows)]);
+    now_at timestamptz := public.app_now();
+    charged bigint[] := ARRAY(
+        SELECT patient_id FROM booking.claim WHERE patient_id = ANY (p_patient_ids) AND cardinality(spent) + cardinality(lapses) > 0);
+    is_hopeless boolean;
+BEGIN
+    FOR i IN 1 .. cardinality(p_windows) LOOP
+        IF i = 1 OR (p_clinic_ids[i], p_windows[i], p_slots[i]) IS DISTINCT FROM (p_clinic_ids[i - 1], p_windows[i - 1], p_slots[i - 1])
+        THEN
+            is_hopeless := booking.is_hopeless(p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], now_at);
+        END IF;
+        IF is_hopeless OR p_patient_ids[i] = ANY (charged) THEN
+            refusals[i] := booking.refuse_join_early(
+                p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_actors[i], p_keys[i],
+                booking.join_request(p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i]), now_at);
+        END IF;
+    END LOOP;
+    RETURN refusals;
+EXCEPTION WHEN OTHERS THEN  -- which it is shows under the lock
+    RETURN refusals;
+END $$;
+
+-- Joins of one queue, as booking.join_queue. What the rows rule out already needs no lock. Plain ones that come one after another are written
+-- together; once that has raised, each goes by itself.
 CREATE FUNCTION booking.join_many(
     p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
     p_actors text[], p_keys text[], p_token_hashes bytea[]
 ) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    early booking.outcome[];
+    early booking.outcome[] := booking.refuse_joins_early(
+        p_provider_id, p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys);
     opened record;
-    is_full boolean;  -- NULL: a ticket has been added since the book was advanced
+    is_full boolean;  -- NULL: the book is to be advanced, as after a ticket that was not plain
+    persons uuid[];  -- of the plain ones, as they were when the book was last advanced
+    is_together boolean := true;
+    first integer := 1;
+    last integer;
+    answers booking.outcome[];
 BEGIN
-    FOR i IN 1 .. cardinality(p_windows) LOOP
-        BEGIN
-            early[i] := booking.refuse_join_early(
-                p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_actors[i], p_keys[i],
-                booking.join_request(p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i]), public.app_now());
-        EXCEPTION WHEN OTHERS THEN
-            early[i] := NULL;
-        END;
-    END LOOP;
     IF EXISTS (SELECT FROM unnest(early) AS refusal WHERE refusal.code IS NULL) THEN
         opened := booking.open_book(p_provider_id, NULL, 'join', NULL, NULL);
-        is_full := opened.is_full;
         PERFORM booking.wait_no_more();
     END IF;
-    FOR i IN 1 .. cardinality(p_windows) LOOP
-        ordinal := i;
+    WHILE first <= cardinality(p_windows) LOOP
+        last := first;
         failed_with := NULL;
-        outcome := early[i];
-        IF outcome.code IS NULL THEN
+        answers := early[first:first];
+        IF (answers[1]).code IS NULL THEN
             BEGIN
                 IF is_full IS NULL THEN
                     is_full := booking.advance_book(p_provider_id, opened.now_at);
+                    persons := NULL;
                 END IF;
-                outcome := booking.join_in_rush(
-                    p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
-                    p_token_hashes[i], is_full, opened.answer, opened.now_at);
-                IF outcome.number IS NOT NULL THEN  -- as served as it was, where that ticket changed nothing for others
-                    is_full := (SELECT is_full AND served_version = version FROM booking.book WHERE provider_id = p_provider_id) OR NULL;
+                IF is_full AND is_together AND persons IS NULL THEN
+                    persons := booking.plain_joins(
+                        p_provider_id, p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys, p_token_hashes,
+                        opened.now_at);
+                END IF;
+                IF is_full AND persons[first] IS NOT NULL THEN
+                    WHILE persons[last + 1] IS NOT NULL AND (early[last + 1]).code IS NULL LOOP
+                        last := last + 1;
+                    END LOOP;
+                    answers := booking.put_plain_joins(
+                        p_provider_id, p_clinic_ids[first:last], p_windows[first:last], p_slots[first:last], p_patient_ids[first:last],
+                        p_person_ids[first:last], persons[first:last], p_keys[first:last], opened.now_at);
+                ELSE
+                    answers := ARRAY[booking.join_in_rush(
+                        p_provider_id, p_clinic_ids[first], p_windows[first], p_slots[first], p_patient_ids[first], p_person_ids[first],
+                        p_actors[first], p_keys[first], p_token_hashes[first], is_full, opened.answer, opened.now_at)];
+                    IF (answers[1]).number IS NOT NULL THEN  -- as served as it was, where that ticket changed nothing for others
+                        is_full := (SELECT is_full AND served_version = version FROM booking.book WHERE provider_id = p_provider_id)
+                            OR NULL;
+                    END IF;
                 END IF;
             EXCEPTION WHEN OTHERS THEN
-                outcome := NULL;
-                failed_with := sqlstate;
                 is_full := NULL;  -- it may have been advanced in this block
+                is_together := false;
+                IF persons[first] IS NOT NULL THEN
+                    persons := NULL;
+                    RAISE LOG 'joins of a rush go one by one, as together they failed: %', sqlstate;
+                    CONTINUE;
+                END IF;
+                answers := ARRAY[NULL::booking.outcome];
+                failed_with := sqlstate;
             END;
         END IF;
-        RETURN NEXT;
+        FOR i IN 1 .. cardinality(answers) LOOP
+            ordinal := first;
+            outcome := answers[i];
+            first := first + 1;
+            RETURN NEXT;
+        END LOOP;
     END LOOP;
 END $$;
 

@@ -1,11 +1,11 @@
 -- An instant as it is hashed, and shown beside the hash: in UTC, to the microsecond.
-CREATE FUNCTION booking.hashed_instant(p_at timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION booking.hashed_instant(p_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
 -- The hash of an entry of the queue's chain: of the hash before it and of all that the entry says. Entries without a leader are
 -- hashed as they were before there were any.
-CREATE FUNCTION booking.queue_hash(p_previous bytea, p_entry booking.queue_entry) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION booking.queue_hash(p_previous bytea, p_entry booking.queue_entry) RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT sha256(coalesce(p_previous, '') || convert_to(concat_ws('|',
         p_entry.provider_id, p_entry.entry, booking.hashed_instant(p_entry.at), p_entry.kind, p_entry.number,
         coalesce(p_entry.clinic_id::text, ''), coalesce(booking.hashed_instant(lower(p_entry.during)), ''),

@@ -19,8 +19,20 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Refuses to queue without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. While anything
--- in the window is only held, there is mostly something to wait for. A NULL code where it takes the lock to tell.
+-- Whether there is nothing to wait for in a window. While anything in it is only held, there mostly is.
+CREATE FUNCTION booking.is_hopeless(p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_now timestamptz)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN NOT EXISTS (
+        SELECT FROM booking.booking
+        WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
+    ) AND NOT EXISTS (
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
+    );
+END $$;
+
+-- Refuses to queue without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. A NULL code where
+-- it takes the lock to tell.
 CREATE FUNCTION booking.refuse_join_early(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_actor text,
     p_key text, p_request text, p_now timestamptz
@@ -29,12 +41,7 @@ DECLARE
     answer booking.outcome := booking.refuse_early(p_patient_id, p_actor, p_now);
     known booking.outcome;
 BEGIN
-    IF answer.code IS NULL AND NOT EXISTS (
-        SELECT FROM booking.booking
-        WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
-    ) AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
-    ) THEN
+    IF answer.code IS NULL AND booking.is_hopeless(p_provider_id, p_clinic_id, p_window, p_slots, p_now) THEN
         answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, p_now);
     END IF;
     IF answer.code IS NOT NULL THEN
@@ -174,38 +181,4 @@ BEGIN
     END IF;
     RETURN booking.join_in_book(
         p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, opened.is_full, opened.now_at);
-END $$;
-
--- Joins in the plain case, in which joining adds a ticket and nothing else: the queue is served, nothing is due or free, and the same window
--- waits already. Waits for nothing. What booking.join_queue answers; 'signed_out' where p_token_hash is given and does not sign the patient
--- in; or a NULL code, with nothing changed and a reason: 'busy' (something is locked), 'unusual' (it is not the plain case).
-CREATE FUNCTION booking.join_plainly(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
-) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-    now_at timestamptz;
-    answer booking.outcome;
-BEGIN
-    IF NOT booking.try_book(p_provider_id) THEN
-        RETURN booking.refuse(NULL, 'busy');
-    ELSIF p_token_hash IS NOT NULL AND NOT accounts.is_signed_in(p_token_hash, p_patient_id) THEN
-        RETURN booking.refuse('signed_out');
-    END IF;
-    now_at := public.app_now();
-    IF p_key IS NOT NULL THEN
-        answer := booking.find_result(
-            p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), now_at);
-    END IF;
-    IF answer.code IS NOT NULL THEN
-        RETURN answer;
-    ELSIF NOT booking.is_served(p_provider_id, now_at)
-        OR NOT booking.is_window_waited_for(p_provider_id, p_clinic_id, p_window, p_slots)
-    THEN
-        RETURN booking.refuse(NULL, 'unusual');
-    ELSIF booking.is_patient_locked(p_patient_id) THEN
-        RETURN booking.refuse(NULL, 'busy');
-    END IF;
-    RETURN booking.join_in_book(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, true, now_at);
 END $$;
