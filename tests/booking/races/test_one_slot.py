@@ -285,7 +285,7 @@ async def answer_while_locked(race: RaceEnvironment, verb: str) -> str:
 @pytest.mark.parametrize("verb", ["hold", "join"])
 async def test_without_the_early_exit_a_refusal_waits_for_the_lock(race: RaceEnvironment, verb: str) -> None:
     await rewrite(race.db, "booking.refuse_hold", ("AND EXISTS (", "AND false AND EXISTS ("))
-    await rewrite(race.db, "booking.refuse_join_early", ("AND NOT EXISTS (\n", "AND false AND NOT EXISTS (\n"))
+    await rewrite(race.db, "booking.is_hopeless", ("AND NOT EXISTS (\n", "AND false AND NOT EXISTS (\n"))
 
     assert await answer_while_locked(race, verb) == "waits"
 

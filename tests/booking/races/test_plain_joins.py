@@ -192,7 +192,7 @@ async def join_signed_in(race: RaceEnvironment, session: str) -> str | None:
 
 TRY = "IF NOT booking.try_book(p_provider_id) THEN\n        RETURN NULL;\n    END IF;\n"
 CLOCK = "    now_at := public.app_now();\n"
-NEAR = "has.ahead < booking.ahead_max() AND is_near IS NOT TRUE"
+NEAR = "own.provider_id = p_provider_id OR own.during && p_during"
 
 GUARDS = {
     "the actor is the patient": Guard(join_by, LOOK, "call.actor = 'patient:' || call.patient_id", "true", "waiting"),
@@ -235,11 +235,10 @@ GUARDS = {
     "turns let go": Guard(
         join_after_letting_go, LOOK, "let_go_at > p_now - booking.lapse_memory_time()", "false", "waiting",
     ),
-    "what is ahead": Guard(on(join_with_one_ahead, 0), "booking.plain_person", NEAR, "true", "waiting"),
+    "what is ahead": Guard(on(join_with_one_ahead, 0), "booking.plain_person", NEAR, "false", "waiting"),
     "so many unpaid": Guard(on(join_with_one_ahead, 2), LOOK, "place.funding", "'online'", "waiting"),
     "a person of another account": Guard(
-        join_for_a_stranger, "booking.plain_person", "JOIN accounts.person USING (patient_id)",
-        "JOIN accounts.person ON true", "waiting",
+        join_for_a_stranger, "booking.plain_person", "person.patient_id = p_patient_id AND", "", "waiting",
     ),
     "a new key": Guard(join_with_a_used_key, LOOK, "key = call.key", "false", "error"),
     "a session that was ended": Guard(
