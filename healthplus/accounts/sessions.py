@@ -59,11 +59,12 @@ class KnownTokens:
     """A short cache of whose token is whose, which every request needs to know.
 
     A token that another process revoked can therefore still be used to read for up to SECONDS_MAX. What changes
-    something looks it up afresh, or does so in its own statement. Unknown tokens are not cached: a new one works at
-    once, and guesses take no room.
+    something looks it up afresh, or does so in its own statement: that needs to know whose token it is, which never
+    changes. Unknown tokens are not cached: a new one works at once, and guesses take no room.
     """
 
     SECONDS_MAX = 5.0
+    OWNER_SECONDS_MAX = 60.0
     TOKENS_MAX = 10_000
 
     def __init__(self, database: Database) -> None:
@@ -79,8 +80,22 @@ class KnownTokens:
 
     async def patient_of_hash(self, token_hash: bytes, *, afresh: bool = False) -> int | None:
         """Return what `patient_of` returns, by a token's hash."""
+        return await self._look_up(token_hash, 0.0 if afresh else self.SECONDS_MAX)
+
+    async def owner_of(self, token: str) -> tuple[int, bytes] | None:
+        """Return whose token this is, as known at most OWNER_SECONDS_MAX ago, and its hash.
+
+        For a change whose own statement looks whether it still is.
+        """
+        if len(token) > _TOKEN_LENGTH_MAX:
+            return None
+        token_hash = hash_token(token)
+        patient_id = await self._look_up(token_hash, self.OWNER_SECONDS_MAX)
+        return None if patient_id is None else (patient_id, token_hash)
+
+    async def _look_up(self, token_hash: bytes, seconds_max: float) -> int | None:
         now = time.monotonic()
-        if not afresh and (known := self._known.get(token_hash)) is not None and now < known[1]:
+        if (known := self._known.get(token_hash)) is not None and now < known[1] + seconds_max:
             return known[0]
         ended = self._ended
         patient_id = await patient_of_hash(self._database, token_hash)
@@ -92,8 +107,13 @@ class KnownTokens:
             self._known.pop(token_hash, None)
             while len(self._known) >= self.TOKENS_MAX:
                 del self._known[next(iter(self._known))]
-            self._known[token_hash] = (patient_id, now + self.SECONDS_MAX)
+            self._known[token_hash] = (patient_id, now)
         return patient_id
+
+    async def require(self, token_hash: bytes, patient_id: int) -> None:
+        """Raise Unauthenticated unless a token, by its hash, signed this patient in at most SECONDS_MAX ago."""
+        if await self.patient_of_hash(token_hash) != patient_id:
+            raise unknown_token()
 
     async def require_afresh(self, token_hash: bytes, patient_id: int) -> None:
         """Raise Unauthenticated unless a token, by its hash, signs this patient in at this moment."""

@@ -141,7 +141,7 @@ class BookCalls:
             if request.refusable is not None and lane.would_wait(request.provider_id):
                 early = await self._refuse_early(request, until)
                 if early is not None:
-                    return _noted(early)
+                    return _noted(await self._told(request, early))
             call = Call(request.provider_id, request.patient_id, request.row, until, has_key=request.key is not None)
             try:
                 outcome = await lane.ask(call)
@@ -155,7 +155,13 @@ class BookCalls:
         if outcome is _SIGNED_OUT:
             self._tokens.forget_token(request.token_hash)
             raise unknown_token()
-        return _noted(outcome)
+        return _noted(await self._told(request, outcome))
+
+    async def _told(self, request: Request, outcome: Any) -> Any:
+        """Return an outcome; a refusal, before which some look at no token, only where it signs the patient in."""
+        if isinstance(outcome, Refused) and request.token_hash is not None and request.patient_id is not None:
+            await self._tokens.require(request.token_hash, request.patient_id)
+        return outcome
 
     async def _refuse_early(self, request: Request, until: float) -> Any:
         """Return the refusal of a hold that needs no lock, or None where there is none; it waits for no other call."""

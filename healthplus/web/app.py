@@ -40,7 +40,6 @@ from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web import readiness
 from healthplus.web.admission import Admission
-from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
 from healthplus.web.assets import asset
@@ -84,7 +83,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
         state=State({"site": Site.of(settings)}),
         exception_handlers={Exception: render},
         before_request=begin_request,
-        before_send=[add_quota_headers],
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
         openapi_config=openapi_config(),

@@ -22,6 +22,7 @@ from healthplus.accounts.sessions import hash_token
 from healthplus.errors import HealthPlusError, Malformed, Overloaded, TooSlow
 from healthplus.idle import worker
 from healthplus.web.admission import Admission, Call, Traffic
+from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.direct import DirectRoute, direct_routes
 from healthplus.web.http.actor import bearer_token
 from healthplus.web.http.errors import render as render_problem
@@ -57,13 +58,13 @@ class Entrance:
             scope["state"][IS_HEAD] = True
             send = _without_body(send)
         treatment, params, direct = self._route(scope)
-        client = _Client(receive, send)
+        client = _Client(scope, receive, send)
         try:
             _check_host(scope)
             if treatment is UNKNOWN_ROUTE:
                 client.can_be_watched = False  # nobody reads what it may send
             elif scope["method"] != "GET":
-                await client.read_body(scope, treatment.body_bytes_max)
+                await client.read_body(treatment.body_bytes_max)
         except _Gone:
             return
         except HealthPlusError as error:
@@ -150,10 +151,12 @@ class _Client:
     """
 
     __slots__ = (
-        "_is_answered", "_is_late", "_receive", "_send", "_task", "_watching", "can_be_watched", "has_gone", "receive",
+        "_is_answered", "_is_late", "_receive", "_scope", "_send", "_task", "_watching",
+        "can_be_watched", "has_gone", "receive",
     )  # fmt: skip
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self._receive = self.receive = receive
         self._send = send
         self._task = asyncio.current_task()
@@ -161,8 +164,8 @@ class _Client:
         self.can_be_watched = True
         self._is_answered = self._is_late = self.has_gone = False
 
-    async def read_body(self, scope: HTTPScope, bytes_max: int) -> None:
-        """Read the body, up to a length, into the state of its scope; what is longer, the app reads on by itself.
+    async def read_body(self, bytes_max: int) -> None:
+        """Read the body, up to a length, into the state of the request; what is longer, the app reads on by itself.
 
         Raises TooSlow, and _Gone when the client hangs up.
         """
@@ -188,7 +191,7 @@ class _Client:
             late.cancel()
         self.can_be_watched = not more
         if size <= bytes_max:
-            scope["state"][WHOLE_BODY] = b"".join(message["body"] for message in messages)
+            self._scope["state"][WHOLE_BODY] = b"".join(message["body"] for message in messages)
         self.receive = _repeated(messages, self._receive, until if more else None)
 
     def _be_late(self) -> None:
@@ -198,6 +201,7 @@ class _Client:
 
     async def send(self, message: Message) -> None:
         self._is_answered = True
+        add_quota_headers(message, self._scope)
         await self._send(message)
 
     def watch(self) -> None:

@@ -14,6 +14,7 @@ from healthplus.accounts.sessions import (
     queries,
 )
 from healthplus.database import Database
+from healthplus.errors import Unauthenticated
 from tests.fixtures.clock import move_clock
 
 
@@ -27,6 +28,26 @@ async def test_tokens_are_remembered_for_a_moment_only(db: Database, monkeypatch
     monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)
     fresh = KnownTokens(db)
     assert await fresh.patient_of(token) is None
+
+
+async def test_whose_a_token_is_is_remembered_longer(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes ask for that, whose statements look at the token themselves."""
+    patient_id, token = await add_patient(db, "Asha")
+    known = KnownTokens(db)
+    assert await known.owner_of("new") is None
+    assert await known.owner_of("x" * 1000) is None
+    assert await known.owner_of(token) == (patient_id, hash_token(token))
+    await db.execute("UPDATE accounts.session SET revoked_at = app_now()")
+    monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)
+    assert await known.owner_of(token) == (patient_id, hash_token(token))
+    with pytest.raises(Unauthenticated):
+        await known.require(hash_token(token), patient_id)
+    assert await known.owner_of(token) is None  # it has just been seen to be revoked
+    await db.execute("UPDATE accounts.session SET revoked_at = NULL")
+    assert await known.owner_of(token) is not None
+    await db.execute("UPDATE accounts.session SET revoked_at = app_now()")
+    monkeypatch.setattr(KnownTokens, "OWNER_SECONDS_MAX", 0.0)
+    assert await known.owner_of(token) is None
 
 
 async def test_remembering_is_bounded(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

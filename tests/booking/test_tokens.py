@@ -97,3 +97,28 @@ async def test_a_revoked_token_changes_nothing(
         else:
             assert (await asked).code in ("reserved", "booked", "waiting")
             assert await race.db.fetch_value("SELECT count(*) FROM booking.event") > before
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_a_revoked_token_is_told_no_refusal(dsn: str, monkeypatch: pytest.MonkeyPatch, guarded: bool) -> None:
+    """A hold that would have to wait is refused without a look at its token, if the rows rule it out."""
+    async with process(dsn) as (race, _):
+        provider, (holder, other) = await race.provider(SLOTS), await race.patients(2)
+        await race.held(provider, holder)
+        patient, token_hash = await a_session(race)
+        monkeypatch.setattr(KnownTokens, "SECONDS_MAX", 0.0)  # it was seen longer ago
+        if not guarded:
+            monkeypatch.setattr(KnownTokens, "require", believe)
+        await pause(race, "booking.hold_lane")
+        under_way = asyncio.create_task(race.hold(provider, other, 1))
+        await asyncio.sleep(0.1)
+        call = race.book.hold(
+            provider.provider_id, provider.clinic_id, provider.starts[0], 1, patient, Patient(patient),
+            token_hash=token_hash,
+        )  # fmt: skip
+        if guarded:
+            with pytest.raises(Unauthenticated):
+                await call
+        else:
+            assert (await call).code == "slot_held"
+        assert outcomes_of(await asyncio.gather(under_way)) == ["reserved"]

@@ -70,8 +70,8 @@ def _quota_exceeded(use: KeyUse) -> QuotaExceeded:
     )
 
 
-async def add_quota_headers(message: Message, scope: AsgiScope) -> None:
-    """Add to every answer to a request with a developer key what is left of the key's quotas.
+def add_quota_headers(message: Message, scope: AsgiScope) -> None:
+    """Add to the start of an answer, if its request had a developer key, what is left of the key's quotas.
 
     The headers are those of draft-ietf-httpapi-ratelimit-headers-10, two lists of structured fields (RFC 9651).
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from healthplus.accounts.actors import Patient
-from healthplus.accounts.sessions import hash_token, unknown_token
+from healthplus.accounts.sessions import unknown_token
 from healthplus.errors import Unauthenticated
 from healthplus.web.http.requests import first_header
 from healthplus.web.services import AnyRequest, services
@@ -47,7 +47,7 @@ async def require_patient(request: AnyRequest) -> int:
 
 
 class Caller(NamedTuple):
-    """A patient who makes a request, as known up to KnownTokens.SECONDS_MAX ago, with the hash of their token.
+    """A patient who makes a request, as known up to KnownTokens.OWNER_SECONDS_MAX ago, with the hash of their token.
 
     For changes whose own statement checks the token.
     """
@@ -68,7 +68,7 @@ async def require_caller(request: AnyRequest) -> Caller:
     token = bearer_token(request)
     if token is None:
         raise Unauthenticated(_HOW_TO_SEND)
-    patient_id = await services(request).tokens.patient_of(token)
-    if patient_id is None:
+    owner = await services(request).tokens.owner_of(token)
+    if owner is None:
         raise unknown_token()
-    return Caller(patient_id, hash_token(token))
+    return Caller(*owner)
