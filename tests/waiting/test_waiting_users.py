@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
@@ -57,6 +58,48 @@ async def test_a_change_is_noticed_without_the_change_feed(race: RaceEnvironment
     await race.release(provider, hold, holder)
     async with asyncio.timeout(2.5):
         assert (await polling).state == "offered"
+
+
+async def test_who_has_seen_more_is_not_answered_with_less(race: RaceEnvironment, waiting: WaitingUsers) -> None:
+    """A client that polls with a later version than was read here is answered with that, and not with what it was."""
+    provider, hold, holder, ticket, waiter = await behind_a_hold(race)
+    place = await looked(waiting, provider, ticket, waiter)
+    assert (await poll(waiting, provider, ticket, waiter, "")).state == "waiting"  # which is kept here
+    await race.release(provider, hold, holder)
+    latest = await looked(waiting, provider, ticket, waiter)
+    assert (latest.state, latest.version == place.version) == ("offered", False)
+    with pytest.raises(TimeoutError):  # there is nothing that it has not seen
+        async with asyncio.timeout(0.3):
+            await poll(waiting, provider, ticket, waiter, latest.version)
+
+
+async def test_who_joins_is_read_together_with_others(
+    race: RaceEnvironment, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each position is counted from the head of the queue; ten joins at once take no ten such looks."""
+    provider = await race.provider(slots=1)
+    holder, *others = await race.patients(11)
+    await race.held(provider, holder)
+    looks = 0
+    fetch = db.fetch
+
+    async def spy(sql: str, *args: Any, **more: Any) -> Any:
+        nonlocal looks
+        looks += sql == queries.positions
+        return await fetch(sql, *args, **more)
+
+    monkeypatch.setattr(db, "fetch", spy)
+    room = WaitingUsers(db, Book(db))
+    window = (provider.opens_at, provider.closes_at)
+    joined = await asyncio.gather(
+        *(
+            room.join(provider.provider_id, provider.clinic_id, window, 1, patient, Patient(patient), None)
+            for patient in others
+        )
+    )
+    tickets = [one[1] for one in joined if isinstance(one, tuple)]
+    assert sorted(ticket.position or 0 for ticket in tickets if ticket) == list(range(1, 11))
+    assert 1 <= looks <= 5
 
 
 async def test_an_offer_counts_as_shown_when_its_client_comes_back(
