@@ -12,7 +12,7 @@ WITH asked AS MATERIALIZED (
     CROSS JOIN asked
     CROSS JOIN LATERAL (  -- OFFSET 0: found by its key, however few there were when this was planned
         SELECT clinic_id, patient_id, booking.state_at(booking, now_at)::text AS state, offer, fee_minor, funding FROM booking.booking
-        WHERE booking.provider_id = asked.provider_id AND booking_id = hold_id OFFSET 0) AS held
+        WHERE booking.provider_id = asked.provider_id AND booking_id = hold_id OFFSET 0) AS held -- noqa: AM09
     WHERE held.patient_id = asked.patient_id
         AND (asked.token_hash IS NULL OR accounts.is_signed_in(asked.token_hash, asked.patient_id))
 ), intent AS (
