@@ -105,7 +105,7 @@ async def test_what_fails_after_a_change_is_not_told_as_nothing_changed(
         raise DatabaseBusy
 
     with monkeypatch.context() as failing:
-        failing.setattr(WaitingUsers, "_read", fail)
+        failing.setattr(WaitingUsers, "_request_read", fail)
         problem(await asha.post(path, slot, key="join"), 503, "outcome_unknown")
     again = await asha.post(path, slot, key="join")
     assert again.status_code == 201

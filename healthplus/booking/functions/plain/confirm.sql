@@ -1,5 +1,4 @@
--- Writes that a hold is booked, and all that goes with it, in one statement; p_version: of the book, with this. What the payment is, is as
--- ledger.set_aside writes it.
+-- Writes that a hold is booked, and all that goes with it; p_version: of the book, with this.
 CREATE FUNCTION booking.put_plain_booking(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_during tstzrange, p_fee_minor integer, p_funding directory.funding,
     p_name text, p_authorisation text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
@@ -29,14 +28,11 @@ BEGIN
         SELECT p_provider_id, p_actor, 'confirm', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'booked', p_booking_id,
             'booked', p_clinic_id, answer.starts_at, answer.ends_at, p_fee_minor, p_funding, p_version
         WHERE p_key IS NOT NULL
-    ), paid AS (
-        INSERT INTO ledger.payment (
-            provider_id, hold_id, booking_id, authorisation, amount_minor, due, at, authorised_at, authorised_source)
-        SELECT p_provider_id, p_booking_id, p_booking_id, p_authorisation, p_fee_minor, 'capture', p_now + ledger.capture_patience(), p_now,
-            'answer'
-        WHERE p_authorisation IS NOT NULL
     )
     UPDATE booking.book SET version = p_version WHERE provider_id = p_provider_id;
+    IF p_authorisation IS NOT NULL THEN
+        PERFORM ledger.set_aside(p_provider_id, p_booking_id, p_booking_id, p_authorisation, p_fee_minor, 'capture', 'answer', p_now);
+    END IF;
     RETURN answer;
 END $$;
 
