@@ -207,7 +207,7 @@ class WaitingUsers:
         with self._connected(provider_id, ticket_id) as (queue, waiter):
             # The waiter was registered before reading, so that a change after the read wakes it. A client that has seen
             # another version may have seen a later one: it must not be answered with what it has just changed.
-            if waiter.version != after or not self._is_current(queue):
+            if waiter.ticket is None or waiter.version != after or not self._is_current(queue):
                 await self._request_read(provider_id, queue, ticket_id)
             if waiter.ticket is None or waiter.ticket.patient_id != patient_id:
                 return None

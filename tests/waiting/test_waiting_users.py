@@ -73,6 +73,16 @@ async def test_who_has_seen_more_is_not_answered_with_less(race: RaceEnvironment
             await poll(waiting, provider, ticket, waiter, latest.version)
 
 
+async def test_who_has_seen_nothing_is_read_though_others_of_the_queue_are(
+    race: RaceEnvironment, waiting: WaitingUsers
+) -> None:
+    provider, _, _, ticket, waiter = await behind_a_hold(race)
+    other = await race.patient()
+    behind = await race.waiting(provider, other)
+    assert (await poll(waiting, provider, ticket, waiter, "")).position == 1
+    assert (await poll(waiting, provider, behind, other, "")).position == 2
+
+
 async def test_who_joins_is_read_together_with_others(
     race: RaceEnvironment, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
