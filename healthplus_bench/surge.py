@@ -31,17 +31,20 @@ _RUSHED = 1
 _WARM_PROVIDERS = 8
 _WARM_PATIENTS = 64
 _WARM_SECONDS = 6
-_TRIES_MAX = 5
 _SETTLE_SECONDS_MAX = 60
 
 
 @dataclass(frozen=True)
 class SurgePlan:
-    """Winners pay once everyone is decided, so that as many as can be are waiting when the last slot goes."""
+    """Winners pay once everyone is decided, so that as many as can be are waiting when the last slot goes.
+
+    `tries_max`: how many slots a client tries to hold before it waits for any.
+    """
 
     clients: int = 1000
     processes: int = 2
     warm_seconds: float = _WARM_SECONDS
+    tries_max: int = 5
 
 
 class SurgeResult(msgspec.Struct):
@@ -92,6 +95,7 @@ class _Rush:
 
     provider_id: int
     starts: list[datetime]
+    tries_max: int
     request_seconds: list[float] = field(default_factory=list)
     told_later: int = 0
 
@@ -115,7 +119,7 @@ class _Rush:
         return await self.ask(client, post(path, client.token, f"hold-{client.patient_id}-{tries}", request))
 
     async def join(self, client: _Client) -> None:
-        """Wait for any slot of the shift."""
+        """Wait for any slot of the shift. Who lost every try while a slot was free is offered it, and accepts."""
         request = {
             "clinic_id": clinic_of(self.provider_id),
             "from": self.starts[0],
@@ -126,19 +130,28 @@ class _Rush:
         answer, shown = await self.ask(client, post(path, client.token, f"wait-{client.patient_id}", request))
         if answer.status == 201:
             client.outcome, client.id = "queued", shown.id
+            if shown.state == "offered":
+                await self.accept(client)
         elif shown.code == "slot_full":
             client.outcome = "refused"
+
+    async def accept(self, client: _Client) -> None:
+        """Hold the slot that is offered."""
+        path = f"/providers/{self.provider_id}/waits/{client.id}/accept"
+        answer, shown = await self.ask(client, post(path, client.token, f"accept-{client.patient_id}", {}))
+        if answer.status == 201:
+            client.outcome, client.id = "held", shown.id
 
     async def decide(self, client: _Client, random: Random) -> None:
         """Hold the slot picked from the chart, or one that is offered instead, or wait, or be refused."""
         began = asyncio.get_running_loop().time()
         start: object = random.choice(self.starts)
-        for tries in range(_TRIES_MAX):
+        for tries in range(self.tries_max):
             answer, shown = await self.hold(client, start, tries)
             if answer.status == 201:
                 client.outcome, client.id = "held", shown.id
             elif shown.code in ("slot_held", "slot_full") and shown.alternatives:
-                if tries + 1 < _TRIES_MAX:
+                if tries + 1 < self.tries_max:
                     start = random.choice(shown.alternatives)
                     continue
                 await self.join(client)
@@ -182,8 +195,8 @@ async def _clients(environment: Environment, port: int, first: int, count: int) 
     ]  # fmt: skip
 
 
-def _rush(environment: Environment, provider_id: int) -> _Rush:
-    return _Rush(provider_id, [environment.start_of(slot) for slot in range(SLOTS_A_SHIFT)])
+def _rush(environment: Environment, provider_id: int, plan: SurgePlan) -> _Rush:
+    return _Rush(provider_id, [environment.start_of(slot) for slot in range(SLOTS_A_SHIFT)], plan.tries_max)
 
 
 async def _warm_up(environment: Environment, port: int, plan: SurgePlan) -> None:
@@ -192,7 +205,7 @@ async def _warm_up(environment: Environment, port: int, plan: SurgePlan) -> None
     for number in range(_WARM_PROVIDERS):
         first = 1 + plan.clients + number * _WARM_PATIENTS
         clients = await _clients(environment, port, first, _WARM_PATIENTS)
-        await _play(_rush(environment, _RUSHED + 1 + number), clients)
+        await _play(_rush(environment, _RUSHED + 1 + number, plan), clients)
         for client in clients:
             client.connection.close()
         if asyncio.get_running_loop().time() >= end:
@@ -208,7 +221,7 @@ async def _play(rush: _Rush, clients: list[_Client]) -> None:
 
 async def _run(environment: Environment, port: int, plan: SurgePlan) -> SurgeResult:
     clients = await _clients(environment, port, 1, plan.clients)
-    rush = _rush(environment, _RUSHED)
+    rush = _rush(environment, _RUSHED, plan)
     now = asyncio.get_running_loop().time
     began = now()
     random = Random(_RUSHED)  # noqa: S311

@@ -55,8 +55,10 @@ def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal[
     assert (result.ratio > 0) == (result.pgbench_patients > 0) == (bank == "machine")
 
 
-def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot() -> None:
-    result = run(bench_surge, SurgePlan(clients=60, processes=1, warm_seconds=0))
+@pytest.mark.parametrize("tries_max", [5, 1])
+def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot(tries_max: int) -> None:
+    # Who tries once and then waits finds slots free, is offered one, and has to accept it.
+    result = run(bench_surge, SurgePlan(clients=60, processes=1, warm_seconds=0, tries_max=tries_max))
     assert {"clients", "winners", "undecided", "p99_ms", "settled_ms", "violations"} <= set(result.__struct_fields__)
     assert (result.clients, result.winners, result.undecided) == (60, 36, 0)
     assert result.queued + result.refused == 24
