@@ -45,6 +45,23 @@ LEFT JOIN waited_for ON selected.state = 'waiting' AND waited_for.queue_window =
     AND waited_for.clinic_id IS NOT DISTINCT FROM selected.clinic_id
 LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.booking_id = selected.offer_id
 
+-- name: line
+-- What everyone's position in a provider's queue follows from, at a fraction of what `positions` of each cost: the numbers of those who
+-- wait or are called, in their order; for each window ($2: clinics or NULL, $3: from, $4: to) its holds, as `positions` has them.
+SELECT
+    coalesce((SELECT version FROM booking.book WHERE provider_id = $1), 0) AS book_version,
+    (
+        SELECT array_agg(number ORDER BY number) FROM booking.ticket WHERE provider_id = $1 AND state IN ('waiting', 'called')
+    ) AS numbers,
+    array_agg(held.holds ORDER BY asked.place) AS holds, array_agg(held.next_lapse_at ORDER BY asked.place) AS lapses
+FROM public.app_now() AS now_at
+CROSS JOIN unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS asked (clinic_id, window_from, window_to, place)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS holds, min(deadline) AS next_lapse_at FROM booking.booking
+    WHERE provider_id = $1 AND occupies AND state = 'reserved' AND NOT booking.is_due(booking, now_at)
+        AND during && tstzrange(asked.window_from, asked.window_to)
+        AND (asked.clinic_id IS NULL OR booking.clinic_id = asked.clinic_id)) AS held
+
 -- name: changes_since
 -- What changed in a book after version $2: the book's version now (NULL: nothing changed), and the tickets that changed.
 SELECT max(seq) AS version, array_agg(DISTINCT ticket_id) FILTER (WHERE ticket_id IS NOT NULL) AS tickets

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import math
 import signal
@@ -20,14 +19,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from healthplus.accounts.actors import Actor, Patient
 from healthplus.booking.book import Book
 from healthplus.booking.outcomes import Joined, JoinRefused, Refused, TicketState
 from healthplus.database import Database, PostgresError, Record, repeat
 from healthplus.errors import DatabaseUnreachable, HealthPlusError
 from healthplus.idle import idle
+from healthplus.waiting.positions import Line, QueuePosition
 from healthplus.waiting.presence import Presence, queries
 
 logger = logging.getLogger(__name__)
@@ -46,53 +44,9 @@ POLLS_PER_TICKET_MAX = 4
 """Polls of one ticket's tabs and devices; one more ends the oldest."""
 READ_TOGETHER_MAX = 100
 """Tickets of which a change is looked at in one go: a millisecond or two."""
+MOVE_TOGETHER_MAX = 500
+"""Tickets that are moved in one go, for as long."""
 _LIVE: tuple[TicketState, ...] = ("waiting", "offered", "called")
-NEAR = 50
-"""Up to here each change of the position is shown; further back, only each decrease by a tenth."""
-
-
-class QueuePosition(msgspec.Struct, frozen=True):
-    """A ticket and its position in the queue, as its client sees it.
-
-    `current`: a waiting client counts as present, or an offer can still be accepted, or a call answered. `answered`:
-    it was; `called`: how many tickets are, for the same time, which `offer_id` to `fee_minor` tell. `holds`: how many
-    live holds and offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by
-    the server's clock. `fee_minor`: in the smallest unit of the currency. `book_version`: the version of the book it
-    was read at.
-    """
-
-    ticket_id: UUID
-    patient_id: int
-    number: int
-    clinic_id: int | None
-    window_from: datetime
-    window_to: datetime
-    slots_needed: int
-    joined_at: datetime
-    expires_at: datetime
-    state: TicketState
-    current: bool | None
-    position: int | None
-    holds: int | None
-    next_lapse_at: datetime | None
-    offer_id: UUID | None
-    offer_clinic_id: int | None
-    starts_at: datetime | None
-    ends_at: datetime | None
-    deadline: datetime | None
-    fee_minor: int | None
-    answered: bool
-    called: int | None
-    book_version: int
-
-    @property
-    def version(self) -> str:
-        """Return a text that changes whenever the client should be shown something else."""
-        shown: tuple[object, ...] = (self.state, self.offer_id, self.deadline, self.answered)
-        if self.position is not None:
-            near = self.position <= NEAR
-            shown = (self.position, self.holds, self.next_lapse_at) if near else (int(math.log(self.position, 1.1)),)
-        return hashlib.blake2s(repr(shown).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(eq=False, slots=True)
@@ -107,6 +61,12 @@ class _Waiter:
     ticket: QueuePosition | None = None
     version: str = ""
     polls: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def show(self, ticket: QueuePosition) -> None:
+        """Keep what is now known of the ticket, and answer its polls if its client should see that."""
+        before, self.ticket, self.version = self.version, ticket, ticket.version
+        if self.version != before or not ticket.current:
+            self.wake()
 
     def wake(self) -> None:
         for poll in self.polls:
@@ -330,7 +290,7 @@ class WaitingUsers:
                     await self._read_changes(provider_id, queue, queue.version)
                 if now() >= queue.positions_due_at:
                     queue.positions_read_at, queue.positions_due_at = now(), math.inf
-                    await self._read_positions(provider_id, queue, queue.waiters)
+                    await self._move(provider_id, queue)
                 if queue.requested:
                     requested, queue.requested = queue.requested, {}
                     await self._read_positions(provider_id, queue, requested)
@@ -367,12 +327,32 @@ class WaitingUsers:
             if number % READ_TOGETHER_MAX == 0:  # other requests have their turn
                 await asyncio.sleep(0)
             if waiter := queue.waiters.get(row["ticket_id"]):
-                before, waiter.ticket = waiter.version, QueuePosition(*row)
-                waiter.version = waiter.ticket.version
-                if waiter.version != before or not waiter.ticket.current:
-                    waiter.wake()
+                waiter.show(QueuePosition(*row))
             if queue.version is None:
                 queue.version, queue.current_at = row["book_version"], asyncio.get_running_loop().time()
+
+    async def _move(self, provider_id: int, queue: _Queue) -> None:
+        """Bring everyone's position up to date; read afresh only whom the line does not tell all of."""
+        windows = list({waiter.ticket.window for waiter in queue.waiters.values() if waiter.ticket is not None})
+        if queue.version is None or not windows:
+            await self._read_positions(provider_id, queue, queue.waiters)
+            return
+        row = await self._database.fetch_row(queries.line, provider_id, *zip(*windows, strict=True))
+        assert row is not None
+        line = Line.of(row, windows)
+        unknown = []
+        for number, (ticket_id, waiter) in enumerate(list(queue.waiters.items()), start=1):
+            if number % MOVE_TOGETHER_MAX == 0:  # other requests have their turn
+                await asyncio.sleep(0)
+            ticket = waiter.ticket
+            if ticket is not None and ticket.state not in _LIVE:  # it is over, and moves no more
+                continue
+            if ticket is None or (moved := ticket.moved(line)) is None:
+                unknown.append(ticket_id)
+            else:
+                waiter.show(moved)
+        if unknown:
+            await self._read_positions(provider_id, queue, unknown)
 
     async def _look_for_changes(self) -> None:
         """Find changes that the change feed did not bring, and forget the clients that have gone."""

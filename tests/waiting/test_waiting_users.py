@@ -10,11 +10,13 @@ import pytest
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
+from healthplus.booking.outcomes import Refused
 from healthplus.database import Database
 from healthplus.errors import DatabaseUnreachable
 from healthplus.waiting import waiting_users
+from healthplus.waiting.positions import NEAR, Line, QueuePosition
 from healthplus.waiting.presence import queries
-from healthplus.waiting.waiting_users import NEAR, QueuePosition, WaitingUsers
+from healthplus.waiting.waiting_users import WaitingUsers
 from tests.fixtures.clock import until
 from tests.fixtures.patients import see
 from tests.fixtures.races import Provider, RaceEnvironment
@@ -282,3 +284,82 @@ async def test_a_position_is_read_without_a_look_at_the_past(race: RaceEnvironme
     plan = "\n".join(row[0] for row in explained)
     assert "booking_overlap" in plan
     assert "Rows Removed by Filter: 2000" not in plan
+
+
+async def test_who_is_moved_by_the_line_is_where_a_read_has_them(race: RaceEnvironment, db: Database) -> None:
+    """At each step of a queue, whom the line moves is as a read has them, and only who has left it is read."""
+    provider = await race.provider(slots=3)
+    *holders, first, second, third, fourth = await race.patients(7)
+    holds = [(await race.held(provider, holder, slot), holder) for slot, holder in enumerate(holders)]
+    waiters = [(first, 0, 3), (second, 2, 3), (third, 0, 1), (fourth, 0, 3)]
+    tickets: list[tuple[int, UUID]] = []
+    for patient, start, end in waiters:
+        window = (provider.starts[start], [*provider.starts, provider.closes_at][end])
+        joined = await Book(db).join_queue(
+            provider.provider_id, provider.clinic_id, *window, 1, patient, Patient(patient), None
+        )
+        assert not isinstance(joined, Refused)
+        tickets.append((patient, joined.ticket_id))
+
+    async def read() -> dict[UUID, QueuePosition]:
+        ids = [ticket_id for _, ticket_id in tickets]
+        rows = await db.fetch(queries.positions, provider.provider_id, ids, None)
+        return {row["ticket_id"]: QueuePosition(*row) for row in rows}
+
+    async def compare(before: dict[UUID, QueuePosition], *left: int) -> dict[UUID, QueuePosition]:
+        """Move every ticket as it was before; those of `left` are to be read. Return them as they are now."""
+        windows = list({ticket.window for ticket in before.values()})
+        (row,) = await db.fetch(queries.line, provider.provider_id, *zip(*windows, strict=True))
+        line = Line.of(row, windows)
+        now = await read()
+        for number, (_, ticket_id) in enumerate(tickets):
+            assert before[ticket_id].moved(line) == (None if number in left else now[ticket_id])
+        return now
+
+    places = await compare(await read())
+    assert [places[ticket_id].position for _, ticket_id in tickets] == [1, 2, 3, 4]
+    assert [places[ticket_id].holds for _, ticket_id in tickets] == [3, 1, 1, 3]
+    await race.leave(provider, tickets[1])
+    places = await compare(places, 1)
+    await race.confirm(provider, *holds[2])
+    places = await compare(places, 1)
+    assert [places[ticket_id].holds for _, ticket_id in tickets] == [2, None, 1, 2]
+    await race.release(provider, *holds[0])
+    places = await compare(places, 0, 1)
+    assert [places[ticket_id].position for _, ticket_id in tickets] == [None, None, 1, 2]
+    await race.pass_time(timedelta(minutes=6))  # the holds end, though nobody has written so
+    for _, ticket_id in tickets:
+        await see(db, provider.provider_id, ticket_id)
+    await compare(places, 0, 1)
+
+
+async def test_a_change_far_ahead_is_told_without_reading_everyone(
+    race: RaceEnvironment, waiting: WaitingUsers, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await race.provider(slots=1)
+    holder, *waiters = await race.patients(21)
+    await race.held(provider, holder)
+    tickets = [(waiter, await race.waiting(provider, waiter)) for waiter in waiters]
+    places = await asyncio.gather(*(poll(waiting, provider, ticket, waiter, "") for waiter, ticket in tickets))
+    read: list[list[UUID]] = []
+    fetch = db.fetch
+
+    async def spy(sql: str, *args: Any, **more: Any) -> Any:
+        if sql == queries.positions:
+            read.append(args[1])
+        return await fetch(sql, *args, **more)
+
+    monkeypatch.setattr(db, "fetch", spy)
+    polls = [
+        asyncio.create_task(poll(waiting, provider, ticket, waiter, place.version))
+        for (waiter, ticket), place in zip(tickets, places, strict=True)
+    ]
+    await race.leave(provider, tickets[0])
+    waiting.on_change([provider.provider_id])
+    async with asyncio.timeout(3):
+        moved = await asyncio.gather(*polls)
+    assert [(place.state, place.position) for place in moved] == [
+        ("left", None),
+        *(("waiting", n) for n in range(1, 20)),
+    ]
+    assert {ticket for tickets_read in read for ticket in tickets_read} == {tickets[0][1]}

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCode
 from healthplus.database import Record
-from healthplus.waiting.waiting_users import QueuePosition
+from healthplus.waiting.positions import QueuePosition
 from healthplus.web.api.models import Booking, Call, InsteadOf, Offer, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock

@@ -16,7 +16,7 @@ from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefuse
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
 from healthplus.notices.texts import APPOINTMENTS
-from healthplus.waiting.waiting_users import QueuePosition
+from healthplus.waiting.positions import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal

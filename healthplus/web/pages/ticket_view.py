@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import TicketState
 from healthplus.database import Record
-from healthplus.waiting.waiting_users import QueuePosition
+from healthplus.waiting.positions import QueuePosition
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
