@@ -71,12 +71,12 @@ class Cluster:
         leader = await self.healthy()
         await self._make_database(DATABASES[leader])
         environment = {f"DATABASE_{number}": address for number, address in enumerate(DATABASES.values(), start=1)}
-        self._run_here("haproxy", "database-haproxy", DEPLOY / "app/haproxy.cfg", environment)
+        self._run_here("database-haproxy", DEPLOY / "app/haproxy.cfg", environment)
         for name in self.apps:
             await asyncio.to_thread(self.start_app, name)
         environment = {"PUBLIC_ADDRESS": "127.0.0.1", "LOG_ADDRESS": f"127.0.0.1:{LOG_PORT}"}
         environment |= {f"APP_{number}": f"{at}:{APP_PORT}" for number, at in enumerate(APPS.values(), start=1)}
-        self._run_here("haproxy", "balancer", DEPLOY / "balancer/haproxy.cfg", environment)
+        self._run_here("balancer", DEPLOY / "balancer/haproxy.cfg", environment)
         await self.served()
 
     def stop(self) -> None:
@@ -87,14 +87,13 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def _run_here(self, program: str, name: str, config: Path, environment: Mapping[str, str]) -> None:
+    def _run_here(self, name: str, config: Path, environment: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self._here.append(
-                subprocess.Popen(
-                    ["setpriv", "--pdeathsig", "KILL", program, "-db", "-f", config],
-                    env={"PATH": os.environ["PATH"], **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                )  # fmt: skip
-            )
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "haproxy", "-db", "-f", config],  # noqa: S607
+                env={"PATH": os.environ["PATH"], **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._here.append(process)
 
     def start_database(self, name: str) -> None:
         """Switch a database machine on, and start what systemd starts there."""
@@ -176,7 +175,7 @@ class Cluster:
         """Return what any of the Patronis that answer says of each machine; nothing when none does."""
         for address in DATABASES.values():
             try:
-                with urllib.request.urlopen(f"http://{address}:8008/cluster", timeout=1) as answer:  # noqa: S310
+                with urllib.request.urlopen(f"http://{address}:8008/cluster", timeout=1) as answer:
                     return {member["name"]: member for member in json.load(answer)["members"]}
             except (OSError, ValueError):
                 continue
@@ -201,8 +200,10 @@ class Cluster:
     async def configure(self, *, synchronous: bool) -> None:
         """Switch synchronous replication on or off, as an operator would."""
         leader = await self.healthy()
-        body = json.dumps({"synchronous_mode": synchronous}).encode()
-        request = urllib.request.Request(f"http://{DATABASES[leader]}:8008/config", body, method="PATCH")  # noqa: S310
+        # Without synchrony, whoever lags behind may be promoted nevertheless.
+        lag = 1 << 20 if synchronous else 1 << 30
+        body = json.dumps({"synchronous_mode": synchronous, "maximum_lag_on_failover": lag}).encode()
+        request = urllib.request.Request(f"http://{DATABASES[leader]}:8008/config", body, method="PATCH")
         token = f"patroni:{self._passwords['api']}".encode()
         request.add_header("Authorization", f"Basic {base64.b64encode(token).decode()}")
         await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=5).close())  # noqa: S310
@@ -227,7 +228,7 @@ class Cluster:
 
 def _is_ready(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{address}:{APP_PORT}/api/v1/ready", timeout=2) as answer:  # noqa: S310
-            return answer.status == 200
+        with urllib.request.urlopen(f"http://{address}:{APP_PORT}/api/v1/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -22,6 +22,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 HUB = "10.77.0.1"
 """The address of the testing process on the network of the machines."""
 
+_HOLD = (
+    "setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child=KILL",
+    "--mount-proc",
+)  # fmt: skip
 # The first process of a machine: it reaps those whose parents have ended.
 _INIT = "import os,time\nwhile True:\n try: os.wait()\n except ChildProcessError: time.sleep(.02)"
 
@@ -72,10 +76,7 @@ class Machine:
         self.folder.mkdir(exist_ok=True)
         self._serial += 1
         self._cable = f"{self.name}-{self._serial}"
-        holder = subprocess.Popen([
-            "setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child=KILL", "--mount-proc",
-            "/usr/bin/python3", "-c", _INIT,
-        ], stderr=subprocess.DEVNULL)  # fmt: skip
+        holder = subprocess.Popen([*_HOLD, "/usr/bin/python3", "-c", _INIT], stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while not (children := Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()):
             if time.monotonic() > end:
@@ -107,10 +108,11 @@ class Machine:
         """Start a program there that goes on; what it writes goes to `log` in the machine's folder."""
         become = ["setpriv", f"--reuid={account}", f"--regid={account}", "--init-groups"] if account else []
         with self._log(log) as file:
-            subprocess.Popen(
-                [*self._inside(), *become, *map(str, command)],
+            # Its parent becomes the machine's first process: nothing outside must live or be stopped with it.
+            subprocess.run(
+                [*self._inside(), *become, "setsid", "--fork", *map(str, command)],
                 env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment},
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True,
             )  # fmt: skip
 
     def _log(self, name: str) -> IO[bytes]:
@@ -120,11 +122,11 @@ class Machine:
         """Return its processes whose command line contains `name`, but for the first."""
         assert self.first is not None
         found = []
-        own = os.readlink(f"/proc/{self.first}/ns/pid")
+        own = Path(f"/proc/{self.first}/ns/pid").readlink()
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit() and int(folder.name) != self.first:
                 with contextlib.suppress(OSError):
-                    if os.readlink(folder / "ns/pid") == own and name in (folder / "cmdline").read_bytes():
+                    if (folder / "ns/pid").readlink() == own and name in (folder / "cmdline").read_bytes():
                         found.append(int(folder.name))
         return found
 
@@ -177,4 +179,3 @@ def read_environment(path: Path, **changes: str) -> dict[str, str]:
             raise KeyError(f"{name} is not in {path}")
         variables[name] = value
     return variables
-

