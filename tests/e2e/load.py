@@ -192,7 +192,8 @@ def listens(pid: int) -> bool:
 async def hurry(database: Database, providers: int = 3) -> None:
     """Have some live holds with the first providers run out in a moment rather than in minutes.
 
-    What came to nothing is forgotten: a few patients make holds as often as many do, who would not come to the limits of one account.
+    What came to nothing is forgotten: a few patients make holds as often as many do, who would not come to the limits
+    of one account.
     """
     while True:
         await asyncio.sleep(0.3)

@@ -38,11 +38,17 @@ PLAN: tuple[tuple[Kind, int], ...] = (
     (rounds.CUT_OFF, 4),
     (rounds.LINK_FROZEN, 2),
     (rounds.LINK_FROZEN_MACHINE, 2),
+    (rounds.PLANNED, 1),
 )
 _IS_SAFE = """
 SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'
     AND current_setting('synchronous_commit') IN ('on', 'remote_apply')
     AND current_setting('synchronous_standby_names') <> ''
+"""
+
+
+_WAIT_FOR_NOTHING = """
+CREATE OR REPLACE FUNCTION booking.wait_for_standby() RETURNS void LANGUAGE plpgsql VOLATILE AS $$ BEGIN END $$
 """
 
 
@@ -191,6 +197,22 @@ async def judge_rounds(report: Report, environment: Environment, load: Load, don
         report.require(bool(caught), f"an altered log: {name} found ({len(caught)})")
 
 
+async def try_without_waiting(
+    report: Report, cluster: Cluster, environment: Environment, before: Load, draw: Random
+) -> None:
+    """Show that an answer that is given again, without waiting for the standby, is lost."""
+    await environment.database.execute(_WAIT_FOR_NOTHING)
+    load = Load(environment, before.bookings)
+    await load.begin_booking()
+    await run_round(cluster, load, rounds.LINK_FROZEN, draw)
+    await load.end()
+    lost = judge(load.log.told, await found_in(environment)).lost
+    text = (
+        f"answers given again at once, {rounds.LINK_FROZEN.name}: {len(lost)} of {len(load.log.told.acks)} found lost"
+    )
+    report.require(bool(lost), text)
+
+
 async def try_without_synchrony(
     report: Report, cluster: Cluster, environment: Environment, before: Load, draw: Random
 ) -> None:
@@ -254,6 +276,7 @@ async def run(report: Report, folder: Path, limit: int, seed: int) -> None:
             await watch_app_machine_die(report, cluster)
             await require_durable(cluster)
             await judge_rounds(report, environment, load, done)
+            await try_without_waiting(report, cluster, environment, load, draw)
             await try_without_synchrony(report, cluster, environment, load, draw)
     finally:
         cluster.stop()
@@ -262,7 +285,7 @@ async def run(report: Report, folder: Path, limit: int, seed: int) -> None:
 def main() -> int:
     """Install, run, and say how it went."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="fewer, for a try")
+    parser.add_argument("--rounds", type=int, default=sum(times for _, times in PLAN), help="fewer, for a try")
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
     logging.disable(logging.WARNING)

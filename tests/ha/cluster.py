@@ -202,14 +202,23 @@ class Cluster:
         leader = await self.healthy()
         # Without synchrony, whoever lags behind may be promoted nevertheless.
         lag = 1 << 20 if synchronous else 1 << 30
-        body = json.dumps({"synchronous_mode": synchronous, "maximum_lag_on_failover": lag}).encode()
-        request = urllib.request.Request(f"http://{DATABASES[leader]}:8008/config", body, method="PATCH")
-        token = f"patroni:{self._passwords['api']}".encode()
-        request.add_header("Authorization", f"Basic {base64.b64encode(token).decode()}")
-        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=5).close())  # noqa: S310
+        changes = {"synchronous_mode": synchronous, "maximum_lag_on_failover": lag}
+        await asyncio.to_thread(self._tell, leader, "PATCH", "/config", changes)
         self.is_synchronous = synchronous
         await self.healthy()
         await asyncio.sleep(3)
+
+    def switch_over(self, leader: str) -> None:
+        """Have another machine become the main, as an operator does before the main's machine is worked on."""
+        self._tell(leader, "POST", "/switchover", {"leader": leader})
+
+    def _tell(self, name: str, method: str, path: str, document: object) -> None:
+        body = json.dumps(document).encode()
+        request = urllib.request.Request(f"http://{DATABASES[name]}:8008{path}", body, method=method)
+        token = base64.b64encode(f"patroni:{self._passwords['api']}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+            pass
 
     async def served(self) -> None:
         """Wait until both app machines say that bookings can be made."""

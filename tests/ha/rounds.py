@@ -63,6 +63,10 @@ async def _cut_off(cluster: Cluster, name: str) -> None:
     cluster.databases[name].unplug()
 
 
+async def _switch_over(cluster: Cluster, name: str) -> None:
+    await asyncio.to_thread(cluster.switch_over, name)
+
+
 async def _nothing(cluster: Cluster, name: str) -> None:
     """Its Patroni brings the server back."""
 
@@ -83,6 +87,7 @@ SERVER_DIES = Kind("server dies", 10, _kill_server, _nothing)
 MACHINE_DIES = Kind("machine dies", 30, _kill_machine, _start)
 FROZEN = Kind("machine frozen", 30, _freeze, _thaw)
 CUT_OFF = Kind("machine cut off", 30, _cut_off, _connect)
+PLANNED = Kind("planned switch-over", 10, _switch_over, _nothing)
 LINK_FROZEN = Kind("WAL link frozen, server dies", 10, _kill_server, _nothing, freezes_link=True)
 LINK_FROZEN_MACHINE = Kind("WAL link frozen, machine dies", 30, _kill_machine, _start, freezes_link=True)
 
