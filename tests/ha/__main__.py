@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import shutil
 import sys
@@ -173,7 +174,11 @@ async def judge_rounds(report: Report, environment: Environment, load: Load, don
     kept = kept and [wait["position"] for wait in positions] == list(range(1, WAITERS + 1))
     report.require(kept, f"{WAITERS} who waited all the time have their numbers and places")
     await load.free_what_is_waited_for()
-    await asyncio.sleep(8)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(30):
+            while load.waits[0][1]["state"] == "waiting":
+                await asyncio.sleep(0.2)
+    await asyncio.sleep(2)
     states = [load.waits[number][1]["state"] for number in range(WAITERS)]
     first = states == ["offered", *["waiting"] * (WAITERS - 1)]
     report.require(first, "what became free was offered to the first of them")

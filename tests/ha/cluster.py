@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -82,7 +83,8 @@ class Cluster:
     def stop(self) -> None:
         """End everything, at once."""
         for machine in self.machines:
-            machine.die()
+            with contextlib.suppress(HaFailed):  # the kernel ends it with this process
+                machine.die()
         for process in self._here:
             process.kill()
             process.wait()

@@ -31,7 +31,7 @@ QUEUERS, WAITERS, BOOKERS = 24, 100, 16
 _GROUP = 504  # a multiple of DAYS, and more than there are clients at once
 _UNPAID_MAX = 3
 """Appointments that are not paid online which a person may have ahead, as booking.unpaid_max says."""
-RETURNING = Returning(_GROUP, 50, 250)
+RETURNING = Returning(_GROUP, 70, 360)
 PROVIDERS = LONG_QUEUE + RETURNING.providers
 _QUEUER_FIRST = RETURNING.patients + 1
 _WAITER_FIRST = _QUEUER_FIRST + QUEUERS
