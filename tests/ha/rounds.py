@@ -115,7 +115,7 @@ async def run_round(cluster: Cluster, load: Load, kind: Kind, draw: Random) -> R
         assert machine.first is not None
         probe = Probe(cluster.dsn(APP, f"{DATABASES[main]}:5432"), main, machine.first)
     await cluster.healthy()
-    await asyncio.sleep(1)
+    await _until_refused(probe)
     await asyncio.to_thread(probe.end)
     load.check()
     seconds = _longest_silence(load, failed_at, now())
@@ -138,6 +138,13 @@ async def _until_written(load: Load, since: float) -> None:
         if now() > since + _WRITABLE_SECONDS_MAX:
             raise HaFailed(f"Nothing was acknowledged for {_WRITABLE_SECONDS_MAX} s.")
         await asyncio.sleep(0.05)
+
+
+async def _until_refused(probe: Probe) -> None:
+    """Wait until the old main refuses writes as a standby does: until then nothing is known of what it does when back."""
+    async with asyncio.timeout(_WRITABLE_SECONDS_MAX):
+        while not probe.answers["ReadOnlySQLTransactionError"]:
+            await asyncio.sleep(0.1)
 
 
 async def _main_of(cluster: Cluster, old: str) -> str:
