@@ -141,7 +141,7 @@ async def _until_written(load: Load, since: float) -> None:
 
 
 async def _until_refused(probe: Probe) -> None:
-    """Wait until the old main refuses writes as a standby does: until then nothing is known of what it does when back."""
+    """Wait until the old main refuses writes as a standby does: only then is it back."""
     async with asyncio.timeout(_WRITABLE_SECONDS_MAX):
         while not probe.answers["ReadOnlySQLTransactionError"]:
             await asyncio.sleep(0.1)
