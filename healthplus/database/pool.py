@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 import msgspec
+from asyncpg.connect_utils import SessionAttribute
 
 from healthplus.database.changes import note_change
 from healthplus.database.failures import failures_as_ours, ours
@@ -168,7 +169,12 @@ class Database(_Runner):
 
         async def open_connection() -> _Connection:
             connection = await asyncpg.connect(
-                dsn, timeout=_CONNECT_SECONDS_MAX, command_timeout=limits.answer_seconds, server_settings=session
+                dsn,
+                timeout=_CONNECT_SECONDS_MAX,
+                command_timeout=limits.answer_seconds,
+                server_settings=session,
+                # A standby, also one that is just becoming the main, does not know yet all that was acknowledged.
+                target_session_attrs=SessionAttribute.primary,
             )
             await _prepare_connection(connection)
             return connection

@@ -28,12 +28,21 @@ def waiting_server(server_folder: Path) -> Iterator[str]:
         yield dsn
 
 
+_DO_NOT_WAIT = """
+CREATE OR REPLACE FUNCTION booking.wait_for_standby() RETURNS void LANGUAGE plpgsql VOLATILE AS $$ BEGIN END $$
+"""
+
+
 async def test_a_replay_waits_for_the_standby(waiting_server: str) -> None:
     owner = await asyncpg.connect(waiting_server)
     app = await asyncpg.connect(as_app_role(waiting_server), server_settings={"synchronous_commit": "on"})
     try:
         await owner.execute(_STORE)
         assert await app.fetchval(_FIND, "new") is None  # nothing to answer with, and nothing to wait for
+        guard = await owner.fetchval("SELECT pg_get_functiondef('booking.wait_for_standby'::regproc)")
+        await owner.execute(_DO_NOT_WAIT)
+        assert await asyncio.wait_for(app.fetchval(_FIND, "known"), 10) == "booked"  # what would then be lost
+        await owner.execute(guard)
         replay = asyncio.ensure_future(app.fetchval(_FIND, "known"))
         assert (await asyncio.wait({replay}, timeout=1))[0] == set()
         await owner.execute("ALTER SYSTEM SET synchronous_standby_names = ''")

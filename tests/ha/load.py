@@ -210,7 +210,8 @@ class Load:
             status, answer = await client.ask(get(path, token), _POLL_SECONDS_MAX)
             if status != 200:
                 self.log.surprises.append(f"ticket {wait['number']}: {status} {answer.get('code')}")
-                return
+                await asyncio.sleep(1)
+                continue
             self.waits[number] = ticket, answer
             if answer["state"] != "waiting":
                 await asyncio.sleep(1)
