@@ -4,7 +4,7 @@ INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench test-dates test-long screenshots browser lock clean
+.PHONY: demo test lint bench test-dates test-long test-ha screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
@@ -42,6 +42,10 @@ test-dates: $(INSTALLED_DEV) browser
 
 test-long: $(INSTALLED_DEV)
 	.venv/bin/pytest -m long --numprocesses 0
+
+# Twenty fail-overs of the recipe in deploy/, on namespaces of this machine: some 20 minutes. Installs etcd, HAProxy and Patroni; only as root.
+test-ha: $(INSTALLED_DEV)
+	.venv/bin/python -m tests.ha
 
 # Every page and state, into the folder screenshots.
 screenshots: $(INSTALLED_DEV) browser

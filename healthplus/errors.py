@@ -377,6 +377,10 @@ class DatabaseUnreachable(DatabaseError):
     code = "database_unreachable"
 
 
+class DatabaseIsStandby(DatabaseUnreachable):
+    """The database that answers is a standby, or still recovering; nothing was changed. Try again in a moment."""
+
+
 class OutcomeUnknown(DatabaseUnreachable):
     """The answer was lost on its way, so whether the change was made is unknown; ask again with the same key."""
 

@@ -65,6 +65,7 @@ def become(account_name: str | None) -> None:
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
     os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
     os.umask(0o077)
+    os.environ["HOME"] = account.pw_dir  # the driver looks there for certificates, and may not look in root's
     hidden = {path: f"/proc/self/fd/{folder}" for path, folder in opened.items() if not os.access(path, os.X_OK)}
     for path in opened.keys() - hidden.keys():
         os.close(opened[path])

@@ -30,7 +30,7 @@ thread.join()
 print(*os.getresuid(), *os.getresgid(), os.getgroups())
 print([line for line in told[0].splitlines() if line.startswith('Uid')])
 import wave, email.mime.text, phonenumbers.data.region_PY, litestar.contrib
-print('imported')
+print('imported', os.path.expanduser('~'))
 for attempt in (lambda: os.setuid(0), lambda: open('/etc/shadow'), lambda: open(sys.argv[2])):
     try:
         attempt()
@@ -52,7 +52,7 @@ def test_there_is_no_way_back_and_everything_can_still_be_imported(tmp_path: Pat
     assert said == [
         f"{uid} {uid} {uid} {gid} {gid} {gid} []",
         f"['Uid:\\t{uid}\\t{uid}\\t{uid}\\t{uid}']",
-        "imported",
+        f"imported {account.pw_dir}",
         *["refused"] * 3,
     ]
 

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import asyncpg
 
 from healthplus.database.free_space import full
-from healthplus.errors import BadInput, DatabaseBusy, DatabaseReadOnly, DatabaseUnreachable, HealthPlusError
+from healthplus.errors import (
+    BadInput,
+    DatabaseBusy,
+    DatabaseIsStandby,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    HealthPlusError,
+)
 
 _LOST = (
     OSError,  # includes TimeoutError
@@ -40,6 +47,8 @@ def ours(error: Exception, lost: type[DatabaseUnreachable]) -> HealthPlusError |
     """
     if isinstance(error, asyncpg.exceptions.DiskFullError):
         return full()
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return DatabaseIsStandby()
     for kind, meaning in _ROLLED_BACK.items():
         if isinstance(error, kind):
             return meaning()

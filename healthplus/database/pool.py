@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 import msgspec
+from asyncpg.connect_utils import SessionAttribute
 
 from healthplus.database.changes import note_change
 from healthplus.database.failures import failures_as_ours, ours
@@ -20,6 +21,7 @@ from healthplus.database.outage import OUTAGE
 from healthplus.database.release import RELEASE
 from healthplus.errors import (
     DatabaseBusy,
+    DatabaseReadOnly,
     DatabaseTooOld,
     DatabaseUnreachable,
     DiskFull,
@@ -167,7 +169,12 @@ class Database(_Runner):
 
         async def open_connection() -> _Connection:
             connection = await asyncpg.connect(
-                dsn, timeout=_CONNECT_SECONDS_MAX, command_timeout=limits.answer_seconds, server_settings=session
+                dsn,
+                timeout=_CONNECT_SECONDS_MAX,
+                command_timeout=limits.answer_seconds,
+                server_settings=session,
+                # A standby, also one that is just becoming the main, does not know yet all that was acknowledged.
+                target_session_attrs=SessionAttribute.primary,
             )
             await _prepare_connection(connection)
             return connection
@@ -222,7 +229,9 @@ class Database(_Runner):
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             meaning = ours(error, OutcomeUnknown)
             # An error of the SQL, or an argument of a wrong type, where nothing was sent.
-            usable = not isinstance(meaning, DatabaseUnreachable)
+            usable = not isinstance(meaning, DatabaseUnreachable | DatabaseReadOnly)
+            if isinstance(meaning, DatabaseReadOnly):
+                self._drop_idle()
             if isinstance(meaning, DiskFull):
                 self.space.note_refusal()
             if isinstance(error, asyncpg.PostgresError):
@@ -270,6 +279,11 @@ class Database(_Runner):
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
+    def _drop_idle(self) -> None:
+        """Close the connections that nobody uses: where servers fail over, they may lead to what was the main."""
+        while self._idle:
+            self._idle.pop().terminate()
+
     async def _end(self, connection: _Connection) -> None:
         """Cancel at the server what a connection is at work on, and close it; only then may another take its place."""
         try:
@@ -290,11 +304,13 @@ class Database(_Runner):
                 await open_transaction.start()
             try:
                 yield Transaction(connection)
-            except Exception:
+            except Exception as error:
                 # A lost connection has rolled back already, and the block's own error must be the one that is raised.
                 with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await open_transaction.rollback()
-                    usable = True
+                    usable = not isinstance(error, DatabaseReadOnly)
+                if isinstance(error, DatabaseReadOnly):
+                    self._drop_idle()
                 raise
             with failures_as_ours(lost=OutcomeUnknown):
                 await open_transaction.commit()

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import healthplus.database
 from healthplus.database import Database, Limits, PostgresError, load, unsafe_settings
-from healthplus.errors import HealthPlusError
+from healthplus.errors import DatabaseIsStandby, HealthPlusError
 
 queries = load(Path(__file__).with_name("readiness.sql"))
 
@@ -46,6 +46,8 @@ class Readiness:
                         found.append(reason)
         except TimeoutError:
             found.append(f"The database did not answer within {SECONDS_MAX:g} s.")
+        except DatabaseIsStandby:
+            found.append("The database is a standby, or still recovering: it takes no changes.")
         except (HealthPlusError, PostgresError) as error:
             # Not the error's own text: it may name hosts.
             found.append(f"The database does not answer ({type(error.__cause__ or error).__name__}).")
@@ -67,8 +69,6 @@ class DatabaseChecks:
         """Check that the database takes changes, also over connections that are opened from now on."""
         row = await self._database.fetch_row(queries.read_only)
         assert row is not None
-        if row["in_recovery"]:
-            return "The database is a standby, or still recovering: it takes no changes."
         if row["read_only"]:
             return "The database is read-only (default_transaction_read_only)."
         return None

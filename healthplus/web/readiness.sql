@@ -1,8 +1,7 @@
 -- name: read_only
--- Whether the server is a standby; and whether sessions are read-only, this one or those that start now (the most particular of what
--- was set for the role and the database counts).
+-- Whether sessions are read-only, this one or those that start now (the most particular of what was set for the role and the database
+-- counts).
 SELECT
-    pg_is_in_recovery() AS in_recovery,
     current_setting('transaction_read_only')::boolean OR coalesce((
         SELECT split_part(setting, '=', 2)::boolean
         FROM pg_db_role_setting CROSS JOIN LATERAL unnest(setconfig) AS setting

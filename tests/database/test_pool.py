@@ -170,8 +170,27 @@ async def test_a_read_only_database_says_so(db: Database) -> None:
     with pytest.raises(DatabaseReadOnly):
         await db.execute("INSERT INTO public.odd VALUES (1)")
     assert await db.fetch_value("SELECT count(*) FROM public.odd") == 0
-    await db.execute("SET default_transaction_read_only = off")
-    await db.execute("INSERT INTO public.odd VALUES (1)")
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+async def test_a_pool_leaves_a_server_that_takes_no_writes(db: Database, dsn: str, is_transaction: bool) -> None:
+    """Where servers fail over, new connections lead to another, and what decides must not be read at the old one."""
+    await db.execute("CREATE TABLE public.odd (n int)")
+    database = await db.fetch_value("SELECT current_database()")
+    await db.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    async with await Database.connect(dsn, min_size=3, max_size=3) as old:
+        await db.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+        async def write() -> None:
+            if not is_transaction:
+                await old.execute("INSERT INTO public.odd VALUES (1)")
+                return
+            async with old.transaction() as transaction:
+                await transaction.execute("INSERT INTO public.odd VALUES (1)")
+
+        with pytest.raises(DatabaseReadOnly):
+            await write()
+        await asyncio.gather(*(write() for _ in range(3)))
 
 
 async def test_a_call_that_another_release_overtook_is_made_again(blank_dsn: str) -> None:

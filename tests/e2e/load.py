@@ -189,17 +189,18 @@ def listens(pid: int) -> bool:
     return False
 
 
-async def hurry(database: Database) -> None:
-    """Have some live holds run out in a moment rather than in minutes, and forget what came to nothing.
+async def hurry(database: Database, providers: int = 3) -> None:
+    """Have some live holds with the first providers run out in a moment rather than in minutes.
 
-    A few patients make holds as often as many do, who would not come to the limits of one account.
+    What came to nothing is forgotten: a few patients make holds as often as many do, who would not come to the limits
+    of one account.
     """
     while True:
         await asyncio.sleep(0.3)
         with contextlib.suppress(DatabaseUnreachable):
             await database.execute(
                 """WITH head AS (
-                    SELECT provider_id FROM booking.book FOR UPDATE SKIP LOCKED
+                    SELECT provider_id FROM booking.book WHERE provider_id <= $1 FOR UPDATE SKIP LOCKED
                 ), hurried AS (
                     UPDATE booking.booking SET deadline = public.app_now() + interval '700 milliseconds'
                     FROM head
@@ -210,7 +211,8 @@ async def hurry(database: Database) -> None:
                 )
                 UPDATE booking.book SET next_due = least(next_due, first_due)
                 FROM (SELECT provider_id, min(deadline) AS first_due FROM hurried GROUP BY provider_id) AS due
-                WHERE book.provider_id = due.provider_id"""
+                WHERE book.provider_id = due.provider_id""",
+                providers,
             )
             await database.execute(
                 "UPDATE booking.claim SET lapses = '{}', spent = '{}' WHERE cardinality(spent || lapses) > 0"

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
@@ -91,15 +91,6 @@ async def _none(readiness: Readiness) -> bool:
 async def test_a_database_that_lacks_migrations_is_not_ready(checks: DatabaseChecks, db: Database) -> None:
     await db.execute("DELETE FROM public.schema_migration WHERE number > 5")
     assert await Readiness(checks.all()).reasons() == ["The database lacks migrations; run `healthplus migrate`."]
-
-
-async def test_a_standby_is_not_ready() -> None:
-    class Standby:
-        async def fetch_row(self, _: str) -> dict[str, bool]:
-            return {"in_recovery": True, "read_only": True}
-
-    checks = DatabaseChecks(cast(Database, Standby()), allow_unsafe_commits=True)
-    assert await checks.is_writable() == "The database is a standby, or still recovering: it takes no changes."
 
 
 @pytest.mark.parametrize(

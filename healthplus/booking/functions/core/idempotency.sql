@@ -1,3 +1,12 @@
+-- Has the commit of this transaction wait for the standby, where there is one, although it changes nothing. What it answers may have been
+-- written by a call that was given up while its commit waited: that can be read here, and is lost if this server dies now.
+CREATE FUNCTION booking.wait_for_standby() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF current_setting('synchronous_standby_names') <> '' THEN
+        PERFORM pg_logical_emit_message(true, 'healthplus', '');
+    END IF;
+END $$;
+
 -- The result of the same request, if it came within idempotency_time; 'key_reused' for another request under its key; a NULL
 -- code when it is new.
 CREATE FUNCTION booking.find_result(
@@ -16,6 +25,7 @@ BEGIN
         answer.code := 'key_reused';
         RETURN answer;
     END IF;
+    PERFORM booking.wait_for_standby();
     answer := jsonb_populate_record(answer, known.outcome);  -- of the release before
     answer.code := coalesce(known.code, answer.code);
     IF known.code IS NOT NULL THEN

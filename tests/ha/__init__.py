@@ -1,0 +1,1 @@
+"""Fail-over, tried with the files of deploy/ on machines that are namespaces of this one: `make test-ha`."""
