@@ -65,6 +65,11 @@ def lsn_number(lsn: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
+def lsn_text(number: int) -> str:
+    """Return a place of the server's log as PostgreSQL writes it."""
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
+
+
 def segment_number(name: str, segment_bytes: int) -> int:
     """Return how many segments were before the one in a file of this name."""
     return int(name[8:16], 16) * ((1 << 32) // segment_bytes) + int(name[16:24], 16)

@@ -11,7 +11,7 @@ import logging
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ _ARRIVAL_SECONDS_MAX = 30.0
 _LOOK_SECONDS = 0.2
 _TURN_SECONDS = 10.0
 _RECEIVE_SECONDS = 1.0
+_FAILED_SECONDS = 10.0
 _WORDS_MAX = 500
 _NAME = "healthplus backup"
 _SEND_SECONDS = 5.0
@@ -49,7 +50,7 @@ _GAPS = (
 _SLOT = "SELECT wal_status, active_pid FROM pg_replication_slots WHERE slot_name = $1"
 _NOW = "SELECT clock_timestamp() AS at, pg_current_wal_flush_lsn()::text AS lsn"
 _ARRIVED = """
-SELECT write_lsn::text FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1
+SELECT pid, write_lsn::text FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1
 """
 
 
@@ -80,13 +81,16 @@ class Follower:
             if not await database.fetch_value(queries.take_turn):
                 return
             self._require_same(await facts(server))
-            works = (
-                (partial(self._receive, server), _RECEIVE_SECONDS, "what is written does not reach the back-up"),
-                (partial(self._beat, database, server), BEAT_SECONDS, "what is written did not reach the back-up"),
-                (partial(self._nightly, database, server), _TURN_SECONDS, "the full back-up or its rehearsal failed"),
-                (self._send, _SEND_SECONDS, "HEALTHPLUS_BACKUP_COMMAND failed"),
+            works: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
+                (partial(self._receive, server), _RECEIVE_SECONDS),
+                (partial(self._beat, database, server), BEAT_SECONDS),
+                (partial(self._nightly, database, server), _TURN_SECONDS),
+                (self._send, _SEND_SECONDS),
             )
-            tasks = [asyncio.create_task(repeat(*work)) for work in works]
+            tasks = [
+                asyncio.create_task(repeat(partial(_told, work), seconds, "the back-up failed"))
+                for work, seconds in works
+            ]
             try:
                 while await database.fetch_value(queries.take_turn):
                     await asyncio.wait(tasks, timeout=_TURN_SECONDS)
@@ -101,7 +105,7 @@ class Follower:
                 "%s has the back-ups of another database server: this one is not backed up. Set "
                 "HEALTHPLUS_BACKUP_FOLDER to another folder.", self._folder.path,
             )  # fmt: skip
-            raise BackupFailed("another server")
+            raise BackupFailed
         if found["slot_limit"] == "-1":
             logger.warning(
                 "max_slot_wal_keep_size is not set at the database server: should the back-up stop following, what is "
@@ -145,11 +149,16 @@ class Follower:
         assert row is not None
         began = time.monotonic()
         while True:
-            arrived = await server.fetch_value(_ARRIVED, SLOT)
-            if arrived is not None and lsn_number(arrived) >= lsn_number(row["lsn"]):
+            arrived = await server.fetch_row(_ARRIVED, SLOT)
+            if arrived is not None and arrived["write_lsn"] is None:
+                raise BackupFailed(
+                    "The role of HEALTHPLUS_BACKUP_URL may not see how far the back-up is: as an administrator of the "
+                    "server, GRANT pg_monitor to it."
+                )
+            if arrived is not None and lsn_number(arrived["write_lsn"]) >= lsn_number(row["lsn"]):
                 break
             if time.monotonic() - began > _ARRIVAL_SECONDS_MAX:
-                raise BackupFailed(f"Nothing arrived for {_ARRIVAL_SECONDS_MAX:g} s.")
+                raise BackupFailed(f"What is written has not reached the back-up for {_ARRIVAL_SECONDS_MAX:g} s.")
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.to_thread(self._keep, Followed(row["at"], row["lsn"]))
         await database.execute(queries.note_wal, time.monotonic() - began)
@@ -191,11 +200,17 @@ class Follower:
 
     async def _send(self) -> None:
         if self._settings.backup_command:
-            try:
-                await asyncio.to_thread(send_finished, self._folder, self._settings.backup_command)
-            except BackupFailed as error:
-                logger.warning("%s", error)
-                raise
+            await asyncio.to_thread(send_finished, self._folder, self._settings.backup_command)
+
+
+async def _told(work: Callable[[], Awaitable[None]]) -> float | None:
+    """Do some work; where it fails, say why, and return in how many seconds to try again."""
+    try:
+        await work()
+    except BackupFailed as error:
+        logger.warning("%s", error)
+        return _FAILED_SECONDS
+    return None
 
 
 async def follow(settings: Settings, folder: BackupFolder, rehearse: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import msgspec
 
-from healthplus.backup.folder import BackupFolder, FullBackup, segment_name, segment_number
+from healthplus.backup.folder import BackupFolder, FullBackup, lsn_number, lsn_text, segment_name, segment_number
 from healthplus.backup.source import ask_facts, connection_of
 from healthplus.errors import BackupFailed
 
@@ -160,10 +160,11 @@ def _damaged(segments: list[Path], newest: FullBackup, folder: BackupFolder) -> 
     here = [path for path in segments if (path.name[:8], path.parent) == (timeline, stream)]
     if len(here) < 2:  # the last record of a file may end in the next one
         return []
-    number = segment_number(here[-1].name, newest.segment_bytes) * newest.segment_bytes
+    first, last = (segment_number(path.name, newest.segment_bytes) for path in (here[0], here[-1]))
+    start = max(first * newest.segment_bytes, lsn_number(newest.end_lsn))
     looked = folder.programs.run(
         "pg_waldump", "-q", "-p", stream, "-t", int(timeline, 16),
-        "-e", f"{number >> 32:X}/{number & 0xFFFFFFFF:X}", here[0].name,
+        "-s", lsn_text(start), "-e", lsn_text(last * newest.segment_bytes),
     )  # fmt: skip
     return [] if looked.returncode == 0 else [f"WAL is damaged: {_first_lines(looked.stderr)}"]
 

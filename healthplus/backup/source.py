@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from healthplus.database import Database
 from healthplus.database.limits import COMMANDS
@@ -45,7 +45,7 @@ def connection_of(url: str) -> Connection:
     name, _, password = user.partition(":")
     query = dict(parse_qsl(parts.query))
     password = query.pop("password", "") or unquote(password)
-    address = parts._replace(netloc=f"{name}{at}{host}", query=urlencode(query)).geturl()
+    address = parts._replace(netloc=f"{name}{at}{host}", query=urlencode(query, quote_via=quote)).geturl()
     environment = {key: value for key, value in os.environ.items() if key.startswith("PG") or key == "HOME"}
     return Connection(address, {**environment, **({"PGPASSWORD": password} if password else {})})
 
