@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from healthplus.backup.folder import BackupFolder, Followed, lsn_number, sync
 from healthplus.backup.full import remove_old, take_full
@@ -33,6 +35,8 @@ _LOOK_SECONDS = 0.2
 _TURN_SECONDS = 10.0
 _RECEIVE_SECONDS = 1.0
 _FAILED_SECONDS = 10.0
+_NICE = 10
+_R = TypeVar("_R")
 _WORDS_MAX = 500
 _NAME = "healthplus backup"
 _SEND_SECONDS = 5.0
@@ -181,14 +185,14 @@ class Follower:
             return
         self._full_tried_at = time.monotonic()
         try:
-            full = await asyncio.to_thread(take_full, self._folder, self._url)
+            full = await asyncio.to_thread(_modestly, partial(take_full, self._folder, self._url))
             await database.execute(queries.note_full, 0.0)
             await asyncio.to_thread(remove_old, self._folder, self._settings.backup_keep)
         except HealthPlusError as error:
             logger.warning("No full back-up was made, the next try is in 10 minutes: %s", error)
             return
         logger.info("A full back-up was made and verified: %s", full.name)
-        await asyncio.to_thread(self._rehearse)
+        await asyncio.to_thread(_modestly, self._rehearse)
 
     def _is_full_due(self, now: datetime) -> bool:
         fulls = self._folder.fulls()
@@ -201,6 +205,12 @@ class Follower:
     async def _send(self) -> None:
         if self._settings.backup_command:
             await asyncio.to_thread(send_finished, self._folder, self._settings.backup_command)
+
+
+def _modestly(work: Callable[[], _R]) -> _R:
+    """Do some work in a thread of its own, which lets what serves people go before it, as do programs it starts."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    return work()
 
 
 async def _told(work: Callable[[], Awaitable[None]]) -> float | None:

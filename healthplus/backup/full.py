@@ -23,6 +23,23 @@ _PROGRESS = re.compile(r"(\d+)/(\d+) kB \(\d+%\)")
 _WORDS_MAX = 2000
 
 
+class _File(msgspec.Struct):
+    size: int = msgspec.field(name="Size")
+
+
+class _WalRange(msgspec.Struct):
+    timeline: int = msgspec.field(name="Timeline")
+    start: str = msgspec.field(name="Start-LSN")
+    end: str = msgspec.field(name="End-LSN")
+
+
+class _Manifest(msgspec.Struct):
+    """What a full back-up's own list says, as far as it is read here."""
+
+    files: list[_File] = msgspec.field(name="Files")
+    wal_ranges: list[_WalRange] = msgspec.field(name="WAL-Ranges")
+
+
 def take_full(folder: BackupFolder, url: str, report: Report = lambda _: None) -> FullBackup:
     """Make a full back-up of the server at `url`, and verify it. Raises BackupFailed; what is unfinished is removed."""
     folder.prepare()
@@ -78,7 +95,7 @@ def _lines(stream: IO[str] | None) -> Iterator[str]:
 
 
 def _described(files: Path, name: str, began: Any, ended: Any) -> FullBackup:
-    needed = wal_ranges(files)
+    needed = _manifest(files).wal_ranges
     first, last = needed[0], needed[-1]
     if [path.name for path in files.glob("*.tar.gz") if path.name not in ("base.tar.gz", "pg_wal.tar.gz")]:
         raise BackupFailed("The server has tablespaces, which this back-up cannot restore; use pgBackRest instead.")
@@ -90,21 +107,23 @@ def _described(files: Path, name: str, began: Any, ended: Any) -> FullBackup:
         system_identifier=began["system_identifier"],
         role=began["role"],
         database=began["database"],
-        first_wal=segment_name(first["Timeline"], first["Start-LSN"], segment_bytes),
-        end_lsn=last["End-LSN"],
+        first_wal=segment_name(first.timeline, first.start, segment_bytes),
+        end_lsn=last.end,
         segment_bytes=segment_bytes,
         bytes=sum(path.stat().st_size for path in files.iterdir()),
     )
 
 
-def wal_ranges(files: Path) -> list[dict[str, Any]]:
-    """Return what a full back-up needs of the server's log. Raises BackupFailed where its manifest cannot be read."""
+def unpacked_bytes(files: Path) -> int:
+    """Return how much room a full back-up needs. Raises BackupFailed where its manifest cannot be read."""
+    return sum(file.size for file in _manifest(files).files)
+
+
+def _manifest(files: Path) -> _Manifest:
     try:
-        manifest = msgspec.json.decode((files / "backup_manifest").read_bytes())
-        ranges: list[dict[str, Any]] = manifest["WAL-Ranges"]
-    except (OSError, msgspec.DecodeError, KeyError) as error:
+        return msgspec.json.decode((files / "backup_manifest").read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError) as error:
         raise BackupFailed(f"The manifest of the back-up in {files} cannot be read: {error}") from error
-    return ranges
 
 
 def verify_files(folder: BackupFolder, files: Path) -> None:
@@ -120,10 +139,8 @@ def verify_files(folder: BackupFolder, files: Path) -> None:
         )  # fmt: skip
         if unpacked.returncode != 0:
             raise BackupFailed(f"pg_wal.tar.gz in {files} is damaged: {_first_lines(unpacked.stderr)}")
-        for part in wal_ranges(files):
-            looked = run(
-                "pg_waldump", "-q", "-p", trial, "-t", part["Timeline"], "-s", part["Start-LSN"], "-e", part["End-LSN"]
-            )
+        for part in _manifest(files).wal_ranges:
+            looked = run("pg_waldump", "-q", "-p", trial, "-t", part.timeline, "-s", part.start, "-e", part.end)
             if looked.returncode != 0:
                 raise BackupFailed(f"pg_wal.tar.gz in {files} is damaged: {_first_lines(looked.stderr)}")
     finally:

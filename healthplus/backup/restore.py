@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shlex
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from healthplus.backup.folder import BackupFolder, FullBackup, lsn_number
+from healthplus.backup.full import unpacked_bytes
 from healthplus.database import Database, Record, temporary_folder
 from healthplus.database.limits import COMMANDS
 from healthplus.database.recovering import RecoveringServer
 from healthplus.errors import BackupFailed, BadInput, EmbeddedServerFailed
 
+logger = logging.getLogger(__name__)
+
+_ROOM_SHARE = 1.2
 _OF_DISKS = ("lost+found",)
 _TOO_EARLY_AN_END = "recovery ended before configured recovery target was reached"
 _REACHED = "SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_last_xact_replay_timestamp() AS last_commit_at"
@@ -37,20 +43,20 @@ def say_nothing(_: str) -> None:
     """Report nothing."""
 
 
-def choose_full(folder: BackupFolder, moment: datetime | None) -> FullBackup:
-    """Return the full back-up to begin with. Raises BadInput where no back-up reaches to `moment`."""
+def choose_fulls(folder: BackupFolder, moment: datetime | None) -> list[FullBackup]:
+    """Return the full back-ups to begin with, the best first. Raises BadInput where no back-up reaches to `moment`."""
     folder.require()
     fulls, until = folder.fulls(), folder.until()
     if not fulls or until is None:
         raise BackupFailed(f"There is no complete full back-up in {folder.path}.")
     if moment is None:
-        return fulls[-1]
+        return fulls[::-1]
     covered = f"What is in {folder.path} reaches from {shown(fulls[0].ended_at)} to {shown(until)}"
     if moment > until:
         raise BadInput(f"{covered}, not to {shown(moment)}. Leave --to out for the latest.")
     if not (before := [full for full in fulls if full.ended_at <= moment]):
         raise BadInput(f"{covered}, and not back to {shown(moment)}.")
-    return before[-1]
+    return before[::-1]
 
 
 @contextlib.contextmanager
@@ -60,14 +66,17 @@ def recovered(
     scratch: Path,
     timeline: str = "latest",
     say: Callable[[str], object] = say_nothing,
+    *,
+    falls_back: bool = False,
 ) -> Iterator[Restored]:
     """Restore to `moment`, by default all there is, in the empty folder `scratch`, and run the server for this block.
 
-    Raises BadInput where no back-up reaches there, BackupFailed where it is damaged.
+    Where a full back-up is damaged, it `falls_back` to the one before. Raises BadInput where no back-up reaches there,
+    BackupFailed where it is damaged or there is no room.
     """
     began = time.monotonic()
-    full = choose_full(folder, moment)
-    _unpack(folder, full, scratch / "server", say)
+    fulls = choose_fulls(folder, moment)
+    full = _unpack_sound(folder, fulls if falls_back else fulls[:1], scratch / "server", say)
     recovery = {"restore_command": _restore_command(folder), "recovery_target_timeline": timeline}
     target = {} if moment is None else {"recovery_target_time": moment.astimezone(UTC).isoformat()}
     say("Replaying what was written since")
@@ -100,7 +109,7 @@ def restore(
     into = into.absolute()
     if into.exists() and (not into.is_dir() or any(path.name not in _OF_DISKS for path in into.iterdir())):
         raise BadInput(f"{into} is not empty. Nothing is ever restored over what is there: name a new folder.")
-    choose_full(folder, moment)
+    choose_fulls(folder, moment)
     with contextlib.ExitStack() as stack:
         if not into.exists():
             try:
@@ -110,7 +119,7 @@ def restore(
             stack.callback(_remove_empty, into)
         # Within it, as it may be a disk of its own; and under another name, so that nobody starts half of it.
         scratch = stack.enter_context(temporary_folder(".restoring-", into))
-        with recovered(folder, moment, scratch, timeline, say) as restored:
+        with recovered(folder, moment, scratch, timeline, say, falls_back=True) as restored:
             say("Stopping the restored server")
         (scratch / "server").rename(into / "server")
     return restored
@@ -126,9 +135,35 @@ def shown(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _unpack_sound(
+    folder: BackupFolder, fulls: Sequence[FullBackup], server_folder: Path, say: Callable[[str], object]
+) -> FullBackup:
+    """Unpack the first of these full back-ups that is not damaged, and return it. Raises BackupFailed."""
+    for full in fulls[:-1]:
+        try:
+            _unpack(folder, full, server_folder, say)
+        except BackupFailed as error:
+            logger.warning("%s Trying the one before it.", error)
+            shutil.rmtree(server_folder)
+        else:
+            return full
+    _unpack(folder, fulls[-1], server_folder, say)
+    return fulls[-1]
+
+
+def _require_room(full: FullBackup, files: Path, parent: Path) -> None:
+    needed, free = unpacked_bytes(files), shutil.disk_usage(parent).free
+    if free < needed * _ROOM_SHARE:  # and for what is replayed; and what else is written to this disk must not stop
+        raise BackupFailed(
+            f"The full back-up of {shown(full.ended_at)} needs {needed * _ROOM_SHARE / 1e6:,.0f} MB on the disk of "
+            f"{parent}, and {free / 1e6:,.0f} MB are free. Make room there, or restore to another disk."
+        )
+
+
 def _unpack(folder: BackupFolder, full: FullBackup, server_folder: Path, say: Callable[[str], object]) -> None:
     """Unpack a full back-up into `server_folder`/data, and look whether all of it is as it was."""
     programs, files, data = folder.programs, folder.files_of(full), server_folder / "data"
+    _require_room(full, files, server_folder.parent)
     say(f"Unpacking the full back-up of {shown(full.ended_at)}")
     server_folder.mkdir(mode=0o700)
     folder.own(server_folder)
