@@ -153,11 +153,11 @@ class BackupFolder:
         return sorted(files, key=lambda path: path.name)
 
     def is_connected(self, full: FullBackup) -> bool:
-        """Return whether the newest stream has what was written from the end of a full back-up on."""
+        """Return whether the newest stream has what was written from the end of a full back-up on, in its history."""
         names = [path.name[:24] for stream in self.streams()[-1:] for path in stream.iterdir()]
-        numbers = [segment_number(name, full.segment_bytes) for name in names if _SEGMENT.fullmatch(name)]
+        of_history = [name for name in names if _SEGMENT.fullmatch(name) and name[:8] == full.first_wal[:8]]
         ends = lsn_number(full.end_lsn) // full.segment_bytes
-        return not numbers or min(numbers) <= ends
+        return any(segment_number(name, full.segment_bytes) <= ends for name in of_history)
 
     def finished_files(self) -> list[Path]:
         """Return all files that do not change any more."""

@@ -26,6 +26,7 @@ _ROOM_SHARE = 1.2
 _OF_DISKS = ("lost+found",)
 _TOO_EARLY_AN_END = "recovery ended before configured recovery target was reached"
 _REACHED = "SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_last_xact_replay_timestamp() AS last_commit_at"
+_OTHER_HISTORY = "is not a child of this server's history"
 _READ_WRITE = "CREATE TEMPORARY TABLE healthplus_restored (n integer)"
 
 
@@ -80,10 +81,10 @@ def recovered(
     recovery = {"restore_command": _restore_command(folder), "recovery_target_timeline": timeline}
     target = {} if moment is None else {"recovery_target_time": moment.astimezone(UTC).isoformat()}
     say("Replaying what was written since")
-    server = _started(folder, scratch, {**recovery, **target})
+    server = _started(folder, full, scratch, {**recovery, **target})
     if is_all := moment is None or server is None:
         # All there is was committed before the moment: then all of it is wanted, if nothing is missing.
-        server = server or _started(folder, scratch, recovery)
+        server = server or _started(folder, full, scratch, recovery)
     assert server is not None
     try:
         reached = asyncio.run(_look(server.dsn_of(full.role, full.database)))
@@ -190,7 +191,9 @@ def _restore_command(folder: BackupFolder) -> str:
     )
 
 
-def _started(folder: BackupFolder, scratch: Path, recovery: Mapping[str, str]) -> RecoveringServer | None:
+def _started(
+    folder: BackupFolder, full: FullBackup, scratch: Path, recovery: Mapping[str, str]
+) -> RecoveringServer | None:
     """Return a server that has recovered; None where its moment is after everything that was committed."""
     server = RecoveringServer(scratch, recovery, folder.programs.folder)
     try:
@@ -198,6 +201,11 @@ def _started(folder: BackupFolder, scratch: Path, recovery: Mapping[str, str]) -
     except EmbeddedServerFailed as error:
         if _TOO_EARLY_AN_END in server.last_words(30):
             return None
+        if _OTHER_HISTORY in server.last_words(30):
+            raise BackupFailed(
+                "That moment is of another history than what is written now: an earlier restore went back to before "
+                f"it. Say --timeline {int(full.first_wal[:8], 16)} to have it."
+            ) from error
         raise BackupFailed(f"What was restored could not be started: {error}") from error
     return server
 

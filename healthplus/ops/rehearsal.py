@@ -75,11 +75,16 @@ def rehearse(
 
 
 def choose_moment(folder: BackupFolder, chance: random.Random) -> tuple[datetime, datetime]:
-    """Return a random second of those that the back-up covers, and the last one. Raises BackupFailed."""
+    """Return a random second of those that the back-up covers, and the last one. Raises BackupFailed.
+
+    Those before a gap or an earlier restore are left out: not every second there can be had.
+    """
     folder.require()
-    fulls, until = folder.fulls(), folder.until()
+    fulls, until = [full for full in folder.fulls() if folder.is_connected(full)], folder.until()
     if not fulls or until is None:
-        raise BackupFailed(f"There is no complete full back-up in {folder.path}.")
+        raise BackupFailed(
+            f"There is no full back-up in {folder.path} that goes on to now. Run `healthplus backup --follow`."
+        )
     first = fulls[0].ended_at
     seconds = int((until - first).total_seconds())
     return first + timedelta(seconds=chance.randint(0, seconds)), until

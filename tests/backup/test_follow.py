@@ -25,6 +25,7 @@ from healthplus.database.system import is_alive
 from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 from tests.backup.conftest import BackedUp, new_server, until
+from tests.backup.test_verify import flipped
 from tests.conftest import FAST
 
 SECRET = "hunter2-canary"
@@ -169,6 +170,9 @@ async def test_old_full_back_ups_go_with_what_only_they_need(backed_up: BackedUp
             await backed_up.db.execute("CREATE TABLE IF NOT EXISTS public.kept AS SELECT 1 AS n")
         second = await asyncio.to_thread(take_full, backups, settings.database_owner_url or "")
         await backed_up.covered()
+        with flipped(backups.files_of(second) / "base.tar.gz"):
+            restored = await asyncio.to_thread(restore, backups, None, backed_up.folder / "from the one before")
+        assert restored.full == first
         assert remove_old(backups, keep=2) == []
         assert backups.segments()[0].name <= first.first_wal
         assert remove_old(backups, keep=1) == [first]

@@ -32,9 +32,15 @@ _STORED = (
 def test_any_second_that_is_covered_may_be_chosen_and_no_other(tmp_path: Path) -> None:
     folder = BackupFolder(tmp_path)
     ended = datetime(2026, 11, 29, 2, tzinfo=UTC)
-    full = FullBackup("20261129T020000Z", ended, ended, 1, "me", "book", "", "0/0", 1 << 24, 1)
-    (tmp_path / "full" / full.name).mkdir(parents=True)
-    folder.write(tmp_path / "full" / full.name / "about.json", full)
+    full = FullBackup("20261129T020000Z", ended, ended, 1, "me", "book", f"{1:08X}{2:016X}", "0/2000100", 1 << 24, 1)
+    before = msgspec.structs.replace(
+        full, name="20261128T020000Z", ended_at=ended - timedelta(days=1), end_lsn="0/1000100"
+    )
+    for one in (before, full):
+        (tmp_path / "full" / one.name).mkdir(parents=True)
+        folder.write(tmp_path / "full" / one.name / "about.json", one)
+    (tmp_path / "wal" / "0001").mkdir(parents=True)
+    (tmp_path / "wal" / "0001" / f"{1:08X}{2:016X}.partial").touch()  # the one before has a gap after it
     folder.write(tmp_path / "followed.json", Followed(ended + timedelta(seconds=5.5), "0/0"))
     chance = random.Random(1)
     chosen = {choose_moment(folder, chance)[0] for _ in range(200)}

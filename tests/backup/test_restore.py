@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from healthplus.backup.folder import BackupFolder
+from healthplus.backup.full import take_full
 from healthplus.backup.restore import choose_fulls, restore
 from healthplus.database import Database, EmbeddedServer
-from healthplus.errors import BadInput
+from healthplus.database.server_files import as_app_role
+from healthplus.errors import BackupFailed, BadInput
 from healthplus.ops.check import all_violations
-from tests.backup.conftest import BackedUp
+from healthplus.settings import Settings
+from tests.backup.conftest import BackedUp, until
 from tests.conftest import FAST
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 
@@ -96,6 +100,47 @@ async def test_the_latest_is_restored_although_nothing_was_committed_since(backe
         with EmbeddedServer(backed_up.folder / name, FAST) as dsn:
             async with await Database.connect(dsn, min_size=1, max_size=1) as db:
                 assert await db.fetch_value("SELECT n FROM public.kept") == 1
+
+
+async def test_the_back_up_goes_on_after_a_restore_to_before_its_newest_full_one(backed_up: BackedUp) -> None:
+    """What was restored has another history from then on, in which that full back-up never was."""
+    into, backups = backed_up.folder / "restored", backed_up.backups
+    async with backed_up.following():
+        moment = await backed_up.covered()
+        await backed_up.db.execute("CREATE TABLE public.undone AS SELECT 1 AS n")
+        await asyncio.sleep(1)  # they are named after the second
+        await asyncio.to_thread(take_full, backups, backed_up.settings.database_owner_url or "")
+        await backed_up.covered()
+    await asyncio.to_thread(restore, backups, moment, into)
+    with EmbeddedServer(into, FAST) as dsn:
+        async with await Database.connect(dsn, min_size=1, max_size=2) as db:
+            settings = Settings(as_app_role(dsn), into, dsn, backup_folder=backups.path)
+            goes_on = BackedUp(settings, backups, db)
+            async with goes_on.following():
+                await until(lambda: len(backups.fulls()) == 3)
+                await db.execute("CREATE TABLE public.done AS SELECT 2 AS n")
+                await goes_on.covered()
+    with pytest.raises(BackupFailed, match=r"is of another history .* Say --timeline 1 to have it\."):
+        restore(backups, backups.fulls()[1].ended_at, backed_up.folder / "never")
+    for name, at, timeline, tables in (
+        ("newest", None, "latest", {"done"}),
+        ("before", backups.fulls()[1].ended_at, "1", {"undone"}),
+    ):
+        await asyncio.to_thread(restore, backups, at, backed_up.folder / name, timeline)
+        with EmbeddedServer(backed_up.folder / name, FAST) as dsn:
+            async with await Database.connect(dsn, min_size=1, max_size=1) as db:
+                rows = await db.fetch("SELECT tablename FROM pg_tables WHERE tablename IN ('done', 'undone')")
+                assert {row["tablename"] for row in rows} == tables
+
+
+async def test_where_there_is_no_room_nothing_is_begun(backed_up: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with backed_up.following():
+        pass
+    usage = shutil.disk_usage(backed_up.folder)._replace(free=10_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(BackupFailed, match=r"needs \d+ MB on the disk of .*, and 10 MB are free"):
+        restore(backed_up.backups, None, backed_up.folder / "never")
+    assert not (backed_up.folder / "never").exists()
 
 
 async def test_a_moment_that_is_not_covered_is_refused_with_those_that_are(backed_up: BackedUp) -> None:
