@@ -18,6 +18,8 @@ from healthplus.errors import BackupFailed
 
 Report = Callable[[float], object]
 """Told which share of the work is done, from 0 to 1."""
+UNPACK_WAL = 'gzip -t "$2" && tar -xzf "$2" -C "$1"'
+"""A file of zeros may be damaged so that tar, which ends before its end, does not see it."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 _PROGRESS = re.compile(r"(\d+)/(\d+) kB \(\d+%\)")
 _WORDS_MAX = 2000
@@ -135,7 +137,7 @@ def verify_files(folder: BackupFolder, files: Path) -> None:
     trial = files.with_name("wal.unfinished")
     try:
         unpacked = run(
-            "sh", "-c", 'mkdir -p "$1" && tar -xzf "$2/pg_wal.tar.gz" -C "$1"', "sh", trial, files
+            "sh", "-c", f'mkdir -p "$1" && {UNPACK_WAL}', "sh", trial, files / "pg_wal.tar.gz"
         )  # fmt: skip
         if unpacked.returncode != 0:
             raise BackupFailed(f"pg_wal.tar.gz in {files} is damaged: {_first_lines(unpacked.stderr)}")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from healthplus.backup.folder import BackupFolder, FullBackup, lsn_number
-from healthplus.backup.full import unpacked_bytes
+from healthplus.backup.full import UNPACK_WAL, unpacked_bytes
 from healthplus.database import Database, Record, temporary_folder
 from healthplus.database.limits import COMMANDS
 from healthplus.database.recovering import RecoveringServer
@@ -170,8 +170,8 @@ def _unpack(folder: BackupFolder, full: FullBackup, server_folder: Path, say: Ca
     folder.own(server_folder)
     unpacked = programs.run(
         "sh", "-c",
-        'mkdir "$2" && tar -xzf "$1/base.tar.gz" -C "$2" && mkdir -p "$3" && tar -xzf "$1/pg_wal.tar.gz" -C "$3"',
-        "sh", files, data, data / "pg_wal",
+        f'mkdir "$3" && tar -xzf "$4" -C "$3" && mkdir -p "$1" && {UNPACK_WAL}',
+        "sh", data / "pg_wal", files / "pg_wal.tar.gz", data, files / "base.tar.gz",
     )  # fmt: skip
     if unpacked.returncode != 0:
         raise BackupFailed(f"The full back-up in {files} cannot be unpacked: {unpacked.stderr.strip()[:2000]}")

@@ -114,7 +114,7 @@ async def test_the_back_up_goes_on_after_a_restore_to_before_its_newest_full_one
     await asyncio.to_thread(restore, backups, moment, into)
     with EmbeddedServer(into, FAST) as dsn:
         async with await Database.connect(dsn, min_size=1, max_size=2) as db:
-            settings = Settings(as_app_role(dsn), into, dsn, backup_folder=backups.path)
+            settings = Settings(as_app_role(dsn), into, dsn, backup_folder=backups.path, backup_keep=9)
             goes_on = BackedUp(settings, backups, db)
             async with goes_on.following():
                 await until(lambda: len(backups.fulls()) == 3)
