@@ -28,6 +28,7 @@ from tests.backup.conftest import BackedUp, new_server, until
 from tests.backup.test_verify import flipped
 from tests.conftest import FAST
 
+pytestmark = pytest.mark.timeout(180)
 SECRET = "hunter2-canary"
 _RECEIVERS = "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'pg_receivewal'"
 

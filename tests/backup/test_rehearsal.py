@@ -24,6 +24,7 @@ from tests.backup.test_follow import receivers
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 
+pytestmark = pytest.mark.timeout(180)
 _STORED = (
     "SELECT restored_to, rpo_seconds, rto_seconds, check_seconds, problem FROM backup.restore_rehearsal ORDER BY at"
 )

@@ -24,6 +24,7 @@ from tests.backup.conftest import BackedUp, until
 from tests.conftest import FAST
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 
+pytestmark = pytest.mark.timeout(180)
 # Everything there is, as text; but for what no crash leaves either: who is there just now, in an unlogged table.
 _TABLES = """
 SELECT format(

@@ -19,6 +19,7 @@ from healthplus.errors import BackupFailed
 from healthplus.settings import Settings
 from tests.backup.conftest import BackedUp, new_server
 
+pytestmark = pytest.mark.timeout(180)
 SEGMENTS = 4
 
 
