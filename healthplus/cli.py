@@ -20,6 +20,7 @@ from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin
+from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
@@ -154,12 +155,14 @@ def _require_startable(settings: Settings, *, i_know: bool, needs_sandboxes: boo
 
 
 for command in (
+    backup_command,
     check_command,
     fee_command,
     find_command,
     import_command,
     key_group,
     leave_group,
+    restore_command,
     shift_group,
     verify_queue_command,
 ):

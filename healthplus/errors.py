@@ -436,6 +436,12 @@ class DatabaseNotSetUp(DatabaseError):
     code = "database_not_set_up"
 
 
+class BackupFailed(DatabaseError):
+    """The back-up could not be made, read or restored."""
+
+    code = "backup_failed"
+
+
 class EmbeddedServerFailed(DatabaseError):
     """The embedded PostgreSQL server could not be started or stopped."""
 

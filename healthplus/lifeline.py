@@ -1,22 +1,62 @@
-"""Processes that end with the one that started them, however that one ended.
+"""Processes that end with the one that started them, however that one ended; and how one is kept running meanwhile.
 
 Each waits for the end of a pipe whose other end only its parent holds: the kernel closes it for a killed process, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _PR_SET_PDEATHSIG = 1
 SPARE_SECONDS = 5.0
 """How long a process may take to finish what it does once its parent has gone."""
+
+
+_LOOK_SECONDS = 0.1
+
+
+@contextlib.contextmanager
+def running_beside(
+    module: str, *args: str, environment: Mapping[str, str], descriptors: Sequence[int] = ()
+) -> Iterator[None]:
+    """Keep `python -m module` running for this block, started again whenever it ends; it ends with its standard input.
+
+    It inherits the open files `descriptors`. After the block it is interrupted, and killed where that takes too long.
+    """
+    command = [sys.executable, "-m", module, *args, "--until-stdin-ends"]
+    ending = threading.Event()
+
+    def keep() -> None:
+        while not ending.wait(_LOOK_SECONDS):
+            # In a session of its own: what interrupts its owner must let it finish what it does.
+            with subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, pass_fds=descriptors, start_new_session=True
+            ) as process:
+                while process.poll() is None and not ending.wait(_LOOK_SECONDS):
+                    pass
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(SPARE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+    keeper = threading.Thread(target=keep, name=f"keeper of {module}")
+    keeper.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        keeper.join()
 
 
 def end_with_parent(*signals: signal.Signals) -> None:

@@ -20,7 +20,7 @@ from granian.server import Server as Granian
 from healthplus.accounts.secret import with_secret_key
 from healthplus.database import refuse_unsafe_commits
 from healthplus.errors import Conflict
-from healthplus.lifeline import SPARE_SECONDS
+from healthplus.lifeline import SPARE_SECONDS, running_beside
 from healthplus.payments.gateways.sandbox_process import running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
@@ -71,14 +71,25 @@ def run_app(settings: Settings) -> None:
     require_free_port(settings.host, settings.port)
     if not settings.allow_unsafe_commits:
         asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
-    with running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings) as complete:
+    bank = running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings)
+    with _followed_by_backup(settings), bank as complete:
         _run_processes(complete)
+
+
+def _followed_by_backup(settings: Settings) -> contextlib.AbstractContextManager[None]:
+    """Keep the database backed up for a block, where a folder for that is set, by a process of its own."""
+    if settings.backup_folder is None:
+        return contextlib.nullcontext()
+    return running_beside(
+        "healthplus", "backup", "--follow", environment={**os.environ, **settings.as_environment()}
+    )  # fmt: skip
 
 
 def _run_processes(settings: Settings) -> None:
     allow_open_files()
     # App processes read their settings from the environment. They never migrate.
-    os.environ.update(replace(with_secret_key(settings), database_owner_url=None).as_environment())
+    own = replace(with_secret_key(settings), database_owner_url=None, backup_url=None, backup_command=None)
+    os.environ.update(own.as_environment())
     _Supervisor(
         "healthplus.web.worker:create_app_in_account",
         factory=True,

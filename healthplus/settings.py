@@ -7,6 +7,7 @@ import difflib
 import os
 import pwd
 import re
+import shlex
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -67,6 +68,9 @@ class Settings:
     below `space_for_bookings_mib` there are no new holds, tickets or imports, below `space_for_changes_mib` no changes.
     `public_url` is the product's public address. `sms_url` is a relay that takes messages as JSON; `sms_sender`,
     `dlt_entity_id` and `dlt_templates` identify the product and its texts in India's register of senders.
+    `backup_folder` is where back-ups go: then `serve` follows the database, and makes a full one each night in the
+    hour `backup_hour` (UTC); `backup_keep` are kept. `backup_url` is the role that makes them, by default the owner.
+    `backup_command` is called with each finished file; `backup_programs` is a folder with PostgreSQL's programs.
     `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
     """
 
@@ -77,6 +81,13 @@ class Settings:
     database_folder: Path | None = None
     space_for_bookings_mib: int | None = None
     space_for_changes_mib: int | None = None
+    backup_folder: Path | None = None
+    backup_url: str | None = field(default=None, repr=False)
+    backup_keep: int = _between(2, 1, 1000)
+    backup_hour: int = _between(21, 0, 23)
+    # It may have a key to somewhere in it.
+    backup_command: str | None = field(default=None, repr=False)
+    backup_programs: Path | None = None
     account: str | None = None
     host: str = "127.0.0.1"
     port: int = _between(8000, 1, 65535)
@@ -320,10 +331,32 @@ def _check_folder(folder: Path) -> None:
         raise ValueError(f"must be a folder that is there, not {folder}: its disk's free space is watched.")
 
 
+def _check_programs(folder: Path) -> None:
+    missing = [
+        name
+        for name in ("pg_basebackup", "pg_receivewal", "pg_verifybackup", "postgres")
+        if not (folder / name).is_file()
+    ]
+    if missing:
+        raise ValueError(f"must be a folder with PostgreSQL's programs, and {folder} has no {', '.join(missing)}.")
+
+
+def _check_backup_command(text: str) -> None:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("has a quote that is not closed.") from None
+    if not any("{path}" in word for word in words):
+        raise ValueError("must have {path} where the file's path goes, as in `aws s3 cp {path} s3://bucket/{name}`.")
+
+
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "database_url": _check_database,
     "database_owner_url": _check_database,
     "database_folder": _check_folder,
+    "backup_url": _check_database,
+    "backup_command": _check_backup_command,
+    "backup_programs": _check_programs,
     "host": _check_host,
     "public_url": _check_public_url,
     "secret_key": _check_secret,
@@ -340,6 +373,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 
 _NEEDS = {
     "database_owner_url": "database_url",
+    "backup_url": "database_url",
+    "backup_command": "backup_folder",
     "sandbox_bank_port": "sandbox_payments",
     "payment_webhook_secret": "sandbox_payments",
     "sms_token": "sms_url",

@@ -20,6 +20,7 @@ from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus_bench.overload import OverloadPlan, OverloadResult, bench_overload
 from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
 from healthplus_bench.past import PastPlan
+from healthplus_bench.restore import RestorePlan, RestoreResult, bench_restore
 from healthplus_bench.search import SearchPlan, SearchResult, bench_search
 from healthplus_bench.surge import SurgePlan, SurgeResult, bench_surge
 from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
@@ -34,6 +35,7 @@ _R = TypeVar(
     HoldsResult,
     OverloadResult,
     PagesResult,
+    RestoreResult,
     SearchResult,
     SurgeResult,
     WaitersResult,
@@ -126,6 +128,18 @@ def growth_command(appointments: int, past: int, as_json: bool) -> None:
     _print(run(bench_growth, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("restore")
+@click.option(
+    "--past", type=click.IntRange(300, 10_000_000), default=1_000_000, show_default=True, help="Bookings that are over."
+)
+@click.option("--seconds", type=click.IntRange(2, 600), default=20, show_default=True, help="Of load, each time.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def restore_command(past: int, seconds: int, as_json: bool) -> None:
+    """Back up under load, lose the database's disk, and restore it: what is missing, and how long it takes."""
+    plan = RestorePlan(PastPlan(bookings=past), seconds)
+    _print(run(bench_restore, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
+
+
 @bench_group.command("pages")
 @click.option("--connections", type=click.IntRange(1, 200), default=50, show_default=True, help="All asking at once.")
 @click.option("--requests", type=click.IntRange(100, 100_000), default=4000, show_default=True, help="Pages in all.")
@@ -178,7 +192,14 @@ def run(
 
 
 def _print(
-    result: GrowthResult | HoldsResult | OverloadResult | PagesResult | SearchResult | SurgeResult | WaitersResult,
+    result: GrowthResult
+    | HoldsResult
+    | OverloadResult
+    | PagesResult
+    | RestoreResult
+    | SearchResult
+    | SurgeResult
+    | WaitersResult,
     as_json: bool,
 ) -> None:
     if not as_json:

@@ -6,7 +6,9 @@ the other providers, whatever tables and columns it is in.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -110,6 +112,21 @@ async def bench_past(dsn_without: str, dsn_with: str, folder: Path, plan: PastPl
         cpu_us_with=cpu_us[1],
         violations=len(broken),
     )
+
+
+@contextlib.asynccontextmanager
+async def past_environment(dsn: str, folder: Path, plan: PastPlan) -> AsyncIterator[Environment]:
+    """Fill a new database with bookings that are over, each paid online, captured and attended. Raises BenchFailed."""
+    days = -(-plan.bookings_each // _BOOKED_A_DAY)
+    async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
+        await database.execute(queries.move_clock, -timedelta(days=days + _OVER_DAYS))
+        async with prepared_environment(dsn, folder, plan.providers, plan.patients) as environment:
+            await database.execute(queries.name_persons)
+            await _make_template(environment, plan.bookings_each)
+            await _copy_template(database, plan)
+            await database.execute(environment_queries.analyze)
+            # Now the clock shows the time.
+            yield replace(environment, first_shift=await database.fetch_value(environment_queries.first_shift))
 
 
 async def sizes(database: Database) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
 from healthplus.database.repeating import repeat
-from healthplus.database.running import migrated_database, running_database
+from healthplus.database.running import found_database, migrated_database, running_database
 from healthplus.database.warden import temporary_folder
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Record",
     "Transaction",
     "forget_changes",
+    "found_database",
     "has_changed",
     "load",
     "migrate",

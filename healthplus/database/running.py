@@ -42,7 +42,15 @@ def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Set
 
 @contextlib.contextmanager
 def running_database(settings: Settings, *, reads: bool = False) -> Iterator[str]:
-    """Yield the DSN of a database that is of this very release, and apply nothing: others may be running on it.
+    """Yield the DSN of a database that is of this very release, as `found_database` finds it."""
+    with found_database(settings, reads=reads) as found:
+        assert found.database_url is not None
+        yield found.database_url
+
+
+@contextlib.contextmanager
+def found_database(settings: Settings, *, reads: bool = False) -> Iterator[Settings]:
+    """Yield the settings that lead to a database of this very release; apply nothing: others may be running on it.
 
     Raises DiskFull, unless the caller only `reads`, EmbeddedServerFailed and the errors of `check_migrated`.
     """
@@ -54,7 +62,7 @@ def running_database(settings: Settings, *, reads: bool = False) -> Iterator[str
         assert found.database_url is not None
         # An embedded database of the release before may lack the role that owns nothing.
         asyncio.run(check_migrated(found.database_url if server is None else found.database_owner_url or ""))
-        yield found.database_url
+        yield found
 
 
 @contextlib.contextmanager

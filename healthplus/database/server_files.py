@@ -32,6 +32,8 @@ SETTINGS = {
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",
+    # A back-up that does not follow any more must not fill the disk: it then begins again with a full one.
+    "max_slot_wal_keep_size": "4GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -45,6 +47,11 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+
+def quoted(value: object) -> str:
+    """Return a value as postgresql.conf has it."""
+    return "'{}'".format(str(value).replace("\\", "\\\\").replace("'", "''"))
 
 
 def access_files(account: pwd.struct_passwd, app_account: pwd.struct_passwd | None) -> dict[str, str]:

@@ -54,9 +54,9 @@ class Warden:
 
 
 @contextlib.contextmanager
-def temporary_folder(prefix: str) -> Iterator[Path]:
+def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """Make a folder for embedded servers that is gone after the block, with them, even if this process is killed."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     folder.chmod(0o755)  # the account that the server runs under must be able to enter it
     warden = Warden(folder, temporary=True)
     try:

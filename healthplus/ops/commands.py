@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from healthplus.database import BULK, Database, running_database
-from healthplus.ops.check import Violation, money_invariants, violations
+from healthplus.ops.check import Violation, all_violations
 from healthplus.settings import Settings
 
 
@@ -18,7 +18,7 @@ def check_command(settings: Settings) -> None:
 
     async def run(dsn: str) -> list[Violation]:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
-            return await violations(database) + await violations(database, money_invariants)
+            return await all_violations(database)
 
     with running_database(settings, reads=True) as dsn:
         found = asyncio.run(run(dsn))

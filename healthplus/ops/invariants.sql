@@ -1,9 +1,13 @@
 -- name: no_overlap
 -- No two bookings that occupy the same seat of a provider overlap: checked without relying on the constraint.
-SELECT a.provider_id, a.booking_id, b.booking_id AS other_booking_id, a.seat, a.during
-FROM booking.booking AS a
-JOIN booking.booking AS b ON b.provider_id = a.provider_id AND b.seat = a.seat AND b.during && a.during AND b.booking_id > a.booking_id
-WHERE a.occupies AND b.occupies
+SELECT provider_id, booking_id, seat, during, taken_until
+FROM (
+    SELECT provider_id, booking_id, seat, during, max(upper(during)) OVER (
+        PARTITION BY provider_id, seat ORDER BY lower(during), booking_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
+    FROM booking.booking
+    WHERE occupies
+) AS occupied
+WHERE lower(during) < taken_until
 
 -- name: overlap_constraint_present
 -- The constraint that forbids double bookings exists and is enforced.

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import asyncpg
 import pytest
 
 from healthplus.database import EmbeddedServer
+from healthplus.database.programs import Programs
 from healthplus.errors import EmbeddedServerFailed
 from tests.conftest import FAST
 
@@ -214,8 +214,7 @@ def test_as_root_a_data_folder_the_account_cannot_enter_says_what_to_do(server_f
 def test_as_root_binaries_the_account_cannot_reach_are_copied(
     server_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: Callable[[EmbeddedServer], bool] = lambda _: False  # noqa: E731
-    monkeypatch.setattr(EmbeddedServer, "_can_run_binaries", answers)
+    monkeypatch.setattr(Programs, "_can_run", lambda *_: False)
     with EmbeddedServer(server_folder, FAST) as dsn:
         executable = Path(f"/proc/{postmaster_pid(server_folder)}/exe").readlink()
         assert executable.is_relative_to(server_folder)

@@ -21,6 +21,7 @@ from healthplus_bench.holds import HoldsPlan, bench_holds
 from healthplus_bench.overload import OverloadPlan, bench_overload
 from healthplus_bench.past import PastPlan
 from healthplus_bench.processes import cpu_seconds
+from healthplus_bench.restore import RestorePlan, bench_restore
 from healthplus_bench.returning import AHEAD_MAX, DAYS, Returning
 from healthplus_bench.surge import SurgePlan, bench_surge
 from healthplus_bench.waiters import WaitersPlan, bench_waiters, overtaking
@@ -121,6 +122,16 @@ def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without
     assert "booking.idempotency" not in result.bytes_by_table
     assert min(result.cpu_us_per_pair_with + result.cpu_us_per_pair_without) > 0
     assert result.tables["booking.idempotency"][0] > result.tables["booking.idempotency"][1] == 0
+
+
+@pytest.mark.timeout(180)
+def test_what_is_lost_with_a_disk_is_counted_and_how_soon_all_is_there_again() -> None:
+    result = run(bench_restore, RestorePlan(PastPlan(bookings=300), seconds=2, clients=4))
+    assert (result.past_bookings, result.violations, result.rehearsal_problem) == (300, 0, None)
+    assert result.rto_seconds >= result.restore_seconds > 0
+    assert 0 < result.rpo_seconds_median <= result.rpo_seconds_max
+    assert 0 <= result.lost_commits < result.acknowledged_commits
+    assert (result.lost_seconds > 0) == (result.lost_commits > 0)
 
 
 def test_the_first_of_many_who_wait_get_what_is_given_back() -> None:

@@ -186,6 +186,10 @@ async def test_one_process_at_a_time(environment: Environment, db: Database, app
 
 
 OLD_ROWS = {
+    "backup.restore_rehearsal": (
+        "INSERT INTO backup.restore_rehearsal (at, problem) VALUES ($1, $2)",
+        timedelta(days=400),
+    ),
     "accounts.idempotency": (
         "INSERT INTO accounts.idempotency (patient_id, operation, key_hash, request_hash, at) "
         "SELECT min(patient_id), 'x', $2::text::bytea, '', $1 FROM accounts.patient",

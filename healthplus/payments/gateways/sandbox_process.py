@@ -5,22 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 
 from healthplus.errors import Conflict
+from healthplus.lifeline import running_beside
 from healthplus.settings import Settings
 
 _HOST = "127.0.0.1"
 _WAITING_MAX = 1024
-_LOOK_SECONDS = 0.1
-_STOP_SECONDS_MAX = 5
 _PACKAGE = "healthplus_sandbox"
 
 
@@ -50,33 +45,12 @@ def running_bank(settings: Settings) -> Iterator[Settings]:
             sandbox_bank_port=bank_socket.getsockname()[1],
             payment_webhook_secret=settings.payment_webhook_secret or secrets.token_urlsafe(32),
         )
-        ending = threading.Event()
-        keeper = threading.Thread(target=_keep_bank, args=(settings, bank_socket.fileno(), ending))
-        keeper.start()
-        try:
+        # Whenever it is away, connections wait at the socket.
+        with running_beside(
+            _PACKAGE, "--socket", str(bank_socket.fileno()),
+            environment={**os.environ, **settings.as_environment()}, descriptors=[bank_socket.fileno()],
+        ):  # fmt: skip
             yield settings
-        finally:
-            ending.set()
-            keeper.join()
-
-
-def _keep_bank(settings: Settings, descriptor: int, ending: threading.Event) -> None:
-    command = [sys.executable, "-m", _PACKAGE, "--socket", str(descriptor), "--until-stdin-ends"]
-    environment = {**os.environ, **settings.as_environment()}
-    while not ending.wait(_LOOK_SECONDS):
-        # In a session of its own: what interrupts the app must let it finish what it is paying for. The bank ends with
-        # its standard input, so also when this process is killed. Meanwhile connections wait at the socket.
-        with subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, pass_fds=[descriptor], start_new_session=True
-        ) as bank:
-            while bank.poll() is None and not ending.wait(_LOOK_SECONDS):
-                pass
-            with contextlib.suppress(ProcessLookupError):
-                bank.send_signal(signal.SIGINT)
-            try:
-                bank.wait(_STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                bank.kill()
 
 
 def open_bank_socket(settings: Settings) -> socket.socket:

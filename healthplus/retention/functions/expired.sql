@@ -95,6 +95,15 @@ CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer)
     SELECT count(*) FROM gone
 $$;
 
+-- Those of a year and a month, so that a year can be looked back on.
+CREATE FUNCTION retention.forget_rehearsals(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM backup.restore_rehearsal WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM backup.restore_rehearsal WHERE at < p_now - interval '400 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- Intents that are looked for no more: processes of release 2 leave these, where this one deletes them.
 CREATE FUNCTION retention.forget_intents(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

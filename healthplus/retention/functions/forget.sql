@@ -90,6 +90,7 @@ BEGIN
         retention.forget_presence(now_at, rows_max),
         retention.forget_notices(now_at, rows_max),
         retention.forget_webhooks(now_at, rows_max),
+        retention.forget_rehearsals(now_at, rows_max),
         retention.forget_intents(now_at, rows_max));
     FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP

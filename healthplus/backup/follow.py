@@ -1,0 +1,232 @@
+"""Following the server: all that it writes, within seconds, and each night a full back-up and a rehearsal.
+
+Runs in a process of its own. One process at a time follows a server, by an advisory lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from healthplus.backup.folder import BackupFolder, Followed, lsn_number, sync
+from healthplus.backup.full import remove_old, take_full
+from healthplus.backup.sending import send_finished
+from healthplus.backup.source import SLOT, connection_of, facts, source_url
+from healthplus.backup.state import queries
+from healthplus.database import BACKGROUND, Database, repeat
+from healthplus.errors import BackupFailed, HealthPlusError
+from healthplus.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 4.0
+_ARRIVAL_SECONDS_MAX = 30.0
+_LOOK_SECONDS = 0.2
+_TURN_SECONDS = 10.0
+_RECEIVE_SECONDS = 1.0
+_FAILED_SECONDS = 10.0
+_NICE = 10
+_R = TypeVar("_R")
+_WORDS_MAX = 500
+_NAME = "healthplus backup"
+_SEND_SECONDS = 5.0
+_FULL_RETRY_SECONDS = 600.0
+_FULL_AGE_MIN, _FULL_AGE_MAX = timedelta(hours=20), timedelta(hours=25)
+
+# What pg_receivewal says where the server cannot go on from what is in the folder.
+_GAPS = (
+    "has already been removed",
+    "is not in this server's history",
+    "is ahead of the WAL flush position",
+    "can no longer access replication slot",
+    "can no longer get changes from replication slot",
+)
+_SLOT = "SELECT wal_status, active_pid FROM pg_replication_slots WHERE slot_name = $1"
+_NOW = "SELECT clock_timestamp() AS at, pg_current_wal_flush_lsn()::text AS lsn"
+_ARRIVED = """
+SELECT pid, write_lsn::text FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1
+"""
+
+
+class Follower:
+    """Follows the server of `settings`, whose folder is `folder`, until cancelled.
+
+    `rehearse` is called after each nightly full back-up, in a thread.
+    """
+
+    def __init__(self, settings: Settings, folder: BackupFolder, rehearse: Callable[[], object]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._rehearse = rehearse
+        self._url = source_url(settings)
+        self._has_followed = asyncio.Event()
+        self._full_tried_at = -_FULL_RETRY_SECONDS
+
+    async def run(self) -> None:
+        """Wait for the turn, then follow until it is lost; for ever."""
+        self._folder.prepare()
+        await repeat(self._follow_in_turn, _TURN_SECONDS, "the database server cannot be followed by the back-up")
+
+    async def _follow_in_turn(self) -> None:
+        async with (
+            await Database.connect(self._settings.database_url or "", 1, 1, BACKGROUND, _NAME) as database,
+            await Database.connect(self._url, 1, 1, BACKGROUND, _NAME) as server,
+        ):
+            if not await database.fetch_value(queries.take_turn):
+                return
+            self._require_same(await facts(server))
+            works: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
+                (partial(self._receive, server), _RECEIVE_SECONDS),
+                (partial(self._beat, database, server), BEAT_SECONDS),
+                (partial(self._nightly, database, server), _TURN_SECONDS),
+                (self._send, _SEND_SECONDS),
+            )
+            tasks = [
+                asyncio.create_task(repeat(partial(_told, work), seconds, "the back-up failed"))
+                for work, seconds in works
+            ]
+            try:
+                while await database.fetch_value(queries.take_turn):
+                    await asyncio.wait(tasks, timeout=_TURN_SECONDS)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _require_same(self, found: Mapping[str, Any]) -> None:
+        if any(full.system_identifier != found["system_identifier"] for full in self._folder.fulls()):
+            logger.warning(
+                "%s has the back-ups of another database server: this one is not backed up. Set "
+                "HEALTHPLUS_BACKUP_FOLDER to another folder.", self._folder.path,
+            )  # fmt: skip
+            raise BackupFailed
+        if found["slot_limit"] == "-1":
+            logger.warning(
+                "max_slot_wal_keep_size is not set at the database server: should the back-up stop following, what is "
+                "written fills its disk. Set it to what there is room for, such as 4GB."
+            )
+
+    async def _receive(self, server: Database) -> None:
+        """Have pg_receivewal run until it ends; where it cannot go on from what there is, begin another folder."""
+        slot = await server.fetch_row(_SLOT, SLOT)
+        if slot is not None and slot["wal_status"] == "lost":
+            await server.execute("SELECT pg_drop_replication_slot($1)", SLOT)
+            slot = None
+            self._begin_again("the server removed what was not received in time")
+        if slot is None:
+            await server.execute("SELECT pg_create_physical_replication_slot($1, true)", SLOT)
+        elif slot["active_pid"] is not None:
+            await server.execute("SELECT pg_terminate_backend($1)", slot["active_pid"])  # a killed follower's
+            return
+        stream = self._folder.streams()[-1] if self._folder.streams() else self._folder.new_stream()
+        connection = connection_of(self._url)
+        process = self._folder.programs.start(
+            "pg_receivewal", "-d", connection.address, "-D", stream, "-S", SLOT, "--no-loop", "-s", "1", "-w",
+            environment=connection.environment, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _, said = await asyncio.to_thread(process.communicate)
+        finally:
+            process.terminate()  # it ends what it writes
+        if any(text in said for text in _GAPS):
+            self._begin_again(said.strip()[-_WORDS_MAX:])
+        elif process.returncode != 0:
+            logger.warning("pg_receivewal ended: %s", said.strip()[-_WORDS_MAX:])
+
+    def _begin_again(self, why: str) -> None:
+        logger.warning("The back-up begins again with a full one: %s", why)
+        self._folder.new_stream()
+
+    async def _beat(self, database: Database, server: Database) -> None:
+        """Note that all that is committed by now is in the folder, once it is, and on its disk."""
+        row = await server.fetch_row(_NOW)
+        assert row is not None
+        began = time.monotonic()
+        while True:
+            arrived = await server.fetch_row(_ARRIVED, SLOT)
+            if arrived is not None and arrived["write_lsn"] is None:
+                raise BackupFailed(
+                    "The role of HEALTHPLUS_BACKUP_URL may not see how far the back-up is: as an administrator of the "
+                    "server, GRANT pg_monitor to it."
+                )
+            if arrived is not None and lsn_number(arrived["write_lsn"]) >= lsn_number(row["lsn"]):
+                break
+            if time.monotonic() - began > _ARRIVAL_SECONDS_MAX:
+                raise BackupFailed(f"What is written has not reached the back-up for {_ARRIVAL_SECONDS_MAX:g} s.")
+            await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.to_thread(self._keep, Followed(row["at"], row["lsn"]))
+        await database.execute(queries.note_wal, time.monotonic() - began)
+        self._has_followed.set()
+
+    def _keep(self, followed: Followed) -> None:
+        # pg_receivewal itself waits for the disk at the end of a file only.
+        stream = self._folder.streams()[-1]
+        for path in sorted(stream.iterdir(), key=lambda path: path.stat().st_mtime)[-2:]:
+            with contextlib.suppress(FileNotFoundError):  # it was renamed just now, and is on the disk
+                sync(path)
+        sync(stream)
+        self._folder.write(self._folder.path / "followed.json", followed)
+
+    async def _nightly(self, database: Database, server: Database) -> None:
+        """Make a full back-up where one is due, remove old ones, and rehearse restoring."""
+        await self._has_followed.wait()  # else what was written between the two would be missing
+        now: datetime = (await facts(server))["at"]
+        if not self._is_full_due(now) or time.monotonic() - self._full_tried_at < _FULL_RETRY_SECONDS:
+            return
+        self._full_tried_at = time.monotonic()
+        try:
+            full = await asyncio.to_thread(_modestly, partial(take_full, self._folder, self._url))
+            await database.execute(queries.note_full, 0.0)
+            await asyncio.to_thread(remove_old, self._folder, self._settings.backup_keep)
+        except HealthPlusError as error:
+            logger.warning("No full back-up was made, the next try is in 10 minutes: %s", error)
+            return
+        logger.info("A full back-up was made and verified: %s", full.name)
+        await asyncio.to_thread(_modestly, self._rehearse)
+
+    def _is_full_due(self, now: datetime) -> bool:
+        fulls = self._folder.fulls()
+        if not fulls or not self._folder.is_connected(fulls[-1]):
+            return True
+        age = now - fulls[-1].began_at
+        is_night = now.astimezone(UTC).hour == self._settings.backup_hour
+        return age > _FULL_AGE_MAX or (is_night and age > _FULL_AGE_MIN)
+
+    async def _send(self) -> None:
+        if self._settings.backup_command:
+            await asyncio.to_thread(send_finished, self._folder, self._settings.backup_command)
+
+
+def _modestly(work: Callable[[], _R]) -> _R:
+    """Do some work in a thread of its own, which lets what serves people go before it, as do programs it starts."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    return work()
+
+
+async def _told(work: Callable[[], Awaitable[None]]) -> float | None:
+    """Do some work; where it fails, say why, and return in how many seconds to try again."""
+    try:
+        await work()
+    except BackupFailed as error:
+        logger.warning("%s", error)
+        return _FAILED_SECONDS
+    return None
+
+
+async def follow(settings: Settings, folder: BackupFolder, rehearse: Callable[[], object]) -> None:
+    """Follow until this process is told to end."""
+    work = asyncio.create_task(Follower(settings, folder, rehearse).run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
