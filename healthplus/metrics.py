@@ -43,7 +43,10 @@ class Metric:
 
 
 class Counter(Metric):
-    """A number of times; its name ends in `_total`."""
+    """A number of times; its name ends in `_total`.
+
+    One that is to be watched for its first time is opened beforehand: a rise from nothing to one is seen by nobody.
+    """
 
     def __init__(self, name: str, about: str, *labels: str) -> None:
         super().__init__(name, about, labels, "counter")
@@ -52,6 +55,11 @@ class Counter(Metric):
         """Count once."""
         place = self._places.get(labels)
         MEMORY.values[self._place(labels) if place is None else place] += 1.0
+
+    def open(self, *labels: str) -> None:
+        """Have a value, 0 unless it was counted before."""
+        if labels not in self._places:
+            self._place(labels)
 
 
 class Gauge(Metric):

@@ -43,6 +43,8 @@ class Faults(logging.Handler):
     def __init__(self, on_new: Callable[[Fault], None] | None = None) -> None:
         super().__init__(logging.ERROR)
         self._on_new = on_new
+        for where in ("request", "background"):
+            ERRORS.open(where)
         self._found: dict[str, Fault] = {}
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -64,7 +64,8 @@ class Reporter:
 
     async def run(self) -> None:
         """Write faults and that the process lives, until cancelled."""
-        await repeat(self.write, WRITE_SECONDS, "what the process reports could not be written", self._database)
+        trouble = "what the process reports could not be written"
+        await repeat(self.write, WRITE_SECONDS, trouble, self._database, name="report")
 
     async def run_samples(self) -> None:
         """Set the gauges every second, until cancelled."""

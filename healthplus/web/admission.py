@@ -101,6 +101,7 @@ class _Class:
     def __init__(self, traffic: Traffic, limits: Limits) -> None:
         self.limits = limits
         self.name = traffic.name.lower()
+        REFUSED.open(self.name)
         self.is_back_at_once = traffic in _BACK_AT_ONCE
         self.working = 0
         self.slow = 0
