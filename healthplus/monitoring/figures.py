@@ -99,7 +99,9 @@ def _of_read(read: Read) -> Iterator[Metric]:
         "healthplus_money_due_minor", "Their money, in the currency's smallest unit.", labels=("step", "currency")
     )
     oldest = GaugeMetricFamily(
-        "healthplus_payments_due_oldest_seconds", "Since when the oldest of them was paid.", labels=("step", "currency")
+        "healthplus_payments_due_oldest_seconds",
+        "How long the oldest of them has been due.",
+        labels=("step", "currency"),
     )
     # Each step is there in any case: an alert that has no sample cannot fire, nor end.
     rows = {(row["step"], row["currency"]): row for row in read.money_due}

@@ -14,18 +14,23 @@ CROSS JOIN LATERAL (
     FROM booking.book WHERE next_due < 'infinity') AS lag
 
 -- name: money_due
--- What the gateway has yet to be told, and since when the oldest of it; a capture is left to the process that booked for half a minute.
-SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency, count(*) AS payments,
-    sum(payment.amount_minor)::bigint AS amount_minor,
-    extract(epoch FROM now_at - min(coalesce(captured_at, authorised_at)))::double precision AS oldest_seconds
-FROM public.app_now() AS now_at CROSS JOIN ledger.payment
-LEFT JOIN booking.booking USING (provider_id, booking_id) LEFT JOIN directory.clinic USING (clinic_id)
-WHERE due IS NOT NULL
-GROUP BY 1, 2, now_at ORDER BY 1, 2
+-- What the gateway has yet to be told, and for how long the oldest of it has been due: since it was paid, or the booking cancelled.
+SELECT step, currency, count(*) AS payments, sum(amount_minor)::bigint AS amount_minor,
+    extract(epoch FROM now_at - min(since))::double precision AS oldest_seconds
+FROM public.app_now() AS now_at
+CROSS JOIN LATERAL (
+    SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency, payment.amount_minor,
+        greatest(authorised_at, (
+            SELECT max(event_log.at) FROM booking.event_log
+            WHERE event_log.provider_id = payment.provider_id AND event_log.booking_id = payment.booking_id AND kind = 'cancelled')) AS since
+    FROM ledger.payment
+    LEFT JOIN booking.booking USING (provider_id, booking_id) LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE due IS NOT NULL) AS due
+GROUP BY step, currency, now_at ORDER BY step, currency
 
 -- name: money_totals
 -- How much money has ever reached each state, up to two minutes ago.
-SELECT currency, state::text AS state, payments, amount_minor FROM monitoring.money ORDER BY currency, money.state
+SELECT currency, state::text AS state, payments, amount_minor FROM monitoring.money ORDER BY money.currency, money.state
 
 -- name: count_money
 -- Add what reached a state since the last time; true: there is more.
@@ -38,7 +43,7 @@ SELECT name, state, sync_state, lag_bytes, lag_seconds FROM monitoring.replicas(
 -- name: note_errors
 -- Add faults to those of the hour.
 INSERT INTO monitoring.error AS known (fingerprint, hour, times, first_at, last_at, type, place, route, request_id, release)
-SELECT fingerprint, date_trunc('hour', now_at, 'UTC'), times, now_at, now_at, type, place, route, request_id, $7
+SELECT fingerprint, date_trunc('hour', now_at, 'UTC'), times, now_at AS first_at, now_at AS last_at, type, place, route, request_id, $7
 FROM public.app_now() AS now_at,
     unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
         AS fault (fingerprint, times, type, place, route, request_id)
@@ -56,12 +61,12 @@ SELECT fingerprint, sum(times)::bigint AS times, min(first_at) AS first_at, max(
     (array_agg(release ORDER BY hour DESC))[1] AS release
 FROM monitoring.error
 WHERE hour > (SELECT public.app_now()) - make_interval(days => $1)
-GROUP BY fingerprint ORDER BY max(last_at) DESC, fingerprint
+GROUP BY error.fingerprint ORDER BY max(error.last_at) DESC, error.fingerprint
 
 -- name: say_alive
 -- Note that an app process lives, and how long ago its tasks did their work.
 INSERT INTO monitoring.process (machine, pid, release, started_at, seen_at, tasks)
-SELECT $1, $2, $3, now_at, now_at, $4 FROM public.app_now() AS now_at
+SELECT $1, $2, $3, now_at AS started_at, now_at AS seen_at, $4 FROM public.app_now() AS now_at
 ON CONFLICT (machine, pid) DO UPDATE
 SET started_at = CASE WHEN $5 THEN excluded.started_at ELSE process.started_at END,
     release = excluded.release, seen_at = excluded.seen_at, tasks = excluded.tasks

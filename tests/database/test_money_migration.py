@@ -122,7 +122,7 @@ async def test_what_release_2_wrote_is_in_the_payments_rows(old: Database, blank
     await old.execute(asked, 1, kept, now, now)
     await old.execute(asked, 1, uuid4(), now, None)
 
-    await migrate(blank_dsn, app_role=APP_ROLE)
+    await migrate(blank_dsn, app_role=APP_ROLE, release=3)
     assert await entries(old) == between
     assert await old.fetch_value("SELECT count(*) FROM ledger.payment WHERE authorised_at IS NULL") == 0
     assert [row["hold_id"] for row in await old.fetch("SELECT hold_id FROM payments.intent")] == [kept]
@@ -136,6 +136,7 @@ async def test_what_release_2_wrote_is_in_the_payments_rows(old: Database, blank
         "payment_booked_instead",
         "payment_due",
         "payment_kept",
+        "payment_times",
     ]
     # One that was set aside twice is refused, whatever the lock of its book is good for.
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -159,7 +160,7 @@ async def test_a_payment_may_advance_before_it_has_taken_its_entries_over(
     (ending,) = (of_release_2 / "database" / "migrations").glob("*_money.after.sql")
     now_ending = ending.read_text()
     ending.write_text("SELECT 1")
-    await migrate(blank_dsn, of_release_2, app_role=APP_ROLE)
+    await migrate(blank_dsn, of_release_2, app_role=APP_ROLE, release=3)
     assert await entries(old) == before
     # A call that release 2 began still adds to them.
     late = await pay(old, 2)
@@ -180,6 +181,6 @@ async def test_a_payment_may_advance_before_it_has_taken_its_entries_over(
     ending.write_text(now_ending)
     async with await Database.connect(blank_dsn) as owner:
         await owner.execute("DELETE FROM public.schema_migration WHERE name LIKE '%_money.after'")
-    await migrate(blank_dsn, of_release_2, app_role=APP_ROLE)
+    await migrate(blank_dsn, of_release_2, app_role=APP_ROLE, release=3)
     assert await entries(old) == after
     assert await old.fetch_value("SELECT count(*) FROM ledger.payment WHERE authorised_at IS NULL") == 0
