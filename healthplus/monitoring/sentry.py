@@ -27,7 +27,8 @@ def open_sentry(dsn: str | None) -> Callable[[Fault], None] | None:
         release=f"healthplus@{RELEASE}",
         default_integrations=False,
         auto_enabling_integrations=False,
-        send_default_pii=False,
+        # No send_default_pii: it is off, and naming it is deprecated.
+        spotlight=False,
         include_local_variables=False,
         include_source_context=False,
         max_request_body_size="never",
