@@ -142,7 +142,8 @@ class Read(NamedTuple):
 
 def read_shared(path: Path) -> Read:
     """Return what a process has counted, from its file. Raises OSError where that is gone."""
-    with path.open("rb") as file:
+    # The app processes may write what they like to their folder, and this one may be root's.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             is_alive = False

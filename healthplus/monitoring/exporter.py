@@ -137,17 +137,17 @@ def published_metrics(settings: Settings) -> Iterator[Settings]:
     if settings.metrics_port is None:
         yield settings
         return
-    folder = Path(tempfile.mkdtemp(prefix="healthplus-metrics-"))
-    loop = asyncio.new_event_loop()
-    try:
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="healthplus-metrics-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if account := app_account(settings.account):
             os.chown(folder, account.pw_uid, account.pw_gid)
-        registry = CollectorRegistry()
         processes, figures = Processes(folder), Figures(settings)
+        loop = stack.enter_context(_running_loop(processes))
+        stack.callback(_close, figures, loop)
+        registry = CollectorRegistry()
         registry.register(_Safely(processes))
         registry.register(_Safely(Outside(figures, loop)))
-        thread = threading.Thread(target=_run, args=(loop, processes), name="metrics", daemon=True)
-        thread.start()
         try:
             server, serving = start_http_server(settings.metrics_port, settings.metrics_host, registry)
         except OSError as error:
@@ -155,17 +155,35 @@ def published_metrics(settings: Settings) -> Iterator[Settings]:
                 f"Cannot publish metrics on {settings.metrics_host}, port {settings.metrics_port}: {error.strerror}. "
                 "Choose another HEALTHPLUS_METRICS_PORT."
             ) from None
-        try:
-            yield replace(settings, metrics_folder=folder)
-        finally:
-            server.shutdown()
-            server.server_close()
-            serving.join()
-            with contextlib.suppress(Exception):
-                asyncio.run_coroutine_threadsafe(figures.close(), loop).result(_FIGURES_SECONDS_MAX)
+        stack.callback(serving.join)
+        stack.callback(server.server_close)
+        stack.callback(server.shutdown)
+        yield replace(settings, metrics_folder=folder)
+
+
+@contextlib.contextmanager
+def _running_loop(processes: Processes) -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop in a thread, which also adds up what processes that have ended counted."""
+    loop = asyncio.new_event_loop()
+
+    def add_up() -> None:
+        loop.call_later(_ADD_UP_SECONDS, add_up)
+        processes.add_up()
+
+    loop.call_soon(add_up)
+    thread = threading.Thread(target=loop.run_forever, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield loop
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        shutil.rmtree(folder, ignore_errors=True)
+        thread.join()
+        loop.close()
+
+
+def _close(figures: Figures, loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(figures.close(), loop).result(_FIGURES_SECONDS_MAX)
 
 
 class _Safely(Collector):
@@ -180,12 +198,3 @@ class _Safely(Collector):
             yield from self._collector.collect()
         except Exception:
             logger.exception("some metrics could not be read")
-
-
-def _run(loop: asyncio.AbstractEventLoop, processes: Processes) -> None:
-    def add_up() -> None:
-        loop.call_later(_ADD_UP_SECONDS, add_up)
-        processes.add_up()
-
-    loop.call_soon(add_up)
-    loop.run_forever()

@@ -66,7 +66,7 @@ async def read_status(settings: Settings, dsn: str) -> Status:
         status.reasons = status.reasons or [error.detail]
     if space.reason:
         status.reasons.append(space.reason)
-    if not status.processes:
+    if not status.processes and space.has_room_for_changes:
         status.reasons.append("No app process has said in the last 30 seconds that it lives; start `healthplus serve`.")
     if (room := space.measure()) is not None:
         status.disk = room._asdict()
