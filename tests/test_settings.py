@@ -40,6 +40,7 @@ GOOD = {
     "HEALTHPLUS_SLOW_REQUEST_MS": "1",
     "HEALTHPLUS_METRICS_PORT": "9464",
     "HEALTHPLUS_METRICS_HOST": "::1",
+    "HEALTHPLUS_METRICS_FOLDER": "/srv/healthplus-metrics",
     "HEALTHPLUS_SENTRY_DSN": f"https://{SECRET}@sentry.example/1",
     "HEALTHPLUS_TEST_SOMETHING": "of the tests",
 }

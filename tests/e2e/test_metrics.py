@@ -44,8 +44,8 @@ class MeasuredProduct(Product):
 
     async def scrape(self) -> dict[str, float]:
         """Return the samples, by name and the labels' values in the order of their names."""
-        async with httpx.AsyncClient(timeout=SCRAPE_SECONDS_MAX) as http:
-            answer = await http.get(f"http://127.0.0.1:{self.metrics_port}/metrics")
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        answer = await asyncio.to_thread(self.http.get, url, timeout=SCRAPE_SECONDS_MAX)
         assert answer.status_code == 200
         return {
             sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
@@ -71,12 +71,13 @@ async def ask(url: str, times: int, environment: Environment) -> list[int]:
     headers = {"Authorization": f"Bearer {environment.tokens['asha']}", "Api-Dev-Key": DEVELOPER_KEY}
     body = {"clinic_id": AT_CLINIC, "start": environment.at(13)}
 
-    async def one(number: int) -> int:
-        async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=times)) as http:
+
+        async def one(number: int) -> int:
             own = headers | {"Idempotency-Key": f"{time.monotonic()} {number}"}
             return (await http.post(f"{url}/providers/{PROVIDER}/holds", json=body, headers=own)).status_code
 
-    return list(await asyncio.gather(*map(one, range(times))))
+        return list(await asyncio.gather(*map(one, range(times))))
 
 
 async def test_what_two_processes_count_adds_up(product: MeasuredProduct) -> None:
