@@ -20,6 +20,8 @@ from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin
+from healthplus.logs import configure_logs
+from healthplus.monitoring.commands import errors_command, status_command
 from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
@@ -119,6 +121,7 @@ def serve(i_know: bool, allow_unsafe_commits: bool, until_stdin_ends: bool, **op
     if allow_unsafe_commits:
         options["allow_unsafe_commits"] = "1"
     settings = Settings.from_environment(options=options)
+    configure_logs(settings.log_format)
     _require_startable(settings, i_know=i_know)
     with migrated_database(settings, kept=True) as found:
         run_app(found)
@@ -130,6 +133,7 @@ def serve(i_know: bool, allow_unsafe_commits: bool, until_stdin_ends: bool, **op
 def demo(i_know: bool, port: str | None) -> None:
     """Make a directory of 20 cities and 6,000 providers, unless it is there, and serve it; no money moves."""
     settings = Settings.from_environment(options={"sandbox_payments": "1", "sandbox_notices": "1", "port": port})
+    configure_logs(settings.log_format)
 
     async def fill(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1, limits=BULK) as database:
@@ -157,6 +161,7 @@ def _require_startable(settings: Settings, *, i_know: bool, needs_sandboxes: boo
 for command in (
     backup_command,
     check_command,
+    errors_command,
     fee_command,
     find_command,
     import_command,
@@ -164,6 +169,7 @@ for command in (
     leave_group,
     restore_command,
     shift_group,
+    status_command,
     verify_queue_command,
 ):
     main.add_command(command)

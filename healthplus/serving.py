@@ -21,6 +21,8 @@ from healthplus.accounts.secret import with_secret_key
 from healthplus.database import refuse_unsafe_commits
 from healthplus.errors import Conflict
 from healthplus.lifeline import SPARE_SECONDS, running_beside
+from healthplus.logs import server_log_config
+from healthplus.monitoring.exporter import published_metrics
 from healthplus.payments.gateways.sandbox_process import running_bank
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
@@ -71,9 +73,11 @@ def run_app(settings: Settings) -> None:
     require_free_port(settings.host, settings.port)
     if not settings.allow_unsafe_commits:
         asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
-    bank = running_bank(settings) if settings.sandbox_payments else contextlib.nullcontext(settings)
-    with _followed_by_backup(settings), bank as complete:
-        _run_processes(complete)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_followed_by_backup(settings))
+        if settings.sandbox_payments:
+            settings = stack.enter_context(running_bank(settings))
+        _run_processes(stack.enter_context(published_metrics(settings)))
 
 
 def _followed_by_backup(settings: Settings) -> contextlib.AbstractContextManager[None]:
@@ -104,6 +108,7 @@ def _run_processes(settings: Settings) -> None:
         backpressure=_WAITING_MAX,
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_SECONDS_MAX,
+        log_dictconfig=server_log_config(settings.log_format),
     ).serve()
 
 

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import phonenumbers
 
 from healthplus.errors import BadInput
+from healthplus.logs import check_log_format, check_sentry_dsn
 
 SECRET_LENGTH_MIN = 32
 """Characters of a secret that nobody can guess, if they are chosen at random."""
@@ -72,6 +73,9 @@ class Settings:
     hour `backup_hour` (UTC); `backup_keep` are kept. `backup_url` is the role that makes them, by default the owner.
     `backup_command` is called with each finished file; `backup_programs` is a folder with PostgreSQL's programs.
     `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
+    `log_format` is `text` or `json`; requests and statements that take longer than `slow_request_ms` are named in the
+    log. `metrics_port` is where Prometheus reads, on `metrics_host`; `metrics_folder`, which `serve` makes, is where
+    the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults.
     """
 
     # Settings that may contain a password are not shown, here and below.
@@ -113,6 +117,12 @@ class Settings:
     dlt_templates: str = ""
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    log_format: str = "text"
+    slow_request_ms: int = _between(1000, 1, 3_600_000)
+    metrics_port: int | None = field(default=None, metadata={"least": 1, "most": 65535})
+    metrics_host: str = "127.0.0.1"
+    metrics_folder: Path | None = None
+    sentry_dsn: str | None = field(default=None, repr=False)
 
     @property
     def site_url(self) -> str:
@@ -368,6 +378,9 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "dlt_templates": dlt_templates,
     "smtp_url": _check_smtp_url,
     "mail_from": _check_mail_from,
+    "log_format": check_log_format,
+    "metrics_host": _check_host,
+    "sentry_dsn": check_sentry_dsn,
 }
 """What a value must be like besides its type: each raises ValueError, whose text goes on after the setting's name."""
 
@@ -383,6 +396,7 @@ _NEEDS = {
     "dlt_templates": "sms_url",
     "mail_from": "smtp_url",
     "smtp_url": "mail_from",
+    "metrics_folder": "metrics_port",
 }
 """Settings that mean nothing without another one."""
 
@@ -411,6 +425,8 @@ def _misfits(settings: Settings, is_set: Set[str]) -> list[str]:
             f"HEALTHPLUS_SPACE_FOR_BOOKINGS_MIB ({bookings_mib}) is less than HEALTHPLUS_SPACE_FOR_CHANGES_MIB "
             f"({changes_mib})."
         )
+    if settings.metrics_port == settings.port:
+        faults.append(f"HEALTHPLUS_METRICS_PORT and HEALTHPLUS_PORT are both {settings.port}.")
     if settings.sandbox_bank_port == settings.port:
         faults.append(f"HEALTHPLUS_SANDBOX_BANK_PORT and HEALTHPLUS_PORT are both {settings.port}.")
     return faults

@@ -41,6 +41,12 @@ GOOD = {
     "HEALTHPLUS_BACKUP_COMMAND": f"put --key {SECRET} {{path}} s3://bucket/{{name}}",
     "HEALTHPLUS_BACKUP_KEEP": "3",
     "HEALTHPLUS_BACKUP_HOUR": "0",
+    "HEALTHPLUS_LOG_FORMAT": "json",
+    "HEALTHPLUS_SLOW_REQUEST_MS": "1",
+    "HEALTHPLUS_METRICS_PORT": "9464",
+    "HEALTHPLUS_METRICS_HOST": "::1",
+    "HEALTHPLUS_METRICS_FOLDER": "/srv/healthplus-metrics",
+    "HEALTHPLUS_SENTRY_DSN": f"https://{SECRET}@sentry.example/1",
     "HEALTHPLUS_TEST_SOMETHING": "of the tests",
 }
 BAD = {
@@ -78,6 +84,11 @@ BAD = {
     "HEALTHPLUS_DLT_TEMPLATES": ("1107161234567890123", "code="),
     "HEALTHPLUS_SMTP_URL": (f"http://{SECRET}@host", "smtp://", "smtp://mail.example:port", "mail.example"),
     "HEALTHPLUS_MAIL_FROM": ("HealthPlus", "HealthPlus <no-reply@healthplus.example>"),
+    "HEALTHPLUS_LOG_FORMAT": ("JSON", "xml"),
+    "HEALTHPLUS_SLOW_REQUEST_MS": ("0", "1.5"),
+    "HEALTHPLUS_METRICS_PORT": ("0", "65536", "65535"),  # the last is the product's own
+    "HEALTHPLUS_METRICS_HOST": ("http://127.0.0.1",),
+    "HEALTHPLUS_SENTRY_DSN": ("https://sentry.example/1", f"https://{SECRET}@sentry.example", "key@sentry.example/1"),
 }
 """What a setting refuses, beside all the good ones."""
 ALONE = {
@@ -87,6 +98,7 @@ ALONE = {
     "HEALTHPLUS_DLT_TEMPLATES": "HEALTHPLUS_SMS_URL",
     "HEALTHPLUS_SMTP_URL": "HEALTHPLUS_MAIL_FROM",
     "HEALTHPLUS_MAIL_FROM": "HEALTHPLUS_SMTP_URL",
+    "HEALTHPLUS_METRICS_FOLDER": "HEALTHPLUS_METRICS_PORT",
 }
 """Settings that mean nothing without another."""
 

@@ -11,8 +11,8 @@ from healthplus.settings import Settings
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
-PROOF_SECONDS_MAX = 26 * 3600.0
-"""Older than this, a proof is late: it is made every night."""
+NIGHTLY_SECONDS_MAX = 26 * 3600.0
+"""Older than this, a full back-up or a proof is late: they are made every night, and one may take a little longer."""
 WAL_SECONDS_MAX = 60.0
 """Older than this, what is written does not reach the back-up as it should: it is looked at every few seconds."""
 
@@ -35,9 +35,14 @@ class BackupState(msgspec.Struct, frozen=True):
     problem: str | None
 
     @property
+    def is_full_late(self) -> bool:
+        """Whether no full back-up was made within 26 hours."""
+        return self.full_age_seconds is None or self.full_age_seconds > NIGHTLY_SECONDS_MAX
+
+    @property
     def is_proof_late(self) -> bool:
         """Whether no rehearsal has proven the back-up within 26 hours."""
-        return self.proven_age_seconds is None or self.proven_age_seconds > PROOF_SECONDS_MAX
+        return self.proven_age_seconds is None or self.proven_age_seconds > NIGHTLY_SECONDS_MAX
 
     @property
     def is_behind(self) -> bool:

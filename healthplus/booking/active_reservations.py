@@ -46,7 +46,9 @@ class ActiveReservations:
 
     async def run(self) -> None:
         """Run until cancelled. A lost database is waited for."""
-        await repeat(self.advance_due, SLEEP_SECONDS_MAX, "the books could not be advanced", self._database)
+        await repeat(
+            self.advance_due, SLEEP_SECONDS_MAX, "the books could not be advanced", self._database, name="expiry"
+        )
 
     async def advance_due(self) -> float:
         """Advance every book where something is due; return the seconds until the next look."""

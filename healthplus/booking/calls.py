@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from healthplus.booking.lanes import Call, Lane
 from healthplus.booking.outcomes import Refused, outcome_of
 from healthplus.database import Database, Record, load, note_change
 from healthplus.errors import DatabaseBusy, DatabaseReadOnly, DatabaseUnreachable, OutcomeUnknown
+from healthplus.metrics import VERBS
 from healthplus.refusals import refused
 
 T = TypeVar("T")
@@ -78,19 +80,23 @@ class BookCalls:
         self._tokens = tokens or KnownTokens(database)
         self._bulkheads = BookBulkheads(self._is_locked)
         self._numbers = itertools.count()
-        self._refusals = Lane(database, calls["refuse_holds"], self._decode)
+        self._refusals = Lane(database, calls["refuse_holds"], partial(self._decode, "hold"))
         self._lanes = {
             "hold": Lane(
                 database,
                 calls["hold_lane"],
-                self._decode,
+                partial(self._decode, "hold"),
                 rush_sql=calls["hold_many"],
                 run_rush=self._run_rush,
                 refuses=True,
             ),
-            "confirm": Lane(database, calls["confirm_lane"], self._decode),
+            "confirm": Lane(database, calls["confirm_lane"], partial(self._decode, "confirm")),
             "join_queue": Lane(
-                database, calls["join_lane"], self._decode, rush_sql=calls["join_many"], run_rush=self._run_rush
+                database,
+                calls["join_lane"],
+                partial(self._decode, "join_queue"),
+                rush_sql=calls["join_many"],
+                run_rush=self._run_rush,
             ),
         }
 
@@ -118,10 +124,11 @@ class BookCalls:
             self.changed(provider_id)  # perhaps it was
             raise
         assert row is not None
-        return _noted(self._decode(provider_id, row))
+        return _noted(self._decode(verb, provider_id, row))
 
-    def _decode(self, provider_id: int, row: Record) -> Any:
-        """Return what a verb did, or _SIGNED_OUT, and tell of the change: the caller may have given up meanwhile."""
+    def _decode(self, verb: str, provider_id: int, row: Record) -> Any:
+        """Return what a verb did, or _SIGNED_OUT; count it, and tell of the change: its caller may have given up."""
+        VERBS.add(verb, row["code"])
         if row["code"] == "signed_out":
             return _SIGNED_OUT
         outcome = outcome_of(row)

@@ -26,7 +26,7 @@ async def keep_cancelling_replaced(database: Database, book: Book) -> None:
     async def cancel() -> None:
         await cancel_replaced(database, book)
 
-    await repeat(cancel, LOOK_EVERY_SECONDS, "replaced bookings could not be cancelled", database)
+    await repeat(cancel, LOOK_EVERY_SECONDS, "replaced bookings could not be cancelled", database, name="replacements")
 
 
 async def cancel_replaced(database: Database, book: Book) -> None:

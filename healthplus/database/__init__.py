@@ -12,7 +12,7 @@ from healthplus.database.limits import BACKGROUND, BULK, REQUESTS, Limits
 from healthplus.database.migrations import migrate
 from healthplus.database.pool import Database, Record, Transaction
 from healthplus.database.queries import Queries, load
-from healthplus.database.repeating import repeat
+from healthplus.database.repeating import repeat, task_runs
 from healthplus.database.running import found_database, migrated_database, running_database
 from healthplus.database.warden import temporary_folder
 
@@ -41,6 +41,7 @@ __all__ = [
     "refuse_unsafe_commits",
     "repeat",
     "running_database",
+    "task_runs",
     "temporary_folder",
     "unsafe_settings",
 ]

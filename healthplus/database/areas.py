@@ -61,6 +61,7 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql",)),
+    Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )
 """A function may use those above it; PL/pgSQL, which looks functions up when it runs, also those below."""

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 from healthplus.errors import DiskFull
 from healthplus.settings import Settings
@@ -31,6 +31,15 @@ _MIB = 1 << 20
 _BOOKINGS_MIB_MAX, _BOOKINGS_SHARE = 1024, 0.05
 _CHANGES_MIB_MAX, _CHANGES_SHARE = 256, 0.01
 _BETTER: dict[SpaceState, int] = {"full": 0, "low": 1, "enough": 2}
+
+
+class Room(NamedTuple):
+    """Bytes: what is free on a disk, what it has in all, and what must be free for bookings and for any change."""
+
+    free_bytes: int
+    all_bytes: int
+    bookings_floor_bytes: float
+    changes_floor_bytes: float
 
 
 class FreeSpace:
@@ -85,6 +94,22 @@ class FreeSpace:
         if self.state == "full":
             raise full()
 
+    def measure(self) -> Room | None:
+        """Return what is free now, and the floors; None where the folder is not known or not there."""
+        try:
+            disk = os.statvfs(self._folder) if self._folder is not None else None
+        except OSError:
+            disk = None
+        if disk is None:
+            return None
+        all_bytes = disk.f_blocks * disk.f_frsize
+        return Room(
+            disk.f_bavail * disk.f_frsize,
+            all_bytes,
+            _floor(self._bookings_mib, _BOOKINGS_MIB_MAX, _BOOKINGS_SHARE, all_bytes),
+            _floor(self._changes_mib, _CHANGES_MIB_MAX, _CHANGES_SHARE, all_bytes),
+        )
+
     def note_refusal(self) -> None:
         """Note that the server itself has refused something because its disk is full."""
         now = time.monotonic()
@@ -104,25 +129,23 @@ class FreeSpace:
     def _find(self, now: float) -> tuple[SpaceState, str | None]:
         if now < self._refused_until:
             return "full", "The database server says that its disk is full: nothing can be changed until there is room."
-        if self._folder is None:
-            return "enough", None
-        try:
-            disk = os.statvfs(self._folder)
-        except OSError:
+        if (room := self.measure()) is None:
             return "enough", None  # that the folder is missing, the keeper reports
-        free_mib, all_mib = (disk.f_bavail * disk.f_frsize) // _MIB, (disk.f_blocks * disk.f_frsize) / _MIB
         state: SpaceState
-        for state, given, longest, share, what in (
-            ("full", self._changes_mib, _CHANGES_MIB_MAX, _CHANGES_SHARE, "nothing can be changed"),
-            ("low", self._bookings_mib, _BOOKINGS_MIB_MAX, _BOOKINGS_SHARE, "no holds, no joins and no imports"),
+        for state, floor_bytes, what in (
+            ("full", room.changes_floor_bytes, "nothing can be changed"),
+            ("low", room.bookings_floor_bytes, "no holds, no joins and no imports"),
         ):
-            floor_mib = min(longest, all_mib * share) if given is None else given
-            if free_mib < floor_mib:
+            if room.free_bytes // _MIB < floor_bytes / _MIB:
                 return state, (
-                    f"Only {free_mib} MiB are free on the disk of {self._folder}, of {floor_mib:.0f} MiB that must be: "
-                    f"{what} until there is more."
+                    f"Only {room.free_bytes // _MIB} MiB are free on the disk of {self._folder}, of "
+                    f"{floor_bytes / _MIB:.0f} MiB that must be: {what} until there is more."
                 )
         return "enough", None
+
+
+def _floor(given_mib: int | None, longest_mib: int, share: float, all_bytes: int) -> float:
+    return min(longest_mib * _MIB, all_bytes * share) if given_mib is None else given_mib * _MIB
 
 
 def full() -> DiskFull:

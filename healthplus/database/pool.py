@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -26,8 +28,11 @@ from healthplus.errors import (
     DatabaseUnreachable,
     DiskFull,
     ExtensionMissing,
+    HealthPlusError,
     OutcomeUnknown,
 )
+
+logger = logging.getLogger(__name__)
 
 Record: TypeAlias = asyncpg.Record
 _Connection: TypeAlias = "asyncpg.Connection[Record]"
@@ -37,6 +42,8 @@ _CLOSE_SECONDS_MAX = 5
 _CONNECT_SECONDS_MAX = 2
 _CANCEL_SECONDS_MAX = 2
 """How long a statement that was given up may take to end at the server."""
+_SLOW_SQL_LENGTH = 100
+"""Characters of a slow statement in the log; its values are never in its text."""
 EXTENSIONS = ("btree_gist", "cube", "earthdistance", "fuzzystrmatch", "pg_trgm", "unaccent")
 
 _SESSION = {
@@ -127,8 +134,12 @@ class Transaction(_Runner):
         self._connection = connection
 
     async def _call(self, method: str, *args: Any, **options: Any) -> Any:
-        with failures_as_ours():  # what was not committed is rolled back, also where the connection is lost
-            return await getattr(self._connection, method)(*args, **options)
+        try:
+            with failures_as_ours():  # what was not committed is rolled back, also where the connection is lost
+                return await getattr(self._connection, method)(*args, **options)
+        except Exception as error:
+            _note_backend(self._connection, error)
+            raise
 
 
 class Database(_Runner):
@@ -137,20 +148,28 @@ class Database(_Runner):
     asyncpg has a pool, but a call through it costs twice the processor time of one on a connection, on every request.
     Callers get connections in order of arrival, the one used last first. There are never more than `max_size`, at the
     server either: a statement that is given up is cancelled there before another connection is opened. `space` is what
-    is known of the server's disk: nothing, until it is set.
+    is known of the server's disk: nothing, until it is set. A statement that takes longer than `slow_seconds` is named
+    in the log.
     """
+
+    slow_seconds: float | None = None
 
     def __init__(
         self, open_connection: Callable[[], Awaitable[_Connection]], max_size: int, wait_seconds: float | None = None
     ) -> None:
         self._open_connection = open_connection
-        self._max_size = max_size
+        self.max_size = max_size
         self._wait_seconds = wait_seconds
         self._free = asyncio.Semaphore(max_size)
         self._idle: list[_Connection] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self.space = FreeSpace()
+
+    @property
+    def used(self) -> int:
+        """How many connections are in use."""
+        return self.max_size - self._free._value
 
     @classmethod
     async def connect(
@@ -218,6 +237,7 @@ class Database(_Runner):
         """Call a method of a connection that was borrowed, and give it back."""
         usable = False
         call = getattr(connection, method)
+        began = time.monotonic()
         try:
             for left in reversed(range(_OVERTAKEN_TRIES)):
                 try:
@@ -228,12 +248,10 @@ class Database(_Runner):
                         raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             meaning = ours(error, OutcomeUnknown)
+            _note_backend(connection, error, meaning)
             # An error of the SQL, or an argument of a wrong type, where nothing was sent.
             usable = not isinstance(meaning, DatabaseUnreachable | DatabaseReadOnly)
-            if isinstance(meaning, DatabaseReadOnly):
-                self._drop_idle()
-            if isinstance(meaning, DiskFull):
-                self.space.note_refusal()
+            self._note_meaning(meaning)
             if isinstance(error, asyncpg.PostgresError):
                 error.detail = None  # it quotes rows, and this error may be logged
             if meaning is not None:
@@ -243,6 +261,8 @@ class Database(_Runner):
             usable = True
             return answer
         finally:
+            if self.slow_seconds is not None and (took := time.monotonic() - began) > self.slow_seconds:
+                _note_slow(connection, args[0], took)
             self._give_back(connection, usable)
 
     async def _borrow(self, wait_seconds: float | None = None) -> _Connection:
@@ -278,6 +298,13 @@ class Database(_Runner):
             ending = asyncio.create_task(self._end(connection))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
+
+    def _note_meaning(self, meaning: HealthPlusError | None) -> None:
+        """Act on what an error says of the server."""
+        if isinstance(meaning, DatabaseReadOnly):
+            self._drop_idle()
+        if isinstance(meaning, DiskFull):
+            self.space.note_refusal()
 
     def _drop_idle(self) -> None:
         """Close the connections that nobody uses: where servers fail over, they may lead to what was the main."""
@@ -324,7 +351,7 @@ class Database(_Runner):
         if self._closed:
             return
         self._closed = True
-        for _ in range(self._max_size):
+        for _ in range(self.max_size):
             await self._free.acquire()
         while self._idle:
             connection = self._idle.pop()
@@ -340,6 +367,21 @@ class Database(_Runner):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _note_slow(connection: _Connection, sql: str, took_seconds: float) -> None:
+    """Name a slow statement in the log; what the server logs about it bears the same number and time."""
+    sql = " ".join(sql.split())[:_SLOW_SQL_LENGTH]
+    logger.warning(
+        "slow statement: %.0f ms, backend %d: %s", took_seconds * 1000, connection.get_server_pid(), sql
+    )  # fmt: skip
+
+
+def _note_backend(connection: _Connection, *errors: Exception | None) -> None:
+    """Note in errors the server's process, which stands in its log: it leads from there to the request."""
+    for error in errors:
+        if error is not None:
+            error.backend_pid = connection.get_server_pid()  # type: ignore[attr-defined]
 
 
 async def _prepare_connection(connection: _Connection) -> None:

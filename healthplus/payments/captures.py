@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from contextvars import Context
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -62,13 +63,15 @@ class Captures:
 
     async def run(self) -> None:
         """Do what the database says is due, until cancelled."""
-        await keep_polling(self.poll, IDLE_SECONDS, self._database)
+        await keep_polling(self.poll, IDLE_SECONDS, self._database, "captures")
 
     async def run_from_memory(self) -> None:
         """Capture what is remembered, until cancelled; then note what has been answered, and leave the rest."""
         self._captures_from_memory = True
         try:
-            await repeat(self._note_answers, NOTE_SECONDS, "captures could not be noted", self._database)
+            await repeat(
+                self._note_answers, NOTE_SECONDS, "captures could not be noted", self._database, name="capture notes"
+            )
         finally:
             self._captures_from_memory = False
             self._remembered.clear()
@@ -86,7 +89,7 @@ class Captures:
             return
         self._remembered.append(capture)
         if len(self._workers) < UNDER_WAY_MAX:
-            worker = asyncio.create_task(self._work())
+            worker = asyncio.create_task(self._work(), context=Context())  # it captures what others have booked, too
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 

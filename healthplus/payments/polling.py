@@ -11,11 +11,13 @@ BATCH_MAX = 100
 ERROR_SECONDS_MAX = 30.0
 
 
-async def keep_polling(poll: Callable[[], Awaitable[tuple[int, int]]], idle_seconds: float, database: Database) -> None:
+async def keep_polling(
+    poll: Callable[[], Awaitable[tuple[int, int]]], idle_seconds: float, database: Database, name: str
+) -> None:
     """Call `poll` until cancelled. It does one batch, and returns how many were due and how many of them failed.
 
     The pause grows while batches fail as a whole, up to ERROR_SECONDS_MAX; it is `idle_seconds` after a batch that was
-    not full.
+    not full. `name`: of the task, as for `repeat`.
     """
     errors_in_a_row = 0
 
@@ -27,4 +29,5 @@ async def keep_polling(poll: Callable[[], Awaitable[tuple[int, int]]], idle_seco
             return min(2.0**errors_in_a_row, ERROR_SECONDS_MAX)
         return idle_seconds if due < BATCH_MAX else 0
 
-    await repeat(poll_once, idle_seconds, "payments due at the gateway could not be read or written", database)
+    trouble = "payments due at the gateway could not be read or written"
+    await repeat(poll_once, idle_seconds, trouble, database, name=name)

@@ -65,7 +65,7 @@ class Reconciliation:
 
     async def run(self) -> None:
         """Look at the gateway until cancelled."""
-        await keep_polling(self.poll, IDLE_SECONDS, self._database)
+        await keep_polling(self.poll, IDLE_SECONDS, self._database, "reconciliation")
 
     async def poll(self) -> tuple[int, int]:
         """Look up one batch of due intents at the gateway; return how many were due, and how many of them failed."""

@@ -30,7 +30,9 @@ class Retention:
 
     async def run(self) -> None:
         """Run until cancelled. A lost database is waited for."""
-        await repeat(self._look, NUMBERS_EVERY_SECONDS, "what is over could not be deleted", self._database)
+        await repeat(
+            self._look, NUMBERS_EVERY_SECONDS, "what is over could not be deleted", self._database, name="retention"
+        )
 
     async def _look(self) -> None:
         await self._database.execute(queries.forget_numbers)

@@ -85,7 +85,7 @@ class Presence:
     async def run(self) -> None:
         """Flush until cancelled, and once more at the end."""
         try:
-            await repeat(self.flush, FLUSH_SECONDS, "presence could not be written", self._database)
+            await repeat(self.flush, FLUSH_SECONDS, "presence could not be written", self._database, name="presence")
         finally:
             with contextlib.suppress(HealthPlusError, PostgresError):  # the clients will poll again
                 await self.flush()

@@ -15,6 +15,7 @@ import logging
 import math
 import signal
 from collections.abc import Iterable, Iterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +26,7 @@ from healthplus.booking.outcomes import Joined, JoinRefused, Refused, TicketStat
 from healthplus.database import Database, PostgresError, Record, repeat
 from healthplus.errors import DatabaseUnreachable, HealthPlusError
 from healthplus.idle import idle
+from healthplus.metrics import CONNECTED
 from healthplus.waiting.positions import Line, QueuePosition
 from healthplus.waiting.presence import Presence, queries
 
@@ -198,6 +200,10 @@ class WaitingUsers:
                 queue.changed = True
                 self._start_reading(provider_id, queue)
 
+    def sample(self) -> None:
+        """Set the gauge of how many tickets' clients are connected."""
+        CONNECTED.set(sum(1 for queue in self._queues.values() for one in queue.waiters.values() if one.users))
+
     def drain(self) -> None:
         """Answer every poll now, and later ones at once, so that this process can end."""
         self.draining = True
@@ -210,7 +216,9 @@ class WaitingUsers:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._presence.run())
-                tasks.create_task(repeat(self._look_for_changes, LOOK_EVERY_SECONDS, "queues could not be looked at"))
+                tasks.create_task(
+                    repeat(self._look_for_changes, LOOK_EVERY_SECONDS, "queues could not be looked at", name="queues")
+                )
         finally:
             for read in self._reads:
                 read.cancel()
@@ -274,7 +282,8 @@ class WaitingUsers:
     def _start_reading(self, provider_id: int, queue: _Queue) -> None:
         if not queue.reading:
             queue.reading = True
-            task = asyncio.create_task(self._keep_reading(provider_id, queue))
+            # It works for many: what it logs is about none of their requests.
+            task = asyncio.create_task(self._keep_reading(provider_id, queue), context=Context())
             self._reads.add(task)
             task.add_done_callback(self._reads.discard)
 

@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from healthplus.errors import Overloaded
+from healthplus.metrics import LOOP_LAG, LOOP_RAN, REFUSED, WAITING, WORKING
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ WORKING_MIN = 4
 LATE_SECONDS = 0.02
 """Once the event loop is later than this, fewer work: a refusal, too, has to wait for it."""
 LOOK_EVERY_SECONDS = 0.02
-LOG_EVERY_SECONDS = 10.0
+LOG_EVERY_SECONDS = LAG_SECONDS = 10.0
 _SURELY, _HARDLY = 0.5, 1.5
 """Parts of the wait that a class allows. A new request may wait if its forecast is below the first; one that waits
 already is refused once its forecast exceeds the second. Between them is a gap, as a refusal after waiting is worse."""
@@ -99,6 +100,8 @@ class _Class:
 
     def __init__(self, traffic: Traffic, limits: Limits) -> None:
         self.limits = limits
+        self.name = traffic.name.lower()
+        REFUSED.open(self.name)
         self.is_back_at_once = traffic in _BACK_AT_ONCE
         self.working = 0
         self.slow = 0
@@ -144,6 +147,7 @@ class _Class:
     def refusal(self) -> Overloaded:
         """Count a refusal, and return it."""
         self.refused += 1
+        REFUSED.add(self.name)
         return Overloaded(retry_after=self.limits.retry_seconds)
 
     def next_waiting(self) -> asyncio.Future[None] | None:
@@ -223,6 +227,8 @@ class Admission:
         self._waiting = 0
         self._turn = 0.0
         self._watched: deque[tuple[float, Call]] = deque()
+        self._lags = (0.0, 0.0)
+        self._lag_since = 0.0
 
     def let_in(self, traffic: Traffic) -> Call | None:
         """Return a call that may work now, or None where it would have to wait. Raises Overloaded."""
@@ -275,6 +281,7 @@ class Admission:
         while True:
             due = now() + LOOK_EVERY_SECONDS
             await asyncio.sleep(LOOK_EVERY_SECONDS)
+            self._note_lag(now(), due)
             self.note_late(now() - due)
             while self._watched and self._watched[0][0] < now() - SLOW_SECONDS:
                 since, call = self._watched.popleft()
@@ -283,6 +290,20 @@ class Admission:
             if now() >= log_at and (refused := self._take_refused()):
                 log_at = now() + LOG_EVERY_SECONDS
                 logger.warning("more requests come than can be served; refused of late: %s", refused)
+
+    def sample(self) -> None:
+        """Set the gauges of how many work and wait."""
+        for class_ in self._classes:
+            WORKING.set(class_.working, class_.name)
+            WAITING.set(class_.waiting, class_.name)
+
+    def _note_lag(self, now: float, due: float) -> None:
+        """Note that the event loop runs, and how late it was at worst in the last ten seconds, in two halves."""
+        if now - self._lag_since > LAG_SECONDS / 2:
+            self._lag_since, self._lags = now, (0.0, self._lags[0])
+        self._lags = (max(self._lags[0], now - due), self._lags[1])
+        LOOP_RAN.note_now()
+        LOOP_LAG.set(max(self._lags))
 
     def note_late(self, seconds: float) -> None:
         """Have fewer work when the event loop is late, down to WORKING_MIN, and slowly more when it is not."""

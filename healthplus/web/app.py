@@ -25,6 +25,10 @@ from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, Free
 from healthplus.directory.currencies import Currencies
 from healthplus.errors import DatabaseUnreachable
 from healthplus.lifeline import end_with_parent
+from healthplus.monitoring import readiness
+from healthplus.monitoring.readiness import DatabaseChecks, Readiness
+from healthplus.monitoring.reporter import Reporter
+from healthplus.monitoring.sentry import open_sentry
 from healthplus.notices.notices import Notices
 from healthplus.notices.sender import open_senders
 from healthplus.payments.gateway import Gateway, NoGateway
@@ -38,7 +42,6 @@ from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
-from healthplus.web import readiness
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
@@ -52,7 +55,6 @@ from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
-from healthplus.web.readiness import DatabaseChecks, Readiness
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
@@ -87,7 +89,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
         openapi_config=openapi_config(),
     )
-    app.asgi_handler = Entrance(app, admission)
+    app.asgi_handler = Entrance(app, admission, settings.slow_request_ms / 1000)
     return app
 
 
@@ -118,6 +120,13 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(waiting.on_change)
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
+        reporter = Reporter(
+            background,
+            {"requests": database, "background": background},
+            (admission.sample, waiting.sample),
+            open_sentry(settings.sentry_dsn),
+        )
+        await stack.enter_async_context(reporter.listening())
         checks = DatabaseChecks(ready_database, allow_unsafe_commits=settings.allow_unsafe_commits)
         clock = DatabaseClock(background)
         await clock.follow()
@@ -136,6 +145,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             admission.run,
             partial(keep_cancelling_replaced, background, background_book),
             refused.run,
+            reporter.run,
+            reporter.run_samples,
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
@@ -177,4 +188,5 @@ async def _open_pools(
     )
     ready = await stack.enter_async_context(await Database.connect(dsn, 1, 1, readiness.LIMITS, "healthplus ready"))
     database.space = background.space = FreeSpace.of(settings)
+    database.slow_seconds = background.slow_seconds = settings.slow_request_ms / 1000
     return database, background, ready

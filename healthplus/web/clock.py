@@ -33,4 +33,4 @@ class DatabaseClock:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        await repeat(self.follow, self.EVERY_SECONDS, "the database's clock could not be read")
+        await repeat(self.follow, self.EVERY_SECONDS, "the database's clock could not be read", name="clock")

@@ -26,38 +26,58 @@ from healthplus.web.api.keys import add_quota_headers
 from healthplus.web.direct import DirectRoute, direct_routes
 from healthplus.web.http.actor import bearer_token
 from healthplus.web.http.errors import render as render_problem
-from healthplus.web.http.requests import BODY_BYTES_MAX, IS_HEAD, WHOLE_BODY
+from healthplus.web.http.requests import BODY_BYTES_MAX, IS_HEAD, REQUEST_ID, WHOLE_BODY
 from healthplus.web.languages import split_path
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
+from healthplus.web.trace import Trace
 from healthplus.web.traffic import UNKNOWN_ROUTE, Treatment, treatments
 
 BODY_SECONDS_MAX = 10.0
 _PROGRAMS = ("/api/", "/news")
 """The beginning or end of the addresses that scripts and programs ask, and not people."""
+_LATER = Treatment(Traffic.PAGE, BODY_BYTES_MAX, "another address")
+_ID_PLACE = "place-of-a-request-id"
+"""What stands for the id in a refusal that is made once."""
 _TICKETS = ("ticket_id", "wait_id")
 """What the routes that poll a ticket call it."""
 
 
 class Entrance:
-    """Stands before an app; `admission` is of its process."""
+    """Stands before an app; `admission` is of its process. What takes over `slow_seconds` is named in the log."""
 
-    def __init__(self, app: Litestar, admission: Admission) -> None:
+    def __init__(self, app: Litestar, admission: Admission, slow_seconds: float) -> None:
         self._app = app.asgi_handler
         self._find_route = app.asgi_router.handle_routing
         self._treatments = treatments(app)
         self._direct = direct_routes(app)
         self._admission = admission
-        self._refusals: dict[tuple[Traffic, str], list[Message]] = {}
+        self._slow_seconds = slow_seconds
+        self._refusals: dict[tuple[Traffic, str], list[Any]] = {}
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         # Always of type http: the product has no websockets, and Litestar itself takes what is no request.
+        trace = Trace(scope, send)
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
             scope["state"][IS_HEAD] = True
-            send = _without_body(send)
         treatment, params, direct = self._route(scope)
+        try:
+            answer = _without_body(trace.send) if IS_HEAD in scope["state"] else trace.send
+            await self._take(scope, receive, answer, treatment, params, direct)
+        finally:
+            trace.end(treatment, self._slow_seconds)
+
+    async def _take(
+        self,
+        scope: Any,
+        receive: Receive,
+        send: Send,
+        treatment: Treatment,
+        params: dict[str, Any],
+        direct: DirectRoute | None,
+    ) -> None:
         client = _Client(scope, receive, send)
         try:
             _check_host(scope)
@@ -90,7 +110,7 @@ class Entrance:
             _, handler, _, params, _ = self._find_route(path=normalize_path(scope["path"]), method=scope["method"])
         except HTTPException:  # there is no such route; the router will say so
             return UNKNOWN_ROUTE, {}, None
-        treatment = self._treatments.get(id(handler)) or Treatment(Traffic.PAGE, BODY_BYTES_MAX)  # one that came later
+        treatment = self._treatments.get(id(handler)) or _LATER  # one that came later
         if IS_HEAD in scope["state"] and treatment.traffic is Traffic.POLL:
             scope["query_string"] = b""  # it is not to wait for anything
         return treatment, params, self._direct.get(id(handler))
@@ -133,10 +153,16 @@ class Entrance:
         if messages is None:
             # Made once: a refusal must cost next to nothing.
             hosts = [header for header in scope["headers"] if header[0] == b"host"]
-            plain: Any = {**scope, "path": kind or "/", "query_string": b"", "headers": hosts, "state": {}}
+            plain: Any = {**scope, "path": kind or "/", "query_string": b"", "headers": hosts}
+            plain["state"] = {REQUEST_ID: _ID_PLACE}
             messages = await _rendered(plain, refusal, render_problem if is_program else render)
             self._refusals[traffic, kind] = messages
-        for message in messages:
+        start, body = messages
+        content = body["body"].replace(_ID_PLACE.encode(), scope["state"][REQUEST_ID].encode())
+        length = (b"content-length", str(len(content)).encode())
+        headers = [length if header[0] == length[0] else header for header in start["headers"]]
+        answer: list[Any] = [{**start, "headers": headers}, {**body, "body": content}]
+        for message in answer:
             await send(message)
 
 
@@ -267,9 +293,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send, error: Exception) 
     await render(request, error).to_asgi_response(app=None, request=request)(scope, receive, send)
 
 
-async def _rendered(
-    scope: Scope, error: Exception, how: Callable[[AnyRequest, Exception], Response[Any]]
-) -> list[Message]:
+async def _rendered(scope: Scope, error: Exception, how: Callable[[AnyRequest, Exception], Response[Any]]) -> list[Any]:
     messages: list[Message] = []
 
     async def keep(message: Message) -> None:

@@ -18,6 +18,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.directory.currencies import Currencies
+from healthplus.monitoring.readiness import Readiness
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
@@ -25,7 +26,6 @@ from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
 from healthplus.web.http.client_address import TrustedProxies, wider_network
-from healthplus.web.readiness import Readiness
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
 

@@ -126,7 +126,9 @@ class Charts:
 
     async def run(self) -> None:
         """Look for changes that the change feed has lost, until cancelled."""
-        await repeat(self._look_for_changes, LOOK_EVERY_SECONDS, "whether charts have changed could not be read")
+        await repeat(
+            self._look_for_changes, LOOK_EVERY_SECONDS, "whether charts have changed could not be read", name="charts"
+        )
 
     async def _look_for_changes(self) -> None:
         rows = await self._database.fetch(queries.versions, list(self._watchers)) if self._watchers else []

@@ -164,13 +164,17 @@ LISTED: dict[str, Traffic | None] = {
 
 
 class Treatment(NamedTuple):
-    """How requests to a route are treated: their class, if they have one, and how long their bodies may be."""
+    """How requests to a route are treated: their class, if they have one, and how long their bodies may be.
+
+    `route`: how it is listed.
+    """
 
     traffic: Traffic | None
     body_bytes_max: int
+    route: str
 
 
-UNKNOWN_ROUTE = Treatment(Traffic.PAGE, 0)
+UNKNOWN_ROUTE = Treatment(Traffic.PAGE, 0, "unknown address")
 
 
 def listed_name(path_format: str, method: str) -> str:
@@ -184,7 +188,8 @@ def treatments(app: Litestar) -> dict[int, Treatment]:
     for route in app.routes:
         assert isinstance(route, HTTPRoute)
         for method, (handler, _) in route.route_handler_map.items():
+            name = listed_name(route.path_format, method)
             # What only says which methods a route takes costs nothing.
-            traffic = None if method == "OPTIONS" else LISTED.get(listed_name(route.path_format, method), Traffic.PAGE)
-            found[id(handler)] = Treatment(traffic, handler.resolve_request_max_body_size() or 0)
+            traffic = None if method == "OPTIONS" else LISTED.get(name, Traffic.PAGE)
+            found[id(handler)] = Treatment(traffic, handler.resolve_request_max_body_size() or 0, name)
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from litestar import Litestar
 
+from healthplus.logs import configure_logs
+from healthplus.metrics import MEMORY
 from healthplus.processes import become, go_first
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
@@ -15,6 +17,9 @@ def create_app_in_account() -> Litestar:
     The port is bound by the process that started this one.
     """
     settings = Settings.from_environment()
+    configure_logs(settings.log_format)
     go_first()
     become(settings.account)
+    if settings.metrics_folder is not None:
+        MEMORY.share(settings.metrics_folder)
     return create_app(settings)

@@ -10,7 +10,7 @@ import pytest
 
 from healthplus.database import Database, EmbeddedServer, migrate
 from healthplus.errors import DatabaseIsStandby
-from healthplus.web.readiness import LIMITS, DatabaseChecks, Readiness
+from healthplus.monitoring.readiness import LIMITS, DatabaseChecks, Readiness
 from tests.conftest import FAST
 
 

@@ -46,6 +46,7 @@ EXECUTES = {
 """What runs SQL that it puts together, and why."""
 PINS = {
     ("retention", "retention.forget"): "it runs with its owner's rights, and must find nothing of its caller's",
+    ("monitoring", "monitoring.replicas"): "as with retention.forget",
 }
 """What sets a search path, and why."""
 _LISTED = (

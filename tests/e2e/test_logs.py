@@ -98,6 +98,7 @@ async def product(server_folder: Path, tmp_path: Path, relay: Relay) -> AsyncIte
         "HEALTHPLUS_SMS_URL": relay.url,
         "HEALTHPLUS_SMTP_URL": f"smtp://mailer:{MAIL_PASSWORD}@127.0.0.1:9",
         "HEALTHPLUS_MAIL_FROM": "visits@healthplus.example",
+        "HEALTHPLUS_LOG_FORMAT": "json",
     }
     product = LoggedProduct(server_folder, tmp_path / "product.txt", environment)
     await asyncio.to_thread(product.start)
@@ -293,6 +294,16 @@ async def call_as_developer(product: LoggedProduct, db: Database, visitor: Visit
     return {key, STRAY_KEY}
 
 
+async def error_rows(db: Database) -> str:
+    """Return all that is kept of the faults, once those of `let_things_break` are there."""
+    async with asyncio.timeout(20):
+        while True:
+            rows = [str(dict(row)) for row in await db.fetch("SELECT * FROM monitoring.error")]
+            if {"CheckViolationError", "UndefinedTableError"} <= set(re.findall(r"exceptions\.(\w+)'", str(rows))):
+                return "\n".join(rows)
+            await asyncio.sleep(0.2)
+
+
 async def test_no_error_of_the_database_quotes_a_row(db: Database) -> None:
     """Background tasks log what they did not expect with its traceback, and with what PostgreSQL says of it."""
     failing = "INSERT INTO accounts.patient (phone, created_at) VALUES ($1, NULL)"
@@ -322,9 +333,11 @@ async def test_nothing_secret_is_logged(product: LoggedProduct, relay: Relay) ->
         canaries |= await let_things_break(product, db, visitor, relay, appointment)
         canaries |= await add_by_command(product)
         canaries |= await call_as_developer(product, db, visitor)
+        rows = await error_rows(db)
         await asyncio.to_thread(product.stop, signal.SIGTERM)
     logs = product.logs()
     assert len(logs) == 2
+    logs["monitoring.error"] = rows
     assert "canary" in logs[str(product.folder / "server" / "log")]  # the constraint's name: errors are logged
     assert "500" in logs[str(product.log)]
     assert hits(logs, canaries) == []

@@ -290,6 +290,26 @@ async def test_the_background_task_outlives_errors(
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_faults_go_after_30_days_and_processes_that_were_killed_after_an_hour(
+    db: Database, environment: Environment, forget: Retention
+) -> None:
+    fault = """INSERT INTO monitoring.error (fingerprint, hour, times, first_at, last_at, type, place, route, release)
+        SELECT $1, date_trunc('hour', now_at), 1, now_at, now_at, 'E', 'p', 'r', 4 FROM public.app_now() AS now_at"""
+    lives = """INSERT INTO monitoring.process (machine, pid, release, started_at, seen_at, tasks)
+        SELECT $1, 1, 4, now_at, now_at, '{}' FROM public.app_now() AS now_at"""
+    await db.execute(fault, "old")
+    await db.execute(lives, "killed")
+    await environment.pass_time(days=29)
+    await db.execute(fault, "new")
+    await db.execute(lives, "alive")
+    await forget.forget(**ALL)
+    assert await seen(db, "SELECT fingerprint FROM monitoring.error ORDER BY 1") == ["new", "old"]
+    assert await seen(db, "SELECT machine FROM monitoring.process") == ["alive"]
+    await environment.pass_time(days=2)
+    await forget.forget(**ALL)
+    assert await seen(db, "SELECT fingerprint FROM monitoring.error") == ["new"]
+
+
 async def test_the_document_lists_every_table(db: Database) -> None:
     document = (Path(__file__).parents[2] / "docs" / "retention.md").read_text("utf-8")
     tables = await seen(

@@ -18,8 +18,8 @@ from tests.web.client import Client
 
 HOLDS = f"providers/{PROVIDER}/holds"
 PAY = {"method": "sandbox-ok"}
-_CHANGING = ("ratelimit", "date")
-"""Headers that say what is left, or when."""
+_CHANGING = ("ratelimit", "date", "x-request-id")
+"""Headers that say what is left, when, or which request it is."""
 
 
 @contextmanager
@@ -37,10 +37,11 @@ def called(monkeypatch: pytest.MonkeyPatch, *, directly: bool) -> Iterator[list[
 
 
 def shown(response: httpx.Response) -> tuple[int, list[tuple[str, str]], Any]:
-    """Return what must be the same: status, headers, and the body, but for the seconds that are left."""
+    """Return what must be the same: status, headers, and the body, but for the seconds that are left and the id."""
     headers = [(name, value) for name, value in response.headers.items() if name not in (*_CHANGING, "content-length")]
     body = response.json()
-    body.pop("expires_in", None)
+    for one in ("expires_in", "request_id"):
+        body.pop(one, None)
     return response.status_code, sorted(headers), body
 
 

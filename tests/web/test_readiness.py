@@ -18,9 +18,9 @@ from healthplus import cli, serving
 from healthplus.accounts.keys import add_key
 from healthplus.database import Database, refuse_unsafe_commits
 from healthplus.errors import UnsafeCommits
+from healthplus.monitoring.readiness import LIMITS, DatabaseChecks, Readiness
 from healthplus.settings import Settings
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL
-from healthplus.web.readiness import LIMITS, DatabaseChecks, Readiness
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Browser, Client

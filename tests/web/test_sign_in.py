@@ -230,6 +230,7 @@ class _Samples:
         wrong = f"{(int(await self.phone.code(messages + 1)) + 1) % 10**6:06}"
         guessed = await self._ask("guess", known, f"codes/{challenge_id}/verify", {"code": wrong})
         assert (guessed["code"], guessed["tries_left"]) == ("wrong_code", 4)
+        assert guessed.pop("request_id")
         self.guessed.add(json.dumps(guessed))
         again = await self._ask("again", known, "codes", asked)
         assert (again["status"], again["reason"], 29 <= again["retry_after"] <= 30) == (429, "number", True)

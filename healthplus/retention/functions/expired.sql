@@ -113,6 +113,23 @@ CREATE FUNCTION retention.forget_intents(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+CREATE FUNCTION retention.forget_errors(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM monitoring.error WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM monitoring.error WHERE hour < p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Processes that were killed, and could not say that they end.
+CREATE FUNCTION retention.forget_processes(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM monitoring.process WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM monitoring.process WHERE seen_at < p_now - interval '1 hour'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- The numbers of codes that have expired, every minute: the codes themselves are counted for longer.
 CREATE FUNCTION retention.forget_numbers() RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE accounts.challenge SET phone = NULL

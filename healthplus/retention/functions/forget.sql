@@ -91,7 +91,9 @@ BEGIN
         retention.forget_notices(now_at, rows_max),
         retention.forget_webhooks(now_at, rows_max),
         retention.forget_rehearsals(now_at, rows_max),
-        retention.forget_intents(now_at, rows_max));
+        retention.forget_intents(now_at, rows_max),
+        retention.forget_errors(now_at, rows_max),
+        retention.forget_processes(now_at, rows_max));
     FOR next_id IN SELECT provider_id FROM booking.book WHERE provider_id > p_after ORDER BY provider_id LIMIT rows_max LOOP
         WHILE retention.has_old_events(next_id, now_at) LOOP
             IF events_left <= 0 THEN

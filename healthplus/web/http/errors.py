@@ -17,6 +17,8 @@ from litestar.params import QueryParameter
 from healthplus import errors
 from healthplus.database import PostgresError, has_changed
 from healthplus.errors import HealthPlusError
+from healthplus.logs import backend_of
+from healthplus.web.http.requests import REQUEST_ID
 from healthplus.web.services import AnyRequest, services
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     wait_token: str | None = None
     appointments: list[str] | None = None
     scope: str | None = None
+    request_id: str | None = None
     violated_policies: list[str] | None = msgspec.field(default=None, name="violated-policies")
 
 
@@ -97,7 +100,13 @@ def problem_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], d
         "code": code,
         **ours.members,
     }
-    return problem, headers
+    return problem | _id_of(request), headers
+
+
+def _id_of(request: AnyRequest) -> dict[str, str]:
+    """Return the member with the request's id; none where a request did not come through the entrance."""
+    state = request.scope["state"]
+    return {"request_id": state[REQUEST_ID]} if REQUEST_ID in state else {}
 
 
 def _as_healthplus_error(request: AnyRequest, error: Exception) -> HealthPlusError:
@@ -168,5 +177,8 @@ def _log(request: AnyRequest, error: Exception, status: int) -> None:
         detail = error.detail
     else:
         detail = f"{getattr(error, 'sqlstate', '')}\n{''.join(traceback.format_tb(error.__traceback__))}"
-    route = request.scope.get("path_template", "an unknown address")
-    logger.error("%s %s: %d, %s %s", request.method, route, status, type(error).__name__, detail)
+    if (backend := backend_of(error)) is not None:
+        detail = f"in backend {backend} {detail}"
+    route = f"{request.method} {request.scope.get('path_template', 'an unknown address')}"
+    about = {"failure": error, "route": route}
+    logger.error("%s: %d, %s %s", route, status, type(error).__name__, detail, extra=about)

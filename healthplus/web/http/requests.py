@@ -21,6 +21,8 @@ from healthplus.web.services import AnyRequest, services
 BODY_BYTES_MAX = 16 * 1024
 IS_HEAD = "is_head"
 """In the state of a request that was HEAD: it is answered like a GET that tells nobody that the client was here."""
+REQUEST_ID = "request_id"
+"""In the state of a request: its id."""
 WHOLE_BODY = "whole_body"
 """In the state of a request: its body, where that has been read before the app sees the request."""
 _UNREAD_BYTES_MAX = 1024 * 1024

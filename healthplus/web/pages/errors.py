@@ -30,7 +30,8 @@ def render(request: AnyRequest, error: Exception) -> Response[Any]:
         name = "disk_low" if problem["reason"] == "bookings" else "disk_full"
     kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
     headers = {"Cache-Control": "no-store", **kept}
-    return page(request, f"errors/{name}.html", status=status, headers=headers, code=problem["code"])
+    said = {"code": problem["code"], "request_id": problem.get("request_id")}
+    return page(request, f"errors/{name}.html", status=status, headers=headers, **said)
 
 
 def _sign_in(request: AnyRequest, error: Unauthenticated) -> Response[str]:
