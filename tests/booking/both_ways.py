@@ -188,8 +188,11 @@ class Rush:
         done = Done([_as_row(answer) for answer in answers], await self.db.fetch_value(_WRITTEN, *self.whose))
         codes = [[answer["code"] for answer in way.answers] for way in (self.together, done)]
         books = [next(row["row"] for row in way.rows if row["of"] == "book") for way in (self.together, done)]
-        if books[1]["served_version"] is None:  # a rush may advance its book once more, for a call that is then refused
-            books[0].update(served_version=None, served_at=books[1]["served_at"])
+        # Either way may advance the book once more, for a call that is then refused. A rush has seen without the lock
+        # that there is nothing to wait for; one by one, there may be an offer that the call before has led to.
+        for one, other in (books, books[::-1]):
+            if other["served_version"] is None:
+                one.update(served_version=None, served_at=other["served_at"])
         return self.together.differs_from(done) or ("" if codes[0] == codes[1] else f"{codes}")
 
 

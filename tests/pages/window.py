@@ -195,7 +195,7 @@ class BrowserWindow:
             provider_id,
         )
         chart = await Book(database).chart(
-            provider_id, clinic_id, now + timedelta(days=1), now + timedelta(days=4), 1, None
+            provider_id, clinic_id, now + timedelta(days=1), now + timedelta(days=7), 1, None
         )
         return [slot for slot in chart if slot["fits"]]
 
