@@ -40,7 +40,7 @@ _R = TypeVar("_R")
 _WORDS_MAX = 500
 _NAME = "healthplus backup"
 _SEND_SECONDS = 5.0
-_FULL_RETRY_SECONDS = 600.0
+_RETRY_SECONDS = 600.0
 _FULL_AGE_MIN, _FULL_AGE_MAX = timedelta(hours=20), timedelta(hours=25)
 
 # What pg_receivewal says where the server cannot go on from what is in the folder.
@@ -51,6 +51,7 @@ _GAPS = (
     "can no longer access replication slot",
     "can no longer get changes from replication slot",
 )
+_DROP = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active"
 _SLOT = "SELECT wal_status, active_pid FROM pg_replication_slots WHERE slot_name = $1"
 _NOW = "SELECT clock_timestamp() AS at, pg_current_wal_flush_lsn()::text AS lsn"
 _ARRIVED = """
@@ -70,7 +71,7 @@ class Follower:
         self._rehearse = rehearse
         self._url = source_url(settings)
         self._has_followed = asyncio.Event()
-        self._full_tried_at = -_FULL_RETRY_SECONDS
+        self._full_tried_at = self._rehearsed_at = -_RETRY_SECONDS
 
     async def run(self) -> None:
         """Wait for the turn, then follow until it is lost; for ever."""
@@ -120,9 +121,8 @@ class Follower:
         """Have pg_receivewal run until it ends; where it cannot go on from what there is, begin another folder."""
         slot = await server.fetch_row(_SLOT, SLOT)
         if slot is not None and slot["wal_status"] == "lost":
-            await server.execute("SELECT pg_drop_replication_slot($1)", SLOT)
-            slot = None
-            self._begin_again("the server removed what was not received in time")
+            await self._begin_again(server, "the server removed what was not received in time")
+            slot = await server.fetch_row(_SLOT, SLOT)
         if slot is None:
             await server.execute("SELECT pg_create_physical_replication_slot($1, true)", SLOT)
         elif slot["active_pid"] is not None:
@@ -139,12 +139,14 @@ class Follower:
         finally:
             process.terminate()  # it ends what it writes
         if any(text in said for text in _GAPS):
-            self._begin_again(said.strip()[-_WORDS_MAX:])
+            await self._begin_again(server, said.strip()[-_WORDS_MAX:])
         elif process.returncode != 0:
             logger.warning("pg_receivewal ended: %s", said.strip()[-_WORDS_MAX:])
 
-    def _begin_again(self, why: str) -> None:
+    async def _begin_again(self, server: Database, why: str) -> None:
         logger.warning("The back-up begins again with a full one: %s", why)
+        # The slot may be where the folder before ended: what that asked for, which is gone, the server noted there.
+        await server.execute(_DROP, SLOT)
         self._folder.new_stream()
 
     async def _beat(self, database: Database, server: Database) -> None:
@@ -178,12 +180,20 @@ class Follower:
         self._folder.write(self._folder.path / "followed.json", followed)
 
     async def _nightly(self, database: Database, server: Database) -> None:
-        """Make a full back-up where one is due, remove old ones, and rehearse restoring."""
+        """Make a full back-up where one is due, and remove old ones; rehearse restoring from one that is new."""
         await self._has_followed.wait()  # else what was written between the two would be missing
         now: datetime = (await facts(server))["at"]
-        if not self._is_full_due(now) or time.monotonic() - self._full_tried_at < _FULL_RETRY_SECONDS:
-            return
-        self._full_tried_at = time.monotonic()
+        if self._is_full_due(now) and time.monotonic() - self._full_tried_at >= _RETRY_SECONDS:
+            self._full_tried_at = time.monotonic()
+            await self._make_full(database)
+        # The process that made the newest may have ended before it could rehearse.
+        rehearsed_at: datetime | None = await database.fetch_value(queries.rehearsed_at)
+        is_new = rehearsed_at is None or any(full.began_at > rehearsed_at for full in self._folder.fulls()[-1:])
+        if is_new and self._folder.fulls() and time.monotonic() - self._rehearsed_at >= _RETRY_SECONDS:
+            self._rehearsed_at = time.monotonic()
+            await asyncio.to_thread(_modestly, self._rehearse)
+
+    async def _make_full(self, database: Database) -> None:
         try:
             full = await asyncio.to_thread(_modestly, partial(take_full, self._folder, self._url))
             await database.execute(queries.note_full, 0.0)
@@ -192,7 +202,6 @@ class Follower:
             logger.warning("No full back-up was made, the next try is in 10 minutes: %s", error)
             return
         logger.info("A full back-up was made and verified: %s", full.name)
-        await asyncio.to_thread(_modestly, self._rehearse)
 
     def _is_full_due(self, now: datetime) -> bool:
         fulls = self._folder.fulls()

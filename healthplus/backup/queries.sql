@@ -17,6 +17,10 @@ ON CONFLICT (only_row) DO UPDATE SET full_at = excluded.full_at
 INSERT INTO backup.restore_rehearsal (at, restored_to, rpo_seconds, rto_seconds, check_seconds, problem)
 VALUES (public.app_now() - make_interval(secs => $1), $2, $3, $4, $5, $6)
 
+-- name: rehearsed_at
+-- When the last rehearsal began.
+SELECT max(at) FROM backup.restore_rehearsal
+
 -- name: state
 -- How many seconds ago the newest of each kind was, and what the last rehearsal found.
 SELECT extract(epoch FROM now_at - full_at)::float8 AS full_age_seconds,
