@@ -165,6 +165,7 @@ async def test_after_a_gap_it_begins_again_with_a_full_back_up(
     assert restored.full == backed_up.backups.fulls()[1]
 
 
+@pytest.mark.long
 async def test_old_full_back_ups_go_with_what_only_they_need(backed_up: BackedUp) -> None:
     settings, backups = backed_up.settings, backed_up.backups
     async with backed_up.following():
@@ -187,6 +188,7 @@ async def test_old_full_back_ups_go_with_what_only_they_need(backed_up: BackedUp
     await asyncio.to_thread(restore, backups, moment, backed_up.folder / "restored")
 
 
+@pytest.mark.long
 async def test_another_servers_back_ups_are_left_alone(backed_up: BackedUp) -> None:
     async with backed_up.following():
         pass

@@ -48,7 +48,7 @@ def test_any_second_that_is_covered_may_be_chosen_and_no_other(tmp_path: Path) -
     assert chosen == {ended + timedelta(seconds=second) for second in range(6)}
 
 
-@pytest.mark.parametrize("is_damaged", [False, True])
+@pytest.mark.parametrize("is_damaged", [pytest.param(False, marks=pytest.mark.long), True])
 async def test_money_that_does_not_add_up_is_found_in_what_was_restored(
     backed_up: BackedUp, monkeypatch: pytest.MonkeyPatch, is_damaged: bool
 ) -> None:

@@ -103,6 +103,7 @@ async def test_the_latest_is_restored_although_nothing_was_committed_since(backe
                 assert await db.fetch_value("SELECT n FROM public.kept") == 1
 
 
+@pytest.mark.long
 async def test_the_back_up_goes_on_after_a_restore_to_before_its_newest_full_one(backed_up: BackedUp) -> None:
     """What was restored has another history from then on, in which that full back-up never was."""
     into, backups = backed_up.folder / "restored", backed_up.backups
