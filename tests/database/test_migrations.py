@@ -238,6 +238,24 @@ async def test_the_older_of_two_releases_refuses_and_the_newer_asks_for_migrate(
             await refusing(blank_dsn, package, release=1)
 
 
+async def test_the_release_before_may_go_on_where_it_was(blank_dsn: str, package: Path) -> None:
+    async def go_on(release: int) -> None:
+        await migrate(blank_dsn, package, [its_area(package)], release, may_be_next=True)
+
+    await apply(blank_dsn, package, release=1)
+    await apply(blank_dsn, package, release=2)
+    await go_on(1)
+    async with await Database.connect(blank_dsn) as db:
+        assert await db.fetch_value("SELECT release FROM public.schema_migration WHERE number = 0") == 2
+    await apply(blank_dsn, package, release=3)
+    migration(package, "0003_third.sql", "CREATE TABLE booking.c (n int)")
+    with pytest.raises(MigrationConflict, match="this is release 1"):
+        await go_on(1)  # what it uses is gone
+    await apply(blank_dsn, package, release=3)
+    with pytest.raises(MigrationConflict, match="this is release 2"):
+        await go_on(2)  # it was never of a release 2 that has the third
+
+
 async def test_a_newer_release_that_broke_off_shuts_the_older_out(blank_dsn: str, package: Path) -> None:
     await apply(blank_dsn, package, release=1)
     migration(package, "0003_third.sql", "CREATE TABLE booking.c (n int)")
