@@ -48,7 +48,7 @@ class Tree:
     def __init__(self, folder: Path, source: Path = PRESENT) -> None:
         self.folder = folder
         self.package = folder / "healthplus"
-        for name in ("healthplus", "healthplus_sandbox"):
+        for name in ("healthplus", "healthplus_bench", "healthplus_sandbox"):
             shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def edit(self, files: str, pattern: str, replacement: str) -> None:
