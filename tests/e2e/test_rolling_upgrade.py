@@ -34,7 +34,7 @@ def test_who_waits_while_the_product_is_upgraded_notices_nothing_but_another_pro
 
 def test_killed_processes_and_a_migration_that_keeps_a_table_are_noticed() -> None:
     keeping = "LOCK TABLE booking.booking; SELECT pg_sleep(5);"
-    result = upgrade(replace(SMALL, drains=False, migration=keeping))
+    result = upgrade(replace(SMALL, processes=1, drains=False, migration=keeping))
     assert result.errors["poll: cut off"] > SMALL.waiters / 4
     assert any(error.endswith("503 busy") for error in result.errors)
     assert not result.is_good
