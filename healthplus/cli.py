@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +16,7 @@ from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import BULK, Database, FreeSpace, migrated_database, running_database
+from healthplus.database import BULK, Database, FreeSpace, migrated_database, migrations, running_database
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
@@ -54,6 +55,8 @@ def main(ctx: click.Context) -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Make the database, or bring it to the state this version needs; `serve` and `demo` do so, too."""
+    configure_logs(settings.log_format)
+    logging.getLogger(migrations.__name__).setLevel(logging.INFO)
     with migrated_database(settings):
         pass
     click.echo("The database is up to date.")

@@ -43,20 +43,23 @@ _CONTEXT.set_forkserver_preload(["healthplus.preload"])
 
 
 class _Supervisor(Granian):  # type: ignore[valid-type, misc]
+    drain_seconds = 0
+
     def _spawn_worker(self, *args: Any, **options: Any) -> Any:
         worker = super()._spawn_worker(*args, **options)
         made = worker.inner
         worker.inner = _CONTEXT.Process(name=made.name, target=made._target, args=made._args)
-        terminate = worker.terminate
+        return worker
 
-        def drain_and_terminate() -> None:
-            # A process that ends finishes its requests first. So long polls must be answered now; they go on elsewhere.
+    def _stop_workers(self) -> None:
+        # A process that ends finishes its requests first, so long polls must be answered now. And who comes until a
+        # balancer has seen that this machine drains must still be served: a port that closes at once cuts them off.
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True  # one that ends meanwhile is not started again
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.inner.pid, DRAIN_SIGNAL)
-            terminate()
-
-        worker.terminate = drain_and_terminate
-        return worker
+        time.sleep(self.drain_seconds)
+        super()._stop_workers()
 
     def _respawn_workers(self, *args: Any, **options: Any) -> None:
         time.sleep(_RESPAWN_SECONDS)  # a process that cannot start must not be started again without a pause
@@ -94,7 +97,7 @@ def _run_processes(settings: Settings) -> None:
     # App processes read their settings from the environment. They never migrate.
     own = replace(with_secret_key(settings), database_owner_url=None, backup_url=None, backup_command=None)
     os.environ.update(own.as_environment())
-    _Supervisor(
+    supervisor = _Supervisor(
         "healthplus.web.worker:create_app_in_account",
         factory=True,
         interface=Interfaces.ASGI,
@@ -109,7 +112,9 @@ def _run_processes(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_SECONDS_MAX,
         log_dictconfig=server_log_config(settings.log_format),
-    ).serve()
+    )
+    supervisor.drain_seconds = settings.drain_seconds
+    supervisor.serve()
 
 
 def allow_open_files() -> None:

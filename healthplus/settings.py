@@ -58,6 +58,7 @@ class Settings:
     Without `database_url` an embedded server runs on `data_folder`. `database_owner_url` is the role that migrates; by
     default it is that of `database_url`. `account` runs the app processes where root starts the product.
     `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections.
+    `drain_seconds` is how long these, once told to stop, still serve those who come, and send them elsewhere.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
     kept in `data_folder`. `allow_unsafe_commits`: run also on a server that may lose acknowledged bookings in a power
@@ -96,6 +97,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = _between(8000, 1, 65535)
     processes: int = _between(2, 1, 256)
+    drain_seconds: int = _between(0, 0, 60)
     pool_size_min: int = _between(2, 1, 1000)
     pool_size_max: int = _between(10, 1, 1000)
     allow_unsafe_commits: bool = False

@@ -23,6 +23,7 @@ from healthplus_bench.past import PastPlan
 from healthplus_bench.restore import RestorePlan, RestoreResult, bench_restore
 from healthplus_bench.search import SearchPlan, SearchResult, bench_search
 from healthplus_bench.surge import SurgePlan, SurgeResult, bench_surge
+from healthplus_bench.upgrade import UpgradePlan, UpgradeResult, bench_upgrade
 from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 
 _SECONDS_MAX = 240  # besides the server's start and stop
@@ -38,6 +39,7 @@ _R = TypeVar(
     RestoreResult,
     SearchResult,
     SurgeResult,
+    UpgradeResult,
     WaitersResult,
 )
 
@@ -162,6 +164,24 @@ def overload_command(seconds: int, times: float, processes: int, as_json: bool) 
     _print(run(bench_overload, plan, seconds_max=_FILL_SECONDS_MAX), as_json)
 
 
+@bench_group.command("upgrade")
+@click.option("--waiters", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="Long polls.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=10, show_default=True, help="Upgrades, one by one.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes of each.")
+@click.option(
+    "--from", "from_tree", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    help="Source of the release before; without it, the next is made of this one.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def upgrade_command(waiters: int, rounds: int, processes: int, from_tree: Path | None, as_json: bool) -> None:
+    """Upgrade the product while many wait, as docs/operate.md says; ends with 1 where anything is lost or wrong."""
+    plan = UpgradePlan(waiters, rounds, processes, from_tree)
+    result = run(bench_upgrade, plan, seconds_max=_FILL_SECONDS_MAX)
+    _print(result, as_json)
+    if not result.is_good:
+        raise SystemExit(1)
+
+
 @bench_group.command("fairness")
 @click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
 def fairness_command(as_json: bool) -> None:
@@ -199,6 +219,7 @@ def _print(
     | RestoreResult
     | SearchResult
     | SurgeResult
+    | UpgradeResult
     | WaitersResult,
     as_json: bool,
 ) -> None:

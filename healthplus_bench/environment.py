@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from healthplus.database import BULK, Database, EmbeddedServer, load, migrate, temporary_folder, unsafe_settings
@@ -115,6 +116,29 @@ async def wal_flushes(database: Database) -> int:
     return flushes
 
 
+@dataclass(frozen=True)
+class App:
+    """A running `healthplus serve`."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    async def stop(self, seconds_max: float = _STOP_SECONDS_MAX) -> None:
+        """Have it finish what it does; kill it where that takes longer."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), seconds_max)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        await asyncio.sleep(SPARE_SECONDS)  # by then its other processes have ended, too
+
+
 @contextlib.asynccontextmanager
 async def running_app(
     environment: Environment,
@@ -122,7 +146,7 @@ async def running_app(
     *,
     keeps_server: bool = False,
     bank_ms: int | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> AsyncIterator[int]:
     """Run `healthplus serve` for this block; yield its port. Raises BenchFailed when it does not come up.
 
@@ -130,6 +154,23 @@ async def running_app(
     With `bank_ms`, its bank is elsewhere and answers after so long (bank.py), instead of the sandbox bank's process.
     `changes` are settings of its own.
     """
+    app = await start_app(environment, processes, keeps_server=keeps_server, bank_ms=bank_ms, **changes)
+    try:
+        yield app.port
+    finally:
+        await app.stop()
+
+
+async def start_app(
+    environment: Environment,
+    processes: int,
+    *,
+    keeps_server: bool = False,
+    bank_ms: int | None = None,
+    tree: Path | None = None,
+    **changes: Any,
+) -> App:
+    """Start `healthplus serve` as `running_app` does, which see; `tree` is where its source is, if elsewhere."""
     port = _free_port()
     settings = Settings(
         None if keeps_server else as_app_role(environment.dsn),
@@ -143,20 +184,32 @@ async def running_app(
         pool_size_max=POOL_SIZE,
         sandbox_payments=True,
     )
-    settings = replace(settings, **changes)  # type: ignore[arg-type]
+    settings = replace(settings, **changes)
     log = environment.folder / "app.log"
-    with log.open("wb") as file:
-        app = await asyncio.create_subprocess_exec(
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "healthplus" if bank_ms is None else "healthplus_bench.serve_elsewhere", "serve",
             "--until-stdin-ends",
-            env={**os.environ, **settings.as_environment(), ANSWER_VARIABLE: str(bank_ms or 0)},
+            env={**_environment_for(settings), ANSWER_VARIABLE: str(bank_ms or 0)}, cwd=tree,
             stdin=asyncio.subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
+    app = App(port, process)
     try:
-        await _until_ready(app, port, log)
-        yield port
-    finally:
-        await _stop(app)
+        await _until_ready(process, port, log)
+    except BaseException:
+        await app.stop()
+        raise
+    return app
+
+
+def _environment_for(settings: Settings) -> dict[str, str]:
+    """Return our environment with these settings alone, and of them only what is not as it is by default.
+
+    A release before this one refuses variables that it does not know.
+    """
+    by_default = Settings(None, Path()).as_environment()
+    given = {name: value for name, value in settings.as_environment().items() if value != by_default[name]}
+    return {name: value for name, value in os.environ.items() if name not in by_default} | given
 
 
 def _free_port() -> int:
@@ -179,15 +232,3 @@ async def _until_ready(app: asyncio.subprocess.Process, port: int, log: Path) ->
         await asyncio.sleep(0.1)
     text = await asyncio.to_thread(log.read_text)
     raise BenchFailed(f"The app did not come up. The end of its log:\n{text[-2000:]}")
-
-
-async def _stop(app: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        app.terminate()
-    try:
-        await asyncio.wait_for(app.wait(), _STOP_SECONDS_MAX)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            app.kill()
-        await app.wait()
-        await asyncio.sleep(SPARE_SECONDS)  # by then its app processes have ended, too

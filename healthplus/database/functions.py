@@ -59,6 +59,11 @@ FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_namespace ON pg_nam
 WHERE NOT tgisinternal
 """
 
+_SAME_VIEWS = """
+SELECT count(DISTINCT (pg_get_viewdef(oid), coalesce(reloptions, '{}'))) = 1
+FROM pg_class WHERE oid IN ('pg_temp.trial'::regclass, $1::text::regclass)
+"""
+
 
 class Function(NamedTuple):
     """A function or procedure as the catalogue has it."""
@@ -122,6 +127,7 @@ async def apply_functions(
     previous: int,
 ) -> None:
     """Make the functions those of `release`, in the caller's transaction; those there are come from `previous`."""
+    definitions = [one for one in definitions if one.kind != "VIEW" or not await _is_there(connection, one)]
     old = await _functions(connection, schemas)
     new = await _defined(connection, definitions, schemas, old)
     _refuse_twins(definitions, new)
@@ -195,6 +201,22 @@ async def _defined(
         await trial.rollback()
     # What was not written by this trial is what could not be dropped.
     return {key: one for key, one in found.items() if key not in old or one.version != old[key].version}
+
+
+async def _is_there(connection: asyncpg.Connection[asyncpg.Record], view: Definition) -> bool:
+    """Return whether a view is as its file has it: making it again keeps everybody from reading it until the end."""
+    if await connection.fetchval("SELECT to_regclass($1) IS NULL", view.name):
+        return False
+    trial = connection.transaction()
+    await trial.start()
+    try:
+        await connection.execute(re.sub(r"VIEW [\w.]+", "VIEW pg_temp.trial", view.sql, count=1))
+        same: bool = await connection.fetchval(_SAME_VIEWS, view.name)
+    except asyncpg.PostgresError:  # it uses what is not there yet
+        return False
+    finally:
+        await trial.rollback()
+    return same
 
 
 def _refuse_twins(definitions: Iterable[Definition], new: dict[str, Function]) -> None:

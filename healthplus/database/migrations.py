@@ -3,7 +3,8 @@
 Numbered files (`database/migrations/NNNN_name.sql`) make tables and types; each is applied once, in order, in a
 transaction of its own, and must never change afterwards. Then come the functions (functions.py), and then the numbered
 files that need them (`NNNN_name.after.sql`): each of their statements is a transaction of its own, or several, so what
-is broken off is done again. How to change a table while processes of the release before go on: docs/decisions/0020.
+is broken off is done again. Nobody waits long for any of it: each waits for a lock for less than requests do, then lets
+others go first. How to change a table while processes of the release before go on: docs/decisions/0020.
 The role that the product works as gets its rights with the functions that it runs (rights.py).
 """
 
@@ -12,6 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
+import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,21 +26,31 @@ import asyncpg
 from healthplus.database.areas import AREAS, Area
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.functions import Definition, apply_functions, read_definitions, split
-from healthplus.database.limits import MIGRATION
+from healthplus.database.limits import MIGRATION, REQUESTS
 from healthplus.database.locks import MIGRATIONS, SPACE
 from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
 from healthplus.database.rights import apply_rights
 from healthplus.errors import DatabaseError, DatabaseNotSetUp, MigrationConflict
 
+logger = logging.getLogger(__name__)
+
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _PACKAGE = Path(__file__).parents[1]
 
-# Everybody who comes after one who waits for a table waits, too: it is better to ask again than to wait long.
-_LOCK_WAIT_MS = 1000
-_TRIES = 60
+# Everybody who comes after one who waits for a table waits, too, and a request gives up after `lock_seconds`: it is
+# better to ask again than to wait long.
+assert REQUESTS.lock_seconds is not None
+_LOCK_WAIT_MS = round(REQUESTS.lock_seconds * 1000 / 2)
+_TRIES = 120
 _PAUSE_SECONDS = 1.0
+_TELL_SECONDS = 10.0
+"""How often a step that takes long says so."""
+
+# These wait for the transactions that are open, as long as it takes, with a lock that keeps nobody from reading or
+# writing. Broken off, they would begin again from nothing.
+_CONCURRENTLY = re.compile(r"(CREATE (UNIQUE )?|DROP |RE)INDEX CONCURRENTLY\b")
 
 _ROLLING_SINCE = 1
 """The first release whose processes can go on while the next is applied: 1 renamed what those before it use."""
@@ -55,6 +69,11 @@ CREATE TABLE IF NOT EXISTS public.schema_migration (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 ALTER TABLE public.schema_migration ADD COLUMN IF NOT EXISTS release int;  -- by which it was applied
+"""
+
+_HAS_RECORD = """
+SELECT EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = to_regclass('public.schema_migration') AND attname = 'release')
 """
 
 _RECORD = """
@@ -103,6 +122,13 @@ class _State(NamedTuple):
             product.release,
         )
 
+    def came_from(self, product: _Product) -> bool:
+        """Return whether it was of the product's release, and is now of the next, which kept what that one uses."""
+        return self.release == product.release + 1 and all(
+            one.number in self.applied and self.applied[one.number]["release"] <= product.release
+            for one in product.migrations
+        )
+
     def lacks_anything(self, product: _Product) -> bool:
         return self.lacks_functions(product) or any(map(self.lacks, product.migrations))
 
@@ -113,19 +139,28 @@ async def migrate(
     areas: Iterable[Area] = AREAS,
     release: int = RELEASE,
     app_role: str | None = None,
+    *,
+    may_be_next: bool = False,
 ) -> None:
     """Apply what the database lacks, as its owner; safe when several processes do so at once.
 
-    `app_role` is what the product works as, if that is another role. Raises MigrationConflict when the database is of a
-    newer release, its record and the files disagree, or processes of a release that could not go on are connected;
-    DatabaseError when a table is in use all the time or this role may not change it, BadInput for an `app_role` that
-    cannot be used, and the errors of `Database.connect`.
+    `app_role` is what the product works as, if that is another role. With `may_be_next`, a database that went from this
+    release to the next is left as it is: what processes of this one use was kept. Raises MigrationConflict when the
+    database is of a newer release, its record and the files disagree, or processes of a release that could not go on
+    are connected; DatabaseError when a table is in use all the time or this role may not change it, BadInput for an
+    `app_role` that cannot be used, and the errors of `Database.connect`.
     """
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
         await connection.execute("SELECT pg_advisory_lock($1, $2)", SPACE, MIGRATIONS.number)
         await connection.execute("SET client_min_messages = warning; SET plpgsql.extra_warnings = 'all'")
         state = await _state(connection)
+        if may_be_next and state.came_from(product):
+            logger.warning(
+                "the database is of release %d already; this is release %d, which goes on until the one after that",
+                state.release, release,
+            )  # fmt: skip
+            return
         _refuse_conflicts(product, state)
         if state.lacks_anything(product):
             with _owners_only():
@@ -135,21 +170,26 @@ async def migrate(
 
 async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:
     release = product.release
-    await connection.execute(_RECORD_TABLE)
+    if not await connection.fetchval(_HAS_RECORD):
+        await _patiently(connection, "record", partial(_execute, connection, _RECORD_TABLE, "record"))
     goes_on = state.release >= max(release - 1, _ROLLING_SINCE)
     if state.applied and not goes_on:
         await _refuse_running(connection, state.release)
     for migration in product.migrations:
         if state.lacks(migration) and not migration.is_after:
-            await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
+            with _telling(migration.name):
+                await _patiently(connection, migration.name, partial(_apply, connection, migration, release))
     if state.lacks_functions(product):
         previous = state.applied[0]["release"] if goes_on and 0 in state.applied else release
-        await _patiently(connection, "functions", partial(_apply_functions, connection, product, previous, app_role))
+        apply = partial(_apply_functions, connection, product, previous, app_role)
+        with _telling("functions"):
+            await _patiently(connection, "functions", apply)
     for migration in product.migrations:
         if state.lacks(migration) and migration.is_after:
-            for statement in split(migration.sql):
-                await _execute(connection, statement, migration.name)
-            await _record(connection, migration, release)
+            with _telling(migration.name):
+                for statement in split(migration.sql):
+                    await _apply_after(connection, statement, migration.name)
+                await _record(connection, migration, release)
 
 
 @contextlib.contextmanager
@@ -164,7 +204,12 @@ def _owners_only() -> Iterator[None]:
 
 
 async def check_migrated(
-    dsn: str, package: Path = _PACKAGE, areas: Iterable[Area] = AREAS, release: int = RELEASE
+    dsn: str,
+    package: Path = _PACKAGE,
+    areas: Iterable[Area] = AREAS,
+    release: int = RELEASE,
+    *,
+    may_be_next: bool = False,
 ) -> None:
     """Raise DatabaseNotSetUp when `migrate` would apply anything, and what it would raise; change nothing."""
     product = _read(package, areas, release)
@@ -176,6 +221,8 @@ async def check_migrated(
                 "The role of DATABASE_URL has no rights in the database yet; run `healthplus migrate` with "
                 "DATABASE_OWNER_URL, the address with which the database's owner connects."
             ) from None
+    if may_be_next and state.came_from(product):
+        return
     _refuse_conflicts(product, state)
     if state.applied and state.release < release:
         raise DatabaseNotSetUp(
@@ -216,12 +263,22 @@ async def _refuse_running(connection: _Connection, release: int) -> None:
 
 
 async def _patiently(connection: _Connection, name: str, apply: Callable[[], Awaitable[None]]) -> None:
-    for _ in range(_TRIES):
+    async def apply_whole() -> None:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}")
+            await apply()
+
+    await _again_until_free(name, apply_whole)
+
+
+async def _again_until_free(name: str, apply: Callable[[], Awaitable[None]]) -> None:
+    """Apply what gives up its wait for a lock, again after a pause. Raises DatabaseError when that does not help."""
+    for turn in range(_TRIES):
         try:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}")
-                await apply()
+            await apply()
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if not turn:
+                logger.warning("%s: others use what it changes, so it lets them go first and is tried again", name)
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             return
@@ -230,9 +287,38 @@ async def _patiently(connection: _Connection, name: str, apply: Callable[[], Awa
     )
 
 
+@contextlib.contextmanager
+def _telling(name: str) -> Iterator[None]:
+    """Say in the log how long a step took, and while it takes long, that it goes on."""
+    began = time.monotonic()
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            logger.info("%s goes on; %.0f s so far", name, time.monotonic() - began)
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+    logger.info("%s is applied; %.1f s", name, time.monotonic() - began)
+
+
 async def _apply(connection: _Connection, migration: _Migration, release: int) -> None:
     await _execute(connection, migration.sql, migration.name)
     await _record(connection, migration, release)
+
+
+async def _apply_after(connection: _Connection, statement: str, name: str) -> None:
+    if _CONCURRENTLY.match(statement):
+        await _execute(connection, statement, name)
+        return
+    await connection.execute(f"SET lock_timeout = {_LOCK_WAIT_MS}")
+    try:
+        await _again_until_free(name, partial(_execute, connection, statement, name))
+    finally:
+        await connection.execute("SET lock_timeout = 0")
 
 
 async def _apply_functions(connection: _Connection, product: _Product, previous: int, app_role: str | None) -> None:

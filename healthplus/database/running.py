@@ -22,9 +22,10 @@ from healthplus.settings import Settings
 def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Settings]:
     """Bring the operator's own database, or an embedded one that runs for this block, to this release.
 
-    An embedded server that is to be `kept` is started again when it is gone. Yields the settings with which the product
-    works on it: the URLs of the role that owns nothing and of the owner, and the account of the app processes. Raises
-    EmbeddedServerFailed and the errors of `migrate` and `role_of`.
+    An embedded server that is to be `kept` is started again when it is gone; then a database of the next release is
+    left as it is, so that a machine that is upgraded last, or goes back, can start. Yields the settings with which the
+    product works on it: the URLs of the role that owns nothing and of the owner, and the account of the app processes.
+    Raises EmbeddedServerFailed and the errors of `migrate` and `role_of`.
     """
     with contextlib.ExitStack() as stack:
         found, server = stack.enter_context(_database(settings))
@@ -34,7 +35,8 @@ def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Set
             app_role = APP_ROLE
         elif found.database_owner_url:
             app_role = asyncio.run(role_of(found.database_url))
-        asyncio.run(migrate(found.database_owner_url or found.database_url, app_role=app_role))
+        owner_url = found.database_owner_url or found.database_url
+        asyncio.run(migrate(owner_url, app_role=app_role, may_be_next=kept))
         if kept and server is not None:
             stack.enter_context(Keeper(server))
         yield found
@@ -49,10 +51,11 @@ def running_database(settings: Settings, *, reads: bool = False) -> Iterator[str
 
 
 @contextlib.contextmanager
-def found_database(settings: Settings, *, reads: bool = False) -> Iterator[Settings]:
+def found_database(settings: Settings, *, reads: bool = False, may_be_next: bool = False) -> Iterator[Settings]:
     """Yield the settings that lead to a database of this very release; apply nothing: others may be running on it.
 
-    Raises DiskFull, unless the caller only `reads`, EmbeddedServerFailed and the errors of `check_migrated`.
+    `may_be_next`: or of the next, which this one's processes go on with. Raises DiskFull, unless the caller only
+    `reads`, EmbeddedServerFailed and the errors of `check_migrated`.
     """
     if not settings.database_url and not EmbeddedServer(settings.data_folder).is_initialized:
         raise DatabaseNotSetUp
@@ -61,7 +64,8 @@ def found_database(settings: Settings, *, reads: bool = False) -> Iterator[Setti
     with _database(settings) as (found, server):
         assert found.database_url is not None
         # An embedded database of the release before may lack the role that owns nothing.
-        asyncio.run(check_migrated(found.database_url if server is None else found.database_owner_url or ""))
+        dsn = found.database_url if server is None else found.database_owner_url or ""
+        asyncio.run(check_migrated(dsn, may_be_next=may_be_next))
         yield found
 
 

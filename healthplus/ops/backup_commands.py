@@ -49,7 +49,7 @@ def backup_command(
     if verifies:
         _verify(backups)
         return
-    with found_database(settings, reads=True) as found:
+    with found_database(settings, reads=True, may_be_next=True) as found:
         if follows:
             asyncio.run(follow(found, backups, lambda: rehearse(found, backups)))
         else:
@@ -140,7 +140,7 @@ def _verify(backups: BackupFolder) -> None:
 
 
 def _rehearse(settings: Settings, backups: BackupFolder, as_json: bool) -> None:
-    with found_database(settings, reads=True) as found, _saying() as say:
+    with found_database(settings, reads=True, may_be_next=True) as found, _saying() as say:
         result = rehearse(found, backups, say)
     if as_json:
         click.echo(msgspec.json.encode(result))

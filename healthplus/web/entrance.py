@@ -49,6 +49,7 @@ class Entrance:
 
     def __init__(self, app: Litestar, admission: Admission, slow_seconds: float) -> None:
         self._app = app.asgi_handler
+        self._state = app.state
         self._find_route = app.asgi_router.handle_routing
         self._treatments = treatments(app)
         self._direct = direct_routes(app)
@@ -58,7 +59,7 @@ class Entrance:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         # Always of type http: the product has no websockets, and Litestar itself takes what is no request.
-        trace = Trace(scope, send)
+        trace = Trace(scope, send, self._is_draining)
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
             scope["state"][IS_HEAD] = True
@@ -102,6 +103,10 @@ class Entrance:
             return
         app = self._app if direct is None or not direct.takes(scope) else partial(direct, params)
         await self._work(scope, call, client, app)
+
+    def _is_draining(self) -> bool:
+        services = self._state.get("services")
+        return services is not None and services.waiting.draining
 
     def _route(self, scope: HTTPScope) -> tuple[Treatment, dict[str, Any], DirectRoute | None]:
         """Return how a request is to be treated, the parameters in its path, and the route that is called directly."""

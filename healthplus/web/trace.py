@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from litestar.types import Send
@@ -17,6 +18,7 @@ from healthplus.web.traffic import Treatment
 logger = logging.getLogger(__name__)
 
 HEADER = b"x-request-id"
+_CLOSE = (b"connection", b"close")
 
 
 class Trace:
@@ -25,11 +27,13 @@ class Trace:
     The id is the one that came with the request, if it is one, so that a proxy's or client's log leads to ours.
     """
 
-    __slots__ = ("_began", "_send", "_status", "header", "id")
+    __slots__ = ("_began", "_is_draining", "_send", "_status", "header", "id")
 
-    def __init__(self, scope: Any, send: Send) -> None:
+    def __init__(self, scope: Any, send: Send, is_draining: Callable[[], bool]) -> None:
+        """`is_draining`: whether this process is about to end, so that the client's next request goes elsewhere."""
         self._began = time.perf_counter()
         self._send = send
+        self._is_draining = is_draining
         self._status = 0
         found = None
         for name, value in scope["headers"]:
@@ -45,7 +49,10 @@ class Trace:
         """Send a message of the answer."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message = {**message, "headers": [*message["headers"], self.header]}  # it may be kept, and sent again
+            headers = [*message["headers"], self.header]
+            if self._is_draining():
+                headers.append(_CLOSE)
+            message = {**message, "headers": headers}  # it may be kept, and sent again
         await self._send(message)
 
     def end(self, treatment: Treatment, slow_seconds: float) -> None:

@@ -149,13 +149,14 @@ async def test_what_breaks_off_after_the_functions_is_done_again(blank_dsn: str,
         assert await db.fetch_value("SELECT count(*) FROM booking.b") == 2
 
 
+@pytest.mark.parametrize("ending", ["sql", "after.sql"])
 async def test_a_table_that_is_in_use_is_asked_for_again(
-    blank_dsn: str, package: Path, monkeypatch: pytest.MonkeyPatch
+    blank_dsn: str, package: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: str
 ) -> None:
     monkeypatch.setattr(migrations, "_LOCK_WAIT_MS", 50)
     monkeypatch.setattr(migrations, "_PAUSE_SECONDS", 0.05)
     await apply(blank_dsn, package)
-    migration(package, "0003_third.sql", "ALTER TABLE booking.a ADD COLUMN m int")
+    migration(package, f"0003_third.{ending}", "ALTER TABLE booking.a ADD COLUMN m int")
     async with await Database.connect(blank_dsn) as db:
         async with db.transaction() as import_:
             await import_.execute("INSERT INTO booking.a VALUES (1)")
@@ -165,6 +166,8 @@ async def test_a_table_that_is_in_use_is_asked_for_again(
                 await asyncio.wait_for(db.execute("INSERT INTO booking.a VALUES (2)"), 1)  # nobody waits behind it
             assert not upgrade.done()
         await upgrade
+        waiting = f"0003_third.{ending}".removesuffix(".sql")
+        assert [message.partition(":")[0] for message in caplog.messages] == [waiting]
         assert await db.fetch_value("SELECT count(*) FROM booking.a WHERE m IS NULL") == 11
 
         monkeypatch.setattr(migrations, "_TRIES", 2)
@@ -236,6 +239,24 @@ async def test_the_older_of_two_releases_refuses_and_the_newer_asks_for_migrate(
             MigrationConflict, match="is of release 2 of HealthPlus, this is release 1; run release 2 or"
         ):
             await refusing(blank_dsn, package, release=1)
+
+
+async def test_the_release_before_may_go_on_where_it_was(blank_dsn: str, package: Path) -> None:
+    async def go_on(release: int) -> None:
+        await migrate(blank_dsn, package, [its_area(package)], release, may_be_next=True)
+
+    await apply(blank_dsn, package, release=1)
+    await apply(blank_dsn, package, release=2)
+    await go_on(1)
+    async with await Database.connect(blank_dsn) as db:
+        assert await db.fetch_value("SELECT release FROM public.schema_migration WHERE number = 0") == 2
+    await apply(blank_dsn, package, release=3)
+    migration(package, "0003_third.sql", "CREATE TABLE booking.c (n int)")
+    with pytest.raises(MigrationConflict, match="this is release 1"):
+        await go_on(1)  # what it uses is gone
+    await apply(blank_dsn, package, release=3)
+    with pytest.raises(MigrationConflict, match="this is release 2"):
+        await go_on(2)  # it was never of a release 2 that has the third
 
 
 async def test_a_newer_release_that_broke_off_shuts_the_older_out(blank_dsn: str, package: Path) -> None:

@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-import healthplus
 from healthplus.database import Database
 from healthplus.database.release import RELEASE
-from healthplus.database.server_files import as_app_role
 from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment, running_app
+from healthplus_bench.releases import PRESENT, Tree, run
 from tests.e2e.load import Patient, Promises, broken_promises, hurry
 
-PRESENT = Path(healthplus.__file__).parents[1]
 PATIENTS = 10
 """Of each release."""
 OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, uuid, bigint, uuid, text, text, text)"
 CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
     SELECT p::text AS t FROM pg_proc AS p UNION ALL SELECT t::text FROM pg_type AS t
     UNION ALL SELECT m::text FROM public.schema_migration AS m ORDER BY 1) AS all_there_is"""
-
-
-class Tree:
-    """A copy of the product that a later release is made of."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.package = folder / "healthplus"
-        shutil.copytree(PRESENT / "healthplus", self.package)
-
-    def edit(self, files: str, pattern: str, replacement: str) -> None:
-        """Replace what matches in just one place."""
-        places = 0
-        for path in self.package.glob(files):
-            text, count = re.subn(pattern, replacement, path.read_text(), flags=re.DOTALL)
-            places += count
-            if count:
-                path.write_text(text)
-        assert places == 1, f"{pattern} is found {places} times"
-
-    def raise_release(self, release: int) -> None:
-        self.edit("database/release.py", r"RELEASE = \d+", f"RELEASE = {release}")
-
-    def migrate_with(self, name: str, sql: str) -> None:
-        folder = self.package / "database" / "migrations"
-        (folder / f"{len(list(folder.glob('*.sql'))) + 1:04}_{name}.sql").write_text(sql)
-
-    async def run(self, dsn: str, *arguments: str) -> tuple[int, str]:
-        """Run one of its commands; return the exit code and all that it says."""
-        return await run(self.folder, dsn, *arguments)
-
-
-async def run(tree: Path, dsn: str, *arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "healthplus", *arguments, cwd=tree,
-        env={**os.environ, "DATABASE_URL": as_app_role(dsn), "DATABASE_OWNER_URL": dsn},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
 
 
 @pytest.fixture
@@ -128,7 +81,8 @@ async def test_old_processes_go_on_while_new_ones_start(
         old_port = await old_app.enter_async_context(running_app(environment, 2))
         old_load = Load(environment, old_port, range(1, PATIENTS + 1), old)
         await asyncio.sleep(2)
-        assert await next_release.run(environment.dsn, "migrate") == (0, "The database is up to date.\n")
+        code, said = await next_release.run(environment.dsn, "migrate")
+        assert (code, said.splitlines()[-1]) == (0, "The database is up to date.")
         upgraded_at = await environment.database.fetch_value("SELECT public.app_now()")
         await asyncio.sleep(2)
         monkeypatch.chdir(next_release.folder)
@@ -159,7 +113,7 @@ async def test_the_older_release_is_refused_and_its_functions_go_with_the_next_b
 ) -> None:
     assert (await next_release.run(dsn, "migrate"))[0] == 0
     for code, said in await asyncio.gather(
-        *(run(PRESENT, dsn, *command) for command in (["find", "Dr"], ["migrate"], ["serve", "--port", "9"], ["check"]))
+        *(run(PRESENT, dsn, *command) for command in (["find", "Dr"], ["migrate"], ["check"]))
     ):
         assert code == 1
         assert said == (
@@ -172,7 +126,24 @@ async def test_the_older_release_is_refused_and_its_functions_go_with_the_next_b
     assert (code, "run `healthplus migrate`" in said) == (1, True)
     assert (await next_release.run(dsn, "migrate"))[0] == 0
     assert await db.fetch_value("SELECT to_regprocedure($1) IS NULL", OLD_HOLD)
+    code, said = await run(PRESENT, dsn, "serve", "--port", "9")
+    assert (code, f"run release {RELEASE + 2} or a newer one" in said) == (1, True)
     assert await violations(db) == []
+
+
+@pytest.mark.timeout(60)
+async def test_a_machine_of_the_release_before_can_start_again(environment: Environment, next_release: Tree) -> None:
+    assert (await next_release.run(environment.dsn, "migrate"))[0] == 0
+    before = await environment.database.fetch_value(CATALOGUE)
+    promises, over = Promises(), asyncio.Event()
+    async with running_app(environment, 1) as port:
+        lives = [asyncio.create_task(Patient(environment, port, one, promises).live(over)) for one in (1, 2, 3)]
+        await asyncio.sleep(1)
+        over.set()
+        await asyncio.gather(*lives)
+    assert {kind for _, kind, _ in promises.events} >= {"reserved", "booked"}
+    assert max(promises.answers) < 500
+    assert await environment.database.fetch_value(CATALOGUE) == before
 
 
 async def test_a_tree_with_other_functions_changes_nothing_by_looking(dsn: str, db: Database, tmp_path: Path) -> None:

@@ -193,8 +193,4 @@ async def _read(
         position = await app.waiting.poll(provider_id, ticket_id, patient_id, after, seen=seen)
     if position is None:
         raise NotFound
-    draining = app.waiting.draining
-    return JsonAnswer(
-        await wait_of_queue_position(position, provider_id, app, reconnect=draining),
-        headers={"Connection": "close"} if draining else {},
-    )
+    return JsonAnswer(await wait_of_queue_position(position, provider_id, app, reconnect=app.waiting.draining))

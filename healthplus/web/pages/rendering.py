@@ -156,14 +156,10 @@ def document(
 
 
 def updates_response(request: AnyRequest, update: object | None, *, status: int = 200) -> Response[bytes]:
-    """Return the answer to a script that waits for updates of its page; None: there is none.
-
-    A process that drains closes the connection, so that the script asks another process next.
-    """
-    close = {"Connection": "close"} if services(request).waiting.draining else {}
+    """Return the answer to a script that waits for updates of its page; None: there is none."""
     if update is None:
-        return document(request, b"", status=204, headers=close)
-    return document(request, msgspec.json.encode(update), status=status, headers=close)
+        return document(request, b"", status=204)
+    return document(request, msgspec.json.encode(update), status=status)
 
 
 def fragment(request: AnyRequest, template: str, **values: object) -> str:
