@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 _PR_SET_PDEATHSIG = 1
 SPARE_SECONDS = 5.0
 """How long a process may take to finish what it does once its parent has gone."""
-
-
 _LOOK_SECONDS = 0.1
+_PAUSE_SECONDS_MAX = 30.0
 
 
 @contextlib.contextmanager
@@ -30,25 +29,34 @@ def running_beside(
 ) -> Iterator[None]:
     """Keep `python -m module` running for this block, started again whenever it ends; it ends with its standard input.
 
+    The pause before it is started again doubles from 0.1 to 30 seconds while it ends at once.
     It inherits the open files `descriptors`. After the block it is interrupted, and killed where that takes too long.
     """
     command = [sys.executable, "-m", module, *args, "--until-stdin-ends"]
     ending = threading.Event()
 
     def keep() -> None:
-        while not ending.wait(_LOOK_SECONDS):
-            # In a session of its own: what interrupts its owner must let it finish what it does.
-            with subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, pass_fds=descriptors, start_new_session=True
-            ) as process:
-                while process.poll() is None and not ending.wait(_LOOK_SECONDS):
-                    pass
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(SPARE_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        pause_seconds = _LOOK_SECONDS
+        while not ending.wait(pause_seconds):
+            began = time.monotonic()
+            with contextlib.suppress(OSError):  # no memory for another process, or no room: perhaps a moment later
+                run()
+            is_quick = time.monotonic() - began < _PAUSE_SECONDS_MAX
+            pause_seconds = min(2 * pause_seconds, _PAUSE_SECONDS_MAX) if is_quick else _LOOK_SECONDS
+
+    def run() -> None:
+        # In a session of its own: what interrupts its owner must let it finish what it does.
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, pass_fds=descriptors, start_new_session=True
+        ) as process:
+            while process.poll() is None and not ending.wait(_LOOK_SECONDS):
+                pass
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+            try:
+                process.wait(SPARE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     keeper = threading.Thread(target=keep, name=f"keeper of {module}")
     keeper.start()

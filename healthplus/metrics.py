@@ -7,6 +7,7 @@ routes, verbs and codes, and never anything that a person has typed.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import mmap
@@ -111,15 +112,25 @@ class _Memory:
         place, self._used = self._used, self._used + width
         self._lines.append(json.dumps([name, labels, place, width]) + "\n")
         if self._file is not None:
-            os.write(self._file, self._lines[-1].encode())
+            with contextlib.suppress(OSError):  # without room for its name it is not published; what is counted goes on
+                os.write(self._file, self._lines[-1].encode())
         return place
 
     def share(self, folder: Path) -> None:
-        """Go on in a file of `folder` that bears this process's number, and is locked while the process lives."""
+        """Go on in a file of `folder` that bears this process's number, and is locked while the process lives.
+
+        Raises OSError where there is no room for it; then this process counts for itself alone.
+        """
         path = folder / f"{os.getpid()}-{time.monotonic_ns()}.new"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.truncate(self._file, _BYTES)
+        try:
+            os.posix_fallocate(self._file, 0, _BYTES)  # a page that finds no room later would end this process
+        except OSError:
+            os.close(self._file)
+            self._file = None
+            path.unlink()
+            raise
         shared = memoryview(mmap.mmap(self._file, _BYTES)).cast("d")
         shared[:] = self.values
         self.values = shared

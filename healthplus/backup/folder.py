@@ -15,6 +15,7 @@ All of it belongs to the account that the database server runs under, and nobody
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ import msgspec
 from healthplus.database.programs import Programs
 from healthplus.database.system import choose_account, locked
 from healthplus.errors import BackupFailed
+
+logger = logging.getLogger(__name__)
 
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _T = TypeVar("_T")
@@ -89,13 +92,14 @@ class BackupFolder:
         self.programs = Programs(choose_account(self.path), self.path, programs_folder)
 
     def prepare(self) -> None:
-        """Make it where it is missing. Raises BackupFailed where its account cannot write there."""
+        """Make it where it is missing. Raises BackupFailed where its parent is missing, or it cannot be written to."""
         account = self.programs.account
         try:
             if not self.path.exists():
-                self.path.mkdir(parents=True)
-                self.path.chmod(0o700)
+                self.path.mkdir()  # no parents: a disk that is not mounted is not to be taken for an empty one
                 os.chown(self.path, account.pw_uid, account.pw_gid)
+            if self.path.stat().st_uid in (os.geteuid(), account.pw_uid):
+                self.path.chmod(0o700)
         except OSError as error:
             raise BackupFailed(f"The folder {self.path} cannot be made: {error.strerror}.") from error
         made = self.programs.run("sh", "-c", 'cd "$1" && mkdir -p full wal', "sh", self.path)
@@ -117,9 +121,14 @@ class BackupFolder:
             yield
 
     def fulls(self) -> list[FullBackup]:
-        """Return the full back-ups that are complete, the oldest first."""
-        found = (self._read(path, FullBackup) for path in sorted((self.path / "full").glob("*Z/about.json")))
+        """Return the full back-ups that are complete, the oldest first, but for those whose about.json is damaged."""
+        found = (self._read(path, FullBackup) for path in self._abouts())
         return [full for full in found if full is not None]
+
+    def unreadable(self) -> list[str]:
+        """Return what is wrong with the files that say what there is."""
+        paths = [(path, FullBackup) for path in self._abouts()] + [(self.path / "followed.json", Followed)]
+        return [f"{path} is damaged." for path, kind in paths if path.exists() and self._read(path, kind) is None]
 
     def files_of(self, full: FullBackup) -> Path:
         """Return the folder with a full back-up's files."""
@@ -185,13 +194,20 @@ class BackupFolder:
         """Let the folder's account own a file or folder."""
         os.chown(path, self.programs.account.pw_uid, self.programs.account.pw_gid)
 
+    def _abouts(self) -> list[Path]:
+        return sorted((self.path / "full").glob("*Z/about.json"))
+
     def _read(self, path: Path, kind: type[_T]) -> _T | None:
+        """Return what a file says; None where it is missing, or damaged: others must be of use then."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise BackupFailed(f"{path} cannot be read: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            logger.warning("%s is damaged", path)
+            return None
+        except OSError as error:
+            raise BackupFailed(f"{path} cannot be read: {error.strerror}") from error
 
 
 def sync(path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from healthplus.backup.folder import BackupFolder, Followed, lsn_number, sync
 from healthplus.backup.full import remove_old, take_full
 from healthplus.backup.sending import send_finished
-from healthplus.backup.source import SLOT, connection_of, facts, source_url
+from healthplus.backup.source import SLOT, connection_of, facts, require_products, source_url
 from healthplus.backup.state import queries
 from healthplus.database import BACKGROUND, Database, repeat
 from healthplus.errors import BackupFailed, HealthPlusError
@@ -33,6 +33,7 @@ BEAT_SECONDS = 4.0
 _ARRIVAL_SECONDS_MAX = 30.0
 _LOOK_SECONDS = 0.2
 _TURN_SECONDS = 10.0
+_END_SECONDS_MAX = 3.0
 _RECEIVE_SECONDS = 1.0
 _FAILED_SECONDS = 10.0
 _NICE = 10
@@ -41,7 +42,7 @@ _WORDS_MAX = 500
 _NAME = "healthplus backup"
 _SEND_SECONDS = 5.0
 _RETRY_SECONDS = 600.0
-_FULL_AGE_MIN, _FULL_AGE_MAX = timedelta(hours=20), timedelta(hours=25)
+_CLOCK_SECONDS_MAX = timedelta(seconds=60)
 
 # What pg_receivewal says where the server cannot go on from what is in the folder.
 _GAPS = (
@@ -71,21 +72,28 @@ class Follower:
         self._rehearse = rehearse
         self._url = source_url(settings)
         self._has_followed = asyncio.Event()
+        self._receiver: subprocess.Popen[str] | None = None
         self._full_tried_at = self._rehearsed_at = -_RETRY_SECONDS
 
     async def run(self) -> None:
         """Wait for the turn, then follow until it is lost; for ever."""
-        self._folder.prepare()
         await repeat(self._follow_in_turn, _TURN_SECONDS, "the database server cannot be followed by the back-up")
 
-    async def _follow_in_turn(self) -> None:
+    async def _follow_in_turn(self) -> float | None:
+        return await _told(self._follow)
+
+    async def _follow(self) -> None:
+        self._folder.prepare()
         async with (
             await Database.connect(self._settings.database_url or "", 1, 1, BACKGROUND, _NAME) as database,
             await Database.connect(self._url, 1, 1, BACKGROUND, _NAME) as server,
         ):
             if not await database.fetch_value(queries.take_turn):
                 return
-            self._require_same(await facts(server))
+            found = await facts(server)
+            await require_products(database, found)
+            self._require_same(found)
+            await self._require_mounted(database)
             works: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
                 (partial(self._receive, server), _RECEIVE_SECONDS),
                 (partial(self._beat, database, server), BEAT_SECONDS),
@@ -117,6 +125,13 @@ class Follower:
                 "written fills its disk. Set it to what there is room for, such as 4GB."
             )
 
+    async def _require_mounted(self, database: Database) -> None:
+        if not self._folder.fulls() and await database.fetch_value(queries.had_full):
+            raise BackupFailed(
+                f"{self._folder.path} is empty, and there are back-ups of this database: is the disk that has them "
+                "mounted there? To begin with an empty folder, make a full one there first: `healthplus backup FOLDER`."
+            )
+
     async def _receive(self, server: Database) -> None:
         """Have pg_receivewal run until it ends; where it cannot go on from what there is, begin another folder."""
         slot = await server.fetch_row(_SLOT, SLOT)
@@ -134,10 +149,12 @@ class Follower:
             "pg_receivewal", "-d", connection.address, "-D", stream, "-S", SLOT, "--no-loop", "-s", "1", "-w",
             environment=connection.environment, stdout=subprocess.DEVNULL,
         )  # fmt: skip
+        self._receiver = process
         try:
             _, said = await asyncio.to_thread(process.communicate)
         finally:
             process.terminate()  # it ends what it writes
+            threading.Timer(_END_SECONDS_MAX, process.kill).start()
         if any(text in said for text in _GAPS):
             await self._begin_again(server, said.strip()[-_WORDS_MAX:])
         elif process.returncode != 0:
@@ -164,6 +181,8 @@ class Follower:
             if arrived is not None and lsn_number(arrived["write_lsn"]) >= lsn_number(row["lsn"]):
                 break
             if time.monotonic() - began > _ARRIVAL_SECONDS_MAX:
+                if self._receiver is not None:
+                    self._receiver.kill()  # it may stand still; another one is started
                 raise BackupFailed(f"What is written has not reached the back-up for {_ARRIVAL_SECONDS_MAX:g} s.")
             await asyncio.sleep(_LOOK_SECONDS)
         await asyncio.to_thread(self._keep, Followed(row["at"], row["lsn"]))
@@ -204,12 +223,12 @@ class Follower:
         logger.info("A full back-up was made and verified: %s", full.name)
 
     def _is_full_due(self, now: datetime) -> bool:
-        fulls = self._folder.fulls()
+        """Return whether there is none since the hour of the settings last began, by a clock that is not ahead."""
+        fulls = [full for full in self._folder.fulls() if full.began_at <= now + _CLOCK_SECONDS_MAX]
         if not fulls or not self._folder.is_connected(fulls[-1]):
             return True
-        age = now - fulls[-1].began_at
-        is_night = now.astimezone(UTC).hour == self._settings.backup_hour
-        return age > _FULL_AGE_MAX or (is_night and age > _FULL_AGE_MIN)
+        at = now.astimezone(UTC).replace(hour=self._settings.backup_hour, minute=0, second=0, microsecond=0)
+        return fulls[-1].began_at < (at if at <= now else at - timedelta(days=1))
 
     async def _send(self) -> None:
         if self._settings.backup_command:

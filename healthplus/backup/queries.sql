@@ -17,6 +17,10 @@ ON CONFLICT (only_row) DO UPDATE SET full_at = excluded.full_at
 INSERT INTO backup.restore_rehearsal (at, restored_to, rpo_seconds, rto_seconds, check_seconds, problem)
 VALUES (public.app_now() - make_interval(secs => $1), $2, $3, $4, $5, $6)
 
+-- name: had_full
+-- Whether there was ever a full back-up.
+SELECT EXISTS (SELECT FROM backup.progress WHERE full_at IS NOT NULL)
+
 -- name: rehearsed_at
 -- When the last rehearsal began.
 SELECT max(at) FROM backup.restore_rehearsal

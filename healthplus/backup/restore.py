@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from healthplus.backup.folder import BackupFolder, FullBackup, lsn_number
+from healthplus.backup.folder import BackupFolder, Followed, FullBackup, lsn_number
 from healthplus.backup.full import UNPACK_WAL, unpacked_bytes
 from healthplus.database import Database, Record, temporary_folder
 from healthplus.database.limits import COMMANDS
@@ -76,7 +76,7 @@ def recovered(
     BackupFailed where it is damaged or there is no room.
     """
     began = time.monotonic()
-    fulls = choose_fulls(folder, moment)
+    fulls, followed = choose_fulls(folder, moment), folder.followed()  # it goes on meanwhile, where the product runs
     full = _unpack_sound(folder, fulls if falls_back else fulls[:1], scratch / "server", say)
     recovery = {"restore_command": _restore_command(folder), "recovery_target_timeline": timeline}
     target = {} if moment is None else {"recovery_target_time": moment.astimezone(UTC).isoformat()}
@@ -90,7 +90,7 @@ def recovered(
         reached = asyncio.run(_look(server.dsn_of(full.role, full.database)))
         seconds = time.monotonic() - began
         if is_all:
-            _require_all(folder, moment, reached)
+            _require_all(followed, moment, reached)
         yield Restored(server, full, reached["last_commit_at"], seconds)
     finally:
         server.stop()
@@ -218,9 +218,9 @@ async def _look(dsn: str) -> Record:
     return row
 
 
-def _require_all(folder: BackupFolder, moment: datetime | None, reached: Record) -> None:
+def _require_all(followed: Followed | None, moment: datetime | None, reached: Record) -> None:
     """Raise BackupFailed where the log ended before it should: a file of it is missing or damaged."""
-    followed, last = folder.followed(), reached["last_commit_at"]
+    last = reached["last_commit_at"]
     if followed is None or lsn_number(reached["lsn"]) >= lsn_number(followed.lsn):
         return
     if moment is not None and last is not None and last >= moment:

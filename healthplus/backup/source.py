@@ -24,6 +24,7 @@ SELECT clock_timestamp() AS at, pg_current_wal_flush_lsn()::text AS lsn, system_
     current_database() AS database, current_setting('max_slot_wal_keep_size') AS slot_limit
 FROM pg_control_system()
 """
+_IDENTITY = "SELECT system_identifier, current_database() AS database FROM pg_control_system()"
 
 
 class Connection(NamedTuple):
@@ -45,8 +46,11 @@ def connection_of(url: str) -> Connection:
     name, _, password = user.partition(":")
     query = dict(parse_qsl(parts.query))
     password = query.pop("password", "") or unquote(password)
+    key_password = query.pop("sslpassword", "")
     address = parts._replace(netloc=f"{name}{at}{host}", query=urlencode(query, quote_via=quote)).geturl()
     environment = {key: value for key, value in os.environ.items() if key.startswith("PG") or key == "HOME"}
+    if key_password:
+        raise BackupFailed("sslpassword would show in the titles of programs: let the key have no password.")
     return Connection(address, {**environment, **({"PGPASSWORD": password} if password else {})})
 
 
@@ -57,6 +61,17 @@ async def facts(server: Database) -> Mapping[str, Any]:
     row = await server.fetch_row(_FACTS)
     assert row is not None
     return dict(row)
+
+
+async def require_products(database: Database, found: Mapping[str, Any]) -> None:
+    """Raise BackupFailed where these facts are not of the server that the product works on."""
+    own = await database.fetch_row(_IDENTITY)
+    assert own is not None
+    if (own["system_identifier"], own["database"]) != (found["system_identifier"], found["database"]):
+        raise BackupFailed(
+            "HEALTHPLUS_BACKUP_URL leads to another database than DATABASE_URL: let both name the same, or a back-up "
+            "proves nothing."
+        )
 
 
 def ask_facts(url: str) -> Mapping[str, Any]:

@@ -37,17 +37,22 @@ class BackupState(msgspec.Struct, frozen=True):
     @property
     def is_full_late(self) -> bool:
         """Whether no full back-up was made within 26 hours."""
-        return self.full_age_seconds is None or self.full_age_seconds > NIGHTLY_SECONDS_MAX
+        return _is_late(self.full_age_seconds, NIGHTLY_SECONDS_MAX)
 
     @property
     def is_proof_late(self) -> bool:
         """Whether no rehearsal has proven the back-up within 26 hours."""
-        return self.proven_age_seconds is None or self.proven_age_seconds > NIGHTLY_SECONDS_MAX
+        return _is_late(self.proven_age_seconds, NIGHTLY_SECONDS_MAX)
 
     @property
     def is_behind(self) -> bool:
         """Whether more than a minute would be lost with the disk."""
-        return self.wal_age_seconds is None or self.wal_age_seconds > WAL_SECONDS_MAX
+        return _is_late(self.wal_age_seconds, WAL_SECONDS_MAX)
+
+
+def _is_late(age_seconds: float | None, seconds_max: float) -> bool:
+    """Return whether something is too old, or was never done; or was noted by a clock that was wrong."""
+    return age_seconds is None or not -WAL_SECONDS_MAX <= age_seconds <= seconds_max
 
 
 async def backup_state(database: Database, settings: Settings) -> BackupState:

@@ -76,10 +76,10 @@ SET started_at = CASE WHEN $5 THEN excluded.started_at ELSE process.started_at E
 DELETE FROM monitoring.process WHERE machine = $1 AND pid = $2
 
 -- name: processes
--- The app processes that said of late that they live.
+-- The app processes that said in the last hour that they live, and have not said since that they end.
 SELECT machine, pid, release, started_at, extract(epoch FROM now_at - seen_at)::double precision AS seen_seconds, tasks
 FROM public.app_now() AS now_at CROSS JOIN monitoring.process
-WHERE seen_at > now_at - interval '30 seconds'
+WHERE seen_at > now_at - interval '1 hour'
 ORDER BY machine, pid
 
 -- name: database_release

@@ -20,6 +20,8 @@ DUE_SECONDS_MAX = 600.0
 """Money that is due for longer is a fault: captures and refunds take seconds."""
 LATE_SECONDS_MAX = 30.0
 """A hold that should have ended for longer, likewise."""
+SILENT_SECONDS = 30.0
+"""An app process says every few seconds that it lives; one that has not for so long is not counted."""
 TASK_SECONDS_MAX = 300.0
 """So long ago, a background task stands still."""
 _MAY_TAKE_LONGER = ("retention", "word counts")
@@ -36,6 +38,8 @@ class Status:
     release: int = RELEASE
     database_release: int | None = None
     processes: list[dict[str, Any]] = field(default_factory=list)
+    silent: list[dict[str, Any]] = field(default_factory=list)
+    """App processes that were killed in the last hour, or stand still."""
     backup: BackupState | None = None
     """None: none is set up, or the database cannot be asked."""
     book: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +63,8 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             status.reasons = await Readiness(checks.all()).reasons()
             _add(status, await read_figures(database, settings))
             status.database_release = await database.fetch_value(queries.database_release)
-            status.processes = list(map(dict, await database.fetch(queries.processes)))
+            for row in await database.fetch(queries.processes):
+                (status.processes if row["seen_seconds"] < SILENT_SECONDS else status.silent).append(dict(row))
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
     except HealthPlusError as error:
         status.reasons = status.reasons or [error.detail]
@@ -119,6 +124,9 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     for reason in status.reasons:
         yield "", reason, True
     yield "App processes", _processes(status.processes), not status.processes
+    for one in status.silent:
+        text = f"{one['machine']} {one['pid']} was last seen {_ago(one['seen_seconds'])}: killed, or it stands still"
+        yield "Silent process", text, False
     if status.book:  # else the database could not be asked
         yield from _backup(status.backup)
         yield from _book(status.book)

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from healthplus.backup.folder import BackupFolder
 from healthplus.backup.follow import follow
-from healthplus.backup.full import remove_old, take_full, verify_files, verify_wal
+from healthplus.backup.full import take_full, verify_files, verify_wal
 from healthplus.backup.restore import restore, shown
 from healthplus.backup.source import source_url
 from healthplus.backup.state import queries
@@ -106,10 +106,10 @@ def _take(settings: Settings, backups: BackupFolder) -> None:
         task = progress.add_task("Backing up", total=1.0)
         full = take_full(backups, source_url(settings), lambda share: progress.update(task, completed=share))
     asyncio.run(_note_full(settings))
-    removed = remove_old(backups, settings.backup_keep)
+    # Older ones stay: one that is made by hand is often made because something is wrong since the one before.
     click.echo(
         f"Backed up and verified in {time.monotonic() - began:.0f} s: {backups.files_of(full).parent}, "
-        f"{full.bytes / 1e6:,.0f} MB." + "".join(f"\nRemoved the one of {shown(old.ended_at)}." for old in removed)
+        f"{full.bytes / 1e6:,.0f} MB."
     )
 
 
@@ -120,7 +120,7 @@ async def _note_full(settings: Settings) -> None:
 
 def _verify(backups: BackupFolder) -> None:
     backups.require()
-    faults = []
+    faults = backups.unreadable()
     with _saying() as say, backups.locked():
         for full in backups.fulls():
             say(f"Reading the full back-up of {shown(full.ended_at)}")

@@ -6,14 +6,15 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from healthplus.backup.folder import BackupFolder
 from healthplus.backup.restore import recovered, say_nothing
-from healthplus.backup.source import ask_facts, source_url
+from healthplus.backup.source import ask_facts, require_products, source_url
 from healthplus.backup.state import queries
 from healthplus.database import BULK, Database, temporary_folder
 from healthplus.database.limits import COMMANDS
@@ -60,9 +61,11 @@ def rehearse(
     the errors of `Database.connect` where the database cannot be asked.
     """
     began = time.monotonic()
-    now: datetime = ask_facts(source_url(settings))["at"]
     found = Rehearsal(None, None)
     try:
+        facts = ask_facts(source_url(settings))
+        asyncio.run(_require_products(settings, folder, facts))
+        now: datetime = facts["at"]
         moment, until = choose_moment(folder, random.Random(seed))  # noqa: S311 - no secret
         found = msgspec.structs.replace(
             found, restored_to=moment, rpo_seconds=max(0.0, (now - until).total_seconds())
@@ -72,6 +75,15 @@ def rehearse(
         found = msgspec.structs.replace(found, problem=str(error)[:_PROBLEM_CHARACTERS_MAX])
     asyncio.run(_store(settings, found, began))
     return found
+
+
+async def _require_products(settings: Settings, folder: BackupFolder, facts: Mapping[str, Any]) -> None:
+    async with await Database.connect(settings.database_url or "", min_size=1, max_size=1, limits=COMMANDS) as database:
+        await require_products(database, facts)
+    if any(full.system_identifier != facts["system_identifier"] for full in folder.fulls()):
+        raise BackupFailed(
+            f"{folder.path} has the back-ups of another database server: they prove nothing of this one."
+        )
 
 
 def choose_moment(folder: BackupFolder, chance: random.Random) -> tuple[datetime, datetime]:
@@ -85,8 +97,9 @@ def choose_moment(folder: BackupFolder, chance: random.Random) -> tuple[datetime
         raise BackupFailed(
             f"There is no full back-up in {folder.path} that goes on to now. Run `healthplus backup --follow`."
         )
-    first = fulls[0].ended_at
-    seconds = int((until - first).total_seconds())
+    # As often one after the newest full back-up as any: each is to be proven, and seldom was one drawn before.
+    first = fulls[chance.choice((0, -1))].ended_at
+    seconds = max(0, int((until - first).total_seconds()))
     return first + timedelta(seconds=chance.randint(0, seconds)), until
 
 

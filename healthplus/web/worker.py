@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from litestar import Litestar
 
 from healthplus.logs import configure_logs
@@ -9,6 +11,8 @@ from healthplus.metrics import MEMORY
 from healthplus.processes import become, go_first
 from healthplus.settings import Settings
 from healthplus.web.app import create_app
+
+logger = logging.getLogger(__name__)
 
 
 def create_app_in_account() -> Litestar:
@@ -21,5 +25,8 @@ def create_app_in_account() -> Litestar:
     go_first()
     become(settings.account)
     if settings.metrics_folder is not None:
-        MEMORY.share(settings.metrics_folder)
+        try:
+            MEMORY.share(settings.metrics_folder)
+        except OSError as error:  # bookings go on without
+            logger.warning("this process's metrics are not published: %s", error.strerror)
     return create_app(settings)

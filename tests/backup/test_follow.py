@@ -10,16 +10,19 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from healthplus.backup import backup_state
-from healthplus.backup.folder import BackupFolder
+from healthplus.backup import follow as module
+from healthplus.backup.folder import BackupFolder, FullBackup
+from healthplus.backup.follow import Follower
 from healthplus.backup.full import remove_old, take_full
 from healthplus.backup.restore import restore
 from healthplus.backup.sending import send_finished
-from healthplus.backup.source import SLOT, connection_of
+from healthplus.backup.source import SLOT, connection_of, facts, require_products
 from healthplus.database import Database, EmbeddedServer
 from healthplus.database.system import is_alive
 from healthplus.errors import BackupFailed
@@ -253,3 +256,69 @@ async def test_its_state_says_how_old_all_of_it_is(backed_up: BackedUp) -> None:
     assert (state.is_proof_late, state.problem) == (False, "damaged")
     await db.execute("UPDATE backup.restore_rehearsal SET at = at - interval '61 minutes'")
     assert (await backup_state(db, settings)).is_proof_late
+
+
+async def test_it_is_no_replica_to_those_who_count_them(backed_up: BackedUp) -> None:
+    async with backed_up.following():
+        await backed_up.covered()
+        assert await backed_up.db.fetch_value("SELECT count(*) FROM pg_stat_replication") == 1
+        assert await backed_up.db.fetch_value("SELECT count(*) FROM monitoring.replicas()") == 0
+
+
+async def test_a_receiver_that_stands_still_is_replaced(backed_up: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FAILED_SECONDS", 0.2)
+    async with backed_up.following():
+        await backed_up.covered()
+        (frozen,) = receivers(backed_up.backups.path)
+        os.kill(frozen, signal.SIGSTOP)
+        monkeypatch.setattr(module, "_ARRIVAL_SECONDS_MAX", 3.0)
+        await backed_up.db.execute("CREATE TABLE public.kept AS SELECT 1 AS n")
+        await backed_up.covered()
+        assert frozen not in receivers(backed_up.backups.path)
+
+
+async def test_an_empty_folder_is_not_taken_for_the_back_ups(
+    backed_up: BackedUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its disk may not be mounted: what is written there would be lost, and nobody would know."""
+    await backed_up.db.execute("INSERT INTO backup.progress (full_at) VALUES (public.app_now())")
+    following = asyncio.create_task(Follower(backed_up.settings, backed_up.backups, lambda: None).run())
+    await until(lambda: "is the disk that has them mounted there?" in caplog.text)
+    assert backed_up.backups.streams() == []
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    missing = BackupFolder(backed_up.folder / "not mounted" / "back-ups")
+    with pytest.raises(BackupFailed, match="cannot be made"):
+        missing.prepare()
+
+
+async def test_another_server_is_not_backed_up_in_the_place_of_the_products(backed_up: BackedUp) -> None:
+    async with await Database.connect(backed_up.settings.database_url or "", 1, 1) as product:
+        found = dict(await facts(backed_up.db))
+        await require_products(product, found)
+        for other in ({"system_identifier": 7}, {"database": "of-tests"}):
+            with pytest.raises(BackupFailed, match="leads to another database than DATABASE_URL"):
+                await require_products(product, found | other)
+
+
+@pytest.mark.parametrize(
+    ("began", "now", "is_due"),
+    [
+        ("28 21:00:05", "29 20:59:59", False),
+        ("28 21:00:05", "29 21:00:01", True),
+        ("28 04:30:00", "28 20:59:00", False),
+        ("28 04:30:00", "28 21:00:10", True),  # the first is made at once, the next at the hour
+        ("28 20:59:59", "28 21:00:00", True),
+        ("30 12:00:00", "28 12:00:00", True),  # by a clock that was ahead
+    ],
+)
+def test_a_full_one_is_due_once_the_hour_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: str, now: str, is_due: bool
+) -> None:
+    began_at, now_at = (datetime.strptime(f"2026-11-{at}+0000", "%Y-%m-%d %H:%M:%S%z") for at in (began, now))
+    full = FullBackup("one", began_at, began_at, 1, "keeper", "healthplus", "0" * 24, "0/0", 1, 1)
+    folder = BackupFolder(tmp_path)
+    monkeypatch.setattr(folder, "fulls", lambda: [full])
+    monkeypatch.setattr(folder, "is_connected", lambda _: True)
+    follower = Follower(Settings(None, tmp_path, backup_hour=21), folder, lambda: None)
+    assert follower._is_full_due(now_at) == is_due

@@ -126,3 +126,12 @@ def test_a_file_that_was_cut_off_is_found(written: BackupFolder) -> None:
     (fault,) = verify_wal(written)
     path.write_bytes(whole)
     assert f"{path} is damaged: it has 1000 bytes" in fault
+
+
+def test_a_full_back_up_that_does_not_say_what_it_is_is_told_and_left_out(written: BackupFolder) -> None:
+    (full,) = written.fulls()
+    about = written.files_of(full).with_name("about.json")
+    with flipped(about, 0):
+        assert written.fulls() == []
+        assert written.unreadable() == [f"{about} is damaged."]
+    assert (written.fulls(), written.unreadable()) == ([full], [])

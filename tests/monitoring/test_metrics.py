@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -124,6 +126,24 @@ def test_a_name_that_is_being_written_is_not_read_yet(tmp_path: Path, children: 
         assert metrics.read_shared(path).values == known
         file.write(b'irm", "booked"], 4000, 1]\n')
     assert metrics.read_shared(path).values == {**known, ("healthplus_verbs_total", ("confirm", "booked")): [0.0]}
+
+
+def test_where_there_is_no_room_counting_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    memory = metrics._Memory()
+    monkeypatch.setattr(metrics, "MEMORY", memory)
+    with monkeypatch.context() as full:
+        full.setattr(os, "posix_fallocate", no_room)
+        with pytest.raises(OSError, match="No space"):
+            memory.share(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    memory.share(tmp_path)
+    monkeypatch.setattr(os, "write", no_room)
+    place = memory.take("healthplus_verbs_total", ("hold", "new"), 1)
+    memory.values[place] += 1
+    assert memory.values[place] == 1
 
 
 def test_more_values_than_there_is_room_for_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
