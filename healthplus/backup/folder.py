@@ -15,6 +15,7 @@ All of it belongs to the account that the database server runs under, and nobody
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -118,6 +119,15 @@ class BackupFolder:
     def locked(self) -> Iterator[None]:
         """Have nobody else make or remove full back-ups, for the block."""
         with locked(self.path / "lock"):
+            yield
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Have nobody remove what is there, for the block; where somebody is at it, or nothing can be noted, go on."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                file = stack.enter_context((self.path / "lock").open("a"))
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             yield
 
     def fulls(self) -> list[FullBackup]:

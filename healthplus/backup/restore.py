@@ -75,6 +75,19 @@ def recovered(
     Where a full back-up is damaged, it `falls_back` to the one before. Raises BadInput where no back-up reaches there,
     BackupFailed where it is damaged or there is no room.
     """
+    with folder.kept():
+        yield from _recovered(folder, moment, scratch, timeline, say, falls_back=falls_back)
+
+
+def _recovered(
+    folder: BackupFolder,
+    moment: datetime | None,
+    scratch: Path,
+    timeline: str,
+    say: Callable[[str], object],
+    *,
+    falls_back: bool,
+) -> Iterator[Restored]:
     began = time.monotonic()
     fulls, followed = choose_fulls(folder, moment), folder.followed()  # it goes on meanwhile, where the product runs
     full = _unpack_sound(folder, fulls if falls_back else fulls[:1], scratch / "server", say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,3 +136,10 @@ def test_a_full_back_up_that_does_not_say_what_it_is_is_told_and_left_out(writte
         assert written.fulls() == []
         assert written.unreadable() == [f"{about} is damaged."]
     assert (written.fulls(), written.unreadable()) == ([full], [])
+
+
+def test_nothing_is_removed_while_it_is_read(written: BackupFolder) -> None:
+    with written.kept(), written.kept(), (written.path / "lock").open("a") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with written.locked(), written.kept():  # who restores waits for nobody
+        pass
