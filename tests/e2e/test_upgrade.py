@@ -19,7 +19,8 @@ from healthplus.database.release import RELEASE
 from healthplus.database.server_files import as_app_role
 from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment, running_app
-from tests.e2e.load import Patient, Promises, broken_promises, hurry
+from healthplus_bench.patients import Patient, hurry
+from healthplus_bench.promises import Promises, broken_promises
 
 PRESENT = Path(healthplus.__file__).parents[1]
 PATIENTS = 10
