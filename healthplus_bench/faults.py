@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -22,7 +22,7 @@ from healthplus_bench.judging import judge, read_chains
 from healthplus_bench.patients import PROVIDERS, Faulty, Patient, queries
 from healthplus_bench.promises import Promises, overdue
 
-HOLD_SECONDS, OFFER_SECONDS = 8.0, 7.0
+HOLD_SECONDS, OFFER_SECONDS = 7.0, 7.0
 """How long holds and offers last here, by the server, which shows clients five seconds less: many are to run out."""
 _TURNS_MAX = 1_000_000
 _FORGET_SECONDS = 0.5
@@ -66,7 +66,7 @@ class FaultsPlan:
 class FaultsResult(msgspec.Struct):
     """What was asked for, what was done to the product meanwhile, and what is wrong afterwards: nothing should be.
 
-    `maybes`: operations of which a try had no certain answer; `tries_lost`: those tries. `lost`: what was
+    `maybes`: changes of which a try had no certain answer; `tries_lost`: such tries of all operations. `lost`: what was
     acknowledged and is not in the database. `double`: what was done twice, or was answered otherwise when it was
     asked for again. `not_linearizable`: slots of which no order of what was done explains all answers. `inversions`:
     who got a number or a time before somebody who was earlier. `violations`: rows that break an invariant of
@@ -128,7 +128,7 @@ async def bench_faults(
         outcomes.setdefault(operation.asked, Counter())[operation.outcome] += 1
     return FaultsResult(
         operations=len(operations),
-        maybes=sum(operation.tries_lost > 0 for operation in operations),
+        maybes=sum(operation.tries_lost > 0 for operation in operations if operation.changes),
         tries_lost=sum(operation.tries_lost for operation in operations),
         faults={str(fault): count for fault, count in breaker.done.items()},
         lost=len(verdict.lost),
@@ -169,20 +169,33 @@ async def _live_through(
     over = asyncio.Event()
     end = time.monotonic() + plan.seconds_max
     faulty = Faulty(HOLD_SECONDS, OFFER_SECONDS)
-    async with asyncio.TaskGroup() as group:
-        forgetting = group.create_task(_forget_spent(environment.database))
-        lives = [
-            group.create_task(Patient(environment, port, number, promises, faulty).live(over))
-            for number in range(1, plan.patients + 1)
-        ]
-        async with asyncio.timeout_at(asyncio.get_running_loop().time() + plan.seconds_max):
-            await breaker.run(plan.faults)
-        while len(promises.operations) < plan.operations and time.monotonic() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(_AFTERMATH_SECONDS)
-        over.set()
-        await asyncio.wait(lives)
-        forgetting.cancel()
+    with _unwrapped():
+        async with asyncio.TaskGroup() as group:
+            forgetting = group.create_task(_forget_spent(environment.database))
+            lives = [
+                group.create_task(Patient(environment, port, number, promises, faulty).live(over))
+                for number in range(1, plan.patients + 1)
+            ]
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + plan.seconds_max):
+                await breaker.run(plan.faults)
+            while len(promises.operations) < plan.operations and time.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(_AFTERMATH_SECONDS)
+            over.set()
+            await asyncio.wait(lives)
+            forgetting.cancel()
+
+
+@contextlib.contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise what one of a group of tasks raised as it is, without its group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
 
 
 async def _forget_spent(database: Database) -> None:

@@ -47,7 +47,8 @@ class Faulty:
     offer_seconds: float
     answer_seconds_max: float = 8.0
     poll_seconds_max: float = 40.0
-    late_share: float = 0.06
+    late_share: float = 0.03
+    forget_share: float = 0.04
     repeat_share: float = 0.1
 
 
@@ -124,19 +125,19 @@ class Patient:
         operation = Operation(
             self._patient_id, asked, provider_id, sent, time.monotonic(),
             DONE if is_done else answer.get("code", str(status)), start, made, booking_id, self._tries_lost,
-            self._until(answer) if is_done else None,
+            self._until(answer) if is_done and asked in ("hold", "accept") else None,
         )  # fmt: skip
-        self._note(operation, changes=asked not in ("poll", "look", "repeat"))
+        self._note(operation)
         return operation, answer
 
-    def _note(self, operation: Operation, *, changes: bool = True) -> None:
+    def _note(self, operation: Operation) -> None:
         self._promises.operations.append(operation)
-        if changes and operation.is_done:
+        if operation.changes and operation.is_done:
             self._promises.acknowledged_to = max(self._promises.acknowledged_to, operation.sent)
 
     def _until(self, hold: Any) -> float | None:
         """Return when a hold ends, by the server, which grants more than it says."""
-        if not isinstance(hold, dict) or "expires_at" not in hold:
+        if "expires_at" not in hold:
             return None
         return self._promises.seconds_of(hold["expires_at"]) + CLIENT_MARGIN.total_seconds()
 
@@ -160,13 +161,13 @@ class Patient:
         elif answer["code"] == "slot_held":
             await self.wait(provider_id)
         elif answer["code"] == "claimed":
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1 if self._faulty else 0.3)
         if self._unsure and self._unsure[-1].sent > time.monotonic() - _LOOK_SECONDS:
             await self._look()
 
     async def use(self, held: Operation) -> None:
         """Pay and perhaps cancel, or give back, or forget."""
-        late_share = self._faulty.late_share if self._faulty else 0
+        late_share, forget_share = (self._faulty.late_share, self._faulty.forget_share) if self._faulty else (0, 0.2)
         what = self._draw.random()
         if what < 0.5:
             await self._pay(held)
@@ -174,7 +175,7 @@ class Patient:
             if held.until is not None:
                 await asyncio.sleep(max(0.0, held.until - time.monotonic() + self._draw.uniform(0.1, 0.5)))
             await self._pay(held)
-        elif what < 0.8:
+        elif what < 1 - forget_share:
             path = f"/providers/{held.provider_id}/holds/{held.booking_id}"
             released, _ = await self.do(
                 "release", held.provider_id, delete(path, self._token, self.key()), held.start, held.booking_id
@@ -265,12 +266,12 @@ class Patient:
             self._patient_id, "offer", provider_id, max(joined.sent, made), seen.answered, DONE, start,
             offer["hold_id"], until=until,
         )  # fmt: skip
-        self._note(offered, changes=False)
+        self._note(offered)
         self._promises.events.append((provider_id, "offered", wait))
         what = self._draw.random() if self._faulty else 1.0
-        if what < 0.05:
+        if what < 0.02:
             return
-        if what < 0.15:
+        if what < 0.1:
             await self._leave(provider_id, path, start, offer["hold_id"])
             return
         raw = post(f"{path}/accept", self._token, self.key(), {})

@@ -42,6 +42,11 @@ class Operation:
     until: float | None = None
 
     @property
+    def changes(self) -> bool:
+        """Whether it asked for a change that was not made before."""
+        return self.asked not in ("poll", "offer", "look", "found", "repeat")
+
+    @property
     def is_done(self) -> bool:
         """Whether the patient was told that it is done."""
         return self.outcome == DONE
