@@ -80,7 +80,7 @@ def _steps(operation: Operation, until: dict[str, float], hold_seconds: float) -
     step = Step("take", operation.booking_id, operation.sent, operation.answered)
     ends = (operation.until or operation.sent + hold_seconds) - _CLOCKS_SECONDS
     ended = until.get(operation.hold_id, math.inf) + _CLOCKS_SECONDS
-    if operation.until is not None and operation.asked != "answer":  # the end of which is only known to be later
+    if operation.until is not None:
         until[operation.booking_id] = operation.until
     if operation.is_done:
         if (kind := _kind(operation)) is not None:
@@ -101,7 +101,7 @@ def _steps(operation: Operation, until: dict[str, float], hold_seconds: float) -
 _LOOKS: dict[str, Kind] = {"slot_full": "seen_booked", "slot_held": "seen_unbooked"}
 """What a refusal tells of the slot. Others are for reasons of the patient's own, and tell nothing of it."""
 _MAYBES: dict[Asked, tuple[Kind, ...]] = {
-    "hold": ("take",), "answer": ("take",), "accept": ("extend",), "pay": ("book", "book_late"),
+    "hold": ("take",), "accept": ("extend",), "pay": ("book", "book_late"),
     "cancel": ("cancel",), "release": ("release",), "leave": ("leave",),
 }  # fmt: skip
 """What may have been done although the last try was refused, where an earlier one had no answer."""
@@ -113,7 +113,7 @@ def _kind(operation: Operation) -> Kind | None:
     kinds: dict[Asked, Kind] = {
         "hold": "take",
         "offer": "take",
-        "answer": "take",
+        "won": "take",
         "accept": "extend" if is_same else "take",
         "pay": "book" if is_same else "book_late",
         "found": "book" if is_same else "book_late",

@@ -10,7 +10,8 @@ order only when its answer came, or when another one needs it there ("just in ti
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -51,8 +52,15 @@ class _Slot(NamedTuple):
 
 
 _FREE = _Slot()
-_Configuration: TypeAlias = tuple[_Slot, frozenset[int]]
-"""What the slot is, and which of the steps under way have had their effect."""
+
+
+class _Configuration(NamedTuple):
+    """What the slot is, and which of the steps under way have had their effect: sure and unsure ones, and looks."""
+
+    slot: _Slot = _FREE
+    sure: frozenset[int] = frozenset()
+    unsure: frozenset[int] = frozenset()
+    looks: frozenset[int] = frozenset()
 
 
 def unexplained(steps: Sequence[Step]) -> Step | None:
@@ -60,81 +68,100 @@ def unexplained(steps: Sequence[Step]) -> Step | None:
     if early := [step for step in steps if step.is_sure and step.latest < step.earliest]:
         return min(early, key=lambda step: step.earliest)
     search = _Search(steps)
-    moments = [(step.earliest, False, number) for number, step in enumerate(steps)]
-    moments += [(step.latest, True, number) for number, step in enumerate(steps)]
-    for now, is_end, number in sorted(moments):
-        if not is_end:
+    # At one instant, steps begin before others end, and what may have been done may still be done.
+    moments = [(step.earliest, 0, number) for number, step in enumerate(steps)]
+    moments += [(step.latest, 1 if step.is_sure else 2, number) for number, step in enumerate(steps)]
+    for now, place, number in sorted(moments):
+        if place == 0:
             search.begin(number)
-        elif not steps[number].is_sure:
-            search.forget(number)
         elif not search.end(number, now):
             return steps[number]
     return None
+
+
+class _Front:
+    """Configurations, without those that are needless beside one that has fewer unsure steps, and is else the same."""
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[_Slot, frozenset[int]], list[_Configuration]] = {}
+        self.size = 0
+
+    def add(self, new: _Configuration) -> bool:
+        """Add a configuration; return whether it is of any use."""
+        alike = self._alike.setdefault((new.slot, new.sure), [])
+        if any(known.unsure <= new.unsure and known.looks >= new.looks for known in alike):
+            return False
+        alike[:] = [known for known in alike if not (new.unsure <= known.unsure and new.looks >= known.looks)]
+        alike.append(new)
+        self.size += 1
+        return True
+
+    def all(self) -> list[_Configuration]:
+        """Return the configurations."""
+        return [configuration for alike in self._alike.values() for configuration in alike]
 
 
 class _Search:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
         self._pending: set[int] = set()
-        self._configurations: set[_Configuration] = {(_FREE, frozenset())}
+        self._pending_looks: set[int] = set()
+        self._configurations = [_Configuration()]
 
     def begin(self, number: int) -> None:
         """Have a step be under way."""
-        self._pending.add(number)
         if _is_look(self._steps[number]):
-            self._configurations = {self._with_looks(slot, done, [number]) for slot, done in self._configurations}
-
-    def forget(self, number: int) -> None:
-        """Have a step that may have taken effect not do so from now on."""
-        self._pending.discard(number)
-        self._configurations = {(slot, done - {number}) for slot, done in self._configurations}
+            self._pending_looks.add(number)
+            self._configurations = [self._with_looks(configuration) for configuration in self._configurations]
+        else:
+            self._pending.add(number)
 
     def end(self, number: int, now: float) -> bool:
-        """Keep the configurations in which a step has had its effect by `now`; return whether there are any."""
-        found: set[_Configuration] = set()
-        seen = set(self._configurations)
-        waiting = list(self._configurations)
+        """Keep the configurations in which a step has had its effect by `now`; return whether there are any.
+
+        An unsure step may have had none: so those without it are kept, too.
+        """
+        found, seen = _Front(), _Front()
+        waiting = deque(one for one in self._configurations if seen.add(one))
         while waiting:
-            configuration = waiting.pop()
-            if number in configuration[1]:
-                found.add((configuration[0], configuration[1] - {number}))
+            one = waiting.popleft()
+            if number in one.sure or number in one.unsure or number in one.looks:
+                this = {number}
+                found.add(_Configuration(one.slot, one.sure - this, one.unsure - this, one.looks - this))
                 continue
-            for following in self._following(*configuration, now):
-                if following not in seen:
-                    seen.add(following)
-                    waiting.append(following)
-            if len(seen) > _CONFIGURATIONS_MAX:
+            waiting.extend(following for following in self._following(one, now) if seen.add(following))
+            if seen.size > _CONFIGURATIONS_MAX:
                 raise TooManyOrders
+        if not self._steps[number].is_sure:
+            for one in self._configurations:
+                if number not in one.unsure:
+                    found.add(one)
         self._pending.discard(number)
-        self._configurations = self._without_needless(found)
-        return bool(found)
+        self._pending_looks.discard(number)
+        self._configurations = found.all()
+        return bool(self._configurations)
 
-    def _following(self, slot: _Slot, done: frozenset[int], now: float) -> Iterator[_Configuration]:
+    def _following(self, configuration: _Configuration, now: float) -> Iterator[_Configuration]:
+        slot, sure, unsure, _ = configuration
         if slot.booking_id and not slot.is_booked and slot.until <= now:
-            yield self._with_looks(_FREE, done, self._pending)
-        for number in self._pending - done:
-            after = _after(slot, self._steps[number])
-            if after is not None and not _is_look(self._steps[number]):
-                yield self._with_looks(after, done | {number}, self._pending)
+            yield self._with_looks(configuration._replace(slot=_FREE))
+        for number in self._pending - sure - unsure:
+            step = self._steps[number]
+            if (after := _after(slot, step)) is None:
+                continue
+            if step.is_sure:
+                yield self._with_looks(configuration._replace(slot=after, sure=sure | {number}))
+            else:
+                yield self._with_looks(configuration._replace(slot=after, unsure=unsure | {number}))
 
-    def _with_looks(self, slot: _Slot, done: frozenset[int], looks: Iterable[int]) -> _Configuration:
+    def _with_looks(self, configuration: _Configuration) -> _Configuration:
         """Add the looks under way that are explained by the slot as it is: to wait with them gains nothing."""
-        explained = {number for number in looks if _is_look(self._steps[number]) and _after(slot, self._steps[number])}
-        return slot, done | explained
-
-    def _without_needless(self, found: set[_Configuration]) -> set[_Configuration]:
-        """Leave out what needs more unsure steps, or explains fewer looks, than another one that is else the same."""
-        alike: dict[tuple[_Slot, frozenset[int]], list[tuple[frozenset[int], frozenset[int]]]] = {}
-        for slot, done in found:
-            unsure = frozenset(number for number in done if not self._steps[number].is_sure)
-            looks = frozenset(number for number in done if _is_look(self._steps[number]))
-            alike.setdefault((slot, done - unsure - looks), []).append((unsure, looks))
-        return {
-            (slot, sure | unsure | looks)
-            for (slot, sure), others in alike.items()
-            for unsure, looks in others
-            if not any(less <= unsure and more >= looks and (less, more) != (unsure, looks) for less, more in others)
+        explained = {
+            number
+            for number in self._pending_looks - configuration.looks
+            if _after(configuration.slot, self._steps[number]) is not None
         }
+        return configuration._replace(looks=configuration.looks | explained) if explained else configuration
 
 
 def _is_look(step: Step) -> bool:

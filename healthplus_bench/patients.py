@@ -121,7 +121,9 @@ class Patient:
         is_done = status < 300
         if not is_done and asked == "pay":  # the money of any try may book the hold yet, as the gateway knows of it
             self._tries_lost = self._tries - 1
-        made = answer.get("id", "") if is_done and asked in ("hold", "accept", "pay") else booking_id
+        made = booking_id
+        if is_done and asked in ("hold", "accept", "pay"):
+            made, start = answer["id"], datetime.fromisoformat(answer["start"])
         operation = Operation(
             self._patient_id, asked, provider_id, sent, time.monotonic(),
             DONE if is_done else answer.get("code", str(status)), start, made, booking_id, self._tries_lost,
@@ -238,63 +240,69 @@ class Patient:
         raw = post(f"/providers/{provider_id}/waits", self._token, self.key(), wanted)
         joined, answer = await self.do("join", provider_id, raw)
         if not joined.is_done:
+            if self._faulty:
+                await asyncio.sleep(0.5)
             return
         wait, seen = answer["id"], joined
         self._promises.joins.append(Join(provider_id, wait, answer["number"], joined.sent, joined.answered))
         self._promises.events.append((provider_id, "waiting", wait))
         path = f"/providers/{provider_id}/waits/{wait}"
         for _ in range(PATIENCE):
-            if answer["state"] != "waiting":
+            if answer["state"] == "called" and not answer["call"]["answered"]:
+                await self.do("answer", provider_id, post(f"{path}/answer", self._token, self.key(), {}))
+            elif answer["state"] not in ("waiting", "called"):
                 break
             seen, answer = await self.do("poll", provider_id, get(f"{path}?after={answer['version']}", self._token))
             assert seen.is_done, answer
         if answer["state"] == "offered":
             await self._be_offered(joined, seen, answer["offer"], path)
-        elif answer["state"] == "called":
-            await self._be_called(provider_id, answer["call"], path)
-        elif answer["state"] == "waiting":
+        elif answer["state"] == "accepted":
+            await self._have_won(joined, seen, answer["hold_url"], path)
+        elif answer["state"] in ("waiting", "called"):
             await self._leave(provider_id, path)
 
     async def _be_offered(self, joined: Operation, seen: Operation, offer: Any, path: str) -> None:
         """Accept what is offered, or leave, or let it go."""
         provider_id, wait = joined.provider_id, path.rpartition("/")[2]
-        start, until = datetime.fromisoformat(offer["start"]), self._until(offer)
-        assert until is not None
-        # Nobody is told when it was made, only for how long: it was made so long before its end.
-        made = until - self._faulty.offer_seconds - 0.1 if self._faulty else joined.sent
-        offered = Operation(
-            self._patient_id, "offer", provider_id, max(joined.sent, made), seen.answered, DONE, start,
-            offer["hold_id"], until=until,
-        )  # fmt: skip
+        offered = self._told("offer", joined, seen, offer, self._faulty.offer_seconds if self._faulty else None)
         self._note(offered)
         self._promises.events.append((provider_id, "offered", wait))
         what = self._draw.random() if self._faulty else 1.0
         if what < 0.02:
             return
         if what < 0.1:
-            await self._leave(provider_id, path, start, offer["hold_id"])
+            await self._leave(provider_id, path, offered.start, offered.booking_id)
             return
         raw = post(f"{path}/accept", self._token, self.key(), {})
-        accepted, _ = await self.do("accept", provider_id, raw, start, offer["hold_id"])
+        accepted, _ = await self.do("accept", provider_id, raw, offered.start, offered.booking_id)
         if accepted.is_done:
             self._promises.events.append((provider_id, "accepted", wait))
             await self.use(accepted)
 
-    async def _be_called(self, provider_id: int, call: Any, path: str) -> None:
-        """Answer a call; where that gives the time at once, use it."""
-        start, asked_at = datetime.fromisoformat(call["start"]), time.monotonic()
-        raw = post(f"{path}/answer", self._token, self.key(), {})
-        status, answer = await self.ask(raw)
-        hold_id = answer["hold_url"].rpartition("/")[2] if status == 200 and "hold_url" in answer else ""
-        won = Operation(
-            self._patient_id, "answer", provider_id, asked_at, time.monotonic(),
-            DONE if status == 200 else answer.get("code", str(status)), start, hold_id, tries_lost=self._tries_lost,
-            until=asked_at + self._faulty.hold_seconds if self._faulty else None,
-        )  # fmt: skip
-        self._note(won)
-        if hold_id:
-            self._promises.events.append((provider_id, "accepted", path.rpartition("/")[2]))
+    async def _have_won(self, joined: Operation, seen: Operation, hold_url: str, path: str) -> None:
+        """Use a time that several were called for."""
+        self._promises.events.append((joined.provider_id, "accepted", path.rpartition("/")[2]))
+        looked, hold = await self.do("look", joined.provider_id, get(hold_url.removeprefix("/api/v1"), self._token))
+        if looked.is_done and hold["state"] == "reserved":  # else it has ended since, and was nobody else's meanwhile
+            hold["hold_id"] = hold["id"]
+            won = self._told("won", joined, seen, hold, self._faulty.hold_seconds if self._faulty else None)
+            self._note(won)
             await self.use(won)
+
+    def _told(
+        self, asked: Asked, joined: Operation, seen: Operation, hold: Any, lasts_seconds: float | None
+    ) -> Operation:
+        """Return that the queue has given a hold, made between joining and when that was seen.
+
+        Nobody is told when it was made, but for how long, where that is known: so it was made so long before its end.
+        """
+        until = self._until(hold)
+        assert until is not None
+        made = joined.sent if lasts_seconds is None else max(joined.sent, until - lasts_seconds - 0.1)
+        start = datetime.fromisoformat(hold["start"])
+        return Operation(
+            self._patient_id, asked, joined.provider_id, made, seen.answered, DONE, start, hold["hold_id"], until=until
+        )
 
     async def _leave(self, provider_id: int, path: str, start: datetime | None = None, offered_id: str = "") -> None:
         left, _ = await self.do("leave", provider_id, delete(path, self._token, self.key()), start, offered_id)

@@ -12,9 +12,22 @@ from typing import Literal, TypeAlias
 from healthplus.database import Database
 
 Asked: TypeAlias = Literal[
-    "hold", "join", "poll", "offer", "accept", "answer", "pay", "cancel", "release", "leave", "look", "found", "repeat"
+    "hold",
+    "join",
+    "poll",
+    "offer",
+    "accept",
+    "answer",
+    "pay",
+    "cancel",
+    "release",
+    "leave",
+    "look",
+    "found",
+    "repeat",
+    "won",
 ]
-"""What a patient asked for. An `offer` and what was `found` are told in the answer to another request."""
+"""What a patient asked for. An `offer`, what was `won` by answering a call, and what was `found` are told by the way."""
 
 DONE = "done"
 
@@ -44,7 +57,7 @@ class Operation:
     @property
     def changes(self) -> bool:
         """Whether it asked for a change that was not made before."""
-        return self.asked not in ("poll", "offer", "look", "found", "repeat")
+        return self.asked not in ("poll", "offer", "won", "look", "found", "repeat")
 
     @property
     def is_done(self) -> bool:
