@@ -3,8 +3,8 @@
 UPDATE booking.claim SET lapses = '{}', spent = '{}' WHERE cardinality(spent || lapses) > 0
 
 -- name: queue_events
--- What happened in each queue, and which holds came of no ticket, in the order of the book.
-SELECT provider_id, kind, ticket_id::text, kind = 'reserved' AND ticket_id IS NULL AND starts_with(actor, 'patient:') AS is_newcomer
+-- What happened in each queue, and which holds came of no ticket, in the order of the book. Who missed an offer counts as absent.
+SELECT provider_id, CASE reason WHEN 'offer_unseen' THEN 'missed' ELSE kind END AS kind, ticket_id::text, kind = 'reserved' AND ticket_id IS NULL AND starts_with(actor, 'patient:') AS is_newcomer
 FROM booking.event
 WHERE (kind = 'reserved' AND ticket_id IS NULL) OR (booking_id IS NULL AND ticket_id IS NOT NULL)
 ORDER BY provider_id, seq

@@ -93,18 +93,20 @@ def _steps(operation: Operation, until: dict[str, float], hold_seconds: float) -
     if operation.tries_lost:
         unknown = f"of patient {operation.patient_id} at {operation.sent}"
         for kind in _MAYBES.get(operation.asked, ()):
-            booking_id = unknown if kind in ("take", "book_late") else operation.hold_id
-            latest = operation.sent + _OVER_SECONDS
-            yield Step(kind, booking_id, operation.sent, latest, ends, is_sure=False)
+            booking_id = unknown if kind == "book_late" else operation.hold_id
+            yield Step(kind, booking_id, operation.sent, operation.sent + _OVER_SECONDS, is_sure=False)
 
 
 _LOOKS: dict[str, Kind] = {"slot_full": "seen_booked", "slot_held": "seen_unbooked"}
 """What a refusal tells of the slot. Others are for reasons of the patient's own, and tell nothing of it."""
 _MAYBES: dict[Asked, tuple[Kind, ...]] = {
-    "hold": ("take",), "accept": ("extend",), "pay": ("book", "book_late"),
-    "cancel": ("cancel",), "release": ("release",), "leave": ("leave",),
+    "pay": ("book", "book_late"), "cancel": ("cancel",), "release": ("release",), "leave": ("leave",),
 }  # fmt: skip
-"""What may have been done although the last try was refused, where an earlier one had no answer."""
+"""What may have been done although the last try was refused, where an earlier one had no answer.
+
+A hold that may have been made is not among it: it would only keep others out, and be no reason for any answer that the
+offers nobody saw are not.
+"""
 
 
 def _kind(operation: Operation) -> Kind | None:

@@ -27,7 +27,7 @@ Asked: TypeAlias = Literal[
     "repeat",
     "won",
 ]
-"""What a patient asked for. An `offer`, what was `won` by answering a call, and what was `found` are told by the way."""
+"""What a patient asked for. An `offer`, what was `won` by answering a call and what was `found` are told by the way."""
 
 DONE = "done"
 

@@ -20,7 +20,7 @@ from healthplus_bench.promises import Join, Operation, inversions, told_states
 from tests.fixtures.races import rewrite, stub, switch_lock_off, without_plain_case
 
 QUICK = FaultsPlan(
-    app_kills=0, database_kills=0, stops=0, restarts=0, patients=24, processes=2, operations=600, seconds_max=20
+    app_kills=0, database_kills=0, stops=0, restarts=0, patients=24, processes=2, operations=300, seconds_max=20
 )
 _serial = itertools.count(1)
 
@@ -242,7 +242,7 @@ def test_a_newcomer_before_the_queue_is_noticed() -> None:
     joined, held = (1, "waiting", "t", False), (1, "reserved", None, True)
     assert overtaken([joined, held]) != []
     assert overtaken([held, joined]) == []
-    for kind in ("offered", "called", "passed_over", "left", "full", "timed_out"):
+    for kind in ("offered", "called", "passed_over", "missed", "left", "full", "timed_out"):
         assert overtaken([joined, (1, kind, "t", False), held]) == []
     assert overtaken([joined, (1, "passed_over", "t", False), (1, "resumed", "t", False), held]) != []
     assert overtaken([joined, (2, "reserved", None, True)]) == []
