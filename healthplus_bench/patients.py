@@ -66,6 +66,7 @@ class Patient:
         self._promises = promises
         self._faulty = faulty
         self._connection: Connection | None = None
+        self._over = asyncio.Event()
         self._keys = 0
         self._tries = self._tries_lost = 0
         self._unsure: list[Operation] = []
@@ -144,6 +145,7 @@ class Patient:
         return self._promises.seconds_of(hold["expires_at"]) + CLIENT_MARGIN.total_seconds()
 
     async def live(self, over: asyncio.Event) -> None:
+        self._over = over
         while not over.is_set():
             await self.try_once(self._draw.randint(1, PROVIDERS))
             await asyncio.sleep(self._draw.uniform(0, 0.05))
@@ -250,10 +252,11 @@ class Patient:
         for _ in range(PATIENCE):
             if answer["state"] == "called" and not answer["call"]["answered"]:
                 await self.do("answer", provider_id, post(f"{path}/answer", self._token, self.key(), {}))
-            elif answer["state"] not in ("waiting", "called"):
+            elif answer["state"] not in ("waiting", "called") or self._over.is_set():
                 break
             seen, answer = await self.do("poll", provider_id, get(f"{path}?after={answer['version']}", self._token))
-            assert seen.is_done, answer
+            if not seen.is_done:  # its ticket is lost, which shows where it is looked for afterwards
+                return
         if answer["state"] == "offered":
             await self._be_offered(joined, seen, answer["offer"], path)
         elif answer["state"] == "accepted":

@@ -7,13 +7,14 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from healthplus.database import Database
 from healthplus_bench.commands import run
-from healthplus_bench.environment import BenchFailed, new_database, running_server
+from healthplus_bench.environment import BenchFailed, new_database, running_app, running_server
 from healthplus_bench.faults import FaultsPlan, FaultsResult, bench_faults
 from healthplus_bench.judging import not_linearizable, overtaken
 from healthplus_bench.promises import Join, Operation, inversions, told_states
@@ -161,7 +162,7 @@ def test_commits_that_are_lost_are_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         await asyncio.sleep(0)
 
     monkeypatch.setattr("healthplus_bench.environment.refuse_unless_durable", take_anything)
-    monkeypatch.setenv("HEALTHPLUS_ALLOW_UNSAFE_COMMITS", "1")
+    monkeypatch.setattr("healthplus_bench.faults.running_app", partial(running_app, allow_unsafe_commits=True))
     plan = replace(QUICK, database_kills=3)
     # The server that `serve` starts again has the product's own settings; the first kill meets one that has not.
     assert run(bench_faults, plan, {"synchronous_commit": "off", "wal_writer_delay": "10s"}).lost > 0
