@@ -250,10 +250,10 @@ class Patient:
         self._promises.events.append((provider_id, "waiting", wait))
         path = f"/providers/{provider_id}/waits/{wait}"
         for _ in range(PATIENCE):
+            if answer["state"] not in ("waiting", "called") or self._over.is_set():
+                break
             if answer["state"] == "called" and not answer["call"]["answered"]:
                 await self.do("answer", provider_id, post(f"{path}/answer", self._token, self.key(), {}))
-            elif answer["state"] not in ("waiting", "called") or self._over.is_set():
-                break
             seen, answer = await self.do("poll", provider_id, get(f"{path}?after={answer['version']}", self._token))
             if not seen.is_done:  # its ticket is lost, which shows where it is looked for afterwards
                 return
