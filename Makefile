@@ -36,6 +36,7 @@ bench: $(INSTALLED_DEV)
 	.venv/bin/healthplus bench fairness --json
 	.venv/bin/healthplus bench growth --json
 	.venv/bin/healthplus bench restore --json
+	.venv/bin/healthplus bench faults --json
 
 # What hangs on the day and the hour, at each of the moments that tests/moments.py lists.
 test-dates: $(INSTALLED_DEV) browser

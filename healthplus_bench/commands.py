@@ -15,6 +15,7 @@ import uvloop
 
 from healthplus_bench.environment import BenchFailed, running_server
 from healthplus_bench.fairness import FairnessPlan, FairnessResult, bench_fairness
+from healthplus_bench.faults import FaultsPlan, FaultsResult, bench_faults
 from healthplus_bench.growth import GrowthPlan, GrowthResult, bench_growth
 from healthplus_bench.holds import HoldsPlan, HoldsResult, bench_holds
 from healthplus_bench.overload import OverloadPlan, OverloadResult, bench_overload
@@ -28,10 +29,12 @@ from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
 
 _SECONDS_MAX = 240  # besides the server's start and stop
 _FILL_SECONDS_MAX = 1800
+_FAULTS_SECONDS_MAX = 3600
 _P = TypeVar("_P")
 _R = TypeVar(
     "_R",
     FairnessResult,
+    FaultsResult,
     GrowthResult,
     HoldsResult,
     OverloadResult,
@@ -191,6 +194,50 @@ def fairness_command(as_json: bool) -> None:
     click.echo(msgspec.json.encode(result) if as_json else result.table())
 
 
+@bench_group.command("faults")
+@click.option("--app-kills", type=click.IntRange(0, 2000), default=200, show_default=True, help="kill -9.")
+@click.option("--database-kills", type=click.IntRange(0, 500), default=50, show_default=True, help="kill -9.")
+@click.option(
+    "--stops", type=click.IntRange(0, 100), default=20, show_default=True, help="Freezes, by turns of database and app."
+)
+@click.option(
+    "--stop-seconds", type=click.FloatRange(0.1, 60), default=30, show_default=True, help="How long each lasts."
+)
+@click.option(
+    "--restarts", type=click.IntRange(0, 100), default=10, show_default=True, help="Of all app processes, one by one."
+)
+@click.option("--patients", type=click.IntRange(2, 500), default=60, show_default=True, help="Who book meanwhile.")
+@click.option(
+    "--operations", type=click.IntRange(0, 1_000_000), default=100_000, show_default=True, help="At least so many."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of when what happens to whom.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+@click.pass_context
+def faults_command(  # noqa: PLR0913, PLR0917 - an option each
+    ctx: click.Context,
+    app_kills: int,
+    database_kills: int,
+    stops: int,
+    stop_seconds: float,
+    restarts: int,
+    patients: int,
+    operations: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Kill, freeze and restart app processes and the database under load, and check all that patients were told.
+
+    Exits with 1 where anything was lost, done twice or out of order. The whole of it takes about 20 minutes.
+    """
+    plan = FaultsPlan(
+        app_kills, database_kills, stops, stop_seconds, restarts, seed, patients=patients, operations=operations
+    )
+    result = run(bench_faults, plan, seconds_max=_FAULTS_SECONDS_MAX)
+    _print(result, as_json)
+    if not result.is_clean:
+        ctx.exit(1)
+
+
 def run(
     bench: Callable[[str, Path, _P], Awaitable[_R]],
     plan: _P,
@@ -212,7 +259,8 @@ def run(
 
 
 def _print(
-    result: GrowthResult
+    result: FaultsResult
+    | GrowthResult
     | HoldsResult
     | OverloadResult
     | PagesResult

@@ -37,14 +37,15 @@ def cpu_seconds(folder: Path) -> dict[str, float]:
     `bank`; `client` this process itself. Of these trees, processes that have ended count as well: their parents have
     waited for them. The kernel counts hundredths of a second for each process.
     """
-    postmaster = int((folder / "server/data/postmaster.pid").read_text().split("\n", 1)[0])
+    postmaster = postmaster_pid(folder)
+    assert postmaster is not None
     for _ in range(_LOOKS_MAX):
-        serving = [pid for server in _servers() for pid in _tree(server)]
-        bank = [pid for one in serving if _BANK in _command(one) for pid in _tree(one)]
-        kinds = {"database": _tree(postmaster), "app": [pid for pid in serving if pid not in bank], "bank": bank}
+        serving = [pid for server in _servers() for pid in tree(server)]
+        bank = [pid for one in serving if _BANK in _command(one) for pid in tree(one)]
+        kinds = {"database": tree(postmaster), "app": [pid for pid in serving if pid not in bank], "bank": bank}
         seconds = {kind: sum(map(_with_ended_children, pids)) for kind, pids in kinds.items()}
         # Who ends while it is looked for would count twice, or not at all.
-        if kinds["database"] == _tree(postmaster):
+        if kinds["database"] == tree(postmaster):
             break
     return seconds | {"client": sum(_stat(os.getpid())[:2]) / _TICKS_A_SECOND}
 
@@ -52,6 +53,35 @@ def cpu_seconds(folder: Path) -> dict[str, float]:
 def used_since(earlier: dict[str, float], now: dict[str, float]) -> dict[str, float]:
     """Return the CPU seconds of each kind of process between two looks."""
     return {kind: now[kind] - earlier[kind] for kind in now}
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and those below it, parents last: a child that is gone by then counts with its parent."""
+    return [one for child in _children(pid) for one in tree(child)] + [pid]
+
+
+def postmaster_pid(folder: Path) -> int | None:
+    """Return the first process of the server in a bench's folder; None where it has not written that down."""
+    try:
+        return int((folder / "server/data/postmaster.pid").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def open_files(pid: int) -> int:
+    """Return how many files a process has open, 0 where it has ended: app processes differ in their clients alone."""
+    with contextlib.suppress(OSError):
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return 0
+
+
+def listens(pid: int) -> bool:
+    """Return whether a process accepts connections: one that was just started does not yet."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {f"socket:[{fields[9]}]" for fields in sockets if fields[3] == "0A"}
+    with contextlib.suppress(OSError):  # it has ended
+        return any(str(file.readlink()) in listening for file in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 def require_open_files(count: int) -> None:
@@ -65,11 +95,6 @@ def require_open_files(count: int) -> None:
 
 def _servers() -> list[int]:
     return [pid for pid in _children(os.getpid()) if b"serve" in _command(pid)]
-
-
-def _tree(pid: int) -> list[int]:
-    """Return a process and those below it, parents last: a child that is gone by then counts with its parent."""
-    return [one for child in _children(pid) for one in _tree(child)] + [pid]
 
 
 def _children(pid: int) -> list[int]:

@@ -29,6 +29,7 @@ from healthplus.settings import Settings
 from healthplus_bench.environment import BenchFailed, Environment, refuse_unless_durable
 from healthplus_bench.past import PastPlan, past_environment
 from healthplus_bench.pgbench import PgbenchPlan, run_once
+from healthplus_bench.processes import postmaster_pid
 
 _MARK_SECONDS = 0.02
 _LOOK_SECONDS = 0.1
@@ -190,7 +191,8 @@ async def _lose(
     marking = asyncio.create_task(marks.run())
     load = asyncio.create_task(run_once(environment, plan.pgbench, 2))
     await asyncio.sleep(plan.seconds * random.Random(1).uniform(0.5, 1))  # noqa: S311
-    postmaster = int((environment.folder / "server/data/postmaster.pid").read_text().split()[0])
+    postmaster = postmaster_pid(environment.folder)
+    assert postmaster is not None
     os.kill(postmaster, signal.SIGKILL)
     os.killpg(follower.pid, signal.SIGKILL)
     await marking

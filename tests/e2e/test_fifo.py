@@ -19,8 +19,8 @@ from healthplus_bench.environment import (
     queries,
     running_app,
 )
+from healthplus_bench.promises import Join, inversions
 from healthplus_bench.waiters import overtaking
-from tests.e2e.load import Join, inversions
 
 CONNECTIONS = 96
 PROCESSES = 3

@@ -14,19 +14,12 @@ import pytest
 
 from healthplus.database import EmbeddedServer
 from healthplus.ops.check import violations
+from healthplus_bench.breaking import kill_app_processes
 from healthplus_bench.client import get, post
 from healthplus_bench.environment import Environment, clinic_of, prepared_environment, running_app
-from tests.e2e.load import (
-    Join,
-    Patient,
-    Promises,
-    broken_promises,
-    hurry,
-    inversions,
-    kill_app_processes,
-    latest_lapse_seconds,
-    overdue,
-)
+from healthplus_bench.patients import Patient, hurry
+from healthplus_bench.processes import postmaster_pid
+from healthplus_bench.promises import Promises, broken_promises, latest_lapse_seconds, overdue
 
 PATIENTS = 40
 PROCESSES = 3
@@ -99,7 +92,8 @@ async def database_dies(new_server: tuple[str, Path], kills: int) -> None:
     async def kill_database() -> None:
         for _ in range(kills):
             await asyncio.sleep(draw.uniform(2, 3))
-            postmaster = int((folder / "server" / "data" / "postmaster.pid").read_text().split()[0])
+            postmaster = postmaster_pid(folder)
+            assert postmaster is not None
             os.kill(postmaster, signal.SIGKILL)
             server = EmbeddedServer(folder)
             assert await asyncio.to_thread(server.start) == dsn
@@ -155,10 +149,3 @@ async def test_a_server_that_ends_sends_those_who_wait_elsewhere(environment: En
             _, wait = await patient.ask(get(f"/waits/{tickets[number]}", environment.token(number)))
             numbers.append(wait["position"])
         assert numbers == list(range(1, 20))
-
-
-def test_an_inversion_is_noticed() -> None:
-    first, second, third = Join(1, "a", 1, 0.0, 1.0), Join(1, "b", 2, 2.0, 3.0), Join(1, "c", 3, 0.5, 4.0)
-    assert inversions([second, third, first]) == []
-    assert inversions([Join(1, "a", 2, 0.0, 1.0), Join(1, "b", 1, 2.0, 3.0)]) != []
-    assert inversions([Join(1, "a", 2, 0.0, 1.0), Join(2, "b", 1, 2.0, 3.0)]) == []

@@ -21,8 +21,9 @@ from healthplus.ops.check import violations
 from healthplus.settings import Settings
 from healthplus_bench.client import connect, get, post
 from healthplus_bench.environment import Environment, clinic_of, prepared_environment
+from healthplus_bench.patients import Patient
 from healthplus_bench.processes import workers_of
-from tests.e2e.load import Patient, Promises, broken_promises
+from healthplus_bench.promises import Promises, broken_promises
 
 PATIENTS, WAITERS = 20, 10
 GONE_SECONDS = 8.0

@@ -16,7 +16,9 @@ import pytest
 from healthplus.ops.check import violations
 from healthplus_bench.client import connect, delete, post
 from healthplus_bench.environment import Environment, clinic_of, prepared_environment, running_app
-from tests.e2e.load import Patient, Promises, broken_promises, hurry, overdue
+from healthplus_bench.patients import Patient, hurry
+from healthplus_bench.processes import postmaster_pid
+from healthplus_bench.promises import Promises, broken_promises, overdue
 
 PATIENTS = 30
 PROBES = 40
@@ -24,13 +26,6 @@ PROBES = 40
 PROCESSES = 2
 PROBED = 3  # the provider
 WRITABLE_SECONDS = 5.0
-
-
-def postmaster_pid(folder: Path) -> int | None:
-    try:
-        return int((folder / "server/data/postmaster.pid").read_text().split()[0])
-    except (OSError, IndexError):
-        return None
 
 
 async def until_writable(environment: Environment, port: int, patient_id: int, killed: int) -> float:

@@ -13,8 +13,9 @@ from healthplus.database import Database
 from healthplus.database.release import RELEASE
 from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment, running_app
+from healthplus_bench.patients import Patient, hurry
+from healthplus_bench.promises import Promises, broken_promises
 from healthplus_bench.releases import PRESENT, Tree, run
-from tests.e2e.load import Patient, Promises, broken_promises, hurry
 
 PATIENTS = 10
 """Of each release."""

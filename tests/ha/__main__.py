@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,10 @@ from random import Random
 from statistics import median
 
 import asyncpg
-import msgspec
 
 from healthplus.ops.check import violations
-from healthplus.waiting.receipts import Chain, Entry
 from healthplus_bench.environment import Environment, prepared_environment
+from healthplus_bench.judging import read_chain
 from tests.ha import rounds
 from tests.ha.apps import app_machine_dies
 from tests.ha.cluster import APP, DATABASES, OWNER, PUBLIC_PORT, Cluster
@@ -97,19 +95,8 @@ async def found_in(environment: Environment) -> Found:
         {row[0]: Row(*list(row)[1:]) for row in bookings},
         {row[0]: (row[1], row[2]) for row in tickets},
         frozenset(tuple(row) for row in events),
-        {row[0]: await asyncio.to_thread(_chain, row[0], row[1]) for row in newest},
+        {row[0]: await read_chain(PUBLIC_PORT, row[0], row[1]) for row in newest},
     )
-
-
-def _chain(provider_id: int, ticket: int) -> list[Entry]:
-    entries: list[Entry] = []
-    while True:
-        url = f"http://127.0.0.1:{PUBLIC_PORT}/doctor/{provider_id}/queue/{ticket}.json?after={len(entries)}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            chain = msgspec.json.decode(answer.read(), type=Chain)
-        entries += chain.entries
-        if chain.next is None:
-            return entries
 
 
 def altered(told: Told) -> dict[str, Told]:

@@ -18,13 +18,14 @@ import msgspec
 from healthplus.errors import HealthPlusError
 from healthplus_bench.client import Connection, connect, delete, get, post
 from healthplus_bench.environment import SLOT_TIME, SLOTS_A_DAY, Environment, clinic_of
+from healthplus_bench.patients import Patient, hurry
+from healthplus_bench.promises import Join, Promises
 from healthplus_bench.returning import AHEAD_MAX, DAYS, Returning
-from tests.e2e.load import Join, Patient, Promises, hurry
 from tests.ha.cluster import PUBLIC_PORT
 from tests.ha.verdict import Ack, Told
 
 HOT_PROVIDERS = 3
-"""Where patients queue and book; as tests/e2e/load.py says, they choose among the first three."""
+"""Where patients queue and book; as healthplus_bench/patients.py says, they choose among the first three."""
 LONG_QUEUE = 4
 """The provider in whose queue WAITERS wait all the time for the one slot that is held."""
 QUEUERS, WAITERS, BOOKERS = 24, 100, 16
@@ -104,13 +105,13 @@ class Client:
 
 
 class Queuer(Patient):
-    """A patient of tests/e2e/load.py who asks as a Client does."""
+    """A patient of healthplus_bench/patients.py who asks as a Client does."""
 
     def __init__(self, environment: Environment, patient_id: int, promises: Promises, log: Log) -> None:
         super().__init__(environment, PUBLIC_PORT, patient_id, promises)
         self._client = Client(log)
 
-    async def ask(self, raw: bytes) -> tuple[int, dict[str, Any]]:
+    async def ask(self, raw: bytes, *, is_poll: bool = False) -> tuple[int, dict[str, Any]]:  # noqa: ARG002
         """Ask until there is a certain answer; polls may take long."""
         return await self._client.ask(raw, _POLL_SECONDS_MAX)
 

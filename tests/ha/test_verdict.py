@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from healthplus.waiting.receipts import Entry, hash_of
-from tests.e2e.load import Join
+from healthplus_bench.promises import Join
 from tests.ha.verdict import Ack, Found, Row, Told, judge
 
 START = datetime(2031, 1, 6, 9, tzinfo=UTC)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from healthplus.waiting.receipts import Entry, Verification
-from tests.e2e.load import Join, inversions
+from healthplus.waiting.receipts import Entry
+from healthplus_bench.judging import chain_faults
+from healthplus_bench.promises import Join, inversions
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,4 @@ def _inversions(told: Told, found: Found) -> Iterable[str]:
     for join in told.joins:
         if found.tickets.get(join.ticket_id, (0, join.number))[1] != join.number:
             yield f"ticket {join.ticket_id} was told number {join.number}, and has another"
-    for provider_id, chain in found.chains.items():
-        verification = Verification(provider_id)
-        verification.read(chain)
-        yield from (f"queue of provider {provider_id}, entry {entry}: {text}" for entry, text in verification.faults)
+    yield from chain_faults(found.chains)
