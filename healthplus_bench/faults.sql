@@ -4,7 +4,9 @@ UPDATE booking.claim SET lapses = '{}', spent = '{}' WHERE cardinality(spent || 
 
 -- name: queue_events
 -- What happened in each queue, and which holds came of no ticket, in the order of the book. Who missed an offer counts as absent.
-SELECT provider_id, CASE reason WHEN 'offer_unseen' THEN 'missed' ELSE kind END AS kind, ticket_id::text, kind = 'reserved' AND ticket_id IS NULL AND starts_with(actor, 'patient:') AS is_newcomer
+SELECT
+    provider_id, CASE reason WHEN 'offer_unseen' THEN 'missed' ELSE kind END AS kind, ticket_id::text,
+    kind = 'reserved' AND ticket_id IS NULL AND starts_with(actor, 'patient:') AS is_newcomer
 FROM booking.event
 WHERE (kind = 'reserved' AND ticket_id IS NULL) OR (booking_id IS NULL AND ticket_id IS NOT NULL)
 ORDER BY provider_id, seq

@@ -48,17 +48,17 @@ async def bench(server: tuple[str, Path]) -> tuple[str, Path]:
 @pytest.mark.timeout(120)
 def test_nothing_is_wrong_after_each_kind_of_fault() -> None:
     plan = FaultsPlan(
-        app_kills=3, database_kills=1, stops=2, stop_seconds=1, restarts=1, patients=24, processes=2, operations=500
+        app_kills=2, database_kills=1, stops=2, stop_seconds=1, restarts=1, patients=24, processes=2, operations=300
     )
     result = run(bench_faults, plan)
     assert result.is_clean, result.wrong
-    assert result.faults == {"app_kill": 3, "app_stop": 1, "app_restart": 1, "database_kill": 1, "database_stop": 1}
+    assert result.faults == {"app_kill": 2, "app_stop": 1, "app_restart": 1, "database_kill": 1, "database_stop": 1}
     assert set(result.slowest_recovery_seconds) >= {"database_kill", "database_stop"}
     assert all(0 < seconds < 30 for seconds in result.slowest_recovery_seconds.values())
-    assert result.operations >= 500
+    assert result.operations >= 300
     assert 0 < result.maybes <= result.tries_lost
     assert result.slots == 12
-    assert result.joins > 20
+    assert result.joins > 10
     assert "500" not in result.answers
     assert result.outcomes["hold"].keys() >= {"done", "slot_held"}
     for asked in ("pay", "cancel", "release", "offer", "accept", "repeat", "poll"):
@@ -76,6 +76,7 @@ def test_nothing_is_counted_where_commits_may_be_lost() -> None:
 async def two_may_hold_one_time(database: Database) -> None:
     await database.execute("ALTER TABLE booking.booking DROP CONSTRAINT booking_overlap")
     await rewrite(database, "booking.plain_place", ("booking.occupies AND booking.during && run", "false"))
+    await rewrite(database, "booking.hold_plainly", ("head.is_queued IS NOT FALSE OR ", ""))
 
 
 async def keys_are_forgotten(database: Database) -> None:
@@ -124,11 +125,11 @@ async def found(bench: tuple[str, Path], plan: FaultsPlan, spoil: object) -> Fau
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (two_may_hold_one_time, "not_linearizable"),
+        (held_is_said_to_be_booked, "not_linearizable"),
         (keys_are_forgotten, "double"),
         (last_come_first_served, "inversions"),
         pytest.param(newcomers_pass_the_queue, "inversions", marks=pytest.mark.long),
-        pytest.param(held_is_said_to_be_booked, "not_linearizable", marks=pytest.mark.long),
+        pytest.param(two_may_hold_one_time, "not_linearizable", marks=pytest.mark.long),
         pytest.param(money_is_not_given_back, "violations", marks=pytest.mark.long),
         pytest.param(receipts_are_not_chained, "inversions", marks=pytest.mark.long),
     ],
