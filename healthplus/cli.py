@@ -16,7 +16,15 @@ from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
-from healthplus.database import BULK, Database, FreeSpace, migrated_database, migrations, running_database
+from healthplus.database import (
+    BULK,
+    Database,
+    FreeSpace,
+    PostgresError,
+    migrated_database,
+    migrations,
+    running_database,
+)
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
@@ -39,6 +47,11 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except HealthPlusError as error:
             raise click.ClickException(str(error)) from error
+        except PostgresError as error:
+            raise click.ClickException(
+                f"The database cannot do that: {error}. If a table or function of the product is missing, somebody "
+                "removed it: see docs/operate.md, A table was dropped."
+            ) from error
 
 
 @click.group(cls=_Group)

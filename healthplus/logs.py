@@ -88,10 +88,10 @@ def configure_logs(log_format: str) -> None:
 
 
 def server_log_config(log_format: str) -> dict[str, Any] | None:
-    """Return how the web server writes its own log, which goes to standard output; None: as it does by itself."""
+    """Return how the web server writes its own log, to standard error as ours; None: as it does by itself."""
     if log_format == "text":
         return None
-    handler = {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
+    handler = {"formatter": "line", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     return {
         "formatters": {"line": {"()": _Json}},
         "handlers": {"console": handler},

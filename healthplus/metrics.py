@@ -200,6 +200,13 @@ LOOP_RAN = Gauge(
     "Time since the event loop last ran, in the process where that is longest ago.",
     of_all="age",
 )
+GATEWAY_FAILURES = Counter(
+    "healthplus_gateway_failures_total",
+    "Calls that the payment gateway did not answer in time (unreachable), or refused.",
+    "reason",
+)
+GATEWAY_FAILURES.open("unreachable")
+GATEWAY_FAILURES.open("refused")
 ERRORS = Counter("healthplus_errors_total", "Faults of ours, as in `healthplus errors`.", "where")
 SLOW = Counter("healthplus_slow_requests_total", "Requests that took longer than HEALTHPLUS_SLOW_REQUEST_MS.")
 TASK_RAN = Gauge(

@@ -13,6 +13,7 @@ import click
 import msgspec
 import uvloop
 
+from healthplus.database import temporary_folder
 from healthplus_bench.environment import BenchFailed, running_server
 from healthplus_bench.fairness import FairnessPlan, FairnessResult, bench_fairness
 from healthplus_bench.faults import FaultsPlan, FaultsResult, bench_faults
@@ -23,6 +24,7 @@ from healthplus_bench.pages import PagesPlan, PagesResult, bench_pages
 from healthplus_bench.past import PastPlan
 from healthplus_bench.restore import RestorePlan, RestoreResult, bench_restore
 from healthplus_bench.search import SearchPlan, SearchResult, bench_search
+from healthplus_bench.start import StartPlan, StartResult, bench_start
 from healthplus_bench.surge import SurgePlan, SurgeResult, bench_surge
 from healthplus_bench.upgrade import UpgradePlan, UpgradeResult, bench_upgrade
 from healthplus_bench.waiters import WaitersPlan, WaitersResult, bench_waiters
@@ -41,6 +43,7 @@ _R = TypeVar(
     PagesResult,
     RestoreResult,
     SearchResult,
+    StartResult,
     SurgeResult,
     UpgradeResult,
     WaitersResult,
@@ -84,6 +87,16 @@ def holds_command(
     if not has_pgbench:
         plan = replace(plan, pgbench_clients=())
     _print(run(bench_holds, plan), as_json)
+
+
+@bench_group.command("start")
+@click.option("--starts", type=click.IntRange(1, 20), default=5, show_default=True, help="One after the other.")
+@click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="App processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the JSON object.")
+def start_command(starts: int, processes: int, as_json: bool) -> None:
+    """Time from the command to the first page, with the embedded database; and count the memory of all, idle."""
+    with temporary_folder("healthplus-bench-") as folder:
+        _print(asyncio.run(bench_start(folder, StartPlan(starts, processes))), as_json)
 
 
 @bench_group.command("surge")
@@ -266,6 +279,7 @@ def _print(
     | PagesResult
     | RestoreResult
     | SearchResult
+    | StartResult
     | SurgeResult
     | UpgradeResult
     | WaitersResult,

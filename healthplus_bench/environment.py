@@ -171,21 +171,23 @@ async def start_app(
     **changes: Any,
 ) -> App:
     """Start `healthplus serve` as `running_app` does, which see; `tree` is where its source is, if elsewhere."""
-    port = _free_port()
     settings = Settings(
         None if keeps_server else as_app_role(environment.dsn),
         environment.folder,
         None if keeps_server else environment.dsn,
         host="127.0.0.1",
-        port=port,
+        port=free_port(),
         processes=processes,
         # All opened before anything is counted, and no more of them than few cores can use.
         pool_size_min=POOL_SIZE,
         pool_size_max=POOL_SIZE,
         sandbox_payments=True,
     )
-    settings = replace(settings, **changes)
-    log = environment.folder / "app.log"
+    return await start_serve(replace(settings, **changes), environment.folder / "app.log", bank_ms=bank_ms, tree=tree)
+
+
+async def start_serve(settings: Settings, log: Path, *, bank_ms: int | None = None, tree: Path | None = None) -> App:
+    """Start `healthplus serve` with these settings, and return once it is ready. Raises BenchFailed where it is not."""
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "healthplus" if bank_ms is None else "healthplus_bench.serve_elsewhere", "serve",
@@ -193,9 +195,9 @@ async def start_app(
             env={**_environment_for(settings), ANSWER_VARIABLE: str(bank_ms or 0)}, cwd=tree,
             stdin=asyncio.subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
-    app = App(port, process)
+    app = App(settings.port, process)
     try:
-        await _until_ready(process, port, log)
+        await _until_ready(process, settings.port, log)
     except BaseException:
         await app.stop()
         raise
@@ -212,7 +214,8 @@ def _environment_for(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in by_default} | given
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine's that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

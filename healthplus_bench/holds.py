@@ -27,7 +27,7 @@ from healthplus_bench.environment import (
     wal_flushes,
 )
 from healthplus_bench.pgbench import Pairs, PgbenchPlan, run_pgbench
-from healthplus_bench.processes import cpu_seconds, require_open_files, used_since
+from healthplus_bench.processes import cpu_seconds, memory_mib, require_open_files, used_since
 from healthplus_bench.returning import DAYS, Returning, group_of, groups_for
 
 _BOOKINGS_A_SECOND_MAX = 3000
@@ -75,7 +75,8 @@ class HoldsResult(msgspec.Struct):
     """What was measured; `ratio` is of the bookings a second over HTTP to those by pgbench.
 
     `cpu_us_per_booking`: user and system time of all processes, with the client's, while bookings were counted;
-    `cpu_us_by_process` has its parts. `pgbench_pairs_per_s` is the best of `pgbench_by_clients`, which has pairs a
+    `cpu_us_by_process` has its parts; `memory_mib` is what each kind of process had at the end.
+    `pgbench_pairs_per_s` is the best of `pgbench_by_clients`, which has pairs a
     second for each number of clients; `pgbench_cpu_us_by_clients` has the database's CPU time for each pair.
     `told_later`: requests that the app had no room for, and that were made again when it said.
     `patients`: how many booked over HTTP, each again and again; the one with most bookings has
@@ -85,6 +86,7 @@ class HoldsResult(msgspec.Struct):
     confirmed_per_s: float
     cpu_us_per_booking: int
     cpu_us_by_process: dict[str, int]
+    memory_mib: dict[str, int]
     pgbench_pairs_per_s: float
     ratio: float
     p99_ms: float
@@ -123,6 +125,7 @@ class _Tally:
     hold_seconds: list[float] = field(default_factory=list)
     pay_seconds: list[float] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
+    memory_mib: dict[str, int] = field(default_factory=dict)
 
     def refuse(self, answer: Answer) -> None:
         """Count a hold or payment that was refused; what the app still has no room for at the end is none."""
@@ -153,6 +156,7 @@ async def bench_holds(dsn: str, folder: Path, plan: HoldsPlan) -> HoldsResult:
         confirmed_per_s=round(confirmed_per_s, 1),
         cpu_us_per_booking=sum(cpu_us.values()),
         cpu_us_by_process=cpu_us,
+        memory_mib=tally.memory_mib,
         pgbench_pairs_per_s=round(best.per_second, 1),
         ratio=round(confirmed_per_s / best.per_second, 3) if pairs else 0.0,
         p99_ms=percentile_ms(both, 99),
@@ -212,6 +216,7 @@ async def _measure_cpu(environment: Environment, tally: _Tally) -> None:
     before = cpu_seconds(environment.folder)
     await asyncio.sleep(tally.closes_at - now())
     tally.cpu = used_since(before, cpu_seconds(environment.folder))
+    tally.memory_mib = memory_mib(environment.folder)
 
 
 @dataclass(frozen=True)

@@ -37,17 +37,22 @@ def cpu_seconds(folder: Path) -> dict[str, float]:
     `bank`; `client` this process itself. Of these trees, processes that have ended count as well: their parents have
     waited for them. The kernel counts hundredths of a second for each process.
     """
-    postmaster = postmaster_pid(folder)
-    assert postmaster is not None
     for _ in range(_LOOKS_MAX):
-        serving = [pid for server in _servers() for pid in tree(server)]
-        bank = [pid for one in serving if _BANK in _command(one) for pid in tree(one)]
-        kinds = {"database": tree(postmaster), "app": [pid for pid in serving if pid not in bank], "bank": bank}
+        kinds = _kinds(folder)
         seconds = {kind: sum(map(_with_ended_children, pids)) for kind, pids in kinds.items()}
         # Who ends while it is looked for would count twice, or not at all.
-        if kinds["database"] == tree(postmaster):
+        if kinds["database"] == _kinds(folder)["database"]:
             break
     return seconds | {"client": sum(_stat(os.getpid())[:2]) / _TICKS_A_SECOND}
+
+
+def memory_mib(folder: Path) -> dict[str, int]:
+    """Return how much memory each kind of process has, as for `cpu_seconds`, and `all` of them but for this one.
+
+    Memory that several share counts in parts (the kernel's proportional set size): together it counts once.
+    """
+    kib = {kind: sum(map(_proportional_kib, pids)) for kind, pids in _kinds(folder).items()}
+    return {kind: round(part / 1024) for kind, part in {**kib, "all": sum(kib.values())}.items()}
 
 
 def used_since(earlier: dict[str, float], now: dict[str, float]) -> dict[str, float]:
@@ -93,6 +98,16 @@ def require_open_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
+def _kinds(folder: Path) -> dict[str, list[int]]:
+    """Return the processes of the server in a bench's folder, of what serves, and of its sandbox bank."""
+    postmaster = postmaster_pid(folder)
+    assert postmaster is not None
+    database = tree(postmaster)
+    serving = [pid for server in _servers() for pid in tree(server) if pid not in database]
+    bank = [pid for one in serving if _BANK in _command(one) for pid in tree(one)]
+    return {"database": database, "app": [pid for pid in serving if pid not in bank], "bank": bank}
+
+
 def _servers() -> list[int]:
     return [pid for pid in _children(os.getpid()) if b"serve" in _command(pid)]
 
@@ -111,6 +126,14 @@ def _command(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def _proportional_kib(pid: int) -> int:
+    with contextlib.suppress(OSError):  # gone
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _with_ended_children(pid: int) -> float:

@@ -29,7 +29,7 @@ from healthplus_bench.environment import (
     queries,
     running_app,
 )
-from healthplus_bench.processes import require_open_files, resident_kib
+from healthplus_bench.processes import memory_mib, require_open_files, resident_kib
 
 _BUSY, _WARM = 1, 2
 """The provider everyone waits for; and one for whom some wait before anything is measured."""
@@ -54,8 +54,9 @@ class WaitersPlan:
 class WaitersResult(msgspec.Struct):
     """What was measured. `offer_ms`: from asking to give a slot back until the first in the queue has the offer.
 
-    `kib_per_waiter` is what all app processes grew by; `db_connections_held` counts connections that were at work, or
-    in a transaction, for a whole second while everyone waited. `violations`: offers to others than the first in the
+    `kib_per_waiter` is what all app processes grew by, `memory_mib` what each kind of process had then;
+    `db_connections_held` counts connections that were at work, or in a transaction, for a whole second while everyone
+    waited. `violations`: offers to others than the first in the
     queue, and broken invariants. `answers`: to polls while slots were given back. `overtaken`: the share of neighbours
     in the queue of whom the later had asked to join first, by the client's clock, and by how long at most.
     `told_later`: requests that the app had no room for, and that were made again when it said.
@@ -67,6 +68,7 @@ class WaitersResult(msgspec.Struct):
     offer_p99_ms: float
     offer_max_ms: float
     kib_per_waiter: float
+    memory_mib: dict[str, int]
     db_connections: int
     db_connections_held: int
     violations: int
@@ -225,6 +227,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
     holders, waiters, joins, polls = await _fill(room, port, 1, plan.open)
     await asyncio.sleep(plan.quiet_seconds)
     kib = resident_kib() - kib_before
+    memory = memory_mib(environment.folder)
     connections, held = await _connections(environment)
     room.answers = 0
     overtaken, overtaken_ms = overtaking([(sent, number) for sent, _, number in joins])
@@ -242,6 +245,7 @@ async def _run(environment: Environment, port: int, plan: WaitersPlan) -> Waiter
         offer_p99_ms=percentile_ms(offer_seconds, 99),
         offer_max_ms=percentile_ms(offer_seconds, 100),
         kib_per_waiter=round(kib / plan.open, 1),
+        memory_mib=memory,
         db_connections=connections,
         db_connections_held=held,
         violations=room.strays,

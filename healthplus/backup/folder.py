@@ -171,6 +171,10 @@ class BackupFolder:
         files = (path for stream in self.streams() for path in stream.iterdir() if _SEGMENT.fullmatch(path.name))
         return sorted(files, key=lambda path: path.name)
 
+    def timelines(self) -> list[str]:
+        """Return the numbers of the histories that what was written is of: a restore begins another."""
+        return sorted({str(int(path.name[:8], 16)) for path in self.segments()}, key=int)
+
     def is_connected(self, full: FullBackup) -> bool:
         """Return whether the newest stream has what was written from the end of a full back-up on, in its history."""
         names = [path.name[:24] for stream in self.streams()[-1:] for path in stream.iterdir()]
@@ -218,6 +222,12 @@ class BackupFolder:
             return None
         except OSError as error:
             raise BackupFailed(f"{path} cannot be read: {error.strerror}") from error
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Return which disk a folder is on, and which of that disk's it is: its path may come to lead to another."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def sync(path: Path) -> None:

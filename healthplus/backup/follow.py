@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from healthplus.backup.folder import BackupFolder, Followed, lsn_number, sync
+from healthplus.backup.folder import BackupFolder, Followed, identity, lsn_number, sync
 from healthplus.backup.full import remove_old, take_full
 from healthplus.backup.sending import send_finished
 from healthplus.backup.source import SLOT, connection_of, facts, require_products, source_url
@@ -73,6 +73,8 @@ class Follower:
         self._url = source_url(settings)
         self._has_followed = asyncio.Event()
         self._receiver: subprocess.Popen[str] | None = None
+        self._waits = False
+        self._received_into: tuple[int, int] | None = None
         self._full_tried_at = self._rehearsed_at = -_RETRY_SECONDS
 
     async def run(self) -> None:
@@ -89,13 +91,18 @@ class Follower:
             await Database.connect(self._url, 1, 1, BACKGROUND, _NAME) as server,
         ):
             if not await database.fetch_value(queries.take_turn):
+                if not self._waits:
+                    logger.warning("Another process follows this database; this one goes on once that has ended.")
+                self._waits = True
                 return
+            self._waits = False
             found = await facts(server)
             await require_products(database, found)
             self._require_same(found)
+            self._warn_of_one_disk()
             await self._require_mounted(database)
             works: tuple[tuple[Callable[[], Awaitable[None]], float], ...] = (
-                (partial(self._receive, server), _RECEIVE_SECONDS),
+                (partial(self._receive, database, server), _RECEIVE_SECONDS),
                 (partial(self._beat, database, server), BEAT_SECONDS),
                 (partial(self._nightly, database, server), _TURN_SECONDS),
                 (self._send, _SEND_SECONDS),
@@ -125,6 +132,14 @@ class Follower:
                 "written fills its disk. Set it to what there is room for, such as 4GB."
             )
 
+    def _warn_of_one_disk(self) -> None:
+        database = self._settings.database_folder
+        if database is not None and database.exists() and identity(database)[0] == identity(self._folder.path)[0]:
+            logger.warning(
+                "%s is on the disk of the database: what is lost with that is lost with its back-up. Name a folder on "
+                "another disk.", self._folder.path,
+            )  # fmt: skip
+
     async def _require_mounted(self, database: Database) -> None:
         if not self._folder.fulls() and await database.fetch_value(queries.had_full):
             raise BackupFailed(
@@ -132,8 +147,10 @@ class Follower:
                 "mounted there? To begin with an empty folder, make a full one there first: `healthplus backup FOLDER`."
             )
 
-    async def _receive(self, server: Database) -> None:
+    async def _receive(self, database: Database, server: Database) -> None:
         """Have pg_receivewal run until it ends; where it cannot go on from what there is, begin another folder."""
+        self._folder.prepare()
+        await self._require_mounted(database)
         slot = await server.fetch_row(_SLOT, SLOT)
         if slot is not None and slot["wal_status"] == "lost":
             await self._begin_again(server, "the server removed what was not received in time")
@@ -149,7 +166,7 @@ class Follower:
             "pg_receivewal", "-d", connection.address, "-D", stream, "-S", SLOT, "--no-loop", "-s", "1", "-w",
             environment=connection.environment, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        self._receiver = process
+        self._receiver, self._received_into = process, identity(stream)
         try:
             _, said = await asyncio.to_thread(process.communicate)
         finally:
@@ -171,6 +188,7 @@ class Follower:
         row = await server.fetch_row(_NOW)
         assert row is not None
         began = time.monotonic()
+        self._require_received_here()
         while True:
             arrived = await server.fetch_row(_ARRIVED, SLOT)
             if arrived is not None and arrived["write_lsn"] is None:
@@ -188,6 +206,15 @@ class Follower:
         await asyncio.to_thread(self._keep, Followed(row["at"], row["lsn"]))
         await database.execute(queries.note_wal, time.monotonic() - began)
         self._has_followed.set()
+
+    def _require_received_here(self) -> None:
+        """Raise BackupFailed where what is received goes to a folder that is not this one any more."""
+        if self._receiver is None or self._receiver.poll() is not None:
+            return
+        streams = self._folder.streams()
+        if not streams or identity(streams[-1]) != self._received_into:
+            self._receiver.kill()
+            raise BackupFailed(f"{self._folder.path} is not what it was: was its disk unmounted, or the folder moved?")
 
     def _keep(self, followed: Followed) -> None:
         # pg_receivewal itself waits for the disk at the end of a file only.

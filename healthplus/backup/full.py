@@ -6,7 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -152,17 +152,19 @@ def verify_files(folder: BackupFolder, files: Path) -> None:
 def verify_wal(folder: BackupFolder) -> list[str]:
     """Return what is wrong with what was written since the full back-ups: files that are missing or damaged."""
     fulls, segments = folder.fulls(), folder.segments()
-    if not fulls or not segments:
+    if not fulls:
         return []
+    faults = [*_unfinished_faults(folder, fulls[-1]), *_history_faults(folder, segments)]
+    if not segments:
+        return faults
     size = fulls[-1].segment_bytes
     numbers = [(path, segment_number(path.name, size)) for path in segments]
-    faults = [
+    faults += [
         f"WAL is missing between {before.name} and {after.name}: what was written there cannot be restored, nor, from "
         "a full back-up before it, anything after it."
         for (before, earlier), (after, later) in pairwise(numbers)
         if later > earlier + 1
     ]
-    ends = segment_number(segment_name(1, fulls[-1].end_lsn, size), size)
     if numbers[0][1] > segment_number(segment_name(1, fulls[0].end_lsn, size), size):
         faults.append(f"WAL is missing between the full back-up {fulls[0].name} and {segments[0].name}.")
     faults += [
@@ -170,22 +172,42 @@ def verify_wal(folder: BackupFolder) -> list[str]:
         for path in segments
         if path.stat().st_size != size
     ]
-    return faults or _damaged([path for path, number in numbers if number >= ends], fulls[-1], folder)
+    if faults:
+        return faults
+    groups = groupby(segments, key=lambda path: (path.name[:8], path.parent))
+    return [
+        fault for (timeline, stream), files in groups for fault in _damaged(timeline, stream, [*files], size, folder)
+    ]
 
 
-def _damaged(segments: list[Path], newest: FullBackup, folder: BackupFolder) -> list[str]:
-    """Return where what was written since the newest full back-up cannot be read, up to the last file but one."""
-    timeline, stream = segments[-1].name[:8] if segments else "", segments[-1].parent if segments else None
-    here = [path for path in segments if (path.name[:8], path.parent) == (timeline, stream)]
-    if len(here) < 2:  # the last record of a file may end in the next one
-        return []
-    first, last = (segment_number(path.name, newest.segment_bytes) for path in (here[0], here[-1]))
-    start = max(first * newest.segment_bytes, lsn_number(newest.end_lsn))
+def _unfinished_faults(folder: BackupFolder, newest: FullBackup) -> Iterator[str]:
+    """Yield what is wrong with the end of what was written: all that is followed is there, if the last of it is."""
+    followed = folder.followed()
+    if followed is None or lsn_number(followed.lsn) <= lsn_number(newest.end_lsn):
+        return
+    name = segment_name(1, lsn_text(lsn_number(followed.lsn) - 1), newest.segment_bytes)[8:]
+    stream = folder.streams()[-1:]
+    if not any(path.name[8:24] == name for one in stream for path in one.iterdir()):
+        yield f"The end of what was written is missing: {'/'.join(map(str, stream)) or 'wal'} has no file …{name}."
+
+
+def _history_faults(folder: BackupFolder, segments: list[Path]) -> Iterator[str]:
+    """Yield which histories lack the file that says where they left the one before."""
+    there = {path.name[:8] for stream in folder.streams() for path in stream.glob("*.history")}
+    for timeline in sorted({path.name[:8] for path in segments} - there - {"00000001"}):
+        yield f"{timeline}.history is missing: nothing of that history can be restored."
+
+
+def _damaged(timeline: str, stream: Path, files: list[Path], segment_bytes: int, folder: BackupFolder) -> Iterator[str]:
+    """Yield where some files of one history, one after another, cannot be read, up to the last but one."""
+    if len(files) < 2:  # the last record of a file may end in the next one
+        return
+    start, end = (segment_number(path.name, segment_bytes) * segment_bytes for path in (files[0], files[-1]))
     looked = folder.programs.run(
-        "pg_waldump", "-q", "-p", stream, "-t", int(timeline, 16),
-        "-s", lsn_text(start), "-e", lsn_text(last * newest.segment_bytes),
+        "pg_waldump", "-q", "-p", stream, "-t", int(timeline, 16), "-s", lsn_text(start), "-e", lsn_text(end)
     )  # fmt: skip
-    return [] if looked.returncode == 0 else [f"WAL is damaged: {_first_lines(looked.stderr)}"]
+    if looked.returncode != 0:
+        yield f"WAL is damaged: {_first_lines(looked.stderr)}"
 
 
 def remove_old(folder: BackupFolder, keep: int) -> list[FullBackup]:

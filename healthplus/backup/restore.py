@@ -102,7 +102,7 @@ def _recovered(
     try:
         reached = asyncio.run(_look(server.dsn_of(full.role, full.database)))
         seconds = time.monotonic() - began
-        if is_all:
+        if is_all and timeline == "latest":  # another history ends where it was left
             _require_all(followed, moment, reached)
         yield Restored(server, full, reached["last_commit_at"], seconds)
     finally:
@@ -219,6 +219,11 @@ def _started(
                 "That moment is of another history than what is written now: an earlier restore went back to before "
                 f"it. Say --timeline {int(full.first_wal[:8], 16)} to have it."
             ) from error
+        if recovery["recovery_target_timeline"] != "latest":
+            raise BackupFailed(
+                f"There is no history {recovery['recovery_target_timeline']} that goes on from this full back-up; the "
+                f"back-up has {', '.join(folder.timelines()) or 'none'}."
+            ) from error
         raise BackupFailed(f"What was restored could not be started: {error}") from error
     return server
 
@@ -241,5 +246,5 @@ def _require_all(followed: Followed | None, moment: datetime | None, reached: Re
     raise BackupFailed(
         f"What was written after the full back-up is missing or damaged from {reached['lsn']} on, and should reach to "
         f"{shown(followed.until)}; `healthplus backup --verify` says which file. To have what there is, restore with "
-        + ("an earlier --to." if last is None else f"--to {last.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}.")
+        + ("an earlier --to." if last is None else f"--to {last.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}.")
     )

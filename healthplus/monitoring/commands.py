@@ -11,7 +11,7 @@ import msgspec
 from healthplus.database import Database, Record, running_database
 from healthplus.errors import HealthPlusError
 from healthplus.monitoring.reporter import queries
-from healthplus.monitoring.status import Status, error_line, lines_of, read_status
+from healthplus.monitoring.status import Status, error_line, lines_of, read_status, shown_database
 from healthplus.settings import Settings
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -47,7 +47,9 @@ def status_command(settings: Settings, as_json: bool) -> None:
         with running_database(settings, reads=True) as dsn:
             status = asyncio.run(read_status(settings, dsn))
     except HealthPlusError as error:  # there is no database to ask
-        status = Status([error.detail], faults=[f"Bookings cannot be made: {error.detail}"])
+        status = Status(
+            [error.detail], database=shown_database(settings), faults=[f"Bookings cannot be made: {error.detail}"]
+        )
     if as_json:
         click.echo(msgspec.json.encode(status).decode())
     else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from healthplus.backup.state import BackupState
-from healthplus.database import Database, FreeSpace, Record
+from healthplus.database import Database, FreeSpace, PostgresError, Record
 from healthplus.database.release import RELEASE
 from healthplus.errors import HealthPlusError
 from healthplus.money import in_units
@@ -35,6 +36,8 @@ class Status:
 
     reasons: list[str]
     """Why bookings cannot be made; none, when they can."""
+    database: str = ""
+    """Which was looked at: where the service has other settings, that may be another than it works on."""
     release: int = RELEASE
     database_release: int | None = None
     processes: list[dict[str, Any]] = field(default_factory=list)
@@ -54,7 +57,7 @@ class Status:
 
 async def read_status(settings: Settings, dsn: str) -> Status:
     """Return the state; where the database cannot be asked, with that as the reason."""
-    status = Status([])
+    status = Status([], database=shown_database(settings))
     space = FreeSpace.of(settings)
     try:
         async with await Database.connect(dsn, 1, 1, LIMITS, "healthplus status") as database:
@@ -68,6 +71,10 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
     except HealthPlusError as error:
         status.reasons = status.reasons or [error.detail]
+    except PostgresError as error:
+        status.reasons.append(
+            f"The database is not as it should be: {error}. See docs/operate.md, A table was dropped."
+        )
     if space.reason:
         status.reasons.append(space.reason)
     if not status.processes and space.has_room_for_changes:
@@ -79,6 +86,14 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             status.tasks[task] = max(status.tasks.get(task, 0.0), seconds + process["seen_seconds"])
     status.faults = [f"Bookings cannot be made: {reason}" for reason in status.reasons] + list(_faults(status))
     return status
+
+
+def shown_database(settings: Settings) -> str:
+    """Return which database these settings lead to, without a password."""
+    if settings.database_folder is not None or not settings.database_url:
+        return f"embedded, in {settings.data_folder}"
+    parts = urlsplit(settings.database_url)
+    return f"{parts.path.lstrip('/')} at {parts.netloc.rpartition('@')[2] or 'a socket'}"
 
 
 def _add(status: Status, read: Read) -> None:
@@ -120,6 +135,7 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     """Yield the lines of the screen: what it is about, what there is to say, and whether that needs somebody."""
     databases = "" if status.database_release == status.release else f"; database: release {status.database_release}"
     yield "HealthPlus", f"release {status.release}{databases}", False
+    yield "Database", status.database, False
     yield "Bookings", "can be made" if not status.reasons else "CANNOT be made", bool(status.reasons)
     for reason in status.reasons:
         yield "", reason, True

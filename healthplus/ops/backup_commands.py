@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,12 +25,21 @@ from healthplus.backup.state import queries
 from healthplus.database import Database, found_database
 from healthplus.errors import BackupFailed, BadInput
 from healthplus.lifeline import end_with_stdin
+from healthplus.logs import configure_logs
 from healthplus.ops.rehearsal import rehearse
 from healthplus.settings import Settings
 
 _MOMENTS = ["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 _PATH = click.Path(file_okay=False, path_type=Path)
 _NO_FOLDER = "Name the folder of the back-ups, or set HEALTHPLUS_BACKUP_FOLDER."
+
+
+class _Moment(click.DateTime):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no moment with its time zone, such as 2026-11-29T14:02:59+0530.", param, ctx)
 
 
 @click.command("backup")
@@ -44,21 +54,24 @@ def backup_command(
     """Back up the database into a folder, on another disk: a full back-up, which is verified."""
     if until_stdin_ends:
         end_with_stdin()
-    settings = replace(settings, backup_folder=folder or settings.backup_folder)
+    if follows and verifies:
+        raise BadInput("Say either --follow or --verify.")
+    kept_folder, settings = settings.backup_folder, replace(settings, backup_folder=folder or settings.backup_folder)
     backups = _folder_of(settings, settings.backup_folder)
     if verifies:
         _verify(backups)
         return
     with found_database(settings, reads=True, may_be_next=True) as found:
         if follows:
+            configure_logs(settings.log_format)
             asyncio.run(follow(found, backups, lambda: rehearse(found, backups)))
         else:
-            _take(found, backups)
+            _take(found, backups, is_kept=kept_folder in (None, settings.backup_folder))
 
 
 @click.command("restore")
 @click.argument("folder", type=_PATH, required=False)
-@click.option("--to", "moment", type=click.DateTime(_MOMENTS), help="Such as 2026-11-29T14:02:59+0530; the latest.")
+@click.option("--to", "moment", type=_Moment(_MOMENTS), help="Such as 2026-11-29T14:02:59+0530; the latest.")
 @click.option("--from", "source", type=_PATH, help="The folder of the back-ups.  [default: HEALTHPLUS_BACKUP_FOLDER]")
 @click.option("--timeline", default="latest", help="The number of another history, after an earlier restore.")
 @click.option("--rehearse", "rehearses", is_flag=True, help="Restore to a random second beside the product, and check.")
@@ -99,13 +112,15 @@ def _folder_of(settings: Settings, path: Path | None) -> BackupFolder:
     return BackupFolder(path, settings.backup_programs)
 
 
-def _take(settings: Settings, backups: BackupFolder) -> None:
+def _take(settings: Settings, backups: BackupFolder, *, is_kept: bool) -> None:
+    """Make a full back-up; it counts as the product's where it `is_kept` in the folder of the settings."""
     began = time.monotonic()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Backing up", total=1.0)
         full = take_full(backups, source_url(settings), lambda share: progress.update(task, completed=share))
-    asyncio.run(_note_full(settings))
+    if is_kept:
+        asyncio.run(_note_full(settings))
     # Older ones stay: one that is made by hand is often made because something is wrong since the one before.
     click.echo(
         f"Backed up and verified in {time.monotonic() - began:.0f} s: {backups.files_of(full).parent}, "

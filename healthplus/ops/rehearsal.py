@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -22,6 +23,8 @@ from healthplus.database.recovering import RecoveringServer
 from healthplus.errors import BackupFailed, HealthPlusError
 from healthplus.ops.check import Violation, all_violations
 from healthplus.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _PROBLEM_CHARACTERS_MAX = 1000
 # The role that owns the product's functions may exchange one in the restored copy.
@@ -73,6 +76,8 @@ def rehearse(
         found = _restore_and_check(settings, folder, moment, found, say)
     except HealthPlusError as error:
         found = msgspec.structs.replace(found, problem=str(error)[:_PROBLEM_CHARACTERS_MAX])
+    if found.problem is not None:
+        logger.error("a rehearsal of restoring found: %s", found.problem)
     asyncio.run(_store(settings, found, began))
     return found
 
@@ -97,10 +102,11 @@ def choose_moment(folder: BackupFolder, chance: random.Random) -> tuple[datetime
         raise BackupFailed(
             f"There is no full back-up in {folder.path} that goes on to now. Run `healthplus backup --follow`."
         )
-    # As often one after the newest full back-up as any: each is to be proven, and seldom was one drawn before.
+    # By chance any second, one after the newest full back-up, which is to be proven, or the last, which only a back-up
+    # without a hole reaches.
     first = fulls[chance.choice((0, -1))].ended_at
     seconds = max(0, int((until - first).total_seconds()))
-    return first + timedelta(seconds=chance.randint(0, seconds)), until
+    return first + timedelta(seconds=chance.choice((chance.randint(0, seconds), seconds))), until
 
 
 def _restore_and_check(

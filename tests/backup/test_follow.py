@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -290,6 +291,24 @@ async def test_an_empty_folder_is_not_taken_for_the_back_ups(
     missing = BackupFolder(backed_up.folder / "not mounted" / "back-ups")
     with pytest.raises(BackupFailed, match="cannot be made"):
         missing.prepare()
+
+
+async def test_what_goes_to_a_folder_that_was_exchanged_is_not_taken_for_backed_up(
+    backed_up: BackedUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where its disk is unmounted: what is open goes on being written, and nobody will ever see it."""
+    folder = backed_up.backups.path
+    async with backed_up.following():
+        await backed_up.covered()
+        folder.rename(away := folder.with_name("away"))
+        folder.mkdir()
+        await until(lambda: "was its disk unmounted, or the folder moved?" in caplog.text)
+        wal_at = await backed_up.db.fetch_value("SELECT wal_at FROM backup.progress")
+        await asyncio.sleep(1)
+        assert await backed_up.db.fetch_value("SELECT wal_at FROM backup.progress") == wal_at
+        shutil.rmtree(folder)
+        away.rename(folder)
+        await backed_up.covered()
 
 
 async def test_another_server_is_not_backed_up_in_the_place_of_the_products(backed_up: BackedUp) -> None:

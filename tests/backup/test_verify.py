@@ -143,3 +143,19 @@ def test_nothing_is_removed_while_it_is_read(written: BackupFolder) -> None:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with written.locked(), written.kept():  # who restores waits for nobody
         pass
+
+
+def test_a_missing_end_of_what_was_written_is_found(written: BackupFolder) -> None:
+    with missing(written.segments()[-1]):
+        (fault,) = verify_wal(written)
+        assert fault.startswith("The end of what was written is missing")
+
+
+def test_a_history_that_does_not_say_where_it_began_is_found(written: BackupFolder) -> None:
+    (stream,) = written.streams()
+    other = stream / f"00000002{written.segments()[-1].name[8:]}"
+    other.write_bytes(written.segments()[-1].read_bytes())
+    try:
+        assert "00000002.history is missing: nothing of that history can be restored." in verify_wal(written)
+    finally:
+        other.unlink()

@@ -222,6 +222,18 @@ async def test_a_back_up_that_is_late_or_unproven_is_a_fault(
     assert "3 s would have been lost, and restoring took 12 s" in shown(status)
 
 
+@pytest.mark.breaks_invariants
+async def test_a_table_that_is_gone_is_a_fault_that_is_told(settings: Settings, db: Database) -> None:
+    await db.execute("ALTER TABLE booking.ticket RENAME TO gone")
+    try:
+        status = await seen(settings)
+        assert any("docs/operate.md, A table was dropped" in fault for fault in status.faults)
+        told = await asyncio.to_thread(CliRunner().invoke, main, ["check"], env={"DATABASE_URL": settings.database_url})
+        assert (told.exit_code, "somebody removed it" in told.output) == (1, True)
+    finally:
+        await db.execute("ALTER TABLE booking.gone RENAME TO ticket")
+
+
 async def test_a_back_up_that_was_never_made_is_a_fault_only_where_one_is_wanted(
     settings: Settings, db: Database, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Self, TypeVar
 import msgspec
 
 from healthplus.errors import BadInput, BadSignature, PaymentUnavailable
+from healthplus.metrics import GATEWAY_FAILURES
 from healthplus.payments.gateway import (
     Authorisation,
     Declined,
@@ -140,10 +141,12 @@ class SandboxGateway:
         try:
             status, answer = await self._client.ask(method, path, data)
         except (OSError, ValueError) as error:
+            GATEWAY_FAILURES.add("unreachable")
             raise PaymentUnavailable from error
         if status == 422:
             raise BadInput(answer.decode())
         if status != 200:
+            GATEWAY_FAILURES.add("refused")
             raise PaymentUnavailable(answer.decode() if status in (404, 409) else None)
         try:
             return msgspec.json.decode(answer, type=answer_type)
