@@ -24,7 +24,8 @@ from healthplus.ops.check import violations
 from healthplus_bench.environment import Environment, prepared_environment
 from healthplus_bench.judging import read_chain
 from tests.ha import rounds
-from tests.ha.apps import app_machine_dies
+from tests.ha.apps import answer_and_log_have_one_id, app_machine_dies
+from tests.ha.backup import AGE_SECONDS_MAX, begun, freshness_of, proof_of
 from tests.ha.cluster import APP, DATABASES, OWNER, PUBLIC_PORT, Cluster
 from tests.ha.load import LONG_QUEUE, PATIENTS, PROVIDERS, WAITERS, Load
 from tests.ha.machines import HaFailed, leave_network
@@ -224,6 +225,29 @@ async def watch_app_machine_die(report: Report, cluster: Cluster) -> None:
     )
 
 
+async def watch_backup(report: Report, cluster: Cluster, environment: Environment) -> None:
+    """Show that the back-up follows the new main."""
+    seen = await freshness_of(cluster, environment.database)
+    report.require(
+        seen.age_seconds_max <= AGE_SECONDS_MAX,
+        f"back-up: {seen.caught_up_seconds:.1f} s after the last fail-over all was in it, and from then on all but the "
+        f"last {seen.age_seconds_max:.1f} s (max) <= {AGE_SECONDS_MAX:g} s",
+    )
+
+
+async def prove_backup(report: Report, cluster: Cluster) -> None:
+    """Show that what was backed up across all rounds can be restored; it may have begun again with a full one."""
+    proof = await proof_of(cluster)
+    begun = f"it began again {proof.times_begun_again} times, {proof.fulls} full ones are kept"
+    report.require(
+        not proof.faults or proof.times_begun_again > 0,
+        f"back-up: all of it is as it was written ({begun}) {proof.faults}",
+    )
+    found = proof.rehearsal
+    text = f"of {found.restored_to}, in {found.rto_seconds or 0:.1f} s" if found.problem is None else found.problem
+    report.require(found.problem is None, f"back-up: restored and checked: {text}")
+
+
 async def run(report: Report, folder: Path, limit: int, seed: int) -> None:
     """Run everything on a new cluster."""
     draw = Random(seed)
@@ -244,13 +268,19 @@ async def run(report: Report, folder: Path, limit: int, seed: int) -> None:
         async with prepared_environment(cluster.dsn(OWNER), folder, PROVIDERS, PATIENTS) as environment:
             # Free: a sandbox bank would die with its machine, which no bank does.
             await environment.database.execute("UPDATE directory.provider_clinic SET funding = 'free', fee_minor = 0")
+            one_id = await answer_and_log_have_one_id()
+            report.require(one_id, "an answer has the X-Request-Id of the balancer's log")
+            await begun(cluster)
+            report.say("there is a full back-up")
             load = Load(environment)
             await load.begin()
             report.say(f"{WAITERS} wait, others book and queue")
             done = await count_rounds(report, cluster, load, plan, draw)
+            await watch_backup(report, cluster, environment)
             await watch_app_machine_die(report, cluster)
             await require_durable(cluster)
             await judge_rounds(report, environment, load, done)
+            await prove_backup(report, cluster)
             await try_without_synchrony(report, cluster, environment, load, draw)
     finally:
         cluster.stop()

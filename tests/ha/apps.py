@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import urllib.request
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from healthplus_bench.client import Connection, connect
 from tests.ha.cluster import APPS, LOG_PORT, PUBLIC_PORT, Cluster
 
 _PROVIDERS = range(1, 101)
-_LINE = re.compile(r" app/(\S+) (\d+) \S+ GET /api/v1/providers/(\d+)$")
+_LINE = re.compile(r"(\S+) app/(\S+) (\d+) \S+ GET /api/v1/providers/(\d+)$")
 _OUTAGE_SECONDS = 15.0
+_HEADER = "X-Request-Id"
 
 
 class _Log(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.served: list[tuple[int, str, int]] = []
         """Of each request for a provider's page: the provider, the machine, the status."""
+        self.ids: set[str] = set()
 
     def datagram_received(self, data: bytes, _: object) -> None:
         if match := _LINE.search(data.decode().strip()):
-            self.served.append((int(match[3]), match[1], int(match[2])))
+            self.served.append((int(match[4]), match[2], int(match[3])))
+            self.ids.add(match[1])
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,7 @@ class Shares:
 
 async def app_machine_dies(cluster: Cluster) -> Shares:
     """Switch the first app machine off for a while, and on again, while all providers' pages are asked for."""
-    transport, log = await asyncio.get_running_loop().create_datagram_endpoint(_Log, local_addr=("127.0.0.1", LOG_PORT))
-    try:
+    async with _logged() as log:
         first = next(iter(APPS))
         before = await _served_by(log)
         await asyncio.to_thread(cluster.apps[first].die)
@@ -57,8 +62,6 @@ async def app_machine_dies(cluster: Cluster) -> Shares:
         await cluster.served()
         await asyncio.sleep(5)
         after = await _served_by(log)
-    finally:
-        transport.close()
     served: dict[int, set[str]] = defaultdict(set)
     failures: Counter[str] = Counter()
     for provider, machine, status in during:
@@ -71,6 +74,25 @@ async def app_machine_dies(cluster: Cluster) -> Shares:
     own = [provider for provider, machine in before.items() if machine == first]
     back = sum(after[provider] == first for provider in own) if all(after[one] != first for one in others) else 0
     return Shares(len(own), len(others), len(moved), failures, len(during), back)
+
+
+async def answer_and_log_have_one_id() -> bool:
+    """Return whether an answer names the request as the balancer's log does, and not as its client wished."""
+    request = urllib.request.Request(f"http://127.0.0.1:{PUBLIC_PORT}/api/v1/providers/1", headers={_HEADER: "mine"})
+    async with _logged() as log:
+        with await asyncio.to_thread(urllib.request.urlopen, request) as answer:
+            told = answer.headers.get_all(_HEADER)
+        await asyncio.sleep(0.5)
+        return len(told) == 1 and told[0] in log.ids and told[0] != "mine"
+
+
+@contextlib.asynccontextmanager
+async def _logged() -> AsyncIterator[_Log]:
+    transport, log = await asyncio.get_running_loop().create_datagram_endpoint(_Log, local_addr=("127.0.0.1", LOG_PORT))
+    try:
+        yield log
+    finally:
+        transport.close()
 
 
 async def _served_by(log: _Log) -> dict[int, str]:

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ APPS = {"app1": "10.77.0.21", "app2": "10.77.0.22"}
 APP_PORT = 8000
 PUBLIC_PORT = 80
 LOG_PORT = 5514
-OWNER, APP = "healthplus", "healthplus_app"
+OWNER, APP, BACKUP = "healthplus", "healthplus_app", "healthplus_backup"
+_BACKS_UP = "app1"
 _HEALTHY_SECONDS_MAX = 150
 _DOWN_SECONDS_MAX = 90
 
@@ -51,7 +53,10 @@ class Cluster:
         self.folder = folder
         self.databases = {name: Machine(name, address, folder / name) for name, address in DATABASES.items()}
         self.apps = {name: Machine(name, address, folder / name) for name, address in APPS.items()}
-        self._passwords = {who: secrets.token_urlsafe(24) for who in ("superuser", "replication", "api", OWNER, APP)}
+        self.backups = folder / "backups"
+        """The folder on yet another machine that one of the app machines has mounted."""
+        roles = ("superuser", "replication", "api", OWNER, APP, BACKUP)
+        self._passwords = {who: secrets.token_urlsafe(24) for who in roles}
         self._secret_key = secrets.token_urlsafe(32)
         self._here: list[subprocess.Popen[bytes]] = []
 
@@ -140,9 +145,9 @@ class Cluster:
         machine.boot()
         environment = {f"DATABASE_{number}": address for number, address in enumerate(DATABASES.values(), start=1)}
         machine.start(["haproxy", "-db", "-f", DEPLOY / "app/haproxy.cfg"], environment, "haproxy")
-        settings = Settings(
-            self.dsn(APP),
-            machine.folder / "data",
+        settings = replace(
+            self.backup_settings(),
+            data_folder=machine.folder / "data",
             host=machine.address,
             port=APP_PORT,
             processes=1,
@@ -152,9 +157,16 @@ class Cluster:
         )
         # What the recipe sets, and no more but what this machine is too small for.
         known = read_environment(DEPLOY / "app/app.env")
+        known |= read_environment(DEPLOY / "app/backup.env") if name == _BACKS_UP else {}
         ours = {key: value for key, value in settings.as_environment().items() if key in known}
         ours["HEALTHPLUS_PROCESSES"] = "1"
         machine.start([sys.executable, "-m", "healthplus", "serve"], {**os.environ, **ours}, "app")
+
+    def backup_settings(self) -> Settings:
+        """Return how the product finds the main and the back-ups, here and on the app machines."""
+        return Settings(
+            self.dsn(APP), self.folder / "data", backup_folder=self.backups, backup_url=self.dsn(BACKUP)
+        )  # fmt: skip
 
     async def _make_database(self, address: str) -> None:
         at = f"{address}:5432"
@@ -162,6 +174,9 @@ class Cluster:
         try:
             for role in (OWNER, APP):
                 await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{self._passwords[role]}'")
+            password = self._passwords[BACKUP]
+            await connection.execute(f"CREATE ROLE {BACKUP} LOGIN REPLICATION PASSWORD '{password}'")
+            await connection.execute(f"GRANT pg_monitor TO {BACKUP}")
             await connection.execute(f"CREATE DATABASE healthplus OWNER {OWNER}")
         finally:
             await connection.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -128,6 +128,7 @@ class Load:
         self._promises = Promises(events=self.log.told.events, joins=self.log.told.joins)
         self._over = asyncio.Event()
         self.bookings = bookings or all_bookings()
+        self._of_patient: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: list[asyncio.Task[None]] = []
         self._hurrying: asyncio.Task[None] | None = None
         self._hold = ""
@@ -223,7 +224,9 @@ class Load:
         for booking in self.bookings:
             if self._over.is_set():
                 return
-            await self._book_one(client, *booking)
+            # Who waits long for an answer may be due again before: one claim at a time is all that a person may have.
+            async with self._of_patient[booking[1]]:
+                await self._book_one(client, *booking)
             await asyncio.sleep(draw.uniform(0, 2 * _BOOKER_PAUSE_SECONDS))
         raise AssertionError("There are no more appointments to be booked; raise RETURNING.")
 

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from healthplus.backup.source import SLOT
 from healthplus.settings import Settings
 from healthplus.web.traffic import LISTED
 from tests.ha.cluster import DEPLOY
@@ -76,8 +78,39 @@ def test_a_commit_is_on_two_machines_and_a_dead_main_is_replaced_in_time() -> No
     assert all("trust" not in line for line in patroni["postgresql"]["pg_hba"])
 
 
+def test_the_back_up_may_replicate_and_keeps_its_slot() -> None:
+    patroni = yaml.safe_load((DEPLOY / "database/patroni.yml").read_text("utf-8"))
+    assert patroni["bootstrap"]["dcs"]["slots"] == {SLOT: {"type": "physical"}}
+    role = urlsplit(read_environment(DEPLOY / "app/backup.env")["HEALTHPLUS_BACKUP_URL"]).username
+    rules = [line.split() for line in patroni["postgresql"]["pg_hba"]]
+    assert any("replication" in rule[1].split(",") and role in rule[2].split(",") for rule in rules)
+
+
+def test_the_app_may_write_where_it_backs_up_to() -> None:
+    folder = read_environment(DEPLOY / "app/backup.env")["HEALTHPLUS_BACKUP_FOLDER"]
+    assert f"ReadWritePaths=-{folder}" in section("app/healthplus.service", "Service")
+    assert "EnvironmentFile=-/etc/healthplus/backup.env" in section("app/healthplus.service", "Service")
+    backs_up = [name for name, one in COMPOSE["services"].items() if "backup.env" in one.get("env_file", ())]
+    assert backs_up == ["app1"]
+    assert any(folder.startswith(volume.partition(":")[2]) for volume in COMPOSE["services"]["app1"]["volumes"])
+
+
+def section(path: str, name: str) -> list[str]:
+    """Return the lines of a section of a unit."""
+    parts = re.split(r"^\[(\w+)\]\n", (DEPLOY / path).read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[name].splitlines()
+
+
+@pytest.mark.parametrize("unit", ["app/healthplus.service", "database/healthplus-database.service", "always.conf"])
+def test_what_ends_is_started_again_however_often(unit: str) -> None:
+    """By default systemd gives up after five times in ten seconds, as where nothing is there yet after a power cut."""
+    assert "StartLimitIntervalSec=0" in section(unit, "Unit")
+    assert "Restart=always" in section(unit, "Service")
+
+
 def test_the_example_of_the_app_has_settings_only() -> None:
     example = read_environment(DEPLOY / "app/app.env", HEALTHPLUS_SECRET_KEY="x" * 32)
+    example |= read_environment(DEPLOY / "app/backup.env")
     settings = Settings.from_environment(example)
     assert settings.as_environment().items() >= example.items()
 
