@@ -19,6 +19,9 @@ COMPARISONS = {
     ("booking/functions/verbs/release.sql", "target.deadline > now_at"): "how long ago a booking was held",
     ("booking/functions/core/states.sql", "p_booking.deadline <= p_now"): "the rule itself",
     ("web/pages/appointments.sql", "deadline > now_at"): "how long ago a hold ran out that state_at says has expired",
+    ("monitoring/queries.sql", "deadline > now_at"): "a count of live holds, by which nothing is decided",
+    ("healthplus_bench/patients.py", "deadline > public.app_now("): "holds with so much time left that it can be cut",
+    ("healthplus_bench/promises.py", "deadline < ("): "what ought to have ended, whatever the product says of it",
 }
 """What compares a deadline, and why."""
 
