@@ -125,9 +125,9 @@ async def found(bench: tuple[str, Path], plan: FaultsPlan, spoil: object) -> Fau
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (held_is_said_to_be_booked, "not_linearizable"),
+        pytest.param(held_is_said_to_be_booked, "not_linearizable", marks=pytest.mark.long),
         (keys_are_forgotten, "double"),
-        (last_come_first_served, "inversions"),
+        pytest.param(last_come_first_served, "inversions", marks=pytest.mark.long),
         pytest.param(newcomers_pass_the_queue, "inversions", marks=pytest.mark.long),
         pytest.param(two_may_hold_one_time, "not_linearizable", marks=pytest.mark.long),
         pytest.param(money_is_not_given_back, "violations", marks=pytest.mark.long),
