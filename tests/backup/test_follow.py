@@ -259,6 +259,7 @@ async def test_its_state_says_how_old_all_of_it_is(backed_up: BackedUp) -> None:
     assert (await backup_state(db, settings)).is_proof_late
 
 
+@pytest.mark.long
 async def test_it_is_no_replica_to_those_who_count_them(backed_up: BackedUp) -> None:
     async with backed_up.following():
         await backed_up.covered()
@@ -266,6 +267,7 @@ async def test_it_is_no_replica_to_those_who_count_them(backed_up: BackedUp) -> 
         assert await backed_up.db.fetch_value("SELECT count(*) FROM monitoring.replicas()") == 0
 
 
+@pytest.mark.long
 async def test_a_receiver_that_stands_still_is_replaced(backed_up: BackedUp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FAILED_SECONDS", 0.2)
     async with backed_up.following():
@@ -293,6 +295,7 @@ async def test_an_empty_folder_is_not_taken_for_the_back_ups(
         missing.prepare()
 
 
+@pytest.mark.long
 async def test_what_goes_to_a_folder_that_was_exchanged_is_not_taken_for_backed_up(
     backed_up: BackedUp, caplog: pytest.LogCaptureFixture
 ) -> None:

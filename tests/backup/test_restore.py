@@ -90,6 +90,7 @@ async def test_a_table_that_was_dropped_is_restored_to_the_second_before(backed_
     assert [path.name for path in into.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.long
 async def test_the_latest_is_restored_although_nothing_was_committed_since(backed_up: BackedUp) -> None:
     async with backed_up.following():
         await backed_up.db.execute("CREATE TABLE public.kept AS SELECT 1 AS n")

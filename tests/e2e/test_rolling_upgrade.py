@@ -32,6 +32,7 @@ def test_who_waits_while_the_product_is_upgraded_notices_nothing_but_another_pro
     assert result.is_good
 
 
+@pytest.mark.long
 def test_killed_processes_and_a_migration_that_keeps_a_table_are_noticed() -> None:
     keeping = "LOCK TABLE booking.booking; SELECT pg_sleep(5);"
     result = upgrade(replace(SMALL, processes=1, drains=False, migration=keeping))
