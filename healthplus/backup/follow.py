@@ -182,6 +182,7 @@ class Follower:
         # The slot may be where the folder before ended: what that asked for, which is gone, the server noted there.
         await server.execute(_DROP, SLOT)
         self._folder.new_stream()
+        self._full_tried_at = -_RETRY_SECONDS  # what is written from here on is of use with a new full one only
 
     async def _beat(self, database: Database, server: Database) -> None:
         """Note that all that is committed by now is in the folder, once it is, and on its disk."""
