@@ -158,7 +158,8 @@ def verify_wal(folder: BackupFolder) -> list[str]:
     if not segments:
         return faults
     size = fulls[-1].segment_bytes
-    numbers = [(path, segment_number(path.name, size)) for path in segments]
+    under_way = [path for stream in folder.streams()[-1:] for path in sorted(stream.glob("*.partial"))]
+    numbers = [(path, segment_number(path.name, size)) for path in (*segments, *under_way)]
     faults += [
         f"WAL is missing between {before.name} and {after.name}: what was written there cannot be restored, nor, from "
         "a full back-up before it, anything after it."

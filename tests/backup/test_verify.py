@@ -45,10 +45,10 @@ def written() -> Iterator[BackupFolder]:
 
 @contextlib.contextmanager
 def flipped(path: Path, at: int | None = None) -> Iterator[None]:
-    """Flip one bit of a file, of the byte `at` or in the middle, for this block."""
+    """Flip all bits of one byte of a file, at `at` or in the middle, for this block: of some, one may mean nothing."""
     whole = path.read_bytes()
     damaged = bytearray(whole)
-    damaged[len(whole) // 2 if at is None else at] ^= 1
+    damaged[len(whole) // 2 if at is None else at] ^= 0xFF
     path.write_bytes(damaged)
     try:
         yield
@@ -148,7 +148,8 @@ def test_nothing_is_removed_while_it_is_read(written: BackupFolder) -> None:
 def test_a_missing_end_of_what_was_written_is_found(written: BackupFolder) -> None:
     with missing(written.segments()[-1]):
         (fault,) = verify_wal(written)
-        assert fault.startswith("The end of what was written is missing")
+        # There may be another file under way after it.
+        assert fault.startswith(("The end of what was written is missing", "WAL is missing between"))
 
 
 def test_a_history_that_does_not_say_where_it_began_is_found(written: BackupFolder) -> None:
