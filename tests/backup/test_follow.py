@@ -79,6 +79,7 @@ def receivers(folder: Path) -> dict[int, str]:
     return {pid: command for pid, command in found.items() if is_alive(pid)}
 
 
+@pytest.mark.long
 def test_a_server_of_ones_own_is_backed_up_by_a_role_with_a_password(tmp_path: Path) -> None:
     """It follows with no more than the right to replicate; it is killed, and another goes on; no secret is shown."""
 
@@ -146,6 +147,7 @@ async def test_one_process_at_a_time(backed_up: BackedUp) -> None:
         assert not await backed_up.db.fetch_value(turn)
 
 
+@pytest.mark.long
 async def test_after_a_gap_it_begins_again_with_a_full_back_up(
     backed_up: BackedUp, caplog: pytest.LogCaptureFixture
 ) -> None:

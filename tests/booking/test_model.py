@@ -925,6 +925,7 @@ SELDOM_MET = (
     "booking and cancelling forgets turns let go", "who pays late may hold elsewhere", "a plain hold barges",
     "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody",
     "who was outrun is done", "a plain confirm needs no money", "the last number that answered has it",
+    "a key may be used again for something else", "a plain join is for whatever window",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

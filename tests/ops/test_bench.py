@@ -125,6 +125,7 @@ def test_what_is_over_is_weighed_by_table_and_the_verbs_are_run_with_and_without
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_what_is_lost_with_a_disk_is_counted_and_how_soon_all_is_there_again() -> None:
     result = run(bench_restore, RestorePlan(PastPlan(bookings=300), seconds=2, clients=4))
     assert (result.past_bookings, result.violations, result.rehearsal_problem) == (300, 0, None)
