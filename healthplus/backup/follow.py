@@ -63,7 +63,7 @@ SELECT pid, write_lsn::text FROM pg_stat_replication JOIN pg_replication_slots O
 class Follower:
     """Follows the server of `settings`, whose folder is `folder`, until cancelled.
 
-    `rehearse` is called after each nightly full back-up, in a thread.
+    `rehearse` is called for each new full back-up, in a thread.
     """
 
     def __init__(self, settings: Settings, folder: BackupFolder, rehearse: Callable[[], object]) -> None:
@@ -189,7 +189,6 @@ class Follower:
         row = await server.fetch_row(_NOW)
         assert row is not None
         began = time.monotonic()
-        self._require_received_here()
         while True:
             arrived = await server.fetch_row(_ARRIVED, SLOT)
             if arrived is not None and arrived["write_lsn"] is None:
@@ -204,6 +203,7 @@ class Follower:
                     self._receiver.kill()  # it may stand still; another one is started
                 raise BackupFailed(f"What is written has not reached the back-up for {_ARRIVAL_SECONDS_MAX:g} s.")
             await asyncio.sleep(_LOOK_SECONDS)
+        self._require_received_here()  # just before it is told: the server only knows that it was received
         await asyncio.to_thread(self._keep, Followed(row["at"], row["lsn"]))
         await database.execute(queries.note_wal, time.monotonic() - began)
         self._has_followed.set()
