@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
@@ -37,6 +38,12 @@ class Shift(msgspec.Struct, frozen=True):
     valid_to: date | None = None
 
 
+def services_of(service_ids: Sequence[int]) -> tuple[list[int] | None, str | None]:
+    """Return services in one order, as a verb takes them, and as a lane does; None where there are none."""
+    ids = sorted(set(service_ids))
+    return ids or None, ",".join(map(str, ids)) or None
+
+
 class Book(BookCalls):
     """The verbs. Each returns what it did, or `Refused` with a code of its own; booking/outcomes.py has the types.
 
@@ -60,15 +67,19 @@ class Book(BookCalls):
         instead_of: tuple[int, UUID] | None = None,
         reason: str | None = None,
         token_hash: bytes | None = None,
+        service_ids: Sequence[int] = (),
     ) -> outcomes.Held | outcomes.HoldRefused:
         """Hold slots in a row for a person of a patient's account, for five minutes; `person_id` None: the holder.
 
         `instead_of`: the provider and id of a booking of that person which this one replaces once it is confirmed.
-        `reason`: why the desk goes beyond what a person may have ahead. Raises DiskFull when there is no room for
+        `reason`: why the desk goes beyond what a person may have ahead. `service_ids`: what is to be done, which says
+        how long it takes, and what it costs; `slots_needed` is then 1. Raises DiskFull when there is no room for
         bookings.
         """
         self._database.space.require_for_bookings()
-        slots = (clinic_id, start, slots_needed, patient_id, person_id)
+        wanted, services = services_of(service_ids)
+        slots = (clinic_id, start, slots_needed)
+        whom = (patient_id, person_id)
         replaced = instead_of or (None, None)
         return await self._gather(
             Request(
@@ -78,9 +89,11 @@ class Book(BookCalls):
                 actor,
                 key,
                 token_hash,
-                args=(*slots, *replaced, str(actor), key, reason),
-                row=None if instead_of or reason else (provider_id, *slots, str(actor), key, token_hash),
-                refusable=(provider_id, *slots, *replaced, str(actor), key),
+                args=(*slots, wanted, *whom, *replaced, str(actor), key, reason),
+                row=None
+                if instead_of or reason
+                else (provider_id, *slots, services, *whom, str(actor), key, token_hash),
+                refusable=(provider_id, *slots, services, *whom, *replaced, str(actor), key),
             )
         )
 
@@ -155,13 +168,16 @@ class Book(BookCalls):
         *,
         person_id: UUID | None = None,
         token_hash: bytes | None = None,
+        service_ids: Sequence[int] = (),
     ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
 
-        `person_id` None: for the account's holder. Raises DiskFull when there is no room for bookings.
+        `person_id` None: for the account's holder. `service_ids` as for `hold`. Raises DiskFull when there is no room for bookings.
         """
         self._database.space.require_for_bookings()
-        args = (clinic_id, Range(window_from, window_to), slots_needed, patient_id, person_id, str(actor), key)
+        wanted, services = services_of(service_ids)
+        slots = (clinic_id, Range(window_from, window_to), slots_needed)
+        whom = (patient_id, person_id, str(actor), key)
         return await self._gather(
             Request(
                 "join_queue",
@@ -170,8 +186,8 @@ class Book(BookCalls):
                 actor,
                 key,
                 token_hash,
-                args=args,
-                row=(provider_id, *args, token_hash),
+                args=(*slots, wanted, *whom),
+                row=(provider_id, *slots, services, *whom, token_hash),
             )
         )
 
@@ -274,10 +290,15 @@ class Book(BookCalls):
         starts_before: datetime,
         slots_needed: int,
         patient_id: int | None,
+        service_ids: Sequence[int] = (),
     ) -> list[Record]:
-        """Return the slots from one instant to another: clinic_id, starts_at, ends_at, state, held_until, fits."""
+        """Return the slots from one instant to another: clinic_id, starts_at, ends_at, state, held_until, fits.
+
+        With `service_ids`, those at which they may begin.
+        """
+        wanted, _ = services_of(service_ids)
         return await self._database.fetch(
-            queries.chart, provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id
+            queries.chart, provider_id, clinic_id, starts_from, starts_before, slots_needed, wanted, patient_id
         )
 
     async def chart_stamp(self, provider_id: int) -> Record | None:

@@ -25,6 +25,8 @@ TicketState: TypeAlias = Literal["waiting", "offered", "called", "accepted", "la
 NoSlotReason: TypeAlias = (
     Literal["no_such_provider", "no_such_clinic"]
     | Literal["past", "closed", "beyond_horizon", "off_grid", "too_late", "slots_needed", "on_leave"]
+    | Literal["too_long", "not_that_day"]
+    | Literal["no_such_service", "service_closed", "not_together", "too_many_services", "too_dear"]
 )
 
 
@@ -46,6 +48,8 @@ class BookingChanged(msgspec.Struct, Generic[Code_co], frozen=True):
     deadline: datetime | None = None
     ticket_id: UUID | None = None
     number: int | None = None
+    service_ids: list[int] | None = None
+    terms_id: int | None = None
 
 
 class TicketChanged(msgspec.Struct, Generic[Code_co], frozen=True):
@@ -63,6 +67,8 @@ class TicketChanged(msgspec.Struct, Generic[Code_co], frozen=True):
     deadline: datetime | None = None
     fee_minor: int | None = None
     funding: str | None = None
+    service_ids: list[int] | None = None
+    terms_id: int | None = None
 
 
 class Done(msgspec.Struct, Generic[Code_co], frozen=True):
@@ -101,6 +107,8 @@ class Refused(msgspec.Struct, Generic[Code_co], frozen=True):
     provider_id: int | None = None
     limit_max: int | None = None
     retry_at: datetime | None = None
+    service_ids: list[int] | None = None
+    terms_id: int | None = None
 
 
 COLUMNS = Refused.__struct_fields__

@@ -1,18 +1,18 @@
 -- name: hold
 -- Hold a run of slots for a patient.
-SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT * FROM booking.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: refuse_holds
 -- The refusals of holds that need no lock; an empty code where it takes the lock to tell.
-SELECT (outcome).*, ordinal, failed_with FROM booking.refuse_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT (outcome).*, ordinal, failed_with FROM booking.refuse_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: hold_lane
 -- Hold for several patients, each at another provider.
-SELECT (outcome).*, ordinal, failed_with FROM booking.hold_lane($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT (outcome).*, ordinal, failed_with FROM booking.hold_lane($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: hold_many
 -- Hold for several patients at one provider.
-SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT (outcome).*, ordinal, failed_with FROM booking.hold_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: confirm
 -- Book a hold, with the money set aside for it.
@@ -40,15 +40,15 @@ SELECT * FROM booking.choose_person($1, $2, $3, $4)
 
 -- name: join_queue
 -- Join the queue for what others hold.
-SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8)
+SELECT * FROM booking.join_queue($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: join_lane
 -- Join several queues, each at another provider.
-SELECT (outcome).*, ordinal, failed_with FROM booking.join_lane($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT (outcome).*, ordinal, failed_with FROM booking.join_lane($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: join_many
 -- Have several patients join one queue.
-SELECT (outcome).*, ordinal, failed_with FROM booking.join_many($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT (outcome).*, ordinal, failed_with FROM booking.join_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: accept
 -- Take an offer, or another run instead of it.
@@ -104,7 +104,8 @@ SELECT public.app_now()
 
 -- name: chart
 -- A provider's slots as a patient may see them.
-SELECT chart.* FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, $5, $6, now_at) AS chart
+SELECT chart.*
+FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, booking.need_of($5, $1, $6), $7, now_at) AS chart
 
 -- name: chart_stamp
 -- What a chart depends on besides the request: the book's version, and the last moments at which time alone changed it.
@@ -123,8 +124,8 @@ FROM public.app_now() AS now_at
 -- name: booking
 -- A patient's own hold or booking.
 SELECT
-    booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
-    funding::text AS funding, needs_rebooking,
+    booking_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed, fee_minor,
+    funding::text AS funding, needs_rebooking, service_ids, terms_id,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
     offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id
@@ -141,8 +142,8 @@ WHERE claim.patient_id = $1
 -- name: appointments
 -- Everything a patient has booked or holds, the latest appointment first.
 SELECT
-    provider_id, booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
-    funding::text AS funding, needs_rebooking,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at,
+    slots_needed, fee_minor, funding::text AS funding, needs_rebooking, service_ids, terms_id,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
     person_id, patient_name, instead_of_provider_id, instead_of_id

@@ -28,7 +28,7 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql")),
+    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql")),
     Area("schedule", "schedule", ("openings.sql",)),
     Area(
         "accounts",
@@ -43,7 +43,8 @@ AREAS = (
         "booking",
         "booking",
         (
-            *(f"core/{name}.sql" for name in ("figures", "actors", "states", "next_due", "outcome", "idempotency")),
+            *(f"core/{name}.sql" for name in ("figures", "needs", "actors", "states", "next_due")),
+            *("core/outcome.sql", "core/idempotency.sql"),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),

@@ -35,13 +35,14 @@ FROM unnest($1::bigint[], $2::text[]) AS given(provider_id, slug) JOIN directory
 
 -- name: put_lab_tests
 -- Add lab tests, as specialities.
-INSERT INTO directory.lab_test (slug, name) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT (slug) DO NOTHING
+INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM unnest($1::text[], $2::text[]) AS given (slug, name)
+ON CONFLICT (slug) DO NOTHING
 
 -- name: put_provider_lab_tests
 -- Which tests a lab offers, by their slugs; prices in the smallest unit of the currency.
-INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
-SELECT provider_id, lab_test_id, price_minor
-FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS given(provider_id, slug, price_minor) JOIN directory.lab_test USING (slug)
+INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+SELECT provider_id, service_type_id, 0, fee_minor, 'online'
+FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS given(provider_id, slug, fee_minor) JOIN directory.service_type USING (slug)
 
 -- name: put_persons
 -- After the bookings: each is for the holder of its account.
@@ -72,7 +73,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- name: analyze
 -- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
-    directory.provider_lab_test, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
+    directory.service, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
     reviews.rating
 
 -- name: shown_providers

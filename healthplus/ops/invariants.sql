@@ -177,8 +177,8 @@ FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
 WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)
     AND EXISTS (
         SELECT FROM booking.runs(
-            ticket.provider_id, ticket.clinic_id, lower(ticket.queue_window), upper(ticket.queue_window), ticket.slots_needed, now_at,
-            false, ticket.number))
+            ticket.provider_id, ticket.clinic_id, lower(ticket.queue_window), upper(ticket.queue_window),
+            booking.need_of(ticket.slots_needed, ticket.provider_id, ticket.service_ids), now_at, false, ticket.number))
 
 -- name: one_live_claim
 -- A patient has at most one live hold or ticket, and it is the one that the claim names. The claim on a hold that came of a call

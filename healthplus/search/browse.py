@@ -102,5 +102,5 @@ class Browse:
             raise BadInput(f"city: there is no city {city_slug!r}; GET /api/v1/cities lists them.")
         async with self._database.transaction() as tx:
             await tx.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            rows = await tx.fetch(queries.lab_test_providers, lab_test["lab_test_id"], city_id, limit, offset)
+            rows = await tx.fetch(queries.lab_test_providers, lab_test["service_type_id"], city_id, limit, offset)
         return lab_test, [row["document"] for row in rows]

@@ -25,10 +25,12 @@ ORDER BY name
 -- name: lab_tests
 -- The catalogue, with how many providers offer each. Reads every provider's.
 SELECT slug, name, coalesce(providers, 0) AS providers
-FROM directory.lab_test
+FROM directory.service_type
 LEFT JOIN (
-    SELECT lab_test_id, count(*) AS providers FROM directory.provider_lab_test GROUP BY lab_test_id
-) AS counted USING (lab_test_id)
+    SELECT service_type_id, count(DISTINCT provider_id) AS providers
+    FROM directory.service WHERE closed_at IS NULL GROUP BY service_type_id
+) AS counted USING (service_type_id)
+WHERE is_test
 ORDER BY name
 
 -- name: clinic
@@ -38,13 +40,14 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', lab_test.name, 'price_minor', price_minor,
-                'currency', provider_lab_test.currency)
-            ORDER BY lab_test.name, price_minor, provider_id), '[]')
+            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', service_type.name, 'price_minor', service.fee_minor,
+                'currency', service.currency)
+            ORDER BY service_type.name, service.fee_minor, provider_id), '[]')
         FROM directory.provider_clinic
-        JOIN directory.provider_lab_test USING (provider_id)
-        JOIN directory.lab_test USING (lab_test_id)
-        WHERE provider_clinic.clinic_id = clinic.clinic_id)
+        JOIN directory.service USING (provider_id)
+        JOIN directory.service_type USING (service_type_id)
+        WHERE provider_clinic.clinic_id = clinic.clinic_id AND is_test AND closed_at IS NULL
+            AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id))
 ) AS document
 FROM (SELECT public.app_now() AS now_at) AS clock, directory.clinic JOIN directory.city USING (city_id)
 WHERE clinic_id = $1
@@ -74,10 +77,10 @@ SELECT jsonb_build_object(
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('slug', slug, 'name', lab_test.name, 'price_minor', price_minor, 'currency', currency)
-            ORDER BY lab_test.name), '[]')
-        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
-        WHERE provider_lab_test.provider_id = provider.provider_id),
+            jsonb_build_object('slug', slug, 'name', service_type.name, 'price_minor', fee_minor, 'currency', currency)
+            ORDER BY service_type.name, service_id), '[]')
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        WHERE service.provider_id = provider.provider_id AND is_test AND closed_at IS NULL),
     'clinics', (
         SELECT coalesce(jsonb_agg(
             search.clinic_document(clinic, city) || jsonb_build_object(
@@ -94,7 +97,7 @@ WHERE provider_id = $1
 
 -- name: lab_test
 -- A test by its slug.
-SELECT lab_test_id, slug, name FROM directory.lab_test WHERE slug = $1
+SELECT service_type_id, slug, name FROM directory.service_type WHERE slug = $1 AND is_test
 
 -- name: city_id
 -- A city by its slug.
@@ -105,15 +108,16 @@ SELECT city_id FROM directory.city WHERE slug = $1
 -- providers offer the test, the index on prices is read until there are enough; where few do, all of them are read.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
-    'price_minor', price_minor, 'currency', provider_lab_test.currency,
+    'price_minor', fee_minor, 'currency', service.currency,
     'clinics', (
         SELECT coalesce(jsonb_agg(search.clinic_document(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id AND clinic.city_id = $2)
 ) AS document
-FROM directory.provider_lab_test JOIN directory.provider USING (provider_id)
-WHERE lab_test_id = $1 AND EXISTS (
+FROM directory.service JOIN directory.provider USING (provider_id)
+WHERE service_type_id = $1 AND closed_at IS NULL AND EXISTS (
     SELECT FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
-    WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND clinic.city_id = $2)
-ORDER BY price_minor, provider_id
+    WHERE provider_clinic.provider_id = service.provider_id AND clinic.city_id = $2
+        AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id))
+ORDER BY fee_minor, provider_id, service_id
 LIMIT $3 OFFSET $4

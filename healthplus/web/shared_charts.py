@@ -39,7 +39,7 @@ class ChartKey(NamedTuple):
     """The key of a chart, which all who look at the same one share.
 
     A chart has the slots of `day`, and counts of free starts on the `DAYS` from `first_day` on; a start is free if
-    `slots_needed` in a row are. Days are those of the clinic's `zone`.
+    `slots_needed` in a row are, or time for `service_ids`. Days are those of the clinic's `zone`.
     """
 
     provider_id: int
@@ -48,6 +48,7 @@ class ChartKey(NamedTuple):
     first_day: date
     slots_needed: int
     zone: str
+    service_ids: tuple[int, ...] = ()
 
     def bounds(self, first: date, days: int = 1) -> tuple[datetime, datetime]:
         """Return the instants from and until which these days last."""
@@ -167,8 +168,16 @@ class Charts:
     async def _read(self, key: ChartKey) -> Chart:
         day, week = key.bounds(key.day), key.bounds(key.first_day, DAYS)
         slots, counts = await asyncio.gather(
-            self._book.chart(key.provider_id, key.clinic_id, *day, key.slots_needed, None),
-            self._database.fetch(queries.week, key.provider_id, key.clinic_id, *week, key.slots_needed, key.zone),
+            self._book.chart(key.provider_id, key.clinic_id, *day, key.slots_needed, None, key.service_ids),
+            self._database.fetch(
+                queries.week,
+                key.provider_id,
+                key.clinic_id,
+                *week,
+                key.slots_needed,
+                key.zone,
+                list(key.service_ids) or None,
+            ),
         )
         free: dict[date, dict[int, int]] = {}
         for row in counts:

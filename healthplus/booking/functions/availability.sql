@@ -32,10 +32,10 @@ CREATE FUNCTION booking.gaps(
     p_booked_only boolean, p_before bigint, p_except uuid
 ) RETURNS TABLE (
     clinic_id bigint, seat integer, opens_at timestamptz, slot interval, slots_max integer,
-    starts_after timestamptz, starts_before timestamptz, gap tstzrange
+    starts_after timestamptz, starts_before timestamptz, weekday integer, gap tstzrange
 ) LANGUAGE sql STABLE AS $$
     SELECT opening.clinic_id, seat, lower(opening.during), opening.slot, opening.slots_max,
-        opening.starts_after, opening.starts_before, gap
+        opening.starts_after, opening.starts_before, opening.weekday, gap
     FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
     CROSS JOIN LATERAL generate_series(1, opening.seats) AS seat
     CROSS JOIN LATERAL (
@@ -67,36 +67,39 @@ CREATE FUNCTION booking.gaps(
     CROSS JOIN LATERAL unnest(tstzmultirange(opening.during) - coalesce(taken.during, '{}')) AS gap
 $$;
 
--- The runs of p_slots consecutive slots, each in one seat, that lie in [p_from, p_to) and can be had now.
+-- The runs of consecutive slots that a need asks for, each in one seat, that lie in [p_from, p_to) and can be had now.
 CREATE FUNCTION booking.runs(
-    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_slots integer, p_now timestamptz,
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_need booking.need, p_now timestamptz,
     p_booked_only boolean DEFAULT false, p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
 ) RETURNS TABLE (clinic_id bigint, seat integer, starts_at timestamptz, ends_at timestamptz, slot interval, gap_length interval)
 LANGUAGE sql STABLE AS $$
-    SELECT gap.clinic_id, gap.seat, starts_at, starts_at + gap.slot * p_slots, gap.slot, upper(gap.gap) - lower(gap.gap)
+    SELECT gap.clinic_id, gap.seat, starts_at, starts_at + gap.slot * booking.slots_of(p_need, gap.slot), gap.slot,
+        upper(gap.gap) - lower(gap.gap)
     FROM booking.gaps(p_provider_id, p_clinic_id, p_from, p_to, p_now, p_booked_only, p_before, p_except) AS gap
     CROSS JOIN LATERAL (
         -- first and last start on the shift's grid that keep the run inside the gap and the window
         SELECT
-            gap.opens_at + gap.slot * ceil(
-                extract(epoch FROM greatest(lower(gap.gap), p_from) - gap.opens_at) / extract(epoch FROM gap.slot))::integer AS first,
-            least(upper(gap.gap), p_to) - gap.slot * p_slots AS last
+            gap.opens_at + step * ceil(
+                extract(epoch FROM greatest(lower(gap.gap), p_from) - gap.opens_at) / extract(epoch FROM step))::integer AS first,
+            least(upper(gap.gap), p_to) - gap.slot * booking.slots_of(p_need, gap.slot) AS last, step
+        FROM CAST(gap.slot * (p_need).starts_every AS interval) AS step
     ) AS start
-    CROSS JOIN LATERAL generate_series(start.first, start.last, gap.slot) AS starts_at
-    WHERE p_slots BETWEEN 1 AND gap.slots_max AND starts_at > gap.starts_after AND starts_at < gap.starts_before
+    CROSS JOIN LATERAL generate_series(start.first, start.last, start.step) AS starts_at
+    WHERE booking.is_taken_by(p_need, gap.slots_max) AND ((p_need).weekdays >> (gap.weekday - 1)) & 1 = 1
+        AND starts_at > gap.starts_after AND starts_at < gap.starts_before
 $$;
 
 -- The seat for a run that starts exactly at p_start, in the tightest gap that takes it; no row when it cannot be had.
 CREATE FUNCTION booking.seat_for(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz,
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz,
     p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
 ) RETURNS TABLE (seat integer, during tstzrange) LANGUAGE sql STABLE AS $$
     SELECT gap.seat, run
     FROM booking.gaps(
         p_provider_id, p_clinic_id, p_start, p_start + interval '1 microsecond', p_now, false, p_before, p_except) AS gap
-    CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * greatest(p_slots, 0)) AS run
-    WHERE p_slots BETWEEN 1 AND gap.slots_max AND run <@ gap.gap
-        AND mod(extract(epoch FROM p_start - gap.opens_at), extract(epoch FROM gap.slot)) = 0
+    CROSS JOIN LATERAL tstzrange(p_start, p_start + gap.slot * greatest(booking.slots_of(p_need, gap.slot), 0)) AS run
+    WHERE booking.is_taken_by(p_need, gap.slots_max) AND run <@ gap.gap
+        AND booking.is_on_grid(p_need, p_start, gap.opens_at, gap.slot, gap.weekday)
         AND p_start > gap.starts_after AND p_start < gap.starts_before
     ORDER BY upper(gap.gap) - lower(gap.gap), gap.seat
     LIMIT 1
@@ -105,7 +108,7 @@ $$;
 -- What stands in the way of a run: the reason it is no slot at all, 'booked' or 'held'; or 'free' when only what tickets
 -- withhold may.
 CREATE FUNCTION booking.why_not(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz, p_except uuid DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz, p_except uuid DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     opening record;
@@ -129,16 +132,18 @@ BEGIN
         RETURN 'past';
     ELSIF p_start >= opening.starts_before THEN
         RETURN 'beyond_horizon';
-    ELSIF mod(extract(epoch FROM p_start - lower(opening.during)), extract(epoch FROM opening.slot)) <> 0 THEN
+    ELSIF (p_need.weekdays >> (opening.weekday - 1)) & 1 = 0 THEN
+        RETURN 'not_that_day';
+    ELSIF NOT booking.is_on_grid(p_need, p_start, lower(opening.during), opening.slot, opening.weekday) THEN
         RETURN 'off_grid';
     ELSIF p_start <= opening.starts_after THEN
         RETURN 'too_late';
-    ELSIF p_slots NOT BETWEEN 1 AND opening.slots_max THEN
+    ELSIF NOT booking.is_taken_by(p_need, opening.slots_max) THEN
         RETURN 'slots_needed';
     END IF;
-    run := tstzrange(p_start, p_start + opening.slot * p_slots);
+    run := tstzrange(p_start, p_start + opening.slot * booking.slots_of(p_need, opening.slot));
     IF upper(run) > upper(opening.during) THEN
-        RETURN 'closed';
+        RETURN CASE WHEN p_need.minutes IS NULL THEN 'closed' ELSE 'too_long' END;
     ELSIF EXISTS (
         SELECT FROM schedule.leave
         WHERE provider_id = p_provider_id AND during && run AND (clinic_id IS NULL OR clinic_id = p_clinic_id)
@@ -154,9 +159,9 @@ BEGIN
 END $$;
 
 -- Up to three free starts nearest to p_start on its day; if there is none, the provider's next free one, if it is at this
--- clinic. That next free time also tells, while it can be relied on, that the day has none.
+-- clinic, or for services the next that fits. That next free time also tells, while it can be relied on, that the day has none.
 CREATE FUNCTION booking.alternatives(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     day tstzrange;
@@ -177,21 +182,23 @@ BEGIN
         SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO nearby
         FROM (
             SELECT DISTINCT starts_at, greatest(starts_at - p_start, p_start - starts_at) AS distance
-            FROM booking.runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_slots, p_now)
+            FROM booking.runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_need, p_now)
             ORDER BY distance, starts_at LIMIT 3
         ) AS nearest;
     END IF;
     IF nearby IS NULL AND head.next_free_at IS NOT NULL
-        AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, head.next_free_at, p_slots, p_now))
+        AND EXISTS (SELECT FROM booking.seat_for(p_provider_id, p_clinic_id, head.next_free_at, p_need, p_now))
     THEN
         nearby := array[head.next_free_at];
+    ELSIF nearby IS NULL AND p_need.minutes IS NOT NULL THEN
+        nearby := array_remove(array[booking.first_free(p_provider_id, p_clinic_id, p_now, NULL, p_now, p_need)], NULL);
     END IF;
     RETURN coalesce(nearby, '{}');
 END $$;
 
 -- The refusal of a run that cannot be had, for the reason that why_not gives.
 CREATE FUNCTION booking.refuse_run(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz, p_why text
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_need booking.need, p_now timestamptz, p_why text
 ) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
@@ -199,8 +206,11 @@ BEGIN
     answer.code := CASE WHEN p_why = 'booked' THEN 'slot_full' WHEN p_why IN ('held', 'free') THEN 'slot_held' ELSE 'no_such_slot' END;
     IF answer.code = 'no_such_slot' THEN
         answer.reason := p_why;
+        IF p_why IN ('too_long', 'not_that_day') OR (p_why = 'off_grid' AND p_need.minutes IS NOT NULL) THEN
+            answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, p_start, p_need, p_now);
+        END IF;
     ELSE
-        answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, p_start, p_slots, p_now);
+        answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, p_start, p_need, p_now);
         answer.can_wait := answer.code = 'slot_held';
         SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_provider_id;
     END IF;
@@ -208,9 +218,10 @@ BEGIN
 END $$;
 
 -- The earliest start from p_from and before p_to (NULL: as far ahead as can be booked) that anyone could hold, at a clinic or
--- (NULL) at any; NULL when there is none. Looks in growing steps, as it is nearly always found in the first.
+-- (NULL) at any, for one slot or a need; NULL when there is none. Looks in growing steps, as it is nearly always found in the first.
 CREATE FUNCTION booking.first_free(
-    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
+    p_need booking.need DEFAULT '(1,,1,127)'
 ) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found_at timestamptz;
@@ -224,8 +235,9 @@ BEGIN
         EXIT WHEN p_from + steps[i] >= reach;
         SELECT min(starts_at) INTO found_at
         FROM booking.runs(
-            -- a slot may end after the step in which it starts, by no more than a slot's greatest length
-            p_provider_id, p_clinic_id, p_from + steps[i], least(p_from + steps[i + 1], reach) + interval '8 hours', 1, p_now)
+            -- a run may end after the step in which it starts, by no more than a slot's greatest length and what it needs
+            p_provider_id, p_clinic_id, p_from + steps[i],
+            least(p_from + steps[i + 1], reach) + make_interval(hours => 8, mins => coalesce(p_need.minutes, 0)), p_need, p_now)
         WHERE starts_at < reach;
         EXIT WHEN found_at IS NOT NULL;
     END LOOP;

@@ -100,7 +100,8 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         SELECT FROM booking.ticket
         WHERE provider_id = p_ticket.provider_id AND state = 'waiting' AND ticket_id <> p_ticket.ticket_id
             AND (clinic_id IS NULL OR clinic_id = p_clinic_id) AND queue_window @> p_during
-            AND slots_needed = p_ticket.slots_needed AND booking.is_present(ticket, p_now))
+            AND slots_needed = p_ticket.slots_needed AND service_ids IS NOT DISTINCT FROM p_ticket.service_ids
+            AND booking.is_present(ticket, p_now))
 $$;
 
 -- Calls a ticket for the run that a group offer holds.
@@ -122,7 +123,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             SELECT
             FROM booking.runs(
                 p_ticket.provider_id, p_call.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window),
-                p_ticket.slots_needed, p_now, true) AS run
+                booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids), p_now, true) AS run
             WHERE run.seat = p_call.seat AND tstzrange(run.starts_at, run.ends_at) && p_call.during)
 $$;
 

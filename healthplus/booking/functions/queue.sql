@@ -27,12 +27,13 @@ CREATE FUNCTION booking.make_offer(p_ticket booking.ticket, p_now timestamptz, p
 RETURNS booking.booking LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
+    need booking.need := booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids);
     offer booking.booking;
     owner booking.ticket;  -- NULLs: a group offer, which has no patient yet
 BEGIN
     SELECT * INTO run
     FROM booking.runs(
-        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed, p_now,
+        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), need, p_now,
         false, p_ticket.number)
     ORDER BY starts_at, gap_length, clinic_id, seat LIMIT 1;
     IF NOT FOUND THEN
@@ -45,13 +46,12 @@ BEGIN
     END IF;
     INSERT INTO booking.booking (
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
-        fee_minor, funding, created_at, person_id, patient_name)
+        fee_minor, funding, created_at, person_id, patient_name, service_ids, terms_id)
     SELECT p_ticket.provider_id, gen_random_uuid(), run.clinic_id, owner.patient_id,
         tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
         p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
-        owner.person_id, booking.name_of(owner)
-    FROM directory.provider_clinic
-    WHERE provider_id = p_ticket.provider_id AND clinic_id = run.clinic_id
+        owner.person_id, booking.name_of(owner), p_ticket.service_ids, terms_id
+    FROM booking.price_of(p_ticket.provider_id, run.clinic_id, p_ticket.service_ids)
     RETURNING * INTO offer;
     PERFORM booking.append_event(p_ticket.provider_id, p_now, 'reserved', offer.booking_id, owner.ticket_id, 'system', '', offer.deadline);
     IF owner.ticket_id IS NULL THEN
@@ -69,6 +69,7 @@ END $$;
 CREATE FUNCTION booking.withhold_nearest(p_ticket booking.ticket, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
+    need booking.need := booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids);
 BEGIN
     IF p_ticket.slots_needed = 1 THEN
         RETURN;
@@ -76,12 +77,12 @@ BEGIN
     WITH free AS MATERIALIZED (
         SELECT clinic_id, seat, starts_at
         FROM booking.runs(
-            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), 1, p_now,
+            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), '(1,,1,127)', p_now,
             false, p_ticket.number)
     )
     SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
     FROM booking.runs(
-        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), p_ticket.slots_needed,
+        p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), need,
         p_now, true) AS candidate
     JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
         AND free.starts_at >= candidate.starts_at AND free.starts_at < candidate.ends_at
@@ -134,12 +135,14 @@ BEGIN
     FOREACH one IN ARRAY p_windows LOOP
         IF NOT EXISTS (
             SELECT FROM booking.runs(
-                p_provider_id, one.clinic_id, lower(one.queue_window), upper(one.queue_window), one.slots_needed, p_now, true)
+                p_provider_id, one.clinic_id, lower(one.queue_window), upper(one.queue_window),
+                booking.need_of(one.slots_needed, p_provider_id, one.service_ids), p_now, true)
         ) THEN
             FOR waiter IN
                 SELECT * FROM booking.ticket
                 WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM one.clinic_id
                     AND queue_window = one.queue_window AND slots_needed = one.slots_needed
+                    AND service_ids IS NOT DISTINCT FROM one.service_ids
                 ORDER BY number
             LOOP
                 PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
@@ -176,7 +179,7 @@ BEGIN
             PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
             CONTINUE;
         END IF;
-        window_key := format('%s %s', waiter.clinic_id, waiter.queue_window);
+        window_key := format('%s %s %s', waiter.clinic_id, waiter.queue_window, waiter.service_ids);
         CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
         offer := booking.make_offer(waiter, p_now, group_size);
         IF offer.booking_id IS NOT NULL THEN
@@ -189,6 +192,7 @@ BEGIN
         chosen := NULL;
         FOR i IN 1 .. cardinality(calls) LOOP
             IF rooms[i] > coalesce(rooms[chosen], 0) AND waiter.slots_needed = calls[i].slots_needed
+                AND waiter.service_ids IS NOT DISTINCT FROM calls[i].service_ids
                 AND waiter.queue_window @> calls[i].during
                 AND (waiter.clinic_id IS NULL OR waiter.clinic_id = calls[i].clinic_id)
             THEN
@@ -223,10 +227,10 @@ BEGIN
     -- One ticket for each different window: there are few, however many wait.
     SELECT array_agg(one) INTO windows
     FROM (
-        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed) ticket AS one
+        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed, service_ids) ticket AS one
         FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting'
-        ORDER BY clinic_id, queue_window, slots_needed
+        ORDER BY clinic_id, queue_window, slots_needed, service_ids
     ) AS different;
     IF windows IS NULL THEN
         -- The last of a queue has gone, where there was one: holds are plain again.
@@ -238,7 +242,7 @@ BEGIN
     any_free := EXISTS (
         SELECT
         FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(windows) AS w) AS span,
-            booking.runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
+            booking.runs(p_provider_id, NULL, span.first, span.last, '(1,,1,127)', p_now, false, 0));
     IF any_free THEN
         PERFORM booking.offer_in_order(p_provider_id, windows, p_now);
     ELSE

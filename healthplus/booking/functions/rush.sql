@@ -27,8 +27,8 @@ END $$;
 -- Holds at one provider, as booking.hold. What the rows rule out already needs no lock. Of the others, p_locked_max at most take their
 -- turn; the rest answer a NULL code with the reason 'later'.
 CREATE FUNCTION booking.hold_many(
-    p_provider_id bigint, p_clinic_ids bigint[], p_starts timestamptz[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_actors text[], p_keys text[], p_token_hashes bytea[], p_locked_max integer
+    p_provider_id bigint, p_clinic_ids bigint[], p_starts timestamptz[], p_slots integer[], p_services text[], p_patient_ids bigint[],
+    p_person_ids uuid[], p_actors text[], p_keys text[], p_token_hashes bytea[], p_locked_max integer
 ) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     early booking.outcome[];
@@ -37,8 +37,8 @@ DECLARE
 BEGIN
     SELECT array_agg(refusal.outcome ORDER BY refusal.ordinal) INTO early
     FROM booking.refuse_holds(
-        array_fill(p_provider_id, ARRAY[cardinality(p_starts)]), p_clinic_ids, p_starts, p_slots, p_patient_ids, p_person_ids, '{}',
-        '{}', p_actors, p_keys) AS refusal;
+        array_fill(p_provider_id, ARRAY[cardinality(p_starts)]), p_clinic_ids, p_starts, p_slots, p_services, p_patient_ids,
+        p_person_ids, '{}', '{}', p_actors, p_keys) AS refusal;
     IF EXISTS (SELECT FROM unnest(early) AS refusal WHERE refusal.code IS NULL) THEN
         opened := booking.open_book(p_provider_id, NULL, 'hold', NULL, NULL);
         PERFORM booking.wait_no_more();
@@ -53,8 +53,8 @@ BEGIN
             locked := locked + 1;
             BEGIN
                 outcome := booking.hold_in_rush(
-                    p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], p_patient_ids[i], p_person_ids[i], p_actors[i], p_keys[i],
-                    p_token_hashes[i], opened.answer, opened.now_at);
+                    p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], booking.service_ids(p_services[i]), p_patient_ids[i], p_person_ids[i],
+                    p_actors[i], p_keys[i], p_token_hashes[i], opened.answer, opened.now_at);
             EXCEPTION WHEN OTHERS THEN
                 outcome := NULL;
                 failed_with := sqlstate;
@@ -66,8 +66,8 @@ END $$;
 
 -- One call of booking.hold_many; p_opened: the refusal where there is no such book.
 CREATE FUNCTION booking.hold_in_rush(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text, p_token_hash bytea, p_opened booking.outcome, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text, p_token_hash bytea, p_opened booking.outcome, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
@@ -77,19 +77,19 @@ BEGIN
     END IF;
     answer := booking.begin_in_rush(
         p_provider_id, p_patient_id, p_actor, 'hold', p_key,
-        booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), p_token_hash, p_now);
+        booking.hold_request(p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, NULL, NULL), p_token_hash, p_now);
     IF answer.code IS NOT NULL OR answer.reason IS NOT NULL THEN
         RETURN answer;
     END IF;
     RETURN booking.hold_in_book(
-        p_provider_id, p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL, p_actor, p_key, NULL, p_now);
+        p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, NULL, NULL, p_actor, p_key, NULL, p_now);
 END $$;
 
 -- What the rows rule out already of joins of one queue, as booking.refuse_join_early: without a lock. A window is looked at once for the
 -- calls in a row that want it.
 CREATE FUNCTION booking.refuse_joins_early(
-    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_actors text[], p_keys text[]
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_services text[], p_patient_ids bigint[],
+    p_person_ids uuid[], p_actors text[], p_keys text[]
 ) RETURNS booking.outcome[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     refusals booking.outcome[] := array_fill(NULL::booking.outcome, ARRAY[cardinality(p_windows)]);
@@ -99,14 +99,19 @@ DECLARE
     is_hopeless boolean;
 BEGIN
     FOR i IN 1 .. cardinality(p_windows) LOOP
-        IF i = 1 OR (p_clinic_ids[i], p_windows[i], p_slots[i]) IS DISTINCT FROM (p_clinic_ids[i - 1], p_windows[i - 1], p_slots[i - 1])
+        IF i = 1 OR (p_clinic_ids[i], p_windows[i], p_slots[i], p_services[i])
+            IS DISTINCT FROM (p_clinic_ids[i - 1], p_windows[i - 1], p_slots[i - 1], p_services[i - 1])
         THEN
-            is_hopeless := booking.is_hopeless(p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], now_at);
+            is_hopeless := booking.is_hopeless(
+                p_provider_id, p_clinic_ids[i], p_windows[i],
+                booking.need_of(p_slots[i], p_provider_id, booking.service_ids(p_services[i])), now_at);
         END IF;
         IF is_hopeless OR p_patient_ids[i] = ANY (charged) THEN
             refusals[i] := booking.refuse_join_early(
-                p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_actors[i], p_keys[i],
-                booking.join_request(p_clinic_ids[i], p_windows[i], p_slots[i], p_patient_ids[i], p_person_ids[i]), now_at);
+                p_provider_id, p_clinic_ids[i], p_windows[i], p_slots[i], booking.service_ids(p_services[i]), p_patient_ids[i], p_actors[i],
+                p_keys[i], booking.join_request(
+                    p_clinic_ids[i], p_windows[i], p_slots[i], booking.service_ids(p_services[i]), p_patient_ids[i], p_person_ids[i]),
+                now_at);
         END IF;
     END LOOP;
     RETURN refusals;
@@ -117,12 +122,12 @@ END $$;
 -- Joins of one queue, as booking.join_queue. What the rows rule out already needs no lock. Plain ones that come one after another are written
 -- together; once that has raised, each goes by itself.
 CREATE FUNCTION booking.join_many(
-    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_actors text[], p_keys text[], p_token_hashes bytea[]
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_services text[], p_patient_ids bigint[],
+    p_person_ids uuid[], p_actors text[], p_keys text[], p_token_hashes bytea[]
 ) RETURNS TABLE (ordinal integer, failed_with text, outcome booking.outcome) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     early booking.outcome[] := booking.refuse_joins_early(
-        p_provider_id, p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys);
+        p_provider_id, p_clinic_ids, p_windows, p_slots, p_services, p_patient_ids, p_person_ids, p_actors, p_keys);
     opened record;
     is_full boolean;  -- NULL: the book is to be advanced, as after a ticket that was not plain
     persons uuid[];  -- of the plain ones, as they were when the book was last advanced
@@ -147,20 +152,20 @@ BEGIN
                 END IF;
                 IF is_full AND is_together AND persons IS NULL THEN
                     persons := booking.plain_joins(
-                        p_provider_id, p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys, p_token_hashes,
-                        opened.now_at);
+                        p_provider_id, p_clinic_ids, p_windows, p_slots, p_services, p_patient_ids, p_person_ids, p_actors, p_keys,
+                        p_token_hashes, opened.now_at);
                 END IF;
                 IF is_full AND persons[first] IS NOT NULL THEN
                     WHILE persons[last + 1] IS NOT NULL AND (early[last + 1]).code IS NULL LOOP
                         last := last + 1;
                     END LOOP;
                     answers := booking.put_plain_joins(
-                        p_provider_id, p_clinic_ids[first:last], p_windows[first:last], p_slots[first:last], p_patient_ids[first:last],
-                        p_person_ids[first:last], persons[first:last], p_keys[first:last], opened.now_at);
+                        p_provider_id, p_clinic_ids[first:last], p_windows[first:last], p_slots[first:last], p_services[first:last],
+                        p_patient_ids[first:last], p_person_ids[first:last], persons[first:last], p_keys[first:last], opened.now_at);
                 ELSE
                     answers := ARRAY[booking.join_in_rush(
-                        p_provider_id, p_clinic_ids[first], p_windows[first], p_slots[first], p_patient_ids[first], p_person_ids[first],
-                        p_actors[first], p_keys[first], p_token_hashes[first], is_full, opened.answer, opened.now_at)];
+                        p_provider_id, p_clinic_ids[first], p_windows[first], p_slots[first], booking.service_ids(p_services[first]),
+                        p_patient_ids[first], p_person_ids[first], p_actors[first], p_keys[first], p_token_hashes[first], is_full, opened.answer, opened.now_at)];
                     IF (answers[1]).number IS NOT NULL THEN  -- as served as it was, where that ticket changed nothing for others
                         is_full := (SELECT is_full AND served_version = version FROM booking.book WHERE provider_id = p_provider_id)
                             OR NULL;
@@ -189,8 +194,8 @@ END $$;
 
 -- One call of booking.join_many; p_opened: the refusal where there is no such book.
 CREATE FUNCTION booking.join_in_rush(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text, p_token_hash bytea, p_is_full boolean, p_opened booking.outcome, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text, p_token_hash bytea, p_is_full boolean, p_opened booking.outcome, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
@@ -200,10 +205,10 @@ BEGIN
     END IF;
     answer := booking.begin_in_rush(
         p_provider_id, p_patient_id, p_actor, 'join', p_key,
-        booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), p_token_hash, p_now);
+        booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id), p_token_hash, p_now);
     IF answer.code IS NOT NULL OR answer.reason IS NOT NULL THEN
         RETURN answer;
     END IF;
     RETURN booking.join_in_book(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, p_is_full, p_now);
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key, p_is_full, p_now);
 END $$;

@@ -5,10 +5,10 @@ CREATE FUNCTION schedule.openings(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
 ) RETURNS TABLE (
     shift_id bigint, clinic_id bigint, during tstzrange, slot interval, seats integer, slots_max integer,
-    starts_after timestamptz, starts_before timestamptz
+    starts_after timestamptz, starts_before timestamptz, weekday integer
 ) LANGUAGE sql STABLE AS $$
     SELECT shift.shift_id, shift.clinic_id, opening.during, make_interval(mins => shift.slot_minutes),
-        shift.seats::integer, shift.slots_max::integer, at_clinic.starts_after, at_clinic.starts_before
+        shift.seats::integer, shift.slots_max::integer, at_clinic.starts_after, at_clinic.starts_before, shift.weekday::integer
     FROM (
         SELECT clinic_id, time_zone,
             p_now + make_interval(mins => lead_minutes) AS starts_after,
@@ -38,14 +38,16 @@ CREATE FUNCTION schedule.openings(
 $$;
 
 -- Return the slots that start in [p_from, p_to) and can be booked at p_now as far as shifts and leave say, at one clinic or
--- (NULL) at any. Those of shifts that overlap come twice.
+-- (NULL) at any: each p_starts_every-th of a shift, on weekdays whose bit is set. Those of shifts that overlap come twice.
 CREATE FUNCTION schedule.slots(
-    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
+    p_starts_every integer DEFAULT 1, p_weekdays integer DEFAULT 127
 ) RETURNS TABLE (clinic_id bigint, starts_at timestamptz, ends_at timestamptz) LANGUAGE sql STABLE AS $$
     SELECT opening.clinic_id, starts_at, starts_at + opening.slot
     FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
-    CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot) AS starts_at
+    CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot * p_starts_every) AS starts_at
     WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before AND starts_at >= p_from AND starts_at < p_to
+        AND (p_weekdays >> (opening.weekday - 1)) & 1 = 1
         AND NOT EXISTS (
             SELECT FROM schedule.leave
             WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)

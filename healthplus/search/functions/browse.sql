@@ -93,7 +93,7 @@ BEGIN
             SELECT DISTINCT starts_at
             FROM booking.runs(
                 p_provider_id, p_clinic_id, greatest(begins + steps[i] - interval '8 hours', p_from),
-                begins + least(steps[i + 1], reach), 1, p_now)
+                begins + least(steps[i + 1], reach), '(1,,1,127)', p_now)
             WHERE cardinality(times) = 0 OR starts_at > times[cardinality(times)]
             ORDER BY starts_at LIMIT p_count - cardinality(times)
         ) AS further;

@@ -24,10 +24,10 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
     SELECT provider.provider_id, clinic.clinic_id, clinic.city_id, provider.type,
         array_to_tsvector(array(
             SELECT DISTINCT term FROM unnest(
-                named.words || search.words(concat_ws(' ', clinic.address, city.name, special.names, offered.tests))
+                named.words || search.words(concat_ws(' ', clinic.address, city.name, special.names, offered.names))
                 || array(SELECT 'n:' || word FROM unnest(named.words) AS word)
                 || array['type:' || provider.type, 'city:' || clinic.city_id, 'clinic:' || clinic.clinic_id]
-                || special.terms || ('pin:' || clinic.postal_code)
+                || special.terms || offered.terms || ('pin:' || clinic.postal_code)
             ) AS term WHERE term IS NOT NULL)),
         public.ll_to_earth(clinic.latitude, clinic.longitude),
         directory.rating_score(provider.rating_total, provider.rating_count),
@@ -52,9 +52,10 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
         WHERE provider_speciality.provider_id = provider.provider_id
     ) AS special
     CROSS JOIN LATERAL (
-        SELECT string_agg(name, ' ') AS tests
-        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
-        WHERE provider_lab_test.provider_id = provider.provider_id
+        SELECT string_agg(name, ' ') AS names, coalesce(array_agg('service:' || service_type_id), '{}') AS terms
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        WHERE service.provider_id = provider.provider_id AND closed_at IS NULL
+            AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id)
     ) AS offered
     CROSS JOIN LATERAL (
         SELECT array_agg(coalesce(open.first_start, -1) ORDER BY weekday) AS first_starts,
@@ -119,7 +120,8 @@ BEGIN
     ELSIF TG_ARGV[0] = 'speciality_id' THEN
         ids := array(SELECT DISTINCT provider_id FROM directory.provider_speciality JOIN changed USING (speciality_id));
     ELSE
-        ids := array(SELECT DISTINCT provider_id FROM directory.provider_lab_test JOIN changed USING (lab_test_id));
+        ids := array(
+            SELECT DISTINCT provider_id FROM directory.service JOIN changed USING (service_type_id) WHERE closed_at IS NULL);
     END IF;
     PERFORM search.refresh_listings(ids) WHERE ids <> '{}';
     RETURN NULL;
@@ -167,11 +169,11 @@ CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.city R
 FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('city_id');
 CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.speciality REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('speciality_id');
-CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON directory.provider_lab_test REFERENCING NEW TABLE AS changed
+CREATE OR REPLACE TRIGGER search_follows_insert AFTER INSERT ON directory.service REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
-CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.provider_lab_test REFERENCING NEW TABLE AS changed
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.service REFERENCING NEW TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
-CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON directory.provider_lab_test REFERENCING OLD TABLE AS changed
+CREATE OR REPLACE TRIGGER search_follows_delete AFTER DELETE ON directory.service REFERENCING OLD TABLE AS changed
 FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('provider_id');
-CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.lab_test REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('lab_test_id');
+CREATE OR REPLACE TRIGGER search_follows_update AFTER UPDATE ON directory.service_type REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION search.listing_source_changed('service_type_id');

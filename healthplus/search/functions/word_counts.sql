@@ -23,9 +23,10 @@ BEGIN
         JOIN directory.provider_speciality USING (provider_id) JOIN directory.speciality USING (speciality_id)
         GROUP BY 1, 2
         UNION ALL
-        SELECT city_id, lab_test.name, count(*)
+        SELECT city_id, service_type.name, count(*)
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
-        JOIN directory.provider_lab_test USING (provider_id) JOIN directory.lab_test USING (lab_test_id)
+        JOIN directory.service USING (provider_id) JOIN directory.service_type USING (service_type_id)
+        WHERE closed_at IS NULL AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id)
         GROUP BY 1, 2
     ), counted AS (
         SELECT coalesce(city_id, 0) AS city_id, word, sum(times) AS times

@@ -107,7 +107,8 @@ WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_i
 -- not in its way.
 SELECT DISTINCT run.starts_at
 FROM public.app_now() AS now_at, booking.booking, booking.runs(
-    provider_id, booking.clinic_id, $3, $4::timestamptz + interval '1 day', slots_needed, now_at, p_except => booking_id) AS run
+    provider_id, booking.clinic_id, $3, $4::timestamptz + interval '1 day',
+    booking.need_of(slots_needed, provider_id, service_ids), now_at, p_except => booking_id) AS run
 WHERE provider_id = $1 AND booking_id = $2 AND run.starts_at < $4 AND run.starts_at <> lower(during)
 ORDER BY run.starts_at
 
@@ -121,7 +122,7 @@ CROSS JOIN LATERAL (
     SELECT min(run.starts_at) AS starts_at
     FROM booking.runs(
         provider_id, booking.clinic_id, $3::timestamptz + week * interval '7 days', $3 + (week + 1) * interval '7 days' + interval '1 day',
-        slots_needed, now_at, p_except => booking_id) AS run
+        booking.need_of(slots_needed, provider_id, service_ids), now_at, p_except => booking_id) AS run
     WHERE run.starts_at <> lower(during)) AS first
 WHERE provider_id = $1 AND booking_id = $2 AND first.starts_at IS NOT NULL
 LIMIT 1 -- noqa: AM09

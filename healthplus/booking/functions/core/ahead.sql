@@ -20,6 +20,12 @@ CREATE FUNCTION booking.is_on_day_of(p_during tstzrange, p_clinic_id bigint, p_s
     WHERE clinic_id = p_clinic_id
 $$;
 
+-- Whether a person may have these on the same day as others of their kind with the provider.
+CREATE FUNCTION booking.allows_more_a_day(p_service_ids bigint[]) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_service_ids IS NOT NULL AND coalesce(
+        (SELECT bool_and(allows_more_a_day) FROM directory.service WHERE service_id = ANY (p_service_ids)), false)
+$$;
+
 -- Refuses to put a person at another time because of what their account has ahead: 'overlap' (they are elsewhere then), 'same_day' (one a
 -- day at a provider), 'too_many_unpaid', 'too_many_ahead', with the booking in the way and the limit; a NULL code when nothing is.
 -- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and its window as `during`, which only a booking that covers
@@ -38,7 +44,7 @@ BEGIN
         RETURN NULL;
     END IF;
     FOR own IN
-        SELECT provider_id, booking_id, clinic_id, during, funding,
+        SELECT provider_id, booking_id, clinic_id, during, funding, service_ids,
             coalesce(
                 person_id = p_wanted.person_id,
                 (SELECT is_holder FROM accounts.person WHERE person.person_id = coalesce(booking.person_id, p_wanted.person_id)),
@@ -55,6 +61,7 @@ BEGIN
             RETURN booking.refuse_for_own('overlap', p_wanted.patient_id, own.booking_id);
         ELSIF own.is_same AND own.provider_id = p_wanted.provider_id
             AND booking.is_on_day_of(p_wanted.during, own.clinic_id, lower(own.during))
+            AND NOT (booking.allows_more_a_day(p_wanted.service_ids) AND booking.allows_more_a_day(own.service_ids))
         THEN
             RETURN booking.refuse_for_own('same_day', p_wanted.patient_id, own.booking_id, 1);
         END IF;
@@ -74,8 +81,10 @@ BEGIN
     ELSIF cardinality(ahead) >= booking.ahead_max() THEN
         RETURN booking.refuse_for_own('too_many_ahead', p_wanted.patient_id, ahead[1], booking.ahead_max());
     ELSIF (cardinality(unpaid) >= booking.unpaid_max() OR cardinality(all_unpaid) >= booking.account_unpaid_max()) AND NOT EXISTS (
-        SELECT FROM directory.provider_clinic
-        WHERE provider_id = p_wanted.provider_id AND (clinic_id = p_wanted.clinic_id OR p_wanted.clinic_id IS NULL) AND funding = 'online')
+        SELECT FROM directory.provider_clinic AS place
+        CROSS JOIN LATERAL booking.price_of(p_wanted.provider_id, place.clinic_id, p_wanted.service_ids) AS price
+        WHERE provider_id = p_wanted.provider_id AND (clinic_id = p_wanted.clinic_id OR p_wanted.clinic_id IS NULL)
+            AND price.funding = 'online')
     THEN
         IF cardinality(unpaid) >= booking.unpaid_max() THEN
             RETURN booking.refuse_for_own('too_many_unpaid', p_wanted.patient_id, unpaid[1], booking.unpaid_max());

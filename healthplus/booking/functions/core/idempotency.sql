@@ -40,6 +40,8 @@ BEGIN
         answer.fee_minor := known.fee_minor;
         answer.funding := known.funding;
         answer.version := known.version;
+        answer.service_ids := known.service_ids;
+        answer.terms_id := known.terms_id;
     END IF;
     RETURN answer;
 END $$;
@@ -51,14 +53,14 @@ CREATE FUNCTION booking.store_result(
 BEGIN
     INSERT INTO booking.idempotency (
         provider_id, caller, operation, key, request_hash, at, code, booking_id, ticket_id, number, state, clinic_id, starts_at,
-        ends_at, deadline, fee_minor, funding, version)
+        ends_at, deadline, fee_minor, funding, version, service_ids, terms_id)
     VALUES (
         p_provider_id, p_caller, p_operation, p_key, sha256(convert_to(p_request, 'UTF8')), p_now, p_answer.code, p_answer.booking_id,
         p_answer.ticket_id, p_answer.number, p_answer.state, p_answer.clinic_id, p_answer.starts_at, p_answer.ends_at, p_answer.deadline,
-        p_answer.fee_minor, p_answer.funding, p_answer.version)
+        p_answer.fee_minor, p_answer.funding, p_answer.version, p_answer.service_ids, p_answer.terms_id)
     ON CONFLICT (provider_id, caller, operation, key) DO UPDATE
     SET request_hash = excluded.request_hash, at = excluded.at, outcome = NULL, code = excluded.code, booking_id = excluded.booking_id,
         ticket_id = excluded.ticket_id, number = excluded.number, state = excluded.state, clinic_id = excluded.clinic_id,
         starts_at = excluded.starts_at, ends_at = excluded.ends_at, deadline = excluded.deadline, fee_minor = excluded.fee_minor,
-        funding = excluded.funding, version = excluded.version;
+        funding = excluded.funding, version = excluded.version, service_ids = excluded.service_ids, terms_id = excluded.terms_id;
 END $$;

@@ -24,10 +24,12 @@ BEGIN
     answer.state := p_booking.state;
     answer.clinic_id := p_booking.clinic_id;
     answer.starts_at := lower(p_booking.during);
-    answer.ends_at := upper(p_booking.during);
+    answer.ends_at := booking.visit_end(p_booking.during, p_booking.service_ids);
     answer.deadline := CASE WHEN p_booking.state = 'reserved' THEN p_booking.deadline END;
     answer.fee_minor := p_booking.fee_minor;
     answer.funding := p_booking.funding;
+    answer.service_ids := p_booking.service_ids;
+    answer.terms_id := p_booking.terms_id;
     answer.version := p_version;
     IF p_version IS NULL THEN
         SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_booking.provider_id;

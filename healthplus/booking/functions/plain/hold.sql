@@ -1,14 +1,15 @@
--- Where a hold of a run of slots would be, as long as that takes no look at other holds or at the queue: in the one seat of an
+-- Where a hold of a run of slots, or of what services need, would be, as long as that takes no look at other holds or at the queue: in the one seat of an
 -- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one; and the slot after
 -- it, where the same opening has one. No row where it
 -- takes the verb to tell. (OFFSET 0: what is above it is worked out once, and looked up by its key. A plan is kept, and the planner
 -- would join what it saw empty by reading all of it.)
 CREATE FUNCTION booking.plain_place(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_now timestamptz
-) RETURNS TABLE (during tstzrange, next_slot tstzrange, fee_minor integer, funding directory.funding) LANGUAGE sql STABLE AS $$
-    SELECT run, next_slot, fee_minor, funding
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_now timestamptz
+) RETURNS TABLE (during tstzrange, next_slot tstzrange, fee_minor integer, funding directory.funding, terms_id bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT run, next_slot, chosen.fee_minor, chosen.funding, chosen.terms_id
     FROM (
-        SELECT city.time_zone, place.fee_minor, place.funding, (p_start AT TIME ZONE city.time_zone)::date AS day
+        SELECT city.time_zone, place.fee_minor, place.funding, clinic.terms_id, (p_start AT TIME ZONE city.time_zone)::date AS day
         FROM directory.provider_clinic AS place
         JOIN directory.provider USING (provider_id)
         JOIN directory.clinic USING (clinic_id)
@@ -19,19 +20,31 @@ CREATE FUNCTION booking.plain_place(
         OFFSET 0
     ) AS location
     CROSS JOIN LATERAL (
-        SELECT tstzrange(p_start, p_start + slot * p_slots) AS run, CASE WHEN p_start + slot * (p_slots + 1) <= closes_at
-                THEN tstzrange(p_start + slot * p_slots, p_start + slot * (p_slots + 1)) END AS next_slot
+        SELECT p_slots AS slots, NULL::integer AS minutes, 1 AS starts_every, 127 AS weekdays,
+            location.fee_minor, location.funding, location.terms_id
+        WHERE p_service_ids IS NULL
+        UNION ALL
+        SELECT NULL, greatest(length_minutes + buffer_minutes, 1), starts_every, weekdays, service.fee_minor, service.funding, service.terms_id
+        FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, false) AS service
+        WHERE p_service_ids IS NOT NULL AND refusal IS NULL
+        OFFSET 0
+    ) AS chosen
+    CROSS JOIN LATERAL (
+        SELECT tstzrange(p_start, p_start + slot * slots) AS run, CASE WHEN p_start + slot * (slots + 1) <= closes_at
+                THEN tstzrange(p_start + slot * slots, p_start + slot * (slots + 1)) END AS next_slot
         FROM (
             SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
-                (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends
+                (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends,
+                coalesce(chosen.slots, (chosen.minutes + slot_minutes - 1) / slot_minutes) AS slots
             FROM schedule.shift
             WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = extract(isodow FROM day)::smallint
-                AND valid @> day AND seats = 1 AND p_slots BETWEEN 1 AND slots_max
+                AND valid @> day AND seats = 1 AND (chosen.slots BETWEEN 1 AND slots_max OR chosen.slots IS NULL)
+                AND (chosen.weekdays >> (weekday - 1)) & 1 = 1
             OFFSET 0
         ) AS opening
-        WHERE opens_at <= p_start AND p_start + slot * p_slots <= closes_at AND date_bin(slot, p_start, opens_at) = p_start
+        WHERE opens_at <= p_start AND p_start + slot * slots <= closes_at AND date_bin(slot * chosen.starts_every, p_start, opens_at) = p_start
             -- Another slot of the day follows, in this shift or in a later one.
-            AND (p_start + slot * (p_slots + 1) <= closes_at OR EXISTS (
+            AND (p_start + slot * (slots + 1) <= closes_at OR EXISTS (
                 SELECT FROM schedule.shift AS later
                 WHERE later.provider_id = p_provider_id AND later.clinic_id = p_clinic_id AND later.weekday = opening.weekday
                     AND later.valid @> day AND later.starts >= opening.ends))
@@ -74,8 +87,8 @@ $$;
 
 -- Writes a hold that nothing stands in the way of, and all that goes with it, in one statement; p_version: of the book, with this.
 CREATE FUNCTION booking.put_plain_hold(
-    p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_slots integer, p_fee_minor integer, p_funding directory.funding,
-    p_patient_id bigint, p_person_id uuid, p_person_name text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_slots integer, p_service_ids bigint[], p_fee_minor integer, p_funding directory.funding,
+    p_terms_id bigint, p_patient_id bigint, p_person_id uuid, p_person_name text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
@@ -85,7 +98,9 @@ BEGIN
     answer.state := 'reserved';
     answer.clinic_id := p_clinic_id;
     answer.starts_at := lower(p_during);
-    answer.ends_at := upper(p_during);
+    answer.ends_at := booking.visit_end(p_during, p_service_ids);
+    answer.service_ids := p_service_ids;
+    answer.terms_id := p_terms_id;
     answer.deadline := p_now + booking.hold_time();
     answer.fee_minor := p_fee_minor;
     answer.funding := p_funding;
@@ -96,18 +111,19 @@ BEGIN
     ), held AS (
         INSERT INTO booking.booking (
             provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
-            person_id, patient_name)
+            person_id, patient_name, service_ids, terms_id)
         VALUES (p_provider_id, answer.booking_id, p_clinic_id, p_patient_id, p_during, 1, p_slots, 'reserved', answer.deadline, p_fee_minor,
-            p_funding, p_now, p_person_id, p_person_name)
+            p_funding, p_now, p_person_id, p_person_name, p_service_ids, p_terms_id)
     ), noted AS (
         INSERT INTO booking.event_log (provider_id, seq, at, kind, booking_id)  -- the actor is the patient
         VALUES (p_provider_id, p_version, p_now, 'reserved', answer.booking_id)
     ), kept AS (
         INSERT INTO booking.idempotency (
             provider_id, caller, operation, key, request_hash, at, code, booking_id, state, clinic_id, starts_at, ends_at, deadline,
-            fee_minor, funding, version)
+            fee_minor, funding, version, service_ids, terms_id)
         SELECT p_provider_id, p_actor, 'hold', p_key, sha256(convert_to(p_request, 'UTF8')), p_now, 'reserved', answer.booking_id,
-            'reserved', p_clinic_id, answer.starts_at, answer.ends_at, answer.deadline, p_fee_minor, p_funding, p_version
+            'reserved', p_clinic_id, answer.starts_at, answer.ends_at, answer.deadline, p_fee_minor, p_funding, p_version,
+            p_service_ids, p_terms_id
         WHERE p_key IS NOT NULL
     )
     UPDATE booking.book SET version = p_version, next_due = least(next_due, answer.deadline) WHERE provider_id = p_provider_id;
@@ -140,8 +156,8 @@ $$;
 -- nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: 'signed_out' where it is not that of a live
 -- session of the patient; NULL: the caller has looked.
 CREATE FUNCTION booking.hold_plainly(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_patient_id bigint, p_person_id uuid, p_actor text,
-    p_key text, p_token_hash bytea DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head record;
@@ -160,7 +176,7 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT place.*, person.*, own.patient_id IS NULL AS is_first INTO seen
-    FROM booking.plain_place(p_provider_id, p_clinic_id, p_start, p_slots, now_at) AS place
+    FROM booking.plain_place(p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, now_at) AS place
     CROSS JOIN LATERAL booking.plain_person(
         p_patient_id, p_person_id, p_provider_id, place.during, place.funding, p_token_hash, now_at) AS person
     LEFT JOIN (
@@ -181,8 +197,9 @@ BEGIN
         RETURN NULL;
     END IF;
     answer := booking.put_plain_hold(
-        p_provider_id, p_clinic_id, seen.during, p_slots, seen.fee_minor, seen.funding, p_patient_id, seen.person_id, seen.person_name,
-        p_actor, p_key, booking.hold_request(p_clinic_id, p_start, p_slots, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
+        p_provider_id, p_clinic_id, seen.during, p_slots, p_service_ids, seen.fee_minor, seen.funding, seen.terms_id, p_patient_id, seen.person_id,
+        seen.person_name, p_actor, p_key,
+        booking.hold_request(p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
     IF head.next_free_at IS NULL OR head.next_free_at <= now_at OR seen.during @> head.next_free_at THEN
         PERFORM booking.pass_next_free(p_provider_id, CASE WHEN head.next_free_at > now_at THEN seen.next_slot END, now_at);
     END IF;

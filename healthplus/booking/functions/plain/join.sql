@@ -4,8 +4,8 @@
 -- back or let go lately; all that booking.plain_person asks for; and a new key. Waits for nothing. The look is a statement of its own, as
 -- its snapshot must be from after the locks.
 CREATE FUNCTION booking.plain_joins(
-    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_actors text[], p_keys text[], p_token_hashes bytea[], p_now timestamptz
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_services text[], p_patient_ids bigint[],
+    p_person_ids uuid[], p_actors text[], p_keys text[], p_token_hashes bytea[], p_now timestamptz
 ) RETURNS uuid[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     locked boolean[];
@@ -14,13 +14,14 @@ BEGIN
     SELECT array_agg(pg_try_advisory_xact_lock(-patient_id) ORDER BY ordinal) INTO locked
     FROM unnest(p_patient_ids) WITH ORDINALITY AS call (patient_id, ordinal);
     SELECT array_agg(plain.person_id ORDER BY ordinal) INTO persons
-    FROM unnest(p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_actors, p_keys, p_token_hashes, locked) WITH ORDINALITY
-        AS call (clinic_id, queue_window, slots, patient_id, person_id, actor, key, token_hash, is_locked, ordinal)
-    LEFT JOIN directory.provider_clinic AS place ON place.provider_id = p_provider_id AND place.clinic_id = call.clinic_id
+    FROM unnest(p_clinic_ids, p_windows, p_slots, p_services, p_patient_ids, p_person_ids, p_actors, p_keys, p_token_hashes, locked)
+        WITH ORDINALITY
+        AS call (clinic_id, queue_window, slots, services, patient_id, person_id, actor, key, token_hash, is_locked, ordinal)
+    LEFT JOIN LATERAL booking.price_of(p_provider_id, call.clinic_id, booking.service_ids(call.services)) AS price ON true
     LEFT JOIN LATERAL (
         SELECT person.person_id
         FROM booking.plain_person(
-            call.patient_id, call.person_id, p_provider_id, call.queue_window, place.funding, call.token_hash, p_now) AS person
+            call.patient_id, call.person_id, p_provider_id, call.queue_window, price.funding, call.token_hash, p_now) AS person
         LEFT JOIN (SELECT * FROM booking.claim WHERE patient_id = call.patient_id FOR UPDATE SKIP LOCKED) AS own ON true
         LEFT JOIN booking.booking AS claimed ON claimed.provider_id = own.provider_id AND claimed.booking_id = own.booking_id
         WHERE call.is_locked AND call.actor = 'patient:' || call.patient_id AND person.is_signed_in
@@ -36,7 +37,10 @@ BEGIN
             AND NOT EXISTS (
                 SELECT FROM booking.idempotency
                 WHERE provider_id = p_provider_id AND caller = call.actor AND operation = 'join' AND key = call.key)
-            AND booking.is_window_waited_for(p_provider_id, call.clinic_id, call.queue_window, call.slots)
+            AND booking.is_window_waited_for(
+                p_provider_id, call.clinic_id, call.queue_window, call.slots, booking.service_ids(call.services))
+            AND (call.services IS NULL OR (
+                booking.refuse_services(p_provider_id, call.clinic_id, booking.service_ids(call.services))).code IS NULL)
     ) AS plain ON true;
     RETURN persons;
 END $$;
@@ -44,11 +48,13 @@ END $$;
 -- Writes joins that nothing stands in the way of, and all that goes with them, in one statement, with numbers in their order; p_persons:
 -- as booking.plain_joins says. Returns the outcome of each.
 CREATE FUNCTION booking.put_plain_joins(
-    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_patient_ids bigint[], p_person_ids uuid[],
-    p_persons uuid[], p_keys text[], p_now timestamptz
+    p_provider_id bigint, p_clinic_ids bigint[], p_windows tstzrange[], p_slots integer[], p_services text[], p_patient_ids bigint[],
+    p_person_ids uuid[], p_persons uuid[], p_keys text[], p_now timestamptz
 ) RETURNS booking.outcome[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head record;
+    need booking.need;
+    slots integer[];
     answer booking.outcome;
     answers booking.outcome[];
     link booking.queue_entry;
@@ -71,23 +77,28 @@ BEGIN
         link.number := answer.number;
         link.clinic_id := p_clinic_ids[i];
         link.during := p_windows[i];
-        link.slots_needed := p_slots[i];
+        slots[i] := p_slots[i];
+        IF p_services[i] IS NOT NULL THEN
+            need := booking.need_of(p_slots[i], p_provider_id, booking.service_ids(p_services[i]));
+            slots[i] := booking.slots_at_most(need, p_provider_id, p_clinic_ids[i]);
+        END IF;
+        link.slots_needed := slots[i];
         link.hash := booking.queue_hash(link.hash, link);
         links[i] := link;
     END LOOP;
     WITH call AS MATERIALIZED (
         SELECT call.*, (answers[ordinal]).ticket_id, (answers[ordinal]).number, (answers[ordinal]).version
-        FROM unnest(p_clinic_ids, p_windows, p_slots, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
-            AS call (clinic_id, queue_window, slots, patient_id, person_id, found_id, key, ordinal)
+        FROM unnest(p_clinic_ids, p_windows, p_slots, slots, p_services, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
+            AS call (clinic_id, queue_window, asked_slots, slots, services, patient_id, person_id, found_id, key, ordinal)
     ), claimed AS (
         INSERT INTO booking.claim (patient_id, provider_id, ticket_id) SELECT patient_id, p_provider_id, ticket_id FROM call
         ON CONFLICT (patient_id) DO UPDATE SET provider_id = excluded.provider_id, booking_id = NULL, ticket_id = excluded.ticket_id
     ), joined AS (
         INSERT INTO booking.ticket (
             provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at, present_at,
-            joined_position, person_id)
+            joined_position, person_id, service_ids)
         SELECT p_provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots, 'waiting', p_now, p_now + booking.wait_time(),
-            p_now, least(head.position + ordinal - 1, 100), found_id
+            p_now, least(head.position + ordinal - 1, 100), found_id, booking.service_ids(services)
         FROM call
     ), chained AS (
         INSERT INTO booking.queue_entry SELECT added.* FROM unnest(links) AS added
@@ -98,7 +109,8 @@ BEGIN
         INSERT INTO booking.idempotency (
             provider_id, caller, operation, key, request_hash, at, code, ticket_id, number, state, version)
         SELECT p_provider_id, 'patient:' || patient_id, 'join', key,
-            sha256(convert_to(booking.join_request(clinic_id, queue_window, slots, patient_id, person_id), 'UTF8')), p_now, 'waiting',
+            sha256(convert_to(booking.join_request(
+                clinic_id, queue_window, asked_slots, booking.service_ids(services), patient_id, person_id), 'UTF8')), p_now, 'waiting',
             ticket_id, number, 'waiting', version
         FROM call WHERE key IS NOT NULL
     )
@@ -113,8 +125,8 @@ END $$;
 -- asks for. 'waiting', or a NULL code where nothing was changed and the verb is to decide. Never waits for a lock. p_token_hash: that of a
 -- live session of the patient; NULL: the caller has looked.
 CREATE FUNCTION booking.join_plainly(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid, p_actor text,
-    p_key text, p_token_hash bytea DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_services text, p_patient_id bigint, p_person_id uuid,
+    p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
@@ -128,12 +140,12 @@ BEGIN
         RETURN NULL;
     END IF;
     persons := booking.plain_joins(
-        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_patient_id], ARRAY[p_person_id], ARRAY[p_actor],
-        ARRAY[p_key], ARRAY[p_token_hash], now_at);
+        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_services], ARRAY[p_patient_id], ARRAY[p_person_id],
+        ARRAY[p_actor], ARRAY[p_key], ARRAY[p_token_hash], now_at);
     IF persons[1] IS NULL THEN
         RETURN NULL;
     END IF;
     RETURN (booking.put_plain_joins(
-        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_patient_id], ARRAY[p_person_id], persons,
+        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_services], ARRAY[p_patient_id], ARRAY[p_person_id], persons,
         ARRAY[p_key], now_at))[1];
 END $$;

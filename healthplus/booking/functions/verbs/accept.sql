@@ -5,15 +5,16 @@ CREATE FUNCTION booking.swap_offer(
 DECLARE
     run record;
     wanted booking.booking := p_offer;
+    need booking.need := booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids);
     refusal booking.outcome;
 BEGIN
     SELECT * INTO run
     FROM booking.seat_for(
-        p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now, p_ticket.number, p_offer.booking_id);
+        p_offer.provider_id, p_clinic_id, p_start, need, p_now, p_ticket.number, p_offer.booking_id);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
-            p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now,
-            booking.why_not(p_offer.provider_id, p_clinic_id, p_start, p_ticket.slots_needed, p_now, p_offer.booking_id));
+            p_offer.provider_id, p_clinic_id, p_start, need, p_now,
+            booking.why_not(p_offer.provider_id, p_clinic_id, p_start, need, p_now, p_offer.booking_id));
     END IF;
     wanted.during := run.during;
     wanted.clinic_id := p_clinic_id;
@@ -22,11 +23,10 @@ BEGIN
         RETURN refusal;
     END IF;
     UPDATE booking.booking
-    SET during = run.during, seat = run.seat, clinic_id = practice_location.clinic_id,
-        fee_minor = practice_location.fee_minor, funding = practice_location.funding
-    FROM directory.provider_clinic AS practice_location
-    WHERE booking.provider_id = p_offer.provider_id AND booking.booking_id = p_offer.booking_id
-        AND practice_location.provider_id = p_offer.provider_id AND practice_location.clinic_id = p_clinic_id;
+    SET during = run.during, seat = run.seat, clinic_id = p_clinic_id,
+        fee_minor = price.fee_minor, funding = price.funding, terms_id = price.terms_id
+    FROM booking.price_of(p_offer.provider_id, p_clinic_id, p_offer.service_ids) AS price
+    WHERE booking.provider_id = p_offer.provider_id AND booking.booking_id = p_offer.booking_id;
     PERFORM booking.append_event(p_offer.provider_id, p_now, 'moved', p_offer.booking_id, p_ticket.ticket_id, p_actor);
     RETURN NULL;
 END $$;

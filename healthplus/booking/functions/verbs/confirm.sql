@@ -8,7 +8,8 @@ DECLARE
     claim booking.claim;
 BEGIN
     SELECT seat, during INTO late.seat, late.during
-    FROM booking.seat_for(p_held.provider_id, p_held.clinic_id, lower(p_held.during), p_held.slots_needed, p_now);
+    FROM booking.seat_for(p_held.provider_id, p_held.clinic_id, lower(p_held.during),
+        booking.need_of(p_held.slots_needed, p_held.provider_id, p_held.service_ids), p_now);
     IF NOT FOUND OR p_held.patient_id IS NULL OR EXISTS (  -- paid for before, by other money
         SELECT FROM ledger.payment
         WHERE provider_id = p_held.provider_id AND hold_id = p_held.booking_id AND booking_id <> hold_id
@@ -24,11 +25,11 @@ BEGIN
     END IF;
     INSERT INTO booking.booking (
         provider_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, fee_minor, funding, created_at,
-        person_id, patient_name, instead_of_provider_id, instead_of_id)
+        person_id, patient_name, instead_of_provider_id, instead_of_id, service_ids, terms_id)
     VALUES (p_held.provider_id, p_held.clinic_id, p_held.patient_id, late.during, late.seat, p_held.slots_needed, 'booked',
         p_held.deadline, p_held.fee_minor, p_held.funding, p_now, p_held.person_id,
         coalesce((SELECT nullif(name, '') FROM accounts.person WHERE person_id = p_held.person_id), p_held.patient_name),
-        p_held.instead_of_provider_id, p_held.instead_of_id)
+        p_held.instead_of_provider_id, p_held.instead_of_id, p_held.service_ids, p_held.terms_id)
     ON CONFLICT DO NOTHING
     RETURNING * INTO late;
     IF NOT FOUND THEN

@@ -1,6 +1,6 @@
 -- Refuses to queue for what can never be had: 'slot_full' where all is booked, 'no_such_slot' where there are no such slots.
 CREATE FUNCTION booking.refuse_join(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_need booking.need, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
@@ -8,41 +8,46 @@ BEGIN
     IF NOT EXISTS (
         SELECT FROM schedule.openings(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_now) AS opening
         WHERE upper(opening.during) > opening.starts_after AND lower(opening.during) < opening.starts_before
-            AND p_slots BETWEEN 1 AND opening.slots_max
+            AND booking.is_taken_by(p_need, opening.slots_max) AND (p_need.weekdays >> (opening.weekday - 1)) & 1 = 1
     ) THEN
         RETURN booking.refuse('no_such_slot', 'closed');
     END IF;
     answer.code := 'slot_full';
     answer.can_wait := false;
-    answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, lower(p_window), p_slots, p_now);
+    answer.alternatives := booking.alternatives(p_provider_id, p_clinic_id, lower(p_window), p_need, p_now);
     SELECT version INTO answer.version FROM booking.book WHERE provider_id = p_provider_id;
     RETURN answer;
 END $$;
 
 -- Whether there is nothing to wait for in a window. While anything in it is only held, there mostly is.
-CREATE FUNCTION booking.is_hopeless(p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_now timestamptz)
-RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION booking.is_hopeless(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_need booking.need, p_now timestamptz
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RETURN NOT EXISTS (
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
     ) AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_need, p_now, true)
     );
 END $$;
 
 -- Refuses to queue without the lock, as in hold; looked at again under it, as what is obtainable may shrink meanwhile. A NULL code where
 -- it takes the lock to tell.
 CREATE FUNCTION booking.refuse_join_early(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_actor text,
-    p_key text, p_request text, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_actor text, p_key text, p_request text, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome := booking.refuse_early(p_patient_id, p_actor, p_now);
+    need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
     known booking.outcome;
 BEGIN
-    IF answer.code IS NULL AND booking.is_hopeless(p_provider_id, p_clinic_id, p_window, p_slots, p_now) THEN
-        answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, p_now);
+    IF answer.code IS NULL AND p_service_ids IS NOT NULL THEN
+        answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
+    END IF;
+    IF answer.code IS NULL AND booking.is_hopeless(p_provider_id, p_clinic_id, p_window, need, p_now) THEN
+        answer := booking.refuse_join(p_provider_id, p_clinic_id, p_window, need, p_now);
     END IF;
     IF answer.code IS NOT NULL THEN
         known := booking.find_result(p_provider_id, p_actor, 'join', p_key, p_request, p_now);
@@ -53,8 +58,8 @@ END $$;
 -- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
 -- same window still waits, so that the queue stays as it was served.
 CREATE FUNCTION booking.add_ticket(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_ticket_id uuid, p_is_full boolean, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_ticket_id uuid, p_is_full boolean, p_now timestamptz
 ) RETURNS booking.ticket LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     waiter booking.ticket;
@@ -66,51 +71,62 @@ BEGIN
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
         provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at,
-        present_at, joined_position, person_id)
+        present_at, joined_position, person_id, service_ids)
     SELECT p_provider_id, p_ticket_id, waiter.number, p_patient_id, p_clinic_id, p_window, p_slots, 'waiting',
-        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id), p_person_id
+        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id), p_person_id, p_service_ids
     RETURNING * INTO waiter;
     RETURN waiter;
 END $$;
 
 -- What is hashed of a request to join.
 CREATE FUNCTION booking.join_request(
-    p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid
+    p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid
 ) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws('|', coalesce(p_clinic_id::text, '*'), extract(epoch FROM lower(p_window)),
-        extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id)
+        extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id, 'for ' || array_to_string(p_service_ids, ','))
 $$;
 
--- Whether a ticket with this window waits.
-CREATE FUNCTION booking.is_window_waited_for(p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer)
-RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+-- Whether a ticket waits that wants the same in the same window.
+CREATE FUNCTION booking.is_window_waited_for(
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[]
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RETURN EXISTS (
         SELECT FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM p_clinic_id
-            AND queue_window = p_window AND slots_needed = p_slots);
+            AND queue_window = p_window AND service_ids IS NOT DISTINCT FROM p_service_ids
+            AND (slots_needed = p_slots OR p_service_ids IS NOT NULL));
 END $$;
 
 -- Joins the queue of a book that the caller has locked and advanced to p_now; p_is_full: what booking.advance_book returned. Else as
 -- booking.join_queue.
 CREATE FUNCTION booking.join_in_book(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text, p_is_full boolean, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text, p_is_full boolean, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     person accounts.person;
     answer booking.outcome;
     waiter booking.ticket;
-    is_full boolean := p_is_full AND booking.is_window_waited_for(p_provider_id, p_clinic_id, p_window, p_slots);
+    is_full boolean := p_is_full AND booking.is_window_waited_for(
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids);
+    need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
     is_offered boolean;
     wanted booking.booking;
 BEGIN
+    IF p_service_ids IS NOT NULL THEN
+        answer := booking.refuse_services(p_provider_id, p_clinic_id, p_service_ids);
+        IF answer.code IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+        need.slots := booking.slots_at_most(need, p_provider_id, p_clinic_id);
+    END IF;
     IF NOT booking.may_act(p_actor, p_patient_id) THEN
         RETURN booking.refuse('not_found');
     ELSIF NOT is_full AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_slots, p_now, true)
+        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), need, p_now, true)
     ) THEN
-        RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, p_slots, p_now);
+        RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, need, p_now);
     END IF;
     person := booking.person_of(p_patient_id, p_person_id);
     IF p_person_id IS NOT NULL AND person.person_id IS NULL THEN
@@ -127,12 +143,13 @@ BEGIN
     wanted.patient_id := p_patient_id;
     wanted.person_id := person.person_id;
     wanted.during := p_window;
+    wanted.service_ids := p_service_ids;
     answer := booking.take_claim(wanted, false, p_now);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
     waiter := booking.add_ticket(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, person.person_id, waiter.ticket_id, is_full, p_now);
+        p_provider_id, p_clinic_id, p_window, need.slots, p_service_ids, p_patient_id, person.person_id, waiter.ticket_id, is_full, p_now);
     answer.version := booking.append_event(p_provider_id, p_now, 'waiting', NULL, waiter.ticket_id, p_actor, '', waiter.expires_at);
     answer.code := waiter.state;
     answer.state := waiter.state;
@@ -145,30 +162,30 @@ BEGIN
             PERFORM booking.withhold_nearest(waiter, p_now);
         END IF;
     END IF;
-    IF is_offered OR (NOT is_full AND p_slots > 1) THEN  -- an offer, or a run withheld for it
+    IF is_offered OR (NOT is_full AND need.slots > 1) THEN  -- an offer, or a run withheld for it
         PERFORM booking.refresh_availability(p_provider_id, p_now);
         answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
     END IF;
     PERFORM booking.store_result(
-        p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id), answer, p_now)
+        p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id), answer, p_now)
     WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
 
--- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots within p_window, at one
--- clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
+-- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots, or of what services need,
+-- within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
 -- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
 CREATE FUNCTION booking.join_queue(
-    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text
+    p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
-    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_patient_id, p_person_id);
+    request text := booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id);
     answer booking.outcome;
 BEGIN
     answer := booking.refuse_join_early(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_actor, p_key, request, public.app_now());
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_actor, p_key, request, public.app_now());
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -180,5 +197,6 @@ BEGIN
         RETURN answer;
     END IF;
     RETURN booking.join_in_book(
-        p_provider_id, p_clinic_id, p_window, p_slots, p_patient_id, p_person_id, p_actor, p_key, opened.is_full, opened.now_at);
+        p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key, opened.is_full,
+        opened.now_at);
 END $$;

@@ -34,6 +34,7 @@ DECLARE
     request text := concat_ws('|', p_booking_id, extract(epoch FROM p_start));
     answer booking.outcome;
     held booking.booking;
+    need booking.need;
     run record;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, 'reschedule', p_key, request);
@@ -53,19 +54,23 @@ BEGIN
     ELSIF lower(held.during) <= now_at THEN
         RETURN booking.describe('too_late', held);
     END IF;
+    need := booking.need_of(held.slots_needed, p_provider_id, held.service_ids);
     SELECT * INTO run
-    FROM booking.seat_for(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, NULL, p_booking_id);
+    FROM booking.seat_for(p_provider_id, held.clinic_id, p_start, need, now_at, NULL, p_booking_id);
     IF NOT FOUND THEN
         RETURN booking.refuse_run(
-            p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at,
-            booking.why_not(p_provider_id, held.clinic_id, p_start, held.slots_needed, now_at, p_booking_id));
+            p_provider_id, held.clinic_id, p_start, need, now_at,
+            booking.why_not(p_provider_id, held.clinic_id, p_start, need, now_at, p_booking_id));
     END IF;
     answer := booking.refuse_move(
         held, run.during, p_actor, coalesce(p_reason, '') <> '' AND booking.may_act(p_actor, NULL), now_at);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false
+    UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false,
+        -- A patient cannot move to a later day to cancel for less from there. What the clinic was about to change costs nothing.
+        kept_min_minor = CASE WHEN state = 'booked' AND p_actor ^@ 'patient:' AND NOT needs_rebooking THEN nullif(greatest(
+            kept_min_minor, directory.kept_minor(terms_id, fee_minor, lower(during), now_at)), 0) ELSE kept_min_minor END
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
     PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, coalesce(p_reason, ''));
     PERFORM booking.make_offers(p_provider_id, now_at);

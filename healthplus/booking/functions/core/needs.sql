@@ -1,0 +1,77 @@
+-- What is asked of the schedule: slots in a row, or time for services.
+
+-- What services ask, or (NULL) a visit of p_slots slots.
+CREATE FUNCTION booking.need_of(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    need booking.need;
+BEGIN
+    need.slots := p_slots;
+    need.starts_every := 1;
+    need.weekdays := 127;
+    IF p_service_ids IS NOT NULL THEN
+        -- a clinic only decides whether they can be booked there, and which terms count
+        SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), max(starts_every), coalesce(bit_and(weekdays), 0)
+        INTO need.minutes, need.starts_every, need.weekdays
+        FROM directory.service WHERE provider_id = p_provider_id AND service_id = ANY (p_service_ids);
+    END IF;
+    RETURN need;
+END $$;
+
+-- How many slots of a length are needed.
+CREATE FUNCTION booking.slots_of(p_need booking.need, p_slot interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN (p_need).minutes IS NULL THEN (p_need).slots
+        ELSE ceil((p_need).minutes * 60 / extract(epoch FROM p_slot))::integer END
+$$;
+
+-- Whether a shift takes visits of that many slots: for services their length says it, whatever the longest other visit is.
+CREATE FUNCTION booking.is_taken_by(p_need booking.need, p_slots_max integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (p_need).slots BETWEEN 1 AND p_slots_max OR (p_need).minutes IS NOT NULL
+$$;
+
+-- Whether a start within a shift that opens at an instant, on a weekday (ISO 8601), is one at which this may begin.
+CREATE FUNCTION booking.is_on_grid(
+    p_need booking.need, p_start timestamptz, p_opens_at timestamptz, p_slot interval, p_weekday integer
+) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT mod(extract(epoch FROM p_start - p_opens_at), extract(epoch FROM p_slot) * (p_need).starts_every) = 0
+        AND ((p_need).weekdays >> (p_weekday - 1)) & 1 = 1
+$$;
+
+-- How many slots a ticket's services need at most in any shift of its clinic (NULL: of any), or NULL where there are no shifts.
+CREATE FUNCTION booking.slots_at_most(p_need booking.need, p_provider_id bigint, p_clinic_id bigint) RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT max(booking.slots_of(p_need, make_interval(mins => slot_minutes)))
+    FROM schedule.shift WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
+$$;
+
+-- When the visit ends for the patient: the time kept free after it is not theirs.
+CREATE FUNCTION booking.visit_end(p_during tstzrange, p_service_ids bigint[]) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_service_ids IS NULL THEN upper(p_during) ELSE (
+        SELECT CASE WHEN sum(length_minutes) > 0 THEN lower(p_during) + make_interval(mins => sum(length_minutes)::integer)
+            ELSE upper(p_during) - make_interval(mins => coalesce(max(buffer_minutes), 0)) END
+        FROM directory.service WHERE service_id = ANY (p_service_ids)) END
+$$;
+
+-- Refuses services that cannot be booked at a clinic (NULL: at any); a NULL code when they can.
+CREATE FUNCTION booking.refuse_services(p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[]) RETURNS booking.outcome
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+BEGIN
+    SELECT refusal INTO answer.reason FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, false);
+    IF answer.reason IS NOT NULL THEN
+        answer.code := 'no_such_slot';
+    END IF;
+    RETURN answer;
+END $$;
+
+-- What is paid for services at a clinic, or (NULL) for a visit: the fee, how, and which terms count.
+CREATE FUNCTION booking.price_of(p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[])
+RETURNS TABLE (fee_minor integer, funding directory.funding, terms_id bigint) LANGUAGE sql STABLE AS $$
+    SELECT fee_minor, funding, terms_id
+    FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
+    WHERE p_service_ids IS NULL AND provider_id = p_provider_id AND clinic_id = p_clinic_id
+    UNION ALL
+    SELECT fee_minor, funding, terms_id FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, true)
+    WHERE p_service_ids IS NOT NULL
+$$;

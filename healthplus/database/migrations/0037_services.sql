@@ -1,0 +1,86 @@
+-- What one books: services, with their length, price and terms (docs/decisions/0053-services.md).
+
+-- What services are called, by which they are found everywhere (FHIR HealthcareService.type).
+CREATE TABLE directory.service_type (
+    service_type_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+    name text NOT NULL CHECK (name <> ''),
+    is_test boolean NOT NULL                       -- a laboratory's: several fit into one visit, and their fees add up
+);
+
+-- What a provider offers. A row is never changed, only closed: a new price or length is another service, so that what a chart showed,
+-- a hold has, and a patient paid for is one row.
+CREATE TABLE directory.service (
+    service_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider_id bigint NOT NULL REFERENCES directory.provider ON DELETE CASCADE,
+    clinic_id bigint,                              -- NULL: at each of the provider's clinics
+    service_type_id bigint NOT NULL REFERENCES directory.service_type,
+    -- Of a visit, or what a test adds to one: 0 where taking the sample is no time of its own. A visit takes a slot at least.
+    length_minutes smallint NOT NULL CHECK (length_minutes BETWEEN 0 AND 720),
+    buffer_minutes smallint NOT NULL DEFAULT 0 CHECK (buffer_minutes BETWEEN 0 AND 240),  -- kept free after it
+    starts_every smallint NOT NULL DEFAULT 1 CHECK (starts_every BETWEEN 1 AND 144),      -- slots of a shift
+    weekdays smallint NOT NULL DEFAULT 127 CHECK (weekdays BETWEEN 1 AND 127),            -- a bit each; Monday's is the lowest
+    allows_more_a_day boolean NOT NULL DEFAULT false,  -- whether a person may have others with the provider on that day
+    fee_minor integer NOT NULL CHECK (fee_minor BETWEEN 0 AND 100000000),
+    currency text NOT NULL DEFAULT 'INR' CHECK (currency ~ '^[A-Z]{3}$'),
+    funding directory.funding NOT NULL,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamptz,                         -- NULL: it can be booked
+    FOREIGN KEY (provider_id, clinic_id) REFERENCES directory.provider_clinic ON DELETE CASCADE,
+    CHECK (funding <> 'online' OR fee_minor > 0),  -- this prevents an online payment of nothing
+    CHECK (funding <> 'free' OR fee_minor = 0)     -- at the clinic, 0 means that the clinic says what it costs
+);
+CREATE UNIQUE INDEX service_open ON directory.service (provider_id, service_type_id, clinic_id) NULLS NOT DISTINCT WHERE closed_at IS NULL;
+-- Who offers it, cheapest first.
+CREATE INDEX service_type_fee ON directory.service (service_type_id, fee_minor, provider_id) WHERE closed_at IS NULL;
+
+-- What is kept of a fee when a patient cancels: steps of a ladder, never changed. A clinic without any returns all until the visit begins.
+CREATE TABLE directory.terms (
+    terms_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    made_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE directory.terms_step (
+    terms_id bigint NOT NULL REFERENCES directory.terms,
+    hours_before smallint NOT NULL CHECK (hours_before BETWEEN 1 AND 8784),  -- who cancels later than that leaves
+    kept_percent smallint CHECK (kept_percent BETWEEN 0 AND 100),            -- this part of the fee,
+    kept_minor integer CHECK (kept_minor BETWEEN 0 AND 100000000),           -- or this amount, and no more than the fee
+    PRIMARY KEY (terms_id, hours_before),
+    CHECK ((kept_percent IS NULL) <> (kept_minor IS NULL))
+);
+-- Those of new holds: a clinic's, and its own ones for some services.
+ALTER TABLE directory.clinic ADD COLUMN terms_id bigint;
+CREATE TABLE directory.service_terms (
+    clinic_id bigint NOT NULL REFERENCES directory.clinic ON DELETE CASCADE,
+    service_type_id bigint NOT NULL REFERENCES directory.service_type,
+    terms_id bigint NOT NULL REFERENCES directory.terms,
+    PRIMARY KEY (clinic_id, service_type_id)
+);
+
+-- What a hold or ticket asks of the schedule: `slots` in a row or, where `minutes` is not NULL, as many as take these; from each
+-- `starts_every`th slot of a shift on; on `weekdays`.
+CREATE TYPE booking.need AS (slots integer, minutes integer, starts_every integer, weekdays integer);
+
+ALTER TABLE booking.booking
+    ADD COLUMN service_ids bigint[],               -- NULL: a visit of `slots_needed` slots for the fee of the provider at the clinic
+    ADD COLUMN terms_id bigint,                    -- NULL: all is returned
+    ADD COLUMN kept_min_minor integer;             -- what cancelling before the patient's moves of it would have kept; NULL: nothing
+ALTER TABLE booking.ticket ADD COLUMN service_ids bigint[];
+ALTER TYPE booking.outcome ADD ATTRIBUTE service_ids bigint[], ADD ATTRIBUTE terms_id bigint;
+ALTER TABLE booking.idempotency ADD COLUMN service_ids bigint[], ADD COLUMN terms_id bigint;
+
+-- Of money that is given back: what is kept of it. NULL: nothing.
+ALTER TABLE ledger.payment ADD COLUMN kept_minor integer;
+
+-- The laboratory tests there are. Their tables stay as they are for the release before, and go with the next one.
+INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
+INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
+SELECT provider_id, service_type_id, 0, price_minor, currency,
+    CASE WHEN price_minor > 0 AND EXISTS (
+        SELECT FROM directory.provider_clinic
+        WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND provider_clinic.funding = 'online')
+        THEN 'online' ELSE 'clinic' END::directory.funding
+FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) JOIN directory.service_type USING (slug);
+DROP TRIGGER IF EXISTS search_follows_insert ON directory.provider_lab_test;
+DROP TRIGGER IF EXISTS search_follows_update ON directory.provider_lab_test;
+DROP TRIGGER IF EXISTS search_follows_delete ON directory.provider_lab_test;
+DROP TRIGGER IF EXISTS search_follows_update ON directory.lab_test;
