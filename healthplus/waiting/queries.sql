@@ -34,7 +34,8 @@ SELECT
     CASE WHEN selected.state = 'waiting' THEN width_bucket(selected.number, (SELECT numbers FROM queue)) END AS position,
     waited_for.holds, waited_for.next_lapse_at,
     offered.booking_id AS offer_id, offered.clinic_id AS offer_clinic_id, lower(offered.during) AS starts_at,
-    booking.visit_end(offered.during, offered.service_ids) AS ends_at, CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
+    booking.visit_end(offered.during, offered.service_ids) AS ends_at,
+    CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
     selected.answered_at IS NOT NULL AS answered,
     CASE WHEN selected.state = 'called' THEN (
         SELECT count(*) FROM booking.ticket

@@ -143,6 +143,7 @@ async def _page(
     error: FormError | None = None,
 ) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
+    chosen = await services(request).known_services.of(hold["service_ids"])
     if hold["state"] == "reserved":
         if hold["offer"]:
             return see_other(request, ticket_path(provider_id, hold["ticket_id"]))
@@ -153,6 +154,7 @@ async def _page(
             status=200 if error is None else 422,
             headers=_bank_headers(request),
             hold=hold,
+            chosen=chosen,
             until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
@@ -169,6 +171,7 @@ async def _page(
         request,
         "hold/booked.html",
         hold=hold,
+        chosen=chosen,
         appointment=appointment_path(provider_id, hold_id),
         replaced=await _replaced(request, session, hold),
     )
@@ -187,7 +190,8 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     instead = await app.payments.booked_instead(provider_id, hold_id)
     day = hold["starts_at"].astimezone(ZoneInfo(hold["time_zone"])).date()
-    key = ChartKey(provider_id, hold["clinic_id"], day, day, hold["slots_needed"], hold["time_zone"])
+    where = provider_id, hold["clinic_id"]
+    key = ChartKey(*where, day, day, hold["slots_needed"], hold["time_zone"], tuple(hold["service_ids"] or ()))
     chart = await app.charts.chart(key)
     free = [row["starts_at"] for row in chart.slots if row["fits"] and row["state"] == "free"]
     return page(
