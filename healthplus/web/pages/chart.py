@@ -242,7 +242,8 @@ def _hold_here(session: PatientSession | None, key: ChartKey) -> Claim | None:
         return None
     claim = session.claim
     row = claim.row
-    here = (claim.provider_id, row["clinic_id"], row["slots_needed"], tuple(row["service_ids"] or ()))
+    slots_needed = 1 if row["service_ids"] else row["slots_needed"]
+    here = (claim.provider_id, row["clinic_id"], slots_needed, tuple(row["service_ids"] or ()))
     return claim if here == (key.provider_id, key.clinic_id, key.slots_needed, key.service_ids) else None
 
 

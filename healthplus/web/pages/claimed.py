@@ -100,7 +100,7 @@ async def _choice(request: AnyRequest) -> Choice:
     except ValueError:
         raise NotFound from None
     wanted = await service_choice(request, location)
-    return Choice(location, start, window, slots_needed, wanted, "anywhere" in query, person_id)
+    return Choice(location, start, window, 1 if wanted.chosen else slots_needed, wanted, "anywhere" in query, person_id)
 
 
 async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -> None:

@@ -73,6 +73,7 @@ class JoinQueueController(Controller):
         wanted = await service_choice(request, queue)
         if wanted.fault or wanted.lacks_tests:
             return _choose_again(request, queue, wanted, day)
+        n = 1 if wanted.chosen else n
         window = _queue_window(request, queue, day, part, form.get("what", "part"))
         anywhere = "anywhere" in form and _is_anywhere(wanted)
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere, wanted.ids))
@@ -118,6 +119,7 @@ async def _ask(
     wanted = await service_choice(request, queue)
     if wanted.fault or wanted.lacks_tests:
         return _choose_again(request, queue, wanted, day)
+    n = 1 if wanted.chosen else n
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params
     slots = await _slots_of_day(request, provider_id, queue, window, n, wanted.ids)

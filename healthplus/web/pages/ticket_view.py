@@ -118,6 +118,11 @@ class TicketView:
         return bool(self.row["offer_state"] == "cancelled")
 
     @property
+    def slots_needed(self) -> int:
+        """Return how many slots in a row addresses ask for; services say that themselves."""
+        return 1 if self.chosen else self.ticket.slots_needed
+
+    @property
     def chart_path(self) -> str:
         day = (self.ticket.starts_at or self.ticket.window_from).astimezone(ZoneInfo(self.zone)).date()
         clinic_id = self.row["clinic_id"]
@@ -127,14 +132,14 @@ class TicketView:
             clinic_id,
             services=self.ticket.service_ids,
             day=day,
-            n=self.ticket.slots_needed,
+            n=self.slots_needed,
         )
 
     @property
     def queue_path(self) -> str:
         """Return where the patient can join the queue again with the same window."""
         window = window_between(self.ticket.window_from, self.ticket.window_to, self.zone)
-        n, service_ids = self.ticket.slots_needed, self.ticket.service_ids or ()
+        n, service_ids = self.slots_needed, self.ticket.service_ids or ()
         query = {"n": n, PARAMETER: service_ids} if window is None else window.query(n, service_ids=service_ids)
         return queue_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **query)
 

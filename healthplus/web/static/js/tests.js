@@ -1,6 +1,4 @@
 // Adds the chosen tests up as they are chosen, and finds tests by what is typed: those that are chosen stay.
-const MANY = 8;
-
 const form = document.getElementById("choose");
 const sum = document.getElementById("sum");
 const say = sum.dataset;
@@ -44,8 +42,4 @@ function find(text) {
 form.addEventListener("change", add);
 addEventListener("pageshow", add);
 add();
-if (rows.length > MANY) {
-  const field = document.getElementById("find-test");
-  field.hidden = false;
-  field.querySelector("input").addEventListener("input", (event) => find(event.target.value));
-}
+document.getElementById("test")?.addEventListener("input", (event) => find(event.target.value));
