@@ -28,7 +28,7 @@ BEGIN
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
     ) AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_need, p_now, true)
+        SELECT FROM booking.obtainable_runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_need, p_now, true)
     );
 END $$;
 
@@ -55,8 +55,8 @@ BEGIN
     RETURN CASE WHEN known.code IS NULL THEN answer ELSE known END;
 END $$;
 
--- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
--- same window still waits, so that the queue stays as it was served.
+-- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: a ticket that wants the same
+-- waits, and nobody who wants it can have anything, so that the queue stays as it was served.
 CREATE FUNCTION booking.add_ticket(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
     p_person_id uuid, p_ticket_id uuid, p_is_full boolean, p_now timestamptz
@@ -124,7 +124,7 @@ BEGIN
     IF NOT booking.may_act(p_actor, p_patient_id) THEN
         RETURN booking.refuse('not_found');
     ELSIF NOT is_full AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), need, p_now, true)
+        SELECT FROM booking.obtainable_runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), need, p_now, true)
     ) THEN
         RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, need, p_now);
     END IF;
