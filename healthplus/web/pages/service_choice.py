@@ -17,9 +17,6 @@ from healthplus.web.services import AnyRequest, services
 PARAMETER = "service"
 """That of addresses; it is there once for each service."""
 
-_FUNDINGS = ("online", "clinic", "free")
-"""As directory.chosen_services has it, the first of them counts for all."""
-
 
 class ServiceChoice(NamedTuple):
     """What is `offered` at a clinic besides a plain visit, and what of it is `chosen`: nothing for a plain visit.
@@ -146,8 +143,3 @@ def _changed_text(old: Service, now: Service | None, clinic_id: int, language: L
 
 def _by_name(chosen: Iterable[Service]) -> list[Service]:
     return sorted(chosen, key=lambda one: (one.name, one.service_id))
-
-
-def total_funding(chosen: Sequence[Service]) -> str:
-    """Return how services are paid for together."""
-    return min((one.funding for one in chosen), key=_FUNDINGS.index)
