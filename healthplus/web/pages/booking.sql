@@ -1,6 +1,6 @@
 -- name: practice_location
--- A provider at a clinic, as a chart shows it. `service_ids`: what can be booked there besides a visit of some slots. `slots_max`: the most slots in a row that can be booked there; `slot_minutes`: the
--- length of one, NULL where they differ.
+-- A provider at a clinic, as a chart shows it. `service_ids`: what can be booked there besides a visit of some slots. `slots_max`: the
+-- most slots in a row that can be booked there; `slot_minutes`: the length of one, NULL where they differ.
 SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
     search.specialities(provider_id) AS specialities,
