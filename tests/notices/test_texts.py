@@ -33,12 +33,18 @@ ROW: dict[str, Any] = {
     "funding": "online",
     "is_paid": False,
     "is_replaced": False,
+    "kept_minor": 0,
+    "returned_minor": 0,
 }
+KEPT = {"kept_minor": 99_999_950, "returned_minor": 99_999_950}
+"""More than any visit costs."""
 ROWS = [
-    *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_", "replaced"))),
+    *(ROW | {"kind": kind} for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part", kind)),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
+    ROW | {"kind": "cancelled"} | KEPT,
+    ROW | {"kind": "refunded"} | KEPT,
 ]
 
 
@@ -97,6 +103,15 @@ def test_who_never_paid_is_not_told_that_money_goes_back() -> None:
     assert "No money was taken." in sms(kind="expired").text
     assert "goes back" not in sms(kind="expired").text
     assert "What was paid goes back." in sms(kind="expired", is_paid=True).text
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool) -> None:
+    money = {"kept_minor": 12_345, "returned_minor": 37_655}
+    for told in (sms, email):
+        text = told(kind="cancelled", is_replaced=is_replaced, **money).text
+        assert "is cancelled: Rs 123.45 is kept by its terms, Rs 376.55 goes back." in text
+        assert "Rs 376.55 of what you paid went back to you." in told(kind="refunded", **money).text
 
 
 async def test_who_moves_to_another_provider_is_not_told_to_book_again(race: RaceEnvironment) -> None:

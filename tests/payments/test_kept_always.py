@@ -1,0 +1,219 @@
+"""Whatever the terms, the fee and the moves: what is shown is kept, and with what is refunded it is what was paid."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from healthplus.accounts.actors import Actor, Patient, Staff, System
+from healthplus.booking.book import Book
+from healthplus.booking.replacements import cancel_replaced
+from healthplus.database import Database
+from healthplus.ops.check import all_violations
+from healthplus.payments.payments import Payments
+from healthplus.settings import Settings
+from tests.fixtures.clock import INDIA, freeze_clock, product_now, set_clock
+from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
+from tests.fixtures.patients import make_patients
+from tests.fixtures.terms import set_terms
+from tests.payments.conftest import Bank
+
+Ladder: TypeAlias = Mapping[int, int | str]
+MICROSECOND = timedelta(microseconds=1)
+DAYS_MAX = 45
+FEE_MAX = 100_000_000
+
+
+def keeps(ladder: Ladder, fee: int, start: datetime, at: datetime) -> int:
+    """Return what a ladder keeps of a fee: by the last step whose instant is over; half a paisa is rounded up."""
+    begun = [hours for hours in ladder if at > start - timedelta(hours=hours)]
+    if not begun:
+        return 0
+    kept = ladder[min(begun)]
+    return min(fee, kept if isinstance(kept, int) else (fee * int(kept.removesuffix("%")) + 50) // 100)
+
+
+@dataclass
+class Visit:
+    """A booking that was paid for, and what ought to be kept of it."""
+
+    db: Database
+    payments: Payments
+    clinic: int
+    provider: int
+    other: int
+    patient: int
+    ladder: Ladder
+    fee: int
+    start: datetime
+    booking: UUID = field(init=False)
+    floor: int = 0
+    is_flagged: bool = False
+
+    def __post_init__(self) -> None:
+        self.book = Book(self.db)
+
+    @property
+    def actor(self) -> Actor:
+        return Patient(self.patient)
+
+    def kept(self, at: datetime) -> int:
+        """Return what cancelling keeps at an instant."""
+        return 0 if self.is_flagged else max(self.floor, keeps(self.ladder, self.fee, self.start, at))
+
+    async def pay(self) -> None:
+        held = await self.book.hold(self.provider, self.clinic, self.start, 1, self.patient, self.actor)
+        assert held.code == "reserved", held
+        await self._check_shown(held.booking_id)
+        paid = await self.payments.pay(self.provider, held.booking_id, "sandbox-ok", Patient(self.patient))
+        assert paid.outcome.code == "booked"
+        self.booking = held.booking_id
+
+    async def wait(self, until: datetime) -> None:
+        """Have the clock show an instant, if it is ahead and the visit has not begun by then."""
+        if await product_now(self.db) < until < self.start:
+            await set_clock(self.db, until)
+            await self._check_shown(self.booking)
+
+    async def move(self, start: datetime, actor: Actor) -> None:
+        now = await product_now(self.db)
+        moved = await self.book.reschedule(self.provider, self.booking, start, actor)
+        if moved.code == "moved":
+            if isinstance(actor, Patient) and not self.is_flagged:
+                self.floor = self.kept(now)
+            self.start, self.is_flagged = start, False
+        await self._check_shown(self.booking)
+
+    async def flag(self) -> None:
+        """Have the provider be on leave then."""
+        leave = (self.start, self.start + timedelta(minutes=30))
+        await self.book.add_leave(self.provider, None, *leave, "", Staff(1), flag_for_rebooking=True)
+        self.is_flagged = True
+        await self._check_shown(self.booking)
+
+    async def _check_shown(self, booking: UUID) -> None:
+        now = await product_now(self.db)
+        shown = await self.book.terms(self.provider, booking, self.patient)
+        assert shown is not None
+        kept = self.kept(now)
+        assert (shown.kept_minor, shown.returned_minor) == (kept, self.fee - kept)
+        assert all(self.kept(at) <= kept for at in self._edges() if now <= at <= shown.until)
+        assert shown.until == self.start or self.kept(shown.until + MICROSECOND) > kept
+
+    def _edges(self) -> list[datetime]:
+        """Return the instants at which steps begin to count, and those just after them."""
+        edges = [self.start - timedelta(hours=hours) for hours in self.ladder]
+        return edges + [edge + MICROSECOND for edge in edges]
+
+    async def cancel(self, by: str, late: timedelta) -> int:
+        """Cancel in some way; return what ought to be kept."""
+        now = await product_now(self.db)
+        if by == "replacement" and await self._replace():
+            if now + late < self.start:
+                await set_clock(self.db, now + late)
+            await cancel_replaced(self.db, self.book)
+            return self.kept(now)
+        actors: dict[str, Actor] = {"staff": Staff(1), "system": System("test")}
+        shown = await self.book.terms(self.provider, self.booking, self.patient)
+        assert shown is not None
+        cancelled = await self.book.cancel(self.provider, self.booking, actors.get(by, self.actor))
+        assert cancelled.code == "cancelled"
+        if by in actors:
+            return 0
+        assert shown.kept_minor == self.kept(now)
+        return shown.kept_minor
+
+    async def _replace(self) -> bool:
+        """Book another visit instead, if there is one to be had."""
+        start = self.start + timedelta(days=1, hours=4)
+        instead = (self.provider, self.booking)
+        held = await self.book.hold(self.other, self.clinic, start, 1, self.patient, self.actor, instead_of=instead)
+        if held.code != "reserved":
+            return False
+        assert (await self.book.confirm(self.other, held.booking_id, None, self.actor)).code == "booked"
+        return True
+
+    async def settle(self) -> None:
+        """Have all that is due at the bank be done."""
+        for _ in range(3):
+            await set_clock(self.db, await product_now(self.db) + timedelta(seconds=31))
+            await self.payments.captures.poll()
+
+
+async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
+    kept = st.one_of(st.integers(0, 100).map(lambda part: f"{part}%"), st.integers(0, FEE_MAX), st.integers(0, 2000))
+    ladder = data.draw(st.dictionaries(st.integers(1, DAYS_MAX * 24), kept, max_size=4), label="ladder")
+    fee = data.draw(st.one_of(st.integers(1, 2000), st.integers(1, FEE_MAX)), label="fee")
+    clinic = await make_clinic(db)
+    await set_terms(db, clinic, ladder)
+    provider = await make_provider(db, {clinic: (fee, "online")})
+    other = await make_provider(db, {clinic: (30000, "clinic")})
+    await make_shift(db, provider, clinic, DAILY, time(9), time(12), 30)
+    await make_shift(db, other, clinic, DAILY, time(9), time(20), 30)
+    (patient,) = await make_patients(db, 1)
+    midnight = datetime.combine((await product_now(db)).astimezone(INDIA).date(), time(), INDIA)
+    starts = st.builds(
+        lambda day, slot: midnight + timedelta(days=day, hours=9, minutes=30 * slot),
+        st.integers(2, DAYS_MAX),
+        st.integers(0, 5),
+    )
+    visit = Visit(db, Payments(db, Book(db), bank), clinic, provider, other, patient, ladder, fee, data.draw(starts))
+    await visit.pay()
+    for _ in range(data.draw(st.integers(0, 6), label="steps")):
+        match data.draw(st.sampled_from(("wait", "edge", "move", "move by staff", "flag", "settle"))):
+            case "wait":
+                ahead = visit.start - await product_now(db)
+                await visit.wait(await product_now(db) + ahead * data.draw(st.floats(0, 0.99)))
+            case "edge" if ladder:
+                hours = data.draw(st.sampled_from(sorted(ladder)))
+                await visit.wait(visit.start - timedelta(hours=hours) + MICROSECOND * data.draw(st.integers(-1, 1)))
+            case "move":
+                await visit.move(data.draw(starts), visit.actor)
+            case "move by staff":
+                await visit.move(data.draw(starts), Staff(1))
+            case "flag":
+                await visit.flag()
+            case "settle" if await product_now(db) + timedelta(minutes=3) < visit.start:
+                await visit.settle()
+    late = data.draw(st.timedeltas(timedelta(), timedelta(days=2)), label="late")
+    kept_minor = await visit.cancel(
+        data.draw(st.sampled_from(("patient", "patient", "replacement", "staff", "system"))), late
+    )
+    await visit.settle()
+    money = await visit.payments.money(provider, visit.booking)
+    assert money is not None
+    assert (money.kept_minor, money.returned_minor) == (kept_minor, fee - kept_minor)
+    (at_bank,) = await bank.fetch(f"{provider}:{visit.booking}")
+    assert (at_bank.state, at_bank.amount_minor) == (money.money if money.money != "kept" else "captured", fee)
+    assert at_bank.refunded_minor == (0 if at_bank.state in ("captured", "voided") else fee - kept_minor)
+    assert at_bank.state == "captured" if kept_minor == fee else at_bank.state in ("voided", "refunded")
+
+
+@pytest.mark.timeout(120)
+def test_what_is_shown_is_kept_and_the_rest_refunded(dsn: str, sandbox_bank: Settings) -> None:
+    with asyncio.Runner() as runner:
+
+        async def connect() -> tuple[Database, Bank]:
+            database = await Database.connect(dsn, min_size=1, max_size=2)
+            await freeze_clock(database)
+            return database, await Bank(sandbox_bank).__aenter__()
+
+        db, bank = runner.run(connect())
+
+        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(data=st.data())
+        def run(data: st.DataObject) -> None:
+            runner.run(play(db, bank, data))
+
+        run()
+        assert runner.run(all_violations(db)) == []
+        runner.run(bank.__aexit__(None, None, None))
+        runner.run(db.close())
