@@ -16,6 +16,7 @@ from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import TEXTS, email_of, sms_of
 from tests.fixtures.directory import make_city, make_clinic
 from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
+from tests.fixtures.terms import set_terms
 from tests.notices.sending import SITE, Recorder, notices, reachable, sweep_all
 
 MARGIN = timedelta(seconds=5)
@@ -224,6 +225,14 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     )
     await tell()
     await race.book.cancel(provider_id, booked, Patient(one))
-    await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
+    await tell()
+    await set_terms(race.db, race.clinic_id, {8784: "20%"})
+    given_back, of_terms = booked, await race.provider()
+    booked = await race.booked(of_terms, third)
+    await race.book.cancel(of_terms.provider_id, booked, Patient(third))
+    await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", of_terms.provider_id, booked)
+    await tell()
+    await race.db.execute("UPDATE directory.clinic SET terms_id = NULL WHERE clinic_id = $1", race.clinic_id)
+    await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, given_back)
     await replace_one(race, one)
     await tell()
