@@ -120,7 +120,7 @@ DECLARE
 BEGIN
     IF p_instead_of_id IS NULL AND coalesce(p_reason, '') = '' THEN
         answer := booking.hold_plainly(
-            p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key);
+            p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key, NULL);
         IF answer.code IS NOT NULL THEN
             RETURN answer;
         END IF;
