@@ -20,7 +20,7 @@ SELECT step, currency, count(*) AS payments, sum(amount_minor)::bigint AS amount
 FROM public.app_now() AS now_at
 CROSS JOIN LATERAL (
     SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency,
-        CASE due WHEN 'refund' THEN payment.amount_minor - coalesce(payment.kept_minor, 0) ELSE payment.amount_minor END AS amount_minor,
+        payment.amount_minor - CASE due WHEN 'refund' THEN coalesce(payment.kept_minor, 0) ELSE 0 END AS amount_minor,
         greatest(authorised_at, (
             SELECT max(event_log.at) FROM booking.event_log
             WHERE event_log.provider_id = payment.provider_id AND event_log.booking_id = payment.booking_id AND kind = 'cancelled')) AS since

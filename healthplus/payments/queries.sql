@@ -37,14 +37,16 @@ FROM asked LEFT JOIN held USING (ordinal)
 -- It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and tries again
 -- what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves: of a refund, what is not kept.
 UPDATE ledger.payment
-SET at = (SELECT public.app_now()) + $2
+SET at = CASE WHEN due = 'refund' AND kept_minor IS NOT NULL THEN ledger.part_due_at((SELECT public.app_now()) + $2)
+    ELSE (SELECT public.app_now()) + $2 END
 WHERE (provider_id, hold_id, authorisation) IN (
     SELECT provider_id, hold_id, authorisation FROM ledger.payment
-    WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
+    WHERE due IS NOT NULL AND (at <= (SELECT public.app_now())
+        OR at BETWEEN ledger.part_due_at('2000-01-01') AND ledger.part_due_at((SELECT public.app_now())))
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
 RETURNING provider_id, hold_id, authorisation, due::text AS due,
-    CASE due WHEN 'refund' THEN amount_minor - coalesce(kept_minor, 0) ELSE amount_minor END AS amount_minor, (
+    amount_minor - CASE due WHEN 'refund' THEN coalesce(kept_minor, 0) ELSE 0 END AS amount_minor, (
     SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)
     WHERE booking.provider_id = payment.provider_id AND booking.booking_id = payment.booking_id) AS currency
 

@@ -159,6 +159,29 @@ async def test_a_repeated_payment_of_what_was_cancelled_books_nothing(
     assert await payments.money(PROVIDER, held) == MoneyBack("kept" if minor == FEE else "refunded", minor, FEE - minor)
 
 
+@pytest.mark.parametrize("captured", [False, True])
+async def test_a_process_of_release_4_leaves_the_rest_to_newer_ones(
+    payments: Payments, bank: Bank, environment: Environment, captured: bool
+) -> None:
+    """It would refund the whole."""
+    await set_terms(environment.db, ONLINE, {ALWAYS: 100})
+    held = await booked(payments, environment, captured=captured)
+    await environment.book.cancel(PROVIDER, held, environment.actor("asha"))
+    if not captured:  # this it may do
+        assert await payments.captures.poll() == (1, 0)
+    await environment.pass_time(days=300)
+    seen = "SELECT count(*) FROM ledger.payment WHERE due IS NOT NULL AND at <= public.app_now()"
+    bank.fails = {"refund"}
+    for _ in range(2):  # nor after a try that failed
+        assert await environment.db.fetch_value(seen) == 0
+        assert await payments.captures.poll() == (1, 1)
+        assert await payments.captures.poll() == (0, 0)
+        await environment.pass_time(seconds=31)
+    bank.fails.clear()
+    await settle(payments, environment)
+    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 100, FEE - 100)
+
+
 async def test_what_is_kept_is_written_once(payments: Payments, environment: Environment) -> None:
     await set_terms(environment.db, ONLINE, {ALWAYS: 100})
     held = await booked(payments, environment, captured=False)

@@ -56,7 +56,8 @@ CREATE FUNCTION directory.kept_by(p_step directory.terms_step, p_fee_minor integ
 $$;
 
 -- When a step of terms begins to count for a visit: who cancels after that instant leaves what the step keeps.
-CREATE FUNCTION directory.begins_after(p_step directory.terms_step, p_starts_at timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION directory.begins_after(p_step directory.terms_step, p_starts_at timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE AS $$
     SELECT p_starts_at - make_interval(hours => p_step.hours_before)
 $$;
 

@@ -26,13 +26,17 @@ CREATE FUNCTION ledger.holds_paid(p_provider_id bigint, p_booking_id uuid) RETUR
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking_id <> hold_id)
 $$;
 
+-- When a refund of a part is noted as due. A process of release 4 would refund the whole: so it is noted a thousand years late, where
+-- only newer ones look. (To go with release 6.)
+CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT p_at + interval '1000 years' $$;
+
 -- Orders the money of a booking that has ended to be voided, or refunded where it was captured. p_kept_minor: what is kept of the money
 -- that pays for it. A gateway captures all or nothing: where something is kept, all is captured first, and then the rest refunded.
 CREATE FUNCTION ledger.order_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz, p_kept_minor integer DEFAULT 0)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE ledger.payment
-    SET at = p_now,
+    SET at = CASE WHEN due IS NULL AND p_kept_minor BETWEEN 1 AND amount_minor - 1 THEN ledger.part_due_at(p_now) ELSE p_now END,
         kept_minor = CASE WHEN p_kept_minor > 0 AND (due = 'capture' OR due IS NULL) THEN least(p_kept_minor, amount_minor) END,
         due = CASE
             WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'
@@ -72,7 +76,9 @@ CREATE FUNCTION ledger.advance_payments(
         FOR UPDATE OF payment SKIP LOCKED
     ), noted AS (
         UPDATE ledger.payment
-        SET state = greatest(payment.state, free.state), at = CASE WHEN free.state > payment.state THEN p_now ELSE at END,
+        SET state = greatest(payment.state, free.state),
+            at = CASE WHEN free.state <= payment.state THEN at
+                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now) ELSE p_now END,
             due = CASE WHEN free.state <= payment.state THEN due
                 WHEN free.state = 'captured' AND (due = 'void' OR kept_minor < amount_minor) THEN 'refund'::ledger.payment_step END,
             captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,
