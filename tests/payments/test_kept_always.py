@@ -10,7 +10,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from healthplus.accounts.actors import Actor, Patient, Staff, System
@@ -23,6 +23,7 @@ from healthplus.settings import Settings
 from tests.fixtures.clock import INDIA, freeze_clock, product_now, set_clock
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
+from tests.fixtures.races import rewrite
 from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
 
@@ -197,23 +198,84 @@ async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
     assert at_bank.state == "captured" if kept_minor == fee else at_bank.state in ("voided", "refunded")
 
 
-@pytest.mark.timeout(120)
-def test_what_is_shown_is_kept_and_the_rest_refunded(dsn: str, sandbox_bank: Settings) -> None:
+def play_all(dsn: str, bank_settings: Settings, examples: int, fault: tuple[str, str, str] | None = None) -> None:
+    """Play so many visits, with a rule switched off where `fault` says which: a function, a text in it, and another."""
     with asyncio.Runner() as runner:
 
         async def connect() -> tuple[Database, Bank]:
             database = await Database.connect(dsn, min_size=1, max_size=2)
             await freeze_clock(database)
-            return database, await Bank(sandbox_bank).__aenter__()
+            if fault is not None:
+                await rewrite(database, fault[0], fault[1:])
+            return database, await Bank(bank_settings).__aenter__()
 
         db, bank = runner.run(connect())
 
-        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            derandomize=fault is not None,
+            phases=[Phase.generate] if fault else list(Phase),
+            suppress_health_check=list(HealthCheck),
+        )
         @given(data=st.data())
         def run(data: st.DataObject) -> None:
             runner.run(play(db, bank, data))
 
-        run()
-        assert runner.run(all_violations(db)) == []
-        runner.run(bank.__aexit__(None, None, None))
-        runner.run(db.close())
+        try:
+            run()
+            assert runner.run(all_violations(db)) == []
+        finally:
+            runner.run(bank.__aexit__(None, None, None))
+            runner.run(db.close())
+
+
+@pytest.mark.timeout(120)
+def test_what_is_shown_is_kept_and_the_rest_refunded(dsn: str, sandbox_bank: Settings) -> None:
+    play_all(dsn, sandbox_bank, 40)
+
+
+FAULTS = {
+    "a move lessens what is kept": (
+        "booking.reschedule",
+        "nullif((booking.cancelling(held, now_at)).kept_minor, 0)",
+        "NULL",
+    ),
+    "a move by the staff counts": (
+        "booking.reschedule",
+        "state = 'booked' AND p_actor ^@ 'patient:'",
+        "state = 'booked'",
+    ),
+    "what the clinic causes costs something": ("booking.has_terms", "AND NOT p_booking.needs_rebooking", ""),
+    "what others cancel keeps something": (
+        "booking.release_or_cancel",
+        "(p_actor ^@ 'patient:' OR p_actor = 'system:replacement')",
+        "true",
+    ),
+    "what is replaced keeps more the later it is cancelled": (
+        "booking.release_or_cancel",
+        "coalesce(p_ordered_at, now_at)",
+        "now_at",
+    ),
+    "what is replaced keeps nothing": ("booking.release_or_cancel", "OR p_actor = 'system:replacement'", ""),
+    "a step counts at its instant": ("directory.kept_minor", "p_at > directory", "p_at >= directory"),
+    "a step that begins now is not shown": ("booking.cancelling", ">= p_at", "> p_at"),
+    "half a paisa is given away": ("directory.kept_by", "round(", "trunc("),
+    "what is set aside is let go": (
+        "ledger.order_return",
+        "WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'",
+        "",
+    ),
+    "what was taken meanwhile stays": ("ledger.advance_payments", "OR kept_minor < amount_minor", ""),
+}
+"""Rules, and how each is switched off."""
+
+
+@pytest.mark.long
+@pytest.mark.breaks_invariants
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("rule", FAULTS)
+def test_each_rule_is_missed_when_it_is_off(dsn: str, sandbox_bank: Settings, rule: str) -> None:
+    with pytest.raises(AssertionError):
+        play_all(dsn, sandbox_bank, 400, FAULTS[rule])

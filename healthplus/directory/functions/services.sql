@@ -57,7 +57,7 @@ $$;
 
 -- When a step of terms begins to count for a visit: who cancels after that instant leaves what the step keeps.
 CREATE FUNCTION directory.begins_after(p_step directory.terms_step, p_starts_at timestamptz) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE AS $$
+LANGUAGE sql STABLE AS $$
     SELECT p_starts_at - make_interval(hours => p_step.hours_before)
 $$;
 
