@@ -108,8 +108,8 @@ BEGIN
 END $$;
 
 -- Holds a run of slots, or (p_service_ids) what services need, for a person of a patient's account (NULL: the holder): 'reserved', or
--- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
--- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
+-- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
+-- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
     p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
