@@ -54,6 +54,7 @@ class Visit:
     patient: int
     ladder: Ladder
     fee: int
+    services: list[int]
     start: datetime
     booking: UUID = field(init=False)
     floor: int = 0
@@ -70,13 +71,32 @@ class Visit:
         """Return what cancelling keeps at an instant."""
         return 0 if self.is_flagged else max(self.floor, keeps(self.ladder, self.fee, self.start, at))
 
-    async def pay(self) -> None:
-        held = await self.book.hold(self.provider, self.clinic, self.start, 1, self.patient, self.actor)
+    async def pay(self, change_prices: bool) -> None:
+        slots = (self.provider, self.clinic, self.start, 1)
+        held = await self.book.hold(*slots, self.patient, self.actor, service_ids=self.services)
         assert held.code == "reserved", held
+        assert held.fee_minor == self.fee
+        if change_prices:
+            await self._change_prices()
         await self._check_shown(held.booking_id)
         paid = await self.payments.pay(self.provider, held.booking_id, "sandbox-ok", Patient(self.patient))
         assert paid.outcome.code == "booked"
         self.booking = held.booking_id
+
+    async def _change_prices(self) -> None:
+        """Have all cost more, and keep more, from now on: it is not what was held."""
+        terms_id = await set_terms(self.db, self.clinic, {8784: "100%"})
+        for sql in (
+            "UPDATE directory.service SET closed_at = clock_timestamp() WHERE provider_id = $1",
+            """INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+            SELECT provider_id, service_type_id, length_minutes + 5, fee_minor + 5, funding
+            FROM directory.service WHERE provider_id = $1""",
+            "UPDATE directory.provider_clinic SET fee_minor = fee_minor + 5 WHERE provider_id = $1",
+        ):
+            await self.db.execute(sql, self.provider)
+        await self.db.execute(
+            "UPDATE directory.service_terms SET terms_id = $2 WHERE clinic_id = $1", self.clinic, terms_id
+        )
 
     async def wait(self, until: datetime) -> None:
         """Have the clock show an instant, if it is ahead and the visit has not begun by then."""
@@ -149,50 +169,96 @@ class Visit:
             await self.payments.captures.poll()
 
 
-async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
-    kept = st.one_of(st.integers(0, 100).map(lambda part: f"{part}%"), st.integers(0, FEE_MAX), st.integers(0, 2000))
-    ladder = data.draw(st.dictionaries(st.integers(1, DAYS_MAX * 24), kept, max_size=4), label="ladder")
-    fee = data.draw(st.one_of(st.integers(1, 2000), st.integers(1, FEE_MAX)), label="fee")
+FEES = st.one_of(st.integers(1, 2000), st.integers(1, FEE_MAX))
+KEPT = st.one_of(st.integers(0, 100).map(lambda part: f"{part}%"), st.integers(0, FEE_MAX), st.integers(0, 2000))
+LADDERS = st.dictionaries(st.integers(1, DAYS_MAX * 24), KEPT, max_size=4)
+
+
+async def offer(db: Database, provider: int, fees: list[int]) -> list[int]:
+    """Have a provider offer one service or several tests, that fit into one slot together; return their ids."""
+    return [
+        await db.fetch_value(
+            """WITH type AS (
+                INSERT INTO directory.service_type (slug, name, is_test) VALUES ($1, 'Service', $2)
+                RETURNING service_type_id)
+            INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+            SELECT $3, service_type_id, $4, $5, 'online' FROM type RETURNING service_id""",
+            f"service-{provider}-{number}",
+            len(fees) > 1,
+            provider,
+            30 // len(fees),
+            fee,
+        )
+        for number, fee in enumerate(fees)
+    ]
+
+
+async def arrange(db: Database, bank: Bank, data: st.DataObject) -> Visit:
+    """Have a visit be offered: for a fee, or one service, or some tests; by terms of the clinic, or of these."""
+    ladder = data.draw(LADDERS, label="ladder")
+    fees = data.draw(st.one_of(st.lists(FEES, max_size=1), st.lists(st.integers(1, FEE_MAX // 4), max_size=4)))
+    fee = sum(fees) or data.draw(FEES, label="fee")
     clinic = await make_clinic(db)
-    await set_terms(db, clinic, ladder)
-    provider = await make_provider(db, {clinic: (fee, "online")})
+    provider = await make_provider(db, {clinic: (fee if not fees else 777, "online")})
     other = await make_provider(db, {clinic: (30000, "clinic")})
+    services = await offer(db, provider, fees)
+    terms_id = await set_terms(db, clinic, ladder)
+    has_own_terms: bool = data.draw(st.booleans(), label="terms of their own")
+    if services and has_own_terms:
+        await set_terms(db, clinic, {8784: "100%"})
+        await db.execute(
+            """INSERT INTO directory.service_terms (clinic_id, service_type_id, terms_id)
+            SELECT $1, service_type_id, $2 FROM directory.service WHERE service_id = ANY ($3)""",
+            clinic,
+            terms_id,
+            services,
+        )
     await make_shift(db, provider, clinic, DAILY, time(9), time(12), 30)
     await make_shift(db, other, clinic, DAILY, time(9), time(20), 30)
     (patient,) = await make_patients(db, 1)
-    midnight = datetime.combine((await product_now(db)).astimezone(INDIA).date(), time(), INDIA)
-    starts = st.builds(
+    start = data.draw(starts(await product_now(db)))
+    return Visit(db, Payments(db, Book(db), bank), clinic, provider, other, patient, ladder, fee, services, start)
+
+
+def starts(now: datetime) -> st.SearchStrategy[datetime]:
+    """Return those from the day after tomorrow on."""
+    midnight = datetime.combine(now.astimezone(INDIA).date(), time(), INDIA)
+    return st.builds(
         lambda day, slot: midnight + timedelta(days=day, hours=9, minutes=30 * slot),
         st.integers(2, DAYS_MAX),
         st.integers(0, 5),
     )
-    visit = Visit(db, Payments(db, Book(db), bank), clinic, provider, other, patient, ladder, fee, data.draw(starts))
-    await visit.pay()
+
+
+async def play(db: Database, bank: Bank, data: st.DataObject) -> None:
+    visit = await arrange(db, bank, data)
+    times = starts(await product_now(db))
+    await visit.pay(data.draw(st.booleans(), label="prices change"))
     for _ in range(data.draw(st.integers(0, 6), label="steps")):
         match data.draw(st.sampled_from(("wait", "edge", "move", "move by staff", "flag", "settle"))):
             case "wait":
                 ahead = visit.start - await product_now(db)
                 await visit.wait(await product_now(db) + ahead * data.draw(st.floats(0, 0.99)))
-            case "edge" if ladder:
-                hours = data.draw(st.sampled_from(sorted(ladder)))
+            case "edge" if visit.ladder:
+                hours = data.draw(st.sampled_from(sorted(visit.ladder)))
                 await visit.wait(visit.start - timedelta(hours=hours) + MICROSECOND * data.draw(st.integers(-1, 1)))
             case "move":
-                await visit.move(data.draw(starts), visit.actor)
+                await visit.move(data.draw(times), visit.actor)
             case "move by staff":
-                await visit.move(data.draw(starts), Staff(1))
+                await visit.move(data.draw(times), Staff(1))
             case "flag":
                 await visit.flag()
             case "settle" if await product_now(db) + timedelta(minutes=3) < visit.start:
                 await visit.settle()
     late = data.draw(st.timedeltas(timedelta(), timedelta(days=2)), label="late")
-    kept_minor = await visit.cancel(
-        data.draw(st.sampled_from(("patient", "patient", "replacement", "staff", "system"))), late
-    )
+    ways = ("patient", "replacement", "patient", "replacement", "staff", "system")
+    kept_minor = await visit.cancel(data.draw(st.sampled_from(ways)), late)
     await visit.settle()
-    money = await visit.payments.money(provider, visit.booking)
+    fee = visit.fee
+    money = await visit.payments.money(visit.provider, visit.booking)
     assert money is not None
     assert (money.kept_minor, money.returned_minor) == (kept_minor, fee - kept_minor)
-    (at_bank,) = await bank.fetch(f"{provider}:{visit.booking}")
+    (at_bank,) = await bank.fetch(f"{visit.provider}:{visit.booking}")
     assert (at_bank.state, at_bank.amount_minor) == (money.money if money.money != "kept" else "captured", fee)
     assert at_bank.refunded_minor == (0 if at_bank.state in ("captured", "voided") else fee - kept_minor)
     assert at_bank.state == "captured" if kept_minor == fee else at_bank.state in ("voided", "refunded")
