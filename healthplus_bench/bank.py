@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
+from msgspec.structs import replace
+
 from healthplus.errors import BadSignature, PaymentUnavailable
 from healthplus.payments.gateway import Authorisation, GatewayPayment, PaymentState, WebhookEvent
 
@@ -44,7 +46,7 @@ class BankElsewhere:
         """`_of_the_sandbox`: what the product tells the gateway that this one stands in for."""
         self._answer_seconds = int(os.environ.get(ANSWER_VARIABLE, "0")) / 1000
         self._read_to = 0
-        self._payments: dict[str, tuple[PaymentState, int, str]] = {}
+        self._payments: dict[str, GatewayPayment] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,13 +71,13 @@ class BankElsewhere:
     async def void(self, authorisation: str) -> PaymentState:
         return await self._step("voided", authorisation)
 
-    async def refund(self, authorisation: str) -> PaymentState:
-        return await self._step("refunded", authorisation)
+    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        return await self._step("refunded", authorisation, amount_minor, currency)
 
     async def fetch(self, key: str) -> list[GatewayPayment]:
         await asyncio.sleep(self._answer_seconds)
         self._read()
-        return [GatewayPayment(_PREFIX + key, *self._payments[key])] if key in self._payments else []
+        return [self._payments[key]] if key in self._payments else []
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:  # noqa: ARG002
         raise BadSignature  # it sends none
@@ -88,7 +90,7 @@ class BankElsewhere:
         self._read()
         if key not in self._payments:
             raise PaymentUnavailable(f"The bank knows no payment {authorisation}.")
-        return self._payments[key][0]
+        return self._payments[key].state
 
     async def _note(self, state: PaymentState, key: str, amount_minor: int, currency: str) -> None:
         await asyncio.sleep(self._answer_seconds)
@@ -100,8 +102,13 @@ class BankElsewhere:
             whole = data[: data.rfind(b"\n") + 1]
             self._read_to += len(whole)
             for line in whole.decode().splitlines():
-                wanted, key, *money = line.split(" ")
+                wanted, key, amount, currency = line.split(" ")
                 known = self._payments.get(key)
                 for after, before in _BEFORE.items():
-                    if after == wanted and before == (known and known[0]):
-                        self._payments[key] = (after, *known[1:]) if known else (after, int(money[0]), money[1])
+                    if after != wanted or before != (known and known.state):
+                        continue
+                    if known is None:
+                        self._payments[key] = GatewayPayment(_PREFIX + key, after, int(amount), currency)
+                    else:
+                        back = int(amount) if after == "refunded" else 0
+                        self._payments[key] = replace(known, state=after, refunded_minor=back)

@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS payment (
     amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
     currency TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'authorised', 'captured', 'voided', 'refunded')),
-    due_at REAL  -- when what is pending will be authorised
+    due_at REAL,  -- when what is pending will be authorised
+    refunded_minor INTEGER NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND amount_minor)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payment_key ON payment (key);
 CREATE INDEX IF NOT EXISTS payment_due_at ON payment (due_at) WHERE due_at IS NOT NULL;
@@ -51,6 +52,12 @@ CREATE INDEX IF NOT EXISTS webhook_due_at ON webhook (due_at);
 _ADD_CURRENCY = """
 ALTER TABLE payment RENAME COLUMN amount_paise TO amount_minor;
 ALTER TABLE payment ADD COLUMN currency TEXT NOT NULL DEFAULT 'INR';
+"""
+# A ledger made before less than all could be refunded.
+_ADD_REFUNDED = """
+ALTER TABLE payment
+    ADD COLUMN refunded_minor INTEGER NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND amount_minor);
+UPDATE payment SET refunded_minor = amount_minor WHERE state = 'refunded';
 """
 
 
@@ -91,6 +98,7 @@ class _Payment(msgspec.Struct):
     amount_minor: int
     currency: str
     state: Any  # a PaymentState, or pending
+    refunded_minor: int
 
 
 class Bank:
@@ -106,6 +114,8 @@ class Bank:
         if any(row[1] == "amount_paise" for row in self._ledger.execute("PRAGMA table_info(payment)")):
             self._ledger.executescript(_ADD_CURRENCY)
         self._ledger.executescript(_LEDGER)
+        if all(row[1] != "refunded_minor" for row in self._ledger.execute("PRAGMA table_info(payment)")):
+            self._ledger.executescript(_ADD_REFUNDED)
         self._secret = secret
         self._pages = pages
         self.return_urls: dict[str, str] = {}
@@ -144,7 +154,7 @@ class Bank:
         return AuthoriseAnswer(url=f"{self._pages}/pay/{request.key}") if later else AuthoriseAnswer(authorisation=name)
 
     def _find(self, name: str) -> _Payment | None:
-        find = "SELECT amount_minor, currency, state FROM payment WHERE authorisation = ?"
+        find = "SELECT amount_minor, currency, state, refunded_minor FROM payment WHERE authorisation = ?"
         row = self._ledger.execute(find, (name,)).fetchone()
         return row and _Payment(*row)
 
@@ -162,31 +172,40 @@ class Bank:
     def step(
         self, name: str, step: str, amount_minor: int | None, currency: str | None
     ) -> PaymentState | tuple[int, str]:
-        """Capture, void or refund, if that is possible; return the payment's state afterwards."""
+        """Capture or void all, or refund some of it, if that is possible; return the payment's state afterwards.
+
+        Or an HTTP status and why not. A refund must say how much.
+        """
         known = self._find(name)
         if known is None or known.state == "pending":
             return 404, "The sandbox has no such authorisation."
-        if amount_minor not in (None, known.amount_minor) or currency not in (None, known.currency):
+        is_refund = step == "refund"
+        if currency not in (None, known.currency) or (not is_refund and amount_minor not in (None, known.amount_minor)):
             return 409, f"{_amount(known)} were set aside, not {currency} {amount_minor}."
+        if is_refund and (amount_minor is None or not 1 <= amount_minor <= known.amount_minor):
+            return 409, f"{_amount(known)} were taken: say how much of it to refund, not {amount_minor}."
+        if is_refund and known.state == "refunded" and amount_minor != known.refunded_minor:
+            return 409, f"{known.refunded_minor} of {_amount(known)} were refunded before, not {amount_minor}."
         before, after = STEPS[step]
         if known.state != before:
             state: PaymentState = known.state
             return state
-        self._advance(name, after, prompted=True)
+        self._advance(name, after, prompted=True, refunded_minor=(amount_minor or 0) if is_refund else 0)
         return after
 
     def payments(self, key: str) -> list[GatewayPayment]:
         """Return the payments under a key."""
         rows = self._ledger.execute(
-            "SELECT authorisation, state, amount_minor, currency FROM payment WHERE key = ? AND state <> 'pending'",
+            """SELECT authorisation, state, amount_minor, currency, refunded_minor FROM payment
+            WHERE key = ? AND state <> 'pending'""",
             (key,),
         )
         return [GatewayPayment(*row) for row in rows]
 
-    def _advance(self, name: str, state: PaymentState, *, prompted: bool) -> None:
-        update = """UPDATE payment SET state = ?, due_at = NULL WHERE authorisation = ?
-            RETURNING key, authorisation, amount_minor, currency"""
-        payment = self._ledger.execute(update, (state, name)).fetchone()
+    def _advance(self, name: str, state: PaymentState, *, prompted: bool, refunded_minor: int = 0) -> None:
+        update = """UPDATE payment SET state = ?, due_at = NULL, refunded_minor = ? WHERE authorisation = ?
+            RETURNING key, authorisation, amount_minor, currency, refunded_minor"""
+        payment = self._ledger.execute(update, (state, refunded_minor, name)).fetchone()
         self._ledger.execute("INSERT INTO moved VALUES (?, ?, ?)", (name, state, time.time()))
         plan = self.plan
         if plan.webhooks == "none" or (plan.webhooks == "unprompted" and prompted) or plan.webhook_url is None:

@@ -13,6 +13,7 @@ from healthplus.accounts.actors import Actor, Patient
 from healthplus.booking import outcomes
 from healthplus.booking.calls import BookCalls, Request, queries
 from healthplus.booking.outcomes import Refused
+from healthplus.booking.terms import Terms, terms_of
 from healthplus.database import Range, Record
 
 CLIENT_MARGIN = timedelta(seconds=5)
@@ -131,10 +132,20 @@ class Book(BookCalls):
         return await self._call("release", provider_id, booking_id, actor, key)
 
     async def cancel(
-        self, provider_id: int, booking_id: UUID, actor: Actor, key: str | None = None
+        self,
+        provider_id: int,
+        booking_id: UUID,
+        actor: Actor,
+        key: str | None = None,
+        *,
+        ordered_at: datetime | None = None,
     ) -> outcomes.Cancelled | outcomes.CancelRefused:
-        """Cancel a booking that has not started; the queue is served first."""
-        return await self._call("cancel", provider_id, booking_id, actor, key)
+        """Cancel a booking that has not started; the queue is served first.
+
+        What is kept of its money when a patient does so is what `terms` say. `ordered_at`: when the patient ordered it
+        by booking another instead; None: now.
+        """
+        return await self._call("cancel", provider_id, booking_id, actor, key, ordered_at)
 
     async def reschedule(
         self,
@@ -309,6 +320,11 @@ class Book(BookCalls):
     async def booking(self, provider_id: int, booking_id: UUID, patient_id: int) -> Record | None:
         """Return a patient's own hold or booking, or None."""
         return await self._database.fetch_row(queries.booking, provider_id, booking_id, patient_id)
+
+    async def terms(self, provider_id: int, booking_id: UUID, patient_id: int) -> Terms | None:
+        """Return what is kept when a patient cancels a hold, once it is booked, or a booking; None: there is none."""
+        row = await self._database.fetch_row(queries.terms, provider_id, booking_id, patient_id)
+        return None if row is None else terms_of(row)
 
     async def claim(self, patient_id: int) -> Record | None:
         """Return a patient's claim, live or not: provider_id with booking_id or ticket_id."""

@@ -28,7 +28,7 @@ SELECT * FROM booking.release($1, $2, $3, $4)
 
 -- name: cancel
 -- Cancel a booking.
-SELECT * FROM booking.cancel($1, $2, $3, $4)
+SELECT * FROM booking.cancel($1, $2, $3, $4, $5)
 
 -- name: reschedule
 -- Move a hold or booking to another start.
@@ -91,8 +91,8 @@ SELECT * FROM booking.change_shift(
 SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
 
 -- name: due_replacements
--- Bookings that others have replaced and that are to be cancelled.
-SELECT provider_id, booking_id, replaced_provider_id, replaced_id FROM booking.replacement ORDER BY due_at LIMIT 100
+-- Bookings that others have replaced and that are to be cancelled, since when.
+SELECT provider_id, booking_id, replaced_provider_id, replaced_id, due_at FROM booking.replacement ORDER BY due_at LIMIT 100
 
 -- name: end_replacement
 -- Delete a replacement that is done.
@@ -128,8 +128,14 @@ SELECT
     funding::text AS funding, needs_rebooking, service_ids, terms_id,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id
-FROM public.app_now() AS now_at, booking.booking
+    offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id, terms.*
+FROM public.app_now() AS now_at, booking.booking, booking.shown_terms(booking, now_at) AS terms
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+
+-- name: terms
+-- What cancelling a patient's own hold or booking costs, now and later.
+SELECT lower(during) AS starts_at, terms.*
+FROM public.app_now() AS now_at, booking.booking, booking.shown_terms(booking, now_at) AS terms
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: claim
@@ -146,8 +152,8 @@ SELECT
     slots_needed, fee_minor, funding::text AS funding, needs_rebooking, service_ids, terms_id,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    person_id, patient_name, instead_of_provider_id, instead_of_id
-FROM public.app_now() AS now_at, booking.booking
+    person_id, patient_name, instead_of_provider_id, instead_of_id, terms.*
+FROM public.app_now() AS now_at, booking.booking, booking.shown_terms(booking, now_at) AS terms
 WHERE patient_id = $1 AND state NOT IN ('expired', 'released')
 ORDER BY during DESC
 LIMIT 100

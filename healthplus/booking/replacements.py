@@ -40,7 +40,8 @@ async def cancel_replaced(database: Database, book: Book) -> None:
         if provider_id in busy:
             continue
         try:
-            await book.cancel(provider_id, row["replaced_id"], _ACTOR)
+            # Its terms count as of when the patient booked the other, however late this comes.
+            await book.cancel(provider_id, row["replaced_id"], _ACTOR, ordered_at=row["due_at"])
         except DatabaseBusy:
             logger.info("a replaced booking of provider %s is cancelled later: its book is busy", provider_id)
             busy.add(provider_id)

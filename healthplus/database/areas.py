@@ -43,7 +43,7 @@ AREAS = (
         "booking",
         "booking",
         (
-            *(f"core/{name}.sql" for name in ("figures", "needs", "actors", "states", "next_due")),
+            *(f"core/{name}.sql" for name in ("figures", "needs", "terms", "actors", "states", "next_due")),
             *("core/outcome.sql", "core/idempotency.sql"),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),

@@ -19,7 +19,8 @@ SELECT step, currency, count(*) AS payments, sum(amount_minor)::bigint AS amount
     extract(epoch FROM now_at - min(since))::double precision AS oldest_seconds
 FROM public.app_now() AS now_at
 CROSS JOIN LATERAL (
-    SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency, payment.amount_minor,
+    SELECT due::text AS step, coalesce(payment.currency, clinic.currency, '?') AS currency,
+        payment.amount_minor - CASE due WHEN 'refund' THEN coalesce(payment.kept_minor, 0) ELSE 0 END AS amount_minor,
         greatest(authorised_at, (
             SELECT max(event_log.at) FROM booking.event_log
             WHERE event_log.provider_id = payment.provider_id AND event_log.booking_id = payment.booking_id AND kind = 'cancelled')) AS since

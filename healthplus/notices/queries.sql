@@ -15,7 +15,7 @@ WITH taken AS (
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
-    ticket.state::text AS ticket_state, payment.is_paid,
+    ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'
@@ -39,6 +39,11 @@ LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ti
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(back.kept_minor), 0)::integer AS kept_minor, coalesce(sum(back.returned_minor), 0)::integer AS returned_minor
+    FROM ledger.payment CROSS JOIN LATERAL ledger.money_back(payment) AS back
+    WHERE payment.provider_id = taken.provider_id AND payment.booking_id = taken.booking_id
+        AND hold_id = ANY (ledger.holds_paid(taken.provider_id, taken.booking_id))) AS money
 CROSS JOIN LATERAL (SELECT notices.address(patient.*, taken.channel) AS address) AS way
 
 -- name: mark

@@ -41,6 +41,11 @@ TEXTS = {
         "Your visit on {when} is cancelled. What was paid online goes back.",
         "Book again",
     ),
+    "cancelled_kept": Text(
+        "Your visit is cancelled",
+        "{when} is cancelled: {kept} is kept by its terms, {returned} goes back.",
+        "Details",
+    ),
     "replaced": Text(
         "Your earlier visit is cancelled",
         "{when} is cancelled: your new visit replaces it. What was paid online goes back.",
@@ -85,6 +90,11 @@ TEXTS = {
         "What you paid went back to you. Your bank may take some days to show it.",
         "Details",
     ),
+    "refunded_part": Text(
+        "Your money is on its way back",
+        "{returned} of what you paid went back to you. Your bank may take some days to show it.",
+        "Details",
+    ),
 }
 
 _FUNDING = {"online": "paid online", "clinic": "to be paid at the clinic"}
@@ -94,8 +104,10 @@ def template_of(row: Record) -> str:
     """Return the name of the text for a notice.
 
     An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
-    So has a visit that a new one replaced, or its patient would book again.
+    So has a visit that a new one replaced, or its patient would book again, and one of whose money a part is kept.
     """
+    if row["kept_minor"] and row["kind"] in ("cancelled", "refunded"):
+        return "cancelled_kept" if row["kind"] == "cancelled" else "refunded_part"
     if row["kind"] == "cancelled" and row["is_replaced"]:
         return "replaced"
     if row["kind"] == "expired" and row["offer"]:
@@ -129,11 +141,17 @@ def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
 def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:
     zone = ZoneInfo(row["time_zone"])
     starts_at = row["starts_at"].astimezone(zone)
-    fee = in_units(row["fee_minor"], row["currency"])
+
+    def amount(minor: int) -> str:
+        units = in_units(minor, row["currency"])
+        return f"{'Rs' if row['currency'] == INR else row['currency']} {units if units % 1 else int(units)}"
+
     return {
         "when": f"{starts_at:%a} {starts_at.day} {starts_at:%b}, {_clock(starts_at, '%M')} {starts_at:%Z}",
         "until": _clock((row["deadline"] - client_margin).astimezone(zone), "%M:%S"),
-        "fee": f"{'Rs' if row['currency'] == INR else row['currency']} {fee if fee % 1 else int(fee)}",
+        "fee": amount(row["fee_minor"]),
+        "kept": amount(row["kept_minor"]),
+        "returned": amount(row["returned_minor"]),
     }
 
 

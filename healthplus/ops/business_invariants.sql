@@ -1,23 +1,55 @@
 -- name: money_adds_up
--- What was captured for a provider, less what was refunded or is due to be, is the sum of the fees of the bookings that it pays for.
+-- What was captured for a provider, less what was refunded or is due to be, is the sum of the fees of the bookings that it pays for, and
+-- of what was kept of those that their patients cancelled.
 WITH kept AS (
-    SELECT provider_id, sum(amount_minor) AS minor, count(*) AS payments
-    FROM ledger.payment
-    WHERE captured_at IS NOT NULL AND refunded_at IS NULL AND due IS DISTINCT FROM 'refund'
+    SELECT provider_id, sum(minor) AS minor, count(*) AS payments
+    FROM (
+        SELECT provider_id, CASE WHEN refunded_at IS NOT NULL OR due = 'refund' THEN coalesce(kept_minor, 0) ELSE amount_minor END AS minor
+        FROM ledger.payment
+        WHERE captured_at IS NOT NULL) AS taken
+    WHERE minor > 0
     GROUP BY provider_id
 ), earned AS (
-    SELECT provider_id, sum(fee_minor) AS minor, count(*) AS bookings
+    SELECT provider_id, sum(paid.minor) AS minor, count(*) AS bookings
     FROM booking.booking
-    WHERE funding = 'online' AND state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND EXISTS (
-        SELECT FROM ledger.payment
+    CROSS JOIN LATERAL (
+        SELECT CASE booking.state WHEN 'cancelled' THEN max(payment.kept_minor) ELSE booking.fee_minor END AS minor
+        FROM ledger.payment
         WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
             AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
-            AND captured_at IS NOT NULL AND due IS DISTINCT FROM 'refund')
+            AND captured_at IS NOT NULL AND (due IS DISTINCT FROM 'refund' OR kept_minor IS NOT NULL)
+        HAVING count(*) > 0) AS paid
+    WHERE funding = 'online' AND booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show', 'cancelled') AND paid.minor > 0
     GROUP BY provider_id
 )
 SELECT provider_id, kept.minor AS kept_minor, payments, earned.minor AS earned_minor, bookings
 FROM kept FULL JOIN earned USING (provider_id)
 WHERE kept.minor IS DISTINCT FROM earned.minor OR payments IS DISTINCT FROM bookings
+
+-- name: kept_as_agreed
+-- Of a booking that was cancelled, that is kept which its terms keep: at the instant when its patient cancelled it, or booked another
+-- instead; and nothing where anybody else did.
+WITH cancelled AS (
+    SELECT booking AS one, ended.at, false AS is_replaced
+    FROM booking.booking JOIN booking.event AS ended USING (provider_id, booking_id)
+    WHERE booking.state = 'cancelled' AND ended.kind = 'cancelled' AND starts_with(ended.actor, 'patient:')
+    UNION ALL
+    SELECT booking AS one, (
+        SELECT min(paid.at)
+        FROM booking.booking AS other JOIN booking.event AS paid USING (provider_id, booking_id)
+        WHERE other.patient_id = booking.patient_id AND other.instead_of_provider_id = booking.provider_id
+            AND other.instead_of_id = booking.booking_id AND paid.kind = 'booked') AS at, true AS is_replaced
+    FROM booking.booking JOIN booking.event AS ended USING (provider_id, booking_id)
+    WHERE booking.state = 'cancelled' AND ended.kind = 'cancelled' AND ended.actor = 'system:replacement'
+), agreed AS (
+    SELECT (one).provider_id, (one).booking_id, at, is_replaced, nullif((booking.cancelling(one, at)).kept_minor, 0) AS agreed_minor
+    FROM cancelled
+)
+SELECT payment.provider_id, payment.booking_id, sum(payment.kept_minor) AS kept_minor, agreed_minor, agreed.at, is_replaced
+FROM ledger.payment LEFT JOIN agreed USING (provider_id, booking_id)
+WHERE captured_at IS NOT NULL OR due = 'capture'  -- what the gateway let go by itself cannot be kept
+GROUP BY payment.provider_id, payment.booking_id, agreed_minor, agreed.at, is_replaced
+HAVING sum(payment.kept_minor) IS DISTINCT FROM agreed_minor
 
 -- name: payments_name_their_hold
 -- The hold that money was set aside for is in the same book as the booking that it pays for.

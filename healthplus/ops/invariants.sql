@@ -242,15 +242,20 @@ WHERE isfinite(book.touched_at)
             WHERE provider_clinic.provider_id = book.provider_id) END
 
 -- name: no_payment_without_booking
--- Money is captured, or due to be, only for a booking that is funded online; all other money is due to go back, or has.
+-- Money is captured, or due to be, only for a booking that is funded online, or was and is cancelled by terms that keep something; all
+-- other money is due to go back, or has.
 SELECT payment.provider_id, payment.booking_id, payment.authorisation, payment.state::text, payment.due::text,
     booking.state::text AS booking_state
 FROM ledger.payment LEFT JOIN booking.booking USING (provider_id, booking_id)
 WHERE booking.booking_id IS NULL
     OR (payment.state = 'authorised' AND payment.due IS NULL)
     OR (((payment.state = 'authorised' AND payment.due = 'capture') OR (payment.state = 'captured' AND payment.due IS NULL))
-        AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR booking.funding <> 'online'
+        AND (booking.state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show', 'cancelled') OR booking.funding <> 'online'
             OR booking.fee_minor <> payment.amount_minor))
+    OR (booking.state = 'cancelled' AND payment.kept_minor IS NULL AND payment.due = 'capture')
+    OR (booking.state = 'cancelled' AND payment.state = 'captured' AND payment.due IS NULL
+        AND payment.kept_minor IS DISTINCT FROM payment.amount_minor)
+    OR (payment.kept_minor IS NOT NULL AND booking.state <> 'cancelled')
 
 -- name: no_booking_without_payment
 -- Every booking that is funded online has exactly one payment that is captured, or authorised and due to be captured.

@@ -1,11 +1,13 @@
 -- name: captured_not_booked
--- Money that was captured, and is neither refunded nor due to be, for a booking that is not booked.
+-- Money that was captured, and is neither refunded nor due to be, for a booking that is neither booked, nor cancelled by terms that
+-- keep all of it.
 SELECT provider_id, booking_id, taken.authorisation, booking.state::text AS booking_state
 FROM ledger.entry AS taken
 LEFT JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 LEFT JOIN booking.booking USING (provider_id, booking_id)
 WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
-    AND (booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show') AND booking.funding = 'online') IS NOT TRUE
+    AND (booking.funding = 'online' AND (booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
+        OR (booking.state = 'cancelled' AND payment.kept_minor = payment.amount_minor))) IS NOT TRUE
     AND NOT EXISTS (
         SELECT FROM ledger.entry AS back
         WHERE (back.provider_id, back.hold_id, back.authorisation) = (taken.provider_id, taken.hold_id, taken.authorisation)
@@ -35,10 +37,11 @@ WHERE taken.state = 'captured' AND payment.due IS DISTINCT FROM 'refund'
 GROUP BY provider_id, booking_id HAVING count(*) > 1
 
 -- name: refund_missing
--- Money that no booking keeps, and that was neither voided nor refunded within two minutes.
+-- Money that no booking keeps, and that was neither voided nor refunded within two minutes, nor is kept by the terms of one.
 SELECT provider_id, booking_id, payment.authorisation, payment.state::text, payment.due::text, booking.state::text AS booking_state
 FROM ledger.payment JOIN booking.booking USING (provider_id, booking_id)
 WHERE (payment.due IN ('void', 'refund') OR booking.state IN ('expired', 'released', 'cancelled'))
+    AND (payment.state = 'captured' AND payment.kept_minor = payment.amount_minor) IS NOT TRUE
     AND NOT EXISTS (
         SELECT FROM ledger.entry
         WHERE (entry.provider_id, entry.hold_id, entry.authorisation)

@@ -139,7 +139,10 @@ class Captures:
         await self._database.execute(queries.note_states, *map(list, zip(*answers, strict=True)))
 
     async def _try(self, step: str, authorisation: str, amount_minor: int, currency: str) -> PaymentState | None:
-        """Do a step at the gateway; return the state of the payment afterwards, or None where that is not known."""
+        """Do a step at the gateway; return the state of the payment afterwards, or None where that is not known.
+
+        `amount_minor`: all that was set aside or, of a refund, what goes back.
+        """
         try:
             match step:
                 case "capture":
@@ -147,7 +150,7 @@ class Captures:
                 case "void":
                     return await self._gateway.void(authorisation)
                 case _:
-                    return await self._gateway.refund(authorisation)
+                    return await self._gateway.refund(authorisation, amount_minor, currency)
         except HealthPlusError as error:
             logger.warning("the payment gateway could not %s: %s", step, error.code)
             return None

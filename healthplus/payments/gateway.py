@@ -10,6 +10,9 @@ How the protocol fits two gateways:
 * Razorpay: an order made with the key as its receipt, always Pending. The patient pays at its checkout, and payments of
   the order come by webhook or fetch, more than one where the patient tried twice. They are captured with their amount.
   There is no void: what is not captured goes back by itself, or is captured and refunded.
+
+Both refund a part where they are told so. The product captures all of what was set aside: what it keeps of a cancelled
+booking is what it does not refund.
 """
 
 from __future__ import annotations
@@ -44,12 +47,13 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class GatewayPayment(msgspec.Struct, frozen=True):
-    """A payment as the gateway has it now."""
+    """A payment as the gateway has it now. `refunded_minor`: how much was given back, once it is refunded."""
 
     authorisation: str
     state: PaymentState
     amount_minor: int
     currency: str
+    refunded_minor: int = 0
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):
@@ -89,8 +93,11 @@ class Gateway(Protocol):
     async def void(self, authorisation: str) -> PaymentState:
         """Let go of what was set aside and not captured."""
 
-    async def refund(self, authorisation: str) -> PaymentState:
-        """Give back what was captured."""
+    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        """Give back this much of what was captured, once.
+
+        Raises PaymentUnavailable also where another amount was given back before, which is then for people to look at.
+        """
 
     async def fetch(self, key: str) -> list[GatewayPayment]:
         """Return all payments under a key, those that went back too."""
@@ -130,7 +137,7 @@ class NoGateway:
     async def void(self, authorisation: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
-    async def refund(self, authorisation: str) -> PaymentState:  # noqa: ARG002
+    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:  # noqa: ARG002
         self._unavailable()
 
     async def fetch(self, key: str) -> list[GatewayPayment]:  # noqa: ARG002

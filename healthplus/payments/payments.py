@@ -33,6 +33,17 @@ class Paid(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
+class MoneyBack(msgspec.Struct, frozen=True):
+    """What becomes of the money for a booking that was given back, in the smallest unit of its currency.
+
+    `money`: void_due, voided, refund_due, refunded, or kept where all of it is.
+    """
+
+    money: str
+    kept_minor: int
+    returned_minor: int
+
+
 class Payments:
     """Between the book and the gateway."""
 
@@ -104,10 +115,10 @@ class Payments:
             return Paid(outcome)
         return Paid(outcome, await self._void_if_due(provider_id, booking_id))
 
-    async def money(self, provider_id: int, booking_id: UUID) -> str | None:
-        """Return what becomes of the money for a booking given back, such as refund_due; None: there was none."""
-        found: str | None = await self._database.fetch_value(queries.money, provider_id, booking_id)
-        return found
+    async def money(self, provider_id: int, booking_id: UUID) -> MoneyBack | None:
+        """Return what becomes of the money for a booking given back; None: there was none."""
+        row = await self._database.fetch_row(queries.money, provider_id, booking_id)
+        return None if row is None else MoneyBack(*row)
 
     async def booked_instead(self, provider_id: int, hold_id: UUID) -> UUID | None:
         """Return what the money for a lapsed hold booked instead of it."""

@@ -35,15 +35,18 @@ FROM asked LEFT JOIN held USING (ordinal)
 -- name: take_due
 -- Some of what is due at the gateway, oldest first; a capture only once it was left to the process that booked for long enough.
 -- It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and tries again
--- what failed, but is no lock; doing a step twice does no harm.
+-- what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves: of a refund, what is not kept.
 UPDATE ledger.payment
-SET at = (SELECT public.app_now()) + $2
+SET at = CASE WHEN due = 'refund' AND kept_minor IS NOT NULL THEN ledger.part_due_at((SELECT public.app_now()) + $2)
+    ELSE (SELECT public.app_now()) + $2 END
 WHERE (provider_id, hold_id, authorisation) IN (
     SELECT provider_id, hold_id, authorisation FROM ledger.payment
-    WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
+    WHERE due IS NOT NULL AND (at <= (SELECT public.app_now())
+        OR at BETWEEN ledger.part_due_at('2000-01-01') AND ledger.part_due_at((SELECT public.app_now())))
     ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
-RETURNING provider_id, hold_id, authorisation, amount_minor, due::text AS due, (
+RETURNING provider_id, hold_id, authorisation, due::text AS due,
+    amount_minor - CASE due WHEN 'refund' THEN coalesce(kept_minor, 0) ELSE 0 END AS amount_minor, (
     SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)
     WHERE booking.provider_id = payment.provider_id AND booking.booking_id = payment.booking_id) AS currency
 
@@ -54,9 +57,12 @@ FROM ledger.payment
 WHERE provider_id = $1 AND hold_id = $2 AND due = 'void'
 
 -- name: money
--- What becomes of the money for a booking that was given back: what is due to be done with it, or what was done.
-SELECT coalesce(due::text || '_due', state::text) FROM ledger.payment
-WHERE provider_id = $1 AND booking_id = $2 AND hold_id = ANY (ledger.holds_paid($1, $2)) ORDER BY state DESC LIMIT 1
+-- What becomes of the money for a booking that was given back, and how much is kept and returned; of several payments, of that of which
+-- something is kept.
+SELECT back.money, back.kept_minor, back.returned_minor
+FROM ledger.payment CROSS JOIN LATERAL ledger.money_back(payment) AS back
+WHERE provider_id = $1 AND booking_id = $2 AND hold_id = ANY (ledger.holds_paid($1, $2))
+ORDER BY payment.kept_minor IS NOT NULL DESC, state DESC LIMIT 1
 
 -- name: booked_instead
 -- What the money for a lapsed hold has booked.
@@ -78,11 +84,11 @@ SELECT payments.advance_payments($1::bigint[], $2::uuid[], $3::text[], $4::ledge
 
 -- name: record_gateway_event
 -- Record what the gateway reports of a payment, other than by its answer to us.
-SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8) AS result
+SELECT payments.record_gateway_event($1, $2, $3, $4::text::ledger.payment_state, $5, $6, $7::text::ledger.source, $8, $9) AS result
 
 -- name: recorded_states
--- The states of payments for a hold that the ledger has.
-SELECT authorisation, state::text AS state FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
+-- The states of payments for a hold that the ledger has, with the money that reached them.
+SELECT authorisation, state::text AS state, amount_minor FROM ledger.entry WHERE provider_id = $1 AND hold_id = $2
 
 -- name: take_due_intents
 -- Some of what is due for a look at the gateway; as with take_due, it comes up again after $2 unless it was checked by then.

@@ -80,9 +80,10 @@ class Reconciliation:
         try:
             payments = await self._gateway.fetch(key_of(provider_id, hold_id))
             rows = await self._database.fetch(queries.recorded_states, provider_id, hold_id) if payments else []
-            recorded = {(row["authorisation"], row["state"]) for row in rows}
+            recorded = {(row["authorisation"], row["state"], row["amount_minor"]) for row in rows}
             for payment in payments:
-                if (payment.authorisation, payment.state) not in recorded:
+                moved_minor = payment.refunded_minor if payment.state == "refunded" else payment.amount_minor
+                if (payment.authorisation, payment.state, moved_minor) not in recorded:
                     await self._record(provider_id, hold_id, payment, "fetch")
         except DatabaseUnreachable:
             return False  # said once for all, elsewhere
@@ -111,6 +112,7 @@ class Reconciliation:
                     payment.currency,
                     source,
                     event_id,
+                    payment.refunded_minor or None,
                     wait_seconds=wait_seconds,
                 ),
             )
@@ -118,4 +120,6 @@ class Reconciliation:
             self._book.changed(provider_id)
         assert row is not None
         result: str = row["result"]
+        if result == "mismatch":
+            logger.error("the gateway refunded another amount than was due, of a payment for provider %s", provider_id)
         return result

@@ -143,10 +143,10 @@ class Locked(Book):
 
     locked = 0
 
-    async def cancel(self, provider_id: int, *args: object) -> object:  # type: ignore[override]
+    async def cancel(self, provider_id: int, *args: object, **more: object) -> object:  # type: ignore[override]
         if provider_id == self.locked:
             raise DatabaseBusy
-        return await super().cancel(provider_id, *args)  # type: ignore[arg-type]
+        return await super().cancel(provider_id, *args, **more)  # type: ignore[arg-type]
 
 
 async def test_a_locked_book_does_not_keep_others_waiting(environment: Environment, old: UUID) -> None:

@@ -22,6 +22,7 @@ from healthplus.monitoring.status import Status, lines_of, read_status
 from healthplus.settings import Settings
 from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.fixtures.terms import set_terms
 
 
 @pytest.fixture
@@ -100,7 +101,28 @@ async def test_money_is_due_since_it_was_paid_or_cancelled(
     await environment.pass_time(hours=20)
     await environment.book.cancel(PROVIDER, held, Patient(environment.ids["asha"]))
     (due,) = (await seen(settings)).money_due
-    assert (due["step"], due["oldest_seconds"] < 60) == ("refund", True)
+    assert (due["step"], due["amount_minor"], due["oldest_seconds"] < 60) == ("refund", 50000, True)
+
+
+async def test_what_is_kept_is_not_due_and_not_counted_as_refunded(
+    settings: Settings, environment: Environment, db: Database
+) -> None:
+    await set_terms(db, ONLINE, {8784: "30%"})
+    held = await pay(environment, 9, "asha")
+    await environment.book.cancel(PROVIDER, held, Patient(environment.ids["asha"]))
+    (due,) = (await seen(settings)).money_due
+    assert (due["step"], due["amount_minor"]) == ("capture", 50000)  # a gateway captures the whole
+    await note(db, held, "captured")
+    await environment.pass_time(minutes=11)
+    red = await seen(settings)
+    (due,) = red.money_due
+    assert (due["step"], due["amount_minor"], 659 <= due["oldest_seconds"] < 720) == ("refund", 35000, True)
+    assert any("Money is due at the gateway (refund, INR)" in fault for fault in red.faults)
+    await note(db, held, "refunded")
+    await environment.pass_time(minutes=3)
+    await db.fetch_value(queries.count_money)
+    assert await totals(db) == {"authorised": (1, 50000), "captured": (1, 50000), "refunded": (1, 35000)}
+    assert (await seen(settings)).money_due == []
 
 
 async def note(db: Database, hold: Any, state: str) -> None:

@@ -16,6 +16,7 @@ from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import TEXTS, email_of, sms_of
 from tests.fixtures.directory import make_city, make_clinic
 from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
+from tests.fixtures.terms import set_terms
 from tests.notices.sending import SITE, Recorder, notices, reachable, sweep_all
 
 MARGIN = timedelta(seconds=5)
@@ -33,12 +34,18 @@ ROW: dict[str, Any] = {
     "funding": "online",
     "is_paid": False,
     "is_replaced": False,
+    "kept_minor": 0,
+    "returned_minor": 0,
 }
+KEPT = {"kept_minor": 99_999_950, "returned_minor": 99_999_950}
+"""More than any visit costs."""
 ROWS = [
-    *(ROW | {"kind": kind} for kind in TEXTS if not kind.startswith(("offer_", "expired_", "replaced"))),
+    *(ROW | {"kind": kind} for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part", kind)),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
+    ROW | {"kind": "cancelled"} | KEPT,
+    ROW | {"kind": "refunded"} | KEPT,
 ]
 
 
@@ -99,6 +106,15 @@ def test_who_never_paid_is_not_told_that_money_goes_back() -> None:
     assert "What was paid goes back." in sms(kind="expired", is_paid=True).text
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool) -> None:
+    money = {"kept_minor": 12_345, "returned_minor": 37_655}
+    for told in (sms, email):
+        text = told(kind="cancelled", is_replaced=is_replaced, **money).text
+        assert "is cancelled: Rs 123.45 is kept by its terms, Rs 376.55 goes back." in text
+        assert "Rs 376.55 of what you paid went back to you." in told(kind="refunded", **money).text
+
+
 async def test_who_moves_to_another_provider_is_not_told_to_book_again(race: RaceEnvironment) -> None:
     (patient,) = await reachable(race, 1, email=True)
     texts, mails = Recorder(), Recorder()
@@ -124,6 +140,20 @@ async def replace_one(race: RaceEnvironment, patient: int) -> None:
     assert new.code == "reserved"
     await race.book.confirm(second.provider_id, new.booking_id, "set aside for the new one", Patient(patient))
     await cancel_replaced(race.db, race.book)
+
+
+async def cancel_by_terms(race: RaceEnvironment, patient: int) -> None:
+    """Book a visit of whose fee something is kept, and cancel it."""
+    provider = await race.provider()
+    await race.db.execute(
+        "UPDATE directory.provider_clinic SET funding = 'online' WHERE provider_id = $1", provider.provider_id
+    )
+    await set_terms(race.db, race.clinic_id, {8784: "20%"})
+    held = await race.held(provider, patient)
+    await race.db.execute("UPDATE directory.clinic SET terms_id = NULL WHERE clinic_id = $1", race.clinic_id)
+    await race.book.confirm(provider.provider_id, held, f"set aside {held}", Patient(patient))
+    assert (await race.book.cancel(provider.provider_id, held, Patient(patient))).code == "cancelled"
+    await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider.provider_id, held)
 
 
 def words(chance: random.Random) -> str:
@@ -210,5 +240,6 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await race.book.cancel(provider_id, booked, Patient(one))
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
+    await cancel_by_terms(race, other)
     await replace_one(race, one)
     await tell()

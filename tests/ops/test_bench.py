@@ -167,12 +167,12 @@ async def test_two_processes_ask_one_bank_elsewhere() -> None:
     authorised = await one.authorise("1:a", 500, "INR", METHOD)
     assert await other.authorise("1:a", 500, "INR", METHOD) == authorised
     assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "authorised", 500, "INR")]
-    assert await other.refund(authorised.name) == "authorised"  # not taken yet
+    assert await other.refund(authorised.name, 500, "INR") == "authorised"  # not taken yet
     assert await other.capture(authorised.name, 500, "INR") == "captured"
     assert await one.void(authorised.name) == "captured"
     assert await one.fetch("1:a") == [GatewayPayment(authorised.name, "captured", 500, "INR")]
-    assert await one.refund(authorised.name) == "refunded"
-    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "refunded", 500, "INR")]
+    assert await one.refund(authorised.name, 400, "INR") == "refunded"
+    assert await other.fetch("1:a") == [GatewayPayment(authorised.name, "refunded", 500, "INR", 400)]
     assert await one.fetch("1:b") == []
     with pytest.raises(PaymentUnavailable):
         await one.capture("sandbox-1:b", 500, "INR")

@@ -110,6 +110,7 @@ FAULTS = {
     "money_adds_up": as_owner(
         f"{CAPTURE}; UPDATE ledger.payment SET amount_minor = amount_minor + 1", "ledger.payment"
     ),
+    "kept_as_agreed": f"{CAPTURE}; UPDATE ledger.payment SET kept_minor = 1",
     "payments_name_their_hold": as_owner("UPDATE ledger.payment SET hold_id = gen_random_uuid()", "ledger.payment"),
     "receipts_numbered_once": as_owner(
         "UPDATE booking.queue_entry SET number = number + 1 WHERE kind = 'joined' AND number = 2", "booking.queue_entry"

@@ -37,8 +37,8 @@ class Bank(SandboxGateway):
     async def void(self, authorisation: str) -> PaymentState:
         return await self._then("void", await super().void(authorisation))
 
-    async def refund(self, authorisation: str) -> PaymentState:
-        return await self._then("refund", await super().refund(authorisation))
+    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        return await self._then("refund", await super().refund(authorisation, amount_minor, currency))
 
     async def fetch(self, key: str) -> list[GatewayPayment]:
         return await self._then("fetch", await super().fetch(key))

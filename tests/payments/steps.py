@@ -55,10 +55,12 @@ def webhook(
     amount: int = 50000,
     event: str | None = None,
     currency: str = "INR",
+    refunded: int = 0,
 ) -> bytes:
     """Return the body of a webhook of the sandbox bank."""
     key = f"{PROVIDER}:{hold_id}"
-    return msgspec.json.encode(WebhookBody(event or uuid4().hex, f"payment.{state}", key, name, amount, currency))
+    body = WebhookBody(event or uuid4().hex, f"payment.{state}", key, name, amount, currency, refunded)
+    return msgspec.json.encode(body)
 
 
 async def send(payments: Payments, secret: str, body: bytes, at: float | None = None) -> None:

@@ -16,7 +16,7 @@ import pytest
 from healthplus.booking import calls as booking
 from healthplus.booking.book import Book
 from healthplus.database import Database
-from healthplus.ops.check import money_invariants, violations
+from healthplus.ops.check import all_violations
 from healthplus.payments.captures import queries
 from healthplus.payments.gateway import Authorisation
 from healthplus.payments.gateways.sandbox import SandboxGateway
@@ -25,7 +25,8 @@ from healthplus.payments.payments import Payments
 from healthplus.settings import Settings
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
-from tests.fixtures.environment import PROVIDER, Environment
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
+from tests.fixtures.terms import set_terms
 from tests.payments.conftest import Bank
 from tests.payments.steps import money, pay
 
@@ -130,6 +131,26 @@ class Play:
         await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
         await self.payments.captures.poll()
 
+    async def kept(self, held: UUID) -> None:
+        """Have the patient cancel by terms that keep something of what was taken."""
+        await set_terms_of(self.environment, held, 12345)
+        await self.cancelled(held)
+
+    async def kept_early(self, held: UUID) -> None:
+        """Have the patient cancel before it was taken: it is captured, and then the rest refunded."""
+        await set_terms_of(self.environment, held, 12345)
+        await pay(self.payments, self.environment, held)
+        await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
+        await self.payments.captures.poll()
+        await self.payments.captures.poll()
+
+    async def kept_whole(self, held: UUID) -> None:
+        """Have the patient cancel by terms that keep all of it, before it was taken."""
+        await set_terms_of(self.environment, held, 50000)
+        await pay(self.payments, self.environment, held)
+        await self.book.cancel(PROVIDER, held, self.environment.actor("asha"))
+        await self.payments.captures.poll()
+
     async def lost(self, held: UUID) -> None:
         async def lose() -> None:
             await self.environment.pass_time(seconds=306)
@@ -159,6 +180,12 @@ class Play:
         await self.payments.reconciliation.poll()
         await self.environment.pass_time(seconds=30)
         await self.payments.captures.poll()
+
+
+async def set_terms_of(environment: Environment, held: UUID, kept_minor: int) -> None:
+    """Have a hold have terms that keep so much at any time."""
+    terms_id = await set_terms(environment.db, ONLINE, {8784: kept_minor})
+    await environment.db.execute("UPDATE booking.booking SET terms_id = $1 WHERE booking_id = $2", terms_id, held)
 
 
 async def begin(environment: Environment) -> UUID:
@@ -203,12 +230,15 @@ async def recover(environment: Environment, bank: Bank, held: UUID) -> None:
             assert knowable * STEP_SECONDS <= ORDERED_SECONDS_MAX, "money was kept too long"
             knowable += 1
         await environment.pass_time(seconds=STEP_SECONDS)
-    assert await violations(environment.db) + await violations(environment.db, money_invariants) == []
-    at_bank = {fact.authorisation: fact.state for fact in await bank.fetch(f"{PROVIDER}:{held}")}
+    assert await all_violations(environment.db) == []
+    facts = await bank.fetch(f"{PROVIDER}:{held}")
+    at_bank = {fact.authorisation: fact.state for fact in facts}
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
     assert {row["authorisation"]: row["state"] for row in rows} == at_bank
     booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
-    assert list(at_bank.values()).count("captured") == booked
+    kept = await environment.db.fetch_value("SELECT coalesce(sum(kept_minor), 0) FROM ledger.payment")
+    left = sum(fact.amount_minor - fact.refunded_minor for fact in facts if fact.state in ("captured", "refunded"))
+    assert left == 50000 * booked + kept
     assert "authorised" not in at_bank.values()
 
 
@@ -224,19 +254,14 @@ async def is_owed(environment: Environment, bank: Bank, held: UUID) -> bool:
     return over and not ordered and bool(await bank.fetch(f"{PROVIDER}:{held}"))
 
 
+CANCELLED = {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states", "cancel"}
 KINDS = {
     "booked": {"begin_payment", "authorise", "confirm_lane", "take_due", "capture", "note_states"},
     "remembered": {"begin_payment", "authorise", "confirm_lane", "capture", "note_states"},
-    "cancelled": {
-        "begin_payment",
-        "authorise",
-        "confirm_lane",
-        "take_due",
-        "capture",
-        "note_states",
-        "cancel",
-        "refund",
-    },
+    "cancelled": CANCELLED | {"refund"},
+    "kept": CANCELLED | {"refund"},
+    "kept_early": CANCELLED | {"refund"},
+    "kept_whole": CANCELLED,
     "lost": {"begin_payment", "authorise", "confirm_lane", "confirm", "void_due", "void", "note_states", "take_due"},
     "late": {"begin_payment", "authorise", "confirm_lane", "confirm", "take_due", "capture", "note_states"},
     "given_back": {

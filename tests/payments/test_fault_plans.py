@@ -23,7 +23,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.errors import BadSignature, NotFound, PaymentDeclined, PaymentUnavailable
-from healthplus.ops.check import money_invariants, violations
+from healthplus.ops.check import all_violations
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url, running_bank
 from healthplus.payments.payments import Payments
@@ -32,6 +32,7 @@ from healthplus_sandbox.bank import FaultPlan
 from tests.fixtures.clock import days_ahead, move_clock, product_now
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.patients import make_patients
+from tests.fixtures.terms import set_terms
 
 PAYMENTS_MAX = 2000
 PROVIDERS = 40
@@ -39,6 +40,8 @@ AT_ONCE = 40
 ANSWER_SECONDS_MAX = 0.5
 STEP_SECONDS = 10
 HOUR_SECONDS = 3600
+FEE, KEPT = 50000, 12345
+"""What a visit costs, and what is kept of that when its patient cancels."""
 FAULTY = FaultPlan(
     fail_before=0.14,
     fail_after=0.14,
@@ -100,9 +103,10 @@ def own_bank(tmp_path: Path) -> Iterator[Settings]:
 @pytest.fixture
 async def environment(db: Database, own_bank: Settings) -> AsyncIterator[BankEnvironment]:
     clinic = await make_clinic(db)
+    await set_terms(db, clinic, {8784: KEPT})
     providers = []
     for _ in range(PROVIDERS):
-        providers.append(await make_provider(db, {clinic: (50000, "online")}))
+        providers.append(await make_provider(db, {clinic: (FEE, "online")}))
         await make_shift(db, providers[-1], clinic, DAILY, time(6), time(18), 5)
     now = await product_now(db)
     first = await days_ahead(db, 2, time(6))
@@ -235,7 +239,7 @@ async def cancel_some(environment: BankEnvironment) -> None:
 
 async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
     """Compare the bank's ledger and ours: the same money in the same state, none kept for nothing or taken twice."""
-    assert await violations(environment.db) + await violations(environment.db, money_invariants) == []
+    assert await all_violations(environment.db) == []
     with contextlib.closing(sqlite3.connect(environment.ledger)) as ledger:
         at_bank = {
             name: (key, state)
@@ -243,6 +247,9 @@ async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
                 "SELECT authorisation, key, state FROM payment WHERE state <> 'pending'"
             )
         }
+        left = ledger.execute(
+            "SELECT sum(amount_minor - refunded_minor) FROM payment WHERE state IN ('captured', 'refunded')"
+        ).fetchone()[0]
         moved = ledger.execute("SELECT authorisation, state, count(*), max(at) FROM moved GROUP BY 1, 2").fetchall()
     assert max(times for _, _, times, _ in moved) == 1
     rows = await environment.db.fetch("SELECT authorisation, state::text FROM ledger.payment")
@@ -251,6 +258,9 @@ async def check_ledgers(environment: BankEnvironment) -> Counter[str]:
     booked = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'booked'")
     assert set(taken.values()) == {1}
     assert len(taken) == booked
+    cancelled = await environment.db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'cancelled'")
+    assert cancelled > 0
+    assert left == FEE * booked + KEPT * cancelled
     return Counter(state for _, state in at_bank.values())
 
 

@@ -205,7 +205,9 @@ async def record_all(
         await day.held(name="bina")
     for state, source, number in reports:
         event = f"{state} {number}" if source == "webhook" else None
-        await db.execute(queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event)
+        await db.execute(
+            queries.record_gateway_event, PROVIDER, held, "money", state, 50000, "INR", source, event, None
+        )
     payment = await db.fetch("SELECT state::text, due::text, booking_id = hold_id FROM ledger.payment")
     return (
         [tuple(row) for row in payment],

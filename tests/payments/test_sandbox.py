@@ -114,11 +114,53 @@ async def test_later_is_pending_first(bank: Bank, key: str) -> None:
 )
 async def test_every_step_says_what_is_so(bank: Bank, key: str, steps: list[str], states: list[str]) -> None:
     name = await authorise(bank, key)
-    answered = [
-        await (bank.capture(name, 500, "INR") if step == "capture" else getattr(bank, step)(name)) for step in steps
-    ]
+    answered = [await (bank.void(name) if step == "void" else getattr(bank, step)(name, 500, "INR")) for step in steps]
     assert answered == states
-    assert await bank.fetch(key) == [GatewayPayment(name, answered[-1], 500, "INR")]
+    refunded = 500 if answered[-1] == "refunded" else 0
+    assert await bank.fetch(key) == [GatewayPayment(name, answered[-1], 500, "INR", refunded)]
+
+
+async def test_a_part_is_given_back_once(bank: Bank, key: str) -> None:
+    name = await authorise(bank, key)
+    await bank.capture(name, 500, "INR")
+    for amount in (0, 501):
+        with pytest.raises(PaymentUnavailable, match="how much"):
+            await bank.refund(name, amount, "INR")
+    for _ in range(2):
+        assert await bank.refund(name, 123, "INR") == "refunded"
+    with pytest.raises(PaymentUnavailable, match=r"123 of INR 500 .* not 377"):
+        await bank.refund(name, 377, "INR")
+    with pytest.raises(PaymentUnavailable, match="not USD 123"):
+        await bank.refund(name, 123, "USD")
+    assert await bank.fetch(key) == [GatewayPayment(name, "refunded", 500, "INR", 123)]
+
+
+async def test_a_refund_that_does_not_say_how_much_is_refused(bank: Bank, sandbox_bank: Settings, key: str) -> None:
+    """As a process of the release before asks, which does not know that something is kept."""
+    name = await authorise(bank, key)
+    await bank.capture(name, 500, "INR")
+    url = f"{bank_url(sandbox_bank)}/payments/{name}/refund"
+    async with aiohttp.ClientSession() as session, session.post(url, data=b"{}") as response:
+        assert response.status == 409
+    assert [payment.state for payment in await bank.fetch(key)] == ["captured"]
+
+
+def test_what_was_refunded_before_there_were_parts_was_refunded_whole(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with contextlib.closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute(
+            """CREATE TABLE payment (
+                authorisation TEXT PRIMARY KEY, key TEXT NOT NULL,
+                amount_minor INTEGER NOT NULL CHECK (amount_minor > 0), currency TEXT NOT NULL,
+                state TEXT NOT NULL, due_at REAL
+            ) STRICT, WITHOUT ROWID"""
+        )
+        ledger.execute("INSERT INTO payment VALUES ('back', 'key', 500, 'INR', 'refunded', NULL)")
+        ledger.execute("INSERT INTO payment VALUES ('here', 'key', 500, 'INR', 'captured', NULL)")
+    for _ in range(2):
+        bank = SandboxBank(path, "", None, "")
+        assert [payment.refunded_minor for payment in bank.payments("key")] == [500, 0]
+        bank.close()
 
 
 async def test_an_answer_of_another_form_is_as_none() -> None:

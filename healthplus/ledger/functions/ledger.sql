@@ -26,19 +26,44 @@ CREATE FUNCTION ledger.holds_paid(p_provider_id bigint, p_booking_id uuid) RETUR
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND booking_id <> hold_id)
 $$;
 
--- Orders the money of a booking that has ended to be voided, or refunded where it was captured.
-CREATE FUNCTION ledger.order_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz)
+-- When a refund of a part is noted as due. A process of release 4 would refund the whole: so it is noted a thousand years late, where
+-- only newer ones look. (To go with release 6.)
+CREATE FUNCTION ledger.part_due_at(p_at timestamptz) RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT p_at + interval '1000 years' $$;
+
+-- Orders the money of a booking that has ended to be voided, or refunded where it was captured. p_kept_minor: what is kept of the money
+-- that pays for it. A gateway captures all or nothing: where something is kept, all is captured first, and then the rest refunded.
+CREATE FUNCTION ledger.order_return(p_provider_id bigint, p_booking_id uuid, p_now timestamptz, p_kept_minor integer DEFAULT 0)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE ledger.payment
-    SET due = CASE state WHEN 'authorised' THEN 'void' WHEN 'captured' THEN 'refund' END::ledger.payment_step, at = p_now
+    SET at = CASE WHEN due IS NULL AND p_kept_minor BETWEEN 1 AND amount_minor - 1 THEN ledger.part_due_at(p_now) ELSE p_now END,
+        kept_minor = CASE WHEN p_kept_minor > 0 AND (due = 'capture' OR due IS NULL) THEN least(p_kept_minor, amount_minor) END,
+        due = CASE
+            WHEN p_kept_minor > 0 AND due = 'capture' THEN 'capture'
+            WHEN p_kept_minor >= amount_minor AND due IS NULL THEN NULL
+            WHEN state = 'authorised' THEN 'void' ELSE 'refund' END::ledger.payment_step
     WHERE provider_id = p_provider_id AND hold_id = ANY (ledger.holds_paid(p_provider_id, p_booking_id)) AND booking_id = p_booking_id
         AND state IN ('authorised', 'captured');
 END $$;
 
+-- What becomes of a payment: `money` is its state, or with _due what is to be done next, or 'kept'; and how much of it is kept after its
+-- booking was cancelled, and goes back or has gone. What was let go before it was taken is kept by nobody.
+CREATE FUNCTION ledger.money_back(p_payment ledger.payment, OUT money text, OUT kept_minor integer, OUT returned_minor integer)
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+            WHEN p_payment.state IN ('voided', 'refunded') THEN p_payment.state::text
+            WHEN p_payment.kept_minor = p_payment.amount_minor THEN 'kept'
+            WHEN p_payment.kept_minor IS NOT NULL THEN 'refund_due'
+            ELSE coalesce(p_payment.due::text || '_due', p_payment.state::text) END,
+        CASE WHEN p_payment.state = 'voided' THEN 0 ELSE coalesce(p_payment.kept_minor, 0) END,
+        CASE WHEN p_payment.state = 'voided' THEN p_payment.amount_minor
+            WHEN p_payment.state = 'refunded' OR p_payment.due IN ('void', 'refund') OR p_payment.kept_minor IS NOT NULL
+            THEN p_payment.amount_minor - coalesce(p_payment.kept_minor, 0) ELSE 0 END
+$$;
+
 -- Notes the states that payments have reached, of those that nobody else has locked; returns the payments whose state changed. Facts come
 -- late, out of order and again, so a state never goes back, and of each only the first report counts. What is due may have changed
--- meanwhile: a booking cancelled while its money was captured is due to be refunded.
+-- meanwhile: a booking cancelled while its money was captured is due to be refunded, but for what is kept.
 CREATE FUNCTION ledger.advance_payments(
     p_provider_ids bigint[], p_hold_ids uuid[], p_authorisations text[], p_states ledger.payment_state[], p_source ledger.source,
     p_now timestamptz
@@ -51,9 +76,11 @@ CREATE FUNCTION ledger.advance_payments(
         FOR UPDATE OF payment SKIP LOCKED
     ), noted AS (
         UPDATE ledger.payment
-        SET state = greatest(payment.state, free.state), at = CASE WHEN free.state > payment.state THEN p_now ELSE at END,
+        SET state = greatest(payment.state, free.state),
+            at = CASE WHEN free.state <= payment.state THEN at
+                WHEN free.state = 'captured' AND kept_minor < amount_minor THEN ledger.part_due_at(p_now) ELSE p_now END,
             due = CASE WHEN free.state <= payment.state THEN due
-                WHEN free.state = 'captured' AND due = 'void' THEN 'refund'::ledger.payment_step END,
+                WHEN free.state = 'captured' AND (due = 'void' OR kept_minor < amount_minor) THEN 'refund'::ledger.payment_step END,
             captured_at = CASE free.state WHEN 'captured' THEN p_now ELSE captured_at END,
             captured_source = CASE free.state WHEN 'captured' THEN p_source ELSE captured_source END,
             voided_at = CASE free.state WHEN 'voided' THEN p_now ELSE voided_at END,
@@ -106,6 +133,7 @@ CREATE TRIGGER written_once AFTER UPDATE ON ledger.payment FOR EACH ROW WHEN (((
     OR (old.hold_id IS DISTINCT FROM new.hold_id) OR (old.booking_id IS DISTINCT FROM new.booking_id)
     OR (old.authorisation IS DISTINCT FROM new.authorisation) OR (old.amount_minor IS DISTINCT FROM new.amount_minor)
     OR ((old.currency IS NOT NULL) AND (old.currency IS DISTINCT FROM new.currency))
+    OR ((old.kept_minor IS NOT NULL) AND (old.kept_minor IS DISTINCT FROM new.kept_minor))
     OR ((old.authorised_at IS NOT NULL) AND (old.authorised_at IS DISTINCT FROM new.authorised_at))
     OR ((old.authorised_source IS NOT NULL) AND (old.authorised_source IS DISTINCT FROM new.authorised_source))
     OR ((old.captured_at IS NOT NULL) AND (old.captured_at IS DISTINCT FROM new.captured_at))

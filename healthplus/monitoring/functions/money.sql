@@ -30,7 +30,8 @@ BEGIN
         UNION ALL
         SELECT provider_id, booking_id, currency, amount_minor, 'voided' FROM ledger.payment WHERE voided_at > counted AND voided_at <= upto
         UNION ALL
-        SELECT provider_id, booking_id, currency, amount_minor, 'refunded' FROM ledger.payment WHERE refunded_at > counted AND refunded_at <= upto) AS fact
+        SELECT provider_id, booking_id, currency, amount_minor - coalesce(kept_minor, 0), 'refunded' FROM ledger.payment
+        WHERE refunded_at > counted AND refunded_at <= upto) AS fact
     LEFT JOIN booking.booking USING (provider_id, booking_id)
     LEFT JOIN directory.clinic USING (clinic_id)
     GROUP BY 1, 2

@@ -28,12 +28,13 @@ BEGIN
 END $$;
 
 -- A verb. Every report of a payment that is not the gateway's answer to us enters here. Returns 'recorded'; or 'duplicate' for a
--- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold. A payment that
+-- state or a webhook (p_event_id) that came before; or 'unknown' if money was never requested for such a hold; or 'mismatch', and notes
+-- nothing, where the gateway has given back another amount (p_refunded_minor) than what is not kept: people have to look. A payment that
 -- was unknown so far pays for its hold as if the patient's own request had brought it. Of what is over, the intent may be gone:
 -- money for it is taken note of all the same, so that it goes back.
 CREATE FUNCTION payments.record_gateway_event(
     p_provider_id bigint, p_hold_id uuid, p_authorisation text, p_state ledger.payment_state, p_amount_minor integer,
-    p_currency text, p_source ledger.source, p_event_id text DEFAULT NULL
+    p_currency text, p_source ledger.source, p_event_id text DEFAULT NULL, p_refunded_minor integer DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
@@ -42,6 +43,13 @@ DECLARE
     held booking.booking;
     clinic_currency text;
 BEGIN
+    IF p_state = 'refunded' AND EXISTS (
+        SELECT FROM ledger.payment
+        WHERE provider_id = p_provider_id AND hold_id = p_hold_id AND authorisation = p_authorisation
+            AND p_refunded_minor <> amount_minor - coalesce(kept_minor, 0)
+    ) THEN
+        RETURN 'mismatch';
+    END IF;
     -- Most webhooks say what the gateway's answer has said: that changes nothing, and needs no lock.
     IF EXISTS (
         SELECT FROM ledger.entry

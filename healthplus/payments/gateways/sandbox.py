@@ -45,7 +45,7 @@ class AuthoriseAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class WebhookBody(msgspec.Struct):
-    """The body of the bank's webhooks; `type` is payment. and a payment's state."""
+    """The body of the bank's webhooks; `type` is payment. and a payment's state, `refunded_minor` as there."""
 
     id: _Text
     type: str
@@ -53,6 +53,7 @@ class WebhookBody(msgspec.Struct):
     authorisation: _Text
     amount_minor: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    refunded_minor: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
 
 
 class _State(msgspec.Struct):
@@ -109,8 +110,8 @@ class SandboxGateway:
     async def void(self, authorisation: str) -> PaymentState:
         return await self._step(authorisation, "void", {})
 
-    async def refund(self, authorisation: str) -> PaymentState:
-        return await self._step(authorisation, "refund", {})
+    async def refund(self, authorisation: str, amount_minor: int, currency: str) -> PaymentState:
+        return await self._step(authorisation, "refund", {"amount_minor": amount_minor, "currency": currency})
 
     async def fetch(self, key: str) -> list[GatewayPayment]:
         return await self._ask("GET", f"/payments/{key}", list[GatewayPayment])
@@ -130,7 +131,7 @@ class SandboxGateway:
             state = msgspec.convert(event.type.removeprefix("payment."), PaymentState)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None  # signed, so meant for someone; not for us
-        payment = GatewayPayment(event.authorisation, state, event.amount_minor, event.currency)
+        payment = GatewayPayment(event.authorisation, state, event.amount_minor, event.currency, event.refunded_minor)
         return WebhookEvent(event.id, event.key, payment)
 
     async def _step(self, authorisation: str, step: str, body: dict[str, int | str]) -> PaymentState:

@@ -55,14 +55,17 @@ class AppointmentsController(Controller):
         appointment_id: FromPath[UUID],
         idempotency_key: IdempotencyKey,
     ) -> Booking:
-        """Cancel an appointment before it begins; what was paid is refunded."""
+        """Cancel an appointment before it begins; what was paid is refunded, but for what its `terms` keep."""
         patient_id = await require_patient(request)
         app = services(request)
         outcome = await app.book.cancel(provider_id, appointment_id, Patient(patient_id), idempotency_key)
         if outcome.code != "cancelled":
             raise error_for_refusal(outcome)
-        shown = await booking_of_outcome(outcome, provider_id, app)
-        shown.money = await app.payments.money(provider_id, appointment_id) or UNSET
+        shown = await booking_of_outcome(outcome, provider_id, app, patient_id)
+        money = await app.payments.money(provider_id, appointment_id)
+        shown.money = money.money if money else UNSET
+        shown.kept_minor = money.kept_minor if money else 0
+        shown.returned_minor = money.returned_minor if money else 0
         return shown
 
     @post(f"{_ONE}/move", status_code=200, responses=PROBLEMS, **needs_key("book"))

@@ -59,7 +59,7 @@ class HoldsController(Controller):
         )
         if outcome.code != "reserved":
             raise await error_for_refused_time(request, outcome, caller.patient_id)
-        shown = await booking_of_outcome(outcome, provider_id, app, data.slots_needed)
+        shown = await booking_of_outcome(outcome, provider_id, app, caller.patient_id, data.slots_needed)
         shown.instead_of = data.instead_of or UNSET
         return JsonAnswer(shown, headers={"Location": shown.url})
 
@@ -84,7 +84,7 @@ class HoldsController(Controller):
         outcome = await app.book.release(provider_id, hold_id, Patient(patient_id), idempotency_key)
         if outcome.code != "released":
             raise error_for_refusal(outcome)
-        return await booking_of_outcome(outcome, provider_id, app)
+        return await booking_of_outcome(outcome, provider_id, app, patient_id)
 
     @post("/{hold_id:uuid}/move", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def move(
@@ -144,7 +144,7 @@ class HoldsController(Controller):
             await app.tokens.require_afresh(caller.token_hash, caller.patient_id)
         if paid.outcome.code != "booked":
             raise await _with_money(request, _not_paid(paid.outcome, paid.voided), provider_id, hold_id)
-        return JsonAnswer(await booking_of_outcome(paid.outcome, provider_id, app), status_code=200)
+        return JsonAnswer(await booking_of_outcome(paid.outcome, provider_id, app, caller.patient_id), status_code=200)
 
 
 async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, data: MoveRequest, key: str) -> Booking:
@@ -155,7 +155,7 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     outcome = await app.book.reschedule(provider_id, booking_id, start, Patient(patient_id), key)
     if outcome.code != "moved":
         raise await error_for_refused_time(request, outcome, patient_id)
-    return await booking_of_outcome(outcome, provider_id, app)
+    return await booking_of_outcome(outcome, provider_id, app, patient_id)
 
 
 async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:
@@ -165,7 +165,7 @@ async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: 
         if instead := await payments.booked_instead(provider_id, hold_id):
             error.members["yours"] = appointment_url(provider_id, instead)
         elif money := await payments.money(provider_id, hold_id):
-            error.members.setdefault("money", money)
+            error.members.setdefault("money", money.money)
     return error
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.web.api.amounts import Fee
+from healthplus.web.api.amounts import AmountMinor, Fee
 from healthplus.web.http.ids import ID_MAX
 
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
@@ -134,6 +134,25 @@ class Payment(Struct):
     url: str
 
 
+class TermsStep(Struct):
+    """A patient who cancels later than `after`, which is `hours_before` the start, leaves `kept_minor`."""
+
+    hours_before: int
+    after: Instant
+    kept_minor: AmountMinor
+
+
+class CancelNow(Struct):
+    """What is kept of what was paid online, and what goes back, on cancelling at any time up to `until`.
+
+    After that, more is kept; or the appointment begins, and cannot be cancelled any more.
+    """
+
+    kept_minor: AmountMinor
+    returned_minor: AmountMinor
+    until: Instant
+
+
 class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
@@ -141,7 +160,11 @@ class Booking(Fee, kw_only=True):
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
     `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked.
     `services`: what it is for, unless that is a visit of `slots_needed` slots; `fee_minor` is their sum.
-    After a cancellation, `money` says what becomes of what was paid: void_due, voided, refund_due or refunded.
+    `terms`: the steps by which something is kept when its patient cancels, as amounts of this fee, the first to come
+    first, each until the next; none where all is returned at any time. `cancel_now`: what cancelling costs now or, of a
+    hold, would cost once it is booked; releasing a hold costs nothing. What the clinic causes costs nothing either.
+    After a cancellation, `kept_minor` and `returned_minor` say how much of what was paid online is kept and goes back,
+    and `money` what becomes of it: void_due, voided, refund_due or refunded, or kept where nothing goes back.
     """
 
     id: UUID
@@ -161,7 +184,11 @@ class Booking(Fee, kw_only=True):
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET
     can_rate: bool | UnsetType = UNSET
+    terms: list[TermsStep] | UnsetType = UNSET
+    cancel_now: CancelNow | UnsetType = UNSET
     money: str | UnsetType = UNSET
+    kept_minor: AmountMinor | UnsetType = UNSET
+    returned_minor: AmountMinor | UnsetType = UNSET
     payment: Payment | UnsetType = UNSET
     instead_of: InsteadOf | UnsetType = UNSET
 

@@ -13,14 +13,16 @@ from msgspec import UNSET, UnsetType
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCode
+from healthplus.booking.terms import Terms, terms_of, terms_without_steps
 from healthplus.database import Record
 from healthplus.waiting.positions import QueuePosition
-from healthplus.web.api.models import Booking, Call, ChosenService, InsteadOf, Offer, Wait
+from healthplus.web.api.models import Booking, Call, CancelNow, ChosenService, InsteadOf, Offer, TermsStep, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.services import AppServices
 
 _T = TypeVar("_T")
+_CAN_BE_CANCELLED = ("reserved", "offered", "booked")
 
 
 def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
@@ -46,9 +48,13 @@ async def chosen_services(app: AppServices, service_ids: Sequence[int] | None) -
 
 
 async def booking_of_outcome(
-    outcome: BookingChanged[BookingCode], provider_id: int, app: AppServices, slots_needed: int | UnsetType = UNSET
+    outcome: BookingChanged[BookingCode],
+    provider_id: int,
+    app: AppServices,
+    patient_id: int,
+    slots_needed: int | UnsetType = UNSET,
 ) -> Booking:
-    """Return the document for a hold or appointment that a verb has just changed."""
+    """Return the document for a patient's hold or appointment that a verb has just changed."""
     # An accepted offer is a hold; the outcome has the ticket's state.
     state = "reserved" if outcome.code == "accepted" else outcome.state
     shown = Booking(
@@ -67,6 +73,14 @@ async def booking_of_outcome(
         services=await chosen_services(app, outcome.service_ids),
     )
     _add_deadline(shown, outcome.deadline, app.clock)
+    if state in _CAN_BE_CANCELLED:
+        # Most have no terms, and nothing needs to be read.
+        terms = (
+            terms_without_steps(outcome.starts_at, outcome.fee_minor, outcome.funding)
+            if outcome.terms_id is None
+            else await app.book.terms(provider_id, outcome.booking_id, patient_id)
+        )
+        _add_terms(shown, _present(terms), app.clock)
     return shown
 
 
@@ -94,6 +108,8 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Boo
         instead_of=InsteadOf(row["instead_of_provider_id"], row["instead_of_id"]) if row["instead_of_id"] else UNSET,
     )
     _add_deadline(shown, row["deadline"], app.clock)
+    if state in _CAN_BE_CANCELLED:
+        _add_terms(shown, terms_of(row), app.clock)
     return shown
 
 
@@ -152,6 +168,12 @@ def _add_deadline(shown: Booking, deadline: datetime | None, clock: DatabaseCloc
     if deadline is not None:
         shown.expires_at = deadline - CLIENT_MARGIN
         shown.expires_in = seconds_left(deadline, clock)
+
+
+def _add_terms(shown: Booking, terms: Terms, clock: DatabaseClock) -> None:
+    shown.terms = [TermsStep(step.hours_before, step.after, step.kept_minor) for step in terms.steps]
+    if shown.start > clock.now():
+        shown.cancel_now = CancelNow(terms.kept_minor, terms.returned_minor, terms.until)
 
 
 def _present(value: _T | None) -> _T:

@@ -115,7 +115,7 @@ class WaitsController(Controller):
         )
         if outcome.code != "accepted":
             raise await error_for_refused_time(request, outcome, patient_id)
-        shown = await booking_of_outcome(outcome, provider_id, app)
+        shown = await booking_of_outcome(outcome, provider_id, app, patient_id)
         return JsonAnswer(shown, headers={"Location": shown.url})
 
     @post("/{wait_id:uuid}/answer", status_code=200, responses=PROBLEMS, **needs_key("book"))

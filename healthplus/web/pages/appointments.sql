@@ -75,7 +75,8 @@ SELECT
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
     rating.stars,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
-    money.amount_minor, money.state AS money, money.hold_id, money.authorisation, money.taken_at, money.returned_at
+    money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
+    money.returned_at
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
@@ -87,8 +88,9 @@ CROSS JOIN LATERAL (
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
         AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
-    SELECT amount_minor, hold_id, authorisation, coalesce(due::text || '_due', state::text) AS state, entry.*
+    SELECT amount_minor, hold_id, authorisation, back.*, entry.*
     FROM ledger.payment
+    CROSS JOIN LATERAL ledger.money_back(payment) AS back
     CROSS JOIN LATERAL (
         SELECT min(currency) AS currency, min(at) FILTER (WHERE entry.state = 'captured') AS taken_at,
             min(at) FILTER (WHERE entry.state IN ('voided', 'refunded')) AS returned_at
@@ -98,7 +100,8 @@ LEFT JOIN LATERAL (
     WHERE payment.provider_id = booking.provider_id AND payment.booking_id = booking.booking_id
         AND payment.hold_id = ANY (ledger.holds_paid(booking.provider_id, booking.booking_id))
     -- the money that pays for it before any that came twice; once it was given back, what was taken before what was not
-    ORDER BY (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
+    ORDER BY payment.kept_minor IS NOT NULL DESC,
+        (payment.state = 'authorised' AND due = 'capture') OR (payment.state = 'captured' AND due IS NULL) DESC, state DESC
     LIMIT 1) AS money ON true
 WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_id = $3
     AND booking.state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')

@@ -189,6 +189,7 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     app = services(request)
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     instead = await app.payments.booked_instead(provider_id, hold_id)
+    money = await app.payments.money(provider_id, hold_id)
     day = hold["starts_at"].astimezone(ZoneInfo(hold["time_zone"])).date()
     where = provider_id, hold["clinic_id"]
     key = ChartKey(*where, day, day, hold["slots_needed"], hold["time_zone"], tuple(hold["service_ids"] or ()))
@@ -199,7 +200,7 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
         "hold/lost.html",
         hold=hold,
         instead=appointment_path(provider_id, instead) if instead else None,
-        money=await app.payments.money(provider_id, hold_id),
+        money=money.money if money else None,
         is_free=hold["starts_at"] in free,
         others=len(free),
         day=day,

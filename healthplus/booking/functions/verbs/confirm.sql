@@ -144,7 +144,7 @@ BEGIN
     SELECT * INTO known FROM ledger.payment
     WHERE provider_id = p_provider_id AND hold_id = p_booking_id AND authorisation = p_authorisation;
     is_new_money := p_authorisation IS NOT NULL AND known.hold_id IS NULL;
-    IF known.due = 'capture' OR (known.state = 'captured' AND known.due IS NULL) THEN
+    IF known.kept_minor IS NULL AND (known.due = 'capture' OR (known.state = 'captured' AND known.due IS NULL)) THEN
         SELECT * INTO booked FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = known.booking_id;
     ELSIF held.state = 'reserved' AND held.funding = 'online' AND NOT is_new_money THEN
         RETURN booking.describe('payment_required', held);  -- money that is known was given back, or is about to be

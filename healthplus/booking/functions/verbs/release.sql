@@ -1,25 +1,29 @@
--- Ends a hold or booking as 'released' or 'cancelled', with what is now due of its money. The caller then serves the queue.
+-- Ends a hold or booking as 'released' or 'cancelled', with what is now due of its money, but for what is kept of it. The caller then
+-- serves the queue.
 CREATE FUNCTION booking.end_booking(
-    p_held booking.booking, p_state booking.booking_state, p_now timestamptz, p_actor text, p_reason text DEFAULT ''
+    p_held booking.booking, p_state booking.booking_state, p_now timestamptz, p_actor text, p_reason text DEFAULT '',
+    p_kept_minor integer DEFAULT 0
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE booking.booking SET state = p_state
     WHERE provider_id = p_held.provider_id AND booking_id = p_held.booking_id;
     PERFORM booking.append_event(p_held.provider_id, p_now, p_state::text, p_held.booking_id, p_held.ticket_id, p_actor, p_reason);
-    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now);
+    PERFORM ledger.order_return(p_held.provider_id, p_held.booking_id, p_now, p_kept_minor);
 END $$;
 
 -- Ends a live hold ('released') or a booking that has not started ('cancelled'), and serves the queue; else 'expired',
--- 'wrong_state', 'too_late', 'not_found'.
+-- 'wrong_state', 'too_late', 'not_found'. Of a booking that its patient cancels, or has replaced, its terms may keep something.
+-- p_ordered_at: when the patient did so, if that was before; NULL: now.
 CREATE FUNCTION booking.release_or_cancel(
     p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text, p_operation text,
-    p_from booking.booking_state, p_to booking.booking_state
+    p_from booking.booking_state, p_to booking.booking_state, p_ordered_at timestamptz DEFAULT NULL
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     now_at timestamptz;
     answer booking.outcome;
     target booking.booking;
+    kept_minor integer := 0;
 BEGIN
     opened := booking.open_book(p_provider_id, p_actor, p_operation, p_key, p_booking_id::text);
     now_at := opened.now_at;
@@ -38,7 +42,10 @@ BEGIN
     ELSIF target.state = 'booked' AND lower(target.during) <= now_at THEN
         RETURN booking.describe('too_late', target);
     END IF;
-    PERFORM booking.end_booking(target, p_to, now_at, p_actor);
+    IF p_to = 'cancelled' AND (p_actor ^@ 'patient:' OR p_actor = 'system:replacement') THEN
+        kept_minor := (booking.cancelling(target, coalesce(p_ordered_at, now_at))).kept_minor;
+    END IF;
+    PERFORM booking.end_booking(target, p_to, now_at, p_actor, p_kept_minor => kept_minor);
     IF p_from = 'reserved' AND target.ticket_id IS NOT NULL THEN  -- a turn that came to nothing
         UPDATE booking.ticket SET let_go_at = now_at WHERE provider_id = p_provider_id AND ticket_id = target.ticket_id;
         PERFORM booking.count_turn(p_provider_id, now_at);
@@ -61,7 +68,8 @@ RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
     SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_actor, p_key, 'release', 'reserved', 'released')
 $$;
 
-CREATE FUNCTION booking.cancel(p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text)
-RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
-    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_actor, p_key, 'cancel', 'booked', 'cancelled')
+CREATE FUNCTION booking.cancel(
+    p_provider_id bigint, p_booking_id uuid, p_actor text, p_key text, p_ordered_at timestamptz DEFAULT NULL
+) RETURNS booking.outcome LANGUAGE sql VOLATILE AS $$
+    SELECT booking.release_or_cancel(p_provider_id, p_booking_id, p_actor, p_key, 'cancel', 'booked', 'cancelled', p_ordered_at)
 $$;

@@ -69,8 +69,8 @@ BEGIN
     END IF;
     UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false,
         -- A patient cannot move to a later day to cancel for less from there. What the clinic was about to change costs nothing.
-        kept_min_minor = CASE WHEN state = 'booked' AND p_actor ^@ 'patient:' AND NOT needs_rebooking THEN nullif(greatest(
-            kept_min_minor, directory.kept_minor(terms_id, fee_minor, lower(during), now_at)), 0) ELSE kept_min_minor END
+        kept_min_minor = CASE WHEN state = 'booked' AND p_actor ^@ 'patient:' AND NOT needs_rebooking
+            THEN nullif((booking.cancelling(held, now_at)).kept_minor, 0) ELSE kept_min_minor END
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
     PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, coalesce(p_reason, ''));
     PERFORM booking.make_offers(p_provider_id, now_at);

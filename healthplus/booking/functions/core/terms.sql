@@ -1,0 +1,45 @@
+-- What a patient who cancels leaves, by the terms that their booking has had since it was held.
+
+-- Whether anything may be kept of a booking: only of what is paid online, and never where the clinic has a change to make good for.
+CREATE FUNCTION booking.has_terms(p_booking booking.booking) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_booking.terms_id IS NOT NULL AND p_booking.funding = 'online' AND NOT p_booking.needs_rebooking
+$$;
+
+-- What is kept and given back of what was paid online, if the patient cancels a booking at an instant; changes_at: after which instant more
+-- is kept (NULL: never). What is shown, what cancelling does and what moving must not lessen is all worked out here.
+CREATE FUNCTION booking.cancelling(
+    p_booking booking.booking, p_at timestamptz, OUT kept_minor integer, OUT returned_minor integer, OUT changes_at timestamptz
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    starts_at timestamptz := lower(p_booking.during);
+BEGIN
+    kept_minor := 0;
+    IF booking.has_terms(p_booking) THEN
+        kept_minor := least(p_booking.fee_minor, greatest(
+            p_booking.kept_min_minor, directory.kept_minor(p_booking.terms_id, p_booking.fee_minor, starts_at, p_at)));
+        SELECT min(directory.begins_after(terms_step, starts_at)) INTO changes_at
+        FROM directory.terms_step
+        WHERE terms_id = p_booking.terms_id AND directory.begins_after(terms_step, starts_at) >= p_at
+            AND directory.kept_by(terms_step, p_booking.fee_minor) > cancelling.kept_minor;
+    END IF;
+    returned_minor := CASE p_booking.funding WHEN 'online' THEN p_booking.fee_minor - kept_minor ELSE 0 END;
+END $$;
+
+-- The same with the steps of the terms as they are for this booking, the first to come first: after how many hours before its start
+-- how much is kept.
+CREATE FUNCTION booking.shown_terms(
+    p_booking booking.booking, p_at timestamptz, OUT kept_minor integer, OUT returned_minor integer, OUT changes_at timestamptz,
+    OUT step_hours integer[], OUT step_kept_minor integer[]
+) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    SELECT * INTO kept_minor, returned_minor, changes_at FROM booking.cancelling(p_booking, p_at);
+    step_hours := '{}';
+    step_kept_minor := '{}';
+    IF booking.has_terms(p_booking) THEN
+        SELECT coalesce(array_agg(hours_before ORDER BY hours_before DESC), '{}'),
+            coalesce(array_agg(greatest(p_booking.kept_min_minor, directory.kept_by(terms_step, p_booking.fee_minor))
+                ORDER BY hours_before DESC), '{}')
+        INTO step_hours, step_kept_minor
+        FROM directory.terms_step WHERE terms_id = p_booking.terms_id;
+    END IF;
+END $$;
