@@ -24,6 +24,7 @@ from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
@@ -206,8 +207,18 @@ async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
 async def _cancel_page(
     request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None
 ) -> Response[str]:
-    chosen = await _chosen(request, appointment)
-    return page(request, "appointments/cancel.html", status=status, appointment=appointment, chosen=chosen, error=error)
+    which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
+    terms = await services(request).book.terms(*which)
+    assert terms is not None
+    return page(
+        request,
+        "appointments/cancel.html",
+        status=status,
+        appointment=appointment,
+        chosen=await _chosen(request, appointment),
+        periods=periods_of(terms, appointment),
+        error=error,
+    )
 
 
 async def _move_page(

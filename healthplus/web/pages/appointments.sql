@@ -58,7 +58,7 @@ LIMIT 5
 -- A patient's own appointment, with all that its pages show. `changes`: how often it was changed after it was made.
 SELECT
     booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at,
-    booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids, booking.terms_id,
+    booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids,
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,

@@ -42,7 +42,7 @@ SELECT EXISTS (
 -- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed,
-    service_ids, booking.terms_id, fee_minor,
+    service_ids, patient_id, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
@@ -65,7 +65,7 @@ WHERE booking.provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: replaced
 -- A patient's own visit that another one replaces: it is cancelled, or can still be. One that has begun stays, and is not found.
-SELECT lower(during) AS starts_at, booking.state::text AS state, provider.name AS provider, time_zone
+SELECT lower(during) AS starts_at, booking.state::text AS state, provider.name AS provider, clinic.currency, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)

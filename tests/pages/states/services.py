@@ -6,6 +6,7 @@ from uuid import UUID
 from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
+from tests.fixtures.terms import set_terms
 from tests.pages.offered import Offer, a_dentist, a_laboratory
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow
@@ -180,3 +181,34 @@ async def full(offer: Offer) -> list[tuple[UUID, Patient]]:
         assert outcome.booking_id is not None, outcome
         holds.append((outcome.booking_id, actor))
     return holds
+
+
+@state("terms-hold")
+async def terms_hold(window: BrowserWindow) -> None:
+    path = await held(window, await a_laboratory(window), *BLOOD_AND_BRAIN)
+    await add_terms(window, path)
+    await window.go(path)
+
+
+@state("terms-cancel")
+async def terms_cancel(window: BrowserWindow) -> None:
+    await terms_hold(window)
+    await window.page.locator("form .button").first.click()
+    await window.page.wait_for_selector("a[href$='visit.ics']")
+    await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
+    await window.page.locator("a[href$='/cancel']").click()
+    await window.page.wait_for_selector("form .danger")
+
+
+async def add_terms(window: BrowserWindow, path: str) -> None:
+    """Have a part be kept of one hold alone: others are at its clinic, too."""
+    database = window.product.database
+    booking_id = path.rsplit("/", maxsplit=1)[-1]
+    clinic_id = await database.fetch_value(
+        "SELECT clinic_id FROM booking.booking WHERE booking_id = $1::text::uuid", booking_id
+    )
+    terms_id = await set_terms(database, clinic_id, {96: "10%", 24: "50%", 4: "100%"})
+    await database.execute("UPDATE directory.clinic SET terms_id = NULL WHERE clinic_id = $1", clinic_id)
+    await database.execute(
+        "UPDATE booking.booking SET terms_id = $2 WHERE booking_id = $1::text::uuid", booking_id, terms_id
+    )
