@@ -36,8 +36,8 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     page = said((await asha.get(hold)).text)
     day, before = environment.instant(9), environment.instant(9 - 24)
     first, second = (f"until {at:%a} {at.day} {at:%b}" for at in (before, day))
-    assert f"If you cancel, this goes back: {first}, 9:00 am IST ₹500" in page
-    assert f"{second}, 5:00 am IST ₹375 later ₹100" in page
+    assert f"If you cancel, this goes back: {first}, 9:00 am ₹500" in page
+    assert f"{second}, 5:00 am ₹375 later ₹100" in page
     await pay(asha, hold)
     assert "Paid: ₹500. If you cancel, this goes back:" in said((await asha.get(hold)).text)
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
