@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
+from healthplus.directory.service_text import SERVICES_MAX, Service, service_text
 from healthplus.errors import BadInput
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
 
@@ -15,6 +16,7 @@ REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
 PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
 LABS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,tests\n"
+VISITS = LABS.replace("tests", "services")
 POSTAL_CODES = "pincode,district,state,latitude,longitude\n"
 
 # Every row an import may write, with the transaction that last did.
@@ -25,8 +27,8 @@ TRACES = """
     UNION ALL SELECT 'post', xmin::text, format('%s %s', provider_id, clinic_id) FROM directory.provider_clinic
     UNION ALL SELECT 'speciality', xmin::text, speciality_id::text FROM directory.speciality
     UNION ALL SELECT 'has', xmin::text, format('%s %s', provider_id, speciality_id) FROM directory.provider_speciality
-    UNION ALL SELECT 'test', xmin::text, lab_test_id::text FROM directory.lab_test
-    UNION ALL SELECT 'price', xmin::text, format('%s %s', provider_id, lab_test_id) FROM directory.provider_lab_test
+    UNION ALL SELECT 'type', xmin::text, service_type_id::text FROM directory.service_type
+    UNION ALL SELECT 'service', xmin::text, service_id::text FROM directory.service
     UNION ALL SELECT 'postal_code', xmin::text, postal_code FROM directory.postal_code
     UNION ALL SELECT 'shift', xmin::text, shift_id::text FROM schedule.shift
     UNION ALL SELECT 'book', xmin::text, provider_id::text FROM booking.book
@@ -51,6 +53,22 @@ async def traces(db: Database) -> list[tuple[str, ...]]:
     return [tuple(row) for row in await db.fetch(TRACES)]
 
 
+async def services(db: Database) -> set[str]:
+    """Return what is offered, each as a file would have it, with its provider and clinic."""
+    rows = await db.fetch(
+        """SELECT service_type.name, is_test, service.*, provider.identifier AS provider, clinic.identifier AS clinic,
+            service.funding::text
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        JOIN directory.provider USING (provider_id) LEFT JOIN directory.clinic USING (clinic_id)
+        WHERE closed_at IS NULL"""
+    )
+    return {
+        f"{row['provider']}{' at ' + row['clinic'] if row['clinic'] else ''}: "
+        + service_text(Service(**{name: row[name] for name in Service.__struct_fields__}), row["currency"])
+        for row in rows
+    }
+
+
 def all_accounted_for(summary: Summary) -> bool:
     lines = [remark.line for remark in (*summary.duplicates, *summary.rejected)]
     explained = all(remark.text for remark in (*summary.duplicates, *summary.rejected))
@@ -62,14 +80,15 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert (summary.accepted, summary.rejected, summary.duplicates) == (3, [], [])
     assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
     assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
-    tests = await db.fetch(
-        """SELECT slug, name, price_minor
-        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) ORDER BY slug"""
-    )
-    assert [tuple(row) for row in tests] == [
-        ("hba1c", "HbA1c", 45000),
-        ("thyroid-profile-t3-t4-tsh", "Thyroid Profile (T3 T4 TSH)", 64950),
-    ]
+    assert (summary.added["service_types"], summary.added["services"]) == (6, 6)
+    assert await services(db) == {
+        "dr-1 at heart-pune: ECG=300/10 online",
+        "dr-1 at heart-pune: Stress test=2500/45 online buffer=15 every=3 days=Mon-Fri",
+        "dr-1 at city-mumbai: Second opinion=2000/30 clinic more_a_day",
+        "lab-1: HbA1c=450 clinic",
+        "lab-1: Thyroid Profile (T3 T4 TSH)=649.50 clinic",
+        "lab-1: Ultrasound abdomen=1200/20 online",
+    }
     prices = await db.fetch("SELECT fee_minor, funding::text FROM directory.provider_clinic ORDER BY fee_minor")
     assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
     doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
@@ -285,55 +304,140 @@ async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
         await import_csv(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
 
 
-async def test_tests_are_added_and_their_prices_changed(db: Database, tmp_path: Path) -> None:
-    async def prices() -> dict[str, int]:
-        rows = await db.fetch(
-            """SELECT identifier || ' ' || slug AS what, price_minor FROM directory.provider_lab_test
-            JOIN directory.provider USING (provider_id) JOIN directory.lab_test USING (lab_test_id)"""
-        )
-        return {row["what"]: row["price_minor"] for row in rows}
-
+async def test_services_are_added_and_changed_and_what_is_paid_for_stays(db: Database, tmp_path: Path) -> None:
     first = LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=450; ECG = 0.5\nb,lab,B,c1,One,Pune,MH,hba1c=399.99\n"
     summary = await import_csv(db, write(tmp_path, first))
-    assert (summary.added["lab_tests"], summary.added["provider_lab_tests"]) == (2, 3)
-    assert await prices() == {"a hba1c": 45000, "a ecg": 50, "b hba1c": 39999}
+    assert (summary.added["service_types"], summary.added["services"]) == (2, 3)
+    before = {"a: HbA1c=450 clinic", "a: ECG=0.50 clinic", "b: HbA1c=399.99 clinic"}
+    assert await services(db) == before
     # What a file does not name stays, at whatever of its clinics a laboratory says what it offers.
     second = (
         LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=500\na,lab,A,c2,Two,Pune,MH,HbA1c=500;Widal=100\nb,lab,B,c1,One,Pune,MH,\n"
     )
     summary = await import_csv(db, write(tmp_path, second))
-    assert (summary.added["provider_lab_tests"], summary.updated["provider_lab_tests"]) == (1, 1)
-    assert await prices() == {"a hba1c": 50000, "a ecg": 50, "a widal": 10000, "b hba1c": 39999}
-    before = await traces(db)
+    assert (summary.added["services"], summary.updated["services"], summary.unchanged["services"]) == (1, 1, 0)
+    assert await services(db) == before - {"a: HbA1c=450 clinic"} | {"a: HbA1c=500 clinic", "a: Widal=100 clinic"}
+    traced = await traces(db)
     again = await import_csv(db, write(tmp_path, second))
-    assert (again.added.total(), again.updated.total(), again.unchanged["provider_lab_tests"]) == (0, 0, 2)
-    assert await traces(db) == before
-    assert await db.fetch_value("SELECT name FROM directory.lab_test WHERE slug = 'hba1c'") == "HbA1c"
-
-
-def test_rejected_tests(tmp_path: Path) -> None:
-    cells = (
-        "HbA1c",
-        "HbA1c=",
-        "=5",
-        "HbA1c=5.123",
-        "HbA1c=-5",
-        "HbA1c=1e3",
-        "HbA1c=1000001",
-        "A=1;a =1",
-        f"{'x' * 201}=1",
+    assert (again.added.total(), again.updated.total(), again.unchanged["services"]) == (0, 0, 2)
+    assert await traces(db) == traced
+    # The price of before is still known, and was in force until the new one was.
+    rows = await db.fetch(
+        """SELECT fee_minor, closed_at IS NULL AS is_open, closed_at = max(opened_at) OVER () AS at_once
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        JOIN directory.provider USING (provider_id) WHERE slug = 'hba1c' AND identifier = 'a' ORDER BY service_id"""
     )
-    rows = [f"p{n},lab,A,c1,One,Pune,MH,{cell}\n" for n, cell in enumerate(cells)]
-    rows += ["a,lab,A,c1,One,Pune,MH,ECG=1\n", "a,lab,A,c2,Two,Pune,MH,X=1;ecg=2\n", "a,lab,A,c1,One,Pune,MH,ECG=3\n"]
-    entries, _, summary = read_file(write(tmp_path, LABS + "".join(rows)))
-    assert [entry.line for entry in entries] == [11]
-    reasons = [text for _, text in summary.rejected]
-    assert all(text.startswith("tests: ") for text in reasons[:9])
-    assert reasons[7] == "tests: 'a' is there twice"
-    assert reasons[9:] == [
-        "line 11 says otherwise about the price of 'ecg'",
-        "line 11 already says otherwise about this provider at this clinic",
+    assert [tuple(row) for row in rows] == [(45000, False, True), (50000, True, None)]
+
+
+async def test_each_fact_of_a_service_is_changed_and_none_is_left_over(db: Database, tmp_path: Path) -> None:
+    entries = ["Scaling=800/30"]
+    entries += [f"Scaling=800/{rest}" for rest in ("20", "30 online", "30 buffer=5", "30 every=2", "30 days=Mon")]
+    entries += ["Scaling=800/30 more_a_day", "Scaling=900/30", "Scaling=0/30", "Scaling=0/30 clinic", "Scaling=800/30"]
+    for number, entry in enumerate(entries):
+        summary = await import_csv(db, write(tmp_path, VISITS + f"a,doctor,A,c1,One,Pune,MH,{entry}\n"))
+        assert (summary.added["services"], summary.updated["services"]) == ((1, 0) if number == 0 else (0, 1))
+        paid = {"Scaling=0/30": " free", "Scaling=0/30 clinic": "", "Scaling=800/30 online": ""}.get(entry, " clinic")
+        wanted = re.sub(r"^(\S+/\d+)", rf"\1{paid}", entry)
+        assert await services(db) == {f"a at c1: {wanted}"}
+
+
+async def test_services_are_paid_as_visits_are(db: Database, tmp_path: Path) -> None:
+    """Tests are paid online where any visit of their provider is, and a service as visits at its own clinic."""
+    header = (
+        "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,fee_rupees,funding,tests,services\n"
+    )
+    rows = [
+        "a,lab,A,c1,One,Pune,MH,100,clinic,CBC=1;Free=0,Scan=5/10",
+        "a,lab,A,c2,Two,Pune,MH,100,online,CBC=1;Rare=2 clinic,Scan=5/10;Talk=0/5",
     ]
+    assert (await import_csv(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
+    expected = {
+        "a: CBC=1 online",
+        "a: Free=0 free",
+        "a: Rare=2 clinic",
+        "a at c1: Scan=5/10 clinic",
+        "a at c2: Scan=5/10 online",
+        "a at c2: Talk=0/5 free",
+    }
+    assert await services(db) == expected
+
+
+TOO_MANY = ";".join(f"V{n}=1/5" for n in range(SERVICES_MAX + 1))
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "reason"),
+    [
+        ("tests", "HbA1c", "'HbA1c': expected name, fee and minutes, such as 'CBC=260' or 'MRI Brain=8880/45'"),
+        ("tests", "HbA1c=", "'HbA1c=': expected name"),
+        ("tests", "=5", "'=5': expected name"),
+        ("tests", "HbA1c=5.123", "fee '5.123': between 0 and 1000000, with at most two decimals"),
+        ("tests", "HbA1c=-5", "fee '-5' is no amount; write it like 700 or 649.50"),
+        ("tests", "HbA1c=1e3", "fee '1e3' is no amount"),
+        ("tests", "HbA1c=1000001", "fee '1000001': between 0 and 1000000"),
+        ("tests", "A=1;a =1", "tests: 'a' is there twice"),
+        ("tests", f"{'x' * 201}=1", "a name has 1 to 200 characters"),
+        ("tests", "A=5 free", "a fee of 5 rupees does not go with funding 'free'"),
+        ("tests", "A=0 online", "a fee of 0 rupees does not go with funding 'online'"),
+        ("tests", "A=5/", "minutes '': expected a whole number"),
+        ("services", "Root canal=4500", "how long it takes is missing; expected minutes after the fee, such as"),
+        ("services", "Root canal=4500/0", "a visit lasts 1 to 720 minutes, not 0"),
+        ("services", "Root canal=4500/721", "a length is from 0 to 720, not 721"),
+        ("services", "Root canal=4500/4.5", "minutes '4.5': expected a whole number"),
+        ("services", "Root canal=4500/45 cash", "'cash' is none of what can follow: online, clinic or free, buffer="),
+        ("services", "Root canal=4500/45 online clinic", "'clinic' is said twice, or contradicts what is before it"),
+        ("services", "Root canal=4500/45 every=2 every=2", "'every=2' is said twice"),
+        ("services", "Root canal=4500/45 buffer=241", "a buffer is from 0 to 240, not 241"),
+        ("services", "Root canal=4500/45 every=0", "every is from 1 to 144, not 0"),
+        ("services", "Root canal=4500/45 every=", "every '': expected a whole number"),
+        ("services", "Root canal=4500/45 days=Fri-Mon", "'Fri-Mon' runs backwards; a week starts with Mon"),
+        ("services", "Root canal=4500/45 days=", "'' is no day or range of days; write Mon, Mon-Fri or Mon,Wed"),
+        ("services", "Root canal=4500/45 more_a_day=no", "'more_a_day=no' is none of what can follow"),
+        ("services", TOO_MANY, f"{SERVICES_MAX + 1} are too many; {SERVICES_MAX} can be in one row"),
+        ("services", "A=1/5;" * 20_000, "length <= 100000"),
+    ],
+)
+def test_rejected_services(tmp_path: Path, header: str, cell: str, reason: str) -> None:
+    row = f'p,lab,A,c1,One,Pune,MH,"{cell}"\n'
+    entries, _, summary = read_file(write(tmp_path, PROVIDERS.replace("shifts", header) + row))
+    assert entries == []
+    (remark,) = summary.rejected
+    assert remark.text.startswith(header)
+    assert reason in remark.text
+
+
+async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Database, tmp_path: Path) -> None:
+    header = PROVIDERS.replace("shifts", "tests,services")
+    rows = (
+        "a,lab,A,c1,One,Pune,MH,ECG=1,",
+        "a,lab,A,c2,Two,Pune,MH,X=1;ecg=2,",
+        "a,lab,A,c1,One,Pune,MH,ECG=3,",
+        "a,lab,A,c3,Three,Pune,MH,ECG=1/20,",
+        "b,doctor,B,c1,One,Pune,MH,,Talk=5/10;Ecg=1/10",
+        "b,doctor,B,c1,One,Pune,MH,Talk=1,Talk=5/10",
+        "b,doctor,B,c1,One,Pune,MH,,Talk=5/10",
+        "b,doctor,B,c2,Two,Pune,MH,,Talk=6/15",
+        "b,doctor,B,c2,Two,Pune,MH,,Talk=7/15",
+    )
+    summary = await import_csv(db, write(tmp_path, header + "\n".join(rows)))
+    assert summary.rejected == [
+        Remark(3, "line 2 says otherwise about the test 'ecg'"),
+        Remark(4, "line 2 already says otherwise about this provider at this clinic"),
+        Remark(5, "line 2 says otherwise about the test 'ecg'"),
+        Remark(6, "services: 'Ecg' is a laboratory test, in line 2"),
+        Remark(7, "services: 'Talk' is a laboratory test, in line 7"),
+        Remark(10, "line 9 already says otherwise about this provider at this clinic"),
+    ]
+    offered = {"a: ECG=1 clinic", "b at c1: Talk=5/10 clinic", "b at c2: Talk=6/15 clinic"}
+    assert await services(db) == offered
+    later = ("c,lab,C,c1,One,Pune,MH,Talk=5,", "d,lab,D,c1,One,Pune,MH,,ECG=1/5", "e,lab,E,c1,One,Pune,MH,X-ray=2,")
+    summary = await import_csv(db, write(tmp_path, header + "\n".join(later)))
+    assert summary.rejected == [
+        Remark(2, "tests: 'Talk' is a visit, as it is stored"),
+        Remark(3, "services: 'ECG' is a laboratory test, as it is stored"),
+    ]
+    assert await services(db) == offered | {"e: X-ray=2 clinic"}
 
 
 async def test_postal_codes(db: Database, tmp_path: Path) -> None:
