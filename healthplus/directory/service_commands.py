@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
-import msgspec
 
-from healthplus.database import Database, Record, Transaction, load, running_database
+from healthplus.database import Database, Record, load, running_database
 from healthplus.directory.commands import ID
 from healthplus.directory.fees import FUNDINGS, read_fee
-from healthplus.directory.ladder import Step, ladder_text, parse_ladder
-from healthplus.directory.service_text import Service, check_service, service_text
+from healthplus.directory.ladder import Step, ladder_text
+from healthplus.directory.service_text import Service, service_text
+from healthplus.directory.services import put_service, set_terms
 from healthplus.directory.weekdays import in_bits, parse_days
 from healthplus.errors import BadInput, Conflict, NotFound
 from healthplus.money import unit_name
-from healthplus.names import slug
 from healthplus.settings import Settings
 
 T = TypeVar("T")
 
 queries = load(Path(__file__).with_name("directory.sql"))
 
+_DID = {"added": "Added", "changed": "Changed", "unchanged": "Offered like that already"}
 _MINUTES = click.IntRange(0, 720)
 _clinic = click.option("--clinic", help="The clinic's id or identifier.")
 
@@ -81,7 +81,9 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
             in_bits(parse_days(days)),
             more_a_day,
         )
-        return await _put(database, offering, at, check_service(service, currency), currency)
+        clinic_id = None if at is None else int(at["clinic_id"])
+        did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency)
+        return f"{_DID[did]}, {offering['name']}: {_line(row)}"
 
     click.echo(_with_database(settings, add))
 
@@ -137,16 +139,12 @@ def set_terms_command(settings: Settings, ladder: str, clinic: str, service: str
     terms, and what the clinic cancels is always refunded in full.
     """
 
-    async def set_terms(database: Database) -> str:
+    async def set_them(database: Database) -> str:
         at = await _find(database, queries.find_clinic, clinic, "clinic")
-        async with database.transaction() as tx:
-            currency = await tx.fetch_value(queries.keep_currency, at["clinic_id"])
-            steps = parse_ladder(ladder, currency)
-            await _point_at(tx, at["clinic_id"], service, steps)
-        what = f"{service} at {at['name']}" if service else at["name"]
-        return f"Terms of new holds, {what}: {ladder_text(steps, currency)}."
+        said = await set_terms(database, at["clinic_id"], service, ladder)
+        return f"Terms of new holds at {at['name']}{f', {service}' if service else ''}: {said}."
 
-    click.echo(_with_database(settings, set_terms))
+    click.echo(_with_database(settings, set_them))
 
 
 @terms_group.command("list")
@@ -197,46 +195,6 @@ async def _currency(database: Database, provider: Record, clinic: Record | None)
     if len(currencies) > 1:
         raise BadInput(f"{provider['name']} works in {' and '.join(currencies)}; say which clinic, with --clinic.")
     return str(currencies[0])
-
-
-async def _point_at(tx: Transaction, clinic_id: int, service: str | None, steps: Sequence[Step]) -> None:
-    terms_id = None
-    if steps:
-        columns = zip(*((step.hours_before, step.kept_percent, step.kept_minor) for step in steps), strict=True)
-        terms_id = await tx.fetch_value(queries.put_terms, *map(list, columns))
-    if service is None:
-        await tx.execute(queries.set_clinic_terms, clinic_id, terms_id)
-        return
-    kind = await tx.fetch_row(queries.service_type, service)
-    if kind is None:
-        raise NotFound(f"No service has the slug {service!r}; `healthplus service list PROVIDER` shows the slugs.")
-    if terms_id is None:
-        await tx.execute(queries.remove_service_terms, clinic_id, kind["service_type_id"])
-    else:
-        await tx.execute(queries.set_service_terms, clinic_id, kind["service_type_id"], terms_id)
-
-
-async def _put(database: Database, provider: Record, clinic: Record | None, service: Service, currency: str) -> str:
-    kind = slug(service.name)
-    given = msgspec.structs.asdict(service) | {
-        "provider_id": provider["provider_id"],
-        "clinic_id": clinic and clinic["clinic_id"],
-        "service_type": kind,
-        "currency": currency,
-    }
-    async with database.transaction() as tx:
-        await tx.execute(queries.put_service_types, [{"slug": kind, "name": service.name, "is_test": service.is_test}])
-        known = await tx.fetch_row(queries.service_type, kind)
-        assert known is not None
-        if known["is_test"] != service.is_test:
-            is_what = "a laboratory test: say --test" if known["is_test"] else "a visit: leave --test out"
-            raise Conflict(f"{known['name']!r} is {is_what}, or give it another name.")
-        counts = await tx.fetch_row(queries.put_services, [given])
-        assert counts is not None
-        rows = await tx.fetch(queries.services_of_provider, provider["provider_id"])
-    now = next(row for row in rows if row["slug"] == kind and row["clinic_id"] == given["clinic_id"])
-    did = "Added" if counts["added"] else "Changed" if counts["updated"] else "Offered like that already"
-    return f"{did}, {provider['name']}: {_line(now)}"
 
 
 def _line(row: Record) -> str:

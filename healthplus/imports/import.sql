@@ -246,7 +246,7 @@ SELECT count(*) AS added, 0::bigint AS updated FROM added
 
 -- name: analyze_schedule
 -- As analyze_directory, for the functions that look for free times.
-ANALYZE directory.provider_clinic, schedule.shift, booking.book
+ANALYZE directory.provider_clinic, directory.service, schedule.shift, booking.book
 
 -- name: offer_new_times
 -- New shifts are new times: record them, offer them to the queue first, then have search see them.

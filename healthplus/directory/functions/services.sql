@@ -78,10 +78,12 @@ END $$;
 
 -- Services as they are to be, from objects with the columns of directory.service and the slug of a service_type that is known.
 -- What is left out: offered at each of the provider's clinics; no time, no buffer, each slot, each day, one a day; the currency of the
--- clinic; paid as visits there are, where there is something to pay.
+-- clinic; paid as visits there are, where there is something to pay. known_id: the service that is open now in its place, if any; a
+-- subquery, whose index is used whatever the statistics say.
 CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
     provider_id bigint, clinic_id bigint, service_type_id bigint, length_minutes smallint, buffer_minutes smallint,
-    starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding
+    starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding,
+    known_id bigint
 ) LANGUAGE sql STABLE AS $$
     SELECT given.provider_id, given.clinic_id, service_type.service_type_id, coalesce(given.length_minutes, 0::smallint),
         coalesce(given.buffer_minutes, 0::smallint), coalesce(given.starts_every, 1::smallint), coalesce(given.weekdays, 127::smallint),
@@ -94,7 +96,10 @@ CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
                 SELECT FROM directory.provider_clinic AS post
                 WHERE post.provider_id = given.provider_id AND post.clinic_id = coalesce(given.clinic_id, post.clinic_id)
                     AND post.funding = 'online') THEN 'online'
-            ELSE 'clinic' END
+            ELSE 'clinic' END,
+        (SELECT known.service_id FROM directory.service AS known
+            WHERE known.provider_id = given.provider_id AND known.service_type_id = service_type.service_type_id
+                AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL)
     FROM jsonb_to_recordset(p_services) AS given(
         provider_id bigint, clinic_id bigint, service_type text, length_minutes smallint, buffer_minutes smallint,
         starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding)
@@ -114,8 +119,7 @@ BEGIN
     ORDER BY provider_id FOR NO KEY UPDATE;
     UPDATE directory.service AS known SET closed_at = now_at
     FROM directory.services_given(p_services) AS given
-    WHERE known.provider_id = given.provider_id AND known.service_type_id = given.service_type_id
-        AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL
+    WHERE known.service_id = given.known_id AND known.closed_at IS NULL
         AND (known.length_minutes, known.buffer_minutes, known.starts_every, known.weekdays, known.allows_more_a_day, known.fee_minor,
             known.currency, known.funding)
         <> (given.length_minutes, given.buffer_minutes, given.starts_every, given.weekdays, given.allows_more_a_day, given.fee_minor,
@@ -126,11 +130,7 @@ BEGIN
         currency, funding, opened_at)
     SELECT given.provider_id, given.clinic_id, given.service_type_id, given.length_minutes, given.buffer_minutes, given.starts_every,
         given.weekdays, given.allows_more_a_day, given.fee_minor, given.currency, given.funding, now_at
-    FROM directory.services_given(p_services) AS given
-    WHERE NOT EXISTS (
-        SELECT FROM directory.service AS known
-        WHERE known.provider_id = given.provider_id AND known.service_type_id = given.service_type_id
-            AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL);
+    FROM directory.services_given(p_services) AS given WHERE given.known_id IS NULL;
     GET DIAGNOSTICS added = ROW_COUNT;
     added := added - updated;
     RETURN NEXT;
