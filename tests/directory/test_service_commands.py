@@ -59,38 +59,38 @@ async def test_a_service_is_added_changed_listed_and_closed(run: Run, environmen
     assert len(listed) == 3
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("add", "provider-9", "A", "--fee", 1, "--length", 5), "There is no provider 'provider-9'; `healthplus find"),
-        (("add", 99, "A", "--fee", 1, "--length", 5), "There is no provider '99'"),
-        (("add", 1, "A", "--fee", 1, "--length", 5, "--clinic", "x"), "There is no clinic 'x'"),
-        (("add", 1, "A", "--fee", 1, "--length", 5, "--clinic", 4), "Dr 1 does not work at Elsewhere"),
-        (("add", 2, "A", "--fee", 1, "--length", 5), "Dr 2 works in INR and JPY; say which clinic, with --clinic"),
-        (("add", 1, "A", "--fee", 1), "Say how long a visit takes, as in --length 45"),
-        (("add", 1, "A", "--fee", 1, "--length", 0), "a visit lasts 1 to 720 minutes, not 0"),
-        (("add", 1, "A", "--fee", "1.234", "--length", 5), "'1.234': between 0 and 1000000, with at most two decimals"),
-        (("add", 1, "A", "--fee", "lots", "--length", 5), "'lots' is no amount"),
-        (("add", 1, "A=B", "--fee", 1, "--length", 5), "a name has 1 to 200 characters, none of them = or ;"),
-        (("add", 1, "", "--fee", 1, "--length", 5), "a name has 1 to 200 characters"),
-        (("add", 1, "A", "--fee", 1, "--length", 5, "--days", "Mo"), "'Mo' is no day or range of days"),
-        (("add", 1, "A", "--fee", 1, "--length", 5, "--starts-every", 145), "every is from 1 to 144, not 145"),
-        (("add", 1, "A", "--fee", 0, "--length", 5, "--funding", "online"), "a fee of 0 rupees does not go with"),
-        (("add", 1, "Talk", "--fee", 5, "--test"), "'Talk' is a visit: offer it as one, or give this another name"),
-        (("list", "nobody"), "There is no provider 'nobody'"),
-        (("close", 99), "There is no service 99; `healthplus service list PROVIDER` shows the ids"),
-        (("close", 1), "Service 1 was closed already, at 20"),
-    ],
-)
-async def test_what_cannot_be_offered_or_closed(run: Run, db: Database, words: tuple[object, ...], reason: str) -> None:
+NO_SERVICES: list[tuple[tuple[object, ...], str]] = [
+    (("add", "provider-9", "A", "--fee", 1, "--length", 5), "There is no provider 'provider-9'; `healthplus find"),
+    (("add", 99, "A", "--fee", 1, "--length", 5), "There is no provider '99'"),
+    (("add", 1, "A", "--fee", 1, "--length", 5, "--clinic", "x"), "There is no clinic 'x'"),
+    (("add", 1, "A", "--fee", 1, "--length", 5, "--clinic", 4), "Dr 1 does not work at Elsewhere"),
+    (("add", 2, "A", "--fee", 1, "--length", 5), "Dr 2 works in INR and JPY; say which clinic, with --clinic"),
+    (("add", 1, "A", "--fee", 1), "Say how long a visit takes, as in --length 45"),
+    (("add", 1, "A", "--fee", 1, "--length", 0), "a visit lasts 1 to 720 minutes, not 0"),
+    (("add", 1, "A", "--fee", "1.234", "--length", 5), "'1.234': between 0 and 1000000, with at most two decimals"),
+    (("add", 1, "A", "--fee", "lots", "--length", 5), "'lots' is no amount"),
+    (("add", 1, "A=B", "--fee", 1, "--length", 5), "a name has 1 to 200 characters, none of them = or ;"),
+    (("add", 1, "", "--fee", 1, "--length", 5), "a name has 1 to 200 characters"),
+    (("add", 1, "A", "--fee", 1, "--length", 5, "--days", "Mo"), "'Mo' is no day or range of days"),
+    (("add", 1, "A", "--fee", 1, "--length", 5, "--starts-every", 145), "every is from 1 to 144, not 145"),
+    (("add", 1, "A", "--fee", 0, "--length", 5, "--funding", "online"), "a fee of 0 rupees does not go with"),
+    (("add", 1, "Talk", "--fee", 5, "--test"), "'Talk' is a visit: offer it as one, or give this another name"),
+    (("list", "nobody"), "There is no provider 'nobody'"),
+    (("close", 99), "There is no service 99; `healthplus service list PROVIDER` shows the ids"),
+    (("close", 1), "Service 1 was closed already, at 20"),
+]
+
+
+async def test_what_cannot_be_offered_or_closed(run: Run, db: Database) -> None:
     await db.execute(
         """INSERT INTO directory.clinic (identifier, city_id, name, currency)
-        SELECT name, city_id, name, 'JPY' FROM directory.city, unnest('{Elsewhere,Tokyo}'::text[]) AS name;
+        SELECT place, city_id, place, 'JPY' FROM directory.city, unnest('{Elsewhere,Tokyo}'::text[]) AS place;
         INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding) VALUES (2, 5, 0, 'clinic')"""
     )
     await run("service", "add", 1, "Talk", "--fee", 5, "--length", 5)
     await run("service", "close", 1)
-    assert reason in await run("service", *words, fails=True)
+    for words, reason in NO_SERVICES:
+        assert reason in await run("service", *words, fails=True)
     assert await db.fetch_value("SELECT count(*) FROM directory.service") == 1
 
 
@@ -126,17 +126,17 @@ async def test_terms(run: Run, environment: Environment, db: Database) -> None:
     assert await db.fetch_value("SELECT terms_id FROM booking.booking") == held.terms_id
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("24h:50%, 24h:60%", "--clinic", 1), "24h comes after 24h; write the step that is longest before the visit"),
-        (("24h:50%, 2h:40%", "--clinic", 1), "the closer the visit, the more is kept"),
-        (("24h:50%, 2h:400", "--clinic", 1), "percents and amounts cannot be mixed"),
-        (("half", "--clinic", 1), "'half' does not read like '24h:50%', or '24h:200' for an amount"),
-        (("24h:50%", "--clinic", 9), "There is no clinic '9'"),
-        (("24h:50%", "--clinic", 1, "--service", "root-canal"), "No service has the slug 'root-canal'"),
-    ],
-)
-async def test_what_are_no_terms(run: Run, db: Database, words: tuple[object, ...], reason: str) -> None:
-    assert reason in await run("terms", "set", *words, fails=True)
+NO_TERMS: list[tuple[tuple[object, ...], str]] = [
+    (("24h:50%, 24h:60%", "--clinic", 1), "24h comes after 24h; write the step that is longest before the visit"),
+    (("24h:50%, 2h:40%", "--clinic", 1), "the closer the visit, the more is kept"),
+    (("24h:50%, 2h:400", "--clinic", 1), "percents and amounts cannot be mixed"),
+    (("half", "--clinic", 1), "'half' does not read like '24h:50%', or '24h:200' for an amount"),
+    (("24h:50%", "--clinic", 9), "There is no clinic '9'"),
+    (("24h:50%", "--clinic", 1, "--service", "root-canal"), "No service has the slug 'root-canal'"),
+]
+
+
+async def test_what_are_no_terms(run: Run, db: Database) -> None:
+    for words, reason in NO_TERMS:
+        assert reason in await run("terms", "set", *words, fails=True)
     assert await db.fetch_value("SELECT count(*) FROM directory.terms") == 0
