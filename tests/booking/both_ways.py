@@ -23,9 +23,9 @@ Written: TypeAlias = list[Any]
 """The rows, each with the name of its table."""
 
 _PLAIN_FUNCTIONS = {
-    "hold": ("booking.hold_plainly", 9),
+    "hold": ("booking.hold_plainly", 10),
     "confirm": ("booking.confirm_plainly", 7),
-    "join_queue": ("booking.join_plainly", 9),
+    "join_queue": ("booking.join_plainly", 10),
 }
 _PLAIN = {
     verb: f"SELECT {', '.join(outcomes.COLUMNS)} FROM {function}"
@@ -100,7 +100,9 @@ def call_of(verb: str, provider: int, args: list[Any], more: dict[str, Any]) -> 
         person = more.get("person_id")
         if isinstance(actor, Patient):
             asked = (provider, clinic, start, slots, more.get("service_ids") or None, patient, person)
-            return Call(verb, provider, patient, (*asked, str(actor), key), (*asked, None, None, str(actor), key, None))
+            return Call(
+                verb, provider, patient, (*asked, str(actor), key, None), (*asked, None, None, str(actor), key, None)
+            )
     if verb == "join_queue" and isinstance(args[5], Patient):
         return join_of(provider, args, more)
     if verb == "confirm":
@@ -121,7 +123,7 @@ def join_of(provider: int, args: list[Any], more: dict[str, Any]) -> Call:
     clinic, start, end, slots, patient, actor, key = [*args, None][:7]
     window, whom = (provider, clinic, Range(start, end), slots), (patient, more.get("person_id"), str(actor), key)
     wanted, services = services_of(more.get("service_ids") or ())
-    return Call("join_queue", provider, patient, (*window, services, *whom), (*window, wanted, *whom))
+    return Call("join_queue", provider, patient, (*window, services, *whom, None), (*window, wanted, *whom))
 
 
 @dataclass
@@ -181,7 +183,7 @@ class Rush:
         self.whose = provider, [one.patient for one in self.asked], before["transaction"], before["version"], None
         columns = [list(column) for column in zip(*(one.plain[1:] for one in self.asked), strict=True)]
         sql = calls.calls["join_many"]
-        self.together = await _undone(self.db, self.whose, sql, (provider, *columns, [None] * len(self.asked)))
+        self.together = await _undone(self.db, self.whose, sql, (provider, *columns))
         self.together.answers.sort(key=lambda answer: answer["ordinal"])
         self.together.answers = [{name: row[name] for name in outcomes.COLUMNS} for row in self.together.answers]
 

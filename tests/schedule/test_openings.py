@@ -37,8 +37,7 @@ async def add_shift(db: Database, zone: str, weekday: int, starts: time, ends: t
 
 async def starts_of_runs(db: Database, provider_id: int, first: datetime, last: datetime) -> list[datetime]:
     rows = await db.fetch(
-        """SELECT starts_at FROM booking.runs($1, NULL, $2, $3, booking.need_of(1, $1, NULL), $4)
-        ORDER BY starts_at""",
+        "SELECT starts_at FROM booking.obtainable_runs($1, NULL, $2, $3, 1, $4) ORDER BY starts_at",
         provider_id,
         first,
         last,

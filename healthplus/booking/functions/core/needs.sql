@@ -4,11 +4,8 @@
 CREATE FUNCTION booking.need_of(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    need booking.need;
+    need booking.need := booking.need(p_slots);
 BEGIN
-    need.slots := p_slots;
-    need.starts_every := 1;
-    need.weekdays := 127;
     IF p_service_ids IS NOT NULL THEN
         -- a clinic only decides whether they can be booked there, and which terms count
         SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), max(starts_every), coalesce(bit_and(weekdays), 0)
