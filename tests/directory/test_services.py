@@ -25,7 +25,7 @@ from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Enviro
 from tests.fixtures.races import PAUSE, rewrite, without_plain_case
 
 EXAMPLES = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 HELD_UP = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 

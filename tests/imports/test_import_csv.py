@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
-from healthplus.directory.service_text import SERVICES_MAX, Service, service_text
+from healthplus.directory.service_text import SERVICES_MAX, Service, parse_services, service_text
 from healthplus.errors import BadInput
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
 
@@ -96,6 +96,22 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert (doctor["languages"], doctor["max_booking_days"]) == (["Marathi", "English"], 60)
     # A new provider can be found and booked at once.
     assert await db.fetch_value("SELECT count(next_free_at) FROM booking.book WHERE version = 1") == 2
+
+
+def test_the_documented_services() -> None:
+    document = (ROOT / "docs" / "import.md").read_text(encoding="utf-8")
+    table = document[document.index("| Example | Means |") :].partition("\n\n")[0]
+    *visits, tests = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
+    assert [parse_services(text, "INR", is_test=False) for text in visits] == [
+        (Service("Root canal", False, 450000, 45),),
+        (Service("Cleaning", False, 80000, 30, "clinic", starts_every=3),),
+        (Service("Surgery", False, 2500000, 90, "online", buffer_minutes=15, weekdays=0b101),),
+        (Service("Follow-up", False, 0, 10, "free", allows_more_a_day=True),),
+    ]
+    assert parse_services(tests, "INR", is_test=True) == (
+        Service("CBC", True, 26000),
+        Service("MRI Brain", True, 888000, 45, "clinic"),
+    )
 
 
 async def test_statistics_left_by_a_dry_run_are_brought_up_to_date(db: Database, example: Path) -> None:
