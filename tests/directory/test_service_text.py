@@ -18,7 +18,9 @@ from healthplus.names import is_name
 
 CURRENCIES = st.sampled_from(["INR", "JPY", "KWD", "UYW"])
 FEES = st.integers(0, FEE_MINOR_MAX)
-NAMES = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="=;") | st.just(" "), min_size=1, max_size=30)
+NAMES = st.text(
+    st.characters(exclude_categories=("C", "Z"), exclude_characters="=;") | st.just(" "), min_size=1, max_size=30
+)
 
 
 @st.composite

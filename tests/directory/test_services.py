@@ -218,6 +218,23 @@ async def test_new_holds_get_the_terms_and_old_ones_keep_theirs(environment: Env
     assert await db.fetch_value("SELECT terms_id FROM directory.clinic WHERE clinic_id = $1", ONLINE) is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE directory.service SET fee_minor = 1",
+        "UPDATE directory.service SET closed_at = NULL",
+        "UPDATE directory.service SET closed_at = public.app_now(), length_minutes = 5",
+        "UPDATE directory.terms_step SET kept_percent = 1",
+        "DELETE FROM directory.terms",
+    ],
+)
+async def test_services_and_terms_are_never_changed(environment: Environment, change: str) -> None:
+    await put(environment.db, 80000)
+    await set_terms(environment.db, ONLINE, None, "24h:50%")
+    with pytest.raises(PostgresError, match=r"never changed|takes new rows only"):
+        await environment.db.execute(change)
+
+
 def kept(steps: tuple[Step, ...], fee_minor: int, before: timedelta) -> int:
     """Return what a ladder keeps of a fee when a visit is cancelled so long before it begins."""
     reached = [step for step in steps if before < timedelta(hours=step.hours_before)]

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import healthplus.database
 from healthplus.database import Database
 from healthplus.directory.service_text import SERVICES_MAX, Service, parse_services, service_text
 from healthplus.errors import BadInput
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
 
 ROOT = Path(__file__).parents[2]
+MIGRATIONS = Path(healthplus.database.__file__).with_name("migrations")
 REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"
 REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
@@ -454,6 +456,36 @@ async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Dat
         Remark(3, "services: 'ECG' is a laboratory test, as it is stored"),
     ]
     assert await services(db) == offered | {"e: X-ray=2 clinic"}
+
+
+async def test_a_file_of_before_services_changes_nothing_after_the_upgrade(db: Database, tmp_path: Path) -> None:
+    """The tests of release 4 became services, each paid as the file that brought it would have it."""
+    sql = (MIGRATIONS / "0037_services.sql").read_text("utf-8")
+    await db.execute(
+        """INSERT INTO directory.city (slug, name, state) VALUES ('pune', 'Pune', 'MH');
+        INSERT INTO directory.clinic (identifier, city_id, name)
+        SELECT one.identifier, city_id, one.name
+        FROM directory.city, (VALUES ('c1', 'One'), ('c2', 'Two')) AS one (identifier, name);
+        INSERT INTO directory.provider (identifier, type, name) VALUES ('a', 'lab', 'A'), ('b', 'lab', 'B');
+        INSERT INTO booking.book (provider_id) SELECT provider_id FROM directory.provider;
+        INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+        VALUES (1, 1, 10000, 'clinic'), (1, 2, 10000, 'online'), (2, 1, 0, 'free');
+        INSERT INTO directory.lab_test (slug, name) VALUES ('cbc', 'CBC'), ('ecg', 'ECG');
+        INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
+        VALUES (1, 1, 26000), (1, 2, 0), (2, 1, 25050)"""
+    )
+    await db.execute(sql[sql.index("INSERT INTO directory.service_type") : sql.index("DROP TRIGGER")])
+    header = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,fee_rupees,funding,tests\n"
+    rows = [
+        "a,lab,A,c1,One,Pune,MH,100,clinic,CBC=260;ECG=0",
+        "a,lab,A,c2,Two,Pune,MH,100,online,CBC=260;ECG=0",
+        "b,lab,B,c1,One,Pune,MH,0,free,CBC=250.50",
+    ]
+    migrated = {"a: CBC=260 online", "a: ECG=0 free", "b: CBC=250.50 clinic"}
+    assert await services(db) == migrated
+    summary = await import_csv(db, write(tmp_path, header + "\n".join(rows)))
+    assert (summary.rejected, summary.added.total(), summary.updated.total()) == ([], 0, 0)
+    assert await services(db) == migrated
 
 
 async def test_postal_codes(db: Database, tmp_path: Path) -> None:
