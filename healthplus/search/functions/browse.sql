@@ -91,9 +91,9 @@ BEGIN
         SELECT times || array_agg(starts_at ORDER BY starts_at) INTO times
         FROM (
             SELECT DISTINCT starts_at
-            FROM booking.runs(
+            FROM booking.obtainable_runs(
                 p_provider_id, p_clinic_id, greatest(begins + steps[i] - interval '8 hours', p_from),
-                begins + least(steps[i + 1], reach), '(1,,1,127)', p_now)
+                begins + least(steps[i + 1], reach), 1, p_now)
             WHERE cardinality(times) = 0 OR starts_at > times[cardinality(times)]
             ORDER BY starts_at LIMIT p_count - cardinality(times)
         ) AS further;
