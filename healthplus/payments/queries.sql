@@ -50,7 +50,7 @@ WITH whole AS MATERIALIZED (
 UPDATE ledger.payment
 SET at = CASE WHEN due = 'refund' AND kept_minor IS NOT NULL THEN ledger.part_due_at((SELECT public.app_now()) + $2)
     ELSE (SELECT public.app_now()) + $2 END
-WHERE (provider_id, hold_id, authorisation) IN (SELECT whole.* FROM whole UNION ALL SELECT part.* FROM part)
+WHERE (provider_id, hold_id, authorisation) IN (SELECT * FROM whole UNION ALL SELECT * FROM part) -- noqa: AM04, AM07
 RETURNING provider_id, hold_id, authorisation, due::text AS due,
     amount_minor - CASE due WHEN 'refund' THEN coalesce(kept_minor, 0) ELSE 0 END AS amount_minor, (
     SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)
