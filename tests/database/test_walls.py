@@ -53,11 +53,11 @@ _LISTED = (
     "provider",
     "provider_clinic",
     "provider_speciality",
-    "provider_lab_test",
+    "service",
     "clinic",
     "city",
     "speciality",
-    "lab_test",
+    "service_type",
 )
 _COPIED = "search keeps a copy, which must change in the transaction that changes its source"
 TRIGGERS = {
