@@ -33,18 +33,24 @@ SELECT asked.ordinal::integer AS ordinal, NULL::text AS failed_with, coalesce(st
 FROM asked LEFT JOIN held USING (ordinal)
 
 -- name: take_due
--- Some of what is due at the gateway, oldest first; a capture only once it was left to the process that booked for long enough.
--- It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and tries again
--- what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves: of a refund, what is not kept.
+-- Some of what is due at the gateway, oldest first, $1 at most, and as many refunds of a part; a capture only once it was left to the process
+-- that booked for long enough. It comes up again after $2 unless note_states has noted it: this keeps processes from doing the same work, and
+-- tries again what failed, but is no lock; doing a step twice does no harm. Its amount is what the step moves: of a refund, what is not kept.
+WITH whole AS MATERIALIZED (
+    SELECT provider_id, hold_id, authorisation FROM ledger.payment
+    WHERE due IS NOT NULL AND at <= (SELECT public.app_now())
+    ORDER BY at LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), part AS MATERIALIZED (
+    SELECT provider_id, hold_id, authorisation FROM ledger.payment
+    WHERE due IS NOT NULL AND at BETWEEN ledger.part_due_at('2000-01-01') AND ledger.part_due_at((SELECT public.app_now()))
+    ORDER BY at LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
 UPDATE ledger.payment
 SET at = CASE WHEN due = 'refund' AND kept_minor IS NOT NULL THEN ledger.part_due_at((SELECT public.app_now()) + $2)
     ELSE (SELECT public.app_now()) + $2 END
-WHERE (provider_id, hold_id, authorisation) IN (
-    SELECT provider_id, hold_id, authorisation FROM ledger.payment
-    WHERE due IS NOT NULL AND (at <= (SELECT public.app_now())
-        OR at BETWEEN ledger.part_due_at('2000-01-01') AND ledger.part_due_at((SELECT public.app_now())))
-    ORDER BY at LIMIT $1
-    FOR UPDATE SKIP LOCKED)
+WHERE (provider_id, hold_id, authorisation) IN (SELECT * FROM whole UNION ALL SELECT * FROM part) -- noqa: AM04, AM07
 RETURNING provider_id, hold_id, authorisation, due::text AS due,
     amount_minor - CASE due WHEN 'refund' THEN coalesce(kept_minor, 0) ELSE 0 END AS amount_minor, (
     SELECT currency FROM booking.booking JOIN directory.clinic USING (clinic_id)

@@ -34,6 +34,16 @@ CREATE UNIQUE INDEX service_open ON directory.service (provider_id, service_type
 -- Who offers it, cheapest first.
 CREATE INDEX service_type_fee ON directory.service (service_type_id, fee_minor, provider_id) WHERE closed_at IS NULL;
 
+-- The laboratory tests there are, before anything here locks a table that others write to. Their tables stay as they are for the release before, and go with the next one.
+INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
+INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
+SELECT provider_id, service_type_id, 0, price_minor, currency,
+    CASE WHEN price_minor = 0 THEN 'free' WHEN EXISTS (
+        SELECT FROM directory.provider_clinic
+        WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND provider_clinic.funding = 'online')
+        THEN 'online' ELSE 'clinic' END::directory.funding
+FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) JOIN directory.service_type USING (slug);
+
 -- What is kept of a fee when a patient cancels: steps of a ladder, never changed. A clinic without any returns all until the visit begins.
 CREATE TABLE directory.terms (
     terms_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -113,15 +123,7 @@ SELECT former_entry.provider_id, former_entry.hold_id, former_entry.authorisatio
 FROM ledger.former_entry JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 WHERE payment.authorised_at IS NULL;
 
--- The laboratory tests there are. Their tables stay as they are for the release before, and go with the next one.
-INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
-INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
-SELECT provider_id, service_type_id, 0, price_minor, currency,
-    CASE WHEN price_minor = 0 THEN 'free' WHEN EXISTS (
-        SELECT FROM directory.provider_clinic
-        WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND provider_clinic.funding = 'online')
-        THEN 'online' ELSE 'clinic' END::directory.funding
-FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) JOIN directory.service_type USING (slug);
+-- Listings follow services instead.
 DROP TRIGGER IF EXISTS search_follows_insert ON directory.provider_lab_test;
 DROP TRIGGER IF EXISTS search_follows_update ON directory.provider_lab_test;
 DROP TRIGGER IF EXISTS search_follows_delete ON directory.provider_lab_test;

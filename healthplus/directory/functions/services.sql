@@ -63,17 +63,6 @@ LANGUAGE sql STABLE AS $$
     SELECT p_starts_at - make_interval(hours => p_step.hours_before)
 $$;
 
--- What a step of terms keeps of a fee.
-CREATE FUNCTION directory.kept_by(p_step directory.terms_step, p_fee_minor integer) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
-    SELECT least(p_fee_minor, coalesce(p_step.kept_minor, round(p_fee_minor::numeric * p_step.kept_percent / 100)::integer))
-$$;
-
--- When a step of terms begins to count for a visit: who cancels after that instant leaves what the step keeps.
-CREATE FUNCTION directory.begins_after(p_step directory.terms_step, p_starts_at timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-    SELECT p_starts_at - make_interval(hours => p_step.hours_before)
-$$;
-
 -- What terms (NULL: none) keep of a fee at an instant before a visit begins.
 CREATE FUNCTION directory.kept_minor(p_terms_id bigint, p_fee_minor integer, p_starts_at timestamptz, p_at timestamptz)
 RETURNS integer LANGUAGE sql STABLE AS $$
