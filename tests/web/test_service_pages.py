@@ -129,7 +129,7 @@ async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Env
     assert "Choose at least one test first." in said((await asha.get(f"{CHART}?times=1")).text)
     # A form of before the laboratory had tests holds nothing.
     refused = await asha.post(CHART, at(environment.instant(9)))
-    assert "Choose at least one test first." in said(refused.text)
+    assert (refused.status_code, "Choose at least one test first." in said(refused.text)) == (422, True)
     assert (await environment.counts())["booking.booking"] == 0
     line = await asha.get(f"{CHART}/line")
     assert (line.status_code, line.headers["location"]) == (303, CHART)

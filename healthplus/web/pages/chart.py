@@ -305,7 +305,7 @@ def _tests_page(
     return page(
         request,
         "chart/tests.html",
-        status=409 if form_error else 200,
+        status=409 if form_error else 422 if request.method == "POST" else 200,
         location=location,
         choice=choice,
         action=chart_path(key.provider_id, location["provider"], key.clinic_id),
