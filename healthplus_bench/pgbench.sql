@@ -12,7 +12,7 @@
 \set of_day :place / :providers
 \set start :first + :day * 86400 + :of_day / 36 * 25200 + :of_day % 36 * 300
 \set patient :first_patient + :of_all
-SELECT * FROM booking.hold(:provider, :clinic, to_timestamp(:start), 1, :patient, NULL, NULL, NULL,
+SELECT * FROM booking.hold(:provider, :clinic, to_timestamp(:start), 1, NULL, :patient, NULL, NULL, NULL,
     'patient:' || :patient, lpad('h' || :before || '-' || :n, 36, '-'), NULL) \gset
 SELECT * FROM booking.confirm(:provider, :booking_id, 'sandbox-' || :booking_id, 'patient:' || :patient,
     lpad('p' || :before || '-' || :n, 36, '-'));

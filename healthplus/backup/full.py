@@ -158,7 +158,8 @@ def verify_wal(folder: BackupFolder) -> list[str]:
     if not segments:
         return faults
     size = fulls[-1].segment_bytes
-    under_way = [path for stream in folder.streams()[-1:] for path in sorted(stream.glob("*.partial"))]
+    # A history that was left has one of its own, and what was in it goes on in the next history's.
+    under_way = [path for stream in folder.streams()[-1:] for path in sorted(stream.glob("*.partial"))[-1:]]
     numbers = [(path, segment_number(path.name, size)) for path in (*segments, *under_way)]
     faults += [
         f"WAL is missing between {before.name} and {after.name}: what was written there cannot be restored, nor, from "

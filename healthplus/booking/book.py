@@ -172,7 +172,8 @@ class Book(BookCalls):
     ) -> outcomes.Joined | outcomes.JoinRefused:
         """Queue for slots in a row within a window; `clinic_id` None: at any of the provider's clinics.
 
-        `person_id` None: for the account's holder. `service_ids` as for `hold`. Raises DiskFull when there is no room for bookings.
+        `person_id` None: for the account's holder. `service_ids` as for `hold`. Raises DiskFull when there is no room
+        for bookings.
         """
         self._database.space.require_for_bookings()
         wanted, services = services_of(service_ids)

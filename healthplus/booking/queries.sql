@@ -105,7 +105,7 @@ SELECT public.app_now()
 -- name: chart
 -- A provider's slots as a patient may see them.
 SELECT chart.*
-FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, booking.need_of($5, $1, $6), $7, now_at) AS chart
+FROM public.app_now() AS now_at, booking.chart($1, $2, $3, $4, $5, $6, $7, now_at) AS chart
 
 -- name: chart_stamp
 -- What a chart depends on besides the request: the book's version, and the last moments at which time alone changed it.

@@ -176,7 +176,7 @@ SELECT ticket.provider_id, ticket.ticket_id, ticket.number
 FROM (SELECT public.app_now() AS now_at) AS clock CROSS JOIN booking.ticket
 WHERE ticket.state = 'waiting' AND ticket.expires_at > now_at AND booking.is_present(ticket, now_at)
     AND EXISTS (
-        SELECT FROM booking.runs(
+        SELECT FROM booking.obtainable_runs(
             ticket.provider_id, ticket.clinic_id, lower(ticket.queue_window), upper(ticket.queue_window),
             booking.need_of(ticket.slots_needed, ticket.provider_id, ticket.service_ids), now_at, false, ticket.number))
 

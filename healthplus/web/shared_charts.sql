@@ -14,6 +14,6 @@ FROM (
 LEFT JOIN (
     SELECT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour,
         count(DISTINCT starts_at) AS free
-    FROM public.app_now() AS now_at, booking.runs($1, $2, $3, $4, booking.need_of($5, $1, $7), now_at)
+    FROM public.app_now() AS now_at, booking.obtainable_runs($1, $2, $3, $4, booking.need_of($5, $1, $7), now_at)
     GROUP BY 1, 2
 ) AS counted USING (day, hour)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking import calls, outcomes
+from healthplus.booking.book import services_of
 from healthplus.database import Database, Range
 from tests.fixtures.races import rewrite
 
@@ -22,9 +23,9 @@ Written: TypeAlias = list[Any]
 """The rows, each with the name of its table."""
 
 _PLAIN_FUNCTIONS = {
-    "hold": ("booking.hold_plainly", 8),
+    "hold": ("booking.hold_plainly", 10),
     "confirm": ("booking.confirm_plainly", 7),
-    "join_queue": ("booking.join_plainly", 8),
+    "join_queue": ("booking.join_plainly", 10),
 }
 _PLAIN = {
     verb: f"SELECT {', '.join(outcomes.COLUMNS)} FROM {function}"
@@ -98,8 +99,10 @@ def call_of(verb: str, provider: int, args: list[Any], more: dict[str, Any]) -> 
         clinic, start, slots, patient, actor, key = [*args, None][:6]
         person = more.get("person_id")
         if isinstance(actor, Patient):
-            asked = (provider, clinic, start, slots, patient, person)
-            return Call(verb, provider, patient, (*asked, str(actor), key), (*asked, None, None, str(actor), key, None))
+            asked = (provider, clinic, start, slots, more.get("service_ids") or None, patient, person)
+            return Call(
+                verb, provider, patient, (*asked, str(actor), key, None), (*asked, None, None, str(actor), key, None)
+            )
     if verb == "join_queue" and isinstance(args[5], Patient):
         return join_of(provider, args, more)
     if verb == "confirm":
@@ -118,8 +121,9 @@ def call_of(verb: str, provider: int, args: list[Any], more: dict[str, Any]) -> 
 def join_of(provider: int, args: list[Any], more: dict[str, Any]) -> Call:
     """Return the call that Book.join_queue makes."""
     clinic, start, end, slots, patient, actor, key = [*args, None][:7]
-    asked = (provider, clinic, Range(start, end), slots, patient, more.get("person_id"), str(actor), key)
-    return Call("join_queue", provider, patient, asked, asked)
+    window, whom = (provider, clinic, Range(start, end), slots), (patient, more.get("person_id"), str(actor), key)
+    wanted, services = services_of(more.get("service_ids") or ())
+    return Call("join_queue", provider, patient, (*window, services, *whom, None), (*window, wanted, *whom))
 
 
 @dataclass
@@ -177,9 +181,9 @@ class Rush:
         before = await self.db.fetch_row(_BEFORE, provider)
         assert before
         self.whose = provider, [one.patient for one in self.asked], before["transaction"], before["version"], None
-        columns = [list(column) for column in zip(*(one.full[1:] for one in self.asked), strict=True)]
+        columns = [list(column) for column in zip(*(one.plain[1:] for one in self.asked), strict=True)]
         sql = calls.calls["join_many"]
-        self.together = await _undone(self.db, self.whose, sql, (provider, *columns, [None] * len(self.asked)))
+        self.together = await _undone(self.db, self.whose, sql, (provider, *columns))
         self.together.answers.sort(key=lambda answer: answer["ordinal"])
         self.together.answers = [{name: row[name] for name in outcomes.COLUMNS} for row in self.together.answers]
 

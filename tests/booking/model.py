@@ -86,6 +86,72 @@ class Shift:
         )
 
 
+@dataclass(eq=False)
+class Service:
+    """What a provider offers; it is never changed, only closed. `days`: ISO weekdays."""
+
+    clinic_id: int | None
+    minutes: int
+    buffer: int
+    every: int
+    days: frozenset[int]
+    fee: int
+    funding: str
+    is_test: bool = False
+    more_a_day: bool = False
+    closed: bool = False
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class Want:
+    """What is asked of the schedule: some slots in a row, or time for services."""
+
+    slots: int = 1
+    services: tuple[Service, ...] = ()
+
+    def slots_in(self, shift: Shift) -> int:
+        if not self.services:
+            return self.slots
+        minutes = sum(s.minutes for s in self.services) + max(s.buffer for s in self.services)
+        return max(-(-minutes // shift.minutes), 1)
+
+    def fits(self, shift: Shift) -> bool:
+        return bool(self.services) or 1 <= self.slots <= shift.slots_max
+
+    def on_weekday(self, shift: Shift) -> bool:
+        return all(shift.weekday in s.days for s in self.services)
+
+    def on_grid(self, opening: Opening, start: datetime) -> bool:
+        every = max((s.every for s in self.services), default=1)
+        return not (start - opening.start) % timedelta(minutes=opening.shift.minutes * every)
+
+    def fee_at(self, clinic: Clinic) -> int:
+        return sum(s.fee for s in self.services) if self.services else clinic.fee
+
+    def funding_at(self, clinic: Clinic) -> str:
+        if not self.services:
+            return clinic.funding
+        there = {s.funding for s in self.services}
+        return next(way for way in ("online", "clinic", "free") if way in there)
+
+    def are_at(self, clinic_id: int | None) -> bool:
+        return all(s.clinic_id in (None, clinic_id) for s in self.services)
+
+    def visit_end(self, start: datetime, end: datetime) -> datetime:
+        """Return when the patient may go: the time kept free afterwards is not theirs."""
+        if minutes := sum(s.minutes for s in self.services):
+            return start + timedelta(minutes=minutes)
+        return end - timedelta(minutes=max((s.buffer for s in self.services), default=0))
+
+    @property
+    def more_a_day(self) -> bool:
+        return bool(self.services) and all(s.more_a_day for s in self.services)
+
+
+ONE = Want()
+
+
 @dataclass(frozen=True)
 class Leave:
     clinic_id: int | None
@@ -119,7 +185,7 @@ class Booking:
     seat: int
     start: datetime
     end: datetime
-    slots: int
+    want: Want
     deadline: datetime
     person: Person
     made: datetime
@@ -134,6 +200,10 @@ class Booking:
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
     id: Any = None
 
+    @property
+    def funding(self) -> str:
+        return self.want.funding_at(self.clinic)
+
 
 @dataclass(eq=False)
 class Ticket:
@@ -142,7 +212,7 @@ class Ticket:
     clinic_id: int | None
     start: datetime
     end: datetime
-    slots: int
+    want: Want  # with the slots that its services need at most
     joined: datetime
     seen: datetime
     person: Person
@@ -186,7 +256,7 @@ class Answer:
     end: datetime | None = None
     deadline: datetime | None = None
     can_wait: bool | None = None
-    near: tuple[int | None, datetime, int] | None = None  # what the alternatives should be near to
+    near: tuple[int | None, datetime, Want] | None = None  # what the alternatives should be near to
     conflicts: list[Booking] | None = None
     at: Book | None = None  # whose book has the patient's own booking in the way
     limit: int | None = None
@@ -203,6 +273,7 @@ class Wanted:
     end: datetime
     by_ticket: bool = False
     without: tuple[Booking | None, ...] = ()
+    want: Want = ONE
 
 
 @dataclass
@@ -227,8 +298,9 @@ def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
 def describe(code: str, booking: Booking) -> Answer:
     deadline = booking.deadline if booking.state == "reserved" else None
     return Answer(
-        code, None, booking, booking.ticket, None, booking.state, booking.clinic, booking.start, booking.end, deadline
-    )
+        code, None, booking, booking.ticket, None, booking.state, booking.clinic, booking.start,
+        booking.want.visit_end(booking.start, booking.end), deadline,
+    )  # fmt: skip
 
 
 def describe_ticket(code: str | None, ticket: Ticket) -> Answer:
@@ -242,6 +314,7 @@ class Book:
     def __init__(self, shared: Shared, clinics: dict[int, Clinic], days_max: int, shifts: list[Shift]) -> None:
         self.shared, self.clinics, self.days_max, self.shifts = shared, clinics, days_max, shifts
         self.leaves: list[Leave] = []
+        self.services: list[Service] = []
         self.bookings: list[Booking] = []
         self.tickets: list[Ticket] = []
         self.turns, self.turn_at = 0, shared.now  # turns let go in a row, and the last of them
@@ -304,7 +377,7 @@ class Book:
         clinic_id: int | None,
         start: datetime,
         end: datetime,
-        slots: int,
+        want: Want,
         booked_only: bool = False,
         before: float = float("inf"),
         without: Booking | None = None,
@@ -312,15 +385,15 @@ class Book:
         """Every run of slots that can be had between two instants; what tickets from `before` on withhold is free."""
         found = []
         for opening in self.openings(clinic_id, start, end):
-            slot = timedelta(minutes=opening.shift.minutes)
-            if not 1 <= slots <= opening.shift.slots_max:
+            slot, slots = timedelta(minutes=opening.shift.minutes), want.slots_in(opening.shift)
+            if not want.fits(opening.shift) or not want.on_weekday(opening.shift):
                 continue
             for seat in range(1, opening.shift.seats + 1):
                 taken = list(self.taken(opening, seat, booked_only, before, without))
                 first = opening.start
                 while (last := first + slot * slots) <= min(opening.end, end):
                     clear = not any(a < last and first < b for a, b in taken)
-                    if clear and first >= start and self.reachable(opening, first):
+                    if clear and first >= start and self.reachable(opening, first) and want.on_grid(opening, first):
                         gap_start = max([b for _, b in taken if b <= first] + [opening.start])
                         gap_end = min([a for a, _ in taken if a >= last] + [opening.end])
                         found.append(Run(opening.clinic, seat, first, last, gap_end - gap_start))
@@ -331,22 +404,22 @@ class Book:
         self,
         clinic_id: int | None,
         start: datetime,
-        slots: int,
+        want: Want,
         before: float = float("inf"),
         without: Booking | None = None,
     ) -> Run | None:
-        runs = [r for r in self.runs(clinic_id, start, start + DAY, slots, False, before, without) if r.start == start]
+        runs = [r for r in self.runs(clinic_id, start, start + DAY, want, False, before, without) if r.start == start]
         return min(runs, key=lambda r: (r.gap, r.seat), default=None)
 
-    def next_free(self) -> datetime | None:
+    def next_free(self, clinic_id: int | None = None, want: Want = ONE) -> datetime | None:
         start = self.now
         while start <= self.now + (self.days_max + 2) * DAY:
-            if runs := self.runs(None, start, start + 2 * DAY, 1):
+            if runs := self.runs(clinic_id, start, start + 2 * DAY, want):
                 return min(r.start for r in runs)
             start += DAY
         return None
 
-    def why_not(self, clinic_id: int, start: datetime, slots: int, before: float, without: Booking | None) -> str:
+    def why_not(self, clinic_id: int, start: datetime, want: Want, before: float, without: Booking | None) -> str:
         if clinic_id not in self.clinics:
             return "no_such_clinic"
         if start <= self.now:
@@ -356,54 +429,69 @@ class Book:
             return "beyond_horizon" if start > self.now + 367 * DAY else "closed"
         opening = openings[0]
         slot = timedelta(minutes=opening.shift.minutes)
-        end = start + slot * slots
+        end = start + slot * want.slots_in(opening.shift)
         today = self.now.astimezone(opening.clinic.zone).date()
         checks = {
             "beyond_horizon": opening.day > today + self.days_max * DAY,
-            "off_grid": (start - opening.start) % slot,
+            "not_that_day": not want.on_weekday(opening.shift),
+            "off_grid": not want.on_grid(opening, start),
             "too_late": not self.reachable(opening, start),
-            "slots_needed": not 1 <= slots <= opening.shift.slots_max,
-            "closed": end > opening.end,
+            "slots_needed": not want.fits(opening.shift),
+            "too_long" if want.services else "closed": end > opening.end,
             "on_leave": self.away(clinic_id, start, end),
-            "held": self.runs(clinic_id, start, end, slots, True, before, without),
+            "held": self.runs(clinic_id, start, end, want, True, before, without),
         }
         return next((reason for reason, applies in checks.items() if applies), "booked")
 
     def refuse(
-        self, clinic_id: int, start: datetime, slots: int, before: float = float("inf"), without: Booking | None = None
+        self, clinic_id: int, start: datetime, want: Want, before: float = float("inf"), without: Booking | None = None
     ) -> Answer:
-        why = self.why_not(clinic_id, start, slots, before, without)
+        why = self.why_not(clinic_id, start, want, before, without)
         if why not in ("held", "booked"):
-            return Answer("no_such_slot", why)
+            is_told = why in ("too_long", "not_that_day") or (why == "off_grid" and want.services)
+            return Answer("no_such_slot", why, near=(clinic_id, start, want) if is_told else None)
         code = "slot_held" if why == "held" else "slot_full"
-        return Answer(code, can_wait=why == "held", near=(clinic_id, start, slots))
+        return Answer(code, can_wait=why == "held", near=(clinic_id, start, want))
+
+    def refuse_services(self, clinic_id: int | None, want: Want) -> Answer | None:
+        """Refuse what is not offered there, not any more, or not in one visit."""
+        reasons = {
+            "no_such_service": not want.are_at(clinic_id) or any(s not in self.services for s in want.services),
+            "service_closed": any(s.closed for s in want.services),
+            "not_together": len(want.services) > 1 and not all(s.is_test for s in want.services),
+        }
+        reason = next((reason for reason, applies in reasons.items() if applies), None)
+        return Answer("no_such_slot", reason) if reason else None
 
     def alternatives(
-        self, clinic_id: int | None, start: datetime, slots: int, next_free: datetime | None
+        self, clinic_id: int | None, start: datetime, want: Want, next_free: datetime | None
     ) -> list[datetime]:
         near: set[datetime] = set()
         if clinic_id is not None:
             zone = self.clinics[clinic_id].zone
             day = start.astimezone(zone).date()
             midnights = [instant(d, time(), zone) for d in (day, day + DAY)]
-            near = {r.start for r in self.runs(clinic_id, midnights[0], midnights[1], slots)}
-        if not near and next_free and self.place(clinic_id, next_free, slots):
+            near = {r.start for r in self.runs(clinic_id, midnights[0], midnights[1], want)}
+        if not near and next_free and self.place(clinic_id, next_free, want):
             return [next_free]
+        if not near and want.services:
+            return [at for at in [self.next_free(clinic_id, want)] if at]
         return sorted(near, key=lambda s: (abs(s - start), s))[:3]
 
     def chart(
-        self, clinic_id: int | None, start: datetime, end: datetime, slots: int, patient: int
+        self, clinic_id: int | None, start: datetime, end: datetime, want: Want, patient: int
     ) -> list[tuple[int, datetime, datetime, str, datetime | None, bool]]:
-        free = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, 1)}
-        obtainable = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, 1, True)}
-        fitting = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, slots)}
+        free = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, ONE)}
+        obtainable = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, ONE, True)}
+        fitting = {(r.clinic, r.start) for r in self.runs(clinic_id, start, end + DAY, want)}
         rows = []
         for opening in self.openings(clinic_id, start, end):
             slot = timedelta(minutes=opening.shift.minutes)
             at = opening.start
             while at + slot <= opening.end:
                 closed = self.away(opening.clinic.clinic_id, at, at + slot)
-                if start <= at < end and self.reachable(opening, at) and not closed:
+                begins = want.on_weekday(opening.shift) and want.on_grid(opening, at)
+                if start <= at < end and self.reachable(opening, at) and not closed and begins:
                     here = [b for b in self.bookings if b.state in OCCUPIES and b.start < at + slot and at < b.end]
                     here = [b for b in here if b.state != "reserved" or self.now < b.deadline]
                     until = None
@@ -465,29 +553,29 @@ class Book:
         if not waiting:
             return
         span = min(t.start for t in waiting), max(t.end for t in waiting)
-        any_free = self.runs(None, *span, 1, before=0)
-        wants = {(t.clinic_id, t.start, t.end, t.slots) for t in waiting}
+        any_free = self.runs(None, *span, ONE, before=0)
+        wants = {(t.clinic_id, t.start, t.end, t.want) for t in waiting}
         groups: list[GroupOffer] = []
         for t in waiting:
             if any_free and self.present(t):
                 self.serve(t, groups)
-                if t.state == "waiting" and t.slots == 1:
-                    wants.discard((t.clinic_id, t.start, t.end, 1))
+                if t.state == "waiting" and t.want.slots == 1:
+                    wants.discard((t.clinic_id, t.start, t.end, t.want))
             else:
                 t.withheld = None
                 t.absent = t.absent or bool(any_free)
             if not wants:  # nobody further back can have anything either, so nobody is passed over
                 break
         for t in self.waiting():
-            if not self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
+            if not self.runs(t.clinic_id, t.start, t.end, t.want, booked_only=True):
                 t.state, t.withheld = "full", None
 
     def serve(self, t: Ticket, groups: list[GroupOffer]) -> None:
         t.withheld = None
-        if fitting := self.runs(t.clinic_id, t.start, t.end, t.slots, before=t.number):
+        if fitting := self.runs(t.clinic_id, t.start, t.end, t.want, before=t.number):
             best = min(fitting, key=lambda r: (r.start, r.gap, r.clinic.clinic_id, r.seat))
             t.offer = Booking(
-                best.clinic, t.patient, best.seat, best.start, best.end, t.slots, self.now + OFFER, t.person, self.now,
+                best.clinic, t.patient, best.seat, best.start, best.end, t.want, self.now + OFFER, t.person, self.now,
                 t.person.name, ticket=t, offer=True,
             )  # fmt: skip
             t.state = "offered"
@@ -505,17 +593,17 @@ class Book:
             t.state, t.offer = "called", group.offer
             group.called += 1
             return
-        if t.slots > 1:
-            free = self.runs(t.clinic_id, t.start, t.end, 1, before=t.number)
+        if t.want.slots > 1:
+            free = self.runs(t.clinic_id, t.start, t.end, ONE, before=t.number)
 
             def count(r: Run) -> int:
                 return sum(f.clinic == r.clinic and f.seat == r.seat and r.start <= f.start < r.end for f in free)
 
-            candidates = [r for r in self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True) if count(r)]
+            candidates = [r for r in self.runs(t.clinic_id, t.start, t.end, t.want, booked_only=True) if count(r)]
             t.withheld = min(candidates, key=lambda r: (-count(r), r.start, r.clinic.clinic_id, r.seat), default=None)
         # A later ticket must not be called for what this one could use a part of, or as a part of its own run.
         for g in groups:
-            for r in self.runs(t.clinic_id, t.start, t.end, t.slots, booked_only=True):
+            for r in self.runs(t.clinic_id, t.start, t.end, t.want, booked_only=True):
                 if (r.clinic, r.seat) == (g.offer.clinic, g.offer.seat):
                     g.closed = g.closed or (r.start < g.offer.end and g.offer.start < r.end)
 
@@ -527,7 +615,7 @@ class Book:
             t.clinic_id in (None, offer.clinic.clinic_id)
             and t.start <= offer.start
             and offer.end <= t.end
-            and t.slots == offer.slots
+            and t.want == offer.want
         )
 
     def count_turn(self, at: datetime) -> None:
@@ -684,17 +772,21 @@ class Book:
                 at.astimezone(b.clinic.zone).date()
                 for at in (b.start, wanted.start, wanted.end - timedelta(microseconds=1))
             }
-            if is_same and book is self and len(days) == 1:
+            more_a_day = wanted.want.more_a_day and b.want.more_a_day
+            if is_same and book is self and len(days) == 1 and not more_a_day:
                 return replace(describe("same_day", b), at=book, limit=1)
             ahead += [(book, b)] * is_same
-            unpaid += [(book, b)] * (is_same and b.clinic.funding != "online")
-            all_unpaid += [(book, b)] * (b.clinic.funding != "online")
+            unpaid += [(book, b)] * (is_same and b.funding != "online")
+            all_unpaid += [(book, b)] * (b.funding != "online")
         for t in (t for book in self.shared.books for t in book.tickets if t.state == "called" and t.answered):
             if t.person is wanted.person and t.offer and t.offer.start < wanted.end and wanted.start < t.offer.end:
                 return Answer("overlap")
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
-        if not any(c.funding == "online" and wanted.clinic_id in (None, i) for i, c in self.clinics.items()):
+        if not any(
+            wanted.want.funding_at(c) == "online" and wanted.clinic_id in (None, i) and wanted.want.are_at(i)
+            for i, c in self.clinics.items()
+        ):
             checks += [
                 ("too_many_unpaid", unpaid, limits.unpaid),
                 ("too_many_unpaid", all_unpaid, limits.account_unpaid),
@@ -725,31 +817,35 @@ class Book:
         person_id: Person | None = None,
         instead_of: tuple[Book, Booking] | None = None,
         reason: str | None = None,
+        service_ids: tuple[Service, ...] = (),
     ) -> Answer:
+        want = Want(slots, service_ids)
+
         def act() -> Answer:
-            if early := self.refuse_early(patient):
+            if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             there = [b for b in self.bookings if b.state in OCCUPIES and b.start <= start < b.end]
             live = [b for b in there if b.state != "reserved" or self.now < b.deadline]
-            if live and not self.place(clinic_id, start, slots, before=0):
-                return self.refuse(clinic_id, start, slots)  # what the rows already justify advances nothing
+            if live and not self.place(clinic_id, start, want, before=0):
+                return self.refuse(clinic_id, start, want)  # what the rows already justify advances nothing
             self.advance()
             person = self.person_of(patient, person_id)
             if not person or (instead_of and not self.is_replaceable(instead_of[1], person)):
                 return Answer("not_found")
-            run = self.place(clinic_id, start, slots)
+            run = self.place(clinic_id, start, want)
             if not run:
-                return self.refuse(clinic_id, start, slots)
-            held = Booking(run.clinic, patient, run.seat, run.start, run.end, slots, self.now + HOLD, person, self.now)
+                return self.refuse(clinic_id, start, want)
+            held = Booking(run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now)
             held.name, held.instead_of = person.name, instead_of
-            wanted = Wanted(person, clinic_id, run.start, run.end, without=(instead_of[1] if instead_of else None,))
+            replaced = instead_of[1] if instead_of else None
+            wanted = Wanted(person, clinic_id, run.start, run.end, without=(replaced,), want=want)
             beyond = bool(reason) and not isinstance(actor, Patient)
             if refusal := self.claim(patient, held, wanted, beyond=beyond):
                 return refusal
             self.bookings.append(held)
             return describe("reserved", held)
 
-        body = (clinic_id, start, slots, patient, person_id, instead_of)
+        body = (clinic_id, start, want, patient, person_id, instead_of)
         return self.once(actor, "hold", key, body, "reserved", act)
 
     def is_replaceable(self, booking: Booking, person: Person) -> bool:
@@ -767,7 +863,8 @@ class Book:
         if booking.person is chosen and booking.name == chosen.name:
             return describe("named", booking)
         if booking.person is not chosen:
-            wanted = Wanted(chosen, booking.clinic.clinic_id, booking.start, booking.end, without=(booking,))
+            at = booking.clinic.clinic_id, booking.start, booking.end
+            wanted = Wanted(chosen, *at, without=(booking,), want=booking.want)
             if refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
         if booking.named >= NAMES_MAX and (refusal := self.spend(chosen.patient)):
@@ -788,7 +885,7 @@ class Book:
             reserved = booking.state == "reserved"
             if reserved and booking.offer:
                 return describe("wrong_state", booking)
-            online = booking.clinic.funding == "online"
+            online = booking.funding == "online"
             known = booking.paid.get(authorisation) if authorisation else None
             if known and authorisation and known.payments[authorisation] == "capture":
                 return describe("booked", known)
@@ -803,7 +900,8 @@ class Book:
         if replaces and held.state in ("reserved", "expired") and not self.is_replaceable(replaces[1], held.person):
             held.instead_of = None
             if held.state == "reserved":
-                wanted = Wanted(held.person, held.clinic.clinic_id, held.start, held.end, without=(held,))
+                at = held.clinic.clinic_id, held.start, held.end
+                wanted = Wanted(held.person, *at, without=(held,), want=held.want)
                 refusal = self.refuse_ahead(wanted, more=True)
         booked = held if held.state == "reserved" and not refusal else None
         if held.state == "expired" and online and money:
@@ -826,15 +924,15 @@ class Book:
     def book_late(self, held: Booking) -> Booking | None:
         if held.patient is None:
             return None
-        run, claim = self.place(held.clinic.clinic_id, held.start, held.slots), self.shared.claims[held.patient]
+        run, claim = self.place(held.clinic.clinic_id, held.start, held.want), self.shared.claims[held.patient]
         if not run or self.is_live(claim.on) or any(booked is not held for booked in held.paid.values()):
             return None
         replaced = held.instead_of[1] if held.instead_of else None
-        wanted = Wanted(held.person, run.clinic.clinic_id, run.start, run.end, without=(held, replaced))
+        wanted = Wanted(held.person, run.clinic.clinic_id, run.start, run.end, without=(held, replaced), want=held.want)
         if self.refuse_ahead(wanted, more=True):
             return None
         late = Booking(
-            run.clinic, held.patient, run.seat, run.start, run.end, held.slots, held.deadline, held.person, self.now,
+            run.clinic, held.patient, run.seat, run.start, run.end, held.want, held.deadline, held.person, self.now,
             instead_of=held.instead_of,
         )  # fmt: skip
         self.bookings.append(late)
@@ -885,12 +983,13 @@ class Book:
             if booking.start <= self.now:
                 return describe("too_late", booking)
             clinic_id = booking.clinic.clinic_id
-            run = self.place(clinic_id, start, booking.slots, without=booking)
+            run = self.place(clinic_id, start, booking.want, without=booking)
             if not run:
-                return self.refuse(clinic_id, start, booking.slots, without=booking)
+                return self.refuse(clinic_id, start, booking.want, without=booking)
             assert booking.patient is not None
             replaced = booking.instead_of[1] if booking.instead_of else None
-            wanted = Wanted(booking.person, clinic_id, run.start, run.end, without=(booking, replaced))
+            without = booking, replaced
+            wanted = Wanted(booking.person, clinic_id, run.start, run.end, without=without, want=booking.want)
             beyond = reason and not isinstance(actor, Patient)
             if not beyond and (refusal := self.refuse_ahead(wanted, more=False)):
                 return refusal
@@ -922,17 +1021,25 @@ class Book:
         key: str | None = None,
         *,
         person_id: Person | None = None,
+        service_ids: tuple[Service, ...] = (),
     ) -> Answer:
+        want = Want(slots, service_ids)
+
         def act() -> Answer:  # noqa: PLR0911 - one for each reason
-            if early := self.refuse_early(patient):
+            if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
                 self.advance()  # what is only held may be worth waiting for; without any, the rows justify a refusal
-            if not self.runs(clinic_id, start, end, slots, booked_only=True):
+            if not self.runs(clinic_id, start, end, want, booked_only=True):
                 for o in self.openings(clinic_id, start, end):
                     horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
-                    if o.end - o.clinic.lead > self.now and o.day <= horizon and 1 <= slots <= o.shift.slots_max:
-                        return Answer("slot_full", can_wait=False, near=(clinic_id, start, slots))
+                    if (
+                        o.end - o.clinic.lead > self.now
+                        and o.day <= horizon
+                        and want.fits(o.shift)
+                        and want.on_weekday(o.shift)
+                    ):
+                        return Answer("slot_full", can_wait=False, near=(clinic_id, start, want))
                 return Answer("no_such_slot", "closed")
             self.advance()
             if not (person := self.person_of(patient, person_id)):
@@ -940,15 +1047,34 @@ class Book:
             if until := self.used_up_until(patient):
                 return Answer("turns_used", limit=TURNS_MAX, retry_at=until)
             number = len(self.tickets) + 1
-            ticket = Ticket(number, patient, clinic_id, start, end, slots, self.now, self.now, person)
-            if refusal := self.claim(patient, ticket, Wanted(person, clinic_id, start, end, by_ticket=True)):
+            at_most = self.slots_at_most(want, clinic_id)
+            ticket = Ticket(number, patient, clinic_id, start, end, at_most, self.now, self.now, person)
+            if refusal := self.claim(patient, ticket, Wanted(person, clinic_id, start, end, by_ticket=True, want=want)):
                 return refusal
             self.tickets.append(ticket)
             self.serve(ticket, [])
             return describe_ticket(None, ticket)
 
-        body = (clinic_id, start, end, slots, patient, person_id)
+        body = (clinic_id, start, end, want, patient, person_id)
         return self.once(actor, "join", key, body, "waiting offered", act)
+
+    def slots_at_most(self, want: Want, clinic_id: int | None) -> Want:
+        """Return what is wanted with the slots that its services need at most."""
+        shifts = [s for s in self.shifts if clinic_id in (None, s.clinic_id)]
+        return replace(want, slots=max(map(want.slots_in, shifts))) if want.services else want
+
+    def swap_offer(self, ticket: Ticket, offer: Booking, clinic_id: int, start: datetime) -> Answer | None:
+        """Move an offer to another start; return why it cannot be."""
+        if not ticket.want.are_at(clinic_id):
+            return Answer("no_such_slot", "no_such_service")
+        run = self.place(clinic_id, start, ticket.want, ticket.number, offer)
+        if not run:
+            return self.refuse(clinic_id, start, ticket.want, ticket.number, offer)
+        wanted = Wanted(ticket.person, clinic_id, run.start, run.end, want=ticket.want)
+        if refusal := self.refuse_ahead(wanted, more=True):
+            return refusal
+        offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
+        return None
 
     def accept(
         self,
@@ -969,14 +1095,10 @@ class Book:
             if self.shared.claims[ticket.patient].on is not ticket:
                 return Answer("claimed")
             offer, at = ticket.offer, clinic_id or ticket.offer.clinic.clinic_id
-            wanted = Wanted(ticket.person, at, offer.start, offer.end)
+            wanted = Wanted(ticket.person, at, offer.start, offer.end, want=ticket.want)
             if start and (start, at) != (offer.start, offer.clinic.clinic_id):
-                run = self.place(at, start, ticket.slots, ticket.number, offer)
-                if not run:
-                    return self.refuse(at, start, ticket.slots, ticket.number, offer)
-                if refusal := self.refuse_ahead(Wanted(ticket.person, at, run.start, run.end), more=True):
+                if refusal := self.swap_offer(ticket, offer, at, start):
                     return refusal
-                offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
             elif refusal := self.refuse_ahead(wanted, more=True):
                 return refusal
             offer.offer, offer.deadline, ticket.state = False, self.now + HOLD, "accepted"
@@ -998,7 +1120,7 @@ class Book:
             if self.shared.claims[ticket.patient].on is not ticket:
                 return Answer("claimed")
             offer = ticket.offer
-            wanted = Wanted(ticket.person, offer.clinic.clinic_id, offer.start, offer.end)
+            wanted = Wanted(ticket.person, offer.clinic.clinic_id, offer.start, offer.end, want=ticket.want)
             if not ticket.answered and (refusal := self.refuse_ahead(wanted, more=True)):
                 return refusal
             ticket.answered = True

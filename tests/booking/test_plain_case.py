@@ -58,7 +58,7 @@ async def rows_read(db: Database, race: RaceEnvironment, provider: Provider, slo
     async with db.transaction() as transaction:
         before: int = await transaction.fetch_value(ROWS_READ)
         held = await transaction.fetch_row(
-            "SELECT code, booking_id FROM booking.hold_plainly($1, $2, $3, 1, $4, NULL, $5, NULL)",
+            "SELECT code, booking_id FROM booking.hold_plainly($1, $2, $3, 1, NULL, $4, NULL, $5, NULL, NULL)",
             provider.provider_id,
             provider.clinic_id,
             provider.starts[slot],

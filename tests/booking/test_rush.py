@@ -11,6 +11,7 @@ import pytest
 from healthplus.accounts.actors import Patient
 from healthplus.booking import calls
 from healthplus.database import Database, PostgresError, Range, Record
+from tests.fixtures.directory import make_service
 from tests.fixtures.races import Provider, RaceEnvironment, rewrite
 
 from . import both_ways
@@ -51,6 +52,8 @@ async def ask_both(race: RaceEnvironment, seed: int, verb: str) -> tuple[list[li
         await prepare(race, order, provider)
         patients = await race.patients(CALLS)
         numbers = [order.choice((1, 1, 1, 2)) for _ in patients]
+        service = await make_service(race.db, provider.provider_id, 20, (700, "clinic"), buffer_minutes=5)
+        services = [str(service) if order.random() < 0.3 else None for _ in patients]
         slots = [order.randrange(SLOTS) for _ in patients]
         if verb == "join":  # most for the same
             slots = [order.choice((0, 0, 0, slot)) for slot in slots]
@@ -64,7 +67,8 @@ async def ask_both(race: RaceEnvironment, seed: int, verb: str) -> tuple[list[li
         if is_rush:
             rows = await race.db.fetch(
                 calls.calls[f"{verb}_many"],
-                *(provider.provider_id, [provider.clinic_id] * CALLS, whens, numbers, patients, nobody, actors),
+                *(provider.provider_id, [provider.clinic_id] * CALLS, whens, numbers, services),
+                *(patients, nobody, actors),
                 *(nobody, nobody),
                 *([CALLS] if verb == "hold" else []),
             )
@@ -73,11 +77,12 @@ async def ask_both(race: RaceEnvironment, seed: int, verb: str) -> tuple[list[li
             sql = calls.calls["hold" if verb == "hold" else "join_queue"]
             rows = [
                 row
-                for when, count, patient, actor in zip(whens, numbers, patients, actors, strict=True)
+                for when, count, wanted, patient, actor in zip(whens, numbers, services, patients, actors, strict=True)
                 if (
                     row := await race.db.fetch_row(
                         sql,
-                        *(provider.provider_id, provider.clinic_id, when, count, patient, None, *more, actor, None),
+                        *(provider.provider_id, provider.clinic_id, when, count, wanted and [int(wanted)]),
+                        *(patient, None, *more, actor, None),
                         *([None] if verb == "hold" else []),
                     )
                 )
@@ -131,6 +136,7 @@ async def rush_of(race: RaceEnvironment, provider: Provider, patients: Sequence[
         [provider.clinic_id] * len(patients),
         [Range(provider.opens_at, provider.closes_at)] * len(patients),
         [1] * len(patients),
+        nobody,
         list(patients),
         nobody,
         [str(Patient(patient)) for patient in patients],

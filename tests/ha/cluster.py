@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -188,29 +189,37 @@ class Cluster:
             await connection.close()
         await migrate(self.dsn(OWNER, at), app_role=APP)
 
-    def members(self) -> dict[str, dict[str, Any]]:
-        """Return what any of the Patronis that answer says of each machine; nothing when none does."""
+    def views(self) -> list[dict[str, dict[str, Any]]]:
+        """Return what each Patroni that answers says of each machine; one that was cut off may say what was."""
+        views = []
         for address in DATABASES.values():
-            try:
-                with urllib.request.urlopen(f"http://{address}:8008/cluster", timeout=1) as answer:
-                    return {member["name"]: member for member in json.load(answer)["members"]}
-            except (OSError, ValueError):
-                continue
-        return {}
+            url = f"http://{address}:8008/cluster"
+            with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(url, timeout=1) as answer:
+                views.append({member["name"]: member for member in json.load(answer)["members"]})
+        return views
+
+    def leaders(self) -> list[str]:
+        """Return the machines of which most Patronis say that they are the main."""
+        named = Counter(name for view in self.views() for name, one in view.items() if one["role"] == "leader")
+        return [name for name, times in named.items() if times > len(DATABASES) / 2]
 
     async def healthy(self) -> str:
         """Wait until there is a main, and both others follow it, one of them in synchrony; return the main's name."""
         end = time.monotonic() + _HEALTHY_SECONDS_MAX
         while time.monotonic() < end:
-            members = await asyncio.to_thread(self.members)
-            roles = sorted(member["role"] for member in members.values())
-            following = [one for one in members.values() if one["role"] != "leader" and one["state"] == "streaming"]
-            synchronous = roles == ["leader", "replica", "sync_standby"] or not self.is_synchronous
-            leaders = [name for name, one in members.items() if one["role"] == "leader" and one["state"] == "running"]
-            if len(leaders) == 1 and len(following) == len(DATABASES) - 1 and synchronous:
-                return leaders[0]
+            views = await asyncio.to_thread(self.views)
+            mains = [self._main_if_healthy(members) for members in views]
+            if len(mains) == len(DATABASES) and mains[0] is not None and len(set(mains)) == 1:
+                return mains[0]
             await asyncio.sleep(0.3)
-        raise HaFailed(f"The databases do not come to follow one main; their logs are in {self.folder}: {members}")
+        raise HaFailed(f"The databases do not come to follow one main; their logs are in {self.folder}: {views}")
+
+    def _main_if_healthy(self, members: Mapping[str, Mapping[str, Any]]) -> str | None:
+        roles = sorted(member["role"] for member in members.values())
+        following = [one for one in members.values() if one["role"] != "leader" and one["state"] == "streaming"]
+        synchronous = roles == ["leader", "replica", "sync_standby"] or not self.is_synchronous
+        leaders = [name for name, one in members.items() if one["role"] == "leader" and one["state"] == "running"]
+        return leaders[0] if len(leaders) == 1 and len(following) == len(DATABASES) - 1 and synchronous else None
 
     is_synchronous = True
 

@@ -22,13 +22,17 @@ _AFTER_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to fail: `strike` hits the machine of that name, `mend` brings it back, `seconds_max` is promised."""
+    """A way to fail: `strike` hits the machine of that name, `mend` brings it back, `seconds_max` is promised.
+
+    `may_stay_main`: its Patroni lives, and starts the server again itself where no standby may take over.
+    """
 
     name: str
     seconds_max: float
     strike: Callable[[Cluster, str], Awaitable[None]]
     mend: Callable[[Cluster, str], Awaitable[None]]
     freezes_link: bool = False
+    may_stay_main: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,12 @@ async def _connect(cluster: Cluster, name: str) -> None:
     cluster.databases[name].plug()
 
 
-SERVER_DIES = Kind("server dies", 10, _kill_server, _nothing)
+SERVER_DIES = Kind("server dies", 10, _kill_server, _nothing, may_stay_main=True)
 MACHINE_DIES = Kind("machine dies", 30, _kill_machine, _start)
 FROZEN = Kind("machine frozen", 30, _freeze, _thaw)
 CUT_OFF = Kind("machine cut off", 30, _cut_off, _connect)
 PLANNED = Kind("planned switch-over", 10, _switch_over, _nothing)
-LINK_FROZEN = Kind("WAL link frozen, server dies", 10, _kill_server, _nothing, freezes_link=True)
+LINK_FROZEN = Kind("WAL link frozen, server dies", 10, _kill_server, _nothing, freezes_link=True, may_stay_main=True)
 LINK_FROZEN_MACHINE = Kind("WAL link frozen, machine dies", 30, _kill_machine, _start, freezes_link=True)
 
 
@@ -115,7 +119,8 @@ async def run_round(cluster: Cluster, load: Load, kind: Kind, draw: Random) -> R
         assert machine.first is not None
         probe = Probe(cluster.dsn(APP, f"{DATABASES[main]}:5432"), main, machine.first)
     await cluster.healthy()
-    await _until_refused(probe)
+    if successor != main:
+        await _until_refused(probe)
     await asyncio.to_thread(probe.end)
     load.check()
     seconds = _longest_silence(load, failed_at, now())
@@ -148,8 +153,7 @@ async def _until_refused(probe: Probe) -> None:
 
 
 async def _main_of(cluster: Cluster, old: str) -> str:
-    members = await asyncio.to_thread(cluster.members)
-    leaders = [name for name, one in members.items() if one["role"] == "leader"]
+    leaders = await asyncio.to_thread(cluster.leaders)
     return ", ".join(leaders) or f"none, after {old}"
 
 

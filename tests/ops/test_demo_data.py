@@ -62,7 +62,7 @@ async def test_what_is_shown_is_there(db: Database) -> None:
     demo = await create_demo_data(db, SMALL)
     states = await db.fetch(
         """SELECT state, count(*)
-        FROM booking.chart($1, NULL, app_now(), app_now() + interval '3 days', 1, NULL, app_now())
+        FROM booking.chart($1, NULL, app_now(), app_now() + interval '3 days', 1, NULL, NULL, app_now())
         GROUP BY state""",
         demo.nearly_full_doctor_id,
     )

@@ -37,7 +37,11 @@ async def add_shift(db: Database, zone: str, weekday: int, starts: time, ends: t
 
 async def starts_of_runs(db: Database, provider_id: int, first: datetime, last: datetime) -> list[datetime]:
     rows = await db.fetch(
-        "SELECT starts_at FROM booking.runs($1, NULL, $2, $3, 1, $4) ORDER BY starts_at", provider_id, first, last, NOW
+        "SELECT starts_at FROM booking.obtainable_runs($1, NULL, $2, $3, 1, $4) ORDER BY starts_at",
+        provider_id,
+        first,
+        last,
+        NOW,
     )
     return [row["starts_at"] for row in rows]
 

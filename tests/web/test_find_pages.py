@@ -68,7 +68,8 @@ WHERE city.slug = 'pune' AND """
 _IS = """EXISTS (SELECT FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
     WHERE provider_speciality.provider_id = provider.provider_id AND speciality.slug = '{}')"""
 _FREE = (
-    """EXISTS (SELECT FROM booking.runs(provider.provider_id, clinic_id, '{}', '{}', 1, (SELECT public.app_now())))"""
+    "EXISTS (SELECT FROM booking.obtainable_runs("
+    "provider.provider_id, clinic_id, '{}', '{}', 1, (SELECT public.app_now())))"
 )
 
 
@@ -194,7 +195,7 @@ async def test_a_card_leads_to_the_next_times_there(http: httpx.AsyncClient, cit
             assert clinic
             begins = city.day + timedelta(days=1) if "tomorrow" in path else city.day
             times: list[datetime] = await city.db.fetch_value(
-                "SELECT array(SELECT DISTINCT starts_at FROM booking.runs($1, $2, $3::timestamptz, "
+                "SELECT array(SELECT DISTINCT starts_at FROM booking.obtainable_runs($1, $2, $3::timestamptz, "
                 "$3::timestamptz + '9 days', 1, (SELECT public.app_now())) ORDER BY 1 LIMIT 3)",
                 int(provider[1]),
                 int(clinic[1]),

@@ -68,7 +68,7 @@ CREATE FUNCTION booking.gaps(
 $$;
 
 -- The runs of consecutive slots that a need asks for, each in one seat, that lie in [p_from, p_to) and can be had now.
-CREATE FUNCTION booking.runs(
+CREATE FUNCTION booking.obtainable_runs(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_need booking.need, p_now timestamptz,
     p_booked_only boolean DEFAULT false, p_before bigint DEFAULT NULL, p_except uuid DEFAULT NULL
 ) RETURNS TABLE (clinic_id bigint, seat integer, starts_at timestamptz, ends_at timestamptz, slot interval, gap_length interval)
@@ -182,7 +182,7 @@ BEGIN
         SELECT array_agg(starts_at ORDER BY greatest(starts_at - p_start, p_start - starts_at), starts_at) INTO nearby
         FROM (
             SELECT DISTINCT starts_at, greatest(starts_at - p_start, p_start - starts_at) AS distance
-            FROM booking.runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_need, p_now)
+            FROM booking.obtainable_runs(p_provider_id, p_clinic_id, lower(day), upper(day), p_need, p_now)
             ORDER BY distance, starts_at LIMIT 3
         ) AS nearest;
     END IF;
@@ -221,7 +221,7 @@ END $$;
 -- (NULL) at any, for one slot or a need; NULL when there is none. Looks in growing steps, as it is nearly always found in the first.
 CREATE FUNCTION booking.first_free(
     p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_now timestamptz,
-    p_need booking.need DEFAULT '(1,,1,127)'
+    p_need booking.need DEFAULT 1
 ) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found_at timestamptz;
@@ -234,7 +234,7 @@ BEGIN
     FOR i IN 1 .. array_length(steps, 1) - 1 LOOP
         EXIT WHEN p_from + steps[i] >= reach;
         SELECT min(starts_at) INTO found_at
-        FROM booking.runs(
+        FROM booking.obtainable_runs(
             -- a run may end after the step in which it starts, by no more than a slot's greatest length and what it needs
             p_provider_id, p_clinic_id, p_from + steps[i],
             least(p_from + steps[i + 1], reach) + make_interval(hours => 8, mins => coalesce(p_need.minutes, 0)), p_need, p_now)

@@ -2,23 +2,27 @@
 -- `state`: free, held (by others, or promised to those who wait), booked, mine. `held_until`: when the first such hold
 -- can lapse. `fits`: what is needed can start here; starts at which it never begins are left out.
 CREATE FUNCTION booking.chart(
-    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_need booking.need, p_patient_id bigint,
-    p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_from timestamptz, p_to timestamptz, p_slots integer, p_service_ids bigint[],
+    p_patient_id bigint, p_now timestamptz
 ) RETURNS TABLE (
     clinic_id bigint, starts_at timestamptz, ends_at timestamptz, state text, held_until timestamptz, fits boolean
 ) LANGUAGE sql STABLE AS $$
-    WITH slot AS MATERIALIZED (
+    WITH asked AS MATERIALIZED (
+        SELECT booking.need_of(p_slots, p_provider_id, p_service_ids) AS need
+    ), slot AS MATERIALIZED (
         SELECT slot.clinic_id, tstzrange(slot.starts_at, slot.ends_at) AS during
-        FROM schedule.slots(p_provider_id, p_clinic_id, p_from, p_to, p_now, (p_need).starts_every, (p_need).weekdays) AS slot
+        FROM asked CROSS JOIN LATERAL schedule.slots(
+            p_provider_id, p_clinic_id, p_from, p_to, p_now, (need).starts_every, (need).weekdays) AS slot
     ), free AS MATERIALIZED (
         SELECT DISTINCT run.clinic_id, run.starts_at
-        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', '(1,,1,127)', p_now) AS run
+        FROM booking.obtainable_runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now) AS run
     ), fitting AS MATERIALIZED (
         SELECT DISTINCT run.clinic_id, run.starts_at
-        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '1 day', p_need, p_now) AS run
+        FROM asked CROSS JOIN LATERAL booking.obtainable_runs(
+            p_provider_id, p_clinic_id, p_from, p_to + interval '1 day', need, p_now) AS run
     ), obtainable AS MATERIALIZED (
         SELECT DISTINCT run.clinic_id, run.starts_at
-        FROM booking.runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', '(1,,1,127)', p_now, true) AS run
+        FROM booking.obtainable_runs(p_provider_id, p_clinic_id, p_from, p_to + interval '8 hours', 1, p_now, true) AS run
     )
     SELECT slot.clinic_id, lower(slot.during), upper(slot.during),
         CASE WHEN here.mine THEN 'mine' WHEN free.starts_at IS NOT NULL THEN 'free'

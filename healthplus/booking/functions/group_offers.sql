@@ -121,7 +121,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (p_ticket.clinic_id IS NULL OR p_ticket.clinic_id = p_call.clinic_id) AND p_ticket.queue_window && p_call.during
         AND EXISTS (
             SELECT
-            FROM booking.runs(
+            FROM booking.obtainable_runs(
                 p_ticket.provider_id, p_call.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window),
                 booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids), p_now, true) AS run
             WHERE run.seat = p_call.seat AND tstzrange(run.starts_at, run.ends_at) && p_call.during)

@@ -32,7 +32,7 @@ DECLARE
     owner booking.ticket;  -- NULLs: a group offer, which has no patient yet
 BEGIN
     SELECT * INTO run
-    FROM booking.runs(
+    FROM booking.obtainable_runs(
         p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), need, p_now,
         false, p_ticket.number)
     ORDER BY starts_at, gap_length, clinic_id, seat LIMIT 1;
@@ -76,12 +76,12 @@ BEGIN
     END IF;
     WITH free AS MATERIALIZED (
         SELECT clinic_id, seat, starts_at
-        FROM booking.runs(
-            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), '(1,,1,127)', p_now,
+        FROM booking.obtainable_runs(
+            p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), 1, p_now,
             false, p_ticket.number)
     )
     SELECT candidate.seat, tstzrange(candidate.starts_at, candidate.ends_at) AS during INTO run
-    FROM booking.runs(
+    FROM booking.obtainable_runs(
         p_ticket.provider_id, p_ticket.clinic_id, lower(p_ticket.queue_window), upper(p_ticket.queue_window), need,
         p_now, true) AS candidate
     JOIN free ON free.clinic_id = candidate.clinic_id AND free.seat = candidate.seat
@@ -134,7 +134,7 @@ DECLARE
 BEGIN
     FOREACH one IN ARRAY p_windows LOOP
         IF NOT EXISTS (
-            SELECT FROM booking.runs(
+            SELECT FROM booking.obtainable_runs(
                 p_provider_id, one.clinic_id, lower(one.queue_window), upper(one.queue_window),
                 booking.need_of(one.slots_needed, p_provider_id, one.service_ids), p_now, true)
         ) THEN
@@ -242,7 +242,7 @@ BEGIN
     any_free := EXISTS (
         SELECT
         FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(windows) AS w) AS span,
-            booking.runs(p_provider_id, NULL, span.first, span.last, '(1,,1,127)', p_now, false, 0));
+            booking.obtainable_runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
     IF any_free THEN
         PERFORM booking.offer_in_order(p_provider_id, windows, p_now);
     ELSE

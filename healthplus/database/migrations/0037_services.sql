@@ -60,6 +60,11 @@ CREATE TABLE directory.service_terms (
 -- What a hold or ticket asks of the schedule: `slots` in a row or, where `minutes` is not NULL, as many as take these; from each
 -- `starts_every`th slot of a shift on; on `weekdays`.
 CREATE TYPE booking.need AS (slots integer, minutes integer, starts_every integer, weekdays integer);
+-- A number of slots is a need, also for calls of the release before.
+CREATE FUNCTION booking.need(p_slots integer) RETURNS booking.need LANGUAGE sql IMMUTABLE AS $$
+    SELECT ROW(p_slots, NULL, 1, 127)::booking.need
+$$;
+CREATE CAST (integer AS booking.need) WITH FUNCTION booking.need(integer) AS IMPLICIT;
 
 ALTER TABLE booking.booking
     ADD COLUMN service_ids bigint[],               -- NULL: a visit of `slots_needed` slots for the fee of the provider at the clinic

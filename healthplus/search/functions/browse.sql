@@ -94,7 +94,7 @@ BEGIN
         SELECT times || array_agg(starts_at ORDER BY starts_at) INTO times
         FROM (
             SELECT DISTINCT starts_at
-            FROM booking.runs(
+            FROM booking.obtainable_runs(
                 -- what starts within a step may end after it, by no more than a slot's greatest length and what is needed
                 p_provider_id, p_clinic_id,
                 greatest(begins + steps[i] - make_interval(hours => 8, mins => coalesce(need.minutes, 0)), p_from),

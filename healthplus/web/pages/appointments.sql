@@ -106,7 +106,7 @@ WHERE booking.provider_id = $1 AND booking.booking_id = $2 AND booking.patient_i
 -- When an appointment could start instead, from $3 and before $4, as booking.reschedule would have it: its own time is
 -- not in its way.
 SELECT DISTINCT run.starts_at
-FROM public.app_now() AS now_at, booking.booking, booking.runs(
+FROM public.app_now() AS now_at, booking.booking, booking.obtainable_runs(
     provider_id, booking.clinic_id, $3, $4::timestamptz + interval '1 day',
     booking.need_of(slots_needed, provider_id, service_ids), now_at, p_except => booking_id) AS run
 WHERE provider_id = $1 AND booking_id = $2 AND run.starts_at < $4 AND run.starts_at <> lower(during)
@@ -120,7 +120,7 @@ JOIN directory.provider USING (provider_id)
 CROSS JOIN generate_series(0, max_booking_days / 7 + 1) AS week
 CROSS JOIN LATERAL (
     SELECT min(run.starts_at) AS starts_at
-    FROM booking.runs(
+    FROM booking.obtainable_runs(
         provider_id, booking.clinic_id, $3::timestamptz + week * interval '7 days', $3 + (week + 1) * interval '7 days' + interval '1 day',
         booking.need_of(slots_needed, provider_id, service_ids), now_at, p_except => booking_id) AS run
     WHERE run.starts_at <> lower(during)) AS first

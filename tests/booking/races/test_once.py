@@ -130,7 +130,7 @@ async def test_what_was_done_plainly_is_answered_again(race: RaceEnvironment) ->
     patient = await race.patient()
     columns = ", ".join(COLUMNS)
     row = await race.db.fetch_row(
-        f"SELECT {columns} FROM booking.hold_plainly($1, $2, $3, 1, $4, NULL, $5, 'key')",
+        f"SELECT {columns} FROM booking.hold_plainly($1, $2, $3, 1, NULL, $4, NULL, $5, 'key', NULL)",
         provider.provider_id,
         provider.clinic_id,
         provider.opens_at,

@@ -114,7 +114,7 @@ async def test_without_the_lock_one_who_is_expected_is_removed(race: RaceEnviron
     await rewrite(race.db, "booking.remove_person", ("PERFORM booking.lock_patient(p_patient_id);", ""))
     async with race.db.transaction() as holding:
         code = await holding.fetch_value(
-            "SELECT code FROM booking.hold($1, $2, $3, 1, $4, $5, NULL, NULL, $6, NULL, NULL)",
+            "SELECT code FROM booking.hold($1, $2, $3, 1, NULL, $4, $5, NULL, NULL, $6, NULL, NULL)",
             provider.provider_id,
             provider.clinic_id,
             provider.starts[0],

@@ -58,7 +58,7 @@ async def hold(  # noqa: PLR0917
     """Hold plainly, by default the first slot."""
     return await code_of(
         race,
-        "SELECT code FROM booking.hold_plainly($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "SELECT code FROM booking.hold_plainly($1, $2, $3, $4, NULL, $5, $6, $7, $8, $9)",
         provider.provider_id,
         provider.clinic_id,
         start or provider.opens_at,
@@ -301,12 +301,15 @@ GUARDS = {
     "what is taken": Guard(hold_what_is_booked, PLACE, "booking.occupies AND booking.during && run", "false", "error"),
     "leave": Guard(hold_in_leave, PLACE, "leave.during && run", "false", "reserved"),
     "the last time of a day": Guard(
-        hold_the_last, PLACE, "AND (p_start + slot * (p_slots + 1)", "AND (p_start + slot * p_slots", "reserved",
+        hold_the_last, PLACE, "AND (p_start + slot * (slots + 1)", "AND (p_start + slot * slots", "reserved",
     ),
     "the last free time of a day": Guard(
         hold_the_last_free, PLACE, "coalesce(run @> last_free_at, true)", "false", "reserved",
     ),
-    "the grid": Guard(hold_off_the_grid, PLACE, "date_bin(slot, p_start, opens_at) = p_start", "true", "reserved"),
+    "the grid": Guard(
+        hold_off_the_grid, PLACE, "date_bin(slot * chosen.starts_every, p_start, opens_at) = p_start", "true",
+        "reserved",
+    ),
     "before the shift": Guard(hold_before_it_opens, PLACE, "opens_at <= p_start AND", "", "reserved"),
     "the weekday": Guard(
         hold_on_another_weekday, PLACE, "weekday = extract(isodow FROM day)::smallint", "true", "reserved",
@@ -325,7 +328,7 @@ GUARDS = {
     ),
     "slots in a row": Guard(
         on(with_schedule, "UPDATE schedule.shift SET slots_max = 1 WHERE {}"), PLACE,
-        "p_slots BETWEEN 1 AND slots_max", "true", "reserved",
+        "chosen.slots BETWEEN 1 AND slots_max", "true", "reserved",
     ),
     "one live hold": Guard(
         hold_with_a_hold, HOLD, "IN ('booked', 'arrived', 'fulfilled', 'no_show')", "IS NOT NULL", "reserved",

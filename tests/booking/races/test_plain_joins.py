@@ -31,6 +31,8 @@ from tests.fixtures.plain import (
 from tests.fixtures.races import HOLD_TIME, PAUSE, Provider, RaceEnvironment
 
 JOIN, LOOK = "booking.join_plainly", "booking.plain_joins"
+WAITED_FOR = """booking.is_window_waited_for(
+                p_provider_id, call.clinic_id, call.queue_window, call.slots, booking.service_ids(call.services))"""
 
 
 async def a_queue(race: RaceEnvironment, funding: str = "online") -> tuple[Provider, int]:
@@ -62,7 +64,7 @@ async def join(  # noqa: PLR0917
     """Join plainly, for the first two slots."""
     return await code_of(
         race,
-        "SELECT code FROM booking.join_plainly($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "SELECT code FROM booking.join_plainly($1, $2, $3, $4, NULL, $5, $6, $7, $8, $9)",
         provider.provider_id,
         provider.clinic_id,
         Range(provider.opens_at, provider.starts[until]),
@@ -220,7 +222,7 @@ GUARDS = {
     ),
     "a window that nobody waits for": Guard(
         join_for_another_window, LOOK,
-        "booking.is_window_waited_for(p_provider_id, call.clinic_id, call.queue_window, call.slots)", "true", "waiting",
+        WAITED_FOR, "true", "waiting",
     ),
     "one live hold": Guard(
         join_with_a_hold, LOOK, "coalesce(claimed.state IN ('booked', 'arrived', 'fulfilled', 'no_show'), true)",
@@ -236,7 +238,7 @@ GUARDS = {
         join_after_letting_go, LOOK, "let_go_at > p_now - booking.lapse_memory_time()", "false", "waiting",
     ),
     "what is ahead": Guard(on(join_with_one_ahead, 0), "booking.plain_person", NEAR, "false", "waiting"),
-    "so many unpaid": Guard(on(join_with_one_ahead, 2), LOOK, "place.funding", "'online'", "waiting"),
+    "so many unpaid": Guard(on(join_with_one_ahead, 2), LOOK, "price.funding", "'online'", "waiting"),
     "a person of another account": Guard(
         join_for_a_stranger, "booking.plain_person", "person.patient_id = p_patient_id AND", "", "waiting",
     ),

@@ -22,7 +22,7 @@ ROUNDS = 150
 LOST_WAKE_UPS = """SELECT count(*) FROM booking.ticket, public.app_now() AS now_at
 WHERE state = 'waiting' AND booking.is_present(ticket, now_at)
     AND EXISTS (
-        SELECT FROM booking.runs(
+        SELECT FROM booking.obtainable_runs(
             provider_id, clinic_id, lower(queue_window), upper(queue_window), slots_needed, now_at))"""
 
 

@@ -4,11 +4,8 @@
 CREATE FUNCTION booking.need_of(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    need booking.need;
+    need booking.need := booking.need(p_slots);
 BEGIN
-    need.slots := p_slots;
-    need.starts_every := 1;
-    need.weekdays := 127;
     IF p_service_ids IS NOT NULL THEN
         -- a clinic only decides whether they can be booked there, and which terms count
         SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), max(starts_every), coalesce(bit_and(weekdays), 0)
@@ -52,13 +49,14 @@ CREATE FUNCTION booking.visit_end(p_during tstzrange, p_service_ids bigint[]) RE
         FROM directory.service WHERE service_id = ANY (p_service_ids)) END
 $$;
 
--- Refuses services that cannot be booked at a clinic (NULL: at any); a NULL code when they can.
-CREATE FUNCTION booking.refuse_services(p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[]) RETURNS booking.outcome
-LANGUAGE plpgsql VOLATILE AS $$
+-- Refuses services that cannot be booked at a clinic (NULL: at any); a NULL code when they can. p_is_held: they are held or waited for.
+CREATE FUNCTION booking.refuse_services(
+    p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[], p_is_held boolean DEFAULT false
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
 BEGIN
-    SELECT refusal INTO answer.reason FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, false);
+    SELECT refusal INTO answer.reason FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, p_is_held);
     IF answer.reason IS NOT NULL THEN
         answer.code := 'no_such_slot';
     END IF;

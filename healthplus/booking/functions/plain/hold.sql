@@ -157,7 +157,7 @@ $$;
 -- session of the patient; NULL: the caller has looked.
 CREATE FUNCTION booking.hold_plainly(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
-    p_person_id uuid, p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
+    p_person_id uuid, p_actor text, p_key text, p_token_hash bytea
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head record;

@@ -54,7 +54,7 @@ CREATE FUNCTION booking.put_plain_joins(
 DECLARE
     head record;
     need booking.need;
-    slots integer[];
+    slots_at_most integer[];
     answer booking.outcome;
     answers booking.outcome[];
     link booking.queue_entry;
@@ -77,18 +77,18 @@ BEGIN
         link.number := answer.number;
         link.clinic_id := p_clinic_ids[i];
         link.during := p_windows[i];
-        slots[i] := p_slots[i];
+        slots_at_most[i] := p_slots[i];
         IF p_services[i] IS NOT NULL THEN
             need := booking.need_of(p_slots[i], p_provider_id, booking.service_ids(p_services[i]));
-            slots[i] := booking.slots_at_most(need, p_provider_id, p_clinic_ids[i]);
+            slots_at_most[i] := booking.slots_at_most(need, p_provider_id, p_clinic_ids[i]);
         END IF;
-        link.slots_needed := slots[i];
+        link.slots_needed := slots_at_most[i];
         link.hash := booking.queue_hash(link.hash, link);
         links[i] := link;
     END LOOP;
     WITH call AS MATERIALIZED (
         SELECT call.*, (answers[ordinal]).ticket_id, (answers[ordinal]).number, (answers[ordinal]).version
-        FROM unnest(p_clinic_ids, p_windows, p_slots, slots, p_services, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
+        FROM unnest(p_clinic_ids, p_windows, p_slots, slots_at_most, p_services, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
             AS call (clinic_id, queue_window, asked_slots, slots, services, patient_id, person_id, found_id, key, ordinal)
     ), claimed AS (
         INSERT INTO booking.claim (patient_id, provider_id, ticket_id) SELECT patient_id, p_provider_id, ticket_id FROM call
@@ -126,7 +126,7 @@ END $$;
 -- live session of the patient; NULL: the caller has looked.
 CREATE FUNCTION booking.join_plainly(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_services text, p_patient_id bigint, p_person_id uuid,
-    p_actor text, p_key text, p_token_hash bytea DEFAULT NULL
+    p_actor text, p_key text, p_token_hash bytea
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;

@@ -8,6 +8,12 @@ DECLARE
     need booking.need := booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids);
     refusal booking.outcome;
 BEGIN
+    IF p_offer.service_ids IS NOT NULL THEN
+        refusal := booking.refuse_services(p_offer.provider_id, p_clinic_id, p_offer.service_ids, true);
+        IF refusal.code IS NOT NULL THEN
+            RETURN refusal;
+        END IF;
+    END IF;
     SELECT * INTO run
     FROM booking.seat_for(
         p_offer.provider_id, p_clinic_id, p_start, need, p_now, p_ticket.number, p_offer.booking_id);

@@ -108,8 +108,8 @@ BEGIN
 END $$;
 
 -- Holds a run of slots, or (p_service_ids) what services need, for a person of a patient's account (NULL: the holder): 'reserved', or
--- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any provider, which this one replaces once it is
--- confirmed. p_reason: why the desk goes beyond what a person may have ahead.
+-- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
+-- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
     p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
@@ -120,7 +120,7 @@ DECLARE
 BEGIN
     IF p_instead_of_id IS NULL AND coalesce(p_reason, '') = '' THEN
         answer := booking.hold_plainly(
-            p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key);
+            p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_actor, p_key, NULL);
         IF answer.code IS NOT NULL THEN
             RETURN answer;
         END IF;

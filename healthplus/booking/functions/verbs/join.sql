@@ -28,7 +28,7 @@ BEGIN
         SELECT FROM booking.booking
         WHERE provider_id = p_provider_id AND occupies AND during && p_window AND state = 'reserved'
     ) AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_need, p_now, true)
+        SELECT FROM booking.obtainable_runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_need, p_now, true)
     );
 END $$;
 
@@ -124,7 +124,7 @@ BEGIN
     IF NOT booking.may_act(p_actor, p_patient_id) THEN
         RETURN booking.refuse('not_found');
     ELSIF NOT is_full AND NOT EXISTS (
-        SELECT FROM booking.runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), need, p_now, true)
+        SELECT FROM booking.obtainable_runs(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), need, p_now, true)
     ) THEN
         RETURN booking.refuse_join(p_provider_id, p_clinic_id, p_window, need, p_now);
     END IF;
