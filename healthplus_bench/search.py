@@ -27,8 +27,8 @@ queries = load(Path(__file__).with_name("search.sql"))
 MISSPELLINGS = tomllib.loads(Path(__file__).with_name("misspellings.toml").read_text("utf-8"))["misspelling"]
 TESTS = (
     "CBC", "Blood Sugar", "HbA1c", "Lipid Profile", "Liver Function Test", "Kidney Function Test", "Thyroid Profile",
-    "Urine Routine", "ESR", "Blood Group", "Vitamin D", "Vitamin B12", "CRP", "Dengue Test", "Widal", "ECG", "Chest X-Ray",
-    "Ultrasound Abdomen", "CT Head", "MRI Brain",
+    "Urine Routine", "ESR", "Blood Group", "Vitamin D", "Vitamin B12", "CRP", "Dengue Test", "Widal", "ECG",
+    "Chest X-Ray", "Ultrasound Abdomen", "CT Head", "MRI Brain",
 )  # fmt: skip
 """What each laboratory offers; all have words of their own in words.toml."""
 _VISITS = ("First Visit", "Follow-up", "Long Visit", "Procedure")

@@ -25,7 +25,7 @@ INSERT INTO directory.speciality (slug, name) SELECT * FROM unnest($1::text[], $
 -- name: put_service_types
 -- By slug and name, the first $3 of them tests; numbered from 1.
 INSERT INTO directory.service_type (slug, name, is_test)
-SELECT slug, name, number <= $3 FROM ROWS FROM (unnest($1::text[]), unnest($2::text[])) WITH ORDINALITY AS type(slug, name, number) -- noqa: PRS
+SELECT slug, name, number <= $3 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS type(slug, name, number)
 
 -- name: put_clinics
 -- One for five providers; city by city.

@@ -27,7 +27,7 @@ class Order(enum.Enum):
 
     Best: those whose names have the keyword come first, then by rating. A date is the first day with a free slot;
     providers without one come last. A direction holds for everything that an order names. A price is that of the
-    services searched for, and then only those who offer them are found; else a visit's. One that is not known comes last.
+    services searched for, and then only those who offer them are found; else a visit's. An unknown one comes last.
     """
 
     BEST = "best"
@@ -59,8 +59,8 @@ class SearchRequest(Struct, frozen=True, kw_only=True):
     starts from `starts_from` on and before `starts_before`, or in `available`; instants without an offset are on the
     city's clock. A `radius_km` is around latitude and longitude, or else around the centre of the postal code, or else
     of the city, beyond whose border it may reach. `services` are slugs, too, and all of them must be offered: one, or
-    several laboratory tests. `fee_min` and `fee_max` are in whole units of each clinic's currency, for the services that
-    are searched for or else a visit.
+    several laboratory tests. `fee_min` and `fee_max` are in whole units of each clinic's currency, for these services
+    or else a visit.
     """
 
     keyword: str = ""

@@ -48,6 +48,7 @@ class Part:
     services: set[int] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_dropped: bool = False
+    is_service_name: bool = False
 
     @property
     def has_meaning(self) -> bool:
@@ -149,11 +150,13 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
         meaning = VOCABULARY.phrases.get(phrase, _NO_MEANING)
         # A city that the database has by this name comes before one that has it as another name.
         cities = found.by_name("city", phrase) or found.by_slugs("city", meaning.cities)
-        services = found.by_name("service", phrase) or found.by_slugs("service", meaning.services)
+        named = found.by_name("service", phrase)
+        services = named or found.by_slugs("service", meaning.services)
         specialities = found.by_name("speciality", phrase)
         if not services:  # which are nearer to what is meant than all that see to it
             specialities |= found.by_slugs("speciality", meaning.specialities)
         part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types)
+        part.is_service_name = bool(named)
         part.is_dropped = not part.has_meaning and phrase in VOCABULARY.dropped
         if part.has_meaning or end == start + 1:
             done = end
@@ -163,7 +166,8 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
 def _alternatives(part: Part, query: Callable[[str], str]) -> str:
     options = [_quoted(f"city:{city_id}") for city_id in sorted(part.cities)]
     options += [_quoted(f"speciality:{speciality_id}") for speciality_id in sorted(part.specialities)]
-    options += [_quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services)]
+    if not part.is_service_name:  # else all who offer it have its words, and less is to be looked up
+        options += [_quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services)]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
     if len(part.words) == 1 and _is_postal_code(part.words[0]):
         options.append(_quoted(f"pin:{part.words[0]}"))

@@ -19,11 +19,11 @@ _SYMPTOMS_MAX = 5
 
 
 class Suggestion(Struct, omit_defaults=True):
-    """A completion: the `text` to show and, by `kind` (speciality, service, symptom, city, clinic, provider), what it
-    leads to.
+    """A completion: the `text` to show and, by `kind`, what it leads to.
 
-    A symptom is a keyword to search for. `matched` is the other name of what the text names, if that was typed.
-    `city`, `speciality` and `service` are slugs; a provider or clinic has the city it is in, and `details` tell it from namesakes.
+    Kinds are speciality, service, symptom, city, clinic and provider. A symptom is a keyword to search for. `matched`
+    is the other name of what the text names, if that was typed. `city`, `speciality` and `service` are slugs; a
+    provider or clinic has the city it is in, and `details` tell it from namesakes.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Suggestion(Struct, omit_defaults=True):
     details: list[str] = []
 
 
-# Every phrase that means a speciality, a service or a city, with each of its words put first: `pain` completes to `back pain`.
+# Every phrase that means one of these, with each of its words put first: `pain` completes to `back pain`.
 _STARTS = sorted(
     (" ".join(words[at:] + words[:at]), at, phrase)
     for phrase, meaning in VOCABULARY.phrases.items()

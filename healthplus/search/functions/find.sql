@@ -104,8 +104,8 @@ CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGU
         CASE WHEN p_criteria.accepts_new_patients IS NOT NULL THEN 'accepts_new_patients = $17' END)
     FROM (
         -- What the clinic says itself counts as nothing.
-        SELECT CASE WHEN p_criteria.service_type_ids IS NULL THEN 'fee'
-            ELSE 'CASE WHEN service_ids IS NULL THEN fee ELSE coalesce(service_price, 0) END' END AS charged
+        SELECT CASE WHEN p_criteria.service_type_ids IS NULL THEN 'fee' ELSE
+            'coalesce((SELECT coalesce(service_price, 0) FROM search.offer(listing.provider_id, listing.clinic_id, $20)), fee)' END AS charged
     ) AS compared
 $$;
 
@@ -114,15 +114,14 @@ CREATE FUNCTION search.is_by_fee(p_criteria search.criteria) RETURNS boolean LAN
     SELECT p_criteria.ordering = 'price_asc' AND coalesce(cardinality(p_criteria.service_type_ids) = 1, false)
 $$;
 
--- Return what is searched through: listings, with what each offers of the services that the criteria name.
+-- Return what is searched through, and the conditions.
 CREATE FUNCTION search.source(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat('search.listing',
+        -- A provider with a price of its own at a clinic comes twice, the first time for the lower price.
         CASE WHEN search.is_by_fee(p_criteria) THEN ' JOIN directory.service ON service.provider_id = listing.provider_id
+            AND (service.clinic_id IS NULL OR service.clinic_id = listing.clinic_id)
             AND service.service_type_id = ($20::bigint[])[1] AND service.closed_at IS NULL' END,
-        CASE WHEN p_criteria.service_type_ids IS NOT NULL THEN ' LEFT JOIN LATERAL search.offer(
-            listing.provider_id, listing.clinic_id, $20) AS offered ON true' END,
-        ' WHERE ', search.conditions(p_criteria),
-        CASE WHEN search.is_by_fee(p_criteria) THEN ' AND offered.service_ids[1] = service.service_id' END)
+        ' WHERE ', search.conditions(p_criteria))
 $$;
 
 -- Return the ORDER BY list of an order that listings alone decide, as far as is needed; NULL where the best rated are compared.
@@ -165,8 +164,8 @@ $$;
 -- Return the query that search.find runs, with the parameters that it passes. It is built for the criteria and planned with the
 -- values in it: the best ways to a rare word and to all of a city have nothing in common.
 --
--- From the inside out: `candidate` is what the listings say, with the minutes since 1970-01-01 on the city's clock between which
--- a slot must start; `template` has the first day on which the week has a slot; `dated` corrects that day by the book. An order
+-- From the inside out: `listed` is what the listings say, with the minutes since 1970-01-01 on the city's clock between which
+-- a slot must start; `candidate` has what is offered there of the services searched for; `template` has the first day on which the week has a slot; `dated` corrects that day by the book. An order
 -- that listings decide comes first, and rows are then looked at only until there are enough; an order by dates, or by prices that
 -- no index has, looks at no more than search.compared_max rows.
 CREATE FUNCTION search.find_statement(p_criteria search.criteria) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -187,15 +186,18 @@ BEGIN
                             WHEN last_starts[(soonest / 1440 + 3) %% 7 + 1] >= soonest %% 1440 THEN 0
                             ELSE next_days[(soonest / 1440 + 3) %% 7 + 1] END AS day
                         FROM (
-                            SELECT listing.provider_id, listing.clinic_id, type, score, regular, scarce, utc_offset_minutes, first_starts,
-                                last_starts, next_days, %7$s,
-                                public.earth_distance($3, place) AS distance_m,
-                                greatest($5, $6 + lead_minutes) + utc_offset_minutes AS soonest,
-                                $7 + utc_offset_minutes AS latest,
-                                ($6 - 1 + utc_offset_minutes) / 1440 + max_booking_days AS last_day
-                            FROM %1$s %2$s
+                            SELECT listed.*, %7$s AS service_ids
+                            FROM (
+                                SELECT listing.provider_id, listing.clinic_id, type, score, price, regular, scarce, utc_offset_minutes,
+                                    first_starts, last_starts, next_days,
+                                    public.earth_distance($3, place) AS distance_m,
+                                    greatest($5, $6 + lead_minutes) + utc_offset_minutes AS soonest,
+                                    $7 + utc_offset_minutes AS latest,
+                                    ($6 - 1 + utc_offset_minutes) / 1440 + max_booking_days AS last_day
+                                FROM %1$s %2$s
+                            ) AS listed
+                            %8$s
                         ) AS candidate
-                        %8$s
                     ) AS template
                     OFFSET 0
                 ) AS doubted
@@ -220,10 +222,14 @@ BEGIN
                         provider_id, clinic_id, free_day, CASE WHEN free_day = soonest / 1440 THEN soonest % 1440 ELSE 0 END, latest % 1440)
                     AND search.first_free_day(provider_id, clinic_id, $8, $9, $10, NULL) IS NOT NULL)' END,
         search.doubt(p_criteria),
-        CASE WHEN p_criteria.service_type_ids IS NULL THEN 'NULL::bigint[] AS service_ids, price' ELSE 'service_ids, service_price AS price' END,
-        CASE WHEN p_criteria.ordering LIKE 'price%' AND NOT search.is_by_fee(p_criteria) THEN
-            'ORDER BY price ' || CASE p_criteria.ordering WHEN 'price_desc' THEN 'DESC ' ELSE '' END
-                || 'NULLS LAST, score DESC, provider_id, clinic_id OFFSET 0' END);
+        CASE WHEN p_criteria.service_type_ids IS NULL THEN 'NULL::bigint[]' ELSE 'offered.service_ids' END,
+        concat(
+            CASE WHEN p_criteria.service_type_ids IS NOT NULL THEN
+                'LEFT JOIN LATERAL search.offer(listed.provider_id, listed.clinic_id, $20) AS offered ON true ' END,
+            CASE WHEN p_criteria.ordering LIKE 'price%' AND NOT search.is_by_fee(p_criteria) THEN
+                'ORDER BY ' || CASE WHEN p_criteria.service_type_ids IS NULL THEN 'price' ELSE 'service_price' END
+                    || CASE p_criteria.ordering WHEN 'price_desc' THEN ' DESC' ELSE '' END
+                    || ' NULLS LAST, score DESC, provider_id, clinic_id OFFSET 0' END));
 END $$;
 
 -- Return rows p_skip + 1 to p_skip + p_count of what is found, each provider once, at the clinic that comes first in the order.

@@ -20,6 +20,27 @@ async def near(window: BrowserWindow) -> None:
     await window.go("/find?near=18.520,73.860&within=50")
 
 
+@state("find-service")
+async def service(window: BrowserWindow) -> None:
+    await window.go(f"/in/pune?service={await offered(window, 'NOT is_test', 1)}&sort=price")
+
+
+@state("find-tests")
+async def tests(window: BrowserWindow) -> None:
+    await window.go(f"/in/pune?service={await offered(window, 'is_test', 3)}")
+
+
+async def offered(window: BrowserWindow, condition: str, count: int) -> str:
+    """Return the slugs of services that are offered by most, for an address."""
+    slugs: str = await window.product.database.fetch_value(
+        "SELECT string_agg(slug, ',') FROM (SELECT slug FROM directory.service JOIN directory.service_type "
+        f"USING (service_type_id) WHERE closed_at IS NULL AND {condition} GROUP BY slug ORDER BY count(*) DESC, slug "
+        "LIMIT $1) AS most",
+        count,
+    )
+    return slugs
+
+
 @state("find-nobody")
 async def nobody(window: BrowserWindow) -> None:
     await window.go("/in/pune/lab?gender=female&rating=4.5&fee=5000")
