@@ -557,15 +557,15 @@ class Book:
         wants = {(t.clinic_id, t.start, t.end, t.want) for t in waiting}
         groups: list[GroupOffer] = []
         for t in waiting:
-            if any_free and self.present(t):
+            if not wants:  # nobody further back can have anything either, so nobody is passed over
+                t.withheld = None
+            elif any_free and self.present(t):
                 self.serve(t, groups)
-                if t.state == "waiting" and t.want.slots == 1:
+                if t.state == "waiting" and not t.withheld:
                     wants.discard((t.clinic_id, t.start, t.end, t.want))
             else:
                 t.withheld = None
                 t.absent = t.absent or bool(any_free)
-            if not wants:  # nobody further back can have anything either, so nobody is passed over
-                break
         for t in self.waiting():
             if not self.runs(t.clinic_id, t.start, t.end, t.want, booked_only=True):
                 t.state, t.withheld = "full", None

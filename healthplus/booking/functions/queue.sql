@@ -65,14 +65,15 @@ BEGIN
     RETURN offer;
 END $$;
 
--- Withholds the run that is nearest to complete for a ticket that does not fit yet; nothing for one that needs one slot.
-CREATE FUNCTION booking.withhold_nearest(p_ticket booking.ticket, p_now timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Withholds the run that is nearest to complete for a ticket that does not fit yet, and returns whether there is one; nothing for a ticket
+-- that needs one slot.
+CREATE FUNCTION booking.withhold_nearest(p_ticket booking.ticket, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     run record;
     need booking.need := booking.need_of(p_ticket.slots_needed, p_ticket.provider_id, p_ticket.service_ids);
 BEGIN
     IF p_ticket.slots_needed = 1 THEN
-        RETURN;
+        RETURN false;
     END IF;
     WITH free AS MATERIALIZED (
         SELECT clinic_id, seat, starts_at
@@ -89,6 +90,7 @@ BEGIN
     GROUP BY candidate.clinic_id, candidate.seat, candidate.starts_at, candidate.ends_at
     ORDER BY count(*) DESC, candidate.starts_at, candidate.clinic_id, candidate.seat LIMIT 1;
     PERFORM booking.withhold(p_ticket, run.seat, run.during, p_now);
+    RETURN run.seat IS NOT NULL;
 END $$;
 
 -- Expires what has run out by p_now: holds and offers past their deadline, tickets whose hour is over.
@@ -151,11 +153,62 @@ BEGIN
     END LOOP;
 END $$;
 
--- Offers what is free to the waiting, present tickets, in order of number; p_windows: one for each different window. A window
--- in which nothing was found is not looked at again. A ticket that finds nothing free joins the group offer of this pass that
--- fits and has called the fewest so far.
+-- Which of several group offers a ticket joins that found nothing free: of those that it wants, the one that has called the fewest so
+-- far; NULL for none. p_rooms: how many each may still call.
+CREATE FUNCTION booking.choose_call(p_ticket booking.ticket, p_calls booking.booking[], p_rooms integer[]) RETURNS integer
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    chosen integer;
+BEGIN
+    FOR i IN 1 .. cardinality(p_calls) LOOP
+        IF p_rooms[i] > coalesce(p_rooms[chosen], 0) AND p_ticket.slots_needed = p_calls[i].slots_needed
+            AND p_ticket.service_ids IS NOT DISTINCT FROM p_calls[i].service_ids
+            AND p_ticket.queue_window @> p_calls[i].during
+            AND (p_ticket.clinic_id IS NULL OR p_ticket.clinic_id = p_calls[i].clinic_id)
+        THEN
+            chosen := i;
+        END IF;
+    END LOOP;
+    RETURN chosen;
+END $$;
+
+-- How many each group offer may still call once a ticket was looked at that got nothing: none where it could use a part of the run.
+CREATE FUNCTION booking.rooms_after(p_ticket booking.ticket, p_calls booking.booking[], p_rooms integer[], p_now timestamptz)
+RETURNS integer[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    FOR i IN 1 .. cardinality(p_calls) LOOP
+        IF p_rooms[i] > 0 AND booking.could_use_part(p_ticket, p_calls[i], p_now) THEN
+            p_rooms[i] := 0;
+        END IF;
+    END LOOP;
+    RETURN p_rooms;
+END $$;
+
+-- Withholds nothing any more for tickets after a number; returns whether nothing is withheld for any.
+CREATE FUNCTION booking.withhold_nothing_after(p_provider_id bigint, p_number bigint, p_now timestamptz) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    waiter booking.ticket;
+    is_all boolean := true;
+BEGIN
+    FOR waiter IN
+        SELECT * FROM booking.ticket
+        WHERE provider_id = p_provider_id AND state = 'waiting' AND withheld_seat IS NOT NULL ORDER BY number
+    LOOP
+        IF waiter.number > p_number THEN
+            PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+        ELSE
+            is_all := false;
+        END IF;
+    END LOOP;
+    RETURN is_all;
+END $$;
+
+-- Offers what is free to the waiting, present tickets, in order of number; p_windows: one for each different window. Once somebody has
+-- found nothing in a window, nor anything to be withheld, nobody later does who wants the same. Returns whether nobody who wants what any
+-- of them wants could have anything, and nothing is withheld.
 CREATE FUNCTION booking.offer_in_order(p_provider_id bigint, p_windows booking.ticket[], p_now timestamptz)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     group_size integer := booking.group_size(p_provider_id, p_now);
     waiter booking.ticket;
@@ -165,6 +218,7 @@ DECLARE
     chosen integer;
     exhausted text[] := '{}';
     window_key text;
+    looked_at bigint := 0;
 BEGIN
     FOR waiter IN
         SELECT * FROM booking.ticket
@@ -172,6 +226,7 @@ BEGIN
     LOOP
         -- Nobody further back can have anything either, however many they are.
         EXIT WHEN cardinality(exhausted) = cardinality(p_windows);
+        looked_at := waiter.number;
         IF NOT booking.is_present(waiter, p_now) THEN
             PERFORM booking.withhold(waiter, NULL, NULL, p_now);
             UPDATE booking.ticket SET absent = true
@@ -179,41 +234,31 @@ BEGIN
             PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
             CONTINUE;
         END IF;
-        window_key := format('%s %s %s', waiter.clinic_id, waiter.queue_window, waiter.service_ids);
-        CONTINUE WHEN waiter.slots_needed = 1 AND window_key = ANY (exhausted);
-        offer := booking.make_offer(waiter, p_now, group_size);
-        IF offer.booking_id IS NOT NULL THEN
-            IF offer.patient_id IS NULL THEN
-                calls := calls || offer;
-                rooms := rooms || (group_size - 1);
+        window_key := format('%s %s %s %s', waiter.clinic_id, waiter.queue_window, waiter.slots_needed, waiter.service_ids);
+        IF window_key = ANY (exhausted) THEN
+            PERFORM booking.withhold(waiter, NULL, NULL, p_now);
+            CONTINUE WHEN waiter.slots_needed = 1;  -- of what is called, it could use none
+        ELSE
+            offer := booking.make_offer(waiter, p_now, group_size);
+            IF offer.booking_id IS NOT NULL THEN
+                IF offer.patient_id IS NULL THEN
+                    calls := calls || offer;
+                    rooms := rooms || (group_size - 1);
+                END IF;
+                CONTINUE;
             END IF;
-            CONTINUE;
-        END IF;
-        chosen := NULL;
-        FOR i IN 1 .. cardinality(calls) LOOP
-            IF rooms[i] > coalesce(rooms[chosen], 0) AND waiter.slots_needed = calls[i].slots_needed
-                AND waiter.service_ids IS NOT DISTINCT FROM calls[i].service_ids
-                AND waiter.queue_window @> calls[i].during
-                AND (waiter.clinic_id IS NULL OR waiter.clinic_id = calls[i].clinic_id)
-            THEN
-                chosen := i;
+            chosen := booking.choose_call(waiter, calls, rooms);
+            IF chosen IS NOT NULL THEN
+                PERFORM booking.call_ticket(waiter, calls[chosen].booking_id, p_now);
+                rooms[chosen] := rooms[chosen] - 1;
+                CONTINUE;
+            ELSIF NOT booking.withhold_nearest(waiter, p_now) THEN
+                exhausted := exhausted || window_key;
             END IF;
-        END LOOP;
-        IF chosen IS NOT NULL THEN
-            PERFORM booking.call_ticket(waiter, calls[chosen].booking_id, p_now);
-            rooms[chosen] := rooms[chosen] - 1;
-            CONTINUE;
         END IF;
-        PERFORM booking.withhold_nearest(waiter, p_now);
-        IF waiter.slots_needed = 1 THEN
-            exhausted := exhausted || window_key;
-        END IF;
-        FOR i IN 1 .. cardinality(calls) LOOP
-            IF rooms[i] > 0 AND booking.could_use_part(waiter, calls[i], p_now) THEN
-                rooms[i] := 0;
-            END IF;
-        END LOOP;
+        rooms := booking.rooms_after(waiter, calls, rooms, p_now);
     END LOOP;
+    RETURN cardinality(exhausted) = cardinality(p_windows) AND booking.withhold_nothing_after(p_provider_id, looked_at, p_now);
 END $$;
 
 -- Serves the queue: one pass over the present tickets in order of number, over all that is free; then ends the tickets that
@@ -222,7 +267,7 @@ CREATE FUNCTION booking.make_offers(p_provider_id bigint, p_now timestamptz) RET
 DECLARE
     windows booking.ticket[];
     waiter booking.ticket;
-    any_free boolean;
+    is_over boolean;  -- nobody who wants what any of them wants can have anything
 BEGIN
     -- One ticket for each different window: there are few, however many wait.
     SELECT array_agg(one) INTO windows
@@ -239,12 +284,12 @@ BEGIN
     END IF;
     INSERT INTO booking.presence_since (at)
     SELECT p_now WHERE NOT EXISTS (SELECT FROM booking.presence_since) ON CONFLICT DO NOTHING;
-    any_free := EXISTS (
+    is_over := NOT EXISTS (
         SELECT
         FROM (SELECT min(lower(w.queue_window)) AS first, max(upper(w.queue_window)) AS last FROM unnest(windows) AS w) AS span,
             booking.obtainable_runs(p_provider_id, NULL, span.first, span.last, 1, p_now, false, 0));
-    IF any_free THEN
-        PERFORM booking.offer_in_order(p_provider_id, windows, p_now);
+    IF NOT is_over THEN
+        is_over := booking.offer_in_order(p_provider_id, windows, p_now);
     ELSE
         FOR waiter IN
             SELECT * FROM booking.ticket
@@ -254,7 +299,7 @@ BEGIN
         END LOOP;
     END IF;
     PERFORM booking.end_hopeless(p_provider_id, windows, p_now);
-    UPDATE booking.book SET served_version = CASE WHEN NOT any_free THEN version END, served_at = p_now
+    UPDATE booking.book SET served_version = CASE WHEN is_over THEN version END, served_at = p_now
     WHERE provider_id = p_provider_id;
 END $$;
 
@@ -271,7 +316,7 @@ BEGIN
 END $$;
 
 -- Advances a book to p_now: afterwards no hold is past its deadline, and nothing free and not withheld is wanted by a present
--- ticket. True when somebody waits and nothing at all is free between the first and the last time that any ticket wants.
+-- ticket. True when somebody waits and nobody who wants the same as somebody who waits can have anything.
 --
 -- Usually nothing is due, and the book's head shows it: without a change of the book, only an expiry, the end of a ticket's
 -- hour or the passing of a slot could matter to tickets when nothing is free, and slots pass as minutes begin.

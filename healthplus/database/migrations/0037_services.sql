@@ -61,9 +61,15 @@ CREATE TABLE directory.service_terms (
 -- `starts_every`th slot of a shift on; on `weekdays`.
 CREATE TYPE booking.need AS (slots integer, minutes integer, starts_every integer, weekdays integer);
 -- A number of slots is a need, also for calls of the release before.
-CREATE FUNCTION booking.need(p_slots integer) RETURNS booking.need LANGUAGE sql IMMUTABLE AS $$
-    SELECT ROW(p_slots, NULL, 1, 127)::booking.need
-$$;
+CREATE FUNCTION booking.need(p_slots integer) RETURNS booking.need LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    need booking.need;
+BEGIN
+    need.slots := p_slots;
+    need.starts_every := 1;
+    need.weekdays := 127;
+    RETURN need;
+END $$;
 CREATE CAST (integer AS booking.need) WITH FUNCTION booking.need(integer) AS IMPLICIT;
 
 ALTER TABLE booking.booking

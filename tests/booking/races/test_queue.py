@@ -23,7 +23,7 @@ LOST_WAKE_UPS = """SELECT count(*) FROM booking.ticket, public.app_now() AS now_
 WHERE state = 'waiting' AND booking.is_present(ticket, now_at)
     AND EXISTS (
         SELECT FROM booking.obtainable_runs(
-            provider_id, clinic_id, lower(queue_window), upper(queue_window), slots_needed, now_at))"""
+            provider_id, clinic_id, lower(queue_window), upper(queue_window), slots_needed::integer, now_at))"""
 
 
 async def lost_wake_ups(race: RaceEnvironment) -> int:

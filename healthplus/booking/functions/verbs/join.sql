@@ -55,8 +55,8 @@ BEGIN
     RETURN CASE WHEN known.code IS NULL THEN answer ELSE known END;
 END $$;
 
--- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: nothing is free, and a ticket with the
--- same window still waits, so that the queue stays as it was served.
+-- Adds a ticket at the end of a provider's queue, with the next number. `p_is_full`: a ticket that wants the same
+-- waits, and nobody who wants it can have anything, so that the queue stays as it was served.
 CREATE FUNCTION booking.add_ticket(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
     p_person_id uuid, p_ticket_id uuid, p_is_full boolean, p_now timestamptz
