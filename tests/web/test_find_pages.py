@@ -274,6 +274,12 @@ async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClie
         ("/find?need=complete-blood-count&place=Pune&sort=price", "/in/pune?service=complete-blood-count&sort=price"),
         ("/find?service=hba1c,complete-blood-count&place=pune", "/in/pune?service=hba1c%2Ccomplete-blood-count"),
         ("/find?service=nothing&place=pune", "/in/pune"),
+        # The form as it was shown, and with something else typed.
+        (
+            "/find?need=HbA1c,+Complete+Blood+Count&service=hba1c,complete-blood-count&place=pune&fee=900",
+            "/in/pune?service=hba1c%2Ccomplete-blood-count&fee=900",
+        ),
+        ("/find?need=Dentistry&service=hba1c,complete-blood-count&place=pune", "/in/pune/dentistry"),
         ("/find?service=hba1c,root-canal&place=pune", "/in/pune?service=hba1c"),
     ):
         assert await led(http, path) == (303, location), path

@@ -141,6 +141,10 @@ async def _search_of_form(request: AnyRequest) -> Search:
     own = language.own_name("speciality", need)
     speciality = None
     chosen = await _services(request)
+    if chosen and need == typed(Search(services=chosen).service_names):
+        need = ""
+    elif need:
+        chosen = ()
     if need in TYPES:
         need, filters = "", structs.replace(filters, type=need)
     elif need:

@@ -90,6 +90,10 @@ class Search(Struct, frozen=True, kw_only=True):
     filters: Filters = Filters()
 
     @property
+    def service_names(self) -> str:
+        return ", ".join(one["name"] for one in self.services)
+
+    @property
     def postal_code(self) -> str | None:
         return self.place if self.city is None and re.fullmatch("[1-9][0-9]{5}", self.place) else None
 

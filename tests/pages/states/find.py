@@ -22,20 +22,21 @@ async def near(window: BrowserWindow) -> None:
 
 @state("find-service")
 async def service(window: BrowserWindow) -> None:
-    await window.go(f"/in/pune?service={await offered(window, 'NOT is_test', 1)}&sort=price")
+    await window.go(f"/in/pune?service={await offered(window, tests_only=False, count=1)}&sort=price")
 
 
 @state("find-tests")
-async def tests(window: BrowserWindow) -> None:
-    await window.go(f"/in/pune?service={await offered(window, 'is_test', 3)}")
+async def several_tests(window: BrowserWindow) -> None:
+    await window.go(f"/in/pune?service={await offered(window, tests_only=True, count=3)}")
 
 
-async def offered(window: BrowserWindow, condition: str, count: int) -> str:
-    """Return the slugs of services that are offered by most, for an address."""
+async def offered(window: BrowserWindow, *, tests_only: bool, count: int) -> str:
+    """Return, for an address, the slugs of what most offer: visits before tests, or tests only."""
     slugs: str = await window.product.database.fetch_value(
         "SELECT string_agg(slug, ',') FROM (SELECT slug FROM directory.service JOIN directory.service_type "
-        f"USING (service_type_id) WHERE closed_at IS NULL AND {condition} GROUP BY slug ORDER BY count(*) DESC, slug "
-        "LIMIT $1) AS most",
+        "USING (service_type_id) WHERE closed_at IS NULL AND (is_test OR NOT $1) GROUP BY slug, is_test "
+        "ORDER BY is_test, count(*) DESC, slug LIMIT $2) AS most",
+        tests_only,
         count,
     )
     return slugs
