@@ -26,6 +26,7 @@ from healthplus.database import (
     running_database,
 )
 from healthplus.directory.commands import fee_command, find_command
+from healthplus.directory.service_commands import service_group, terms_group
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin
@@ -184,8 +185,10 @@ for command in (
     key_group,
     leave_group,
     restore_command,
+    service_group,
     shift_group,
     status_command,
+    terms_group,
     verify_queue_command,
 ):
     main.add_command(command)

@@ -1,7 +1,9 @@
-"""Whether a name shows anything. Every entrance at which people write names or texts asks here."""
+"""Whether a name shows anything, which every entrance where people write texts asks; and its form in URLs."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 import unicodedata
 
 _SHOWN = frozenset("LNPS")
@@ -20,3 +22,9 @@ def shows_something(text: str) -> bool:
 def is_name(text: str, length_max: int) -> bool:
     """Return whether a text can stand as a name: it shows something, on one line, in so many characters at most."""
     return len(text) <= length_max and text.translate(_JOINERS).isprintable() and shows_something(text)
+
+
+def slug(text: str) -> str:
+    """Return the ASCII name used in URLs, or a digest where nothing of the text is Latin."""
+    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", latin).strip("-") or hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from healthplus.database import BULK, Database, load
-from healthplus.ops.demo_directory import FACTS, slug
+from healthplus.ops.demo_facts import FACTS, slug
 from healthplus.search.find import Available, Order, SearchRequest, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.suggest import suggest
@@ -115,7 +115,7 @@ async def fill(database: Database, providers: int) -> None:
             "state": city["state"],
             "latitude": city["position"][0],
             "longitude": city["position"][1],
-            "localities": list(city["localities"].items()),
+            "localities": [(name, locality["pin"]) for name, locality in city["localities"].items()],
             "families": (names := FACTS["names"][city["region"]])["family"],
             "females": names["female"],
             "males": names["male"],
@@ -178,7 +178,7 @@ def _search(random: Random) -> tuple[str, SearchRequest]:
         "5 km, speciality, by distance": (
             8, near | {"radius_km": 5.0, "specialities": [speciality], "order": Order.DISTANCE_ASC}
         ),
-        "postal code": (3, {"postal_code": city["localities"][locality], "order": Order.RATING_DESC}),
+        "postal code": (3, {"postal_code": city["localities"][locality]["pin"], "order": Order.RATING_DESC}),
         "city, speciality, free on a day": (8, here | when | {"specialities": [speciality]}),
         "city, free at an hour": (3, here | _two_hours(random) | {"specialities": [speciality]}),
         "city": (4, here),

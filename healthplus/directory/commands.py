@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from healthplus.database import Database, Record, load, running_database
-from healthplus.errors import BadInput, NotFound
-from healthplus.money import INR, in_minor, in_units, unit_name
+from healthplus.directory.fees import FUNDINGS, checked_fee, require_funding
+from healthplus.errors import NotFound
+from healthplus.money import INR, in_units, unit_name
 from healthplus.settings import Settings
 
 ID = click.IntRange(1, 2**63 - 1)
@@ -44,7 +45,7 @@ def find_command(settings: Settings, name: str) -> None:
 @click.argument("provider_id", type=ID)
 @click.argument("clinic_id", type=ID)
 @click.argument("fee", type=click.IntRange(0, 1_000_000))
-@click.option("--funding", type=click.Choice(["online", "clinic", "free"]), default="online", show_default=True)
+@click.option("--funding", type=click.Choice(FUNDINGS), default="online", show_default=True)
 @click.pass_obj
 def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, funding: str) -> None:
     """Set the fee of an appointment, in whole units of the clinic's currency (rupees in India), and how it is paid."""
@@ -52,11 +53,8 @@ def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, 
     async def set_fee(dsn: str) -> str:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
             currency = await database.fetch_value(queries.currency, clinic_id) or INR
-            if (funding == "free" and fee) or (funding == "online" and not fee):
-                raise BadInput(f"A fee of {fee} {unit_name(currency)} does not go with funding {funding!r}.")
-            fee_minor = in_minor(Decimal(fee), currency)
-            if fee_minor is None:
-                raise BadInput(f"A fee of {fee} {unit_name(currency)} is too much.")
+            fee_minor = checked_fee(Decimal(fee), currency)
+            require_funding(fee_minor, funding, currency)
             return await database.execute(queries.set_fee, provider_id, clinic_id, fee_minor, funding, currency)
 
     with running_database(settings) as dsn:

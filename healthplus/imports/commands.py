@@ -26,7 +26,7 @@ _LINES_SHOWN_MAX = 50
 @click.option("--time-zone", default="Asia/Kolkata", show_default=True, help="Time zone of cities not known yet.")
 @click.pass_obj
 def import_command(settings: Settings, file: Path, dry_run: bool, strict: bool, time_zone: str) -> None:
-    """Import hospitals, providers with their shifts and tests, or postal codes from a CSV file; see docs/import.md."""
+    """Import hospitals, providers with shifts and services, or postal codes from a CSV file; see docs/import.md."""
     console = Console()
     with running_database(settings) as dsn:
         space = FreeSpace.of(settings)

@@ -11,12 +11,16 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 
 import msgspec
 
+from healthplus.directory.fees import checked_fee, require_funding
+from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
 from healthplus.imports.csv_records import Record
-from healthplus.money import FEE_MINOR_MAX, INR, checked_currency, currency_digits, in_minor, in_units, unit_name
+from healthplus.money import INR, checked_currency, unit_name
+from healthplus.names import slug
 from healthplus.schedule.shift_text import Shift, parse_shifts
 
 _Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+_Services: TypeAlias = Annotated[str, msgspec.Meta(max_length=100_000)]
 _Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
 _Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
@@ -26,7 +30,6 @@ _IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
 _IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
 _T = TypeVar("_T")
 
-_DECIMALS = ("no", "one", "two", "three", "four")
 # In words what a pattern says.
 _EXPECTED = {
     "pincode": "expected six digits, the first not 0",
@@ -70,17 +73,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     max_booking_days: int | None = None
 
 
-class LabTest(msgspec.Struct, frozen=True):
-    """A test that a provider offers, and its price."""
-
-    name: str
-    price_minor: int
-
-
 class Entry(msgspec.Struct, frozen=True):
     """One row: a provider at a clinic. `gaps` are faults that were tolerated.
 
-    Amounts are in `currency`, also where the row names none for the clinic.
+    `tests` are offered at all clinics of the provider, `services` at this one. Amounts are in `currency`, also where
+    the row names none for the clinic.
     """
 
     line: int
@@ -90,7 +87,8 @@ class Entry(msgspec.Struct, frozen=True):
     funding: str | None = None
     specialities: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
-    tests: tuple[LabTest, ...] = ()
+    tests: tuple[Service, ...] = ()
+    services: tuple[Service, ...] = ()
     currency: str = INR
     gaps: tuple[str, ...] = ()
 
@@ -154,7 +152,8 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     fee_rupees: Decimal | None = None
     funding: Literal["online", "clinic", "free"] | None = None
     shifts: Annotated[str, msgspec.Meta(max_length=5000)] = ""
-    tests: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
+    tests: _Services = ""
+    services: _Services = ""
 
 
 class _PostalCodeRow(msgspec.Struct):
@@ -193,12 +192,6 @@ def read_row(kind: Format[_T], record: Record) -> _T:
     if (row.latitude is None) != (row.longitude is None):
         raise BadInput("latitude and longitude come together or not at all")
     return kind.entry(record.line, row)
-
-
-def slug(text: str) -> str:
-    """Return the ASCII name used in URLs, or a digest where nothing of the text is Latin."""
-    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", latin).strip("-") or hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _reason(error: str, cells: dict[str, str]) -> str:
@@ -248,7 +241,8 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         funding,
         _list(row.specialities),
         parse_shifts(row.shifts),
-        _tests(row.tests, currency),
+        _services("tests", row.tests, currency),
+        _services("services", row.services, currency),
         currency,
     )
 
@@ -261,34 +255,26 @@ def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
     name, given = ("fee_rupees", row.fee_rupees) if row.fee is None else ("fee", row.fee)
     if given is None and row.funding is None:
         return None, None
-    fee_minor = in_minor(given or Decimal(0), currency)
-    if fee_minor is None:
-        decimals = _DECIMALS[currency_digits(currency)]
-        raise BadInput(f"{name} '{given}': between 0 and {_most(currency)}, with at most {decimals} decimals")
+    try:
+        fee_minor = checked_fee(given or Decimal(0), currency)
+    except BadInput as problem:
+        raise BadInput(f"{name} {problem}") from None
     funding = row.funding or ("online" if fee_minor else "free")
-    if (funding == "free" and fee_minor) or (funding == "online" and not fee_minor):
-        raise BadInput(f"a fee of {given or 0} {unit_name(currency)} does not go with funding {funding!r}")
+    require_funding(fee_minor, funding, currency)
     return fee_minor, funding
 
 
-def _tests(text: str, currency: str) -> tuple[LabTest, ...]:
-    tests: dict[str, LabTest] = {}
-    for part in _list(text):
-        found = re.fullmatch(r"(.{1,200}?) ?= ?(\d{1,9}(?:\.\d{1,4})?)", part, re.ASCII)
-        price_minor = in_minor(Decimal(found[2]), currency) if found else None
-        if found is None or price_minor is None:
-            raise BadInput(
-                f"tests: {part[:60]!r} does not read like 'Lipid Profile=700', "
-                f"a price up to {_most(currency)} {unit_name(currency)}"
-            )
-        if slug(found[1]) in tests:
-            raise BadInput(f"tests: {found[1]!r} is there twice")
-        tests[slug(found[1])] = LabTest(found[1], price_minor)
-    return tuple(tests.values())
-
-
-def _most(currency: str) -> int:
-    return int(in_units(FEE_MINOR_MAX, currency))
+def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:
+    try:
+        services = parse_services(text, currency, is_test=column == "tests")
+    except BadInput as problem:
+        raise BadInput(f"{column}: {problem}") from None
+    seen: set[str] = set()
+    for service in services:
+        if slug(service.name) in seen:
+            raise BadInput(f"{column}: {service.name!r} is there twice")
+        seen.add(slug(service.name))
+    return services
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -25,6 +25,10 @@ WHERE provider.identifier = ANY($1::text[])
 SELECT identifier, currency, payments.has_money(clinic_id) AS has_money
 FROM directory.clinic WHERE identifier = ANY($1::text[])
 
+-- name: stored_service_types
+-- Which of the services and tests in a file are known, and what they are.
+SELECT slug, is_test FROM directory.service_type WHERE slug = ANY($1::text[])
+
 -- name: put_cities
 -- Cities are only added: what an administrator has corrected stays.
 WITH added AS (
@@ -155,37 +159,18 @@ WITH added AS (
 )
 SELECT count(*) AS added, 0::bigint AS updated FROM added
 
--- name: put_lab_tests
+-- name: put_service_types
 -- The catalogue is only added to.
-WITH added AS (
-    INSERT INTO directory.lab_test (slug, name)
-    SELECT slug, name FROM jsonb_to_recordset($1) AS given(slug text, name text)
-    WHERE NOT EXISTS (SELECT FROM directory.lab_test WHERE lab_test.slug = given.slug)
-    RETURNING 1
-)
-SELECT count(*) AS added, 0::bigint AS updated FROM added
+SELECT directory.put_service_types($1) AS added, 0::bigint AS updated
 
--- name: put_provider_lab_tests
--- Adds tests and changes prices: a file need not name every test of a provider.
-WITH given AS (
-    SELECT provider_id, lab_test_id, price_minor, currency
-    FROM jsonb_to_recordset($1) AS given(provider text, slug text, price_minor integer, currency text)
-    JOIN directory.provider ON provider.identifier = given.provider
-    JOIN directory.lab_test ON lab_test.slug = given.slug
-), updated AS (
-    UPDATE directory.provider_lab_test AS known
-    SET price_minor = given.price_minor, currency = given.currency
-    FROM given
-    WHERE known.provider_id = given.provider_id AND known.lab_test_id = given.lab_test_id
-        AND (known.price_minor, known.currency) <> (given.price_minor, given.currency)
-    RETURNING 1
-), added AS (
-    INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor, currency)
-    SELECT provider_id, lab_test_id, price_minor, currency FROM given
-    ON CONFLICT DO NOTHING
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS updated
+-- name: put_services
+-- Opens what is new, and another in place of what differs: a file need not name every service of a provider.
+SELECT added, updated
+FROM directory.put_services((
+    SELECT jsonb_agg(given || jsonb_build_object('provider_id', provider_id, 'clinic_id', clinic_id))
+    FROM jsonb_array_elements($1) AS given
+    JOIN directory.provider ON provider.identifier = given ->> 'provider'
+    LEFT JOIN directory.clinic ON clinic.identifier = given ->> 'clinic'))
 
 -- name: put_postal_codes
 -- Adds what is new, moves what differs.
@@ -261,7 +246,7 @@ SELECT count(*) AS added, 0::bigint AS updated FROM added
 
 -- name: analyze_schedule
 -- As analyze_directory, for the functions that look for free times.
-ANALYZE directory.provider_clinic, schedule.shift, booking.book
+ANALYZE directory.provider_clinic, directory.service, schedule.shift, booking.book
 
 -- name: offer_new_times
 -- New shifts are new times: record them, offer them to the queue first, then have search see them.

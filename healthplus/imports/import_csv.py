@@ -15,10 +15,12 @@ from zoneinfo import available_timezones
 import msgspec
 
 from healthplus.database import Database, PostgresError, Transaction, load
+from healthplus.directory.service_text import Service
 from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
 from healthplus.imports.csv_records import CsvFile
-from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider, slug
+from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider
+from healthplus.names import slug
 from healthplus.schedule.shift_text import Shift, first_overlap
 
 _queries = load(Path(__file__).with_name("import.sql"))
@@ -44,7 +46,7 @@ class Summary:
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`. `gaps` are faults of accepted rows that
     were tolerated. `added`, `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic),
-    specialities, provider_specialities, lab_tests, provider_lab_tests and shifts; or postal_codes.
+    specialities, provider_specialities, service_types, services and shifts; or postal_codes.
     """
 
     format: str
@@ -92,6 +94,7 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
             await tx.execute(_queries.lock_imports)
             await tx.execute(_queries.wait_briefly)
             entries = await _fit_currencies(tx, entries, summary)
+            entries = await _fit_kinds(tx, entries, summary)
             entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
@@ -176,7 +179,8 @@ class _Seen:
         self._posts: dict[tuple[str, str], Entry] = {}
         self._facts: dict[tuple[type, str], tuple[int, Provider | Clinic]] = {}
         self._shifts: dict[str, list[Shift]] = defaultdict(list)
-        self._prices: dict[tuple[str, str], tuple[int, tuple[int, str]]] = {}
+        self._tests: dict[tuple[str, str], tuple[int, tuple[Service, str]]] = {}
+        self._is_test: dict[str, tuple[int, bool]] = {}
 
     def add(self, entry: Entry) -> int | None:
         """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
@@ -190,28 +194,47 @@ class _Seen:
             if known != facts:
                 different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
                 raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
-        prices = {
-            (entry.provider.identifier, slug(t.name)): (entry.line, (t.price_minor, entry.currency))
+        tests = {
+            (entry.provider.identifier, slug(t.name)): (
+                entry.line,
+                (msgspec.structs.replace(t, name=""), entry.currency),
+            )
             for t in entry.tests
         }
-        for test, (_, price) in prices.items():
-            line, known_price = self._prices.get(test, (0, price))
-            if known_price != price:
-                raise BadInput(f"line {line} says otherwise about the price of {test[1]!r}")
+        for (_, name), (_, test) in tests.items():
+            line, known_test = self._tests.get((entry.provider.identifier, name), (0, test))
+            if known_test != test:
+                raise BadInput(f"line {line} says otherwise about the test {name!r}")
+        kinds = self._kinds(entry)
         shifts = self._shifts[entry.provider.identifier]
         if clash := first_overlap([*shifts, *entry.shifts]):
             raise BadInput(f"shifts: {clash[0]} and {clash[1]} of this provider overlap")
         shifts += entry.shifts
-        for test, first in prices.items():
-            self._prices.setdefault(test, first)
+        for key, first in tests.items():
+            self._tests.setdefault(key, first)
+        self._is_test = kinds | self._is_test
         self._posts[post] = entry
         for facts in (entry.provider, entry.clinic):
             self._facts.setdefault((type(facts), facts.identifier), (entry.line, facts))
         return None
 
+    def _kinds(self, entry: Entry) -> dict[str, tuple[int, bool]]:
+        kinds: dict[str, tuple[int, bool]] = {}
+        for service in (*entry.tests, *entry.services):
+            line, is_test = (self._is_test | kinds).get(slug(service.name), (0, service.is_test))
+            if is_test != service.is_test:
+                raise BadInput(f"{_wrong_kind(service)}, in line {line}")
+            kinds[slug(service.name)] = entry.line, is_test
+        return kinds
+
+
+def _wrong_kind(service: Service) -> str:
+    column, other = ("tests", "a visit") if service.is_test else ("services", "a laboratory test")
+    return f"{column}: {service.name!r} is {other}"
+
 
 def _content(entry: Entry) -> tuple[object, ...]:
-    return entry.clinic, entry.provider, entry.fee_minor, entry.funding, entry.specialities, entry.shifts, entry.tests
+    return tuple(getattr(entry, name) for name in Entry.__struct_fields__ if name not in ("line", "gaps"))
 
 
 async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summary) -> list[Entry]:
@@ -219,7 +242,7 @@ async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summar
 
     A row that names the currency may correct that of a clinic which has no fees yet.
     """
-    priced = [entry for entry in entries if entry.clinic.currency or entry.fee_minor or entry.tests]
+    priced = [entry for entry in entries if entry.clinic.currency or entry.fee_minor or entry.tests or entry.services]
     clinics = list({entry.clinic.identifier for entry in priced})
     stored = {row["identifier"]: row for row in await tx.fetch(_queries.stored_currencies, clinics)}
     rejected: set[int] = set()
@@ -230,6 +253,21 @@ async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summar
             reason = f"{entry.currency}, but this clinic's amounts are in {clinic['currency']}"
             summary.rejected.append(Remark(entry.line, f"currency: {reason}"))
     return [entry for entry in entries if entry.line not in rejected]
+
+
+async def _fit_kinds(tx: Transaction, entries: list[Entry], summary: Summary) -> list[Entry]:
+    """Reject rows that call a test what is stored as a visit, or the other way round; return the rest."""
+    names = list({slug(service.name) for entry in entries for service in (*entry.tests, *entry.services)})
+    is_test = {row["slug"]: row["is_test"] for row in await tx.fetch(_queries.stored_service_types, names)}
+    fitting = []
+    for entry in entries:
+        offered = (*entry.tests, *entry.services)
+        wrong = next((s for s in offered if is_test.get(slug(s.name), s.is_test) != s.is_test), None)
+        if wrong is None:
+            fitting.append(entry)
+        else:
+            summary.rejected.append(Remark(entry.line, f"{_wrong_kind(wrong)}, as it is stored"))
+    return fitting
 
 
 async def _reject_misfits(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:

@@ -9,7 +9,9 @@ from statistics import median
 
 import msgspec
 
-from healthplus.imports.formats import Clinic, Entry, slug
+from healthplus.directory.service_text import Service
+from healthplus.imports.formats import Clinic, Entry
+from healthplus.names import slug
 
 # No district is wider: Kachchh, the widest, ends 170 km from its middle.
 _FAR_KM = 200
@@ -30,30 +32,35 @@ def rows_by_table(
     slugs = city_slugs({_city(clinic) for clinic in clinics}, taken)
     specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
     has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
-    tests = {slug(test.name): test.name for entry in reversed(entries) for test in entry.tests}
-    prices = {
-        (entry.provider.identifier, slug(test.name)): (test.price_minor, entry.currency)
-        for entry in entries
-        for test in entry.tests
-    }
+    types = {slug(s.name): s for entry in reversed(entries) for s in (*entry.tests, *entry.services)}
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
         "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
         "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
         "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
-        "lab_tests": [{"slug": s, "name": name} for s, name in sorted(tests.items())],
-        "provider_lab_tests": [
-            {"provider": provider, "slug": s, "price_minor": price, "currency": currency}
-            for (provider, s), (price, currency) in sorted(prices.items())
-        ],
+        "service_types": [{"slug": s, "name": one.name, "is_test": one.is_test} for s, one in sorted(types.items())],
         "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
+        "services": _services(entries),
         "shifts": [
             {**_post(entry), **msgspec.structs.asdict(shift), "starts": _time(shift.starts), "ends": _time(shift.ends)}
             for entry in with_new_shifts
             for shift in entry.shifts
         ],
     }
+
+
+def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
+    offered: dict[tuple[str, str, str], tuple[Service, str]] = {}
+    for entry in entries:
+        provider, clinic = entry.provider.identifier, entry.clinic.identifier
+        for at, services in ((None, entry.tests), (clinic, entry.services)):
+            offered |= {(provider, at or "", slug(s.name)): (s, entry.currency) for s in services}
+    return [
+        {"provider": provider, "clinic": at or None, "service_type": s, "currency": currency}
+        | msgspec.structs.asdict(service)
+        for (provider, at, s), (service, currency) in sorted(offered.items(), key=lambda item: item[0])
+    ]
 
 
 def city_slugs(cities: Iterable[_City], taken: Mapping[str, str]) -> dict[_City, str]:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from random import Random
+from statistics import fmean
+from typing import Any
 
 from healthplus.accounts.keys import SCOPES, add_key
-from healthplus.database import Database, Transaction, load
+from healthplus.database import Database, Record, Transaction, load
 from healthplus.ops.demo_book import BOOKING_AGE_MAX, BookMaker
-from healthplus.ops.demo_directory import FACTS, Directory, DirectoryMaker, draw_person, fake_phone, slug
+from healthplus.ops.demo_directory import Directory, DirectoryMaker
+from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
+from healthplus.ops.demo_services import SERVICE_TYPES, Service
 from healthplus.search.word_counts import count_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
@@ -21,12 +27,16 @@ _TWO_CLINICS = f"demo:{_FIRST_CITY}:doctor-1"
 _NEARLY_FULL = f"demo:{_FIRST_CITY}:doctor-2"
 _LAB = f"demo:{_FIRST_CITY}:lab-1"
 _DEVELOPER = "Demo"
+_SHOWN_PHONES = ("+919876543210", "+919876543211")
+"""Of the two patients to try the product as, for whom one can sign in; all others have numbers that nobody has."""
 
 
 @dataclass(frozen=True)
 class DemoData:
     """Providers worth showing, the tokens of two patients by name, and a developer's key; tokens and key are new.
 
+    `patient_phone`: with which one signs in as the first of them, who has been to doctors; None where somebody had it
+    before, or an earlier release made the data.
     In the next four days all of the nearly full doctor's slots but four are booked, and three of those four are held.
     """
 
@@ -34,6 +44,7 @@ class DemoData:
     nearly_full_doctor_id: int
     lab_id: int
     patient_tokens: dict[str, str]
+    patient_phone: str | None
     developer_key: str
 
 
@@ -60,60 +71,100 @@ async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
         rows = await tx.fetch(_queries.shown_providers, [_TWO_CLINICS, _NEARLY_FULL, _LAB])
         shown = {row["identifier"]: row["provider_id"] for row in rows}
         tokens = {}
-        for row in await tx.fetch(_queries.shown_patients, [_patient_phone(0), _patient_phone(1)]):
+        # They have such numbers as all others where an earlier release made them, or others had theirs.
+        patients = await tx.fetch(_queries.shown_patients, [_fake_phone(0), _fake_phone(1), *_SHOWN_PHONES])
+        for row in patients:
             tokens[row["name"]] = secrets.token_urlsafe(32)
             digest = hashlib.sha256(tokens[row["name"]].encode()).digest()
             await tx.execute(_queries.put_token, digest, row["patient_id"])
         await tx.execute(_queries.revoke_demo_keys, _DEVELOPER)
         _, key = await add_key(tx, _DEVELOPER, SCOPES)
-    return DemoData(shown[_TWO_CLINICS], shown[_NEARLY_FULL], shown[_LAB], tokens, key)
+    phone = patients[0]["phone"]
+    return DemoData(
+        shown[_TWO_CLINICS], shown[_NEARLY_FULL], shown[_LAB], tokens, phone if phone in _SHOWN_PHONES else None, key
+    )
 
 
 async def _create(tx: Transaction, scale: Scale) -> None:
     last = await tx.fetch_row(_queries.last_ids)
     assert last is not None
+    now: datetime = await tx.fetch_value("SELECT public.app_now()")
     specialities = list(FACTS["specialities"])
     await tx.execute(_queries.put_specialities, [slug(name) for name in specialities], specialities)
-    lab_tests = list(FACTS["lab_tests"])
-    await tx.execute(_queries.put_lab_tests, [slug(name) for name in lab_tests], lab_tests)
-    maker = DirectoryMaker(Random(scale.seed), last["clinic_id"], last["provider_id"])  # noqa: S311 - not for secrets
-    for city in FACTS["cities"][: scale.cities]:
+    maker = DirectoryMaker(
+        Random(scale.seed),  # noqa: S311 - not for secrets
+        clinic_id=last["clinic_id"],
+        provider_id=last["provider_id"],
+        service_id=last["service_id"],
+        terms_ids=[await _put_terms(tx, terms["steps"], now) for terms in FACTS["terms"]],
+    )
+    cities = FACTS["cities"][: scale.cities]
+    await _put_postal_codes(tx, [locality for city in cities for locality in city["localities"].values()])
+    for city in cities:
         city_id = await tx.fetch_value(
             _queries.put_city, slug(city["name"]), city["name"], city["state"], *city["position"]
         )
         maker.add_city(city, city_id, scale.providers_per_city)
-    await _store_directory(tx, maker.directory)
 
     random = Random(f"{scale.seed} book")  # noqa: S311
     patients = [last["patient_id"] + number for number in range(1, scale.patients + 1)]
-    names = [draw_person(random, random.choice(list(FACTS["names"]))) for _ in patients]
-    now = await tx.fetch_value("SELECT public.app_now()")
-    await tx.copy_rows(
-        "accounts.patient",
-        ("patient_id", "name", "phone", "created_at"),
-        [
-            (patient_id, f"{given} {family}", _patient_phone(number), now - BOOKING_AGE_MAX)
-            for number, (patient_id, (_, given, family)) in enumerate(zip(patients, names, strict=True))
-        ],
-    )
-    await tx.execute(_queries.advance_ids)
-    # The first two patients have no bookings: they are the ones to try the product as.
+    await _store_patients(tx, random, patients, now)
     book = BookMaker(random, maker.directory, patients[2:], now)
-    nearly_full = {str(row[1]): int(str(row[0])) for row in maker.directory.providers}[_NEARLY_FULL]
-    book.fill_books(nearly_full)
-    await _store_book(tx, book)
-    await tx.execute(_queries.put_persons)
+    numbers = {str(row[1]): int(str(row[0])) for row in maker.directory.providers}
+    book.plan_shown(patients[:2], [numbers[name] for name in numbers if name.startswith(f"demo:{_FIRST_CITY}:")])
+    book.fill_books(numbers[_NEARLY_FULL])
+    await _store_directory(tx, maker.directory, book.stars, now)
+    await _store_book(tx, book, {row["patient_id"]: row for row in await tx.fetch(_queries.holders, patients)})
     await tx.execute(_queries.put_books)
-    await tx.execute(_queries.put_rating_totals)
+    await tx.execute(_queries.advance_ids)
     await tx.execute(_queries.analyze)
     await tx.execute(_queries.refresh_availability, now)
     await count_words(tx)
 
 
-async def _store_directory(tx: Transaction, directory: Directory) -> None:
+async def _put_terms(tx: Transaction, steps: Sequence[Mapping[str, int]], now: datetime) -> int:
+    kept_minor = [step["rupees"] * 100 if "rupees" in step else None for step in steps]
+    terms_id: int = await tx.fetch_value(
+        _queries.put_terms,
+        [step["hours"] for step in steps],
+        [step.get("percent") for step in steps],
+        kept_minor,
+        now - BOOKING_AGE_MAX,
+    )
+    return terms_id
+
+
+async def _put_postal_codes(tx: Transaction, localities: Sequence[Mapping[str, Any]]) -> None:
+    """Put each postal code in the middle of the localities that have it."""
+    positions: dict[str, list[tuple[float, float]]] = {}
+    for locality in localities:
+        positions.setdefault(locality["pin"], []).append(locality["position"])
+    middles = [tuple(map(fmean, zip(*of_pin, strict=True))) for of_pin in positions.values()]
+    await tx.execute(_queries.put_postal_codes, list(positions), *map(list, zip(*middles, strict=True)))
+
+
+async def _store_patients(tx: Transaction, random: Random, patients: Sequence[int], now: datetime) -> None:
+    """Store patients; the first two with numbers with which one can sign in, unless somebody has done so before."""
+    taken = {row["phone"] for row in await tx.fetch(_queries.shown_patients, _SHOWN_PHONES)}
+    rows = []
+    for number, patient_id in enumerate(patients):
+        _, given, family = draw_person(random, random.choice(list(FACTS["names"])))
+        is_shown = number < len(_SHOWN_PHONES) and not taken
+        phone = _SHOWN_PHONES[number] if is_shown else _fake_phone(number)
+        # Who has no number is sent no messages: some have a time on hold, which expires while the demo is being tried.
+        rows.append((patient_id, f"{given} {family}", phone, is_shown, now - BOOKING_AGE_MAX))
+    await tx.copy_rows("accounts.patient", ("patient_id", "name", "phone", "takes_sms", "created_at"), rows)
+
+
+async def _store_directory(
+    tx: Transaction, directory: Directory, stars: Mapping[object, Sequence[int]], now: datetime
+) -> None:
     await tx.copy_rows(
         "directory.clinic",
-        ["clinic_id", "identifier", "city_id", "name", "address", "postal_code", "phone", "latitude", "longitude"],
+        [
+            *("clinic_id", "identifier", "city_id", "name", "address", "postal_code", "phone"),
+            *("latitude", "longitude", "terms_id"),
+        ],
         directory.clinics,
     )
     await tx.copy_rows(
@@ -133,18 +184,21 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
             "languages",
             "practising_since",
             "max_booking_days",
+            "rating_total",
+            "rating_count",
         ],
-        directory.providers,
+        [(*row, sum(stars[row[0]]), len(stars[row[0]])) for row in directory.providers],
     )
     providers, slugs = zip(*directory.specialities, strict=True)
     await tx.execute(_queries.put_provider_specialities, providers, slugs)
-    labs, tests, prices = zip(*directory.lab_tests, strict=True)
-    await tx.execute(_queries.put_provider_lab_tests, labs, tests, prices)
+    await tx.execute(_queries.list_later)
     await tx.copy_rows(
         "directory.provider_clinic",
         ("provider_id", "clinic_id", "fee_minor", "funding"),
         [(*ids, *price) for ids, price in directory.provider_clinics.items()],
     )
+    await _store_services(tx, [one for offered in directory.services.values() for one in offered], now)
+    await tx.execute(_queries.list_at_once)
     await tx.copy_rows(
         "schedule.shift",
         ["provider_id", "clinic_id", "weekday", "starts", "ends", "slot_minutes", "seats", "slots_max"],
@@ -157,7 +211,23 @@ async def _store_directory(tx: Transaction, directory: Directory) -> None:
     )
 
 
-async def _store_book(tx: Transaction, book: BookMaker) -> None:
+async def _store_services(tx: Transaction, services: Sequence[Service], now: datetime) -> None:
+    await tx.execute(_queries.put_service_types, *map(list, zip(*SERVICE_TYPES, strict=True)))
+    types = {
+        row["slug"]: row["service_type_id"]
+        for row in await tx.fetch(_queries.service_types, [type_slug for type_slug, *_ in SERVICE_TYPES])
+    }
+    await tx.copy_rows(
+        "directory.service",
+        [
+            *("service_id", "provider_id", "clinic_id", "service_type_id", "length_minutes", "buffer_minutes"),
+            *("starts_every", "weekdays", "allows_more_a_day", "fee_minor", "funding", "opened_at"),
+        ],
+        [(*one._replace(type_slug=types[one.type_slug]), now - BOOKING_AGE_MAX) for one in services],
+    )
+
+
+async def _store_book(tx: Transaction, book: BookMaker, holders: Mapping[object, Record]) -> None:
     # Before the bookings: an event of a booking that is not there yet makes no notice, and nobody should get one.
     await tx.copy_rows("booking.event_log", ["provider_id", "seq", "at", "kind", "booking_id", "actor"], book.events)
     await tx.copy_rows(
@@ -175,8 +245,12 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
             "fee_minor",
             "funding",
             "created_at",
+            "service_ids",
+            "terms_id",
+            "person_id",
+            "patient_name",
         ],
-        book.bookings,
+        [(*row, (holder := holders[row[3]])["person_id"], holder["name"]) for row in book.bookings],
     )
     await tx.copy_rows(
         "ledger.payment",
@@ -190,5 +264,5 @@ async def _store_book(tx: Transaction, book: BookMaker) -> None:
     await tx.copy_rows("reviews.rating", ["provider_id", "patient_id", "booking_id", "stars", "rated_at"], book.ratings)
 
 
-def _patient_phone(number: int) -> str:
+def _fake_phone(number: int) -> str:
     return fake_phone(900_000_000 + number)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import time
-from pathlib import Path
+from itertools import cycle
 from random import Random
 from typing import Any
 
-FACTS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("demo_facts.toml").read_text(encoding="utf-8"))
+from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
+from healthplus.ops.demo_services import Service, ServiceMaker, drawn_rupees
 
-_LAB_SPECIALITIES = ("Pathology", "Radiology")
+_LAB_SPECIALITIES = tuple(FACTS["tests"])
 _MEDICAL_SPECIALITIES = tuple(name for name in FACTS["specialities"] if name not in _LAB_SPECIALITIES)
+_FROM_LOCALITY_DEGREES = 0.003  # a clinic's latitude and longitude from those of its locality: some 300 m at most
+_WITHOUT_SERVICES = 0.1  # of the doctors, clinics and hospitals: there one books a visit, for its fee
+SHOWN_DOCTORS = 2
+"""The first doctors of each city have no services: in their books the demo shows how to hold a time and to wait."""
 SLOTS_A_SHIFT = 36
 
 
@@ -39,69 +42,70 @@ class Shift:
 class Directory:
     """Rows for COPY, in the order of the columns in demo_data.py.
 
-    `provider_clinics`: fee and funding by provider and clinic; `shifts`: by provider.
+    `provider_clinics`: fee and funding by provider and clinic; `shifts` and `services`: by provider;
+    `clinic_terms`: by clinic, of those that have any.
     """
 
     clinics: list[tuple[object, ...]] = field(default_factory=list)
     providers: list[tuple[object, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
-    lab_tests: list[tuple[int, str, int]] = field(default_factory=list)
+    clinic_terms: dict[int, int] = field(default_factory=dict)
+    services: dict[int, list[Service]] = field(default_factory=dict)
     provider_clinics: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     shifts: dict[int, list[Shift]] = field(default_factory=dict)
 
 
-def fake_phone(number: int) -> str:
-    """Return a number that nobody has: in India no subscriber's number starts with 0, which dials out of an area."""
-    return f"+910{number:09}"
-
-
-def draw_person(random: Random, region: str) -> tuple[str, str, str]:
-    """Draw a gender, a given and a family name that go together."""
-    names = FACTS["names"][region]
-    gender = random.choice(("female", "male"))
-    return gender, random.choice(names[gender]), random.choice(names["family"])
-
-
-def slug(name: str) -> str:
-    """Return a name as used in addresses; enough for the plain names here."""
-    return "-".join(re.findall("[a-z0-9]+", name.lower()))
-
-
 class DirectoryMaker:
-    """Fills a directory, city by city. `clinic_id` and `provider_id` are the last ids already in use."""
+    """Fills a directory, city by city.
 
-    def __init__(self, random: Random, clinic_id: int, provider_id: int) -> None:
+    `clinic_id`, `provider_id` and `service_id` are the last ids already in use; `terms_ids` are what clinics may have.
+    """
+
+    def __init__(
+        self, random: Random, *, clinic_id: int, provider_id: int, service_id: int, terms_ids: Sequence[int]
+    ) -> None:
         self.directory = Directory()
         self._random = random
         self._clinic_id = clinic_id
         self._provider_id = provider_id
+        self._terms_ids = terms_ids
+        self._services = ServiceMaker(random, service_id)
 
     def add_city(self, city: dict[str, Any], city_id: int, providers: int) -> None:
         """Add one city's clinics and providers: four in five are doctors."""
         facilities = {"hospital": max(1, providers * 7 // 100), "clinic": max(1, providers * 7 // 100)}
         facilities["lab"] = max(1, providers * 6 // 100)
         clinics: list[tuple[int, str]] = []
+        localities = cycle(self._random.sample(list(city["localities"]), len(city["localities"])))
         for kind, count in facilities.items():
             for number in range(1, count + 1):
-                locality = self._random.choice(list(city["localities"]))
-                clinic_id = self._add_clinic(city, city_id, kind, locality)
+                locality = next(localities)
+                terms_id = self._terms_ids[number // 4 % len(self._terms_ids)] if number % 4 == 2 else None
+                clinic_id = self._add_clinic(city, city_id, kind, locality, terms_id)
                 self._add_facility(f"demo:{slug(city['name'])}:{kind}-{number}", kind, clinic_id, locality)
                 if kind != "lab":
                     clinics.append((clinic_id, locality))
         for doctor in range(1, providers - sum(facilities.values()) + 1):
             # One in eight works at one clinic in the morning and at another in the evening; the first always does.
             at = self._random.sample(clinics, 2 if doctor == 1 or self._random.random() < 1 / 8 else 1)
-            self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at)
+            offers_services = doctor > SHOWN_DOCTORS and self._random.random() >= _WITHOUT_SERVICES
+            self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at, offers_services=offers_services)
 
-    def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str) -> int:
+    def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str, terms_id: int | None) -> int:
         self._clinic_id += 1
+        if terms_id is not None:
+            self.directory.clinic_terms[self._clinic_id] = terms_id
         family = self._random.choice(FACTS["names"][city["region"]]["family"])
         suffix = {
             "hospital": ("Hospital", "Memorial Hospital", "Institute of Medical Sciences"),
             "clinic": ("Clinic", "Polyclinic", "Family Clinic"),
             "lab": ("Diagnostics", "Pathology Laboratory", "Scan Centre"),
         }[kind]
-        latitude, longitude = (round(c + self._random.uniform(-0.05, 0.05), 6) for c in city["position"])
+        where = city["localities"][locality]
+        latitude, longitude = (
+            round(degrees + self._random.uniform(-_FROM_LOCALITY_DEGREES, _FROM_LOCALITY_DEGREES), 6)
+            for degrees in where["position"]
+        )
         self.directory.clinics.append(
             (
                 self._clinic_id,
@@ -109,10 +113,11 @@ class DirectoryMaker:
                 city_id,
                 f"{family} {self._random.choice(suffix)}",
                 f"{self._random.randint(1, 200)}, Main Road, {locality}, {city['name']}",
-                city["localities"][locality],
+                where["pin"],
                 fake_phone(self._clinic_id),
                 latitude,
                 longitude,
+                terms_id,
             )
         )
         return self._clinic_id
@@ -129,14 +134,15 @@ class DirectoryMaker:
         provider_id = self._add_provider(
             identifier, kind, ("", "", "", name, None), bio, specialities, ["English", "Hindi"]
         )
-        self._add_provider_clinic(provider_id, clinic_id, specialities[0])
         slot_minutes, seats = {"hospital": (10, 2), "clinic": (5, 1), "lab": (10, 4)}[kind]
-        if kind == "lab":
-            self._add_lab_tests(provider_id)
+        offered_for = specialities if kind == "lab" or self._random.random() >= _WITHOUT_SERVICES else []
+        self._add_prices(kind, provider_id, [clinic_id], specialities[0], offered_for, slot_minutes=slot_minutes)
         evening = time(14) if slot_minutes == 10 else time(17)
         self._add_shifts(provider_id, [(clinic_id, time(7)), (clinic_id, evening)], slot_minutes, seats)
 
-    def _add_doctor(self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]]) -> None:
+    def _add_doctor(
+        self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]], *, offers_services: bool
+    ) -> None:
         gender, given, family = draw_person(self._random, city["region"])
         specialities = [self._random.choice(_MEDICAL_SPECIALITIES)]
         if self._random.random() < 0.2:
@@ -146,8 +152,9 @@ class DirectoryMaker:
         known = FACTS["names"][city["region"]]["languages"]
         languages = self._random.sample(known, self._random.randint(2, len(known)))
         provider_id = self._add_provider(identifier, "doctor", names, bio, specialities, languages)
-        for clinic_id, _ in at:
-            self._add_provider_clinic(provider_id, clinic_id, specialities[0])
+        clinic_ids = [clinic_id for clinic_id, _ in at]
+        offered_for = specialities if offers_services else []
+        self._add_prices("doctor", provider_id, clinic_ids, specialities[0], offered_for, slot_minutes=5)
         morning = time(self._random.choice((8, 9, 10)), self._random.choice((0, 30)))
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))
         self._add_shifts(provider_id, [(at[0][0], morning), (at[-1][0], evening)], 5, 1)
@@ -179,17 +186,33 @@ class DirectoryMaker:
         self.directory.specialities += [(self._provider_id, slug(name)) for name in specialities]
         return self._provider_id
 
-    def _add_provider_clinic(self, provider_id: int, clinic_id: int, speciality: str) -> None:
-        low, high = FACTS["specialities"][speciality]
-        funding = self._random.choices(("online", "clinic", "free"), (70, 25, 5))[0]
-        fee_minor = 0 if funding == "free" else self._random.randrange(low, high + 1, 50) * 100
-        self.directory.provider_clinics[provider_id, clinic_id] = (fee_minor, funding)
-
-    def _add_lab_tests(self, provider_id: int) -> None:
-        tests = FACTS["lab_tests"]
-        for name in self._random.sample(list(tests), self._random.randint(len(tests) // 2, len(tests))):
-            low, high = tests[name]
-            self.directory.lab_tests.append((provider_id, slug(name), self._random.randrange(low, high + 1, 10) * 100))
+    def _add_prices(
+        self,
+        kind: str,
+        provider_id: int,
+        clinic_ids: Sequence[int],
+        speciality: str,
+        offered_for: Sequence[str],
+        *,
+        slot_minutes: int,
+    ) -> None:
+        """Add the fee of a visit at each clinic, and services of specialities; a dear provider is dear throughout."""
+        level = self._random.random()
+        kinds = {"online": 75, "clinic": 25} if kind == "lab" else {"online": 70, "clinic": 25, "free": 5}
+        for clinic_id in clinic_ids:
+            funding = self._random.choices(list(kinds), list(kinds.values()))[0]
+            rupees = drawn_rupees(FACTS["specialities"][speciality], level + self._random.uniform(-0.1, 0.1))
+            fee_minor = 0 if funding == "free" else rupees * 100
+            self.directory.provider_clinics[provider_id, clinic_id] = (fee_minor, funding)
+        self.directory.services[provider_id] = self._services.services_of(
+            kind,
+            provider_id,
+            clinic_ids,
+            offered_for,
+            slot_minutes=slot_minutes,
+            level=level,
+            funding=self.directory.provider_clinics[provider_id, clinic_ids[0]][1],
+        )
 
     def _add_shifts(self, provider_id: int, starts: Sequence[tuple[int, time]], slot_minutes: int, seats: int) -> None:
         slots_max = 1 if seats > 1 else 3

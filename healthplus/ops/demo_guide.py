@@ -35,6 +35,7 @@ async def demo_guide(database: Database, data: DemoData, address: str) -> str:
     return f"""
 HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
 {await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
+{_services(data, first, address)}
 Its programming interface, in another terminal:
 
 # Two patients, {first} and {second}, a developer's key, and a function that sends requests as one of them
@@ -86,10 +87,23 @@ async def _waiting_room(book: Book, doctor: int, address: str, tomorrow: datetim
 The waiting room, with two phones, or two browsers that do not know of each other (one a private window):
   1. On the first, hold {left} of a doctor who is nearly full:
      {address}/doctor/{doctor}/-/{clinic}?day={day}
-     Sign in with any mobile number, say 98765 43210; its code is shown at {address}/demo
+     Sign in with any mobile number, say 98765 12345; its code is shown at {address}/demo
   2. On the second, with another number, open the same address: {then} held, join the line.
   3. On the first, give the time back, or let its five minutes pass: the second is offered it, at once.
 """
+
+
+def _services(data: DemoData, patient: str, address: str) -> str:
+    """Return what to try with services, and as a patient who has appointments, where there is one."""
+    text = f"""Services, each with its length and price:
+  * Search for cbc in Pune, choose tests of a lab, and pay for them together: {address}/find?need=cbc&place=Pune
+  * Search for root canal in Pune, and see when an hour is free: {address}/find?need=root+canal&place=Pune
+"""
+    if data.patient_phone:
+        text += f"""  * Sign in with {data.patient_phone} as {patient}, who has been to a lab and to doctors:
+    see a receipt, rate one of them, or cancel what is ahead and see what is returned: {address}/appointments
+"""
+    return text
 
 
 def _local(instant: datetime) -> str:

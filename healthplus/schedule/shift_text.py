@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import msgspec
 
+from healthplus.directory.weekdays import DAYS, parse_days
 from healthplus.errors import BadInput
 
-_WEEKDAYS = {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), start=1)}
 _SHIFT = re.compile(
     r"(?P<days>[a-z,-]+)\s+(?P<starts>\d\d?:\d\d)-(?P<ends>\d\d?:\d\d)/(?P<slot_minutes>\d{1,3})"
     r"(?:\s+seats=(?P<seats>\d{1,3}))?(?:\s+slots_max=(?P<slots_max>\d{1,3}))?"
@@ -28,7 +28,7 @@ class Shift(msgspec.Struct, frozen=True, order=True):
     slots_max: int = 1
 
     def __str__(self) -> str:
-        return f"{list(_WEEKDAYS)[self.weekday - 1].title()} {_clock(self.starts)}-{_clock(self.ends)}"
+        return f"{DAYS[self.weekday - 1].title()} {_clock(self.starts)}-{_clock(self.ends)}"
 
 
 def parse_shifts(text: str) -> tuple[Shift, ...]:
@@ -63,15 +63,10 @@ def _parse(part: str) -> list[Shift]:
 
 
 def _days(text: str) -> list[int]:
-    days: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if first not in _WEEKDAYS or (last or first) not in _WEEKDAYS:
-            raise BadInput(f"shifts: {part!r} is no day or range of days; write Mon, Mon-Fri or Mon,Wed")
-        if last and _WEEKDAYS[last] < _WEEKDAYS[first]:
-            raise BadInput(f"shifts: {part!r} runs backwards; a week starts with Mon")
-        days += range(_WEEKDAYS[first], _WEEKDAYS[last or first] + 1)
-    return days
+    try:
+        return parse_days(text)
+    except BadInput as problem:
+        raise BadInput(f"shifts: {problem}") from None
 
 
 def _minutes(clock: str) -> int:

@@ -332,7 +332,9 @@ class Machine(RuleBasedStateMachine):
         if self.draw.random() < 0.65:
             return ()
         if self.draw.random() < 0.1:
-            there = [s for book in self.books.values() for s in book.services]
+            closed = [s for s in self.books[provider].services if s.closed and s.clinic_id in (None, clinic)]
+            anybodys = [s for book in self.books.values() for s in book.services]
+            there = closed if len(closed) > 1 and self.draw.random() < 0.5 else anybodys
             chosen = self.draw.sample(there, self.draw.choice([1, 1, 2]))
         else:
             there = [s for s in self.books[provider].services if not s.closed and s.clinic_id in (None, clinic)]
@@ -1031,6 +1033,7 @@ SELDOM_MET = (
     "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody",
     "who was outrun is done", "a plain confirm needs no money", "the last number that answered has it",
     "a key may be used again for something else", "a plain join is for whatever window",
+    "who waits for another service is called",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

@@ -57,7 +57,7 @@ async def test_a_file_may_name_currencies(db: Database, tmp_path: Path) -> None:
     assert summary.rejected == []
     stored = [("a", "INR", 50000), ("b", "USD", 9950), ("c", "JPY", 5000), ("d", "KWD", 12345), ("e", "USD", 0)]
     assert await clinics(db) == stored
-    price = await db.fetch_row("SELECT price_minor, currency FROM directory.provider_lab_test")
+    price = await db.fetch_row("SELECT fee_minor, currency FROM directory.service")
     assert tuple(price or ()) == (12025, "USD")
     again = await store(db, tmp_path, *rows)
     assert (again.added.total(), again.updated.total()) == (0, 0)
@@ -79,7 +79,7 @@ async def test_a_file_may_name_currencies(db: Database, tmp_path: Path) -> None:
         ("a,USD,1,,free,", "a fee of 1 USD does not go with funding 'free'"),
         (
             "a,JPY,,,clinic,HbA1c=1.5",
-            "tests: 'HbA1c=1.5' does not read like 'Lipid Profile=700', a price up to 100000000 JPY",
+            "tests: 'HbA1c=1.5': fee '1.5': between 0 and 100000000, with at most no decimals",
         ),
     ],
 )
@@ -182,5 +182,5 @@ async def test_commands_count_in_the_clinics_currency(
         assert (await run("fee", str(provider_id), str(clinic_id), str(fee))).output == "The fee is set.\n"
     assert await clinics(db) == [("a", "INR", 60000), ("b", "USD", 12000), ("c", "JPY", 7000)]
     refused = await run("fee", str(ids[1][0]), str(ids[1][1]), "0")
-    assert "A fee of 0 USD does not go with funding 'online'." in refused.output
+    assert "a fee of 0 USD does not go with funding 'online'" in refused.output
     assert "no such provider" in (await run("fee", "99", "99", "5")).output

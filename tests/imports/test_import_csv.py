@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthplus.database import Database
+from healthplus.directory.service_text import Service, service_text
 from healthplus.errors import BadInput
 from healthplus.imports.import_csv import Options, Remark, Summary, import_csv, read_file
 
@@ -14,7 +15,6 @@ REAL = ROOT.parent / "shared" / "data" / "nhd_hospitals_india.csv"
 REAL_POSTAL_CODES = REAL.with_name("pincode_centroids.csv")
 HOSPITALS = "name,address,state,district,pincode,latitude,longitude\n"
 PROVIDERS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,shifts\n"
-LABS = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,tests\n"
 POSTAL_CODES = "pincode,district,state,latitude,longitude\n"
 
 # Every row an import may write, with the transaction that last did.
@@ -25,8 +25,8 @@ TRACES = """
     UNION ALL SELECT 'post', xmin::text, format('%s %s', provider_id, clinic_id) FROM directory.provider_clinic
     UNION ALL SELECT 'speciality', xmin::text, speciality_id::text FROM directory.speciality
     UNION ALL SELECT 'has', xmin::text, format('%s %s', provider_id, speciality_id) FROM directory.provider_speciality
-    UNION ALL SELECT 'test', xmin::text, lab_test_id::text FROM directory.lab_test
-    UNION ALL SELECT 'price', xmin::text, format('%s %s', provider_id, lab_test_id) FROM directory.provider_lab_test
+    UNION ALL SELECT 'type', xmin::text, service_type_id::text FROM directory.service_type
+    UNION ALL SELECT 'service', xmin::text, service_id::text FROM directory.service
     UNION ALL SELECT 'postal_code', xmin::text, postal_code FROM directory.postal_code
     UNION ALL SELECT 'shift', xmin::text, shift_id::text FROM schedule.shift
     UNION ALL SELECT 'book', xmin::text, provider_id::text FROM booking.book
@@ -51,6 +51,22 @@ async def traces(db: Database) -> list[tuple[str, ...]]:
     return [tuple(row) for row in await db.fetch(TRACES)]
 
 
+async def services(db: Database) -> set[str]:
+    """Return what is offered, each as a file would have it, with its provider and clinic."""
+    rows = await db.fetch(
+        """SELECT service_type.name, is_test, service.*, provider.identifier AS provider, clinic.identifier AS clinic,
+            service.funding::text
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        JOIN directory.provider USING (provider_id) LEFT JOIN directory.clinic USING (clinic_id)
+        WHERE closed_at IS NULL"""
+    )
+    return {
+        f"{row['provider']}{' at ' + row['clinic'] if row['clinic'] else ''}: "
+        + service_text(Service(**{name: row[name] for name in Service.__struct_fields__}), row["currency"])
+        for row in rows
+    }
+
+
 def all_accounted_for(summary: Summary) -> bool:
     lines = [remark.line for remark in (*summary.duplicates, *summary.rejected)]
     explained = all(remark.text for remark in (*summary.duplicates, *summary.rejected))
@@ -62,14 +78,15 @@ async def test_the_documented_example(db: Database, example: Path) -> None:
     assert (summary.accepted, summary.rejected, summary.duplicates) == (3, [], [])
     assert [summary.added[kind] for kind in ("cities", "clinics", "providers", "posts", "shifts")] == [2, 3, 2, 3, 10]
     assert (summary.added["specialities"], summary.added["provider_specialities"]) == (3, 3)
-    tests = await db.fetch(
-        """SELECT slug, name, price_minor
-        FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) ORDER BY slug"""
-    )
-    assert [tuple(row) for row in tests] == [
-        ("hba1c", "HbA1c", 45000),
-        ("thyroid-profile-t3-t4-tsh", "Thyroid Profile (T3 T4 TSH)", 64950),
-    ]
+    assert (summary.added["service_types"], summary.added["services"]) == (6, 6)
+    assert await services(db) == {
+        "dr-1 at heart-pune: ECG=300/10 online",
+        "dr-1 at heart-pune: Stress test=2500/45 online buffer=15 every=3 days=Mon-Fri",
+        "dr-1 at city-mumbai: Second opinion=2000/30 clinic more_a_day",
+        "lab-1: HbA1c=450 clinic",
+        "lab-1: Thyroid Profile (T3 T4 TSH)=649.50 clinic",
+        "lab-1: Ultrasound abdomen=1200/20 online",
+    }
     prices = await db.fetch("SELECT fee_minor, funding::text FROM directory.provider_clinic ORDER BY fee_minor")
     assert [tuple(row) for row in prices] == [(0, "free"), (80000, "online"), (120050, "clinic")]
     doctor = await db.fetch_row("SELECT * FROM directory.provider WHERE identifier = 'dr-1'")
@@ -283,57 +300,6 @@ async def test_header_alone_is_no_error(db: Database, tmp_path: Path) -> None:
 async def test_unknown_time_zone(db: Database, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no time zone"):
         await import_csv(db, write(tmp_path, HOSPITALS), Options(time_zone="Asia/Pune"))
-
-
-async def test_tests_are_added_and_their_prices_changed(db: Database, tmp_path: Path) -> None:
-    async def prices() -> dict[str, int]:
-        rows = await db.fetch(
-            """SELECT identifier || ' ' || slug AS what, price_minor FROM directory.provider_lab_test
-            JOIN directory.provider USING (provider_id) JOIN directory.lab_test USING (lab_test_id)"""
-        )
-        return {row["what"]: row["price_minor"] for row in rows}
-
-    first = LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=450; ECG = 0.5\nb,lab,B,c1,One,Pune,MH,hba1c=399.99\n"
-    summary = await import_csv(db, write(tmp_path, first))
-    assert (summary.added["lab_tests"], summary.added["provider_lab_tests"]) == (2, 3)
-    assert await prices() == {"a hba1c": 45000, "a ecg": 50, "b hba1c": 39999}
-    # What a file does not name stays, at whatever of its clinics a laboratory says what it offers.
-    second = (
-        LABS + "a,lab,A,c1,One,Pune,MH,HbA1c=500\na,lab,A,c2,Two,Pune,MH,HbA1c=500;Widal=100\nb,lab,B,c1,One,Pune,MH,\n"
-    )
-    summary = await import_csv(db, write(tmp_path, second))
-    assert (summary.added["provider_lab_tests"], summary.updated["provider_lab_tests"]) == (1, 1)
-    assert await prices() == {"a hba1c": 50000, "a ecg": 50, "a widal": 10000, "b hba1c": 39999}
-    before = await traces(db)
-    again = await import_csv(db, write(tmp_path, second))
-    assert (again.added.total(), again.updated.total(), again.unchanged["provider_lab_tests"]) == (0, 0, 2)
-    assert await traces(db) == before
-    assert await db.fetch_value("SELECT name FROM directory.lab_test WHERE slug = 'hba1c'") == "HbA1c"
-
-
-def test_rejected_tests(tmp_path: Path) -> None:
-    cells = (
-        "HbA1c",
-        "HbA1c=",
-        "=5",
-        "HbA1c=5.123",
-        "HbA1c=-5",
-        "HbA1c=1e3",
-        "HbA1c=1000001",
-        "A=1;a =1",
-        f"{'x' * 201}=1",
-    )
-    rows = [f"p{n},lab,A,c1,One,Pune,MH,{cell}\n" for n, cell in enumerate(cells)]
-    rows += ["a,lab,A,c1,One,Pune,MH,ECG=1\n", "a,lab,A,c2,Two,Pune,MH,X=1;ecg=2\n", "a,lab,A,c1,One,Pune,MH,ECG=3\n"]
-    entries, _, summary = read_file(write(tmp_path, LABS + "".join(rows)))
-    assert [entry.line for entry in entries] == [11]
-    reasons = [text for _, text in summary.rejected]
-    assert all(text.startswith("tests: ") for text in reasons[:9])
-    assert reasons[7] == "tests: 'a' is there twice"
-    assert reasons[9:] == [
-        "line 11 says otherwise about the price of 'ecg'",
-        "line 11 already says otherwise about this provider at this clinic",
-    ]
 
 
 async def test_postal_codes(db: Database, tmp_path: Path) -> None:

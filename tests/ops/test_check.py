@@ -98,6 +98,9 @@ FAULTS = {
     "persons_are_there": "UPDATE accounts.person SET name = 'Somebody else'",
     "persons_expected_are_there": "UPDATE booking.booking SET person_id = gen_random_uuid() WHERE state = 'booked'",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",
+    "services_exist": "UPDATE booking.ticket SET service_ids = '{-1}' WHERE state = 'waiting'",
+    "terms_exist": "UPDATE booking.booking SET terms_id = -1 WHERE state = 'booked'",
+    "ladders_are_ladders": "INSERT INTO directory.terms DEFAULT VALUES",
     "captured_not_booked": f"{CAPTURE}; UPDATE booking.booking SET state = 'cancelled' WHERE state = 'booked'",
     "booked_not_captured": LATER,
     "double_captured": f"""

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from healthplus.accounts.keys import SCOPES, KeyUses
+from healthplus.accounts.patients import add_patient
 from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
+from tests.fixtures.clock import move_clock
 from tests.fixtures.patients import make_patients
 
 pytestmark = pytest.mark.dates
@@ -17,7 +19,10 @@ SMALL = Scale(cities=2, providers_per_city=40, patients=80)
 
 DIRECTORY = """
     SELECT provider.identifier, provider.name, provider.type::text, bio, languages, fee_minor, funding::text,
-        clinic.name AS clinic, clinic.latitude, array_agg(starts::text ORDER BY shift_id) AS shifts
+        clinic.name AS clinic, clinic.latitude, postal_code, terms_id, (
+            SELECT array_agg((to_jsonb(service) - 'opened_at')::text ORDER BY service_id) FROM directory.service
+            WHERE service.provider_id = provider.provider_id) AS services,
+        array_agg(starts::text ORDER BY shift_id) AS shifts
     FROM directory.provider JOIN directory.provider_clinic USING (provider_id) JOIN directory.clinic USING (clinic_id)
     JOIN schedule.shift USING (provider_id, clinic_id)
     GROUP BY provider.provider_id, provider_clinic.provider_id, provider_clinic.clinic_id, clinic.clinic_id
@@ -45,17 +50,6 @@ async def test_every_provider_has_two_shifts_of_36_slots_a_day(db: Database) -> 
         "SELECT min(seats) FROM schedule.shift JOIN directory.provider USING (provider_id) WHERE type = 'lab'"
     )
     assert seats > 1
-    offered = await db.fetch(
-        """SELECT type::text, count(lab_test_id)
-        FROM directory.provider LEFT JOIN directory.provider_lab_test USING (provider_id)
-        GROUP BY provider_id"""
-    )
-    assert {kind: min(n for k, n in offered if k == kind) > 0 for kind, _ in offered} == {
-        "doctor": False,
-        "hospital": False,
-        "clinic": False,
-        "lab": True,
-    }
 
 
 async def test_what_is_shown_is_there(db: Database) -> None:
@@ -116,14 +110,78 @@ async def test_bookings_lie_on_the_grid_of_a_shift(db: Database) -> None:
     await create_demo_data(db, SMALL)
     off = await db.fetch_value(
         """SELECT count(*) FROM booking.booking AS b
+        CROSS JOIN LATERAL booking.need_of(slots_needed, provider_id, service_ids) AS need
         WHERE NOT EXISTS (
             SELECT
             FROM schedule.openings(b.provider_id, b.clinic_id, lower(b.during), upper(b.during), b.created_at) AS o
-            WHERE o.during @> b.during AND upper(b.during) - lower(b.during) = o.slot AND b.seat <= o.seats
-                AND extract(epoch FROM lower(b.during) - lower(o.during)) % extract(epoch FROM o.slot) = 0)"""
+            WHERE o.during @> b.during AND upper(b.during) - lower(b.during) = o.slot * booking.slots_of(need, o.slot)
+                AND booking.is_on_grid(need, lower(b.during), lower(o.during), o.slot, o.weekday)
+                AND b.seat <= o.seats)"""
     )
     assert off == 0
     assert await db.fetch_value("SELECT count(*) FROM booking.booking") > 100
+
+
+async def test_bookings_for_services_cost_what_these_do(db: Database) -> None:
+    await create_demo_data(db, SMALL)
+    counts = await db.fetch_row(
+        """SELECT count(*) FILTER (WHERE service_ids IS NOT NULL) AS with_services,
+            count(*) FILTER (WHERE cardinality(service_ids) > 1) AS with_tests,
+            count(*) FILTER (WHERE upper(during) - lower(during) > interval '10 minutes') AS long,
+            count(booking.terms_id) AS with_terms, count(*) AS bookings,
+            count(*) FILTER (
+                WHERE (booking.fee_minor, booking.funding) IS DISTINCT FROM (price.fee_minor, price.funding)) AS off,
+            count(*) FILTER (WHERE booking.terms_id IS DISTINCT FROM price.terms_id) AS other_terms
+        FROM booking.booking CROSS JOIN LATERAL booking.price_of(provider_id, clinic_id, service_ids) AS price"""
+    )
+    assert counts is not None
+    assert counts["off"] == counts["other_terms"] == 0
+    assert counts["bookings"] / 10 < counts["with_services"] < counts["bookings"]
+    assert counts["with_tests"] > 0
+    assert counts["long"] > 10
+    assert 0 < counts["with_terms"] < counts["bookings"]
+    clinics = await db.fetch_row("SELECT count(terms_id) AS with_terms, count(*) AS clinics FROM directory.clinic")
+    assert clinics is not None
+    assert 0 < clinics["with_terms"] <= clinics["clinics"] / 2
+
+
+async def test_the_shown_patients_have_something_to_rate_and_to_cancel(db: Database) -> None:
+    demo = await create_demo_data(db, SMALL)
+    assert demo.patient_phone is not None
+    rows = await db.fetch(
+        """SELECT booking.*, stars, captured_at, lower(during) > app_now() AS is_ahead
+        FROM booking.booking JOIN accounts.patient USING (patient_id)
+        LEFT JOIN reviews.rating USING (provider_id, booking_id)
+        LEFT JOIN ledger.payment USING (provider_id, booking_id)
+        WHERE phone = $1 ORDER BY during""",
+        demo.patient_phone,
+    )
+    past, ahead = ([row for row in rows if row["is_ahead"] is is_ahead] for is_ahead in (False, True))
+    assert len(past) >= 2
+    assert {row["state"] for row in past} == {"fulfilled"}
+    assert any(row["service_ids"] and len(row["service_ids"]) >= 1 for row in past)
+    assert [row["stars"] is not None for row in past] == [True] + [False] * (len(past) - 1)
+    assert ahead
+    assert {row["state"] for row in ahead} == {"booked"}
+    assert ahead[0]["terms_id"] is not None
+    assert all((row["captured_at"] is not None) == (row["funding"] == "online") for row in rows)
+    assert any(row["captured_at"] for row in past)
+    rated = past[-1]
+    code = await db.fetch_value(
+        "SELECT code FROM reviews.rate($1, $2, $3, 4::smallint)",
+        *(rated[key] for key in ("provider_id", "booking_id", "patient_id")),
+    )
+    assert code == "rated"
+
+
+async def test_nobody_is_told_that_a_made_up_hold_has_expired(db: Database) -> None:
+    await create_demo_data(db, SMALL)
+    await move_clock(db, minutes=6)
+    held = await db.fetch("SELECT DISTINCT provider_id FROM booking.booking WHERE state = 'reserved'")
+    for row in held:
+        await db.execute("SELECT booking.advance($1)", row["provider_id"])
+    assert await db.fetch_value("SELECT count(*) FROM booking.booking WHERE state = 'expired'") >= 3
+    assert await db.fetch_value("SELECT count(*) FROM notices.notice") == 0
 
 
 async def test_ratings_are_from_past_appointments(db: Database) -> None:
@@ -142,18 +200,36 @@ async def test_ratings_are_from_past_appointments(db: Database) -> None:
     backwards = """SELECT count(*) FROM booking.event JOIN booking.event AS later USING (provider_id)
         WHERE later.seq = event.seq + 1 AND later.at < event.at"""
     assert await db.fetch_value(backwards) == 0
-    visits = "SELECT bool_and(upper(during) < app_now()), count(*) FROM booking.booking WHERE state = 'fulfilled'"
-    assert [tuple(row) for row in await db.fetch(visits)] == [(True, sum(row["rating_count"] for row in rated))]
+    # The patients to try the product as have rated only one.
+    visits = """SELECT bool_and(upper(during) < app_now()), count(*), count(*) FILTER (WHERE takes_sms)
+        FROM booking.booking JOIN accounts.patient USING (patient_id) WHERE state = 'fulfilled'"""
+    are_past, count, shown = next(iter(await db.fetch(visits)))
+    assert are_past
+    assert count - (shown - 1) == sum(row["rating_count"] for row in rated)
 
 
 async def test_nothing_can_reach_a_real_person(db: Database) -> None:
-    await create_demo_data(db, SMALL)
+    """Only the two patients to sign in as have numbers that somebody could have: what these do, the demo shows."""
+    demo = await create_demo_data(db, SMALL)
     phones = await db.fetch(
-        """SELECT phone FROM accounts.patient UNION ALL SELECT phone FROM directory.provider
-        UNION ALL SELECT phone FROM directory.clinic"""
+        """SELECT phone, takes_sms FROM accounts.patient UNION ALL SELECT phone, false FROM directory.provider
+        UNION ALL SELECT phone, false FROM directory.clinic"""
     )
-    assert all(row["phone"].startswith("+910") for row in phones)
+    real = [row["phone"] for row in phones if not row["phone"].startswith("+910")]
+    assert demo.patient_phone in real
+    assert sorted(real) == sorted(row["phone"] for row in phones if row["takes_sms"])
+    assert len(real) == 2
     assert await db.fetch_value("SELECT bool_and(email LIKE '%@example.com') FROM directory.provider")
+    assert await db.fetch_value("SELECT count(email) FROM accounts.patient") == 0
+
+
+async def test_a_number_that_somebody_has_is_left_to_them(db: Database) -> None:
+    theirs, _ = await add_patient(db, "Devi", "+919876543210", "IN")
+    demo = await create_demo_data(db, SMALL)
+    assert demo.patient_phone is None
+    assert len(demo.patient_tokens) == 2
+    sessions = "SELECT count(*) FROM accounts.session WHERE patient_id = $1"
+    assert await db.fetch_value(sessions, theirs) == await db.fetch_value("SELECT count(*) FROM accounts.session") - 2
 
 
 async def test_again_adds_only_tokens_and_a_key(db: Database) -> None:

@@ -29,10 +29,10 @@ VALUES ('lab-1', 'lab', 'Kothrud Pathology'), ('lab-2', 'lab', 'Baner Pathology'
     ('hospital', 'hospital', 'City Hospital');
 INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
 VALUES (3, 4, 0, 'free'), (3, 1, 0, 'free'), (3, 5, 0, 'free'), (4, 4, 0, 'clinic'), (5, 1, 0, 'clinic');
-INSERT INTO directory.lab_test (slug, name) VALUES
-    ('hba1c', 'HbA1c'), ('lipid-profile', 'Lipid Profile'), ('widal', 'Widal');
-INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
-VALUES (3, 1, 45000), (4, 1, 39950), (4, 2, 0);
+INSERT INTO directory.service_type (slug, name, is_test) VALUES
+    ('hba1c', 'HbA1c', true), ('lipid-profile', 'Lipid Profile', true), ('widal', 'Widal', true);
+INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+VALUES (3, 1, 0, 45000, 'clinic'), (4, 1, 0, 39950, 'clinic'), (4, 2, 0, 0, 'free');
 INSERT INTO directory.speciality (slug, name) VALUES ('cardiology', 'Cardiology'), ('urology', 'Urology');
 INSERT INTO directory.provider_speciality (provider_id, speciality_id) VALUES (1, 2), (1, 1), (2, 1);
 UPDATE directory.provider SET salutation = 'Dr', given_name = 'Meera', family_name = 'Joshi', gender = 'female',

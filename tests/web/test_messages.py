@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from healthplus.ops import demo_directory
+from healthplus.ops.demo_facts import FACTS
 from healthplus.web.languages import ENGLISH, HINDI, HOME_ZONE, LANGUAGES, split_path
 from tests.web import messages
 
@@ -45,10 +43,9 @@ def _placeholders(text: str) -> set[str]:
 
 
 def test_names_of_the_demo_are_known_in_hindi() -> None:
-    facts = tomllib.loads(Path(demo_directory.__file__).with_name("demo_facts.toml").read_text(encoding="utf-8"))
-    for name in facts["specialities"]:
+    for name in FACTS["specialities"]:
         assert HINDI.known_name("speciality", name) != name
-    for city in facts["cities"]:
+    for city in FACTS["cities"]:
         assert HINDI.known_name("city", city["name"]) != city["name"]
     assert HINDI.known_name("city", "Atlantis") == "Atlantis"
 

@@ -99,7 +99,7 @@ CREATE INDEX service_term_id ON search.service_term (service_type_id);
 INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
 INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
 SELECT provider_id, service_type_id, 0, price_minor, currency,
-    CASE WHEN price_minor > 0 AND EXISTS (
+    CASE WHEN price_minor = 0 THEN 'free' WHEN EXISTS (
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND provider_clinic.funding = 'online')
         THEN 'online' ELSE 'clinic' END::directory.funding

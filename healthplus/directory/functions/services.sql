@@ -53,14 +53,122 @@ RETURNS TABLE (
     LEFT JOIN directory.service_terms ON service_terms.service_type_id = service.service_type_id AND service_terms.clinic_id = p_clinic_id
     WHERE service.service_id = ANY (p_service_ids) AND service.provider_id = p_provider_id
         AND (service.clinic_id IS NULL OR service.clinic_id = p_clinic_id)
+        -- a booking's amount is in its clinic's currency
+        AND (p_clinic_id IS NULL OR currency = (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = p_clinic_id))
+$$;
+
+-- What a step of terms keeps of a fee.
+CREATE FUNCTION directory.kept_by(p_step directory.terms_step, p_fee_minor integer) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT least(p_fee_minor, coalesce(p_step.kept_minor, round(p_fee_minor::numeric * p_step.kept_percent / 100)::integer))
+$$;
+
+-- When a step of terms begins to count for a visit: who cancels after that instant leaves what the step keeps.
+CREATE FUNCTION directory.begins_after(p_step directory.terms_step, p_starts_at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT p_starts_at - make_interval(hours => p_step.hours_before)
 $$;
 
 -- What terms (NULL: none) keep of a fee at an instant before a visit begins.
 CREATE FUNCTION directory.kept_minor(p_terms_id bigint, p_fee_minor integer, p_starts_at timestamptz, p_at timestamptz)
 RETURNS integer LANGUAGE sql STABLE AS $$
     SELECT coalesce((
-        SELECT least(p_fee_minor, coalesce(kept_minor, round(p_fee_minor * kept_percent / 100.0)::integer))
+        SELECT directory.kept_by(terms_step, p_fee_minor)
         FROM directory.terms_step
-        WHERE terms_id = p_terms_id AND p_at > p_starts_at - make_interval(hours => hours_before)
+        WHERE terms_id = p_terms_id AND p_at > directory.begins_after(terms_step, p_starts_at)
         ORDER BY hours_before LIMIT 1), 0)
 $$;
+
+-- Adds what services are called, where no type has the slug yet: objects with slug, name and is_test. Returns how many were added.
+CREATE FUNCTION directory.put_service_types(p_types jsonb) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    added bigint;
+BEGIN
+    -- Those that are there already must not use up numbers.
+    INSERT INTO directory.service_type (slug, name, is_test)
+    SELECT slug, name, is_test FROM jsonb_to_recordset(p_types) AS given(slug text, name text, is_test boolean)
+    WHERE NOT EXISTS (SELECT FROM directory.service_type WHERE service_type.slug = given.slug)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END $$;
+
+-- Services as they are to be, from objects with the columns of directory.service and the slug of a service_type that is known.
+-- What is left out: offered at each of the provider's clinics; no time, no buffer, each slot, each day, one a day; the currency of the
+-- clinic; paid as visits there are, where there is something to pay. known_id: the service that is open now in its place, if any; a
+-- subquery, whose index is used whatever the statistics say.
+CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
+    provider_id bigint, clinic_id bigint, service_type_id bigint, length_minutes smallint, buffer_minutes smallint,
+    starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding,
+    known_id bigint
+) LANGUAGE sql STABLE AS $$
+    SELECT given.provider_id, given.clinic_id, service_type.service_type_id, coalesce(given.length_minutes, 0::smallint),
+        coalesce(given.buffer_minutes, 0::smallint), coalesce(given.starts_every, 1::smallint), coalesce(given.weekdays, 127::smallint),
+        coalesce(given.allows_more_a_day, false), given.fee_minor, coalesce(given.currency, (
+            SELECT min(clinic.currency) FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id)
+            WHERE post.provider_id = given.provider_id AND post.clinic_id = coalesce(given.clinic_id, post.clinic_id))),
+        CASE WHEN given.funding IS NOT NULL THEN given.funding
+            WHEN given.fee_minor = 0 THEN 'free'
+            WHEN EXISTS (
+                SELECT FROM directory.provider_clinic AS post
+                WHERE post.provider_id = given.provider_id AND post.clinic_id = coalesce(given.clinic_id, post.clinic_id)
+                    AND post.funding = 'online') THEN 'online'
+            ELSE 'clinic' END,
+        (SELECT known.service_id FROM directory.service AS known
+            WHERE known.provider_id = given.provider_id AND known.service_type_id = service_type.service_type_id
+                AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL)
+    FROM jsonb_to_recordset(p_services) AS given(
+        provider_id bigint, clinic_id bigint, service_type text, length_minutes smallint, buffer_minutes smallint,
+        starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding)
+    JOIN directory.service_type ON service_type.slug = given.service_type
+$$;
+
+-- Brings services to what is given (see directory.services_given; each provider, clinic and service_type once): what differs is closed,
+-- and another opened in its place; what is the same stays, as does all that is not given. Returns how many are new, and how many others
+-- replace one. What is held, booked or waited for keeps the service that it has; nothing waits for those.
+CREATE FUNCTION directory.put_services(p_services jsonb) RETURNS TABLE (added bigint, updated bigint) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+BEGIN
+    -- Of two that change a provider's services at once, the later waits, and then sees what the earlier did.
+    PERFORM FROM directory.provider
+    WHERE provider_id IN (SELECT (given ->> 'provider_id')::bigint FROM jsonb_array_elements(p_services) AS given)
+    ORDER BY provider_id FOR NO KEY UPDATE;
+    UPDATE directory.service AS known SET closed_at = now_at
+    FROM directory.services_given(p_services) AS given
+    WHERE known.service_id = given.known_id AND known.closed_at IS NULL
+        AND (known.length_minutes, known.buffer_minutes, known.starts_every, known.weekdays, known.allows_more_a_day, known.fee_minor,
+            known.currency, known.funding)
+        <> (given.length_minutes, given.buffer_minutes, given.starts_every, given.weekdays, given.allows_more_a_day, given.fee_minor,
+            given.currency, given.funding);
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    INSERT INTO directory.service (
+        provider_id, clinic_id, service_type_id, length_minutes, buffer_minutes, starts_every, weekdays, allows_more_a_day, fee_minor,
+        currency, funding, opened_at)
+    SELECT given.provider_id, given.clinic_id, given.service_type_id, given.length_minutes, given.buffer_minutes, given.starts_every,
+        given.weekdays, given.allows_more_a_day, given.fee_minor, given.currency, given.funding, now_at
+    FROM directory.services_given(p_services) AS given WHERE given.known_id IS NULL;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    added := added - updated;
+    RETURN NEXT;
+END $$;
+
+-- Returns terms with these steps (hours before, and of each the part or, NULL where the other is said, the amount that is kept): those
+-- that have the same, or new ones. They must be a ladder, longest before a visit first.
+CREATE FUNCTION directory.put_terms(p_hours smallint[], p_percents smallint[], p_amounts_minor integer[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer bigint;
+BEGIN
+    SELECT terms_id INTO answer
+    FROM directory.terms_step GROUP BY terms_id
+    HAVING array_agg(hours_before ORDER BY hours_before DESC) = p_hours
+        AND array_agg(kept_percent ORDER BY hours_before DESC) = p_percents
+        AND array_agg(kept_minor ORDER BY hours_before DESC) = p_amounts_minor
+    ORDER BY terms_id LIMIT 1;
+    IF NOT FOUND THEN
+        INSERT INTO directory.terms (made_at) VALUES (public.app_now()) RETURNING terms_id INTO answer;
+        INSERT INTO directory.terms_step (terms_id, hours_before, kept_percent, kept_minor)
+        SELECT answer, hours, percent, amount_minor FROM unnest(p_hours, p_percents, p_amounts_minor) AS step(hours, percent, amount_minor);
+    END IF;
+    RETURN answer;
+END $$;

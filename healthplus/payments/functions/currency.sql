@@ -1,10 +1,22 @@
--- Whether a clinic has fees or bookings: it then keeps its currency, or they would come to mean another amount.
+-- Whether a clinic has fees, bookings or amounts in its terms: it then keeps its currency, or they would come to mean another amount.
 CREATE FUNCTION payments.has_money(p_clinic_id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM directory.provider_clinic
-        WHERE clinic_id = p_clinic_id AND (fee_minor > 0 OR EXISTS (
-            SELECT FROM booking.booking
-            WHERE booking.provider_id = provider_clinic.provider_id AND booking.clinic_id = p_clinic_id)))
+        WHERE clinic_id = p_clinic_id AND (
+            fee_minor > 0
+            OR EXISTS (
+                SELECT FROM directory.service
+                WHERE service.provider_id = provider_clinic.provider_id AND coalesce(service.clinic_id, p_clinic_id) = p_clinic_id
+                    AND closed_at IS NULL AND service.fee_minor > 0)
+            OR EXISTS (
+                SELECT FROM booking.booking
+                WHERE booking.provider_id = provider_clinic.provider_id AND booking.clinic_id = p_clinic_id)))
+        OR EXISTS (
+            SELECT FROM directory.terms_step
+            WHERE kept_minor IS NOT NULL AND terms_id IN (
+                SELECT terms_id FROM directory.clinic WHERE clinic_id = p_clinic_id
+                UNION ALL
+                SELECT terms_id FROM directory.service_terms WHERE clinic_id = p_clinic_id))
 $$;
 
 CREATE OR REPLACE FUNCTION payments.keep_currency() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $$

@@ -1,0 +1,207 @@
+"""Commands for what providers offer, and for what is kept when a patient cancels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from healthplus.database import Database, Record, load, running_database
+from healthplus.directory.commands import ID
+from healthplus.directory.fees import FUNDINGS, read_fee
+from healthplus.directory.ladder import Step, ladder_text
+from healthplus.directory.service_text import Service, service_text
+from healthplus.directory.services import put_service, set_terms
+from healthplus.directory.weekdays import in_bits, parse_days
+from healthplus.errors import BadInput, Conflict, NotFound
+from healthplus.money import unit_name
+from healthplus.settings import Settings
+
+T = TypeVar("T")
+
+queries = load(Path(__file__).with_name("directory.sql"))
+
+_DID = {"added": "Added", "changed": "Changed", "unchanged": "Offered like that already"}
+_MINUTES = click.IntRange(0, 720)
+_clinic = click.option("--clinic", help="The clinic's id or identifier.")
+
+
+@click.group("service")
+def service_group() -> None:
+    """What providers offer: visits and laboratory tests, with their length and fee."""
+
+
+@service_group.command("add")
+@click.argument("provider")
+@click.argument("name")
+@click.option("--fee", required=True, help="In whole units of the clinic's currency, such as rupees.")
+@click.option("--length", "length_minutes", type=_MINUTES, help="Minutes; a test may take none of its own.")
+@click.option("--clinic", help="The clinic's id or identifier; by default each one at which the provider works.")
+@click.option("--test", "is_test", is_flag=True, help="A laboratory test: several go into one visit, and add up.")
+@click.option("--funding", type=click.Choice(FUNDINGS), help="By default as visits there are paid; free without a fee.")
+@click.option("--buffer", "buffer_minutes", type=_MINUTES, default=0, help="Minutes that are kept free after it.")
+@click.option("--starts-every", type=int, default=1, help="Starts on every so many slots of a shift only.")
+@click.option("--days", default="Mon-Sun", show_default=True, help='Only on some days, such as "Mon,Wed" or "Mon-Fri".')
+@click.option("--more-a-day", is_flag=True, help="A patient may have others with the provider on that day.")
+@click.pass_obj
+def add_service_command(  # noqa: PLR0913 - a service has as many facts
+    settings: Settings,
+    provider: str,
+    name: str,
+    *,
+    fee: str,
+    length_minutes: int | None,
+    clinic: str | None,
+    is_test: bool,
+    funding: str | None,
+    buffer_minutes: int,
+    starts_every: int,
+    days: str,
+    more_a_day: bool,
+) -> None:
+    """Offer a service, or change it: what is held and booked keeps what it had. PROVIDER is an id or identifier."""
+    if length_minutes is None and not is_test:
+        raise BadInput("Say how long a visit takes, as in --length 45; only a --test may take no time of its own.")
+
+    async def add(database: Database) -> str:
+        offering = await _find(database, queries.find_provider, provider, "provider")
+        at = None if clinic is None else await _find(database, queries.find_clinic, clinic, "clinic")
+        currency = await _currency(database, offering, at)
+        service = Service(
+            name,
+            is_test,
+            read_fee(fee, currency),
+            length_minutes or 0,
+            funding,
+            buffer_minutes,
+            starts_every,
+            in_bits(parse_days(days)),
+            more_a_day,
+        )
+        clinic_id = None if at is None else int(at["clinic_id"])
+        did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency)
+        return f"{_DID[did]}, {offering['name']}: {_line(row)}"
+
+    click.echo(_with_database(settings, add))
+
+
+@service_group.command("list")
+@click.argument("provider")
+@click.pass_obj
+def list_services_command(settings: Settings, provider: str) -> None:
+    """List a provider's services, those that are closed last, as a file for `import` would name them."""
+
+    async def services(database: Database) -> list[Record]:
+        offering = await _find(database, queries.find_provider, provider, "provider")
+        return await database.fetch(queries.services_of_provider, offering["provider_id"])
+
+    rows = _with_database(settings, services, reads=True)
+    if not rows:
+        click.echo("No services: a visit takes the slots that are chosen, for the fee that `healthplus find` shows.")
+    for row in rows:
+        click.echo(_line(row))
+
+
+@service_group.command("close")
+@click.argument("service_id", type=ID)
+@click.pass_obj
+def close_service_command(settings: Settings, service_id: int) -> None:
+    """Offer a service no longer; who holds it, has booked it or waits for it keeps it. `service list` shows the ids."""
+
+    async def close(database: Database) -> None:
+        if await database.execute(queries.close_service, service_id) == "UPDATE 0":
+            row = await database.fetch_row(queries.service_closed_at, service_id)
+            if row is None:
+                raise NotFound(f"There is no service {service_id}; `healthplus service list PROVIDER` shows the ids.")
+            raise Conflict(f"Service {service_id} was closed already, at {row['closed_at']:%Y-%m-%d %H:%M} UTC.")
+
+    _with_database(settings, close)
+    click.echo(f"Service {service_id} is closed.")
+
+
+@click.group("terms")
+def terms_group() -> None:
+    """What is kept of a fee when a patient cancels."""
+
+
+@terms_group.command("set")
+@click.argument("ladder")
+@click.option("--clinic", required=True, help="The clinic's id or identifier.")
+@click.option("--service", help="Only for services of this slug; `service list` shows the slugs.")
+@click.pass_obj
+def set_terms_command(settings: Settings, ladder: str, clinic: str, service: str | None) -> None:
+    """Set the terms of new holds, such as "24h:0%, 4h:50%, 2h:100%": who cancels later than 4 hours before leaves half.
+
+    "24h:200" keeps an amount in the clinic's currency; "none" takes the terms away. What is held and booked keeps its
+    terms, and what the clinic cancels is always refunded in full.
+    """
+
+    async def set_them(database: Database) -> str:
+        at = await _find(database, queries.find_clinic, clinic, "clinic")
+        said = await set_terms(database, at["clinic_id"], service, ladder)
+        return f"Terms of new holds at {at['name']}{f', {service}' if service else ''}: {said}."
+
+    click.echo(_with_database(settings, set_them))
+
+
+@terms_group.command("list")
+@_clinic
+@click.pass_obj
+def list_terms_command(settings: Settings, clinic: str | None) -> None:
+    """List the terms of new holds, by clinic; where none are listed, all is refunded until a visit begins."""
+
+    async def terms(database: Database) -> list[Record]:
+        at = None if clinic is None else await _find(database, queries.find_clinic, clinic, "clinic")
+        return await database.fetch(queries.terms_in_force, at and at["clinic_id"])
+
+    rows = _with_database(settings, terms, reads=True)
+    if not rows:
+        click.echo("No terms: all is refunded until a visit begins.")
+    for row in rows:
+        steps = [Step(*step) for step in zip(row["hours"], row["percents"], row["amounts_minor"], strict=True)]
+        kind = f", {row['slug']}" if row["slug"] else ""
+        unit = unit_name(row["currency"])
+        click.echo(f"clinic {row['clinic_id']}, {row['clinic']}{kind}: {ladder_text(steps, row['currency'])} ({unit})")
+
+
+def _with_database(settings: Settings, act: Callable[[Database], Awaitable[T]], *, reads: bool = False) -> T:
+    async def run(dsn: str) -> T:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            return await act(database)
+
+    with running_database(settings, reads=reads) as dsn:
+        return asyncio.run(run(dsn))
+
+
+async def _find(database: Database, sql: str, text: str, what: str) -> Record:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    row = await database.fetch_row(sql, number, text)
+    if row is None:
+        raise NotFound(f"There is no {what} {text!r}; `healthplus find NAME` shows the ids.")
+    return row
+
+
+async def _currency(database: Database, provider: Record, clinic: Record | None) -> str:
+    at = clinic and clinic["clinic_id"]
+    currencies = [
+        row["currency"] for row in await database.fetch(queries.currencies_of_provider, provider["provider_id"], at)
+    ]
+    if not currencies:
+        where = clinic["name"] if clinic else "any clinic"
+        raise NotFound(f"{provider['name']} does not work at {where}; `healthplus find NAME` shows who works where.")
+    if len(currencies) > 1:
+        raise BadInput(f"{provider['name']} works in {' and '.join(currencies)}; say which clinic, with --clinic.")
+    return str(currencies[0])
+
+
+def _line(row: Record) -> str:
+    service = Service(**{name: row[name] for name in Service.__struct_fields__})
+    kind = "test" if row["is_test"] else "visit"
+    closed = f"; closed {row['closed_at']:%Y-%m-%d %H:%M} UTC" if row["closed_at"] else ""
+    return (
+        f"service {row['service_id']} ({kind} {row['slug']}), {row['clinic'] or 'all clinics'}: "
+        f"{service_text(service, row['currency'])} ({unit_name(row['currency'])}){closed}"
+    )
