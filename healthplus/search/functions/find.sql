@@ -82,9 +82,9 @@ $$;
 
 -- Return how many of the best rated listings an order by date or price compares. It is more than the directory that is specified has;
 -- without a limit, one search of the whole country by date would keep a processor busy for seconds. Days with room for services take
--- longer to tell: more than such a directory has of them in a city.
+-- longer to tell: as many as such a directory has providers in a city.
 CREATE FUNCTION search.compared_max(p_criteria search.criteria) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
-    SELECT CASE WHEN p_criteria.service_type_ids IS NULL OR p_criteria.ordering LIKE 'price%' THEN 7000 ELSE 500 END
+    SELECT CASE WHEN p_criteria.service_type_ids IS NULL OR p_criteria.ordering LIKE 'price%' THEN 7000 ELSE 300 END
 $$;
 
 -- Return the conditions on listings that the criteria mean, with the parameters numbered as search.find passes them.
@@ -165,9 +165,9 @@ $$;
 -- values in it: the best ways to a rare word and to all of a city have nothing in common.
 --
 -- From the inside out: `listed` is what the listings say, with the minutes since 1970-01-01 on the city's clock between which
--- a slot must start; `candidate` has what is offered there of the services searched for; `template` has the first day on which the week has a slot; `dated` corrects that day by the book. An order
--- that listings decide comes first, and rows are then looked at only until there are enough; an order by dates, or by prices that
--- no index has, looks at no more than search.compared_max rows.
+-- a slot must start; `candidate` has what is offered there of the services searched for; `template` has the first day on which the
+-- week has a slot; `dated` corrects that day by the book. An order that listings decide comes first, and rows are then looked at only
+-- until there are enough; an order by dates, or by prices that no index has, looks at no more than search.compared_max rows.
 CREATE FUNCTION search.find_statement(p_criteria search.criteria) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN format(
@@ -209,8 +209,11 @@ BEGIN
         LIMIT $18
         $sql$,
         search.source(p_criteria),
+        -- A limit inside says that few are needed, which a join above it would hide; a time drops rows after it.
         'ORDER BY ' || coalesce(
-            search.listing_order(p_criteria) || ' OFFSET 0', 'score DESC LIMIT ' || search.compared_max(p_criteria)),
+            search.listing_order(p_criteria)
+                || CASE WHEN p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN ' LIMIT $18' ELSE ' OFFSET 0' END,
+            'score DESC LIMIT ' || search.compared_max(p_criteria)),
         CASE WHEN p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL THEN
             'WHERE free_day IS NOT NULL AND (in_doubt OR latest IS NULL OR free_day < latest / 1440
                 OR (free_day = latest / 1440 AND first_starts[(free_day + 3) % 7 + 1] <= latest % 1440))' END,

@@ -42,7 +42,7 @@ SortingOrder: TypeAlias = Annotated[
         "date,type,asc date,type,desc price,asc price,desc; the direction holds for all that an order names. A date is "
         "the first available day. A price is that of the service or tests searched for, and then only those who offer "
         "them are listed, or else of a visit; one that only the clinic knows comes last. Dates and prices are compared "
-        "among the 7,000 best rated of what matches (dates with a service: 500). Without an order, those of that name "
+        "among the 7,000 best rated of what matches (dates with a service: 300). Without an order, those of that name "
         "come first, then by rating."
     ),
 ]  # fmt: skip
