@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, datetime
 from urllib.parse import urlencode
 from uuid import UUID
@@ -31,13 +32,21 @@ def clinic_path(clinic_id: int, name: str) -> str:
 
 
 def chart_path(
-    provider_id: int, name: str, clinic_id: int, *, day: date | None = None, start: datetime | None = None, n: int = 1
+    provider_id: int,
+    name: str,
+    clinic_id: int,
+    *,
+    services: Iterable[int] | None = None,
+    day: date | None = None,
+    start: datetime | None = None,
+    n: int = 1,
 ) -> str:
     """Return the address of a provider's chart at a clinic.
 
-    `day` is the day shown, in the clinic's zone; `start` the slot chosen; `n` the slots in a row that are needed.
+    `services` are the ids of what is to be done, if it is not a visit of `n` slots in a row; `day` is the day shown, in
+    the clinic's zone; `start` the slot chosen.
     """
-    query: dict[str, object] = {}
+    query: dict[str, object] = {"service": list(services)} if services else {}
     if day is not None:
         query["day"] = day.isoformat()
     if start is not None:
@@ -70,4 +79,4 @@ def appointment_path(provider_id: int, booking_id: UUID, page: str = "") -> str:
 
 
 def _with_query(path: str, query: dict[str, object]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
+    return f"{path}?{urlencode(query, doseq=True)}" if query else path
