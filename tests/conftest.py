@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import shutil
 import tempfile
@@ -35,6 +36,12 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes 
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:
     tempfile.tempdir = str(_MEMORY)
 _serial = itertools.count(1)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what is there as long as the process is: modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
