@@ -23,19 +23,29 @@ from tests.web.phone import Phone
 
 @functools.cache
 def _routes() -> Litestar:
-    """Return what every test's app is a copy of: making it takes longer than most tests."""
     return create_routes(Settings(None, Path()))
 
 
 @pytest.fixture
+def routes() -> Litestar:
+    """What the app is a copy of, for all tests that register no more: making it takes longer than most of them."""
+    return _routes()
+
+
+@pytest.fixture
 async def app(
-    dsn: str, environment: Environment, sandbox_bank: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dsn: str,
+    environment: Environment,
+    sandbox_bank: Settings,
+    tmp_path: Path,
+    routes: Litestar,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Litestar]:
     """The app, running with its background tasks on the test's database."""
     # It would keep what it is made of for the life of the process, of which it has only a part.
     monkeypatch.setattr(gc, "freeze", lambda: None)
     app = furnish(
-        copy.copy(_routes()),
+        copy.copy(routes),
         Settings(
             database_url=as_app_role(dsn),
             data_folder=tmp_path,
