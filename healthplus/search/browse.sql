@@ -81,6 +81,15 @@ SELECT jsonb_build_object(
             ORDER BY service_type.name, service_id), '[]')
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         WHERE service.provider_id = provider.provider_id AND is_test AND closed_at IS NULL),
+    'services', (
+        SELECT coalesce(jsonb_agg(
+            jsonb_build_object(
+                'id', service_id, 'slug', slug, 'name', service_type.name, 'is_test', is_test, 'clinic_id', clinic_id,
+                'fee_minor', fee_minor, 'currency', currency, 'funding', funding, 'length_minutes', length_minutes,
+                'weekdays', ARRAY(SELECT day FROM generate_series(1, 7) AS day WHERE (weekdays >> (day - 1)) & 1 = 1))
+            ORDER BY is_test, service_type.name, service_id), '[]')
+        FROM directory.service JOIN directory.service_type USING (service_type_id)
+        WHERE service.provider_id = provider.provider_id AND closed_at IS NULL),
     'clinics', (
         SELECT coalesce(jsonb_agg(
             search.clinic_document(clinic, city) || jsonb_build_object(

@@ -62,6 +62,7 @@ class QueuePosition(msgspec.Struct, frozen=True):
     window_from: datetime
     window_to: datetime
     slots_needed: int
+    service_ids: list[int] | None
     joined_at: datetime
     expires_at: datetime
     state: TicketState

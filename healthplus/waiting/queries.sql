@@ -26,14 +26,16 @@ WITH selected AS MATERIALIZED (
 )
 SELECT
     selected.ticket_id, selected.patient_id, selected.number, selected.clinic_id, lower(selected.queue_window) AS window_from,
-    upper(selected.queue_window) AS window_to, selected.slots_needed, selected.joined_at, selected.expires_at,
+    upper(selected.queue_window) AS window_to, selected.slots_needed, selected.service_ids, selected.joined_at,
+    selected.expires_at,
     CASE WHEN selected.state = 'waiting' AND selected.expires_at <= now_at THEN 'timed_out' ELSE selected.state::text END AS state,
     CASE WHEN selected.state = 'waiting' THEN booking.is_present(ticket, now_at)
         WHEN selected.state IN ('offered', 'called') THEN booking.state_at(offered, now_at) <> 'expired' END AS current,
     CASE WHEN selected.state = 'waiting' THEN width_bucket(selected.number, (SELECT numbers FROM queue)) END AS position,
     waited_for.holds, waited_for.next_lapse_at,
     offered.booking_id AS offer_id, offered.clinic_id AS offer_clinic_id, lower(offered.during) AS starts_at,
-    upper(offered.during) AS ends_at, CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
+    booking.visit_end(offered.during, offered.service_ids) AS ends_at,
+    CASE WHEN offered.state = 'reserved' THEN offered.deadline END AS deadline, offered.fee_minor,
     selected.answered_at IS NOT NULL AS answered,
     CASE WHEN selected.state = 'called' THEN (
         SELECT count(*) FROM booking.ticket

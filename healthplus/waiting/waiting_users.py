@@ -14,7 +14,7 @@ import contextlib
 import logging
 import math
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -116,8 +116,12 @@ class WaitingUsers:
         *,
         person_id: UUID | None = None,
         token_hash: bytes | None = None,
+        service_ids: Sequence[int] = (),
     ) -> JoinRefused | tuple[Joined, QueuePosition | None]:
-        """Join a queue for slots in `window`; return the refusal, or Book.join_queue's outcome and the ticket."""
+        """Join a queue for slots, or for services, in `window`.
+
+        Return the refusal, or Book.join_queue's outcome and the ticket.
+        """
         outcome = await self._book.join_queue(
             provider_id,
             clinic_id,
@@ -128,6 +132,7 @@ class WaitingUsers:
             key,
             person_id=person_id,
             token_hash=token_hash,
+            service_ids=service_ids,
         )
         if isinstance(outcome, Refused):
             return outcome

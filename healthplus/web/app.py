@@ -23,6 +23,7 @@ from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.booking.replacements import keep_cancelling_replaced
 from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
+from healthplus.directory.known_services import KnownServices
 from healthplus.errors import DatabaseUnreachable
 from healthplus.lifeline import end_with_parent
 from healthplus.monitoring import readiness
@@ -180,6 +181,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
             currencies=Currencies(database),
+            known_services=KnownServices(database),
             readiness=Readiness([*checks.all(), partial(readiness.has_room, database)]),
         )
 

@@ -18,6 +18,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.directory.currencies import Currencies
+from healthplus.directory.known_services import KnownServices
 from healthplus.monitoring.readiness import Readiness
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
@@ -55,6 +56,7 @@ class AppServices:
     proxies: TrustedProxies
     clock: DatabaseClock
     currencies: Currencies
+    known_services: KnownServices
     readiness: Readiness
 
 

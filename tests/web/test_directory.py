@@ -124,6 +124,7 @@ async def test_a_providers_page(anyone: Client, directory: Environment) -> None:
         "rating": None,
         "rating_count": 0,
         "lab_tests": [],
+        "services": [],
     }
     assert [(clinic["id"], clinic["fee_paise"], clinic["funding"]) for clinic in clinics] == [
         (ONLINE, 50000, "online"),

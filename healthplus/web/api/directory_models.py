@@ -85,6 +85,24 @@ class ClinicLabTest(PricedLabTest):
     provider_id: int
 
 
+class OfferedService(Fee):
+    """What a provider offers at one clinic, or (`clinic_id` null) at each of theirs, on these weekdays.
+
+    A change of its price or length gives it another `id`: what was held or booked before keeps the old one. Of tests,
+    several go into one visit; their `length_minutes` are what each adds to it. A fee of 0 with funding `clinic` is
+    unknown.
+    """
+
+    id: int
+    slug: str
+    name: str
+    is_test: bool
+    clinic_id: int | None
+    funding: str
+    length_minutes: int
+    weekdays: list[int]
+
+
 class Hours(Struct):
     """From `start` to `end`, both HH:MM; a day ends at 24:00."""
 
@@ -173,6 +191,7 @@ class Provider(Struct):
     rating: float | None
     rating_count: int
     lab_tests: list[PricedLabTest]
+    services: list[OfferedService]
     clinics: list[Workplace]
 
 

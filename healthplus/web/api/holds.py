@@ -12,6 +12,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web import direct
+from healthplus.web.api.asked_services import asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
@@ -35,10 +36,13 @@ class HoldsController(Controller):
     async def hold(
         self, request: AnyRequest, provider_id: ProviderId, data: JSONBody[HoldRequest], idempotency_key: IdempotencyKey
     ) -> Response[Booking]:
-        """Hold a slot, or several in a row, for five minutes, in which nobody else can have it."""
+        """Hold a slot, or time for a service or tests, for five minutes, in which nobody else can have it."""
         caller = await require_caller(request)
         start = checked_instant("start", data.start)
         app = services(request)
+        service_ids = await asked_services(
+            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
+        )
         instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None
         outcome = await app.book.hold(
             provider_id,
@@ -51,6 +55,7 @@ class HoldsController(Controller):
             person_id=data.person_id,
             instead_of=instead_of,
             token_hash=caller.token_hash,
+            service_ids=service_ids,
         )
         if outcome.code != "reserved":
             raise await error_for_refused_time(request, outcome, caller.patient_id)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.web.api.amounts import AmountMinor, Fee
 from healthplus.web.http.ids import ID_MAX
 
@@ -16,6 +17,18 @@ Instant = Annotated[datetime, Meta(tz=True)]
 SlotsNeeded = Annotated[int, Meta(ge=1, le=20, description="Consecutive slots.")]
 
 
+ServiceId = Annotated[
+    Id | None,
+    Meta(
+        description="What is to be done: an `id` of the provider's `services`, which says how long it takes and what "
+        "it costs. Null, without `tests`: a visit of `slots_needed` slots for the clinic's fee."
+    ),
+]
+Test = Annotated[int | str, Meta(description="A test of a laboratory's `services`, by its `slug` or its `id`.")]
+Tests = Annotated[
+    list[Test],
+    Meta(description=f"Tests to be done in one visit, at most {SERVICES_MAX}: their fees and lengths add up."),
+]
 PersonId = Annotated[
     UUID | None, Meta(description="Whom it is for: an `id` of `/api/v1/me/persons`; null: the holder of the account.")
 ]
@@ -29,11 +42,13 @@ class InsteadOf(Struct, forbid_unknown_fields=True):
 
 
 class HoldRequest(Struct, forbid_unknown_fields=True):
-    """A slot, or several in a row, to hold for five minutes."""
+    """A service or tests, or else a slot or several in a row, to hold for five minutes."""
 
     clinic_id: Id
     start: Instant
     slots_needed: SlotsNeeded = 1
+    service: ServiceId = None
+    tests: Tests = []
     person_id: PersonId = None
     instead_of: InsteadOf | None = None
 
@@ -57,12 +72,17 @@ class PaymentRequest(Struct, forbid_unknown_fields=True):
 
 
 class WaitRequest(Struct, forbid_unknown_fields=True):
-    """A queue window: slots in a row that start and end between two instants, at one clinic or (null) at any."""
+    """A queue window: slots in a row that start and end between two instants, at one clinic or (null) at any.
+
+    Instead of slots, a service or tests, as for a hold. One that a provider offers at one clinic alone needs it named.
+    """
 
     from_: Instant = field(name="from")
     to: Instant
     clinic_id: Id | None = None
     slots_needed: SlotsNeeded = 1
+    service: ServiceId = None
+    tests: Tests = []
     person_id: PersonId = None
 
 
@@ -73,8 +93,20 @@ class AcceptRequest(Struct, forbid_unknown_fields=True):
     clinic_id: Id | None = None
 
 
+class ChosenService(Fee):
+    """What a visit is for, with its fee, and how long it takes; a test's minutes are what it adds to the visit."""
+
+    id: int
+    slug: str
+    name: str
+    length_minutes: int
+
+
 class Slot(Struct):
-    """`state` is free, held (by others), booked or mine; `fits`: as many slots as needed can start here."""
+    """`state` is free, held (by others), booked or mine; `fits`: as many slots as needed can start here.
+
+    For services: it may begin here, and `fits` says whether there is time for all of it.
+    """
 
     clinic_id: int
     start: datetime
@@ -85,13 +117,14 @@ class Slot(Struct):
 
 
 class Slots(Struct, rename={"from_": "from"}):
-    """A provider's slots, earliest first."""
+    """A provider's slots, earliest first; for `services`, those at which they may begin."""
 
     provider_id: int
     from_: datetime
     to: datetime
     slots_needed: int
     slots: list[Slot]
+    services: list[ChosenService] | UnsetType = UNSET
 
 
 class Payment(Struct):
@@ -126,6 +159,7 @@ class Booking(Fee, kw_only=True):
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
     `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked.
+    `services`: what it is for, unless that is a visit of `slots_needed` slots; `fee_minor` is their sum.
     `terms`: the steps by which something is kept when its patient cancels, as amounts of this fee, the first to come
     first, each until the next; none where all is returned at any time. `cancel_now`: what cancelling costs now or, of a
     hold, would cost once it is booked; releasing a hold costs nothing. What the clinic causes costs nothing either.
@@ -143,6 +177,7 @@ class Booking(Fee, kw_only=True):
     funding: str
     status_text: str | UnsetType = UNSET
     slots_needed: int | UnsetType = UNSET
+    services: list[ChosenService] | UnsetType = UNSET
     person_id: UUID | UnsetType | None = UNSET
     patient_name: str | UnsetType | None = UNSET
     expires_at: datetime | UnsetType = UNSET
@@ -188,7 +223,8 @@ class Call(Fee):
 class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     """A ticket in a provider's queue. `position` 1 is served next; `hold_url` is there once an offer was accepted.
 
-    In the state `offered` it has an `offer`, in the state `called` a `call`.
+    In the state `offered` it has an `offer`, in the state `called` a `call`. `services`: what it is for, unless that is
+    a visit of `slots_needed` slots.
 
     `holds_ahead`: how many holds of others may still free a time within the window; the first of them ends at
     `next_lapse_at`, unless it is paid for. A request with `after` this `version` is answered when something changes.
@@ -213,4 +249,5 @@ class Wait(Struct, kw_only=True, rename={"from_": "from"}):
     offer: Offer | None = None
     call: Call | None = None
     reconnect: bool = False
+    services: list[ChosenService] | UnsetType = UNSET
     hold_url: str | UnsetType = UNSET

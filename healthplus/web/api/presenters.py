@@ -5,6 +5,7 @@ A client's deadlines are CLIENT_MARGIN before the server's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCod
 from healthplus.booking.terms import Terms, terms_of, terms_without_steps
 from healthplus.database import Record
 from healthplus.waiting.positions import QueuePosition
-from healthplus.web.api.models import Booking, Call, CancelNow, InsteadOf, Offer, TermsStep, Wait
+from healthplus.web.api.models import Booking, Call, CancelNow, ChosenService, InsteadOf, Offer, TermsStep, Wait
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.services import AppServices
@@ -27,6 +28,23 @@ _CAN_BE_CANCELLED = ("reserved", "offered", "booked")
 def seconds_left(deadline: datetime, clock: DatabaseClock) -> int:
     """Return how many whole seconds a client has before a deadline of the server's; 0 when it is over."""
     return max(0, round((deadline - CLIENT_MARGIN - clock.now()).total_seconds()))
+
+
+async def chosen_services(app: AppServices, service_ids: Sequence[int] | None) -> list[ChosenService] | UnsetType:
+    """Return the documents of what a visit is for; UNSET where it is for no service."""
+    if not service_ids:
+        return UNSET
+    return [
+        ChosenService(
+            id=one.service_id,
+            slug=one.slug,
+            name=one.name,
+            fee_minor=one.fee_minor,
+            currency=one.currency,
+            length_minutes=one.length_minutes,
+        )
+        for one in await app.known_services.of(service_ids)
+    ]
 
 
 async def booking_of_outcome(
@@ -52,6 +70,7 @@ async def booking_of_outcome(
         funding=outcome.funding,
         status_text=STATUS_TEXTS.get(state, UNSET),
         slots_needed=slots_needed,
+        services=await chosen_services(app, outcome.service_ids),
     )
     _add_deadline(shown, outcome.deadline, app.clock)
     if state in _CAN_BE_CANCELLED:
@@ -81,6 +100,7 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Boo
         currency=await app.currencies.of(row["clinic_id"]),
         funding=row["funding"],
         slots_needed=row["slots_needed"],
+        services=await chosen_services(app, row["service_ids"]),
         person_id=row["person_id"],
         patient_name=row["patient_name"],
         needs_rebooking=row["needs_rebooking"],
@@ -114,6 +134,7 @@ async def wait_of_queue_position(
         holds_ahead=position.holds,
         next_lapse_at=position.next_lapse_at,
         reconnect=reconnect,
+        services=await chosen_services(app, position.service_ids),
     )
     if position.state == "offered" and position.deadline is not None:
         shown.offer = Offer(

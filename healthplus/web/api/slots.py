@@ -11,8 +11,11 @@ from litestar.params import QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import load
+from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput, NotFound
+from healthplus.web.api.asked_services import asked_services, require_bookable
 from healthplus.web.api.models import Slot, Slots
+from healthplus.web.api.presenters import chosen_services
 from healthplus.web.api.problems import READ_PROBLEMS
 from healthplus.web.http.actor import find_patient
 from healthplus.web.http.answers import JsonAnswer
@@ -32,7 +35,7 @@ class SlotsController(Controller):
     tags = ("Slots",)
 
     @get(responses=READ_PROBLEMS)
-    async def slots(
+    async def slots(  # noqa: PLR0913, PLR0917 - what a request may ask for
         self,
         request: AnyRequest,
         provider_id: ProviderId,
@@ -42,10 +45,26 @@ class SlotsController(Controller):
         ] = None,
         clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="Default: all of them.")] = None,
         slots_needed: Annotated[int, QueryParameter(ge=1, le=20, description="Consecutive slots.")] = 1,
+        service: Annotated[
+            int | None, QueryParameter(ge=1, le=ID_MAX, description="What is to be done: an id of its services.")
+        ] = None,
+        tests: Annotated[
+            list[str] | None,
+            QueryParameter(
+                description=f"Tests to be done in one visit, by slug or id; once for each, at most {SERVICES_MAX}."
+            ),
+        ] = None,
         if_none_match: IfNoneMatch = None,
     ) -> Response[Slots]:
-        """Show which of a provider's slots are free, held, booked or mine; no sign-in is needed."""
-        book = services(request).book
+        """Show which of a provider's slots are free, held, booked or mine; no sign-in is needed.
+
+        With `service` or `tests`: those at which they may begin, and with `fits` where there is time for them.
+        """
+        app = services(request)
+        book = app.book
+        wanted = await asked_services(app, provider_id, clinic_id, slots_needed, service, tests or ())
+        if wanted:
+            clinic_id = await require_bookable(app, provider_id, clinic_id, wanted)
         patient_id = await find_patient(request)
         stamp = await book.chart_stamp(provider_id)
         assert stamp is not None
@@ -55,13 +74,13 @@ class SlotsController(Controller):
             raise BadInput("`to` must be after `from`, by at most 31 days.")
 
         # All that the answer depends on: the stamp changes with the book and with time.
-        depends_on = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *stamp)
+        depends_on = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *wanted, *stamp)
         etag = etag_of(repr(depends_on).encode())
         headers = {"ETag": etag}
         if etag_matches(if_none_match, etag):
             return Response(content=None, status_code=304, headers=headers)  # type: ignore[arg-type]
-        rows = await book.chart(provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id)
-        if not rows and not await services(request).database.fetch_value(queries.provider_exists, provider_id):
+        rows = await book.chart(provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id, wanted)
+        if not rows and not await app.database.fetch_value(queries.provider_exists, provider_id):
             raise NotFound("There is no such provider; search for one.")
         slots = [
             Slot(
@@ -74,4 +93,5 @@ class SlotsController(Controller):
             )
             for row in rows
         ]
-        return JsonAnswer(Slots(provider_id, starts_from, starts_before, slots_needed, slots), headers=headers)
+        shown = Slots(provider_id, starts_from, starts_before, slots_needed, slots, await chosen_services(app, wanted))
+        return JsonAnswer(shown, headers=headers)

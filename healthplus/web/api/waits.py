@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
 from healthplus.errors import BadInput, NotFound
+from healthplus.web.api.asked_services import asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
@@ -58,6 +59,9 @@ class WaitsController(Controller):
         if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
+        service_ids = await asked_services(
+            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
+        )
         joined = await app.waiting.join(
             provider_id,
             data.clinic_id,
@@ -68,6 +72,7 @@ class WaitsController(Controller):
             idempotency_key,
             person_id=data.person_id,
             token_hash=caller.token_hash,
+            service_ids=service_ids,
         )
         if isinstance(joined, Refused):
             raise await error_for_refused_time(request, joined, caller.patient_id)

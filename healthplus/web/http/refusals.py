@@ -18,6 +18,14 @@ _NO_SUCH_SLOT: dict[NoSlotReason, str] = {
     "too_late": "This slot starts too soon to be booked here; choose a later one, or call the clinic.",
     "slots_needed": "One appointment here cannot take so many slots; ask for fewer.",
     "on_leave": "The provider is away at this time; choose another slot.",
+    "too_long": "The provider closes before all of it would be done; choose an earlier slot, or an alternative.",
+    "not_that_day": "It is not done on this day of the week; choose another day, or one of the alternatives.",
+    "no_such_service": "The provider does not offer this here; look at the provider's `services`.",
+    "service_closed": "This is no longer offered so: its price or length may have changed; look at the provider's "
+    "`services`, and choose again.",
+    "not_together": "Only tests of a laboratory, in one currency, go into one visit; book the others on their own.",
+    "too_many_services": "Too many tests for one visit; book some of them as a visit of their own.",
+    "too_dear": "Together these cost more than one visit may; book some of them as a visit of their own.",
 }
 
 

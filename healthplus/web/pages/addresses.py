@@ -57,7 +57,7 @@ def chart_path(
 
 
 def queue_path(provider_id: int, name: str, clinic_id: int, **query: object) -> str:
-    """Return the address where a patient joins a queue; `query` may have its `day`, `part`, `n` and `what`."""
+    """Return the address where a patient joins a queue; `query` may have `service`, `day`, `part`, `n` and `what`."""
     return _with_query(f"{provider_path(provider_id, name)}/{clinic_id}/line", query)
 
 

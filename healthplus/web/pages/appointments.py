@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -13,6 +14,7 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
+from healthplus.directory.known_services import Service
 from healthplus.errors import NotFound, NotFulfilled
 from healthplus.reviews.ratings import rate
 from healthplus.web.http.ids import ProviderId
@@ -22,6 +24,7 @@ from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
@@ -49,10 +52,14 @@ class AppointmentsController(Controller):
         database = services(request).database
         past = await database.fetch(queries.past, patient_id, *limit_and_offset(number, _PAST_A_PAGE))
         is_first = number == 1
+        ahead = await database.fetch(queries.ahead, patient_id) if is_first else []
+        known = services(request).known_services
+        found = await known.find({one for row in (*ahead, *past) for one in row["service_ids"] or ()})
         return page(
             request,
             "appointments/list.html",
-            ahead=await database.fetch(queries.ahead, patient_id) if is_first else [],
+            ahead=ahead,
+            chosen={row["booking_id"]: [found[one] for one in row["service_ids"] or ()] for row in (*ahead, *past)},
             lost=await database.fetch(queries.lost, patient_id) if is_first else [],
             past=past[:_PAST_A_PAGE],
             number=number,
@@ -62,7 +69,7 @@ class AppointmentsController(Controller):
     @get(_ONE)
     async def read(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
         _, appointment = await _mine(request, provider_id, booking_id)
-        return _appointment_page(request, appointment)
+        return await _appointment_page(request, appointment)
 
     @post(_ONE)
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
@@ -70,14 +77,14 @@ class AppointmentsController(Controller):
         language = language_of(request)
         stars = (await form_of(request)).get("stars", "")
         if stars not in map(str, range(1, _STARS_MAX + 1)):
-            return _appointment_page(
+            return await _appointment_page(
                 request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5"
             )
         try:
             await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars))
         except NotFulfilled as error:
             said = language.gettext("You can rate it once the clinic has noted that it took place.")
-            return _appointment_page(request, appointment, error.status, said)
+            return await _appointment_page(request, appointment, error.status, said)
         return see_other(request, appointment_path(provider_id, booking_id))
 
     @get(f"{_ONE}/cancel")
@@ -85,7 +92,7 @@ class AppointmentsController(Controller):
         self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
     ) -> Response[str]:
         _, appointment = await _mine(request, provider_id, booking_id)
-        return page(request, "appointments/cancel.html", appointment=appointment, error=None)
+        return await _cancel_page(request, appointment)
 
     @post(f"{_ONE}/cancel")
     async def cancel(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
@@ -96,7 +103,7 @@ class AppointmentsController(Controller):
             return see_other(request, appointment_path(provider_id, booking_id))
         error = _not_changed(outcome, language_of(request))
         _, appointment = await _mine(request, provider_id, booking_id)
-        return page(request, "appointments/cancel.html", status=409, appointment=appointment, error=error)
+        return await _cancel_page(request, appointment, 409, error)
 
     @get(f"{_ONE}/move")
     async def choose_another_time(
@@ -154,7 +161,13 @@ class AppointmentsController(Controller):
         _, appointment = await _mine(request, provider_id, booking_id)
         if appointment["taken_at"] is None:
             raise NotFound
-        return page(request, "appointments/receipt.html", appointment=appointment, number=_receipt_number(appointment))
+        return page(
+            request,
+            "appointments/receipt.html",
+            appointment=appointment,
+            chosen=await _chosen(request, appointment),
+            number=_receipt_number(appointment),
+        )
 
 
 async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
@@ -170,7 +183,7 @@ async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tupl
     return session, appointment
 
 
-def _appointment_page(
+async def _appointment_page(
     request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None, field: str = ""
 ) -> Response[str]:
     return page(
@@ -178,10 +191,33 @@ def _appointment_page(
         "appointments/appointment.html",
         status=status,
         appointment=appointment,
+        chosen=await _chosen(request, appointment),
         error=error,
         field=field,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
+    )
+
+
+async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
+    """Return the services that an appointment is for."""
+    return await services(request).known_services.of(appointment["service_ids"])
+
+
+async def _cancel_page(
+    request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None
+) -> Response[str]:
+    which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
+    terms = await services(request).book.terms(*which)
+    assert terms is not None
+    return page(
+        request,
+        "appointments/cancel.html",
+        status=status,
+        appointment=appointment,
+        chosen=await _chosen(request, appointment),
+        periods=periods_of(terms, appointment),
+        error=error,
     )
 
 
@@ -198,8 +234,18 @@ async def _move_page(
 
     `chosen` is a time that could not be had. It stays chosen: a time that others hold may soon be free again.
     """
+    shown = partial(
+        page,
+        request,
+        "appointments/move.html",
+        status=status,
+        appointment=appointment,
+        booked=await _chosen(request, appointment),
+        error=error,
+        limit=limit,
+    )
     if appointment["state"] != "booked" or appointment["begun"]:
-        return page(request, "appointments/move.html", status=status, appointment=appointment, error=error, limit=limit)
+        return shown()
     app = services(request)
     zone = ZoneInfo(appointment["time_zone"])
     now = app.clock.now()
@@ -220,13 +266,7 @@ async def _move_page(
         starts[row["starts_at"].astimezone(zone).date()].append(row["starts_at"])
     free = starts[day]
     later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
-    return page(
-        request,
-        "appointments/move.html",
-        status=status,
-        appointment=appointment,
-        error=error,
-        limit=limit,
+    return shown(
         chosen=chosen,
         day=day,
         zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),

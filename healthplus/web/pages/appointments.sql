@@ -1,7 +1,7 @@
 -- name: ahead
 -- A patient's appointments ahead, or under way, the next first. `other_name`: of the patient, where it is another than the holder of the account.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, false AS over,
+    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
     provider.name AS provider, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
@@ -14,7 +14,7 @@ ORDER BY during
 -- name: past
 -- A patient's appointments that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, booking.state::text AS state, needs_rebooking, true AS over,
+    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
     provider.name AS provider, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
@@ -57,7 +57,8 @@ LIMIT 5
 -- name: appointment
 -- A patient's own appointment, with all that its pages show. `changes`: how often it was changed after it was made.
 SELECT
-    booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed,
+    booking.provider_id, booking.booking_id, clinic_id, lower(during) AS starts_at,
+    booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids,
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
     lower(during) <= now_at AS begun, upper(during) <= now_at AS over,

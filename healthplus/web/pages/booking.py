@@ -22,6 +22,13 @@ _NO_SUCH_SLOT = {
     "too_late": N_("This starts too soon to be booked here. Choose a later time, or call the clinic."),
     "slots_needed": N_("One visit here cannot be so long. Choose a shorter one."),
     "on_leave": N_("The provider is away at this time. Choose another day."),
+    "too_long": N_("The clinic closes before all of it would be done. Choose an earlier time."),
+    "not_that_day": N_("It is not done on this day of the week. Choose another day."),
+    "no_such_service": N_("That is not offered here. Choose again."),
+    "service_closed": N_("What you chose has changed meanwhile. Choose again."),
+    "not_together": N_("These cannot be done in one visit. Book them as visits of their own."),
+    "too_many_services": N_("These are too many for one visit. Book some of them as a visit of their own."),
+    "too_dear": N_("Together these cost more than one visit may. Book some of them as a visit of their own."),
 }
 
 

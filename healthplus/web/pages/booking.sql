@@ -1,14 +1,17 @@
 -- name: practice_location
--- A provider at a clinic, as a chart shows it. `slots_max`: the most slots in a row that can be booked there; `slot_minutes`: the
--- length of one, NULL where they differ.
+-- A provider at a clinic, as a chart shows it. `service_ids`: what can be booked there besides a visit of some slots. `slots_max`: the
+-- most slots in a row that can be booked there; `slot_minutes`: the length of one, NULL where they differ.
 SELECT
-    provider.name AS provider, provider_id, clinic_id, max_booking_days,
+    provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
     search.specialities(provider_id) AS specialities,
     clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
-    coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes
+    coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes,
+    ARRAY(
+        SELECT service_id FROM directory.service
+        WHERE service.provider_id = $1 AND closed_at IS NULL AND (service.clinic_id IS NULL OR service.clinic_id = $2)) AS service_ids
 FROM directory.provider_clinic
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
@@ -38,7 +41,8 @@ SELECT EXISTS (
 -- name: hold
 -- A patient's own hold, or what has become of it, as its page shows it. One past its deadline is expired, whatever its row says.
 SELECT
-    booking_id, provider_id, clinic_id, lower(during) AS starts_at, upper(during) AS ends_at, slots_needed, fee_minor,
+    booking_id, provider_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed,
+    service_ids, patient_id, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
@@ -61,7 +65,7 @@ WHERE booking.provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
 -- name: replaced
 -- A patient's own visit that another one replaces: it is cancelled, or can still be. One that has begun stays, and is not found.
-SELECT lower(during) AS starts_at, booking.state::text AS state, provider.name AS provider, time_zone
+SELECT lower(during) AS starts_at, booking.state::text AS state, provider.name AS provider, clinic.currency, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)

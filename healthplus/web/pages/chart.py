@@ -1,4 +1,4 @@
-"""The chart's page: a week of counts, a day's slots, and holding one of them."""
+"""The chart's page: what one books, a week of counts, a day's slots, and holding one of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from litestar.params import FromPath, QueryParameter
 
 from healthplus.booking.outcomes import Held, HoldRefused, Moved, MoveRefused, Refused
 from healthplus.database import Record
+from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import NotFound
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
@@ -21,6 +22,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
+from healthplus.web.pages.service_choice import ServiceChoice, service_choice
 from healthplus.web.pages.session import (
     Claim,
     PatientSession,
@@ -56,14 +58,14 @@ class ChartController(Controller):
             location = await practice_location(request, provider_id, clinic_id)
             if name != slug(location["provider"]):
                 return moved(request, chart_path(provider_id, location["provider"], clinic_id))
-            return await _page(request, location, _chart_key(request, location, day, n, chosen), chosen)
+            return await _page(request, location, *await _asked(request, location, day, n, chosen), chosen)
 
         if (session := session_of(request)) is not None:
             location = await practice_location(request, provider_id, clinic_id)
-            key = _chart_key(request, location, day, n, chosen)
+            key, choice = await _asked(request, location, day, n, chosen)
             is_own = _hold_here(session, key) is not None or bool(await own_times(request, key))
             if is_own and name == slug(location["provider"]):
-                return await _page(request, location, key, chosen)
+                return await _page(request, location, key, choice, chosen)
         return await shared_page(request, chart)
 
     @get("/news")
@@ -79,7 +81,7 @@ class ChartController(Controller):
     ) -> Response[bytes]:
         """Answer with what a chart shows when its version is no longer `after`, or with nothing after 25 s."""
         location = await practice_location(request, provider_id, clinic_id)
-        key = _chart_key(request, location, day, n, None)
+        key, _ = await _asked(request, location, day, n, None)
 
         async def look() -> ChartUpdate | None:
             update = (await patient_chart(request, key)).update()
@@ -100,12 +102,19 @@ class ChartController(Controller):
         location = await practice_location(request, provider_id, clinic_id)
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
-        key = _chart_key(request, location, day, n, start)
-        if start is None:
-            form_error = language_of(request).gettext("Choose a time first.")
-            return await _page(request, location, key, None, form_error=form_error)
-        slots_needed = key.slots_needed
-        back_to = chart_path(provider_id, location["provider"], clinic_id, day=key.day, start=start, n=slots_needed)
+        key, choice = await _asked(request, location, day, n, start)
+        if start is None or choice.lacks_tests or choice.fault:
+            not_chosen = None if choice.lacks_tests else language_of(request).gettext("Choose a time first.")
+            return await _page(request, location, key, choice, start, form_error=choice.fault or not_chosen)
+        back_to = chart_path(
+            provider_id,
+            location["provider"],
+            clinic_id,
+            services=key.service_ids,
+            day=key.day,
+            start=start,
+            n=key.slots_needed,
+        )
         session = require_patient(request, back_to)
         held = _hold_here(session, key)
         if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
@@ -115,7 +124,7 @@ class ChartController(Controller):
             person_id = await chosen_person(request, session, form) if "who" in form else None
         except FormError as error:
             who = await person_choice(request, session, form=form, error=error)
-            return await _page(request, location, key, start, form_error=error.text, who=who)
+            return await _page(request, location, key, choice, start, form_error=error.text, who=who)
         if replaces or person_id:
             held = None  # what is asked for is another hold, not a move of that one
         form_key = idempotency_key({**form, "person": str(person_id)}, "start", "instead_of", "person")
@@ -123,22 +132,37 @@ class ChartController(Controller):
         if not isinstance(outcome, Refused):
             return see_other(request, hold_path(provider_id, outcome.booking_id))
         if outcome.code == "claimed":
-            choice = {"for": "hold", "provider": provider_id, "clinic": clinic_id, "start": start.isoformat()}
-            choice |= {"person": str(person_id)} if person_id else {}
-            return see_other(request, "/busy", {**choice, "n": slots_needed})
-        is_stale = replaces is not None and outcome.code == "not_found"
-        stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
-        return await _page(
-            request, location, key, start, None if is_stale else outcome, form_error=stale if is_stale else None
-        )
+            return see_other(request, "/busy", _claimed_instead(key, start, person_id))
+        return await refused_hold(request, location, start, key.slots_needed, outcome, is_instead=replaces is not None)
+
+
+def _claimed_instead(key: ChartKey, start: datetime, person_id: UUID | None) -> dict[str, object]:
+    """Return the query of the page that asks whether to have this instead of what the patient has."""
+    where = {"provider": key.provider_id, "clinic": key.clinic_id, "start": start.isoformat(), "n": key.slots_needed}
+    person = {"person": person_id} if person_id else {}
+    return {"for": "hold", **where, **person, "service": key.service_ids}
 
 
 async def refused_hold(
-    request: AnyRequest, location: Record, start: datetime, slots_needed: int, outcome: HoldRefused
+    request: AnyRequest,
+    location: Record,
+    start: datetime,
+    slots_needed: int,
+    outcome: HoldRefused | MoveRefused,
+    *,
+    is_instead: bool = False,
 ) -> Response[str]:
-    """Return the chart with why a start on it cannot be held, and what can be had instead."""
-    key = _chart_key(request, location, "", str(slots_needed), start)
-    return await _page(request, location, key, start, outcome)
+    """Return the chart with why a start on it cannot be held, and what can be had instead.
+
+    `is_instead`: it was to replace an appointment.
+    """
+    if outcome.reason in ("service_closed", "no_such_service"):  # since the location was read
+        location = await practice_location(request, location["provider_id"], location["clinic_id"])
+    key, choice = await _asked(request, location, "", str(slots_needed), start)
+    if is_instead and outcome.code == "not_found":
+        stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
+        return await _page(request, location, key, choice, start, form_error=stale)
+    return await _page(request, location, key, choice, start, outcome)
 
 
 async def _take(
@@ -167,6 +191,7 @@ async def _take(
         form_key,
         person_id=person_id,
         instead_of=instead_of,
+        service_ids=key.service_ids,
     )
 
 
@@ -179,16 +204,36 @@ def _replaced(text: str) -> tuple[int, UUID] | None:
         raise NotFound from None
 
 
-def _chart_key(request: AnyRequest, location: Record, day: str, n: str, start: datetime | None) -> ChartKey:
-    """Read from an address which chart is to be shown; what makes no sense there is as if it were not there."""
+async def _asked(
+    request: AnyRequest, location: Record, day: str, n: str, start: datetime | None
+) -> tuple[ChartKey, ServiceChoice]:
+    """Read from an address what is to be done, and which chart shows when it can be.
+
+    What makes no sense there is as if it were not there.
+    """
+    session = session_of(request)
+    claim = session.claim if session else None
+    is_here = claim is not None and (claim.provider_id, claim.row["clinic_id"]) == (
+        location["provider_id"],
+        location["clinic_id"],
+    )
+    choice = await service_choice(request, location, claim.row["service_ids"] if claim and is_here else None)
+    return _chart_key(request, location, choice, day, n, start), choice
+
+
+def _chart_key(
+    request: AnyRequest, location: Record, choice: ServiceChoice, day: str, n: str, start: datetime | None
+) -> ChartKey:
     zone = ZoneInfo(location["time_zone"])
     today = services(request).clock.now().astimezone(zone).date()
     last = today + timedelta(days=location["max_booking_days"])
     shown = parsed_day(day) or (start.astimezone(zone).date() if start else today)
     shown = min(max(shown, today), last)
     slots_needed = min(max(int(n) if n.isdecimal() and len(n) < 3 else 1, 1), location["slots_max"])
+    slots_needed = 1 if choice.chosen else slots_needed
     first = today + timedelta(days=(shown - today).days // DAYS * DAYS)
-    return ChartKey(location["provider_id"], location["clinic_id"], shown, first, slots_needed, location["time_zone"])
+    where = location["provider_id"], location["clinic_id"]
+    return ChartKey(*where, shown, first, slots_needed, location["time_zone"], choice.ids)
 
 
 def _hold_here(session: PatientSession | None, key: ChartKey) -> Claim | None:
@@ -196,19 +241,24 @@ def _hold_here(session: PatientSession | None, key: ChartKey) -> Claim | None:
     if session is None or session.claim is None or session.claim.kind != "hold":
         return None
     claim = session.claim
-    here = (claim.provider_id, claim.row["clinic_id"], claim.row["slots_needed"])
-    return claim if here == (key.provider_id, key.clinic_id, key.slots_needed) else None
+    row = claim.row
+    slots_needed = 1 if row["service_ids"] else row["slots_needed"]
+    here = (claim.provider_id, row["clinic_id"], slots_needed, tuple(row["service_ids"] or ()))
+    return claim if here == (key.provider_id, key.clinic_id, key.slots_needed, key.service_ids) else None
 
 
 async def _page(
     request: AnyRequest,
     location: Record,
     key: ChartKey,
+    choice: ServiceChoice,
     start: datetime | None,
     outcome: HoldRefused | MoveRefused | None = None,
     form_error: str | None = None,
     who: PersonChoice | None = None,
 ) -> Response[str]:
+    if choice.tests and (choice.lacks_tests or (outcome is None and "tests" in request.query_params)):
+        return _tests_page(request, location, key, choice, start, form_error)
     app = services(request)
     now = app.clock.now()
     chart = await patient_chart(request, key)
@@ -223,6 +273,8 @@ async def _page(
     view = ChartView(
         location=location,
         key=key,
+        choice=choice,
+        is_first_look=not request.url.query,
         chart=chart,
         language=language_of(request),
         now=now,
@@ -235,3 +287,30 @@ async def _page(
         who=who,
     )
     return page(request, "chart/chart.html", status=view.status, view=view)
+
+
+def _tests_page(
+    request: AnyRequest,
+    location: Record,
+    key: ChartKey,
+    choice: ServiceChoice,
+    start: datetime | None,
+    form_error: str | None,
+) -> Response[str]:
+    """Return the page on which tests are chosen, before their times are shown."""
+    is_sent = "times" in request.query_params or request.method == "POST"
+    error = form_error or choice.fault
+    if error is None and is_sent and not choice.chosen:
+        error = language_of(request).gettext("Choose at least one test first.")
+    return page(
+        request,
+        "chart/tests.html",
+        status=409 if form_error else 200,
+        location=location,
+        choice=choice,
+        action=chart_path(key.provider_id, location["provider"], key.clinic_id),
+        day=request.query_params.get("day", "") and key.day,
+        start=start,
+        error=error,
+        most=SERVICES_MAX,
+    )

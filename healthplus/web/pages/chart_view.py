@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple, assert_never
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
+from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
@@ -18,6 +21,7 @@ from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
 from healthplus.web.pages.person_choice import PersonChoice
+from healthplus.web.pages.service_choice import PARAMETER, ServiceChoice
 from healthplus.web.shared_charts import DAYS, ChartKey
 
 _ALTERNATIVES_MAX = 3
@@ -52,11 +56,14 @@ class ChartView:
     """A patient's chart at a practice location, as templates/chart/chart.html shows it.
 
     `start` is the time that the patient chose; `outcome`, why it could not be held; `form_error`, what the form lacks.
-    `can_move`: choosing a time moves the patient's hold there. `is_away`: the day has no slots because of a leave.
+    `is_first_look`: the address says nothing of what the patient wants. `can_move`: choosing a time moves the patient's
+    hold there. `is_away`: the day has no slots because of a leave.
     """
 
     location: Record
     key: ChartKey
+    choice: ServiceChoice
+    is_first_look: bool
     chart: PatientChart
     language: Language
     now: datetime
@@ -79,7 +86,9 @@ class ChartView:
 
     @property
     def minutes(self) -> int | None:
-        """Return how long an appointment of so many slots is; None where slots differ in length."""
+        """Return how long an appointment is; None where slots differ in length, or tests take no time of their own."""
+        if self.choice.chosen:
+            return self.choice.length_minutes or None
         slot_minutes: int | None = self.location["slot_minutes"]
         return slot_minutes * self.key.slots_needed if slot_minutes else None
 
@@ -90,6 +99,20 @@ class ChartView:
     @property
     def held(self) -> int:
         return sum(part.held for part in self.chart.parts)
+
+    @property
+    def is_too_short(self) -> bool:
+        """Return whether there are free slots on this day, but none with so much time after it."""
+        return not self.free and any(cell.state == "short" for cell in self.chart.cells)
+
+    @property
+    def not_done(self) -> list[Service]:
+        return self.choice.not_done_on(self.day)
+
+    @property
+    def tests_path(self) -> str:
+        """Return where tests are chosen, with those that are chosen now."""
+        return f"{self.path()}&tests"
 
     @property
     def chosen(self) -> datetime | None:
@@ -103,7 +126,9 @@ class ChartView:
     def status(self) -> int:
         if self.outcome is not None:
             return error_for_refusal(self.outcome).status if self.limit else 409
-        return 422 if self.form_error is not None else 200
+        if self.form_error is not None:
+            return 409 if self.form_error == self.choice.fault else 422
+        return 200
 
     @property
     def alternatives(self) -> list[datetime]:
@@ -137,7 +162,8 @@ class ChartView:
     @property
     def updates_path(self) -> str:
         path = chart_path(self.key.provider_id, self.location["provider"], self.key.clinic_id)
-        return f"{path}/news?day={self.day}&n={self.key.slots_needed}"
+        query = {"day": self.day, "n": self.key.slots_needed, PARAMETER: self.key.service_ids}
+        return f"{path}/news?{urlencode(query, doseq=True)}"
 
     @property
     def about_path(self) -> str:
@@ -148,13 +174,23 @@ class ChartView:
         specialities = self.location["specialities"]
         return results_path(self.location["city_slug"], specialities[0]["slug"] if specialities else "")
 
-    def path(self, day: date | None = None, n: int | None = None, start: datetime | None = None) -> str:
-        """Return the address of this chart, but of another day, of `n` slots in a row, or with a time chosen."""
+    def path(
+        self,
+        day: date | None = None,
+        n: int | None = None,
+        start: datetime | None = None,
+        services: Sequence[int] | None = None,
+    ) -> str:
+        """Return the address of this chart, but of another day, of `n` slots in a row, or with a time chosen.
+
+        `services`: but for these; none of them for a plain visit.
+        """
         key = self.key
         return chart_path(
             key.provider_id,
             self.location["provider"],
             key.clinic_id,
+            services=key.service_ids if services is None else services,
             day=day or self.day,
             start=start,
             n=n or key.slots_needed,
@@ -163,11 +199,13 @@ class ChartView:
     def queue_path(self, **query: object) -> str:
         """Return where the patient joins the queue for this day; `query` says for which times of it."""
         key = self.key
-        query = {"day": self.day, "n": key.slots_needed} | query
+        query = {PARAMETER: key.service_ids, "day": self.day, "n": key.slots_needed} | query
         return queue_path(key.provider_id, self.location["provider"], key.clinic_id, **query)
 
     def times(self, cell: Cell) -> SlotTimes:
-        return _slot_times(cell.starts_at, cell.ends_at, self.key.zone, self.language)
+        length = timedelta(minutes=self.choice.length_minutes)
+        ends_at = cell.starts_at + length if length else cell.ends_at
+        return _slot_times(cell.starts_at, ends_at, self.key.zone, self.language)
 
     def minutes_left(self, at: datetime) -> int:
         # A second less: clocks differ a little, and a hold of five minutes is never one of six.
@@ -193,7 +231,7 @@ class ChartView:
                 assert self.limit is not None
                 return self.limit.text
             case "no_such_slot":
-                return no_such_slot_text(self.language, outcome.reason or "")
+                return self.choice.fault or no_such_slot_text(self.language, outcome.reason or "")
             case "key_reused" | "claimed" | "expired" | "wrong_state" | "too_late" | "not_found":
                 return _("This form was sent before with another time. Choose again.")
             case code:

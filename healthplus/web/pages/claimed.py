@@ -17,6 +17,7 @@ from healthplus.web.pages.chart import refused_hold
 from healthplus.web.pages.queue import refused_join
 from healthplus.web.pages.queue_windows import QueueWindow, window_between
 from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.service_choice import ServiceChoice, service_choice
 from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, require_patient
 from healthplus.web.services import AnyRequest, services
 
@@ -26,6 +27,8 @@ _SLOTS_MAX = 20
 class Choice(NamedTuple):
     """What a patient chose instead of their claim: a hold from `start`, or a ticket with a `window`.
 
+    `services`: what it is for, unless that is a visit of so many slots.
+
     `anywhere`: the ticket is for any of the provider's clinics. `person_id` None: for the holder of the account.
     """
 
@@ -33,6 +36,7 @@ class Choice(NamedTuple):
     start: datetime
     window: QueueWindow | None
     slots_needed: int
+    services: ServiceChoice
     anywhere: bool
     person_id: UUID | None
 
@@ -41,8 +45,10 @@ class Choice(NamedTuple):
         """Return the page on which it was chosen."""
         provider_id, provider, clinic_id = (self.location[name] for name in ("provider_id", "provider", "clinic_id"))
         if self.window is None:
-            return chart_path(provider_id, provider, clinic_id, start=self.start, n=self.slots_needed)
-        return queue_path(provider_id, provider, clinic_id, **self.window.query(self.slots_needed, self.anywhere))
+            ids = self.services.address_ids
+            return chart_path(provider_id, provider, clinic_id, services=ids, start=self.start, n=self.slots_needed)
+        query = self.window.query(self.slots_needed, self.anywhere, self.services.address_ids)
+        return queue_path(provider_id, provider, clinic_id, **query)
 
 
 class ClaimedController(Controller):
@@ -52,8 +58,8 @@ class ClaimedController(Controller):
     async def ask_whether_to_switch(self, request: AnyRequest) -> Response[str]:
         session = require_patient(request)
         choice = await _choice(request)
-        if session.claim is None:
-            # What they had is over, so nothing is in the way of what they chose.
+        if session.claim is None or choice.services.fault:
+            # What they had is over, so nothing is in the way of what they chose; or what they chose has changed.
             return see_other(request, choice.path)
         return page(request, "claimed/claimed.html", choice=choice, claim=session.claim)
 
@@ -62,6 +68,8 @@ class ClaimedController(Controller):
         session = require_patient(request, f"{request.url.path}?{request.url.query}")
         choice = await _choice(request)
         form = await form_of(request)
+        if choice.services.fault:
+            return see_other(request, choice.path)
         # Give up only the claim that the page showed: after a second click, theirs is what the first one took.
         if session.claim is not None and form.get("has") == str(session.claim.id):
             await _give_up(request, session, session.claim)
@@ -91,7 +99,8 @@ async def _choice(request: AnyRequest) -> Choice:
         person_id = UUID(person) if person else None
     except ValueError:
         raise NotFound from None
-    return Choice(location, start, window, slots_needed, "anywhere" in query, person_id)
+    wanted = await service_choice(request, location)
+    return Choice(location, start, window, 1 if wanted.chosen else slots_needed, wanted, "anywhere" in query, person_id)
 
 
 async def _give_up(request: AnyRequest, session: PatientSession, claim: Claim) -> None:
@@ -111,6 +120,7 @@ async def _hold(request: AnyRequest, session: PatientSession, choice: Choice, ke
         session.actor,
         key,
         person_id=choice.person_id,
+        service_ids=choice.services.ids,
     )
     if held.code == "reserved":
         return see_other(request, hold_path(provider_id, held.booking_id))
@@ -133,6 +143,7 @@ async def _join(
         session.actor,
         key,
         person_id=choice.person_id,
+        service_ids=choice.services.ids,
     )
     if not isinstance(joined, Refused):
         return see_other(request, ticket_path(location["provider_id"], joined[0].ticket_id))

@@ -16,6 +16,7 @@ from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import booking_queries
+from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
@@ -143,6 +144,8 @@ async def _page(
     error: FormError | None = None,
 ) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
+    chosen = await services(request).known_services.of(hold["service_ids"])
+    replaced = await _replaced(request, session, hold)
     if hold["state"] == "reserved":
         if hold["offer"]:
             return see_other(request, ticket_path(provider_id, hold["ticket_id"]))
@@ -153,6 +156,7 @@ async def _page(
             status=200 if error is None else 422,
             headers=_bank_headers(request),
             hold=hold,
+            chosen=chosen,
             until=hold["deadline"] - CLIENT_MARGIN,
             bank=bank if bank in _BANK else "",
             form=form or {},
@@ -160,7 +164,9 @@ async def _page(
             error=error,
             methods=payments.methods if hold["funding"] == "online" else (),
             method_texts=METHOD_TEXTS,
-            replaced=await _replaced(request, session, hold),
+            periods=await _periods(request, hold),
+            replaced=replaced,
+            replaced_kept=await _kept_of_replaced(request, session, hold) if replaced else 0,
             path_here=hold_path(provider_id, hold_id),
         )
     if hold["state"] in ("expired", "released"):
@@ -169,9 +175,27 @@ async def _page(
         request,
         "hold/booked.html",
         hold=hold,
+        chosen=chosen,
+        periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
-        replaced=await _replaced(request, session, hold),
+        replaced=replaced,
     )
+
+
+async def _periods(request: AnyRequest, hold: Record) -> list[Period]:
+    """Return what goes back if the visit is cancelled, once it is paid online; nothing where it is not."""
+    if hold["funding"] != "online":
+        return []
+    terms = await services(request).book.terms(hold["provider_id"], hold["booking_id"], hold["patient_id"])
+    assert terms is not None
+    return periods_of(terms, hold)
+
+
+async def _kept_of_replaced(request: AnyRequest, session: PatientSession, hold: Record) -> int:
+    """Return how much is kept of the visit that a hold replaces, as it is cancelled by booking this one now."""
+    old = hold["instead_of_provider_id"], hold["instead_of_id"]
+    terms = await services(request).book.terms(*old, session.patient_id)
+    return terms.kept_minor if terms else 0
 
 
 async def _replaced(request: AnyRequest, session: PatientSession, hold: Record) -> Record | None:
@@ -188,7 +212,8 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     instead = await app.payments.booked_instead(provider_id, hold_id)
     money = await app.payments.money(provider_id, hold_id)
     day = hold["starts_at"].astimezone(ZoneInfo(hold["time_zone"])).date()
-    key = ChartKey(provider_id, hold["clinic_id"], day, day, hold["slots_needed"], hold["time_zone"])
+    where = provider_id, hold["clinic_id"]
+    key = ChartKey(*where, day, day, hold["slots_needed"], hold["time_zone"], tuple(hold["service_ids"] or ()))
     chart = await app.charts.chart(key)
     free = [row["starts_at"] for row in chart.slots if row["fits"] and row["state"] == "free"]
     return page(

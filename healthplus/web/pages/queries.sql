@@ -12,7 +12,8 @@ LEFT JOIN LATERAL (
         END AS kind,
         claim.provider_id, provider.name AS provider,
         coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
-        held.clinic_id, held.slots_needed, lower(held.during) AS starts_at, held.deadline, coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
+        held.clinic_id, held.slots_needed, held.service_ids, lower(held.during) AS starts_at, held.deadline,
+        coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)
     LEFT JOIN booking.ticket ON ticket.provider_id = claim.provider_id AND ticket.ticket_id = claim.ticket_id

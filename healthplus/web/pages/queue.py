@@ -27,6 +27,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
+from healthplus.web.pages.service_choice import ServiceChoice, service_choice
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.ticket_view import TicketView
@@ -69,16 +70,20 @@ class JoinQueueController(Controller):
     ) -> Response[str]:
         form = await form_of(request)
         queue = await _queue(request, provider_id, clinic_id)
+        wanted = await service_choice(request, queue)
+        if wanted.fault or wanted.lacks_tests:
+            return _choose_again(request, queue, wanted, day)
+        n = 1 if wanted.chosen else n
         window = _queue_window(request, queue, day, part, form.get("what", "part"))
-        anywhere = "anywhere" in form
-        back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere))
+        anywhere = "anywhere" in form and _is_anywhere(wanted)
+        back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere, wanted.ids))
         session = require_patient(request, back_to)
         bounds = window.bounds(queue["time_zone"])
         try:
             person_id = await chosen_person(request, session, form)
         except FormError as error:
             who = await person_choice(request, session, form=form, error=error)
-            return await _join_page(request, queue, window, n, anywhere=anywhere, who=who)
+            return await _join_page(request, queue, wanted, window, n, anywhere=anywhere, who=who)
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
@@ -88,6 +93,7 @@ class JoinQueueController(Controller):
             session.actor,
             idempotency_key({**form, "person": str(person_id)}, "what", "anywhere", "person"),
             person_id=person_id,
+            service_ids=wanted.ids,
         )
         if not isinstance(joined, Refused):
             _, ticket = joined
@@ -95,10 +101,14 @@ class JoinQueueController(Controller):
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
         if joined.code == "claimed":
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
-            choice |= {"from": bounds[0].isoformat(), "to": bounds[1].isoformat(), "person": person_id}
+            choice |= {
+                "service": wanted.ids,
+                "from": bounds[0].isoformat(),
+                "to": bounds[1].isoformat(),
+                "person": person_id,
+            }
             return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
-        who = await person_choice(request, session, person_id)
-        return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=joined)
+        return await refused_join(request, queue, window, n, anywhere, person_id, joined)
 
 
 async def _ask(
@@ -106,9 +116,13 @@ async def _ask(
 ) -> Response[str]:
     """Return the page that asks whether to join a queue, and for what."""
     queue = await _queue(request, provider_id, clinic_id)
+    wanted = await service_choice(request, queue)
+    if wanted.fault or wanted.lacks_tests:
+        return _choose_again(request, queue, wanted, day)
+    n = 1 if wanted.chosen else n
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params
-    slots = await _slots_of_day(request, provider_id, queue, window, n)
+    slots = await _slots_of_day(request, provider_id, queue, window, n, wanted.ids)
     window = window.with_part_among(
         {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
     )
@@ -116,7 +130,18 @@ async def _ask(
     free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
     session = session_of(request)
     who = await person_choice(request, session) if session is not None else None
-    return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, free=free)
+    return await _join_page(request, queue, wanted, window, n, anywhere=anywhere, who=who, free=free)
+
+
+def _is_anywhere(wanted: ServiceChoice) -> bool:
+    """Return whether what is wanted can be had at each of the provider's clinics."""
+    return all(one.clinic_id is None for one in wanted.chosen)
+
+
+def _choose_again(request: AnyRequest, queue: Record, wanted: ServiceChoice, day: date | None) -> Response[str]:
+    """Lead to the chart, which says what can be chosen instead of what an address asks for."""
+    where = queue["provider_id"], queue["provider"], queue["clinic_id"]
+    return see_other(request, chart_path(*where, services=wanted.address_ids, day=day))
 
 
 async def refused_join(
@@ -130,8 +155,11 @@ async def refused_join(
 ) -> Response[str]:
     """Return the page of a queue with why it cannot be joined. Raises what no page of ours brings about."""
     queue = await _queue(request, location["provider_id"], location["clinic_id"])
+    wanted = await service_choice(request, queue)
+    if wanted.fault:  # since the location was read
+        return _choose_again(request, queue, wanted, window.day)
     who = await person_choice(request, require_patient(request), person_id)
-    return await _join_page(request, queue, window, n, anywhere=anywhere, who=who, refused=refused)
+    return await _join_page(request, queue, wanted, window, n, anywhere=anywhere, who=who, refused=refused)
 
 
 class TurnController(Controller):
@@ -218,7 +246,8 @@ async def _ticket_view(request: AnyRequest, provider_id: int, ticket: QueuePosit
     row = await app.database.fetch_row(queries.ticket, provider_id, ticket.ticket_id)
     if row is None:
         raise NotFound
-    return TicketView(provider_id, ticket, row, app.clock.now(), language_of(request))
+    chosen = await app.known_services.of(ticket.service_ids)
+    return TicketView(provider_id, ticket, row, chosen, app.clock.now(), language_of(request))
 
 
 async def _ticket_page(
@@ -266,15 +295,16 @@ def _queue_window(request: AnyRequest, queue: Record, day: date | None, part: st
 
 
 async def _slots_of_day(
-    request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int
+    request: AnyRequest, provider_id: int, queue: Record, window: QueueWindow, n: int, service_ids: tuple[int, ...]
 ) -> list[Record]:
-    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, queue["time_zone"])
+    key = ChartKey(provider_id, queue["clinic_id"], window.day, window.day, n, queue["time_zone"], service_ids)
     return (await services(request).charts.chart(key)).slots
 
 
-async def _join_page(
+async def _join_page(  # noqa: PLR0913
     request: AnyRequest,
     queue: Record,
+    wanted: ServiceChoice,
     window: QueueWindow,
     n: int,
     *,
@@ -290,7 +320,7 @@ async def _join_page(
     provider_id, provider, clinic_id = queue["provider_id"], queue["provider"], queue["clinic_id"]
 
     def chart(day: date, start: datetime | None = None) -> str:
-        return chart_path(provider_id, provider, clinic_id, day=day, start=start, n=n)
+        return chart_path(provider_id, provider, clinic_id, services=wanted.ids, day=day, start=start, n=n)
 
     zone = ZoneInfo(queue["time_zone"])
     alternatives = refused.alternatives or [] if refused is not None else []
@@ -299,7 +329,9 @@ async def _join_page(
         "queue/join.html",
         status=_status(refused, who),
         queue=queue,
-        action=queue_path(provider_id, provider, clinic_id, day=window.day, part=window.part, n=n),
+        action=queue_path(provider_id, provider, clinic_id, service=wanted.ids, day=window.day, part=window.part, n=n),
+        chosen=wanted.chosen,
+        can_be_anywhere=queue["clinics"] > 1 and _is_anywhere(wanted),
         window=window,
         choices=[(span, window._replace(span=span).text(language_of(request))) for span in SPANS],
         n=n,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -32,9 +32,10 @@ class QueueWindow(NamedTuple):
             return _at(self.day, begins, zone), _at(self.day, ends, zone)
         return _at(self.day, 0, zone), _at(self.day, 24 * (7 if self.span == "week" else 1), zone)
 
-    def query(self, slots_needed: int, anywhere: bool = False) -> dict[str, object]:
+    def query(self, slots_needed: int, anywhere: bool = False, service_ids: Sequence[int] = ()) -> dict[str, object]:
         """Return the parameters of `queue_path` for it; `anywhere`: at any of the provider's clinics."""
-        query = {"day": self.day.isoformat(), "part": self.part, "n": slots_needed, "what": self.span}
+        query: dict[str, object] = {"service": service_ids} if service_ids else {}
+        query |= {"day": self.day.isoformat(), "part": self.part, "n": slots_needed, "what": self.span}
         return query | ({"anywhere": 1} if anywhere else {})
 
     def text(self, language: Language) -> str:

@@ -217,7 +217,7 @@ def _redirect(
 ) -> Response[str]:
     location = language_of(request).url(path)
     if query:
-        location += f"{'&' if '?' in location else '?'}{urlencode(query)}"
+        location += f"{'&' if '?' in location else '?'}{urlencode(query, doseq=True)}"
     return Response(
         "",
         status_code=status,

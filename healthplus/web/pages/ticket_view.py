@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import TicketState
 from healthplus.database import Record
+from healthplus.directory.known_services import Service
 from healthplus.waiting.positions import QueuePosition
 from healthplus.web.languages import N_, Language
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, queue_path
 from healthplus.web.pages.queue_windows import window_between, window_text
+from healthplus.web.pages.service_choice import PARAMETER
 
 _TITLES: dict[TicketState, str] = {
     "offered": N_("Your turn"),
@@ -29,11 +31,15 @@ _TITLES: dict[TicketState, str] = {
 
 @dataclass(frozen=True)
 class TicketView:
-    """What templates/queue/position.html reads; `row` is one of the query `ticket`."""
+    """What templates/queue/position.html reads; `row` is one of the query `ticket`.
+
+    `chosen`: the services that the ticket is for.
+    """
 
     provider_id: int
     ticket: QueuePosition
     row: Record
+    chosen: list[Service]
     now: datetime
     language: Language
 
@@ -112,17 +118,29 @@ class TicketView:
         return bool(self.row["offer_state"] == "cancelled")
 
     @property
+    def slots_needed(self) -> int:
+        """Return how many slots in a row addresses ask for; services say that themselves."""
+        return 1 if self.chosen else self.ticket.slots_needed
+
+    @property
     def chart_path(self) -> str:
         day = (self.ticket.starts_at or self.ticket.window_from).astimezone(ZoneInfo(self.zone)).date()
         clinic_id = self.row["clinic_id"]
-        return chart_path(self.provider_id, self.row["provider"], clinic_id, day=day, n=self.ticket.slots_needed)
+        return chart_path(
+            self.provider_id,
+            self.row["provider"],
+            clinic_id,
+            services=self.ticket.service_ids,
+            day=day,
+            n=self.slots_needed,
+        )
 
     @property
     def queue_path(self) -> str:
         """Return where the patient can join the queue again with the same window."""
         window = window_between(self.ticket.window_from, self.ticket.window_to, self.zone)
-        n = self.ticket.slots_needed
-        query = {"n": n} if window is None else window.query(n)
+        n, service_ids = self.slots_needed, self.ticket.service_ids or ()
+        query = {"n": n, PARAMETER: service_ids} if window is None else window.query(n, service_ids=service_ids)
         return queue_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **query)
 
     @property

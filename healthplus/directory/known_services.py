@@ -1,0 +1,82 @@
+"""Services by their ids, each read once: a service is closed, and never changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from healthplus.database import Database, load
+
+queries = load(Path(__file__).with_name("known_services.sql"))
+
+SERVICES_MAX = 50
+"""How many go into one visit at most, as directory.chosen_services has it."""
+_KNOWN_MAX = 20_000
+
+
+class Service(NamedTuple):
+    """What a provider offers, at one clinic or (`clinic_id` None) at each of its own, and how long a visit for it is.
+
+    `is_test`: of a laboratory. A test's `length_minutes` are what it adds to a visit. `weekdays`: a bit each, Monday's
+    the lowest. `fee_minor`: in the smallest unit of the currency.
+    """
+
+    service_id: int
+    provider_id: int
+    clinic_id: int | None
+    service_type_id: int
+    slug: str
+    name: str
+    is_test: bool
+    length_minutes: int
+    weekdays: int
+    fee_minor: int
+    currency: str
+    funding: str
+
+    def is_on(self, weekday: int) -> bool:
+        """Return whether it is done on a day of the week; Monday is 1."""
+        return bool(self.weekdays >> (weekday - 1) & 1)
+
+
+class KnownServices:
+    """The services that this process has read. Whether one is closed by now is not known here."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[int, Service] = OrderedDict()
+
+    async def find(self, service_ids: Iterable[int]) -> dict[int, Service]:
+        """Return services by id, without those that there are not."""
+        found, missing = {}, []
+        for service_id in service_ids:
+            if (known := self._known.get(service_id)) is None:
+                missing.append(service_id)
+            else:
+                self._known.move_to_end(service_id)
+                found[service_id] = known
+        if missing:
+            for row in await self._database.fetch(queries.by_id, missing):
+                found[row["service_id"]] = self._known[row["service_id"]] = Service(*row)
+            while len(self._known) > _KNOWN_MAX:
+                self._known.popitem(last=False)
+        return found
+
+    async def of(self, service_ids: Sequence[int] | None) -> list[Service]:
+        """Return what a booking or ticket is for, by name; nothing where it is for a visit of some slots."""
+        if not service_ids:
+            return []
+        found = await self.find(service_ids)
+        return sorted(found.values(), key=lambda one: (one.name, one.service_id))
+
+    async def open_by_slug(self, provider_id: int, clinic_id: int | None, slugs: Sequence[str]) -> dict[str, int]:
+        """Return the ids of services that a provider offers at a clinic (None: at each of its own), by their slugs."""
+        rows = await self._database.fetch(queries.open_by_slug, provider_id, clinic_id, slugs)
+        return {row["slug"]: row["service_id"] for row in rows}
+
+    async def refusal(self, provider_id: int, clinic_id: int | None, service_ids: Sequence[int]) -> str | None:
+        """Return why services cannot be booked together at a clinic, as a verb says it; None: they can."""
+        reason: str | None = await self._database.fetch_value(queries.refusal, provider_id, clinic_id, service_ids)
+        return reason

@@ -1,0 +1,45 @@
+// Adds the chosen tests up as they are chosen, and finds tests by what is typed: those that are chosen stay.
+const form = document.getElementById("choose");
+const sum = document.getElementById("sum");
+const say = sum.dataset;
+const rows = [...form.querySelectorAll("li")];
+const boxOf = (row) => row.querySelector("input");
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+function amount(minor) {
+  const money = { style: "currency", currency: say.currency };
+  const digits = new Intl.NumberFormat("en", money).resolvedOptions().maximumFractionDigits;
+  const units = minor / 10 ** digits;
+  const fraction = Number.isInteger(units) ? { minimumFractionDigits: 0, maximumFractionDigits: 0 } : {};
+  return new Intl.NumberFormat(`${document.documentElement.lang}-IN`, { ...money, ...fraction }).format(units);
+}
+
+function add() {
+  const chosen = rows.map(boxOf).filter((box) => box.checked);
+  const count = chosen.length;
+  const total = amount(chosen.reduce((fees, box) => fees + Number(box.dataset.fee), 0));
+  const most = Number(form.dataset.most);
+  let text = say.none;
+  if (count > most) text = fill(say.tooMany, { count: most });
+  else if (count) text = fill(count === 1 ? say.one : say.many, { count, amount: total });
+  if (sum.textContent !== text) sum.textContent = text;
+}
+
+function find(text) {
+  const words = text.toLowerCase().split(/\s+/);
+  let found = 0;
+  for (const row of rows) {
+    const name = row.querySelector("[lang]").textContent.toLowerCase();
+    const matches = words.every((word) => name.includes(word));
+    row.hidden = !(matches || boxOf(row).checked);
+    found += matches;
+  }
+  document.getElementById("none-found").hidden = found > 0;
+  const told = document.getElementById("found");
+  told.textContent = fill(found === 1 ? told.dataset.one : told.dataset.many, { count: found });
+}
+
+form.addEventListener("change", add);
+addEventListener("pageshow", add);
+add();
+document.getElementById("test")?.addEventListener("input", (event) => find(event.target.value));

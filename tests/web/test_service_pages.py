@@ -1,0 +1,221 @@
+"""What pages say of services and tests: what is chosen, what it costs, and what has become of it."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from litestar import Litestar
+
+from healthplus.booking.book import Book
+from tests.fixtures.clock import INDIA
+from tests.fixtures.environment import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.services import close_service, offer_service
+from tests.web.client import Browser, forget_shared_reads
+
+CHART = f"/doctor/{PROVIDER}/dr-1/{ONLINE}"
+EVENING = f"/doctor/{PROVIDER}/dr-1/{FREE}"
+
+
+def said(page: str) -> str:
+    """Return the words of a page, without what marks them up."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def at(start: datetime) -> dict[str, str]:
+    return {"start": start.isoformat()}
+
+
+@pytest.fixture
+async def asha(app: Litestar, environment: Environment) -> Browser:
+    await environment.db.execute("UPDATE accounts.patient SET name = 'Asha Rao' WHERE patient_id = $1", 1)
+    return Browser(app, environment.tokens["asha"])
+
+
+def on(environment: Environment, *ids: int) -> str:
+    """Return the address of the chart of the day for services."""
+    return f"{CHART}?{'&'.join(f'service={one}' for one in ids)}&day={environment.instant(9).astimezone(INDIA).date()}"
+
+
+async def test_the_price_may_change_between_chart_and_hold(
+    asha: Browser, app: Litestar, environment: Environment
+) -> None:
+    old = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60)
+    chart = on(environment, old)
+    assert "60 min · ₹1,200" in said((await asha.get(chart)).text)
+    new = await offer_service(environment.db, PROVIDER, "scaling", 150_000, 60)
+    refused = await asha.post(chart, at(environment.instant(9)))
+    assert refused.status_code == 409
+    assert "The price of Scaling has changed from ₹1,200 to ₹1,500." in said(refused.text)
+    assert (await environment.counts())["booking.booking"] == 0
+    # The form of that page holds at the new price, and the time is still chosen.
+    assert re.search(rf'action="[^"]*service={new}&amp;day=', refused.text)
+    assert re.search(r'value="[^"]+"[^>]* checked', refused.text)
+    held = await asha.post(on(environment, new), at(environment.instant(9)))
+    page = said((await asha.get(held.headers["location"])).text)
+    assert "Pay ₹1,500" in page
+    # What is held keeps its price, also where its time is changed.
+    await offer_service(environment.db, PROVIDER, "scaling", 180_000, 60)
+    forget_shared_reads(app)
+    chart = said((await asha.get(on(environment, new))).text)
+    assert ("has changed" in chart, "60 min · ₹1,500" in chart, "Change the time" in chart) == (False, True, True)
+    moved = await asha.post(on(environment, new), at(environment.instant(10)))
+    assert moved.headers["location"] == held.headers["location"]
+    page = said((await asha.get(moved.headers["location"])).text)
+    assert "Pay ₹1,500" in page
+    assert "10:00 am to 11:00 am" in page
+
+
+async def test_what_cannot_be_chosen_is_said(asha: Browser, environment: Environment) -> None:
+    db = environment.db
+    closed = await offer_service(db, PROVIDER, "extraction", 90_000, 30)
+    await close_service(db, PROVIDER, "extraction")
+    elsewhere = await offer_service(db, PROVIDER, "crown", 90_000, 30, clinic_id=FREE)
+    others = await offer_service(db, OTHER_PROVIDER, "crown", 90_000, 30)
+    here = [await offer_service(db, PROVIDER, slug, 90_000, 30) for slug in ("scaling", "filling")]
+    tests = [await offer_service(db, PROVIDER, f"test-{n}", 10_000, is_test=True) for n in range(51)]
+    longer = await offer_service(db, PROVIDER, "filling", 90_000, 60)
+    for ids, text in (
+        ([closed], "Extraction is not offered here any more."),
+        ([elsewhere], "Crown is not done at this clinic."),
+        ([others], "That is not offered here. Choose again."),
+        ([2**62], "That is not offered here. Choose again."),
+        ([here[1]], "Filling has changed. Below is how it is offered now; nothing is held yet."),
+        ([here[0], longer], "Only tests can be done in one visit."),
+        ([here[0], tests[0]], "Only tests can be done in one visit."),
+        (tests, "At most 50 tests go into one visit."),
+    ):
+        page = await asha.get(on(environment, *ids))
+        assert (page.status_code, text in said(page.text)) == (200, True), text
+        refused = await asha.post(on(environment, *ids), at(environment.instant(9)))
+        assert (refused.status_code, text in said(refused.text)) == (409, True), text
+        # The queue leads back to the chart, which says why.
+        line = await asha.get(on(environment, *ids).replace("?", "/line?"))
+        assert line.status_code == 303
+        assert text in said((await asha.get(line.headers["location"])).text)
+    assert (await environment.counts())["booking.booking"] == 0
+    for nonsense in ("service=", "service=x", "service=-1", f"service={2**70}", "service=%00", "service=1.5", "tests"):
+        assert (await asha.get(f"{CHART}?{nonsense}")).status_code == 200, nonsense
+
+
+async def test_a_service_closed_at_the_last_moment_is_said(
+    asha: Browser, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed after the page was asked for, and before the verb has the lock."""
+    old = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60)
+    hold = Book.hold
+
+    async def closing(self: Book, *args: object, **options: object) -> object:
+        await offer_service(environment.db, PROVIDER, "scaling", 150_000, 60)
+        return await hold(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Book, "hold", closing)
+    refused = await asha.post(on(environment, old), at(environment.instant(9)))
+    assert refused.status_code == 409
+    assert "The price of Scaling has changed from ₹1,200 to ₹1,500." in said(refused.text)
+
+
+async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Environment) -> None:
+    db = environment.db
+    await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
+    cbc = await offer_service(db, PROVIDER, "cbc", 26_000, is_test=True)
+    mri = await offer_service(db, PROVIDER, "mri-brain", 888_000, 60, is_test=True)
+    page = await asha.get(f"{CHART}?day={environment.instant(9).astimezone(INDIA).date()}")
+    assert "Which tests?" in page.text
+    assert 'name="day"' in page.text
+    assert 'name="start"' not in page.text
+    assert "Choose at least one test first." in said((await asha.get(f"{CHART}?times=1")).text)
+    # A form of before the laboratory had tests holds nothing.
+    refused = await asha.post(CHART, at(environment.instant(9)))
+    assert "Choose at least one test first." in said(refused.text)
+    assert (await environment.counts())["booking.booking"] == 0
+    line = await asha.get(f"{CHART}/line")
+    assert (line.status_code, line.headers["location"]) == (303, CHART)
+    shown = said((await asha.get(on(environment, mri, cbc))).text)
+    assert "2 tests · 60 min · ₹9,140" in shown
+    again = (await asha.get(f"{on(environment, mri, cbc)}&tests")).text
+    assert again.count(" checked>") == 2
+    held = await asha.post(on(environment, mri, cbc), at(environment.instant(9)))
+    path = held.headers["location"]
+    assert "Cbc ₹260 Mri brain ₹8,880 Total ₹9,140" in said((await asha.get(path)).text)
+    await asha.fill(path, method="sandbox-ok", who="me")
+    booked = said((await asha.get(path)).text)
+    assert "Cbc ₹260 Mri brain ₹8,880 Total ₹9,140" in booked
+    assert "2 tests" in said((await asha.get("/appointments")).text)
+    appointment = path.replace("/doctor/", "/appointments/").replace("/hold/", "/")
+    assert "Tests Cbc ₹260 Mri brain ₹8,880 Total ₹9,140" in said((await asha.get(appointment)).text)
+    assert "2 tests" in said((await asha.get(f"{appointment}/cancel")).text)
+    file = (await asha.get(f"{appointment}/visit.ics")).text
+    assert "cbc" not in file.lower()
+    assert "mri" not in file.lower()
+    assert f"DTEND;TZID=Asia/Kolkata:{(environment.instant(10)).astimezone(INDIA):%Y%m%dT%H%M%S}" in file
+
+
+async def test_a_time_that_is_too_short_says_which_fit(asha: Browser, environment: Environment) -> None:
+    long = await offer_service(environment.db, PROVIDER, "root-canal", 450_000, 80, buffer_minutes=10)
+    late = await asha.post(on(environment, long), at(environment.instant(11)))
+    assert late.status_code == 409
+    assert "The clinic closes before all of it would be done. Choose an earlier time." in said(late.text)
+    assert "10:30" in late.text[: late.text.index("<h1")]
+    await environment.hold(environment.instant(10, 30), name="bina")
+    await environment.hold(environment.instant(9), name="chand")
+    page = said((await asha.get(on(environment, long))).text)
+    assert "All times left are held by others" in page
+    every_third = await offer_service(environment.db, PROVIDER, "scaling", 90_000, 30, starts_every=3)
+    page = (await asha.get(on(environment, every_third))).text
+    assert len(re.findall(r'<li class="slot', page)) == 2
+
+
+async def test_busy_carries_the_services_through(asha: Browser, environment: Environment) -> None:
+    scaling = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60)
+    await environment.hold(environment.instant(13), clinic_id=2)
+    busy = await asha.post(on(environment, scaling), at(environment.instant(9)))
+    path = busy.headers["location"]
+    assert path.startswith("/busy?")
+    assert "Scaling · ₹1,200" in said((await asha.get(path)).text)
+    held = await asha.fill(path)
+    row = await environment.db.fetch_row(
+        "SELECT service_ids, fee_minor, upper(during) - lower(during) AS length FROM booking.booking WHERE occupies"
+    )
+    assert row is not None
+    assert "/hold/" in held.headers["location"]
+    assert (row["service_ids"], row["fee_minor"], row["length"]) == ([scaling], 120_000, timedelta(hours=1))
+    # A price that has changed meanwhile is said on the chart, and nothing is given up.
+    other = await offer_service(environment.db, PROVIDER, "filling", 150_000, 60)
+    busy = await asha.post(on(environment, other), at(environment.instant(10)))
+    await offer_service(environment.db, PROVIDER, "filling", 160_000, 60)
+    changed = await asha.post(busy.headers["location"], {"has": "x"})
+    assert "from ₹1,500 to ₹1,600" in said((await asha.get(changed.headers["location"])).text)
+
+
+async def test_one_waits_for_a_service(asha: Browser, environment: Environment) -> None:
+    filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30)
+    held = await environment.hold(environment.instant(18), FREE, "bina")
+    chart = on(environment, filling).replace(CHART, EVENING)
+    assert "All times left are held by others" in said((await asha.get(chart)).text)
+    line = f"{chart.replace('?', '/line?')}&part=evening&n=3"
+    assert "Filling · ₹1,500" in said((await asha.get(line)).text)
+    joined = (await asha.fill(line, what="part", who="me")).headers["location"]
+    ticket = said((await asha.get(joined)).text)
+    assert "You are number 1 in line" in ticket
+    assert "Filling · ₹1,500 Any evening time" in ticket
+    assert await environment.db.fetch_value("SELECT service_ids FROM booking.ticket") == [filling]
+    assert held.booking_id is not None
+    await environment.book.release(PROVIDER, held.booking_id, environment.actor("bina"))
+    offer = said((await asha.get(joined)).text)
+    assert "Filling , Dr 1" in offer
+    assert "Take 6:00 pm and pay ₹1,500" in offer
+    taken = (await asha.fill(joined, action="take")).headers["location"]
+    assert "Pay ₹1,500" in said((await asha.get(taken)).text)
+    # An offer that was taken can be changed to another time, too.
+    assert "Change the time" in said((await asha.get(chart)).text)
+
+
+async def test_what_one_clinic_offers_is_not_waited_for_anywhere(asha: Browser, environment: Environment) -> None:
+    everywhere = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30)
+    here = await offer_service(environment.db, PROVIDER, "crown", 150_000, 30, clinic_id=FREE)
+    for service_id, is_offered in ((everywhere, True), (here, False)):
+        page = await asha.get(f"{EVENING}/line?service={service_id}")
+        assert ('name="anywhere"' in page.text) == is_offered

@@ -1,0 +1,82 @@
+"""What pages say goes back, before paying and before cancelling."""
+
+from __future__ import annotations
+
+import pytest
+from litestar import Litestar
+
+from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
+from tests.fixtures.terms import set_terms
+from tests.web.client import Browser
+from tests.web.test_service_pages import said
+
+LADDER: dict[int, int | str] = {24: "25%", 4: 40_000}
+
+
+@pytest.fixture
+async def asha(app: Litestar, environment: Environment) -> Browser:
+    await environment.db.execute("UPDATE accounts.patient SET name = 'Asha Rao' WHERE patient_id = $1", 1)
+    return Browser(app, environment.tokens["asha"])
+
+
+async def held(environment: Environment, clinic_id: int = ONLINE, hour: int = 9) -> tuple[str, str]:
+    """Hold a time; return the paths of its page, and of the appointment it becomes."""
+    booking_id = await environment.held(clinic_id, hour)
+    return f"/doctor/{PROVIDER}/hold/{booking_id}", f"/appointments/{PROVIDER}/{booking_id}"
+
+
+async def pay(asha: Browser, path: str) -> None:
+    assert (await asha.fill(path, method="sandbox-ok", who="me")).status_code == 303
+
+
+@pytest.mark.dates
+async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Browser, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, LADDER)
+    hold, appointment = await held(environment)
+    page = said((await asha.get(hold)).text)
+    day, before = environment.instant(9), environment.instant(9 - 24)
+    first, second = (f"until {at:%a} {at.day} {at:%b}" for at in (before, day))
+    assert f"If you cancel, this goes back: {first}, 9:00 am ₹500" in page
+    assert f"{second}, 5:00 am ₹375 later ₹100" in page
+    await pay(asha, hold)
+    assert "Paid: ₹500. If you cancel, this goes back:" in said((await asha.get(hold)).text)
+    cancel = said((await asha.get(f"{appointment}/cancel")).text)
+    assert "The ₹500 that" in cancel
+    assert f"After {first.removeprefix('until ')}, 9:00 am IST, more is kept." in cancel
+    await environment.pass_until(environment.instant(0))
+    cancel = said((await asha.get(f"{appointment}/cancel")).text)
+    assert "Of the ₹500 that you paid, ₹125 is kept, as was said before you paid. ₹375 goes back" in cancel
+    await asha.fill(f"{appointment}/cancel")
+    after = said((await asha.get(appointment)).text)
+    assert "₹375 is being given back; ₹125 is kept" in after or "₹375 was given back" in after
+
+
+async def test_one_step_for_ever_is_one_sentence(asha: Browser, environment: Environment) -> None:
+    for kept, text in (
+        ("20%", "Cancel before the visit begins, and ₹400 goes back; ₹100 is kept."),
+        ("100%", "If you cancel, nothing goes back."),
+    ):
+        await set_terms(environment.db, ONLINE, {8784: kept})
+        hold, _ = await held(environment)
+        assert text in said((await asha.get(hold)).text)
+        await asha.post(f"{hold}/release")
+    await set_terms(environment.db, AT_CLINIC, LADDER)
+    hold, appointment = await held(environment, AT_CLINIC, 13)
+    page = said((await asha.get(hold)).text)
+    assert "Nothing is paid now." in page
+    assert "goes back" not in page
+    await pay(asha, hold)
+    assert "You have paid nothing here, so no money goes back." in said((await asha.get(f"{appointment}/cancel")).text)
+
+
+async def test_a_visit_that_another_replaces_costs_what_its_terms_say(asha: Browser, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, {8784: "20%"})
+    hold, appointment = await held(environment)
+    await pay(asha, hold)
+    chart = f"/doctor/{PROVIDER}/dr-1/{AT_CLINIC}"
+    start = environment.instant(13).isoformat()
+    instead = await asha.post(
+        chart, {"start": start, "instead_of": appointment.removeprefix("/appointments/"), "who": "me"}
+    )
+    page = said((await asha.get(instead.headers["location"])).text)
+    assert "Of what you paid for it, ₹100 is kept." in page
