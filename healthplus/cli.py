@@ -41,8 +41,27 @@ from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
 
+_BESIDE = {
+    "bench": ("healthplus_bench", "bench_group"),
+    "sandbox-bank": ("healthplus_sandbox", "sandbox_bank_command"),
+}
+"""Commands of packages that may not be installed with the product. No other command waits until they are loaded."""
+
 
 class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        beside = [name for name, (package, _) in _BESIDE.items() if find_spec(package) is not None]
+        return sorted([*super().list_commands(ctx), *beside])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _BESIDE:
+            return super().get_command(ctx, cmd_name)
+        package, name = _BESIDE[cmd_name]
+        if find_spec(package) is None:
+            return None
+        command: click.Command = getattr(import_module(f"{package}.commands"), name)
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -192,8 +211,3 @@ for command in (
     verify_queue_command,
 ):
     main.add_command(command)
-
-# Packages beside the product, which may not be installed with it.
-for package, name in (("healthplus_bench", "bench_group"), ("healthplus_sandbox", "sandbox_bank_command")):
-    if find_spec(package) is not None:
-        main.add_command(getattr(import_module(f"{package}.commands"), name))

@@ -25,6 +25,13 @@ from healthplus_bench.environment import refuse_unless_durable
 queries = load(Path(__file__).with_name("search.sql"))
 
 MISSPELLINGS = tomllib.loads(Path(__file__).with_name("misspellings.toml").read_text("utf-8"))["misspelling"]
+TESTS = (
+    "CBC", "Blood Sugar", "HbA1c", "Lipid Profile", "Liver Function Test", "Kidney Function Test", "Thyroid Profile",
+    "Urine Routine", "ESR", "Blood Group", "Vitamin D", "Vitamin B12", "CRP", "Dengue Test", "Widal", "ECG",
+    "Chest X-Ray", "Ultrasound Abdomen", "CT Head", "MRI Brain",
+)  # fmt: skip
+"""What each laboratory offers; all have words of their own in words.toml."""
+_VISITS = ("First Visit", "Follow-up", "Long Visit", "Procedure")
 _PROVIDERS_A_STEP = 20_000
 _SEED = 4
 
@@ -120,6 +127,9 @@ async def fill(database: Database, providers: int) -> None:
     async with database.transaction() as tx:
         await tx.execute(queries.put_cities, facts)
         await tx.execute(queries.put_specialities, [slug(name) for name in specialities], specialities)
+        visits = [f"{speciality} {visit}" for speciality in specialities for visit in _VISITS]
+        types = [*TESTS, *visits]
+        await tx.execute(queries.put_service_types, [slug(name) for name in types], types, len(TESTS))
         await tx.execute(queries.without_triggers)
         await tx.execute(queries.drop_shift_overlap)
         await tx.execute(queries.make_dice)
@@ -127,6 +137,7 @@ async def fill(database: Database, providers: int) -> None:
         await tx.execute(queries.put_providers, facts, providers, len(facts))
         await tx.execute(queries.put_provider_specialities, len(specialities))
         await tx.execute(queries.put_posts)
+        await tx.execute(queries.put_services, len(TESTS), len(_VISITS))
         await tx.execute(queries.analyze)
         await tx.execute(queries.put_shifts)
         await tx.execute(queries.analyze)
@@ -153,6 +164,10 @@ def _search(random: Random) -> tuple[str, SearchRequest]:
     north, east = city["position"]
     near = {"latitude": north + random.uniform(-0.05, 0.05), "longitude": east + random.uniform(-0.05, 0.05)}
     when = {"available": random.choice(list(Available))}
+    test = random.choice(("cbc", "sugar test", "thyroid test", "ecg", "sonography", "mri brain", "lft"))
+    tests = [slug(name) for name in random.sample(TESTS, 3)]
+    visit = slug(f"{random.choice(list(FACTS['specialities'])[:-2])} {random.choice(_VISITS)}")
+    cheapest = {"order": Order.PRICE_ASC}
     choices: dict[str, tuple[int, dict[str, Any]]] = {
         "city, word": (20, here | {"keyword": word}),
         "city, speciality, by date": (15, here | {"specialities": [speciality], "order": Order.DATE_ASC}),
@@ -174,6 +189,20 @@ def _search(random: Random) -> tuple[str, SearchRequest]:
         "speciality everywhere": (1, {"specialities": [speciality]}),
         "speciality everywhere, by date": (1, {"specialities": [speciality], "order": Order.DATE_TYPE_DESC}),
         "everybody, by date": (1, {"order": Order.TYPE_DATE_ASC}),
+        "city, test": (8, here | {"keyword": test}),
+        "test and city in the keyword, by price": (4, cheapest | {"keyword": f"{test} {city['name']}"}),
+        "city, test, by price": (4, here | cheapest | {"services": tests[:1]}),
+        "city, three tests, by price": (2, here | cheapest | {"services": tests}),
+        "city, service": (4, here | {"services": [visit]}),
+        "city, service, by price": (4, here | cheapest | {"services": [visit], "fee_max": 1500}),
+        "city, service, by date": (3, here | {"services": [visit], "order": Order.DATE_ASC}),
+        "city, service, free on a day": (3, here | when | {"services": [visit]}),
+        "5 km, service, by distance": (
+            3, near | {"radius_km": 5.0, "services": [visit], "order": Order.DISTANCE_ASC}
+        ),
+        "city, speciality, by price": (3, here | cheapest | {"specialities": [speciality]}),
+        "city, by price": (1, here | cheapest),
+        "service everywhere, by price": (1, cheapest | {"services": [visit]}),
     }  # fmt: skip
     kind = random.choices(list(choices), [weight for weight, _ in choices.values()])[0]
     return kind, SearchRequest(**choices[kind][1])

@@ -22,6 +22,11 @@ FROM jsonb_to_recordset($1) AS fact(name text, state text, latitude double preci
 -- By slug and name; numbered from 1.
 INSERT INTO directory.speciality (slug, name) SELECT * FROM unnest($1::text[], $2::text[])
 
+-- name: put_service_types
+-- By slug and name, the first $3 of them tests; numbered from 1.
+INSERT INTO directory.service_type (slug, name, is_test)
+SELECT slug, name, number <= $3 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS type(slug, name, number)
+
 -- name: put_clinics
 -- One for five providers; city by city.
 INSERT INTO directory.clinic (clinic_id, identifier, city_id, name, address, postal_code, latitude, longitude) OVERRIDING SYSTEM VALUE
@@ -83,6 +88,17 @@ CROSS JOIN LATERAL (
     SELECT neighbour.clinic_id FROM directory.clinic AS own JOIN directory.clinic AS neighbour USING (city_id)
     WHERE type = 'doctor' AND provider_id % 8 = 0 AND own.clinic_id = (provider_id + 4) / 5 AND neighbour.clinic_id = own.clinic_id + 1
 ) AS place
+
+-- name: put_services
+-- A lab offers all $1 tests; anyone else the $2 kinds of visits of their speciality, of 5 to 60 minutes; some at every third slot only.
+INSERT INTO directory.service (
+    provider_id, service_type_id, length_minutes, buffer_minutes, starts_every, fee_minor, funding)
+SELECT provider_id, service_type_id, CASE WHEN type = 'lab' THEN 0 ELSE 5 * (1 + pg_temp.dice(provider_id, 20 + number, 12)) END,
+    5 * (pg_temp.dice(provider_id, 40 + number, 8) / 7), 1 + pg_temp.dice(provider_id, 60 + number, 5) / 4 * 2,
+    (100 + 20 * pg_temp.dice(provider_id, 80 + number, 100)) * 100, 'clinic'
+FROM directory.provider JOIN directory.provider_speciality USING (provider_id)
+CROSS JOIN LATERAL generate_series(1, CASE WHEN type = 'lab' THEN $1::integer ELSE $2 END) AS number
+CROSS JOIN LATERAL (SELECT CASE WHEN type = 'lab' THEN number ELSE $1 + (speciality_id - 1) * $2 + number END AS service_type_id) AS kind
 
 -- name: analyze
 -- So that the next step is planned well.

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import shutil
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -37,6 +39,12 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:
 _serial = itertools.count(1)
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collector what is there as long as the process is: modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def server_folder() -> Iterator[Path]:
     """An empty folder for an embedded server; pytest's own tmp_path cannot be entered by the server's account."""
@@ -56,6 +64,23 @@ def template(server: str) -> str:
     """The server's DSN, with its database `healthplus` migrated: the template of every test's own."""
     asyncio.run(migrate(server, app_role=APP_ROLE))
     return server
+
+
+@pytest.fixture(scope="session")
+def stopped_server() -> Iterator[Path]:
+    """The folder of a server that has stopped, with a migrated database in it."""
+    with temporary_folder("healthplus-tests-") as folder:
+        with EmbeddedServer(folder, FAST) as dsn:
+            asyncio.run(migrate(dsn, app_role=APP_ROLE))
+        yield folder
+
+
+@pytest.fixture
+def migrated_folder(stopped_server: Path, server_folder: Path) -> Path:
+    """A folder for an embedded server of this test's own, copied with its database: made anew, it takes a second."""
+    subprocess.run(["cp", "-a", f"{stopped_server}/.", server_folder], check=True)  # noqa: S607 - as in a shell
+    (server_folder / "server/log").unlink()
+    return server_folder
 
 
 @contextlib.asynccontextmanager

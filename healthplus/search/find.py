@@ -26,7 +26,8 @@ class Order(enum.Enum):
     """The order of what is found; equals are ordered by rating, best first, then by id.
 
     Best: those whose names have the keyword come first, then by rating. A date is the first day with a free slot;
-    providers without one come last. A direction holds for everything that an order names.
+    providers without one come last. A direction holds for everything that an order names. A price is that of the
+    services searched for, and then only those who offer them are found; else a visit's. An unknown one comes last.
     """
 
     BEST = "best"
@@ -39,6 +40,8 @@ class Order(enum.Enum):
     TYPE_DATE_DESC = "type_date_desc"
     DATE_TYPE_ASC = "date_type_asc"
     DATE_TYPE_DESC = "date_type_desc"
+    PRICE_ASC = "price_asc"
+    PRICE_DESC = "price_desc"
 
 
 class Available(enum.Enum):
@@ -55,7 +58,9 @@ class SearchRequest(Struct, frozen=True, kw_only=True):
     `keyword` and `city` are as people type them, `specialities` are slugs, `types` those of the directory. A free slot
     starts from `starts_from` on and before `starts_before`, or in `available`; instants without an offset are on the
     city's clock. A `radius_km` is around latitude and longitude, or else around the centre of the postal code, or else
-    of the city, beyond whose border it may reach. `fee_min` and `fee_max` are in whole units of each clinic's currency.
+    of the city, beyond whose border it may reach. `services` are slugs, too, and all of them must be offered: one, or
+    several laboratory tests. `fee_min` and `fee_max` are in whole units of each clinic's currency, for these services
+    or else a visit.
     """
 
     keyword: str = ""
@@ -68,6 +73,7 @@ class SearchRequest(Struct, frozen=True, kw_only=True):
     starts_before: datetime | None = None
     available: Available | None = None
     specialities: Sequence[str] = ()
+    services: Sequence[str] = ()
     types: Sequence[str] = ()
     clinic_id: int | None = None
     fee_min: int | None = None
@@ -99,6 +105,7 @@ class SearchCriteria(Struct, kw_only=True):
     language: str | None = None
     accepts_new_patients: bool | None = None
     ordering: str = Order.BEST.value
+    service_type_ids: Sequence[int] | None = None
 
 
 async def find(database: Database, request: SearchRequest, skip: int, count: int) -> list[Record]:
@@ -136,6 +143,9 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
     around = await _around(database, request, city)
     starts_from, starts_before = _window(request, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
     parts = [part for part in (keyword.terms, *await _filter_terms(database, request)) if part]
+    services = await _services(database, request, keyword.service_type_ids)
+    if request.services or (services and request.order in (Order.PRICE_ASC, Order.PRICE_DESC)):
+        parts += [_one_of("service", [service_type_id]) for service_type_id in services] or [_one_of("service", [])]
     is_within_city = request.city and (request.latitude is not None or request.radius_km is None)
     city_id = city["city_id"] if city and is_within_city else None
     if parts and city_id is not None:
@@ -159,6 +169,7 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         language=request.language and sendable(request.language).lower(),
         accepts_new_patients=request.accepts_new_patients,
         ordering=request.order.value,
+        service_type_ids=services or None,
     )
 
 
@@ -168,6 +179,23 @@ async def city_named(database: Database, text: str) -> Record | None:
     known = VOCABULARY.phrases.get(phrase)
     slugs = sorted({sendable(text), phrase.replace(" ", "-")} | (known.cities if known else set()))
     return await database.fetch_row(queries.city, slugs, phrase)
+
+
+async def service_types(database: Database, slugs: Sequence[str], ids: Sequence[int] = ()) -> list[Record]:
+    """Return the types of services with these slugs or ids, as the query `service_types` selects them."""
+    return await database.fetch(queries.service_types, [sendable(slug) for slug in slugs], list(ids))
+
+
+async def _services(database: Database, request: SearchRequest, named: Sequence[int]) -> list[int]:
+    """Return the types of services to price: those asked for, of which all must be known, or else the keyword's."""
+    if not request.services and len(named) <= 1:
+        return list(named)
+    known = await service_types(database, request.services, () if request.services else named)
+    if len(known) > 1 and not all(one["is_test"] for one in known):
+        if request.services:
+            raise BadInput("tests: only laboratory tests can be booked together; search for anything else by itself.")
+        return []
+    return [one["service_type_id"] for one in known] if len(known) >= len(set(request.services)) else []
 
 
 class _Around(Struct):

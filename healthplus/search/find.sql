@@ -1,5 +1,6 @@
 -- name: find
--- One page of the providers that match, in order, with all that a list of providers shows.
+-- One page of the providers that match, in order, with all that a list of providers shows. `service`: what one books there of the
+-- services that the criteria name; NULL where they name none, or it is not offered there.
 SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on, provider.type::text AS type,
     provider.given_name, provider.family_name, provider.name, provider.salutation, provider.bio, provider.image_url,
     provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
@@ -7,9 +8,19 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     clinic.name AS clinic_name, clinic.address, clinic.postal_code, clinic.latitude, clinic.longitude, city.name AS city_name,
     city.slug AS city_slug, city.time_zone, post.fee_minor, clinic.currency, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
-          WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities
-FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3) WITH ORDINALITY
+          WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities,
+    CASE WHEN offered.service_ids IS NOT NULL THEN (
+        SELECT jsonb_build_object(
+            'service_ids', offered.service_ids, 'fee_minor', fee_minor, 'currency', offered.service_currency, 'funding', funding,
+            'length_minutes', length_minutes, 'names', array(
+                SELECT name FROM directory.service_type WHERE service_type_id = ANY ((criteria).service_type_ids)
+                ORDER BY array_position((criteria).service_type_ids, service_type_id)))
+        FROM directory.chosen_services(found.provider_id, found.clinic_id, offered.service_ids, false)) END AS service
+FROM (SELECT jsonb_populate_record(NULL::search.criteria, $1) AS criteria OFFSET 0) AS asked -- noqa: PRS
+CROSS JOIN LATERAL search.find(criteria, $2, $3) WITH ORDINALITY
     AS found(provider_id, clinic_id, distance_m, first_free_on, position)
+LEFT JOIN LATERAL search.offer(found.provider_id, found.clinic_id, (criteria).service_type_ids) AS offered
+    ON (criteria).service_type_ids IS NOT NULL
 JOIN directory.provider ON provider.provider_id = found.provider_id
 JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
 JOIN directory.city USING (city_id)
@@ -48,6 +59,11 @@ LIMIT 1
 -- name: speciality_ids
 -- Specialities by their slugs.
 SELECT coalesce(array_agg(speciality_id), '{}') FROM directory.speciality WHERE slug = ANY($1::text[])
+
+-- name: service_types
+-- Types of services by their slugs or ids, in the order of the slugs.
+SELECT service_type_id, slug, name, is_test FROM directory.service_type WHERE slug = ANY($1::text[]) OR service_type_id = ANY($2::bigint[])
+ORDER BY array_position($1::text[], slug), service_type_id
 
 -- name: now
 -- The product's clock.

@@ -1,8 +1,8 @@
 """Parse what people type into a query of the text index: `skin doctor bombay` means dermatologists in Mumbai.
 
 The index's lexemes are the plain words of a listing, the words of its names with `n:` before them, and `city:<id>`,
-`speciality:<id>`, `type:<type>` and `pin:<postal code>`. A phrase with a meaning may also be part of a name, so either
-is searched for: `heart` finds cardiologists and the Heart Care Hospital.
+`speciality:<id>`, `service:<id>`, `type:<type>` and `pin:<postal code>`. A phrase with a meaning may also be part of a
+name, so either is searched for: `heart` finds cardiologists and the Heart Care Hospital.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ class ParsedKeyword:
 
     `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
     a search for `dentist` should not put people of that name first.
-    `city_id` is the one city that the keyword names. `words` are those that were looked at, in order.
+    `city_id` is the one city that the keyword names; `service_type_ids` are the services that it names, unless one of
+    its phrases leaves open which. `words` are those that were looked at, in order.
     """
 
     terms: str
     name_terms: str
     city_id: int | None
+    service_type_ids: tuple[int, ...]
     words: tuple[str, ...]
 
 
@@ -43,12 +45,14 @@ class Part:
     words: Sequence[str]
     cities: set[int] = field(default_factory=set)
     specialities: set[int] = field(default_factory=set)
+    services: set[int] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_dropped: bool = False
+    is_service_name: bool = False
 
     @property
     def has_meaning(self) -> bool:
-        return self.is_dropped or bool(self.cities or self.specialities or self.types)
+        return self.is_dropped or bool(self.cities or self.specialities or self.services or self.types)
 
 
 async def parse_keyword(database: Database, keyword: str, city_id: int | None) -> ParsedKeyword:
@@ -57,11 +61,13 @@ async def parse_keyword(database: Database, keyword: str, city_id: int | None) -
     kept = [part for part in split.parts if not part.is_dropped]
     named = {frozenset(part.cities) for part in kept if part.cities and not split.is_mostly_a_name(part)}
     cities = next(iter(named)) if len(named) == 1 else frozenset()
+    services = [part.services for part in kept if part.services]
     plain = [word for part in kept for word in part.words]
     return ParsedKeyword(
         terms=" & ".join(_alternatives(part, split.word_query) for part in kept),
         name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(split.name_query, plain)),
         city_id=next(iter(cities)) if len(cities) == 1 else None,
+        service_type_ids=tuple(sorted(set().union(*services))) if all(len(ids) == 1 for ids in services) else (),
         words=tuple(word for part in split.parts for word in part.words),
     )
 
@@ -109,6 +115,7 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
         phrases,
         words,
         city_id,
+        sorted(set().union(*(meaning.services for meaning in meanings))),
     )
     found = _LookUp()
     for row in rows:
@@ -143,8 +150,13 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
         meaning = VOCABULARY.phrases.get(phrase, _NO_MEANING)
         # A city that the database has by this name comes before one that has it as another name.
         cities = found.by_name("city", phrase) or found.by_slugs("city", meaning.cities)
-        specialities = found.by_name("speciality", phrase) | found.by_slugs("speciality", meaning.specialities)
-        part = Part(words[start:end], cities & {city_id} or cities, specialities, meaning.types)
+        named = found.by_name("service", phrase)
+        services = named or found.by_slugs("service", meaning.services)
+        specialities = found.by_name("speciality", phrase)
+        if not services:  # which are nearer to what is meant than all that see to it
+            specialities |= found.by_slugs("speciality", meaning.specialities)
+        part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types)
+        part.is_service_name = bool(named)
         part.is_dropped = not part.has_meaning and phrase in VOCABULARY.dropped
         if part.has_meaning or end == start + 1:
             done = end
@@ -154,6 +166,8 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
 def _alternatives(part: Part, query: Callable[[str], str]) -> str:
     options = [_quoted(f"city:{city_id}") for city_id in sorted(part.cities)]
     options += [_quoted(f"speciality:{speciality_id}") for speciality_id in sorted(part.specialities)]
+    if not part.is_service_name:  # else all who offer it have its words, and less is to be looked up
+        options += [_quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services)]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
     if len(part.words) == 1 and _is_postal_code(part.words[0]):
         options.append(_quoted(f"pin:{part.words[0]}"))

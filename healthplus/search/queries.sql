@@ -8,7 +8,8 @@ SELECT coalesce(search.name_words($1), '{}')
 
 -- name: look_up
 -- What the database has of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in, or
--- NULL. Words come with how often they occur everywhere (city 0), in that city, and in the cities that the phrases name.
+-- NULL, $6 slugs of services, of which only those count that somebody offers. Words come with how often they occur everywhere (city
+-- 0), in that city, and in the cities that the phrases name.
 WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL
@@ -19,6 +20,14 @@ UNION ALL
 SELECT 'speciality', speciality_id, slug, NULL, NULL FROM directory.speciality WHERE slug = ANY($2::text[])
 UNION ALL
 SELECT 'speciality', id, NULL, key, NULL FROM search.term WHERE key = ANY($3::text[]) AND kind = 'speciality' AND whole
+UNION ALL
+SELECT 'service', service_type_id, slug, phrase, NULL
+FROM (
+    SELECT service_type_id, slug, NULL AS phrase FROM directory.service_type WHERE slug = ANY($6::text[])
+    UNION ALL
+    SELECT service_type_id, NULL, key FROM search.service_term WHERE key = ANY($3::text[]) AND whole
+) AS service
+WHERE EXISTS (SELECT FROM directory.service AS offer WHERE offer.service_type_id = service.service_type_id AND closed_at IS NULL)
 UNION ALL
 SELECT 'word', city_id, NULL, word, frequency
 FROM search.word
@@ -68,22 +77,31 @@ WHERE NOT EXISTS (
     AND pg_try_advisory_xact_lock(18, 3)
 
 -- name: suggested_terms
--- Cities and specialities whose name, from any of its words on, starts with $1, and those with a slug ($2 cities, $3
--- specialities). `from_first_word` is true for the whole name, false from another word on, NULL by slug.
-SELECT kind::text, coalesce(city.slug, speciality.slug) AS slug, coalesce(city.name, speciality.name) AS name, from_first_word
+-- Cities, specialities and services that somebody offers, whose name, from any of its words on, starts with $1, and those with a
+-- slug ($2 cities, $3 specialities, $4 services). `from_first_word` is true for the whole name, false from another word on, NULL by
+-- slug.
+SELECT kind, coalesce(city.slug, speciality.slug, service_type.slug) AS slug,
+    coalesce(city.name, speciality.name, service_type.name) AS name, from_first_word
 FROM (
     SELECT kind, id, bool_or(from_first_word) AS from_first_word
     FROM (
-        (SELECT kind, id, whole FROM search.term WHERE key >= $1 AND key < $1 || chr(1114111) ORDER BY key LIMIT 200)
+        (SELECT kind::text, id, whole FROM search.term WHERE key >= $1 AND key < $1 || chr(1114111) ORDER BY key LIMIT 200)
+        UNION ALL
+        (SELECT 'service', service_type_id, whole FROM search.service_term WHERE key >= $1 AND key < $1 || chr(1114111)
+        ORDER BY key LIMIT 200)
         UNION ALL
         SELECT 'city', city_id, NULL FROM directory.city WHERE slug = ANY($2::text[])
         UNION ALL
         SELECT 'speciality', speciality_id, NULL FROM directory.speciality WHERE slug = ANY($3::text[])
+        UNION ALL
+        SELECT 'service', service_type_id, NULL FROM directory.service_type WHERE slug = ANY($4::text[])
     ) AS found(kind, id, from_first_word)
     GROUP BY kind, id
 ) AS found
 LEFT JOIN directory.city ON kind = 'city' AND city_id = id
 LEFT JOIN directory.speciality ON kind = 'speciality' AND speciality_id = id
+LEFT JOIN directory.service_type ON kind = 'service' AND service_type_id = id
+WHERE kind <> 'service' OR EXISTS (SELECT FROM directory.service AS offer WHERE offer.service_type_id = id AND closed_at IS NULL)
 ORDER BY from_first_word DESC NULLS LAST, kind DESC, name
 
 -- name: suggested_names

@@ -1,4 +1,4 @@
-"""Complete the beginning of a keyword to specialities, symptoms, cities, and names."""
+"""Complete the beginning of a keyword to specialities, services, symptoms, cities, and names."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ _SYMPTOMS_MAX = 5
 
 
 class Suggestion(Struct, omit_defaults=True):
-    """A completion: the `text` to show and, by `kind` (speciality, symptom, city, clinic, provider), what it leads to.
+    """A completion: the `text` to show and, by `kind`, what it leads to.
 
-    A symptom is a keyword to search for. `matched` is the other name of a city or speciality, if that was typed.
-    `city` and `speciality` are slugs; a provider or clinic has the city it is in, and `details` tell it from namesakes.
+    Kinds are speciality, service, symptom, city, clinic and provider. A symptom is a keyword to search for. `matched`
+    is the other name of what the text names, if that was typed. `city`, `speciality` and `service` are slugs; a
+    provider or clinic has the city it is in, and `details` tell it from namesakes.
     """
 
     kind: str
     text: str
     matched: str | None = None
     speciality: str | None = None
+    service: str | None = None
     city: str | None = None
     clinic_id: int | None = None
     provider_id: int | None = None
     details: list[str] = []
 
 
-# Every phrase that means a speciality or a city, with each of its words put first: `pain` completes to `back pain`.
+# Every phrase that means one of these, with each of its words put first: `pain` completes to `back pain`.
 _STARTS = sorted(
     (" ".join(words[at:] + words[:at]), at, phrase)
     for phrase, meaning in VOCABULARY.phrases.items()
-    if meaning.specialities or meaning.cities
+    if meaning.specialities or meaning.services or meaning.cities
     for words in [phrase.split()]
     for at in range(len(words))
     if at == 0 or words[at] not in VOCABULARY.dropped
@@ -61,6 +63,7 @@ async def suggest(database: Database, typed: str, city_id: int | None, limit: in
         start,
         sorted({slug for phrase in phrases for slug in VOCABULARY.phrases[phrase].cities}),
         sorted({slug for phrase in phrases for slug in VOCABULARY.phrases[phrase].specialities}),
+        sorted({slug for phrase in phrases for slug in VOCABULARY.phrases[phrase].services}),
     )
     terms = _terms(phrases, rows)
     names = [_name(row) for row in await database.fetch(_queries.suggested_names, start, city_id, limit)]
@@ -83,8 +86,11 @@ def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
     symptoms = []
     for phrase in phrases:
         meaning = VOCABULARY.phrases[phrase]
+        services = {("service", slug) for slug in meaning.services} & known.keys()
         meant = {("speciality", slug) for slug in meaning.specialities} | {("city", slug) for slug in meaning.cities}
-        if meaning.is_symptom:
+        if services:  # as in a search, these come before all that see to it
+            meant = services
+        if meaning.is_symptom and not services:
             symptoms += [Suggestion("symptom", phrase)] if meant & known.keys() else []
         else:
             for pair in sorted(meant & known.keys()):
@@ -95,6 +101,7 @@ def _terms(phrases: Iterable[str], rows: list[Record]) -> list[Suggestion]:
             known[kind, slug],
             matched=phrase,
             speciality=slug if kind == "speciality" else None,
+            service=slug if kind == "service" else None,
             city=slug if kind == "city" else None,
         )
         for (kind, slug), phrase in matched.items()

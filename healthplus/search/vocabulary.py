@@ -23,8 +23,11 @@ _LENGTH_MAX = 1000  # of a text, before it is split into words
 class Meaning:
     """What a phrase may mean, of each kind at once: `pathology lab` is a speciality and a type of provider."""
 
-    cities: set[str] = field(default_factory=set)  # slugs, as are specialities; those that the database has count
+    cities: set[str] = field(
+        default_factory=set
+    )  # slugs, as of specialities and services; those that the database has count
     specialities: set[str] = field(default_factory=set)
+    services: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
 
@@ -50,9 +53,10 @@ def _load(path: Path) -> Vocabulary:
         names = [slug.replace("-", " "), *others]
         for phrase in names:
             phrases[phrase].cities.update(name.replace(" ", "-") for name in names if name.isascii())
-    for speciality in content["specialities"].values():
-        for phrase in speciality["words"]:
-            phrases[phrase].specialities.update(speciality["slugs"])
+    for kind in ("specialities", "services"):
+        for meant in content[kind].values():
+            for phrase in meant["words"]:
+                getattr(phrases[phrase], kind).update(meant["slugs"])
     for phrase, specialities in content["symptoms"].items():
         phrases[phrase].is_symptom = True
         for speciality in specialities:

@@ -67,31 +67,40 @@ _BACKGROUND_POOL_SIZE = 3
 def create_app(settings: Settings | None = None) -> Litestar:
     """Return the ASGI app of one process. `settings`, by default the environment's, must name a migrated database."""
     settings = settings or Settings.from_environment()
-    admission = Admission()
+    return furnish(create_routes(settings), settings)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with _running_services(settings, admission) as services:
-            app.state.services = services
-            # What exists now lives as long as the process: no collection needs to look at it. Later collections
-            # may be rare, as a request leaves few reference cycles.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GARBAGE_MAX)
-            yield
 
-    app = Litestar(
+def create_routes(settings: Settings) -> Litestar:
+    """Return an app that has all its routes, which take long to make, and nothing yet that they work with."""
+    return Litestar(
         route_handlers=[*api_routers(), asset, *page_routers(settings)],
-        lifespan=[lifespan],
-        state=State({"site": Site.of(settings)}),
+        lifespan=[_lifespan],
         exception_handlers={Exception: render},
         before_request=begin_request,
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
         openapi_config=openapi_config(),
     )
+
+
+def furnish(app: Litestar, settings: Settings) -> Litestar:
+    """Give an app that has only its routes what they work with; return it."""
+    admission = Admission()
+    app.state = State({"site": Site.of(settings), "settings": settings, "admission": admission})
     app.asgi_handler = Entrance(app, admission, settings.slow_request_ms / 1000)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    async with _running_services(app.state.settings, app.state.admission) as services:
+        app.state.services = services
+        # What exists now lives as long as the process: no collection needs to look at it. Later collections
+        # may be rare, as a request leaves few reference cycles.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_MAX)
+        yield
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.web.conftest import anyone, app, asha, bina, http, phone
+from tests.web.conftest import anyone, app, asha, bina, http, phone, routes
 
-__all__ = ["anyone", "app", "asha", "bina", "http", "phone"]
+__all__ = ["anyone", "app", "asha", "bina", "http", "phone", "routes"]

@@ -85,9 +85,9 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server_of_own() -> Iterator[tuple[Path, str]]:
-    with new_server() as found:
-        yield found
+def server_of_own(migrated_folder: Path) -> Iterator[tuple[Path, str]]:
+    with EmbeddedServer(migrated_folder, FAST) as dsn:
+        yield migrated_folder, dsn
 
 
 @pytest.fixture

@@ -1028,6 +1028,7 @@ BROKEN = {
 
 
 SELDOM_MET = (
+    "nothing is withheld", "the absent are served", "lapses are forgotten", "served last come first",
     "any number ahead", "any number unpaid", "any others may be called between", "what is replaced counts",
     "booking and cancelling forgets turns let go", "who pays late may hold elsewhere", "a plain hold barges",
     "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody",

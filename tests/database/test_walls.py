@@ -69,6 +69,7 @@ TRIGGERS = {
     ("search.clinic_changed", "directory.clinic"): "as with names of providers",
     ("search.term_changed", "directory.city"): "as with names of providers",
     ("search.term_changed", "directory.speciality"): "as with names of providers",
+    ("search.service_term_changed", "directory.service_type"): "as with names of providers",
     ("payments.keep_currency", "directory.clinic"): "it is kept once there are bookings, which directory cannot see",
     (
         "notices.on_event",

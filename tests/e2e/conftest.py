@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from healthplus_bench.environment import running_server
+from healthplus.database import EmbeddedServer
 
 
 @pytest.fixture
-def new_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+def new_server(migrated_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
     """The DSN and the folder of a database server of this test's own, as the bench starts it."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    with running_server() as found:
-        yield found
+    with EmbeddedServer(migrated_folder) as dsn:
+        yield dsn, migrated_folder

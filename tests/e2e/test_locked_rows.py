@@ -38,9 +38,9 @@ BACKENDS_MAX = PROCESSES * (POOL_SIZE + 3 + 1 + 1) + 2
 PROVIDERS = 200
 CLIENTS = 200
 OTHERS = 8
-PATIENTS = 40_000
-"""Each of OTHERS books for one after another, at most every 20 ms, for 94 s: 37,600."""
-LOCKED_PROVIDER, LOCKED_PATIENT = 1, PATIENTS
+BOOKING_SECONDS = 0.02
+"""How long each of OTHERS waits before it books for the next patient."""
+LOCKED_PROVIDER, LOCKED_PATIENT = 1, CLIENTS + 1
 TOLD_SECONDS_MAX = 5.0
 RETRY_SECONDS = 1.0
 """What Retry-After says."""
@@ -71,7 +71,7 @@ class Load:
 
     def __init__(self, environment: Environment, port: int) -> None:
         self._environment, self._port = environment, port
-        self._patients = itertools.count(CLIENTS + 1)
+        self._patients = itertools.count(LOCKED_PATIENT + 1)
         slots = [(provider, slot) for provider in range(2, PROVIDERS + 1) for slot in range(SLOTS_A_DAY * 7)]
         Random(7).shuffle(slots)
         self._slots = iter(slots)
@@ -108,7 +108,7 @@ class Load:
                 seen.others[(await connection.request(pay)).status] += 1
             if time.monotonic() >= until:
                 break
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(BOOKING_SECONDS)
         connection.close()
 
     async def _insist(self, seen: Seen, until: float, patient: int, provider: int, serial: int) -> None:
@@ -174,13 +174,15 @@ async def locked(environment: Environment, kind: str) -> AsyncIterator[None]:
 async def one_row_is_locked(
     new_server: tuple[str, Path], kind: str, seconds: float, slower_max: float, ready_seconds_max: float
 ) -> None:
-    async with prepared_environment(*new_server, PROVIDERS, PATIENTS) as environment:
+    before_seconds = min(seconds, 30)
+    booked_max = OTHERS * int((2 + before_seconds + seconds + 2) / BOOKING_SECONDS)
+    async with prepared_environment(*new_server, PROVIDERS, LOCKED_PATIENT + booked_max) as environment:
         for provider in range(1, PROVIDERS + 1):
             await environment.database.fetch("SELECT booking.advance($1)", provider)  # opens the book
         async with running_app(environment, PROCESSES) as port:
             load = Load(environment, port)
             await load.see(2)  # sessions plan what they run
-            before = await load.see(min(seconds, 30))
+            before = await load.see(before_seconds)
             async with locked(environment, kind):
                 seen = await load.see(seconds, kind)
                 held: int = await environment.database.fetch_value(
@@ -210,7 +212,7 @@ async def one_row_is_locked(
 )
 async def test_one_row_is_locked(new_server: tuple[str, Path], kind: str) -> None:
     # Other tests keep the machine busy meanwhile. Without the guards, nobody is served while the row is locked.
-    await one_row_is_locked(new_server, kind, 6, slower_max=10, ready_seconds_max=1)
+    await one_row_is_locked(new_server, kind, 4, slower_max=10, ready_seconds_max=1)
 
 
 @pytest.mark.long

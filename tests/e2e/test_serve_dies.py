@@ -142,6 +142,7 @@ async def test_serve_is_killed(new_server: tuple[str, Path]) -> None:
                 assert mine["state"] == "reserved"
                 await asyncio.sleep(2)
                 over.set()
+                await asyncio.wait(load, timeout=2)  # what is under way is answered, and noted
                 for patient in load:
                     patient.cancel()  # some wait for a hold to lapse, which takes minutes
                 ends = await asyncio.gather(*load, return_exceptions=True)

@@ -96,8 +96,8 @@ async def server_dies(new_server: tuple[str, Path], kills: int) -> None:
 
 
 @pytest.mark.timeout(150)
-async def test_the_server_dies_three_times(new_server: tuple[str, Path]) -> None:
-    await server_dies(new_server, 3)
+async def test_the_server_dies(new_server: tuple[str, Path]) -> None:
+    await server_dies(new_server, 1)
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from healthplus_bench.releases import PRESENT, Tree, run
 PATIENTS = 10
 """Of each release."""
 OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, uuid, bigint, uuid, text, text, text)"
+KINDS = {"reserved", "booked", "released", "waiting", "accepted"}
 CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
     SELECT p::text AS t FROM pg_proc AS p UNION ALL SELECT t::text FROM pg_type AS t
     UNION ALL SELECT m::text FROM public.schema_migration AS m ORDER BY 1) AS all_there_is"""
@@ -57,6 +58,13 @@ async def environment(new_server: tuple[str, Path]) -> AsyncIterator[Environment
         yield environment
 
 
+async def until_promised(promises: Promises, kinds: set[str], since: int = 0) -> None:
+    """Wait until promises of all these kinds were made, after so many others."""
+    async with asyncio.timeout(60):
+        while not kinds <= {kind for _, kind, _ in promises.events[since:]}:
+            await asyncio.sleep(0.05)
+
+
 class Load:
     """Patients at one app, until they are to leave."""
 
@@ -81,18 +89,18 @@ async def test_old_processes_go_on_while_new_ones_start(
         monkeypatch.chdir(PRESENT)
         old_port = await old_app.enter_async_context(running_app(environment, 2))
         old_load = Load(environment, old_port, range(1, PATIENTS + 1), old)
-        await asyncio.sleep(2)
+        await until_promised(old, {"booked"})
         code, said = await next_release.run(environment.dsn, "migrate")
         assert (code, said.splitlines()[-1]) == (0, "The database is up to date.")
         upgraded_at = await environment.database.fetch_value("SELECT public.app_now()")
-        await asyncio.sleep(2)
+        await until_promised(old, {"reserved", "booked"}, len(old.events))
         monkeypatch.chdir(next_release.folder)
         async with running_app(environment, 2) as new_port:
             new_load = Load(environment, new_port, range(PATIENTS + 1, 2 * PATIENTS + 1), new)
-            await asyncio.sleep(4)
+            await asyncio.gather(until_promised(old, KINDS), until_promised(new, KINDS))
             await old_load.leave()
             await old_app.aclose()
-            await asyncio.sleep(1)
+            await until_promised(new, {"booked"}, len(new.events))
             await new_load.leave()
     hurrying.cancel()
     for promises in (old, new):
@@ -100,7 +108,6 @@ async def test_old_processes_go_on_while_new_ones_start(
         assert max(promises.answers.keys() - {503}) < 500  # some are asked to come again
         assert promises.lost == 0
         assert await broken_promises(environment.database, promises) == []
-        assert {kind for _, kind, _ in promises.events} >= {"reserved", "booked", "released", "waiting", "accepted"}
     made = await environment.database.fetch_value(
         "SELECT array_agg(DISTINCT channel) FROM booking.booking WHERE ticket_id IS NULL AND created_at > $1",
         upgraded_at,

@@ -33,7 +33,7 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
 
-@pytest.mark.parametrize("bank", ["machine", "elsewhere"])
+@pytest.mark.parametrize("bank", ["machine", pytest.param("elsewhere", marks=pytest.mark.long)])
 def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal["machine", "elsewhere"]) -> None:
     plan = HoldsPlan(
         seconds=1, warm_seconds=1, clients=4, processes=2, providers=80, bank=bank, bank_ms=5 * (bank == "elsewhere"),
@@ -56,7 +56,7 @@ def test_holds_are_booked_over_http_and_then_pgbench_books_others(bank: Literal[
     assert (result.ratio > 0) == (result.pgbench_patients > 0) == (bank == "machine")
 
 
-@pytest.mark.parametrize("tries_max", [5, 1])
+@pytest.mark.parametrize("tries_max", [pytest.param(5, marks=pytest.mark.long), 1])
 def test_everyone_in_a_surge_is_held_queued_or_refused_and_the_queue_ends_with_the_last_slot(tries_max: int) -> None:
     # Who tries once and then waits finds slots free, is offered one, and has to accept it.
     result = run(bench_surge, SurgePlan(clients=60, processes=1, warm_seconds=0, tries_max=tries_max))
@@ -135,6 +135,7 @@ def test_what_is_lost_with_a_disk_is_counted_and_how_soon_all_is_there_again() -
     assert (result.lost_seconds > 0) == (result.lost_commits > 0)
 
 
+@pytest.mark.long  # shorter, and by its command: test_packages
 def test_the_first_of_many_who_wait_get_what_is_given_back() -> None:
     result = run(bench_waiters, WaitersPlan(open=40, offers=6, processes=2, quiet_seconds=0.2))
     assert (result.open, result.offers, result.violations) == (40, 6, 0)

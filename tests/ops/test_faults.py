@@ -126,7 +126,7 @@ async def found(bench: tuple[str, Path], plan: FaultsPlan, spoil: object) -> Fau
     ("spoil", "what"),
     [
         pytest.param(held_is_said_to_be_booked, "not_linearizable", marks=pytest.mark.long),
-        (keys_are_forgotten, "double"),
+        pytest.param(keys_are_forgotten, "double", marks=pytest.mark.long),
         pytest.param(last_come_first_served, "inversions", marks=pytest.mark.long),
         pytest.param(newcomers_pass_the_queue, "inversions", marks=pytest.mark.long),
         pytest.param(two_may_hold_one_time, "not_linearizable", marks=pytest.mark.long),

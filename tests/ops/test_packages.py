@@ -87,10 +87,10 @@ def test_their_commands_are_there(environment: dict[str, str]) -> None:
 
 def test_the_bench_measures(environment: dict[str, str]) -> None:
     del environment["DATABASE_URL"], environment["DATABASE_OWNER_URL"]
-    measured = run(environment, "healthplus", "bench", "surge", "--clients", "40", "--processes", "1", "--json")
+    measured = run(environment, "healthplus", "bench", "waiters", "--open", "40", "--offers", "6", "--json")
     assert measured.returncode == 0, measured.stderr
     result = json.loads(measured.stdout)
-    assert (result["winners"], result["violations"]) == (36, 0)
+    assert (result["open"], result["offers"], result["violations"]) == (40, 6, 0)
 
 
 def test_the_bank_can_be_run_alone(environment: dict[str, str]) -> None:

@@ -57,12 +57,26 @@ RETURNING provider_id"""
 
 _LISTINGS = """
 SELECT provider.name AS provider, city_id, array_to_tsvector(
-    search.words(concat_ws(' ', provider.name, clinic.name, address, city.name, speciality.name))
+    search.words(concat_ws(' ', provider.name, clinic.name, address, city.name, speciality.name, offered.names))
     || ARRAY(SELECT 'n:' || word FROM unnest(search.words(concat_ws(' ', provider.name, clinic.name))) AS word)
-    || ARRAY['city:' || city_id, 'speciality:' || speciality_id, 'type:' || type, 'pin:' || postal_code]) AS terms
+    || ARRAY['city:' || city_id, 'speciality:' || speciality_id, 'type:' || type, 'pin:' || postal_code]
+    || ARRAY(SELECT 'service:' || unnest(offered.ids))) AS terms
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id) JOIN directory.provider_speciality USING (provider_id)
-JOIN directory.speciality USING (speciality_id)"""
+JOIN directory.speciality USING (speciality_id)
+CROSS JOIN LATERAL (
+    SELECT string_agg(service_type.name, ' ') AS names, array_agg(service_type_id) AS ids
+    FROM directory.service JOIN directory.service_type USING (service_type_id)
+    WHERE service.provider_id = provider.provider_id AND closed_at IS NULL) AS offered"""
+# By slug: the name, and who offers it.
+SERVICES = {
+    "complete-blood-count": ("Complete Blood Count", ["Sai Lab", "Poona Hospital"]),
+    "ultrasound-abdomen": ("Ultrasound Abdomen", ["Sai Lab"]),
+    "ultrasound-pelvis": ("Ultrasound Pelvis", ["Poona Hospital"]),
+    "root-canal-treatment": ("Root Canal Treatment", ["Dr Asha Rao"]),
+    "scaling": ("Scaling", []),
+    "mole-check": ("Mole Check", ["Dr Rohan Patil"]),
+}
 
 
 async def add_provider(db: Database, *facts: str) -> int:
@@ -76,6 +90,18 @@ async def make_directory(db: Database) -> dict[str, int]:
         await db.execute_many(f"INSERT INTO directory.{table} (slug, name) VALUES ($1, $2)", list(names.items()))
     for facts in PROVIDERS:
         await add_provider(db, *facts)
+    for slug, (name, providers) in SERVICES.items():
+        await db.execute(
+            """WITH type AS (
+                INSERT INTO directory.service_type (slug, name, is_test) VALUES ($1, $2, $3) RETURNING service_type_id)
+            INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+            SELECT provider_id, service_type_id, 0, 100, 'clinic' FROM type, directory.provider
+            WHERE name = ANY ($4)""",
+            slug,
+            name,
+            slug.startswith(("complete", "ultrasound")),
+            providers,
+        )
     rows = await db.fetch("SELECT slug, city_id FROM directory.city")
     return {row["slug"]: row["city_id"] for row in rows}
 

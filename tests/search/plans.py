@@ -8,7 +8,7 @@ from typing import Any
 
 from healthplus.database import Database
 
-SMALL = frozenset({"city", "speciality", "lab_test", "app_clock", "presence_since"})
+SMALL = frozenset({"city", "speciality", "service_type", "app_clock", "presence_since"})
 """Tables that may be read whole."""
 
 _SCANS = "SELECT schemaname || '.' || relname AS name, relname, seq_scan FROM pg_stat_xact_user_tables"

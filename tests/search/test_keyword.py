@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from healthplus.database import Database
 from healthplus.search.keyword import parse_keyword
+from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import VOCABULARY
 from healthplus.search.word_counts import count_words
 from tests.search.directory import find, make_directory
@@ -69,6 +70,54 @@ MEANT = [
     ("", "dentist " + "🦷" * 10_000, ["Asha Rao"], None),
     ("", "dentist " * 2_000, ["Asha Rao"], None),
 ]
+
+
+# In a city, a keyword that names services, whom it finds, and which services count, if one can tell.
+SERVICES_MEANT = [
+    ("", "cbc", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
+    ("", "Complete Blood Count", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
+    ("", "cbc test price pune", ["Poona Hospital"], ["complete-blood-count"]),
+    ("pune", "CBC near me", ["Poona Hospital"], ["complete-blood-count"]),
+    ("", "mere paas cbc", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
+    ("", "सीबीसी", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
+    ("", "root canal kothrud", ["Asha Rao"], ["root-canal-treatment"]),
+    ("", "rct", ["Asha Rao"], ["root-canal-treatment"]),
+    ("mumbai", "root canal", [], ["root-canal-treatment"]),
+    ("", "sonography near me", ["Poona Hospital", "Sai Lab"], []),
+    ("", "सोनोग्राफी", ["Poona Hospital", "Sai Lab"], []),
+    ("", "usg abdomen", ["Sai Lab"], ["ultrasound-abdomen"]),
+    ("", "cbc usg abdomen", ["Sai Lab"], ["complete-blood-count", "ultrasound-abdomen"]),
+    ("", "mole check dermatologist", ["Rohan Patil"], ["mole-check"]),
+    ("", "teeth cleaning", [], []),  # nobody offers it
+]
+
+
+async def test_services_are_understood(db: Database) -> None:
+    cities = await make_directory(db)
+    await count_words(db)
+    for city, keyword, providers, slugs in SERVICES_MEANT:
+        parsed = await parse_keyword(db, keyword, cities.get(city))
+        ids = await db.fetch_value(
+            "SELECT array_agg(slug ORDER BY slug) FROM directory.service_type WHERE service_type_id = ANY ($1)",
+            list(parsed.service_type_ids),
+        )
+        assert (keyword, await find(db, keyword, cities.get(city)), ids or []) == (keyword, providers, slugs)
+    for wrong, right in (("sonografy", "sonography"), ("root cannal pune", "root canal pune"), ("hemogrm", "hemogram")):
+        assert (await did_you_mean(db, wrong, None))[:1] == [right]
+    # Where nobody offers it any more, a phrase means who sees to it again.
+    await db.execute("UPDATE directory.service SET closed_at = now() WHERE closed_at IS NULL")
+    assert await find(db, "root canal") == ["Asha Rao"]
+    assert (await parse_keyword(db, "root canal", None)).service_type_ids == ()
+    # What is renamed is found by its new name.
+    await db.execute(
+        "INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding) "
+        "SELECT 1, service_type_id, 0, 1, 'clinic' FROM directory.service_type WHERE slug = 'scaling'"
+    )
+    await db.execute("UPDATE directory.service_type SET name = 'Polish Everything' WHERE slug = 'scaling'")
+    assert len((await parse_keyword(db, "polish everything", None)).service_type_ids) == 1
+    await db.execute("DELETE FROM directory.service WHERE closed_at IS NULL")
+    await db.execute("DELETE FROM directory.service_type WHERE slug = 'scaling'")
+    assert (await parse_keyword(db, "polish everything", None)).service_type_ids == ()
 
 
 async def test_what_is_typed_is_understood(db: Database) -> None:

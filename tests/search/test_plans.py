@@ -22,9 +22,11 @@ async def test_pages_are_read_by_keys(db: Database) -> None:
     await assert_indexed(db, queries.lab_test, "hba1c")
     await assert_indexed(db, queries.city_id, "pune")
     await assert_indexed(db, pages.speciality, "dentistry", "dentistry")
-    await assert_indexed(db, pages.next_times, [1, 2], [1, 1], [None, None], 3)
+    await assert_indexed(db, pages.service, "root-canal", "root canal")
+    await assert_indexed(db, pages.next_times, [1, 2], [1, 1], [None, None], [None, None], 3)
     await assert_indexed(db, pages.stars, PROVIDER)
     await assert_indexed(db, finding.count_found, {"city_id": 1, "fee_max": 1, "ordering": "best"}, 200)
+    await assert_indexed(db, finding.service_types, ["hba1c"], [1])
     planned = "SET LOCAL plan_cache_mode = force_custom_plan"
     await assert_indexed(db, queries.lab_test_providers, 1, 1, 31, 0, settings=planned)
 

@@ -60,9 +60,18 @@ async def test_what_is_typed_is_completed(db: Database) -> None:
     assert await suggest(db, "smile", None, 10) == [
         Suggestion("clinic", "Smile Clinic", city="pune", clinic_id=1, details=["Pune"])
     ]
+    blood = Suggestion("service", "Complete Blood Count", service="complete-blood-count")
+    assert await suggest(db, "complete b", None, 10) == [blood]
+    assert blood in await suggest(db, "blood c", None, 10)
+    cbc = Suggestion("service", "Complete Blood Count", matched="cbc", service="complete-blood-count")
+    assert (await suggest(db, "cbc", None, 10))[0] == cbc
+    root = Suggestion("service", "Root Canal Treatment", service="root-canal-treatment")
+    assert await suggest(db, "root ca", None, 10) == [root]
+    assert await texts(db, "sonogr") == ["service: Ultrasound Abdomen", "service: Ultrasound Pelvis"]
+    assert "service: Scaling" not in await texts(db, "scal")  # nobody offers it
     assert len(await suggest(db, "c", pune, 10)) > len(await suggest(db, "c", pune, 2)) == 2
 
-    for typed in ("back p", "preg", "acn", "skin"):
+    for typed in ("back p", "preg", "acn", "skin", "cbc", "root"):
         for suggestion in await suggest(db, typed, None, 10):
             assert await find(db, suggestion.text), suggestion
     for typed in ("", "dr", "🦷", "\0\ud800", "x" * 10_000, "a " * 5_000, "%", "'; --", "\\", "nobody is called so"):
@@ -121,12 +130,12 @@ async def test_changes_are_seen_at_once(db: Database, dsn: str) -> None:
 
 async def test_an_older_directory_is_taken_in(db: Database, dsn: str) -> None:
     await make_directory(db)
-    before = [await texts(db, typed) for typed in ("rao", "derm", "bomb", "smile")]
-    await db.execute("TRUNCATE search.name, search.term")
+    before = [await texts(db, typed) for typed in ("rao", "derm", "bomb", "smile", "root c")]
+    await db.execute("TRUNCATE search.name, search.term, search.service_term")
     assert await texts(db, "rao") == []
     await db.execute("DELETE FROM public.schema_migration WHERE name LIKE '%.after'")
     await migrate(dsn)
-    assert [await texts(db, typed) for typed in ("rao", "derm", "bomb", "smile")] == before
+    assert [await texts(db, typed) for typed in ("rao", "derm", "bomb", "smile", "root c")] == before
     assert await names_are_right(db)
 
 
@@ -161,9 +170,22 @@ async def test_hot_queries_use_their_indexes(db: Database) -> None:
         ANALYZE search.word, search.name, search.term""")
     queries = load(Path(module.__file__).with_name("queries.sql"))
     for name, indexes in (
-        ("look_up", ["city_slug_key", "speciality_slug_key", "term_pkey", "word_pkey"]),
+        (
+            "look_up",
+            [
+                "city_slug_key",
+                "speciality_slug_key",
+                "term_pkey",
+                "word_pkey",
+                "service_type_slug_key",
+                "service_term_pkey",
+            ],
+        ),
         ("near_words", ["word_trigrams", "word_sound", "word_pkey"]),
-        ("suggested_terms", ["term_pkey", "city_slug_key", "speciality_slug_key"]),
+        (
+            "suggested_terms",
+            ["term_pkey", "city_slug_key", "speciality_slug_key", "service_type_slug_key", "service_term_pkey"],
+        ),
         ("suggested_names", ["name_key", "name_start", "name_city_key", "name_city_start"]),
     ):
         async with db.transaction() as tx:

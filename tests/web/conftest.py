@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import functools
+import gc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +14,38 @@ from litestar import Litestar
 
 from healthplus.database.server_files import as_app_role
 from healthplus.settings import Settings
-from healthplus.web.app import create_app
+from healthplus.web.app import create_routes, furnish
 from healthplus.web.code_messages import CodeMessages
 from tests.fixtures.environment import Environment
 from tests.web.client import Client, connect
 from tests.web.phone import Phone
 
 
+@functools.cache
+def _routes() -> Litestar:
+    return create_routes(Settings(None, Path()))
+
+
 @pytest.fixture
-async def app(dsn: str, environment: Environment, sandbox_bank: Settings, tmp_path: Path) -> AsyncIterator[Litestar]:
+def routes() -> Litestar:
+    """What the app is a copy of, for all tests that register no more: making it takes longer than most of them."""
+    return _routes()
+
+
+@pytest.fixture
+async def app(
+    dsn: str,
+    environment: Environment,
+    sandbox_bank: Settings,
+    tmp_path: Path,
+    routes: Litestar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Litestar]:
     """The app, running with its background tasks on the test's database."""
-    app = create_app(
+    # It would keep what it is made of for the life of the process, of which it has only a part.
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    app = furnish(
+        copy.copy(routes),
         Settings(
             database_url=as_app_role(dsn),
             data_folder=tmp_path,
@@ -29,7 +53,7 @@ async def app(dsn: str, environment: Environment, sandbox_bank: Settings, tmp_pa
             sandbox_payments=True,
             sandbox_bank_port=sandbox_bank.sandbox_bank_port,
             payment_webhook_secret=sandbox_bank.payment_webhook_secret,
-        )
+        ),
     )
     started, stop = asyncio.Event(), asyncio.Event()
 

@@ -56,6 +56,12 @@ INSERT INTO directory.provider_clinic VALUES (3, 4, 70000, 'clinic');
 INSERT INTO directory.provider_speciality VALUES (1, 1), (2, 2), (3, 1), (3, 2);
 INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
 SELECT 3, 4, weekday, '00:00', '24:00', 30 FROM generate_series(1, 7) AS weekday;
+INSERT INTO directory.service_type (slug, name, is_test)
+VALUES ('root-canal', 'Root canal', false), ('cbc', 'CBC', true), ('lipid-profile', 'Lipid profile', true);
+INSERT INTO directory.service (provider_id, clinic_id, service_type_id, length_minutes, fee_minor, funding, closed_at)
+VALUES (1, NULL, 1, 60, 400000, 'clinic', NULL), (3, NULL, 1, 90, 900000, 'clinic', NULL),
+    (3, NULL, 1, 30, 300, 'clinic', now()), (3, 4, 1, 90, 700000, 'clinic', NULL),
+    (3, NULL, 2, 0, 26000, 'online', NULL), (3, NULL, 3, 10, 60000, 'clinic', NULL);
 """
 
 
@@ -119,6 +125,8 @@ WISHES: dict[str, tuple[Any, set[int]]] = {
     "end_datetime": ("{3}T07:00:00+05:30", {1, 2, 3}),
     "postal_code": ("411038", {1, 2}),
     "speciality": ("cardiology", {2, 3}),
+    "service": ("root-canal", {1, 3}),
+    "tests": ("cbc", {3}),
     "type": ("hospital", {3}),
     "clinic_id": (4, {3}),
     "fee_min": (600, {3}),
@@ -145,7 +153,10 @@ async def test_each_parameter_alone_and_every_pair(search: Search, db: Database)
     for name, (value, found) in wishes.items():
         assert set(await ids(search(**{name: value}))) == found, name
     for (one, (value, found)), (other, (other_value, other_found)) in itertools.combinations(wishes.items(), 2):
-        if {one, other} in ({"start_datetime", "available"}, {"end_datetime", "available"}, {"lat_long", "city"}):
+        if {one, other} in (
+            {"start_datetime", "available"}, {"end_datetime", "available"}, {"lat_long", "city"}, {"service", "tests"},
+            {"service", "fee_min"}, {"service", "fee_max"}, {"tests", "fee_min"}, {"tests", "fee_max"},
+        ):  # fmt: skip
             continue  # compared below
         assert set(await ids(search(**{one: value, other: other_value}))) == found & other_found, (one, other)
 
@@ -198,7 +209,8 @@ BAD: list[tuple[str, str]] = [
     ("includeSpellcheck", "maybe"),
     ("results_per_page", "31"),
     ("results_per_page", "0"),
-    ("sorting_order", "price,asc"),
+    ("sorting_order", "price"),
+    ("service", "x" * 101),
     ("page", "0"),
     ("page", "1e9"),
     ("type", "vet"),
@@ -272,6 +284,49 @@ async def test_spelling_is_answered_beside_what_is_found(search: Search) -> None
     answer = (await search(keyword="dentst", includeSpellcheck="yes")).json()
     assert answer["did_you_mean"][0] == "dentist"
     assert answer["doctors"] == []
+
+
+async def test_a_service_has_its_price_and_length(search: Search) -> None:
+    """Named by a parameter or a keyword; the cheapest of the clinic counts, and a closed one never."""
+    expected = {
+        "service_id": 1,
+        "service_ids": [1],
+        "name": "Root canal",
+        "fee": 4000.0,
+        "fee_minor": 400000,
+        "currency": "INR",
+        "funding": "clinic",
+        "length_minutes": 60,
+    }
+    for params in ({"service": "root-canal"}, {"keyword": "root canal"}, {"keyword": "rct near me"}):
+        doctors = {doctor["id"]: doctor for doctor in (await search(**params)).json()}
+        assert doctors[1]["service"] == expected, params
+        assert doctors[1]["slots_url"].endswith("&service=1")
+        assert (doctors[3]["service"]["service_id"], doctors[3]["service"]["fee"]) == (4, 7000.0)
+    assert await ids(search(keyword="root canal", sorting_order="price,asc")) == [1, 3]
+    assert await ids(search(service="root-canal", sorting_order="price,desc")) == [3, 1]
+    assert await ids(search(service="root-canal", fee_min=5000)) == [3]
+    assert await ids(search(keyword="root canal pune", fee_max=5000)) == [1]
+    # Without a service, a visit's fee.
+    assert await ids(search(sorting_order="price,asc")) == [1, 2, 3]
+    assert [doctor["service"] for doctor in (await search(keyword="dentist")).json()] == [None, None]
+    both = (await search(tests=["cbc", "lipid-profile"])).json()
+    assert [
+        (one["service"]["service_id"], one["service"]["fee"], one["service"]["length_minutes"]) for one in both
+    ] == [(None, 860.0, 10)]
+    assert both[0]["service"]["funding"] == "online"
+    assert both[0]["slots_url"].endswith("&tests=5&tests=6")
+    assert (await search(keyword="cbc and lipid test mumbai")).json()[0]["service"] == both[0]["service"]
+    for nobody in (
+        {"service": "alchemy"},
+        {"tests": ["cbc", "alchemy"]},
+        {"service": "\0"},
+        {"service": "cbc", "city": "pune"},
+    ):
+        assert await ids(search(**nobody)) == [], nobody
+    said = problem(await search(service="root-canal", tests="cbc"), 422)
+    assert said["detail"].startswith("tests: only laboratory tests")
+    problem(await search(tests=["cbc"] * 51), 400)
 
 
 async def test_a_citys_providers(search: Search, http: httpx.AsyncClient) -> None:

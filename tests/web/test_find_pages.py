@@ -50,9 +50,17 @@ INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT provider_id, speciality_id FROM directory.provider JOIN directory.speciality
     ON slug = CASE WHEN provider_id % 4 = 0 THEN 'cardiology' ELSE 'dentistry' END
 WHERE identifier LIKE 'd%';
-INSERT INTO directory.lab_test (slug, name) VALUES ('hba1c', 'HbA1c');
-INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
-SELECT provider_id, lab_test_id, 45000 FROM directory.provider, directory.lab_test WHERE type = 'lab';
+INSERT INTO directory.service_type (slug, name, is_test)
+VALUES ('hba1c', 'HbA1c', true), ('complete-blood-count', 'Complete Blood Count', true),
+    ('root-canal', 'Root canal', false);
+INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+SELECT provider_id, service_type_id, 0, 45000, 'clinic'::directory.funding
+FROM directory.provider, directory.service_type WHERE type = 'lab' AND is_test
+UNION ALL  -- of every third dentist, for an hour; some say their price only themselves
+SELECT provider_id, service_type_id, 60, (provider_id * 7 % 5) * 100000, 'clinic'
+FROM directory.provider JOIN directory.provider_speciality USING (provider_id)
+JOIN directory.speciality USING (speciality_id), directory.service_type
+WHERE speciality.slug = 'dentistry' AND type = 'doctor' AND provider_id % 3 = 0 AND service_type.slug = 'root-canal';
 -- Every seventh works on Mondays only, every eleventh never.
 INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes)
 SELECT provider_id, clinic_id, weekday, '09:00', '12:00', 30
@@ -71,6 +79,10 @@ _FREE = (
     "EXISTS (SELECT FROM booking.obtainable_runs("
     "provider.provider_id, clinic_id, '{}', '{}', 1, (SELECT public.app_now())))"
 )
+
+
+_PRICED = r'lang="en">Root canal</dt><dd>\s*(?:₹([\d,]+)|Ask the clinic)\s'
+_PRICED_TESTS = r'lang="en">Complete Blood Count, HbA1c</dt><dd>\s*₹([\d,]+)'
 
 
 @pytest.fixture
@@ -254,6 +266,62 @@ async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: Environ
     [everywhere] = ways(unknown)
     assert (everywhere[0], everywhere[1]) == ("/find?need=dentistry", "Everywhere")
     assert counted(await look(http, everywhere[0])) == int(everywhere[2])
+
+
+async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClient, city: Environment) -> None:
+    for path, location in (
+        ("/find?need=Root+Canal&place=Pune", "/in/pune?service=root-canal"),
+        ("/find?need=complete-blood-count&place=Pune&sort=price", "/in/pune?service=complete-blood-count&sort=price"),
+        ("/find?service=hba1c,complete-blood-count&place=pune", "/in/pune?service=hba1c%2Ccomplete-blood-count"),
+        ("/find?service=nothing&place=pune", "/in/pune"),
+        # The form as it was shown, and with something else typed.
+        (
+            "/find?need=HbA1c,+Complete+Blood+Count&service=hba1c,complete-blood-count&place=pune&fee=900",
+            "/in/pune?service=hba1c%2Ccomplete-blood-count&fee=900",
+        ),
+        ("/find?need=Dentistry&service=hba1c,complete-blood-count&place=pune", "/in/pune/dentistry"),
+        ("/find?service=hba1c,root-canal&place=pune", "/in/pune?service=hba1c"),
+    ):
+        assert await led(http, path) == (303, location), path
+    text = await look(http, "/in/pune?service=root-canal&sort=price")
+    assert "<h1>Root canal " in text
+    assert 'aria-current="true" class="alone">Lowest fee</strong>' in text
+    prices = [int(fee.replace(",", "")) if fee else None for fee in re.findall(_PRICED, text)]
+    known = [fee for fee in prices if fee is not None]
+    assert known == sorted(known)
+    assert prices == [*known, *[None] * (len(prices) - len(known))]
+    assert len(known) > 3
+    last = await look(http, "/in/pune?service=root-canal&sort=price&page=2")
+    assert re.findall(_PRICED, last)[-1] == ""  # "Ask the clinic" comes last
+    for path in ("/in/pune?service=root-canal&fee=2000", "/find?need=rct&place=pune&fee=2000"):
+        cheap = [int((fee or "0").replace(",", "")) for fee in re.findall(_PRICED, await look(http, path))]
+        assert max(cheap) == 2000, path
+    # Each time has the hour that it takes, and leads to the chart for it.
+    links = [
+        (split.path, parse_qs(split.query)) for split in map(urlsplit, re.findall(r'class="time" href="([^"]+)"', text))
+    ]
+    assert len(links) > 10
+    for path, query in links:
+        provider, clinic = path.split("/")[2], path.split("/")[4]
+        fits = await city.db.fetch_value(
+            """SELECT EXISTS (
+                SELECT FROM directory.service CROSS JOIN LATERAL booking.seat_for(
+                    $1, $2, $3, booking.need_of(1, $1, ARRAY[service_id]), (SELECT public.app_now()))
+                WHERE provider_id = $1 AND service_id = $4)""",
+            int(provider), int(clinic), datetime.fromisoformat(query["start"][0]), int(query["service"][0]),
+        )  # fmt: skip
+        assert fits, (path, query)
+    lab = await look(http, "/in/pune?service=complete-blood-count,hba1c")
+    assert re.findall(_PRICED_TESTS, lab) == ["900"]
+    [first, *_] = re.findall(r'class="time" href="([^"]+)"', lab)
+    assert len(parse_qs(urlsplit(first).query)["service"]) == 2
+    assert re.findall(
+        r'lang="en">Complete Blood Count</dt><dd>\s*₹450', await look(http, "/find?need=cbc+test&place=pune")
+    )
+    for odd in ("%00", ",", "," * 3000, "x" * 5000, "root-canal,", "'--", "<b>"):
+        assert (await http.get(f"/in/pune?service={odd}")).status_code == 200, odd
+    hindi = await look(http, "/hi/in/pune?service=root-canal&sort=price")
+    assert "सबसे कम फ़ीस</strong>" in hindi
 
 
 async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: Environment) -> None:

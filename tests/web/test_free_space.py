@@ -8,20 +8,23 @@ from collections.abc import Iterator
 import pytest
 from litestar import Litestar
 
-from healthplus.database import FreeSpace
-from healthplus.database.free_space import LOOK_SECONDS, RETRY_AFTER_SECONDS, STEADY_SECONDS
+from healthplus.database import FreeSpace, free_space
+from healthplus.database.free_space import RETRY_AFTER_SECONDS
 from tests.fixtures.disk import Disk, small_disk
 from tests.fixtures.environment import AT_CLINIC, OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Browser, Client
 from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, hold_body
 
+LOOK_SECONDS, STEADY_SECONDS = 0.2, 0.6
 JOIN = f"providers/{PROVIDER}/waits"
 
 
 @pytest.fixture
-def disk(app: Litestar) -> Iterator[Disk]:
-    """The disk that the app believes its database to be on."""
+def disk(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """The disk that the app believes its database to be on, at which it looks more often than elsewhere."""
+    monkeypatch.setattr(free_space, "LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(free_space, "STEADY_SECONDS", STEADY_SECONDS)
     with small_disk(100) as disk:
         # Both pools of the app look at the same object.
         vars(app.state.services.database.space).update(vars(FreeSpace(disk.folder, bookings_mib=60, changes_mib=20)))
@@ -71,7 +74,7 @@ async def test_first_what_is_new_is_refused_then_every_change(
     assert (await anyone.get("live")).status_code == 200
 
     disk.empty()
-    await asyncio.sleep(LOOK_SECONDS + STEADY_SECONDS + 1)
+    await asyncio.sleep(2 * LOOK_SECONDS + STEADY_SECONDS)
     await hold(bina, hold_body(environment, 14, AT_CLINIC))
     assert (await asha.delete(appointment)).status_code == 200
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +18,10 @@ from healthplus.accounts.keys import add_key, revoke_key
 from healthplus.accounts.sessions import hash_token, queries
 from healthplus.database import Database
 from healthplus.errors import Conflict
+from healthplus.settings import Settings
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import READ_PROBLEMS
+from healthplus.web.app import create_routes
 from tests.fixtures.clock import move_clock, start_clock_tomorrow
 from tests.fixtures.environment import FREE, PROVIDER, Environment
 from tests.web.client import Browser, Client, connect
@@ -51,6 +54,12 @@ async def find(results_per_page: FromQuery[int] = 1, fail: FromQuery[bool] = Fal
     if fail:
         raise Conflict
     return {"found": results_per_page}
+
+
+@pytest.fixture
+def routes() -> Litestar:
+    """Routes of the test's own, as it registers one more."""
+    return create_routes(Settings(None, Path()))
 
 
 @pytest.fixture(autouse=True)

@@ -31,10 +31,12 @@ CREATE TABLE directory.service (
     CHECK (funding <> 'free' OR fee_minor = 0)     -- at the clinic, 0 means that the clinic says what it costs
 );
 CREATE UNIQUE INDEX service_open ON directory.service (provider_id, service_type_id, clinic_id) NULLS NOT DISTINCT WHERE closed_at IS NULL;
--- Who offers it, cheapest first.
-CREATE INDEX service_type_fee ON directory.service (service_type_id, fee_minor, provider_id) WHERE closed_at IS NULL;
+-- Who offers it, cheapest first (directory.known_fee).
+CREATE INDEX service_type_fee ON directory.service (
+    service_type_id, (CASE WHEN fee_minor > 0 OR funding = 'free' THEN fee_minor END), provider_id) WHERE closed_at IS NULL;
 
--- The laboratory tests there are, before anything here locks a table that others write to. Their tables stay as they are for the release before, and go with the next one.
+-- The laboratory tests there are, before anything here locks a table that others write to. Their own tables stay as they are for the
+-- release before, and go with the next one.
 INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
 INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
 SELECT provider_id, service_type_id, 0, price_minor, currency,
@@ -122,6 +124,18 @@ SELECT former_entry.provider_id, former_entry.hold_id, former_entry.authorisatio
     former_entry.source, former_entry.at, former_entry.currency
 FROM ledger.former_entry JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 WHERE payment.authorised_at IS NULL;
+
+-- What searches ask for and read: services that must be offered, what a visit costs (NULL: the clinic says), and what types of services
+-- are called, as search.term has it of cities and specialities. Not there, as the release before reads all of it.
+ALTER TYPE search.criteria ADD ATTRIBUTE service_type_ids bigint[];
+ALTER TABLE search.listing ADD COLUMN price double precision;
+CREATE TABLE search.service_term (
+    service_type_id bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    whole boolean NOT NULL,
+    PRIMARY KEY (key, service_type_id)
+);
+CREATE INDEX service_term_id ON search.service_term (service_type_id);
 
 -- Listings follow services instead.
 DROP TRIGGER IF EXISTS search_follows_insert ON directory.provider_lab_test;

@@ -23,6 +23,11 @@ FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON directory.terms_step
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+-- What a fee is known to be; NULL where the clinic says it.
+CREATE FUNCTION directory.known_fee(p_fee_minor integer, p_funding directory.funding) RETURNS integer IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT CASE WHEN p_fee_minor > 0 OR p_funding = 'free' THEN p_fee_minor END
+$$;
+
 -- What services come to together at a clinic (NULL: at any of the provider's): the first reason why they cannot be booked, if any:
 -- 'no_such_service', 'service_closed', 'not_together' (only a laboratory's tests go into one visit), 'too_many_services', 'too_dear';
 -- and what they ask and cost. Of several, the longest buffer counts and the way to pay that asks most; terms of a service of its own

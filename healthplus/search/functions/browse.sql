@@ -73,12 +73,15 @@ LANGUAGE sql STABLE AS $$
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND search.is_this_week(shift, p_today)
 $$;
 
--- Return the earliest p_count starts at a clinic that anyone could hold now, not before p_from if that is set. Looks in growing
--- steps up to the last day that can be booked, as booking.first_free does: the first step nearly always has them.
+-- Return the earliest p_count starts at a clinic that anyone could hold now, for services or (NULL) for one slot, not before p_from if
+-- that is set. Looks in growing steps up to the last day that can be booked, as booking.first_free does: the first step nearly always
+-- has them.
 CREATE FUNCTION search.next_free(
-    p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz, p_from timestamptz DEFAULT NULL
+    p_provider_id bigint, p_clinic_id bigint, p_count integer, p_now timestamptz, p_from timestamptz DEFAULT NULL,
+    p_service_ids bigint[] DEFAULT NULL
 ) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    need booking.need := booking.need_of(1, p_provider_id, p_service_ids);
     times timestamptz[] := '{}';
     steps interval[] := '{0 days,1 day,7 days,60 days,368 days}';
     begins timestamptz := greatest(p_now, p_from);
@@ -92,8 +95,10 @@ BEGIN
         FROM (
             SELECT DISTINCT starts_at
             FROM booking.obtainable_runs(
-                p_provider_id, p_clinic_id, greatest(begins + steps[i] - interval '8 hours', p_from),
-                begins + least(steps[i + 1], reach), 1, p_now)
+                -- what starts within a step may end after it, by no more than a slot's greatest length and what is needed
+                p_provider_id, p_clinic_id,
+                greatest(begins + steps[i] - make_interval(hours => 8, mins => coalesce(need.minutes, 0)), p_from),
+                begins + least(steps[i + 1], reach), need, p_now)
             WHERE cardinality(times) = 0 OR starts_at > times[cardinality(times)]
             ORDER BY starts_at LIMIT p_count - cardinality(times)
         ) AS further;

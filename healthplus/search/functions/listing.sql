@@ -18,7 +18,8 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
     provider_id bigint, clinic_id bigint, city_id bigint, type directory.provider_type, terms tsvector, place public.cube,
     score real, rating real, fee double precision, gender directory.gender, languages text[], practising_since smallint,
     accepts_new_patients boolean, max_booking_days smallint, lead_minutes smallint, regular boolean,
-    utc_offset_minutes smallint, first_starts smallint[], last_starts smallint[], next_days smallint[], scarce boolean
+    utc_offset_minutes smallint, first_starts smallint[], last_starts smallint[], next_days smallint[], scarce boolean,
+    price double precision
 ) LANGUAGE sql STABLE AS $$
     WITH zone AS MATERIALIZED (SELECT * FROM search.time_zones())
     SELECT provider.provider_id, clinic.clinic_id, clinic.city_id, provider.type,
@@ -39,7 +40,8 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
         week.first_starts, week.last_starts, week.next_days,
         EXISTS (
             SELECT FROM booking.scarce_day
-            WHERE scarce_day.provider_id = provider.provider_id AND scarce_day.clinic_id = clinic.clinic_id)
+            WHERE scarce_day.provider_id = provider.provider_id AND scarce_day.clinic_id = clinic.clinic_id),
+        directory.known_fee(post.fee_minor, post.funding) / 10 ^ directory.currency_digits(clinic.currency)
     FROM directory.provider
     JOIN directory.provider_clinic AS post USING (provider_id)
     JOIN directory.clinic USING (clinic_id)
@@ -91,15 +93,16 @@ BEGIN
         WHERE post.provider_id = listing.provider_id AND post.clinic_id = listing.clinic_id);
     INSERT INTO search.listing AS old (
         provider_id, clinic_id, city_id, type, terms, place, score, rating, fee, gender, languages, practising_since,
-        accepts_new_patients, max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days, scarce)
+        accepts_new_patients, max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days, scarce,
+        price)
     SELECT * FROM search.listing_of(p_provider_ids) ORDER BY provider_id, clinic_id
     ON CONFLICT (provider_id, clinic_id) DO UPDATE
     SET (city_id, type, terms, place, score, rating, fee, gender, languages, practising_since, accepts_new_patients,
-            max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days)
+            max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days, price)
         = (excluded.city_id, excluded.type, excluded.terms, excluded.place, excluded.score, excluded.rating,
             excluded.fee, excluded.gender, excluded.languages, excluded.practising_since,
             excluded.accepts_new_patients, excluded.max_booking_days, excluded.lead_minutes, excluded.regular,
-            excluded.utc_offset_minutes, excluded.first_starts, excluded.last_starts, excluded.next_days)
+            excluded.utc_offset_minutes, excluded.first_starts, excluded.last_starts, excluded.next_days, excluded.price)
     WHERE (old.*) IS DISTINCT FROM (excluded.*);
 END $$;
 

@@ -123,3 +123,16 @@ CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name O
 FOR EACH ROW EXECUTE FUNCTION search.term_changed();
 CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.speciality
 FOR EACH ROW EXECUTE FUNCTION search.term_changed();
+
+-- The same of types of services.
+CREATE OR REPLACE FUNCTION search.service_term_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM search.service_term WHERE service_type_id = coalesce(NEW.service_type_id, OLD.service_type_id);
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO search.service_term (service_type_id, key, whole)
+        SELECT NEW.service_type_id, key, whole FROM search.name_keys(NEW.name);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER search_term AFTER INSERT OR DELETE OR UPDATE OF name ON directory.service_type
+FOR EACH ROW EXECUTE FUNCTION search.service_term_changed();

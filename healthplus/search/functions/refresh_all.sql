@@ -11,6 +11,10 @@ BEGIN
     UNION ALL
     SELECT 'speciality', speciality_id, key, whole FROM directory.speciality CROSS JOIN LATERAL search.name_keys(name)
     ON CONFLICT DO NOTHING;  -- of a city that was added meanwhile
+    DELETE FROM search.service_term;
+    INSERT INTO search.service_term (service_type_id, key, whole)
+    SELECT service_type_id, key, whole FROM directory.service_type CROSS JOIN LATERAL search.name_keys(name)
+    ON CONFLICT DO NOTHING;
     COMMIT;
     LOOP
         ids := ARRAY(SELECT clinic_id FROM directory.clinic WHERE clinic_id > last_id ORDER BY clinic_id LIMIT 1000);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency, Provide
@@ -30,17 +30,20 @@ from healthplus.web.services import AnyRequest, services
 RADIUS_KM_MAX = 500
 FEE_MAX = 1_000_000
 TEXT_MAX = 20_000
+TESTS_MAX = 50
 
 SortingOrder: TypeAlias = Annotated[
     Literal[
         "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
-        "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc",
+        "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc", "price,asc", "price,desc",
     ] | None,
     QueryParameter(
         description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
-        "date,type,asc date,type,desc; the direction holds for all that an order names, a date is the first available "
-        "day, compared among the 7,000 best rated of what matches. Without an order, those of that name come first, "
-        "then by rating."
+        "date,type,asc date,type,desc price,asc price,desc; the direction holds for all that an order names. A date is "
+        "the first available day. A price is that of the service or tests searched for, and then only those who offer "
+        "them are listed, or else of a visit; one that only the clinic knows comes last. Dates and prices are compared "
+        "among the 7,000 best rated of what matches (dates with a service: 300). Without an order, those of that name "
+        "come first, then by rating."
     ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
@@ -56,7 +59,8 @@ _Fee: TypeAlias = Annotated[
     QueryParameter(
         ge=0,
         le=FEE_MAX,
-        description=f"Whole rupees a visit, or whole units of the clinic's currency if another; 0 to {FEE_MAX}.",
+        description="Whole rupees for the service or tests searched for, or else a visit; or whole units of the "
+        f"clinic's currency if another; 0 to {FEE_MAX}.",
     ),
 ]
 
@@ -114,6 +118,20 @@ class MoreQuery:
         list[str] | None,
         QueryParameter(max_items=30, description="Slugs from /specialities; may be repeated, for any of several."),
     ] = None
+    service: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=100,
+            description="What is to be done, by a slug of a provider's services, as in root-canal: those who offer it.",
+        ),
+    ] = None
+    tests: Annotated[
+        list[str] | None,
+        QueryParameter(
+            max_items=TESTS_MAX,
+            description="Laboratory tests, by slugs of /lab-tests; may be repeated: those who offer all of them.",
+        ),
+    ] = None
     type: Annotated[
         list[ProviderType] | None,
         QueryParameter(
@@ -141,10 +159,28 @@ class MoreQuery:
     accepts_new_patients: Annotated[bool | None, QueryParameter(description="true or false.")] = None
 
 
+class DoctorService(Struct):
+    """What one books there of the service or tests that a search names, each at its lowest price; these add up.
+
+    `service_id` is that of the one service, or null for several; `length_minutes` of a test is what it adds to a visit.
+    A fee of 0 with funding `clinic` is unknown.
+    """
+
+    service_id: int | None
+    service_ids: list[int]
+    name: str
+    fee: float
+    fee_minor: AmountMinor
+    currency: Currency
+    funding: str
+    length_minutes: int
+
+
 class Doctor(Struct):
     """A provider, at the clinic that fits best. The first fourteen keys are as specified; full_name is ful_name again.
 
-    `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null.
+    `first_avl_day` is the first day with a free slot (within the requested time) on the city's clock, or null; where
+    there is a `service`, with time for it. `service` is null where the search names none, or it is not offered there.
     `url` leads to the provider's document, `slots_url` to its slots.
     `fee` is in whole units of `currency`, such as rupees, with their fractions.
     """
@@ -183,6 +219,7 @@ class Doctor(Struct):
     accepts_new_patients: bool
     url: str
     slots_url: str
+    service: DoctorService | None
 
 
 class DoctorsAndSpellcheck(Struct):
@@ -265,6 +302,7 @@ def _search_request(specified: NamedDependency[SpecifiedQuery], more: NamedDepen
         starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
         specialities=more.speciality or (),
+        services=list(dict.fromkeys([*([more.service] if more.service else []), *(more.tests or ())])),
         types=more.type or (),
         clinic_id=more.clinic_id,
         fee_min=more.fee_min,
@@ -294,7 +332,7 @@ def _position(lat_long: str) -> tuple[float, float]:
 
 
 def _doctor(row: Record) -> Doctor:
-    provider_id, clinic_id = row["provider_id"], row["clinic_id"]
+    provider_id, clinic_id, service = row["provider_id"], row["clinic_id"], row["service"]
     name = f"{row['given_name']} {row['family_name']}".strip() or row["name"]
     day = row["first_free_on"]
     return Doctor(
@@ -331,5 +369,20 @@ def _doctor(row: Record) -> Doctor:
         practising_since=row["practising_since"],
         accepts_new_patients=row["accepts_new_patients"],
         url=provider_url(provider_id),
-        slots_url=slots_url(provider_id, clinic_id),
+        slots_url=slots_url(provider_id, clinic_id, service["service_ids"] if service else ()),
+        service=service and _service(service),
+    )
+
+
+def _service(offered: dict[str, Any]) -> DoctorService:
+    service_ids = offered["service_ids"]
+    return DoctorService(
+        service_id=service_ids[0] if len(service_ids) == 1 else None,
+        service_ids=service_ids,
+        name=", ".join(offered["names"]),
+        fee=float(in_units(offered["fee_minor"], offered["currency"])),
+        fee_minor=offered["fee_minor"],
+        currency=offered["currency"],
+        funding=offered["funding"],
+        length_minutes=offered["length_minutes"],
     )

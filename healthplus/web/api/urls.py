@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from urllib.parse import urlencode
 from uuid import UUID
 
 
@@ -9,8 +11,10 @@ def provider_url(provider_id: int) -> str:
     return f"/api/v1/providers/{provider_id}"
 
 
-def slots_url(provider_id: int, clinic_id: int) -> str:
-    return f"{provider_url(provider_id)}/slots?clinic_id={clinic_id}"
+def slots_url(provider_id: int, clinic_id: int, service_ids: Sequence[int] = ()) -> str:
+    name = "service" if len(service_ids) == 1 else "tests"
+    query = [("clinic_id", clinic_id), *((name, service_id) for service_id in service_ids)]
+    return f"{provider_url(provider_id)}/slots?{urlencode(query)}"
 
 
 def hold_url(provider_id: int, booking_id: UUID) -> str:

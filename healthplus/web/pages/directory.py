@@ -10,7 +10,7 @@ from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
-from healthplus.web.pages.free_times import by_day, next_times, queries
+from healthplus.web.pages.free_times import Location, by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.rendering import moved, page, see_other
 from healthplus.web.pages.searches import page_number
@@ -66,7 +66,7 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         return see_other(request, path)
     now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
     shown = providers[:_PROVIDERS]
-    times = await next_times(app.database, [(one["id"], clinic_id, None) for one in shown], 1)
+    times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown], 1)
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
     return page(

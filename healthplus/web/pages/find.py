@@ -23,12 +23,13 @@ from healthplus.search.find import (
     find,
     find_matching,
     parse_request,
+    service_types,
 )
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import N_, Language
-from healthplus.web.pages.free_times import Day, by_day, next_times, queries
+from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
 from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
 from healthplus.web.pages.shared_pages import shared_page
@@ -38,6 +39,7 @@ _CARDS = 10
 _COUNT_MAX, _FREE_COUNT_MAX = 200, 50
 """How far results are counted; less far with a day, since then each result's free times are looked at."""
 _DAYS_OFFERED = 14
+_SERVICES_MAX, _SLUGS_LENGTH_MAX = 50, 2000
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
 
@@ -48,6 +50,7 @@ _ORDERS = {
     "best": N_("Best match"),
     "rating": N_("Best rated"),
     "date": N_("Soonest day"),
+    "price": N_("Lowest fee"),
     "distance": N_("Nearest"),
 }
 _LANGUAGES = (
@@ -103,7 +106,10 @@ async def _in_city(request: AnyRequest, city: str) -> Response[str]:
     elif need:
         speciality = await database.fetch_row(queries.speciality, sendable(need), None)
     place = typed(locality.replace("-", " ")).title()
-    search = Search(speciality=speciality, city=known, place=place, filters=structs.replace(filters, near=""))
+    chosen = await _services(request)
+    search = Search(
+        speciality=speciality, services=chosen, city=known, place=place, filters=structs.replace(filters, near="")
+    )
     if need and not speciality and need not in TYPES:
         return see_other(request, structs.replace(search, need=typed(need.replace("-", " "))).path())
     if (path := search.path().partition("?")[0]) != request_path(request):
@@ -117,7 +123,7 @@ def request_path(request: AnyRequest) -> str:
 
 
 async def _search_of_form(request: AnyRequest) -> Search:
-    """Return the search of a form; its place may name a city or a part of one, its need a speciality or a type."""
+    """Return the search of a form; its place may name a city or its part, its need a speciality, service or type."""
     database, language = services(request).database, language_of(request)
     need, place = (typed(request.query_params.get(name)) for name in ("need", "place"))
     city = await _city(request, place) if place else None
@@ -134,12 +140,33 @@ async def _search_of_form(request: AnyRequest) -> Search:
         )
     own = language.own_name("speciality", need)
     speciality = None
+    chosen = await _services(request)
+    if chosen and need == typed(Search(services=chosen).service_names):
+        need = ""
+    elif need:
+        chosen = ()
     if need in TYPES:
         need, filters = "", structs.replace(filters, type=need)
     elif need:
         phrase = " ".join(await normal_words(database, own))
         speciality = await database.fetch_row(queries.speciality, sendable(own), phrase)
-    return Search(need="" if speciality else need, speciality=speciality, city=city, place=place, filters=filters)
+        if speciality is None and (named := await database.fetch_row(queries.service, sendable(need), phrase)):
+            need, chosen = "", (named,)
+    return Search(
+        need="" if speciality else need,
+        speciality=speciality,
+        services=chosen,
+        city=city,
+        place=place,
+        filters=filters,
+    )
+
+
+async def _services(request: AnyRequest) -> tuple[Record, ...]:
+    """Return the services that an address names by slug; of those that do not go together, the first."""
+    slugs = request.query_params.get("service", "")[:_SLUGS_LENGTH_MAX].split(",")[:_SERVICES_MAX]
+    known = await service_types(services(request).database, slugs) if slugs != [""] else []
+    return tuple(known if all(one["is_test"] for one in known) else known[:1])
 
 
 async def _city(request: AnyRequest, text: str) -> Record | None:
@@ -198,7 +225,9 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         types=[(name, language.gettext(text)) for name, text in _TYPES.items()],
         genders=[(name, language.gettext(text)) for name, text in _GENDERS.items()],
         languages=_languages(language, search.filters.language),
-        meant=[(text, structs.replace(search, need=text, speciality=None, place="").path()) for text in meant],
+        meant=[
+            (text, structs.replace(search, need=text, speciality=None, services=(), place="").path()) for text in meant
+        ],
         ways=[] if rows else await _ways(database, language, search, currency),
         currency=currency,
     )
@@ -214,10 +243,11 @@ async def _criteria(database: Database, search: Search) -> SearchCriteria | None
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:
     locations = (
-        (
+        Location(
             row["provider_id"],
             row["clinic_id"],
             datetime.combine(row["first_free_on"], time(), ZoneInfo(row["time_zone"])),
+            row["service"]["service_ids"] if row["service"] else (),
         )
         for row in rows
         if row["first_free_on"]
@@ -272,7 +302,7 @@ async def _ways(database: Database, language: Language, search: Search, currency
             search.without(name),
         )
         for name in search.filters.active()
-        if name != "type" or search.speciality or search.need
+        if name != "type" or search.speciality or search.services or search.need
     ]
     if search.filters.day and (day := await _other_day(database, search)):
         tried.append((_("On %(day)s") % {"day": language.day(day)}, search.but(day=day.isoformat())))

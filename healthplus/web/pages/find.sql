@@ -6,12 +6,22 @@ SELECT slug, name FROM directory.speciality
 WHERE speciality_id IN (SELECT id FROM search.term WHERE key = $2 AND kind = 'speciality' AND whole)
 LIMIT 1
 
+-- name: service
+-- The type of service with slug $1, or whose name's words are $2.
+SELECT slug, name, is_test FROM directory.service_type WHERE slug = $1
+UNION ALL
+SELECT slug, name, is_test FROM directory.service_type
+WHERE service_type_id IN (SELECT service_type_id FROM search.service_term WHERE key = $2 AND whole)
+LIMIT 1
+
 -- name: next_times
--- The next $4 times to be had of providers $1 at clinics $2, from the instants $3 on; NULL: from now on.
+-- The next $5 times to be had of providers $1 at clinics $2, from the instants $3 on (NULL: from now on), with time for services $4, an
+-- array's text for each (NULL: for one slot).
 SELECT asked.provider_id, asked.clinic_id,
-    search.next_free(asked.provider_id, asked.clinic_id, $4::integer, now_at, asked.starts_from) AS times
+    search.next_free(
+        asked.provider_id, asked.clinic_id, $5::integer, now_at, asked.starts_from, asked.service_ids::bigint[]) AS times
 FROM (SELECT public.app_now() AS now_at OFFSET 0) AS clock, -- noqa: PRS
-    unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS asked(provider_id, clinic_id, starts_from)
+    unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[]) AS asked(provider_id, clinic_id, starts_from, service_ids)
 
 -- name: stars
 -- How a provider's ratings spread over the stars.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -24,16 +24,26 @@ class Day(NamedTuple):
     starts: list[datetime]
 
 
-async def next_times(
-    database: Database, locations: Iterable[tuple[int, int, datetime | None]], count: int = SHOWN
-) -> dict[tuple[int, int], list[datetime]]:
-    """Return the next times by provider and clinic, all in one query.
+class Location(NamedTuple):
+    """Where to look for free times: from which instant on (None: from now on), with time for which services."""
 
-    `locations`: of each, the provider, the clinic and the instant to look from; None: from now.
-    """
-    columns = [list(column) for column in zip(*locations, strict=True)]
-    if not columns:
+    provider_id: int
+    clinic_id: int
+    starts_from: datetime | None = None
+    service_ids: Sequence[int] = ()
+
+
+async def next_times(
+    database: Database, locations: Iterable[Location], count: int = SHOWN
+) -> dict[tuple[int, int], list[datetime]]:
+    """Return the next times by provider and clinic, all in one query."""
+    # The driver has no arrays of arrays of other lengths.
+    rows_asked = [
+        (*one[:3], f"{{{','.join(map(str, one.service_ids))}}}" if one.service_ids else None) for one in locations
+    ]
+    if not rows_asked:
         return {}
+    columns = [list(column) for column in zip(*rows_asked, strict=True)]
     rows = await database.fetch(queries.next_times, *columns, count)
     return {(row["provider_id"], row["clinic_id"]): row["times"] for row in rows}
 

@@ -18,7 +18,13 @@ from healthplus.web.pages.booking import parsed_day
 
 TYPES = ("doctor", "hospital", "clinic", "lab")
 GENDERS = ("female", "male", "other")
-ORDERS = {"best": Order.BEST, "rating": Order.RATING_DESC, "date": Order.DATE_ASC, "distance": Order.DISTANCE_ASC}
+ORDERS = {
+    "best": Order.BEST,
+    "rating": Order.RATING_DESC,
+    "date": Order.DATE_ASC,
+    "price": Order.PRICE_ASC,
+    "distance": Order.DISTANCE_ASC,
+}
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
@@ -71,15 +77,21 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Search(Struct, frozen=True, kw_only=True):
     """A search as a whole: what for, where, and how narrowed.
 
-    `need` is what was typed; "" where that is exactly the name of a `speciality`. `place` is the place as typed: a part
+    `need` is what was typed; "" where that is exactly the name of a `speciality` or service. `services` are one, or
+    several laboratory tests, all of which must be offered. `place` is the place as typed: a part
     of the `city`, a PIN code or any other text; "" where it is the city itself, or none.
     """
 
     need: str = ""
     speciality: Record | None = None
+    services: tuple[Record, ...] = ()
     city: Record | None = None
     place: str = ""
     filters: Filters = Filters()
+
+    @property
+    def service_names(self) -> str:
+        return ", ".join(one["name"] for one in self.services)
 
     @property
     def postal_code(self) -> str | None:
@@ -107,6 +119,8 @@ class Search(Struct, frozen=True, kw_only=True):
     def path(self, page: int = 1) -> str:
         """Return the address of its results: readable, where it is in a city and for a known need, if any."""
         query = {name: value for name, value in structs.asdict(self.filters).items() if value}
+        if self.services:
+            query = {"service": ",".join(one["slug"] for one in self.services)} | query
         part = self.speciality["slug"] if self.speciality else self.filters.type
         locality = slug(self.place) if self.place else ""
         if self.city and not self.need and (part or not locality) and locality != "-":
@@ -142,6 +156,7 @@ class Search(Struct, frozen=True, kw_only=True):
             radius_km=(filters.within or RADIUS_KM_DEFAULT) if is_around else None,
             postal_code=self.postal_code,
             specialities=[self.speciality["slug"]] if self.speciality else (),
+            services=[one["slug"] for one in self.services],
             types=[filters.type] if filters.type else (),
             fee_max=filters.fee or None,
             experience_years_min=filters.experience or None,

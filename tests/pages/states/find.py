@@ -20,6 +20,28 @@ async def near(window: BrowserWindow) -> None:
     await window.go("/find?near=18.520,73.860&within=50")
 
 
+@state("find-service")
+async def service(window: BrowserWindow) -> None:
+    await window.go(f"/in/pune?service={await offered(window, tests_only=False, count=1)}&sort=price")
+
+
+@state("find-tests")
+async def several_tests(window: BrowserWindow) -> None:
+    await window.go(f"/in/pune?service={await offered(window, tests_only=True, count=3)}")
+
+
+async def offered(window: BrowserWindow, *, tests_only: bool, count: int) -> str:
+    """Return, for an address, the slugs of what most offer: visits before tests, or tests only."""
+    slugs: str = await window.product.database.fetch_value(
+        "SELECT string_agg(slug, ',') FROM (SELECT slug FROM directory.service JOIN directory.service_type "
+        "USING (service_type_id) WHERE closed_at IS NULL AND (is_test OR NOT $1) GROUP BY slug, is_test "
+        "ORDER BY is_test, count(*) DESC, slug LIMIT $2) AS most",
+        tests_only,
+        count,
+    )
+    return slugs
+
+
 @state("find-nobody")
 async def nobody(window: BrowserWindow) -> None:
     await window.go("/in/pune/lab?gender=female&rating=4.5&fee=5000")
