@@ -161,7 +161,9 @@ class Cluster:
         known |= read_environment(DEPLOY / "app/backup.env") if name == _BACKS_UP else {}
         ours = {key: value for key, value in settings.as_environment().items() if key in known}
         ours["HEALTHPLUS_PROCESSES"] = "1"
-        machine.start([sys.executable, "-m", "healthplus", "serve"], {**os.environ, **ours}, "app")
+        # As systemd does, start it again where it ends: its HAProxy may lead the first connection to a standby.
+        again = ["sh", "-c", 'until "$@"; do sleep 1; done', "app", sys.executable, "-m", "healthplus", "serve"]
+        machine.start(again, {**os.environ, **ours}, "app")
 
     def backup_settings(self) -> Settings:
         """Return how the product finds the main and the back-ups, here and on the app machines."""
