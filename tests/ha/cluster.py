@@ -108,6 +108,7 @@ class Cluster:
         """Switch a database machine on, and start what systemd starts there."""
         machine = self.databases[name]
         machine.boot()
+        machine.do("sysctl", "-q", "-p", DEPLOY / "database/sysctl.conf")
         machine.do("mkdir", "-m", "755", "/run/healthplus-database")
         machine.do("chown", "postgres:postgres", "/run/healthplus-database")
         for folder, account in (("etcd", "etcd"), ("postgresql", "postgres")):

@@ -19,6 +19,7 @@ _PACKAGES = {
     "haproxy": "haproxy",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "sysctl": "procps",
     "/usr/bin/python3": "python3-venv",
 }
 _ETCD_MIN = (3, 5, 11)

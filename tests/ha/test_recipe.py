@@ -126,6 +126,12 @@ def test_containers_are_told_what_machines_are_told(example: str, service: str) 
         assert ":" in variables[name] or variables[name] == told[name] or name == "ETCD_NAME", name
 
 
+def test_containers_give_up_dead_connections_as_machines_do() -> None:
+    name, value = (DEPLOY / "database/sysctl.conf").read_text("utf-8").splitlines()[-1].split(" = ")
+    for service in ("etcd1", "etcd2", "etcd3", "db1", "db2", "db3"):
+        assert COMPOSE["services"][service]["sysctls"] == {name: int(value)}
+
+
 def test_containers_are_made_of_packages_of_debian_and_pypi() -> None:
     built = [one for one in COMPOSE["services"].values() if "build" in one]
     first_lines = {one["image"]: one["build"]["dockerfile_inline"].splitlines()[0] for one in built}
