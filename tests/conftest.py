@@ -77,7 +77,7 @@ def stopped_server() -> Iterator[Path]:
 
 @pytest.fixture
 def migrated_folder(stopped_server: Path, server_folder: Path) -> Path:
-    """A folder for an embedded server of this test's own, copied with its database: made anew, it takes a second."""
+    """A folder for an embedded server of this test's own, copied with its database: to make one takes a second."""
     subprocess.run(["cp", "-a", f"{stopped_server}/.", server_folder], check=True)  # noqa: S607 - as in a shell
     (server_folder / "server/log").unlink()
     return server_folder

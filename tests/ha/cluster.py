@@ -31,6 +31,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 SOFTWARE = Path("/opt/healthplus-test-ha")
 """Where Patroni and PostgreSQL are installed for the test, with patroni.yml: the database's account can read it."""
 
+ETCD = SOFTWARE / "etcd"
 DATABASES = {"db1": "10.77.0.11", "db2": "10.77.0.12", "db3": "10.77.0.13"}
 APPS = {"app1": "10.77.0.21", "app2": "10.77.0.22"}
 APP_PORT = 8000
@@ -107,6 +108,7 @@ class Cluster:
         """Switch a database machine on, and start what systemd starts there."""
         machine = self.databases[name]
         machine.boot()
+        machine.do("sysctl", "-q", "-p", DEPLOY / "database/sysctl.conf")
         machine.do("mkdir", "-m", "755", "/run/healthplus-database")
         machine.do("chown", "postgres:postgres", "/run/healthplus-database")
         for folder, account in (("etcd", "etcd"), ("postgresql", "postgres")):
@@ -123,7 +125,7 @@ class Cluster:
             ETCD_INITIAL_ADVERTISE_PEER_URLS=f"http://{at}:2380",
             ETCD_INITIAL_CLUSTER=",".join(f"{one}=http://{there}:2380" for one, there in DATABASES.items()),
         )
-        machine.start(["etcd"], etcd, "etcd", "etcd")
+        machine.start([ETCD], etcd, "etcd", "etcd")
         patroni = read_environment(
             DEPLOY / "database/database.env",
             PATRONI_NAME=name,
@@ -161,7 +163,9 @@ class Cluster:
         known |= read_environment(DEPLOY / "app/backup.env") if name == _BACKS_UP else {}
         ours = {key: value for key, value in settings.as_environment().items() if key in known}
         ours["HEALTHPLUS_PROCESSES"] = "1"
-        machine.start([sys.executable, "-m", "healthplus", "serve"], {**os.environ, **ours}, "app")
+        # As systemd does, start it again where it ends: its HAProxy may lead the first connection to a standby.
+        again = ["sh", "-c", 'until "$@"; do sleep 1; done', "app", sys.executable, "-m", "healthplus", "serve"]
+        machine.start(again, {**os.environ, **ours}, "app")
 
     def backup_settings(self) -> Settings:
         """Return how the product finds the main and the back-ups, here and on the app machines."""
@@ -238,6 +242,15 @@ class Cluster:
         """Have another machine become the main, as an operator does before the main's machine is worked on."""
         self._tell(leader, "POST", "/switchover", {"leader": leader})
 
+    def lead_etcd(self, name: str) -> None:
+        """Have the etcd of a database machine lead the others."""
+        statuses = {one: _ask_etcd(address, "status", {}) for one, address in DATABASES.items()}
+        wanted = statuses[name]["header"]["member_id"]
+        leads = statuses[name]["leader"]
+        if leads != wanted:
+            leader = next(one for one, status in statuses.items() if status["header"]["member_id"] == leads)
+            _ask_etcd(DATABASES[leader], "transfer-leadership", {"targetID": wanted})
+
     def _tell(self, name: str, method: str, path: str, document: object) -> None:
         body = json.dumps(document).encode()
         request = urllib.request.Request(f"http://{DATABASES[name]}:8008{path}", body, method=method)
@@ -259,6 +272,13 @@ class Cluster:
         """Kill PostgreSQL on a machine, and leave its Patroni."""
         if not self.databases[name].signal(signal.SIGKILL, b"postgres"):
             raise HaFailed(f"No PostgreSQL runs on {name}.")
+
+
+def _ask_etcd(address: str, what: str, document: object) -> dict[str, Any]:
+    url = f"http://{address}:2379/v3/maintenance/{what}"
+    with urllib.request.urlopen(url, json.dumps(document).encode(), timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _is_ready(address: str) -> bool:

