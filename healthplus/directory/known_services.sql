@@ -6,11 +6,10 @@ FROM directory.service JOIN directory.service_type USING (service_type_id)
 WHERE service_id = ANY ($1::bigint[])
 
 -- name: open_by_slug
--- What a provider offers by slugs, at a clinic or (NULL) at each of its own: there, what a clinic has of its own counts.
-SELECT DISTINCT ON (slug) slug, service_id
-FROM directory.service JOIN directory.service_type USING (service_type_id)
-WHERE provider_id = $1 AND slug = ANY ($3::text[]) AND closed_at IS NULL AND (clinic_id IS NULL OR clinic_id = $2)
-ORDER BY slug, clinic_id
+-- What a provider offers by slugs, at a clinic or (NULL) at each of its own.
+SELECT slug, service_id
+FROM directory.offered_services($1, $2) JOIN directory.service_type USING (service_type_id)
+WHERE slug = ANY ($3::text[])
 
 -- name: refusal
 -- Why services cannot be booked at a clinic (NULL: at any), or NULL.

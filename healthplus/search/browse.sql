@@ -40,14 +40,13 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
     'open_now', search.is_open(clinic_id, time_zone, now_at),
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('provider_id', provider_id, 'slug', slug, 'name', service_type.name, 'price_minor', service.fee_minor,
-                'currency', service.currency)
-            ORDER BY service_type.name, service.fee_minor, provider_id), '[]')
-        FROM directory.provider_clinic
-        JOIN directory.service USING (provider_id)
+            jsonb_build_object('provider_id', post.provider_id, 'slug', slug, 'name', service_type.name, 'price_minor', service.fee_minor,
+                'currency', service.currency, 'funding', service.funding)
+            ORDER BY service_type.name, service.fee_minor, post.provider_id), '[]')
+        FROM directory.provider_clinic AS post
+        CROSS JOIN LATERAL directory.offered_services(post.provider_id, clinic.clinic_id) AS service
         JOIN directory.service_type USING (service_type_id)
-        WHERE provider_clinic.clinic_id = clinic.clinic_id AND is_test AND closed_at IS NULL
-            AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id))
+        WHERE post.clinic_id = clinic.clinic_id AND is_test)
 ) AS document
 FROM (SELECT public.app_now() AS now_at) AS clock, directory.clinic JOIN directory.city USING (city_id)
 WHERE clinic_id = $1
@@ -77,7 +76,8 @@ SELECT jsonb_build_object(
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
     'lab_tests', (
         SELECT coalesce(jsonb_agg(
-            jsonb_build_object('slug', slug, 'name', service_type.name, 'price_minor', fee_minor, 'currency', currency)
+            jsonb_build_object('slug', slug, 'name', service_type.name, 'price_minor', fee_minor, 'currency', currency,
+                'funding', funding)
             ORDER BY service_type.name, service_id), '[]')
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         WHERE service.provider_id = provider.provider_id AND is_test AND closed_at IS NULL),
@@ -96,7 +96,9 @@ SELECT jsonb_build_object(
                 'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
-                'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at))
+                'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at),
+                'service_ids', ARRAY(
+                    SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id))
             ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id)
@@ -117,16 +119,17 @@ SELECT city_id FROM directory.city WHERE slug = $1
 -- providers offer the test, the index on prices is read until there are enough; where few do, all of them are read.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count,
-    'price_minor', fee_minor, 'currency', service.currency,
+    'price_minor', fee_minor, 'currency', service.currency, 'funding', service.funding,
     'clinics', (
         SELECT coalesce(jsonb_agg(search.clinic_document(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
-        WHERE provider_clinic.provider_id = provider.provider_id AND clinic.city_id = $2)
+        WHERE provider_clinic.provider_id = provider.provider_id AND clinic.city_id = $2
+            AND service_id IN (SELECT offered.service_id FROM directory.offered_services(provider.provider_id, clinic_id) AS offered))
 ) AS document
 FROM directory.service JOIN directory.provider USING (provider_id)
 WHERE service_type_id = $1 AND closed_at IS NULL AND EXISTS (
     SELECT FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
-    WHERE provider_clinic.provider_id = service.provider_id AND clinic.city_id = $2
-        AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id))
+    CROSS JOIN LATERAL directory.offered_services(service.provider_id, clinic_id) AS offered
+    WHERE provider_clinic.provider_id = service.provider_id AND clinic.city_id = $2 AND offered.service_id = service.service_id)
 ORDER BY fee_minor, provider_id, service_id
 LIMIT $3 OFFSET $4

@@ -4,12 +4,13 @@ SELECT provider_id, version, date_trunc('minute', now_at) AS minute
 FROM public.app_now() AS now_at, booking.book WHERE provider_id = ANY ($1::bigint[])
 
 -- name: week
--- For each hour from $3 until $4 that has slots: how many starts are free with $5 slots in a row, or for the services $7. $6: the clinic's
--- time zone.
+-- For each hour from $3 until $4 that has slots at which $5 slots in a row, or the services $7, may begin: how many of them are free.
+-- $6: the clinic's time zone.
 SELECT day, hour, coalesce(free, 0)::integer AS free
 FROM (
     SELECT DISTINCT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour
-    FROM public.app_now() AS now_at, schedule.slots($1, $2, $3, $4, now_at)
+    FROM public.app_now() AS now_at, booking.need_of($5, $1, $7) AS need,
+        schedule.slots($1, $2, $3, $4, now_at, (need).starts_every, (need).weekdays)
 ) AS open
 LEFT JOIN (
     SELECT (starts_at AT TIME ZONE $6)::date AS day, extract(hour FROM starts_at AT TIME ZONE $6)::integer AS hour,

@@ -61,9 +61,20 @@ async def test_a_service_is_closed_where_it_differs_and_kept_by_those_who_hold_i
     assert (await hold(environment, changed[1], 10, "bina")).fee_minor == 90000
     kept = await booking(db, held.booking_id)
     assert (kept["fee_minor"], kept["service_ids"]) == (80000, [added[1]])
-    # At another clinic it is another service, as it is at all of them.
-    assert {(await put(db, 90000, clinic_id))[0] for clinic_id in (AT_CLINIC, None)} == {"added"}
+    # At another clinic it is another service, as it is at all of them; where a clinic has its own, that counts.
+    everywhere, elsewhere = [await put(db, 95000, clinic_id) for clinic_id in (None, AT_CLINIC)]
+    assert (everywhere[0], elsewhere[0]) == ("added", "added")
     assert await db.fetch_value("SELECT count(*) FROM directory.service WHERE closed_at IS NULL") == 3
+    offered = "SELECT array_agg(service_id) FROM directory.offered_services($1, $2)"
+    for clinic_id, (_, service_id) in (
+        (ONLINE, changed),
+        (AT_CLINIC, elsewhere),
+        (FREE, everywhere),
+        (None, everywhere),
+    ):
+        assert await db.fetch_value(offered, PROVIDER, clinic_id) == [service_id]
+    refused = await hold(environment, everywhere[1], 11, "bina")
+    assert (refused.code, refused.reason) == ("no_such_slot", "service_closed")
 
 
 async def test_what_is_left_out_is_as_visits_are(environment: Environment) -> None:

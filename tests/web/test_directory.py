@@ -11,6 +11,7 @@ import pytest
 from healthplus.accounts.actors import Staff
 from tests.fixtures.clock import look_again
 from tests.fixtures.environment import AT_CLINIC, FREE, IST, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.services import offer_service
 from tests.web.client import Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold, hold_body
@@ -96,7 +97,8 @@ async def test_answers_may_be_kept_by_caches_that_many_share(
 
 
 def price(paise: int) -> dict[str, object]:
-    return {"price_minor": paise, "currency": "INR", "price_paise": paise}
+    funding = "clinic" if paise else "free"
+    return {"price_minor": paise, "currency": "INR", "price_paise": paise, "funding": funding}
 
 
 @pytest.mark.dates
@@ -301,6 +303,12 @@ async def test_who_offers_a_test(anyone: Client, directory: Environment) -> None
     assert found["lab_test"] == {"slug": "hba1c", "name": "HbA1c"}
     assert [(one["id"], one["price_paise"]) for one in found["providers"]] == [(4, 39950), (3, 45000)]
     assert [[place["id"] for place in one["clinics"]] for one in found["providers"]] == [[4], [1, 4]]
+    # With a price of its own at one of two clinics, each of them comes with its own.
+    await offer_service(directory.db, 3, "hba1c", 50000, is_test=True, clinic_id=4, funding="clinic")
+    found = await shown(anyone, "lab-tests/hba1c/providers", city="pune")
+    assert [
+        (one["id"], one["price_paise"], [place["id"] for place in one["clinics"]]) for one in found["providers"]
+    ] == [(4, 39950, [4]), (3, 45000, [1]), (3, 50000, [4])]
     elsewhere = (await shown(anyone, "lab-tests/hba1c/providers", city="mumbai"))["providers"]
     assert [(one["id"], [place["name"] for place in one["clinics"]]) for one in elsewhere] == [(3, ["Bandra Lab"])]
     assert (await shown(anyone, "lab-tests/widal/providers", city="pune"))["providers"] == []

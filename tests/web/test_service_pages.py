@@ -219,3 +219,35 @@ async def test_what_one_clinic_offers_is_not_waited_for_anywhere(asha: Browser, 
     for service_id, is_offered in ((everywhere, True), (here, False)):
         page = await asha.get(f"{EVENING}/line?service={service_id}")
         assert ('name="anywhere"' in page.text) == is_offered
+
+
+async def test_a_clinics_own_service_counts_there_instead_of_that_of_all(
+    asha: Browser, app: Litestar, environment: Environment
+) -> None:
+    everywhere = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60)
+    assert f"service={everywhere}" in (await asha.get(CHART)).text
+    own = await offer_service(environment.db, PROVIDER, "scaling", 150_000, 45, clinic_id=ONLINE)
+    forget_shared_reads(app)
+    for address, offered, not_offered in ((CHART, own, everywhere), (EVENING, everywhere, own)):
+        page = (await asha.get(address)).text
+        assert f"service={offered}" in page
+        assert f"service={not_offered}" not in page
+    chart = await asha.get(on(environment, everywhere))
+    assert "The price of Scaling has changed from ₹1,200 to ₹1,500." in said(chart.text)
+    about = (await asha.get(f"/doctor/{PROVIDER}/dr-1?about")).text
+    for address, service_id, price in ((CHART, own, "45 min · ₹1,500"), (EVENING, everywhere, "60 min · ₹1,200")):
+        assert price in said(about[about.index(f"{address}?service={service_id}") :][:300])
+    refused = await asha.post(on(environment, everywhere), at(environment.instant(9)))
+    assert refused.status_code == 409
+    assert (await environment.counts())["booking.booking"] == 0
+
+
+async def test_a_week_is_closed_where_a_service_is_not_done(asha: Browser, environment: Environment) -> None:
+    day = environment.instant(9).astimezone(INDIA)
+    only_that_day = await offer_service(environment.db, PROVIDER, "scaling", 120_000, 60, weekdays=1 << day.weekday())
+    chart = (await asha.get(on(environment, only_that_day))).text
+    week = chart[chart.index("<tbody>") : chart.index("</tbody>")]
+    plain = (await asha.get(f"{CHART}?day={day.date()}")).text
+    assert len(re.findall('class="count', week)) == 7 * week.count("<tr>")
+    assert len(re.findall('class="count none"', week)) == 6 * week.count("<tr>")
+    assert len(re.findall('class="count none"', plain[plain.index("<tbody>") : plain.index("</tbody>")])) == 0

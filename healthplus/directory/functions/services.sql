@@ -28,6 +28,18 @@ CREATE FUNCTION directory.known_fee(p_fee_minor integer, p_funding directory.fun
     SELECT CASE WHEN p_fee_minor > 0 OR p_funding = 'free' THEN p_fee_minor END
 $$;
 
+-- What a provider offers at a clinic: what is its own there, and of what all clinics have, the types of which it has none. p_clinic_id
+-- NULL: what all clinics have.
+CREATE FUNCTION directory.offered_services(p_provider_id bigint, p_clinic_id bigint) RETURNS SETOF directory.service
+LANGUAGE sql STABLE AS $$
+    SELECT service.*
+    FROM directory.service
+    WHERE provider_id = p_provider_id AND closed_at IS NULL AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
+        SELECT FROM directory.service AS own
+        WHERE own.provider_id = p_provider_id AND own.service_type_id = service.service_type_id AND own.clinic_id = p_clinic_id
+            AND own.closed_at IS NULL))
+$$;
+
 -- What services come to together at a clinic (NULL: at any of the provider's): the first reason why they cannot be booked, if any:
 -- 'no_such_service', 'service_closed', 'not_together' (only a laboratory's tests go into one visit), 'too_many_services', 'too_dear';
 -- and what they ask and cost. Of several, the longest buffer counts and the way to pay that asks most; terms of a service of its own
@@ -39,7 +51,8 @@ RETURNS TABLE (
 ) LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN cardinality(p_service_ids) > 50 THEN 'too_many_services'
             WHEN count(*) = 0 OR count(*) < cardinality(p_service_ids) THEN 'no_such_service'
-            WHEN NOT p_is_held AND bool_or(closed_at IS NOT NULL) THEN 'service_closed'
+            WHEN NOT bool_and(p_is_held OR service_id IN (
+                SELECT offered.service_id FROM directory.offered_services(p_provider_id, p_clinic_id) AS offered)) THEN 'service_closed'
             WHEN count(*) > 1 AND NOT bool_and(is_test) OR count(DISTINCT currency) > 1 THEN 'not_together'
             WHEN sum(service.fee_minor) > 100000000 THEN 'too_dear' END,
         sum(service.length_minutes)::integer, max(service.buffer_minutes)::integer, max(service.starts_every)::integer,

@@ -63,20 +63,15 @@ CREATE FUNCTION search.surely_fits(
             SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND withheld_during && whole_day.during))
 $$;
 
--- Return the open services by which a provider covers each of these types at a clinic for the least, in the types' order, and what
+-- Return the services of these types that a provider offers at a clinic, in the types' order, and what
 -- they cost together in whole units (NULL: the clinic says it); no row where it does not offer them all, in one currency.
 CREATE FUNCTION search.offer(p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[])
 RETURNS TABLE (service_ids bigint[], service_price double precision, service_currency text) LANGUAGE sql STABLE AS $$
     SELECT array_agg(service_id ORDER BY array_position(p_service_type_ids, service_type_id)),
         CASE WHEN bool_and(known_fee IS NOT NULL) THEN sum(known_fee) / 10 ^ directory.currency_digits(min(currency)) END, min(currency)
-    FROM (
-        SELECT DISTINCT ON (service_type_id)
-            service_id, service_type_id, currency, directory.known_fee(fee_minor, funding) AS known_fee
-        FROM directory.service
-        WHERE provider_id = p_provider_id AND service_type_id = ANY (p_service_type_ids) AND closed_at IS NULL
-            AND (clinic_id IS NULL OR clinic_id = p_clinic_id)
-        ORDER BY service_type_id, known_fee, service_id
-    ) AS cheapest
+    FROM directory.offered_services(p_provider_id, p_clinic_id)
+    CROSS JOIN LATERAL directory.known_fee(fee_minor, funding) AS known_fee
+    WHERE service_type_id = ANY (p_service_type_ids)
     HAVING count(*) = cardinality(p_service_type_ids) AND min(currency) = max(currency)
 $$;
 
@@ -117,10 +112,11 @@ $$;
 -- Return what is searched through, and the conditions.
 CREATE FUNCTION search.source(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT concat('search.listing',
-        -- A provider with a price of its own at a clinic comes twice, the first time for the lower price.
         CASE WHEN search.is_by_fee(p_criteria) THEN ' JOIN directory.service ON service.provider_id = listing.provider_id
-            AND (service.clinic_id IS NULL OR service.clinic_id = listing.clinic_id)
-            AND service.service_type_id = ($20::bigint[])[1] AND service.closed_at IS NULL' END,
+            AND service.service_type_id = ($20::bigint[])[1] AND service.closed_at IS NULL
+            AND (service.clinic_id = listing.clinic_id OR service.clinic_id IS NULL AND EXISTS (
+                SELECT FROM directory.offered_services(listing.provider_id, listing.clinic_id) AS offered
+                WHERE offered.service_id = service.service_id))' END,
         ' WHERE ', search.conditions(p_criteria))
 $$;
 

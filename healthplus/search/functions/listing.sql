@@ -55,9 +55,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
     ) AS special
     CROSS JOIN LATERAL (
         SELECT string_agg(name, ' ') AS names, coalesce(array_agg('service:' || service_type_id), '{}') AS terms
-        FROM directory.service JOIN directory.service_type USING (service_type_id)
-        WHERE service.provider_id = provider.provider_id AND closed_at IS NULL
-            AND (service.clinic_id IS NULL OR service.clinic_id = clinic.clinic_id)
+        FROM directory.offered_services(provider.provider_id, clinic.clinic_id) JOIN directory.service_type USING (service_type_id)
     ) AS offered
     CROSS JOIN LATERAL (
         SELECT array_agg(coalesce(open.first_start, -1) ORDER BY weekday) AS first_starts,

@@ -73,10 +73,11 @@ class LabTests(Struct):
 
 
 class PricedLabTest(Price):
-    """A test, and what it costs at one provider."""
+    """A test, and what it costs at one provider. A price of 0 with funding `clinic` is unknown."""
 
     slug: str
     name: str
+    funding: str
 
 
 class ClinicLabTest(PricedLabTest):
@@ -154,13 +155,17 @@ class Clinic(Place):
 
 
 class Workplace(Place):
-    """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone."""
+    """A clinic where a provider works: `opening_times` in a usual week, and the next three starts free for anyone.
+
+    `service_ids`: which of the provider's services can be booked there.
+    """
 
     fee_minor: AmountMinor
     currency: Currency
     funding: str
     opening_times: list[ShiftHours]
     next_free: list[datetime]
+    service_ids: list[int]
     slots_url: str
     fee_paise: Paise = None
 
@@ -196,11 +201,15 @@ class Provider(Struct):
 
 
 class LabTestProvider(Price):
-    """A provider of a test: its price, and the clinics of the city where it is done."""
+    """A provider of a test: its price, and the clinics of the city where it is done.
+
+    A price of 0 with funding `clinic` is unknown.
+    """
 
     id: int
     type: str
     name: str
+    funding: str
     rating: float | None
     rating_count: int
     clinics: list[Place]

@@ -9,9 +9,7 @@ SELECT
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
     coalesce(shift.slots_max, 1) AS slots_max, shift.slot_minutes,
-    ARRAY(
-        SELECT service_id FROM directory.service
-        WHERE service.provider_id = $1 AND closed_at IS NULL AND (service.clinic_id IS NULL OR service.clinic_id = $2)) AS service_ids
+    ARRAY(SELECT service_id FROM directory.offered_services($1, $2)) AS service_ids
 FROM directory.provider_clinic
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)

@@ -42,7 +42,9 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     if len(clinics) == 1 and "about" not in request.query_params:
         day = parsed_day(request.query_params.get("day", ""))
         return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
+    visits = {one["id"]: one for one in found["services"] if not one["is_test"]}
     for clinic in clinics:
+        clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
         time_zone = clinic["city"]["time_zone"]
         clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)

@@ -2,9 +2,7 @@
 -- The queue of a provider at a clinic, and the position that the next to join gets.
 SELECT provider_id, provider.name AS provider, provider.type::text AS type, clinic.clinic_id, clinic.name AS clinic, city.slug AS city_slug, time_zone,
     (SELECT count(*) FROM directory.provider_clinic AS other WHERE other.provider_id = $1) AS clinics,
-    ARRAY(
-        SELECT service_id FROM directory.service
-        WHERE service.provider_id = $1 AND closed_at IS NULL AND (service.clinic_id IS NULL OR service.clinic_id = $2)) AS service_ids,
+    ARRAY(SELECT service_id FROM directory.offered_services($1, $2)) AS service_ids,
     position, acceptance.*
 FROM directory.provider
 JOIN directory.provider_clinic USING (provider_id)
