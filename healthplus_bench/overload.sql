@@ -9,7 +9,8 @@ WITH made AS (
 SELECT patient_id FROM made
 
 -- name: providers
--- Providers of each city in turn, with a clinic where they can be booked and what they do.
+-- Providers of each city in turn, with a clinic where they can be booked and what they do; without laboratories, of which one chooses tests
+-- first.
 SELECT provider_id, min(provider.name) AS name, min(clinic_id) AS clinic_id, min(city.slug) AS city, min(speciality.slug) AS need
 FROM directory.provider_clinic
 JOIN directory.provider USING (provider_id)
@@ -17,5 +18,6 @@ JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 JOIN directory.provider_speciality USING (provider_id)
 JOIN directory.speciality USING (speciality_id)
+WHERE type <> 'lab'
 GROUP BY provider_id
 ORDER BY provider_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from itertools import cycle
@@ -16,8 +16,11 @@ _LAB_SPECIALITIES = tuple(FACTS["tests"])
 _MEDICAL_SPECIALITIES = tuple(name for name in FACTS["specialities"] if name not in _LAB_SPECIALITIES)
 _FROM_LOCALITY_DEGREES = 0.003  # a clinic's latitude and longitude from those of its locality: some 300 m at most
 _WITHOUT_SERVICES = 0.1  # of the doctors, clinics and hospitals: there one books a visit, for its fee
+_FUNDINGS = {"online": 70, "clinic": 25, "free": 5}
+_LAB_FUNDINGS = {"online": 75, "clinic": 25}
 SHOWN_DOCTORS = 2
-"""The first doctors of each city have no services: in their books the demo shows how to hold a time and to wait."""
+"""The first doctors of each city have no services, and are paid online: in their books the demo shows how to hold a
+time, to pay and to wait."""
 SLOTS_A_SHIFT = 36
 
 
@@ -88,8 +91,8 @@ class DirectoryMaker:
         for doctor in range(1, providers - sum(facilities.values()) + 1):
             # One in eight works at one clinic in the morning and at another in the evening; the first always does.
             at = self._random.sample(clinics, 2 if doctor == 1 or self._random.random() < 1 / 8 else 1)
-            offers_services = doctor > SHOWN_DOCTORS and self._random.random() >= _WITHOUT_SERVICES
-            self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at, offers_services=offers_services)
+            is_shown = doctor <= SHOWN_DOCTORS
+            self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at, is_shown=is_shown)
 
     def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str, terms_id: int | None) -> int:
         self._clinic_id += 1
@@ -136,12 +139,15 @@ class DirectoryMaker:
         )
         slot_minutes, seats = {"hospital": (10, 2), "clinic": (5, 1), "lab": (10, 4)}[kind]
         offered_for = specialities if kind == "lab" or self._random.random() >= _WITHOUT_SERVICES else []
-        self._add_prices(kind, provider_id, [clinic_id], specialities[0], offered_for, slot_minutes=slot_minutes)
+        fundings = _LAB_FUNDINGS if kind == "lab" else _FUNDINGS
+        self._add_prices(
+            kind, provider_id, [clinic_id], specialities[0], offered_for, fundings, slot_minutes=slot_minutes
+        )
         evening = time(14) if slot_minutes == 10 else time(17)
         self._add_shifts(provider_id, [(clinic_id, time(7)), (clinic_id, evening)], slot_minutes, seats)
 
     def _add_doctor(
-        self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]], *, offers_services: bool
+        self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]], *, is_shown: bool
     ) -> None:
         gender, given, family = draw_person(self._random, city["region"])
         specialities = [self._random.choice(_MEDICAL_SPECIALITIES)]
@@ -153,8 +159,9 @@ class DirectoryMaker:
         languages = self._random.sample(known, self._random.randint(2, len(known)))
         provider_id = self._add_provider(identifier, "doctor", names, bio, specialities, languages)
         clinic_ids = [clinic_id for clinic_id, _ in at]
-        offered_for = specialities if offers_services else []
-        self._add_prices("doctor", provider_id, clinic_ids, specialities[0], offered_for, slot_minutes=5)
+        offered_for = [] if is_shown or self._random.random() < _WITHOUT_SERVICES else specialities
+        fundings = {"online": 1} if is_shown else _FUNDINGS
+        self._add_prices("doctor", provider_id, clinic_ids, specialities[0], offered_for, fundings, slot_minutes=5)
         morning = time(self._random.choice((8, 9, 10)), self._random.choice((0, 30)))
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))
         self._add_shifts(provider_id, [(at[0][0], morning), (at[-1][0], evening)], 5, 1)
@@ -193,14 +200,17 @@ class DirectoryMaker:
         clinic_ids: Sequence[int],
         speciality: str,
         offered_for: Sequence[str],
+        fundings: Mapping[str, int],
         *,
         slot_minutes: int,
     ) -> None:
-        """Add the fee of a visit at each clinic, and services of specialities; a dear provider is dear throughout."""
+        """Add the fee of a visit at each clinic, and services of specialities; a dear provider is dear throughout.
+
+        `fundings`: how often a clinic has which.
+        """
         level = self._random.random()
-        kinds = {"online": 75, "clinic": 25} if kind == "lab" else {"online": 70, "clinic": 25, "free": 5}
         for clinic_id in clinic_ids:
-            funding = self._random.choices(list(kinds), list(kinds.values()))[0]
+            funding = self._random.choices(list(fundings), list(fundings.values()))[0]
             rupees = drawn_rupees(FACTS["specialities"][speciality], level + self._random.uniform(-0.1, 0.1))
             fee_minor = 0 if funding == "free" else rupees * 100
             self.directory.provider_clinics[provider_id, clinic_id] = (fee_minor, funding)

@@ -47,7 +47,7 @@ def next_release(tmp_path: Path) -> Tree:
         r"    WHERE provider_id = p_provider_id AND booking_id = answer.booking_id;\n    RETURN answer;\nEND $$;",
     )
     tree.edit("booking/queries.sql", r"booking\.hold\(([^)]*)\)", r"booking.hold(\1, 'web')")
-    last = r"(    retry_at: datetime \| None = None\n)(?=\n\nCOLUMNS)"
+    last = r"(    \w+: [^\n]+ = None\n)(?=\n\nCOLUMNS)"
     tree.edit("booking/outcomes.py", last, r"\1    channel: str | None = None\n")
     return tree
 

@@ -186,7 +186,7 @@ async def test_a_file_of_before_services_changes_nothing_after_the_upgrade(db: D
         INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
         VALUES (1, 1, 26000), (1, 2, 0), (2, 1, 25050)"""
     )
-    await db.execute(sql[sql.index("INSERT INTO directory.service_type") : sql.index("DROP TRIGGER")])
+    await db.execute(sql[sql.index("INSERT INTO directory.service_type") : sql.index("-- What is kept of a fee")])
     header = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,fee_rupees,funding,tests\n"
     rows = [
         "a,lab,A,c1,One,Pune,MH,100,clinic,CBC=260;ECG=0",

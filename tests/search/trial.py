@@ -250,22 +250,25 @@ class Trial:
         return list(once.values())
 
     def services_at(self, post: Record) -> list[Record]:
-        return [
-            one
-            for one in self.services
-            if one["provider_id"] == post["provider_id"] and one["clinic_id"] in (None, post["clinic_id"])
-        ]
+        """Return what is offered there: the clinic's own, and of other types what all clinics of the provider have."""
+        of_all, own = (
+            {
+                one["service_type_id"]: one
+                for one in self.services
+                if one["provider_id"] == post["provider_id"] and one["clinic_id"] == clinic_id
+            }
+            for clinic_id in (None, post["clinic_id"])
+        )
+        return list((of_all | own).values())
 
     def offer(self, post: Record, wanted: dict[str, Any]) -> tuple[tuple[int, ...] | None, int | None]:
-        """Return the cheapest services of the wanted types, and what they or (None) a visit cost, if that is known."""
+        """Return the services of the wanted types there, and what they or (None) a visit cost, if that is known."""
         if "service_type_ids" not in wanted:
             return None, post["fee_minor"] or (0 if post["funding"] == "free" else None)
-        chosen = []
-        for service_type_id in wanted["service_type_ids"]:
-            of_type = [one for one in self.services_at(post) if one["service_type_id"] == service_type_id]
-            if not of_type:
-                return None, None
-            chosen.append(min(of_type, key=lambda one: (is_unknown(one), one["fee_minor"], one["service_id"])))
+        offered = {one["service_type_id"]: one for one in self.services_at(post)}
+        if not offered.keys() >= set(wanted["service_type_ids"]):
+            return None, None
+        chosen = [offered[service_type_id] for service_type_id in wanted["service_type_ids"]]
         price = None if any(map(is_unknown, chosen)) else sum(one["fee_minor"] for one in chosen)
         return tuple(one["service_id"] for one in chosen), price
 

@@ -186,6 +186,6 @@ async def test_the_old_names_are_marked_deprecated(http: httpx.AsyncClient) -> N
                 assert field.replace("paise", "minor") in properties
                 assert field not in schema["required"]
     assert amounts == {
-        "Booking", "Call", "ClinicLabTest", "ClinicProvider", "Doctor", "LabTestProvider", "Offer", "PricedLabTest",
-        "Workplace",
+        "Booking", "Call", "ChosenService", "ClinicLabTest", "ClinicProvider", "Doctor", "DoctorService",
+        "LabTestProvider", "Offer", "OfferedService", "PricedLabTest", "Workplace",
     }  # fmt: skip
