@@ -19,7 +19,7 @@ from healthplus_bench.releases import PRESENT, Tree, run
 
 PATIENTS = 10
 """Of each release."""
-OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint, uuid, bigint, uuid, text, text, text)"
+OLD_HOLD = "booking.hold(bigint, bigint, timestamptz, integer, bigint[], bigint, uuid, bigint, uuid, text, text, text)"
 KINDS = {"reserved", "booked", "released", "waiting", "accepted"}
 CATALOGUE = """SELECT md5(string_agg(t, '') ) FROM (
     SELECT p::text AS t FROM pg_proc AS p UNION ALL SELECT t::text FROM pg_type AS t
