@@ -153,6 +153,59 @@ async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Env
     assert f"DTEND;TZID=Asia/Kolkata:{(environment.instant(10)).astimezone(INDIA):%Y%m%dT%H%M%S}" in file
 
 
+async def test_a_price_that_is_not_known_is_not_lost_in_a_sum(asha: Browser, environment: Environment) -> None:
+    db = environment.db
+    await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
+    cbc = await offer_service(db, PROVIDER, "cbc", 26_000, is_test=True)
+    biopsy, smear = [
+        await offer_service(db, PROVIDER, slug, 0, is_test=True, funding="clinic") for slug in ("biopsy", "smear")
+    ]
+    card = await offer_service(db, PROVIDER, "blood-group", 0, is_test=True, funding="free")
+    more = "₹260 and what the clinic asks"
+    for ids, total in (
+        ((cbc, biopsy), more),
+        ((cbc, card), "₹260"),
+        ((biopsy, card), "Ask the clinic"),
+        ((biopsy, smear), "Ask the clinic"),
+        ((cbc, biopsy, smear, card), more),
+    ):
+        for page in (on(environment, *ids), f"{on(environment, *ids)}&tests"):
+            assert f"{len(ids)} tests · {total} " in said((await asha.get(page)).text), page
+        assert f"Total {total} " in said((await asha.get(on(environment, *ids))).text)
+    held = (await asha.post(on(environment, cbc, biopsy), at(environment.instant(9)))).headers["location"]
+    page = said((await asha.get(held)).text)
+    assert f"Biopsy Ask the clinic Cbc ₹260 Total {more} " in page
+    assert "Pay ₹260 " in page
+    await asha.fill(held, method="sandbox-ok", who="me")
+    page = said((await asha.get(held)).text)
+    assert f"Total {more} " in page
+    assert "Paid: ₹260." in page
+    appointment = held.replace("/doctor/", "/appointments/").replace("/hold/", "/")
+    await asha.fill(f"{appointment}/cancel")
+    # At the clinic, too.
+    dear = await offer_service(db, PROVIDER, "cbc", 30_000, is_test=True, funding="clinic")
+    held = (await asha.post(on(environment, dear, biopsy), at(environment.instant(10)))).headers["location"]
+    assert "₹300 and what the clinic asks, paid at the clinic. Nothing is paid now." in said(
+        (await asha.get(held)).text
+    )
+    await asha.fill(held, who="me")
+    assert "You pay ₹300 and what the clinic asks at the clinic." in said((await asha.get(held)).text)
+    appointment = held.replace("/doctor/", "/appointments/").replace("/hold/", "/")
+    assert "Money ₹300 and what the clinic asks, to pay at the clinic" in said((await asha.get(appointment)).text)
+
+
+async def test_an_offer_whose_price_is_not_known_says_so(asha: Browser, environment: Environment) -> None:
+    biopsy = await offer_service(environment.db, PROVIDER, "biopsy", 0, 30, funding="clinic")
+    held = await environment.hold(environment.instant(18), FREE, "bina")
+    line = f"{on(environment, biopsy).replace(CHART, EVENING).replace('?', '/line?')}&part=evening&n=3"
+    joined = (await asha.fill(line, what="part", who="me")).headers["location"]
+    assert held.booking_id is not None
+    await environment.book.release(PROVIDER, held.booking_id, environment.actor("bina"))
+    offer = said((await asha.get(joined)).text)
+    assert "To pay at the clinic, which says what it costs" in offer
+    assert "₹0" not in offer
+
+
 async def test_a_time_that_is_too_short_says_which_fit(asha: Browser, environment: Environment) -> None:
     long = await offer_service(environment.db, PROVIDER, "root-canal", 450_000, 80, buffer_minutes=10)
     late = await asha.post(on(environment, long), at(environment.instant(11)))

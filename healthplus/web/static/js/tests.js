@@ -14,14 +14,21 @@ function amount(minor) {
   return new Intl.NumberFormat(`${document.documentElement.lang}-IN`, { ...money, ...fraction }).format(units);
 }
 
+// As services.html has it: what the clinic asks is not known here.
+function total(boxes) {
+  const minor = boxes.reduce((fees, box) => fees + Number(box.dataset.fee), 0);
+  const isAsked = boxes.some((box) => box.dataset.funding === "clinic" && !Number(box.dataset.fee));
+  if (!minor) return isAsked ? say.asked : say.free;
+  return isAsked ? fill(say.andAsked, { amount: amount(minor) }) : amount(minor);
+}
+
 function add() {
   const chosen = rows.map(boxOf).filter((box) => box.checked);
   const count = chosen.length;
-  const total = amount(chosen.reduce((fees, box) => fees + Number(box.dataset.fee), 0));
   const most = Number(form.dataset.most);
   let text = say.none;
   if (count > most) text = fill(say.tooMany, { count: most });
-  else if (count) text = fill(count === 1 ? say.one : say.many, { count, amount: total });
+  else if (count) text = fill(count === 1 ? say.one : say.many, { count, amount: total(chosen) });
   if (sum.textContent !== text) sum.textContent = text;
 }
 
