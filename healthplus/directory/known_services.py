@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from healthplus.database import Database, load
+from healthplus.database import Database, Record, load
 
 queries = load(Path(__file__).with_name("known_services.sql"))
 
@@ -71,10 +71,14 @@ class KnownServices:
         found = await self.find(service_ids)
         return sorted(found.values(), key=lambda one: (one.name, one.service_id))
 
-    async def open_by_slug(self, provider_id: int, clinic_id: int | None, slugs: Sequence[str]) -> dict[str, int]:
-        """Return the ids of services that a provider offers at a clinic (None: at each of its own), by their slugs."""
-        rows = await self._database.fetch(queries.open_by_slug, provider_id, clinic_id, slugs)
-        return {row["slug"]: row["service_id"] for row in rows}
+    async def offered(
+        self, provider_id: int, clinic_id: int | None, ids: Sequence[int], slugs: Sequence[str]
+    ) -> list[Record]:
+        """Return what a provider offers of these services at each of its clinics, or only at one.
+
+        Each row has `clinic_id`, `service_id` and `slug`; the clinic is where it is offered, also where it is at all.
+        """
+        return await self._database.fetch(queries.offered, provider_id, clinic_id, ids, slugs)
 
     async def refusal(self, provider_id: int, clinic_id: int | None, service_ids: Sequence[int]) -> str | None:
         """Return why services cannot be booked together at a clinic, as a verb says it; None: they can."""

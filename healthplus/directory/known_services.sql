@@ -5,11 +5,13 @@ SELECT service_id, provider_id, clinic_id, service_type_id, slug, name, is_test,
 FROM directory.service JOIN directory.service_type USING (service_type_id)
 WHERE service_id = ANY ($1::bigint[])
 
--- name: open_by_slug
--- What a provider offers by slugs, at a clinic or (NULL) at each of its own.
-SELECT slug, service_id
-FROM directory.offered_services($1, $2) JOIN directory.service_type USING (service_type_id)
-WHERE slug = ANY ($3::text[])
+-- name: offered
+-- What a provider offers of services by ids or slugs, at each of its clinics or only at one.
+SELECT clinic_id, service_id, slug
+FROM (SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = $1 AND clinic_id = coalesce($2, clinic_id)) AS post
+CROSS JOIN LATERAL (SELECT service_id, service_type_id FROM directory.offered_services($1, post.clinic_id)) AS offered
+JOIN directory.service_type USING (service_type_id)
+WHERE service_id = ANY ($3::bigint[]) OR slug = ANY ($4::text[])
 
 -- name: refusal
 -- Why services cannot be booked at a clinic (NULL: at any), or NULL.

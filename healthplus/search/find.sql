@@ -12,7 +12,7 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     CASE WHEN offered.service_ids IS NOT NULL THEN (
         SELECT jsonb_build_object(
             'service_ids', offered.service_ids, 'fee_minor', fee_minor, 'currency', offered.service_currency, 'funding', funding,
-            'length_minutes', length_minutes, 'names', array(
+            'is_fee_known', offered.service_price IS NOT NULL, 'length_minutes', length_minutes, 'names', array(
                 SELECT name FROM directory.service_type WHERE service_type_id = ANY ((criteria).service_type_ids)
                 ORDER BY array_position((criteria).service_type_ids, service_type_id)))
         FROM directory.chosen_services(found.provider_id, found.clinic_id, offered.service_ids, false)) END AS service
@@ -61,8 +61,11 @@ LIMIT 1
 SELECT coalesce(array_agg(speciality_id), '{}') FROM directory.speciality WHERE slug = ANY($1::text[])
 
 -- name: service_types
--- Types of services by their slugs or ids, in the order of the slugs.
-SELECT service_type_id, slug, name, is_test FROM directory.service_type WHERE slug = ANY($1::text[]) OR service_type_id = ANY($2::bigint[])
+-- Types of services by their slugs or ids, in the order of the slugs, and whether anybody offers them.
+SELECT service_type_id, slug, name, is_test,
+    EXISTS (SELECT FROM directory.service WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL) AS is_offered
+FROM directory.service_type
+WHERE slug = ANY($1::text[]) OR service_type_id = ANY($2::bigint[])
 ORDER BY array_position($1::text[], slug), service_type_id
 
 -- name: now

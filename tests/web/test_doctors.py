@@ -296,6 +296,7 @@ async def test_a_service_has_its_price_and_length(search: Search) -> None:
         "fee_minor": 400000,
         "currency": "INR",
         "funding": "clinic",
+        "is_fee_known": True,
         "length_minutes": 60,
     }
     for params in ({"service": "root-canal"}, {"keyword": "root canal"}, {"keyword": "rct near me"}):
@@ -314,11 +315,17 @@ async def test_a_service_has_its_price_and_length(search: Search) -> None:
     assert [
         (one["service"]["service_id"], one["service"]["fee"], one["service"]["length_minutes"]) for one in both
     ] == [(None, 860.0, 10)]
-    assert both[0]["service"]["funding"] == "online"
+    assert (both[0]["service"]["funding"], both[0]["service"]["is_fee_known"]) == ("online", True)
     assert both[0]["slots_url"].endswith("&tests=5&tests=6")
     assert (await search(keyword="cbc and lipid test mumbai")).json()[0]["service"] == both[0]["service"]
+    # By the id of any provider's, too, which names the type.
+    assert await ids(search(service="4")) == await ids(search(service="root-canal"))
+    assert (await search(tests=["5", "lipid-profile"])).json() == both
     for nobody in (
         {"service": "alchemy"},
+        {"service": "999"},
+        {"service": str(2**63)},
+        {"service": "0"},
         {"tests": ["cbc", "alchemy"]},
         {"service": "\0"},
         {"service": "cbc", "city": "pune"},
@@ -327,6 +334,16 @@ async def test_a_service_has_its_price_and_length(search: Search) -> None:
     said = problem(await search(service="root-canal", tests="cbc"), 422)
     assert said["detail"].startswith("tests: only laboratory tests")
     problem(await search(tests=["cbc"] * 51), 400)
+
+
+async def test_a_sum_of_which_a_part_is_not_known_is_no_price(search: Search, db: Database) -> None:
+    await db.execute(
+        """INSERT INTO directory.service_type (slug, name, is_test) VALUES ('biopsy', 'Biopsy', true);
+        INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+        SELECT 3, service_type_id, 0, 0, 'clinic' FROM directory.service_type WHERE slug = 'biopsy'"""
+    )
+    [found] = (await search(tests=["cbc", "biopsy"])).json()
+    assert (found["service"]["fee"], found["service"]["is_fee_known"]) == (260.0, False)
 
 
 async def test_a_citys_providers(search: Search, http: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from html import unescape
 from itertools import zip_longest
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -81,7 +81,7 @@ _FREE = (
 )
 
 
-_PRICED = r'lang="en">Root canal</dt><dd>\s*(?:₹([\d,]+)|Ask the clinic)\s'
+_PRICED = r'lang="en">Root canal</dt><dd>\s*(?:₹([\d,]+)|Ask the clinic)[\s<]'
 _PRICED_TESTS = r'lang="en">Complete Blood Count, HbA1c</dt><dd>\s*₹([\d,]+)'
 
 
@@ -318,10 +318,34 @@ async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClie
     assert re.findall(
         r'lang="en">Complete Blood Count</dt><dd>\s*₹450', await look(http, "/find?need=cbc+test&place=pune")
     )
+    await city.db.execute(
+        """INSERT INTO directory.service_type (slug, name, is_test) VALUES ('biopsy', 'Biopsy', true);
+        INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+        SELECT provider_id, service_type_id, 0, 0, 'clinic'
+        FROM directory.provider, directory.service_type WHERE type = 'lab' AND slug = 'biopsy'"""
+    )
+    assert "₹450 and what the clinic asks</dd>" in await look(http, "/in/pune?service=hba1c,biopsy")
     for odd in ("%00", ",", "," * 3000, "x" * 5000, "root-canal,", "'--", "<b>"):
         assert (await http.get(f"/in/pune?service={odd}")).status_code == 200, odd
     hindi = await look(http, "/hi/in/pune?service=root-canal&sort=price")
     assert "सबसे कम फ़ीस</strong>" in hindi
+
+
+async def test_a_service_that_nobody_offers_any_more_is_searched_as_words(
+    http: httpx.AsyncClient, city: Environment
+) -> None:
+    """As a keyword is."""
+    await city.db.execute("UPDATE directory.service SET closed_at = now()")
+    for need, service in (
+        ("Root Canal", ""),
+        ("root-canal", ""),
+        ("Root canal", "root-canal"),  # the form, shown before it was closed
+        ("HbA1c, Complete Blood Count", "hba1c,complete-blood-count"),
+    ):
+        path = f"/find?{urlencode({'need': need, 'service': service, 'place': 'Pune'})}"
+        assert await led(http, path) == (200, ""), path
+        # The words of one are those of dentists, too.
+        assert (counted(await look(http, path)) > 0) == (service != "hba1c,complete-blood-count"), path
 
 
 async def test_nobody_found_leads_on_to_somebody(http: httpx.AsyncClient, city: Environment) -> None:

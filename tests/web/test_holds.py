@@ -210,7 +210,9 @@ async def test_a_hold_names_what_it_replaces(asha: Client, environment: Environm
     assert "instead_of" not in booked
     instead_of = {"provider_id": PROVIDER, "id": booked["id"]}
     new = await hold(asha, hold_body(environment, 13, AT_CLINIC, instead_of=instead_of), OTHER_PROVIDER)
-    assert new["instead_of"] == instead_of
-    assert (await asha.get(new["url"])).json()["instead_of"] == instead_of
+    costs = {"kept_minor": 0, "returned_minor": 0, "until": booked["start"]}  # it is paid at the clinic
+    shown = {**instead_of, "currency": "INR", "cancel_now": costs}
+    assert new["instead_of"] == shown
+    assert (await asha.get(new["url"])).json()["instead_of"] == shown
     paid = (await asha.post(f"{new['url']}/payment", PAY)).json()
     assert (await asha.get(paid["url"])).json()["instead_of"] == instead_of

@@ -55,6 +55,7 @@ async def test_a_service_says_how_long_and_how_much(asha: Client, anyone: Client
                 "fee_minor": 450_000,
                 "fee_paise": 450_000,
                 "currency": "INR",
+                "funding": "online",
                 "length_minutes": 80,
             }
         ]
@@ -90,10 +91,10 @@ async def test_one_may_queue_for_a_service(asha: Client, bina: Client, environme
     filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30, clinic_id=FREE)
     held = await hold(asha, hold_body(environment, 18, FREE))
     window = {"from": environment.at(18), "to": environment.at(19)}
-    anywhere = await bina.post(WAITS, {**window, "service": filling})
-    assert problem(anywhere, 422, "no_such_slot")["reason"] == "no_such_service"
-    joined = (await bina.post(WAITS, {**window, "clinic_id": FREE, "service": filling})).json()
-    assert (joined["state"], named(joined)) == ("waiting", [("filling", 150_000)])
+    # That is the one clinic where it is done.
+    joined = (await bina.post(WAITS, {**window, "service": "filling"})).json()
+    assert (joined["state"], joined["clinic_id"], named(joined)) == ("waiting", FREE, [("filling", 150_000)])
+    assert joined["services"][0]["id"] == filling
     await asha.delete(held["url"])
     offered = (await bina.get(joined["url"])).json()
     assert (offered["state"], offered["offer"]["fee_minor"], named(offered)) == (
@@ -173,7 +174,10 @@ async def test_bad_services_are_problems(asha: Client, anyone: Client, environme
         ({"tests": [f"t{n}" for n in range(51)]}, 422),
         ({"tests": list(range(1, 52))}, 422),
         ({"service": 0}, 422),
-        ({"service": "cbc"}, 422),
+        ({"service": "CBC"}, 422),
+        ({"service": "cbc\x00"}, 422),
+        ({"service": 1.5}, 422),
+        ({"service": 10**30}, 422),
         ({"tests": [None]}, 422),
         ({"tests": "cbc"}, 422),
         ({"tests": ["\x00"]}, 422),
@@ -185,13 +189,15 @@ async def test_bad_services_are_problems(asha: Client, anyone: Client, environme
     for query, status in (
         ({"service": service, "slots_needed": 2}, 422),
         ({"tests": [f"t{n}" for n in range(51)]}, 422),
-        ({"service": "cbc"}, 400),
-        ({"service": "0"}, 400),
+        ({"service": "CBC"}, 422),
+        ({"service": "0"}, 422),
+        ({"service": "1" * 201}, 400),
         ({"tests": "\x00"}, 422),
         ({"tests": ""}, 422),
     ):
         problem(await anyone.get(SLOTS, params=morning(environment, **query)), status)
-    assert (await anyone.get(SLOTS, params=morning(environment, tests="cbc"))).status_code == 200
+    for query in ({"tests": "cbc"}, {"service": "cbc"}, {"service": str(service)}):
+        assert (await anyone.get(SLOTS, params=morning(environment, **query))).status_code == 200
 
 
 async def test_slots_of_a_service_are_where_it_is_offered(anyone: Client, environment: Environment) -> None:
@@ -204,3 +210,66 @@ async def test_slots_of_a_service_are_where_it_is_offered(anyone: Client, enviro
     starts = [datetime.fromisoformat(slot["start"]) for slot in shown["slots"]]
     assert starts == [environment.instant(*at) for at in ((9, 0), (10, 30), (13, 0), (14, 30), (18, 0))]
     assert [slot["fits"] for slot in shown["slots"]] == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize("by_slug", [True, False])
+async def test_the_one_clinic_that_offers_all_that_is_named_is_meant(
+    anyone: Client, asha: Client, bina: Client, environment: Environment, by_slug: bool
+) -> None:
+    """By slug and by id, of slots and of the queue."""
+    db = environment.db
+    ids = {
+        "here": await offer_service(db, PROVIDER, "here", 10_000, is_test=True, clinic_id=FREE),
+        "everywhere": await offer_service(db, PROVIDER, "everywhere", 10_000, is_test=True),
+        "there": await offer_service(db, PROVIDER, "there", 10_000, is_test=True, clinic_id=ONLINE),
+        "gone": await offer_service(db, PROVIDER, "gone", 10_000, is_test=True, clinic_id=FREE),
+    }
+    await close_service(db, PROVIDER, "gone", FREE)
+    await hold(asha, hold_body(environment, 18, FREE))
+    day = {"from": environment.at(0), "to": environment.at(23)}
+    window = {"from": environment.at(18), "to": environment.at(19)}
+    for slugs, clinics in ((["here"], {FREE}), (["here", "everywhere"], {FREE}), (["everywhere"], {1, 2, 3})):
+        names = slugs if by_slug else [str(ids[slug]) for slug in slugs]
+        shown = (await anyone.get(SLOTS, params={**day, "tests": names})).json()
+        assert {slot["clinic_id"] for slot in shown["slots"]} == clinics, slugs
+        if clinics == {FREE}:
+            joined = (await bina.post(WAITS, {**window, "tests": names})).json()
+            assert (joined["clinic_id"], {one["slug"] for one in joined["services"]}) == (FREE, set(slugs))
+            assert (await bina.delete(joined["url"])).status_code == 200
+    for slugs, reason in (
+        (["here", "there"], "no_such_service"),
+        (["gone"], "no_such_service" if by_slug else "service_closed"),
+    ):
+        names = slugs if by_slug else [str(ids[slug]) for slug in slugs]
+        for answer in (
+            await anyone.get(SLOTS, params={**day, "tests": names}),
+            await bina.post(WAITS, {**window, "tests": names}),
+        ):
+            assert problem(answer, 422, "no_such_slot")["reason"] == reason
+
+
+async def test_what_differs_from_clinic_to_clinic_needs_one_named(anyone: Client, environment: Environment) -> None:
+    db, day = environment.db, {"from": environment.at(0), "to": environment.at(23)}
+    everywhere = await offer_service(db, PROVIDER, "scaling", 90_000, 30)
+    own = await offer_service(db, PROVIDER, "scaling", 80_000, 30, clinic_id=FREE)
+    said = problem(await anyone.get(SLOTS, params={**day, "service": "scaling"}), 422)
+    assert said["detail"].startswith("clinic_id: 'scaling' differs from clinic to clinic;")
+    for clinic_id, service_id in ((FREE, own), (ONLINE, everywhere)):
+        shown = (await anyone.get(SLOTS, params={**day, "service": "scaling", "clinic_id": clinic_id})).json()
+        assert [one["id"] for one in shown["services"]] == [service_id]
+    # An id says which.
+    shown = (await anyone.get(SLOTS, params={**day, "service": own})).json()
+    assert {slot["clinic_id"] for slot in shown["slots"]} == {FREE}
+
+
+async def test_a_fee_that_is_not_known_can_be_told_from_nothing(asha: Client, environment: Environment) -> None:
+    await offer_service(environment.db, PROVIDER, "cbc", 26_000, is_test=True)
+    await offer_service(environment.db, PROVIDER, "biopsy", 0, is_test=True, funding="clinic")
+    await offer_service(environment.db, PROVIDER, "blood-group", 0, is_test=True, funding="free")
+    held = await hold(asha, hold_body(environment, tests=["cbc", "biopsy", "blood-group"]))
+    assert (held["fee_minor"], held["funding"]) == (26_000, "online")
+    assert {one["slug"]: (one["fee_minor"], one["funding"]) for one in held["services"]} == {
+        "cbc": (26_000, "online"),
+        "biopsy": (0, "clinic"),
+        "blood-group": (0, "free"),
+    }

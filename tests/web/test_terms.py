@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from healthplus.booking.replacements import cancel_replaced
 from tests.fixtures.clock import until
-from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
+from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.terms import set_terms
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -27,7 +28,7 @@ def written(at: datetime) -> str:
 
 
 async def test_what_is_shown_from_the_hold_on_is_what_cancelling_does(asha: Client, environment: Environment) -> None:
-    await set_terms(environment.db, ONLINE, {4: 60000, 24: "50%", 8000: "10%"})
+    await set_terms(environment.db, ONLINE, {4: 60000, 24: 25000, 8000: 5000})
     start = environment.instant(9)
     steps = [step(start, 8000, 5000), step(start, 24, 25000), step(start, 4, 50000)]
     now = {"kept_minor": 5000, "returned_minor": 45000, "until": steps[1]["after"]}
@@ -54,11 +55,46 @@ async def test_moving_shows_what_is_kept_at_least(asha: Client, environment: Env
     await set_terms(environment.db, ONLINE, {24: "50%"})
     held = await hold(asha, hold_body(environment))
     booked = (await asha.post(f"{held['url']}/payment", PAY)).json()
+    assert "kept_after_move_minor" not in booked
     await environment.pass_until(environment.instant(9) - timedelta(hours=20))
+    assert (await asha.get(booked["url"])).json()["kept_after_move_minor"] == 25000
     start = environment.instant(9) + timedelta(days=9)
     moved = (await asha.post(f"{booked['url']}/move", {"start": start.isoformat()})).json()
     assert moved["terms"] == [step(start, 24, 25000)]
     assert moved["cancel_now"] == {"kept_minor": 25000, "returned_minor": 25000, "until": written(start)}
+    assert moved["kept_after_move_minor"] == 25000
+    # What is only held can be moved for nothing.
+    held = await hold(asha, hold_body(environment))
+    assert held["cancel_now"]["kept_minor"] == 25000
+    assert "kept_after_move_minor" not in held
+
+
+async def test_what_it_costs_to_replace_one_is_shown_before_paying(asha: Client, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, {8784: "20%"})
+    old = (await asha.post(f"{(await hold(asha, hold_body(environment)))['url']}/payment", PAY)).json()
+    instead_of = {"provider_id": PROVIDER, "id": old["id"]}
+    new = await hold(asha, hold_body(environment, 13, AT_CLINIC, instead_of=instead_of), OTHER_PROVIDER)
+    costs = {"kept_minor": 10000, "returned_minor": 40000, "until": old["start"]}
+    shown = {**instead_of, "currency": "INR", "cancel_now": costs}
+    assert old["cancel_now"] == costs
+    for document in (new, (await asha.get(new["url"])).json(), (await asha.get("appointments")).json()[0]):
+        assert document["instead_of"] == shown
+    # If it is cancelled meanwhile, there is nothing that could cost anything.
+    cancelled = (await asha.delete(old["url"])).json()
+    assert cancelled["kept_minor"] == 10000
+    assert (await asha.get(new["url"])).json()["instead_of"] == instead_of
+
+
+async def test_what_is_replaced_keeps_what_was_shown(asha: Client, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, {8784: "20%"})
+    old = (await asha.post(f"{(await hold(asha, hold_body(environment)))['url']}/payment", PAY)).json()
+    instead_of = {"provider_id": PROVIDER, "id": old["id"]}
+    new = await hold(asha, hold_body(environment, 13, AT_CLINIC, instead_of=instead_of), OTHER_PROVIDER)
+    booked = (await asha.post(f"{new['url']}/payment", PAY)).json()
+    assert (await asha.get(booked["url"])).json()["instead_of"] == instead_of
+    await cancel_replaced(environment.db, environment.book)
+    kept = await environment.db.fetch_value("SELECT kept_minor FROM ledger.payment WHERE booking_id = $1", old["id"])
+    assert kept == new["instead_of"]["cancel_now"]["kept_minor"] == 10000
 
 
 @pytest.mark.parametrize("clinic_id", [ONLINE, AT_CLINIC])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from litestar import Litestar
 
@@ -10,7 +12,7 @@ from tests.fixtures.terms import set_terms
 from tests.web.client import Browser
 from tests.web.test_service_pages import said
 
-LADDER: dict[int, int | str] = {24: "25%", 4: 40_000}
+LADDER: dict[int, int | str] = {24: "25%", 4: "80%"}
 
 
 @pytest.fixture
@@ -49,6 +51,23 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     await asha.fill(f"{appointment}/cancel")
     after = said((await asha.get(appointment)).text)
     assert "₹375 is being given back; ₹125 is kept" in after or "₹375 was given back" in after
+
+
+@pytest.mark.dates
+async def test_what_moving_fixes_is_said_before_it(asha: Browser, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, LADDER)
+    hold, appointment = await held(environment)
+    await pay(asha, hold)
+    sentence = "If you cancel after moving, at least ₹125 is kept, as now."
+    move = said((await asha.get(f"{appointment}/move")).text)
+    assert ("Move your visit" in move, "is kept" in move) == (True, False)
+    await environment.pass_until(environment.instant(0))
+    assert sentence in said((await asha.get(f"{appointment}/move")).text)
+    later = (environment.instant(9) + timedelta(days=9)).isoformat()
+    await asha.post(f"{appointment}/move", {"start": later})
+    # It stays so, however early it is now.
+    assert sentence in said((await asha.get(f"{appointment}/move")).text)
+    assert "Of the ₹500 that you paid, ₹125 is kept" in said((await asha.get(f"{appointment}/cancel")).text)
 
 
 async def test_one_step_for_ever_is_one_sentence(asha: Browser, environment: Environment) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from healthplus.booking.outcomes import Refused
-from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import BadInput, NoSuchSlot
+from healthplus.directory.known_services import SERVICES_MAX, KnownServices
+from healthplus.errors import BadInput, HealthPlusError, NoSuchSlot
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AppServices
 
-_ID_OR_SLUG = re.compile("[0-9]+|[a-z0-9]+(-[a-z0-9]+)*")
+_SLUG = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
 async def asked_services(
@@ -20,53 +21,92 @@ async def asked_services(
     provider_id: int,
     clinic_id: int | None,
     slots_needed: int,
-    service: int | None,
+    service: int | str | None,
     tests: Sequence[int | str],
-) -> list[int]:
-    """Return the ids of what a request names by `service` and `tests`: none for a visit of some slots.
+) -> tuple[int | None, list[int]]:
+    """Return at which clinic a request means what it names by `service` and `tests`, and the ids of that.
 
-    A test's slug is that of what the provider offers now. Raises BadInput for too many, and for slots beside services;
-    NoSuchSlot for a slug of which the provider offers nothing.
+    There are none for a visit of some slots. A slug is that of what the provider offers now. Where no clinic is named,
+    it is the one that alone has all that is named; None: any of the provider's. Raises BadInput for too many, for slots
+    beside services, and where a slug means one service at one clinic and another at another; NoSuchSlot for what the
+    provider does not offer.
     """
-    if service is None and not tests:
-        return []
+    wanted = {str(one) for one in (*([] if service is None else [service]), *tests)}
+    if not wanted:
+        return clinic_id, []
     if slots_needed != 1:
         raise BadInput(
             "slots_needed: a service or test says itself how long it takes; leave `slots_needed` out, or ask for a "
             "visit without `service` and `tests`."
         )
-    wanted = {str(one) for one in tests} | ({str(service)} if service is not None else set())
     if len(wanted) > SERVICES_MAX:
         raise BadInput(f"tests: at most {SERVICES_MAX} go into one visit; book the others as a visit of their own.")
-    if unknown := [one for one in wanted if not _ID_OR_SLUG.fullmatch(one)]:
+    ids = {name: service_id for name in wanted if (service_id := id_in(name)) is not None}
+    slugs = sorted(wanted - ids.keys())
+    if unknown := [name for name in slugs if name.isdecimal() or not _SLUG.fullmatch(name)]:
         raise _no_such_service(unknown)
-    numbers = [one for one in wanted if one.isdecimal()]
-    slugs = sorted(wanted.difference(numbers))
-    if unknown := [one for one in numbers if len(one) > len(str(ID_MAX)) or not 1 <= int(one) <= ID_MAX]:
-        raise _no_such_service(unknown)
-    found = await app.known_services.open_by_slug(provider_id, clinic_id, slugs) if slugs else {}
-    if unknown := [slug for slug in slugs if slug not in found]:
-        raise _no_such_service(unknown)
-    return sorted({*map(int, numbers), *found.values()})
+    if clinic_id is not None and not slugs:
+        return clinic_id, sorted(ids.values())
+    return await _found(app.known_services, provider_id, clinic_id, sorted(ids.values()), slugs)
 
 
-def _no_such_service(names: list[str]) -> NoSuchSlot:
-    shown = ", ".join(repr(name[:50]) for name in sorted(names)[:5])
-    detail = f"The provider does not offer {shown} here; look at the provider's `services`."
-    return NoSuchSlot(detail, reason="no_such_service")
+def id_in(name: str) -> int | None:
+    """Return the id that a service is named by; None where it is named by its slug, or by a number that is no id."""
+    is_id = name.isascii() and name.isdecimal() and len(name) <= len(str(ID_MAX)) and 1 <= int(name) <= ID_MAX
+    return int(name) if is_id else None
+
+
+async def _found(
+    known: KnownServices, provider_id: int, clinic_id: int | None, ids: Sequence[int], slugs: Sequence[str]
+) -> tuple[int | None, list[int]]:
+    offered = defaultdict[int, dict[int | str, int]](dict)
+    for row in await known.offered(provider_id, clinic_id, ids, slugs):
+        offered[row["clinic_id"]] |= {row["service_id"]: row["service_id"], row["slug"]: row["service_id"]}
+    if unknown := [slug for slug in slugs if not any(slug in services for services in offered.values())]:
+        raise _no_such_service(unknown)
+    names: set[int | str] = {*ids, *slugs}
+    meant = {
+        at: tuple(sorted({services[name] for name in names}))
+        for at, services in offered.items()
+        if names <= services.keys()
+    }
+    if not meant:
+        somewhere = {services[slug] for services in offered.values() for slug in slugs if slug in services}
+        raise await _refused(known, provider_id, clinic_id, sorted({*ids, *somewhere}))
+    if len(set(meant.values())) > 1:
+        raise BadInput(f"clinic_id: {_shown(slugs)} differs from clinic to clinic; say at which you want it.")
+    at, service_ids = next(iter(meant.items()))
+    return at if len(meant) == 1 else None, list(service_ids)
+
+
+async def _refused(
+    known: KnownServices, provider_id: int, clinic_id: int | None, service_ids: Sequence[int]
+) -> HealthPlusError:
+    """Return the error for services that no clinic, or not the one that is named, offers together."""
+    if clinic_id is None:
+        clinics = {one.clinic_id for one in await known.of(service_ids)} - {None}
+        clinic_id = clinics.pop() if len(clinics) == 1 else None
+    reason = await known.refusal(provider_id, clinic_id, service_ids)
+    return _error(reason or "service_closed")
 
 
 async def require_bookable(
     app: AppServices, provider_id: int, clinic_id: int | None, service_ids: Sequence[int]
-) -> int | None:
-    """Return the clinic at which services can be booked together: the one named, or the one that alone has them.
-
-    None: any of the provider's. Raises what a hold of them would be refused with.
-    """
-    if clinic_id is None:
-        clinics = {one.clinic_id for one in await app.known_services.of(service_ids)} - {None}
-        clinic_id = clinics.pop() if len(clinics) == 1 else None
+) -> None:
+    """Raise what a hold of services at a clinic (None: at any of the provider's) would be refused with."""
     reason = await app.known_services.refusal(provider_id, clinic_id, service_ids)
     if reason is not None:
-        raise error_for_refusal(Refused("no_such_slot", reason=reason))  # type: ignore[arg-type]
-    return clinic_id
+        raise _error(reason)
+
+
+def _error(reason: str) -> HealthPlusError:
+    return error_for_refusal(Refused("no_such_slot", reason=reason))  # type: ignore[arg-type]
+
+
+def _no_such_service(names: Iterable[str]) -> NoSuchSlot:
+    detail = f"The provider does not offer {_shown(names)} here; look at the provider's `services`."
+    return NoSuchSlot(detail, reason="no_such_service")
+
+
+def _shown(names: Iterable[str]) -> str:
+    return ", ".join(repr(name[:50]) for name in sorted(names)[:5])

@@ -13,11 +13,13 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
 from healthplus.database import Record
+from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput, NotFound
 from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.amounts import AmountMinor, Currency
+from healthplus.web.api.asked_services import id_in
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.urls import provider_url, slots_url
@@ -25,12 +27,11 @@ from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.http.instants import checked_instant
 from healthplus.web.http.paging import Page, ResultsPerPage, limit_and_offset, page_and_links
-from healthplus.web.services import AnyRequest, services
+from healthplus.web.services import AnyRequest, AppServices, services
 
 RADIUS_KM_MAX = 500
 FEE_MAX = 1_000_000
 TEXT_MAX = 20_000
-TESTS_MAX = 50
 
 SortingOrder: TypeAlias = Annotated[
     Literal[
@@ -122,14 +123,16 @@ class MoreQuery:
         str | None,
         QueryParameter(
             max_length=100,
-            description="What is to be done, by a slug of a provider's services, as in root-canal: those who offer it.",
+            description="What is to be done, by a slug of a provider's services, as in root-canal, or the id of one: "
+            "those who offer it.",
         ),
     ] = None
     tests: Annotated[
         list[str] | None,
         QueryParameter(
-            max_items=TESTS_MAX,
-            description="Laboratory tests, by slugs of /lab-tests; may be repeated: those who offer all of them.",
+            max_items=SERVICES_MAX,
+            description="Laboratory tests, by slugs of /lab-tests or ids of a provider's services; may be repeated: "
+            "those who offer all of them.",
         ),
     ] = None
     type: Annotated[
@@ -163,7 +166,7 @@ class DoctorService(Struct):
     """What one books there of the service or tests that a search names, each at its lowest price; these add up.
 
     `service_id` is that of the one service, or null for several; `length_minutes` of a test is what it adds to a visit.
-    A fee of 0 with funding `clinic` is unknown.
+    Unless `is_fee_known`, the clinic says what one of them costs, and `fee` is what the others do.
     """
 
     service_id: int | None
@@ -173,6 +176,7 @@ class DoctorService(Struct):
     fee_minor: AmountMinor
     currency: Currency
     funding: str
+    is_fee_known: bool
     length_minutes: int
 
 
@@ -246,7 +250,7 @@ class DoctorsController(Controller):
         self, request: AnyRequest, specified: NamedDependency[SpecifiedQuery], more: NamedDependency[MoreQuery]
     ) -> Response[list[Doctor] | DoctorsAndSpellcheck]:
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
-        search = _search_request(specified, more)
+        search = await _search_request(services(request), specified, more)
         doctors, headers = await _page(request, search, more.page, specified.results_per_page)
         if specified.includeSpellcheck == "no":
             return JsonAnswer(doctors, headers=headers)
@@ -274,7 +278,8 @@ class CityProvidersController(Controller):
         specified = SpecifiedQuery(city=slug, results_per_page=results_per_page, sorting_order=sorting_order)
         if await city_named(services(request).database, slug) is None:
             raise NotFound("There is no such city; see /api/v1/cities for those there are.")
-        doctors, headers = await _page(request, _search_request(specified, more), more.page, results_per_page)
+        search = await _search_request(services(request), specified, more)
+        doctors, headers = await _page(request, search, more.page, results_per_page)
         return JsonAnswer(doctors, headers=headers)
 
 
@@ -287,7 +292,7 @@ async def _page(
     return [_doctor(row) for row in rows], headers
 
 
-def _search_request(specified: NamedDependency[SpecifiedQuery], more: NamedDependency[MoreQuery]) -> SearchRequest:
+async def _search_request(app: AppServices, specified: SpecifiedQuery, more: MoreQuery) -> SearchRequest:
     latitude, longitude = (None, None) if specified.lat_long is None else _position(specified.lat_long)
     if more.fee_min is not None and more.fee_max is not None and more.fee_min > more.fee_max:
         raise BadInput("fee_max: must not be less than fee_min.")
@@ -302,7 +307,7 @@ def _search_request(specified: NamedDependency[SpecifiedQuery], more: NamedDepen
         starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
         specialities=more.speciality or (),
-        services=list(dict.fromkeys([*([more.service] if more.service else []), *(more.tests or ())])),
+        services=await _slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
         types=more.type or (),
         clinic_id=more.clinic_id,
         fee_min=more.fee_min,
@@ -314,6 +319,14 @@ def _search_request(specified: NamedDependency[SpecifiedQuery], more: NamedDepen
         accepts_new_patients=more.accepts_new_patients,
         order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
     )
+
+
+async def _slugs(app: AppServices, names: list[str]) -> list[str]:
+    """Return slugs of services that are named by these or by ids, each once; nobody offers what has neither."""
+    ids = {name: service_id for name in names if (service_id := id_in(name)) is not None}
+    known = await app.known_services.find(ids.values()) if ids else {}
+    slugs = {name: known[service_id].slug for name, service_id in ids.items() if service_id in known}
+    return list(dict.fromkeys(slugs.get(name, name) for name in names))
 
 
 def _in_reach(name: str, instant: datetime) -> datetime:
@@ -384,5 +397,6 @@ def _service(offered: dict[str, Any]) -> DoctorService:
         fee_minor=offered["fee_minor"],
         currency=offered["currency"],
         funding=offered["funding"],
+        is_fee_known=offered["is_fee_known"],
         length_minutes=offered["length_minutes"],
     )

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
@@ -16,7 +15,7 @@ from healthplus.web.api.asked_services import asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
-from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
+from healthplus.web.api.presenters import add_replaced, booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.urls import appointment_url
 from healthplus.web.http.actor import require_caller, require_patient
@@ -40,7 +39,7 @@ class HoldsController(Controller):
         caller = await require_caller(request)
         start = checked_instant("start", data.start)
         app = services(request)
-        service_ids = await asked_services(
+        _, service_ids = await asked_services(
             app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
         )
         instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None
@@ -60,7 +59,8 @@ class HoldsController(Controller):
         if outcome.code != "reserved":
             raise await error_for_refused_time(request, outcome, caller.patient_id)
         shown = await booking_of_outcome(outcome, provider_id, app, caller.patient_id, data.slots_needed)
-        shown.instead_of = data.instead_of or UNSET
+        if data.instead_of:
+            await add_replaced(shown, data.instead_of, app, caller.patient_id)
         return JsonAnswer(shown, headers={"Location": shown.url})
 
     @get("/{hold_id:uuid}", responses=READ_PROBLEMS)
@@ -72,7 +72,7 @@ class HoldsController(Controller):
             raise NotFound
         if row["state"] == "expired":
             raise await _with_money(request, HoldExpired(), provider_id, hold_id)
-        return await booking_of_row(row, provider_id, services(request))
+        return await booking_of_row(row, provider_id, services(request), patient_id)
 
     @delete("/{hold_id:uuid}", status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def release(
@@ -110,7 +110,7 @@ class HoldsController(Controller):
             raise await error_for_refused_time(request, outcome, patient_id)
         row = await app.book.booking(provider_id, hold_id, patient_id)
         assert row is not None
-        return await booking_of_row(row, provider_id, app)
+        return await booking_of_row(row, provider_id, app, patient_id)
 
     @post(
         "/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, opt={direct.OPTION: True}, **needs_key("book")
@@ -137,7 +137,7 @@ class HoldsController(Controller):
             assert paid.url is not None
             row = await app.book.booking(provider_id, hold_id, caller.patient_id)
             assert row is not None
-            shown = await booking_of_row(row, provider_id, app)
+            shown = await booking_of_row(row, provider_id, app, caller.patient_id)
             shown.payment = Payment("pending", paid.url)
             return JsonAnswer(shown, status_code=202)
         if paid.outcome.code == "not_found":  # perhaps only for this token

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.web.api.amounts import AmountMinor, Fee
+from healthplus.web.api.amounts import AmountMinor, Currency, Fee
 from healthplus.web.http.ids import ID_MAX
 
 Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
@@ -17,11 +17,11 @@ Instant = Annotated[datetime, Meta(tz=True)]
 SlotsNeeded = Annotated[int, Meta(ge=1, le=20, description="Consecutive slots.")]
 
 
-ServiceId = Annotated[
-    Id | None,
+ServiceName = Annotated[
+    int | str | None,
     Meta(
-        description="What is to be done: an `id` of the provider's `services`, which says how long it takes and what "
-        "it costs. Null, without `tests`: a visit of `slots_needed` slots for the clinic's fee."
+        description="What is to be done: a `slug` or `id` of the provider's `services`, which says how long it takes "
+        "and what it costs. Null, without `tests`: a visit of `slots_needed` slots for the clinic's fee."
     ),
 ]
 Test = Annotated[int | str, Meta(description="A test of a laboratory's `services`, by its `slug` or its `id`.")]
@@ -47,7 +47,7 @@ class HoldRequest(Struct, forbid_unknown_fields=True):
     clinic_id: Id
     start: Instant
     slots_needed: SlotsNeeded = 1
-    service: ServiceId = None
+    service: ServiceName = None
     tests: Tests = []
     person_id: PersonId = None
     instead_of: InsteadOf | None = None
@@ -74,14 +74,14 @@ class PaymentRequest(Struct, forbid_unknown_fields=True):
 class WaitRequest(Struct, forbid_unknown_fields=True):
     """A queue window: slots in a row that start and end between two instants, at one clinic or (null) at any.
 
-    Instead of slots, a service or tests, as for a hold. One that a provider offers at one clinic alone needs it named.
+    Instead of slots, a service or tests, as for a hold. Where one clinic alone offers all of it, that one is meant.
     """
 
     from_: Instant = field(name="from")
     to: Instant
     clinic_id: Id | None = None
     slots_needed: SlotsNeeded = 1
-    service: ServiceId = None
+    service: ServiceName = None
     tests: Tests = []
     person_id: PersonId = None
 
@@ -94,11 +94,15 @@ class AcceptRequest(Struct, forbid_unknown_fields=True):
 
 
 class ChosenService(Fee):
-    """What a visit is for, with its fee, and how long it takes; a test's minutes are what it adds to the visit."""
+    """What a visit is for, with its fee, and how long it takes; a test's minutes are what it adds to the visit.
+
+    A fee of 0 with funding `clinic` is unknown: the clinic asks it, besides the fee of the visit.
+    """
 
     id: int
     slug: str
     name: str
+    funding: str
     length_minutes: int
 
 
@@ -153,16 +157,30 @@ class CancelNow(Struct):
     until: Instant
 
 
+class Replaced(InsteadOf):
+    """An appointment that is cancelled once a hold is booked: while it is held, what that costs now.
+
+    Without `cancel_now` nothing is cancelled: it has begun, or was cancelled before.
+    """
+
+    currency: Currency | UnsetType = UNSET
+    cancel_now: CancelNow | UnsetType = UNSET
+
+
 class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
-    `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked.
-    `services`: what it is for, unless that is a visit of `slots_needed` slots; `fee_minor` is their sum.
+    `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked, and
+    what that costs.
+    `services`: what it is for, unless that is a visit of `slots_needed` slots; `fee_minor` is the sum of the fees that
+    are known.
     `terms`: the steps by which something is kept when its patient cancels, as amounts of this fee, the first to come
     first, each until the next; none where all is returned at any time. `cancel_now`: what cancelling costs now or, of a
     hold, would cost once it is booked; releasing a hold costs nothing. What the clinic causes costs nothing either.
+    `kept_after_move_minor`: moving the appointment now costs nothing, but whenever it is cancelled after that, at least
+    as much is kept; it is there where that is more than nothing.
     After a cancellation, `kept_minor` and `returned_minor` say how much of what was paid online is kept and goes back,
     and `money` what becomes of it: void_due, voided, refund_due or refunded, or kept where nothing goes back.
     """
@@ -190,7 +208,8 @@ class Booking(Fee, kw_only=True):
     kept_minor: AmountMinor | UnsetType = UNSET
     returned_minor: AmountMinor | UnsetType = UNSET
     payment: Payment | UnsetType = UNSET
-    instead_of: InsteadOf | UnsetType = UNSET
+    instead_of: Replaced | UnsetType = UNSET
+    kept_after_move_minor: AmountMinor | UnsetType = UNSET
 
 
 class Offer(Fee):

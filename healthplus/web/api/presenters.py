@@ -16,7 +16,17 @@ from healthplus.booking.outcomes import STATUS_TEXTS, BookingChanged, BookingCod
 from healthplus.booking.terms import Terms, terms_of, terms_without_steps
 from healthplus.database import Record
 from healthplus.waiting.positions import QueuePosition
-from healthplus.web.api.models import Booking, Call, CancelNow, ChosenService, InsteadOf, Offer, TermsStep, Wait
+from healthplus.web.api.models import (
+    Booking,
+    Call,
+    CancelNow,
+    ChosenService,
+    InsteadOf,
+    Offer,
+    Replaced,
+    TermsStep,
+    Wait,
+)
 from healthplus.web.api.urls import booking_url, hold_url, wait_url
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.services import AppServices
@@ -39,6 +49,7 @@ async def chosen_services(app: AppServices, service_ids: Sequence[int] | None) -
             id=one.service_id,
             slug=one.slug,
             name=one.name,
+            funding=one.funding,
             fee_minor=one.fee_minor,
             currency=one.currency,
             length_minutes=one.length_minutes,
@@ -84,8 +95,8 @@ async def booking_of_outcome(
     return shown
 
 
-async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Booking:
-    """Return the document for a hold or appointment read from the book."""
+async def booking_of_row(row: Record, provider_id: int, app: AppServices, patient_id: int) -> Booking:
+    """Return the document for a patient's hold or appointment read from the book."""
     # An offer cannot be paid for before it is accepted.
     state = "offered" if row["state"] == "reserved" and row.get("offer") else row["state"]
     shown = Booking(
@@ -105,12 +116,26 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices) -> Boo
         patient_name=row["patient_name"],
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
-        instead_of=InsteadOf(row["instead_of_provider_id"], row["instead_of_id"]) if row["instead_of_id"] else UNSET,
     )
+    if row["instead_of_id"]:
+        replaced = InsteadOf(row["instead_of_provider_id"], row["instead_of_id"])
+        await add_replaced(shown, replaced, app, patient_id)
     _add_deadline(shown, row["deadline"], app.clock)
     if state in _CAN_BE_CANCELLED:
         _add_terms(shown, terms_of(row), app.clock)
     return shown
+
+
+async def add_replaced(shown: Booking, replaced: InsteadOf, app: AppServices, patient_id: int) -> None:
+    """Add to a patient's document which appointment it replaces and, of a hold, what booking it makes that cost."""
+    shown.instead_of = Replaced(replaced.provider_id, replaced.id)
+    if shown.state != "reserved":
+        return
+    row = await app.book.booking(replaced.provider_id, replaced.id, patient_id)
+    if row is not None and row["state"] == "booked" and row["starts_at"] > app.clock.now():
+        terms = terms_of(row)
+        shown.instead_of.currency = await app.currencies.of(row["clinic_id"])
+        shown.instead_of.cancel_now = CancelNow(terms.kept_minor, terms.returned_minor, terms.until)
 
 
 async def wait_of_queue_position(
@@ -174,6 +199,8 @@ def _add_terms(shown: Booking, terms: Terms, clock: DatabaseClock) -> None:
     shown.terms = [TermsStep(step.hours_before, step.after, step.kept_minor) for step in terms.steps]
     if shown.start > clock.now():
         shown.cancel_now = CancelNow(terms.kept_minor, terms.returned_minor, terms.until)
+        if shown.state == "booked" and terms.kept_minor:
+            shown.kept_after_move_minor = terms.kept_minor
 
 
 def _present(value: _T | None) -> _T:

@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import load
 from healthplus.directory.known_services import SERVICES_MAX
+from healthplus.directory.service_text import NAME_MAX
 from healthplus.errors import BadInput, NotFound
 from healthplus.web.api.asked_services import asked_services, require_bookable
 from healthplus.web.api.models import Slot, Slots
@@ -46,7 +47,8 @@ class SlotsController(Controller):
         clinic_id: Annotated[int | None, QueryParameter(ge=1, le=ID_MAX, description="Default: all of them.")] = None,
         slots_needed: Annotated[int, QueryParameter(ge=1, le=20, description="Consecutive slots.")] = 1,
         service: Annotated[
-            int | None, QueryParameter(ge=1, le=ID_MAX, description="What is to be done: an id of its services.")
+            str | None,
+            QueryParameter(max_length=NAME_MAX, description="What is to be done, by slug or id of its `services`."),
         ] = None,
         tests: Annotated[
             list[str] | None,
@@ -58,13 +60,14 @@ class SlotsController(Controller):
     ) -> Response[Slots]:
         """Show which of a provider's slots are free, held, booked or mine; no sign-in is needed.
 
-        With `service` or `tests`: those at which they may begin, and with `fits` where there is time for them.
+        With `service` or `tests`: those at which they may begin, and with `fits` where there is time for them. Where
+        one clinic alone offers all that is named, only its slots are shown.
         """
         app = services(request)
         book = app.book
-        wanted = await asked_services(app, provider_id, clinic_id, slots_needed, service, tests or ())
+        clinic_id, wanted = await asked_services(app, provider_id, clinic_id, slots_needed, service, tests or ())
         if wanted:
-            clinic_id = await require_bookable(app, provider_id, clinic_id, wanted)
+            await require_bookable(app, provider_id, clinic_id, wanted)
         patient_id = await find_patient(request)
         stamp = await book.chart_stamp(provider_id)
         assert stamp is not None

@@ -59,12 +59,12 @@ class WaitsController(Controller):
         if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
-        service_ids = await asked_services(
+        clinic_id, service_ids = await asked_services(
             app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
         )
         joined = await app.waiting.join(
             provider_id,
-            data.clinic_id,
+            clinic_id,
             window,
             data.slots_needed,
             caller.patient_id,

@@ -252,6 +252,8 @@ async def _move_page(
     today, appointment_day = now.astimezone(zone).date(), appointment["starts_at"].astimezone(zone).date()
     last_day = today + timedelta(days=appointment["max_booking_days"])
     which = (appointment["provider_id"], appointment["booking_id"])
+    terms = await app.book.terms(*which, require_patient(request).patient_id)
+    assert terms is not None
     if day is None:
         # Near the day that suited until now, if there is anything.
         start = await app.database.fetch_value(queries.next_free_start, *which, _midnight(appointment_day, zone)) or (
@@ -268,6 +270,7 @@ async def _move_page(
     later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
     return shown(
         chosen=chosen,
+        kept_minor=terms.kept_minor if appointment["money"] else 0,
         day=day,
         zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
         days={one: len(free) for one, free in starts.items() if one <= last_day},

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from msgspec import structs
 
 from healthplus.database import Database, Record
+from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import BadInput, NotFound
 from healthplus.money import INR, currency_digits
 from healthplus.search.find import (
@@ -39,7 +40,7 @@ _CARDS = 10
 _COUNT_MAX, _FREE_COUNT_MAX = 200, 50
 """How far results are counted; less far with a day, since then each result's free times are looked at."""
 _DAYS_OFFERED = 14
-_SERVICES_MAX, _SLUGS_LENGTH_MAX = 50, 2000
+_SLUGS_LENGTH_MAX = 2000
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
 
@@ -141,7 +142,7 @@ async def _search_of_form(request: AnyRequest) -> Search:
     own = language.own_name("speciality", need)
     speciality = None
     chosen = await _services(request)
-    if chosen and need == typed(Search(services=chosen).service_names):
+    if chosen and need == typed(Search(services=chosen).service_names) and all(one["is_offered"] for one in chosen):
         need = ""
     elif need:
         chosen = ()
@@ -164,7 +165,7 @@ async def _search_of_form(request: AnyRequest) -> Search:
 
 async def _services(request: AnyRequest) -> tuple[Record, ...]:
     """Return the services that an address names by slug; of those that do not go together, the first."""
-    slugs = request.query_params.get("service", "")[:_SLUGS_LENGTH_MAX].split(",")[:_SERVICES_MAX]
+    slugs = request.query_params.get("service", "")[:_SLUGS_LENGTH_MAX].split(",")[:SERVICES_MAX]
     known = await service_types(services(request).database, slugs) if slugs != [""] else []
     return tuple(known if all(one["is_test"] for one in known) else known[:1])
 

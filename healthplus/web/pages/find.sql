@@ -7,11 +7,11 @@ WHERE speciality_id IN (SELECT id FROM search.term WHERE key = $2 AND kind = 'sp
 LIMIT 1
 
 -- name: service
--- The type of service with slug $1, or whose name's words are $2.
-SELECT slug, name, is_test FROM directory.service_type WHERE slug = $1
-UNION ALL
+-- The type of service with slug $1, or whose name's words are $2, which somebody offers.
 SELECT slug, name, is_test FROM directory.service_type
-WHERE service_type_id IN (SELECT service_type_id FROM search.service_term WHERE key = $2 AND whole)
+WHERE (slug = $1 OR service_type_id IN (SELECT service_type_id FROM search.service_term WHERE key = $2 AND whole))
+    AND EXISTS (SELECT FROM directory.service WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL)
+ORDER BY slug <> $1, service_type_id
 LIMIT 1
 
 -- name: next_times
