@@ -11,7 +11,7 @@ from healthplus.directory.weekdays import ALL_DAYS, days_text, in_bits, parse_da
 from healthplus.errors import BadInput
 from healthplus.names import is_name
 
-SERVICES_MAX = 1000
+ROW_SERVICES_MAX = 1000
 """How many one text may name."""
 NAME_MAX = 200
 _OPTIONS = "online, clinic or free, buffer=MINUTES, every=SLOTS, days=Mon-Fri or more_a_day"
@@ -55,8 +55,8 @@ def check_service(service: Service, currency: str) -> Service:
 def parse_services(text: str, currency: str, *, is_test: bool) -> tuple[Service, ...]:
     """Return the services of a text, separated by semicolons; raises BadInput, naming the first that does not parse."""
     parts = list(dict.fromkeys(part for each in text.split(";") if (part := " ".join(each.split()))))
-    if len(parts) > SERVICES_MAX:
-        raise BadInput(f"{len(parts)} are too many; {SERVICES_MAX} can be in one row")
+    if len(parts) > ROW_SERVICES_MAX:
+        raise BadInput(f"{len(parts)} are too many; {ROW_SERVICES_MAX} can be in one row")
     services = []
     for part in parts:
         try:

@@ -12,7 +12,7 @@ from healthplus.database import Database, Record, Transaction, load
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
 from healthplus.directory.service_text import Service, check_service
 from healthplus.errors import Conflict, NotFound
-from healthplus.names import slug
+from healthplus.names import service_slug
 
 queries = load(Path(__file__).with_name("directory.sql"))
 
@@ -25,7 +25,7 @@ async def put_service(
     One of the same name that differs is closed: what is held, booked or waited for keeps it. Raises BadInput when it
     cannot be offered, Conflict when the name is that of a test and this is a visit, or the other way round.
     """
-    kind = slug(check_service(service, currency).name)
+    kind = service_slug(check_service(service, currency).name)
     given = msgspec.structs.asdict(service) | {
         "provider_id": provider_id,
         "clinic_id": clinic_id,

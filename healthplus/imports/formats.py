@@ -16,7 +16,7 @@ from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
 from healthplus.imports.csv_records import Record
 from healthplus.money import INR, checked_currency, unit_name
-from healthplus.names import slug
+from healthplus.names import service_slug
 from healthplus.schedule.shift_text import Shift, parse_shifts
 
 _Word: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -271,9 +271,9 @@ def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:
         raise BadInput(f"{column}: {problem}") from None
     seen: set[str] = set()
     for service in services:
-        if slug(service.name) in seen:
+        if service_slug(service.name) in seen:
             raise BadInput(f"{column}: {service.name!r} is there twice")
-        seen.add(slug(service.name))
+        seen.add(service_slug(service.name))
     return services
 
 

@@ -20,7 +20,7 @@ from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
 from healthplus.imports.csv_records import CsvFile
 from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider
-from healthplus.names import slug
+from healthplus.names import service_slug
 from healthplus.schedule.shift_text import Shift, first_overlap
 
 _queries = load(Path(__file__).with_name("import.sql"))
@@ -195,7 +195,7 @@ class _Seen:
                 different = [name for name in facts.__struct_fields__ if getattr(known, name) != getattr(facts, name)]
                 raise BadInput(f"line {line} says otherwise about {facts.identifier!r}: {', '.join(different)}")
         tests = {
-            (entry.provider.identifier, slug(t.name)): (
+            (entry.provider.identifier, service_slug(t.name)): (
                 entry.line,
                 (msgspec.structs.replace(t, name=""), entry.currency),
             )
@@ -221,10 +221,10 @@ class _Seen:
     def _kinds(self, entry: Entry) -> dict[str, tuple[int, bool]]:
         kinds: dict[str, tuple[int, bool]] = {}
         for service in (*entry.tests, *entry.services):
-            line, is_test = (self._is_test | kinds).get(slug(service.name), (0, service.is_test))
+            line, is_test = (self._is_test | kinds).get(service_slug(service.name), (0, service.is_test))
             if is_test != service.is_test:
                 raise BadInput(f"{_wrong_kind(service)}, in line {line}")
-            kinds[slug(service.name)] = entry.line, is_test
+            kinds[service_slug(service.name)] = entry.line, is_test
         return kinds
 
 
@@ -257,12 +257,12 @@ async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summar
 
 async def _fit_kinds(tx: Transaction, entries: list[Entry], summary: Summary) -> list[Entry]:
     """Reject rows that call a test what is stored as a visit, or the other way round; return the rest."""
-    names = list({slug(service.name) for entry in entries for service in (*entry.tests, *entry.services)})
+    names = list({service_slug(service.name) for entry in entries for service in (*entry.tests, *entry.services)})
     is_test = {row["slug"]: row["is_test"] for row in await tx.fetch(_queries.stored_service_types, names)}
     fitting = []
     for entry in entries:
         offered = (*entry.tests, *entry.services)
-        wrong = next((s for s in offered if is_test.get(slug(s.name), s.is_test) != s.is_test), None)
+        wrong = next((s for s in offered if is_test.get(service_slug(s.name), s.is_test) != s.is_test), None)
         if wrong is None:
             fitting.append(entry)
         else:

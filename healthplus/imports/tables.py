@@ -11,7 +11,7 @@ import msgspec
 
 from healthplus.directory.service_text import Service
 from healthplus.imports.formats import Clinic, Entry
-from healthplus.names import slug
+from healthplus.names import service_slug, slug
 
 # No district is wider: Kachchh, the widest, ends 170 km from its middle.
 _FAR_KM = 200
@@ -32,7 +32,7 @@ def rows_by_table(
     slugs = city_slugs({_city(clinic) for clinic in clinics}, taken)
     specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
     has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
-    types = {slug(s.name): s for entry in reversed(entries) for s in (*entry.tests, *entry.services)}
+    types = {service_slug(s.name): s for entry in reversed(entries) for s in (*entry.tests, *entry.services)}
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
@@ -55,7 +55,7 @@ def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
     for entry in entries:
         provider, clinic = entry.provider.identifier, entry.clinic.identifier
         for at, services in ((None, entry.tests), (clinic, entry.services)):
-            offered |= {(provider, at or "", slug(s.name)): (s, entry.currency) for s in services}
+            offered |= {(provider, at or "", service_slug(s.name)): (s, entry.currency) for s in services}
     return [
         {"provider": provider, "clinic": at or None, "service_type": s, "currency": currency}
         | msgspec.structs.asdict(service)

@@ -51,6 +51,11 @@ TEXTS = {
         "{when} is cancelled: your new visit replaces it. What was paid online goes back.",
         "Details",
     ),
+    "replaced_kept": Text(
+        "Your earlier visit is cancelled",
+        "Your new visit replaces {when}: {kept} is kept, {returned} goes back.",
+        "Details",
+    ),
     "needs_rebooking": Text(
         "Please choose another time", "Your visit on {when} cannot take place then.", "Choose another time or cancel"
     ),
@@ -104,12 +109,13 @@ def template_of(row: Record) -> str:
     """Return the name of the text for a notice.
 
     An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
-    So has a visit that a new one replaced, or its patient would book again, and one of whose money a part is kept.
+    So has a visit that a new one replaced, or its patient would book again, and any of whose money a part is kept.
     """
-    if row["kept_minor"] and row["kind"] in ("cancelled", "refunded"):
-        return "cancelled_kept" if row["kind"] == "cancelled" else "refunded_part"
-    if row["kind"] == "cancelled" and row["is_replaced"]:
-        return "replaced"
+    if row["kind"] == "cancelled":
+        name = "replaced" if row["is_replaced"] else "cancelled"
+        return f"{name}_kept" if row["kept_minor"] else name
+    if row["kind"] == "refunded" and row["kept_minor"]:
+        return "refunded_part"
     if row["kind"] == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
     if row["kind"] == "expired" and row["is_paid"]:

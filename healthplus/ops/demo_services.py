@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from healthplus.ops.demo_facts import FACTS, slug
+from healthplus.names import service_slug
+from healthplus.ops.demo_facts import FACTS
 
 _EVERY_DAY = range(1, 8)
 _TESTS_A_LAB = 20
@@ -35,12 +36,12 @@ class Service(NamedTuple):
 TESTS: dict[str, Mapping[str, Any]] = {name: test for tests in FACTS["tests"].values() for name, test in tests.items()}
 
 SERVICE_TYPES = [
-    *((slug(name), name, False) for services in FACTS["services"].values() for name in services),
-    *((slug(name), name, True) for name in TESTS),
+    *((service_slug(name), name, False) for services in FACTS["services"].values() for name in services),
+    *((service_slug(name), name, True) for name in TESTS),
 ]
 """Slug, name, and whether it is a test."""
 
-TEST_SLUGS = frozenset(slug(name) for name in TESTS)
+TEST_SLUGS = frozenset(service_slug(name) for name in TESTS)
 
 
 def drawn_rupees(usual: Sequence[int], level: float, step: int = _ROUNDED_TO_RUPEES) -> int:
@@ -87,7 +88,7 @@ class ServiceMaker:
                     service_id=self._service_id,
                     provider_id=provider_id,
                     clinic_id=clinic_ids[0] if is_first_only else None,
-                    type_slug=slug(name),
+                    type_slug=service_slug(name),
                     length_minutes=fact["minutes"],
                     buffer_minutes=fact.get("buffer", 0),
                     starts_every=1 if kind == "lab" else math.ceil(every / slot_minutes),

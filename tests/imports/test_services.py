@@ -9,7 +9,7 @@ import pytest
 
 import healthplus.database
 from healthplus.database import Database
-from healthplus.directory.service_text import SERVICES_MAX, Service, parse_services
+from healthplus.directory.service_text import ROW_SERVICES_MAX, Service, parse_services
 from healthplus.imports.import_csv import Remark, import_csv, read_file
 from tests.imports.test_import_csv import PROVIDERS, ROOT, services, traces, write
 
@@ -93,7 +93,7 @@ async def test_services_are_paid_as_visits_are(db: Database, tmp_path: Path) -> 
     assert await services(db) == expected
 
 
-TOO_MANY = ";".join(f"V{n}=1/5" for n in range(SERVICES_MAX + 1))
+TOO_MANY = ";".join(f"V{n}=1/5" for n in range(ROW_SERVICES_MAX + 1))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ TOO_MANY = ";".join(f"V{n}=1/5" for n in range(SERVICES_MAX + 1))
         ("services", "Root canal=4500/45 days=Fri-Mon", "'Fri-Mon' runs backwards; a week starts with Mon"),
         ("services", "Root canal=4500/45 days=", "'' is no day or range of days; write Mon, Mon-Fri or Mon,Wed"),
         ("services", "Root canal=4500/45 more_a_day=no", "'more_a_day=no' is none of what can follow"),
-        ("services", TOO_MANY, f"{SERVICES_MAX + 1} are too many; {SERVICES_MAX} can be in one row"),
+        ("services", TOO_MANY, f"{ROW_SERVICES_MAX + 1} are too many; {ROW_SERVICES_MAX} can be in one row"),
         ("services", "A=1/5;" * 20_000, "length <= 100000"),
     ],
 )
@@ -182,18 +182,18 @@ async def test_a_file_of_before_services_changes_nothing_after_the_upgrade(db: D
         INSERT INTO booking.book (provider_id) SELECT provider_id FROM directory.provider;
         INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
         VALUES (1, 1, 10000, 'clinic'), (1, 2, 10000, 'online'), (2, 1, 0, 'free');
-        INSERT INTO directory.lab_test (slug, name) VALUES ('cbc', 'CBC'), ('ecg', 'ECG');
+        INSERT INTO directory.lab_test (slug, name) VALUES ('cbc', 'CBC'), ('ecg', 'ECG'), ('17', '17');
         INSERT INTO directory.provider_lab_test (provider_id, lab_test_id, price_minor)
-        VALUES (1, 1, 26000), (1, 2, 0), (2, 1, 25050)"""
+        VALUES (1, 1, 26000), (1, 2, 0), (2, 1, 25050), (2, 3, 500)"""
     )
     await db.execute(sql[sql.index("INSERT INTO directory.service_type") : sql.index("-- What is kept of a fee")])
     header = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,fee_rupees,funding,tests\n"
     rows = [
         "a,lab,A,c1,One,Pune,MH,100,clinic,CBC=260;ECG=0",
         "a,lab,A,c2,Two,Pune,MH,100,online,CBC=260;ECG=0",
-        "b,lab,B,c1,One,Pune,MH,0,free,CBC=250.50",
+        "b,lab,B,c1,One,Pune,MH,0,free,CBC=250.50;17=5",
     ]
-    migrated = {"a: CBC=260 online", "a: ECG=0 free", "b: CBC=250.50 clinic"}
+    migrated = {"a: CBC=260 online", "a: ECG=0 free", "b: CBC=250.50 clinic", "b: 17=5 clinic"}
     assert await services(db) == migrated
     summary = await import_csv(db, write(tmp_path, header + "\n".join(rows)))
     assert (summary.rejected, summary.added.total(), summary.updated.total()) == ([], 0, 0)

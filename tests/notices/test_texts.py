@@ -45,6 +45,7 @@ ROWS = [
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
     ROW | {"kind": "cancelled"} | KEPT,
+    ROW | {"kind": "cancelled", "is_replaced": True} | KEPT,
     ROW | {"kind": "refunded"} | KEPT,
 ]
 
@@ -111,28 +112,47 @@ def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool)
     money = {"kept_minor": 12_345, "returned_minor": 37_655}
     for told in (sms, email):
         text = told(kind="cancelled", is_replaced=is_replaced, **money).text
-        assert "is cancelled: Rs 123.45 is kept by its terms, Rs 376.55 goes back." in text
+        said = "Your new visit replaces {}: {}," if is_replaced else "{} is cancelled: {} by its terms,"
+        said = said.format("Wed 25 Nov, 10:20 am IST", "Rs 123.45 is kept")
+        assert f"{said} Rs 376.55 goes back." in text
         assert "Rs 376.55 of what you paid went back to you." in told(kind="refunded", **money).text
 
 
-async def test_who_moves_to_another_provider_is_not_told_to_book_again(race: RaceEnvironment) -> None:
+@pytest.mark.parametrize(
+    ("kept", "text", "rest"),
+    [
+        (None, "replaced", "is cancelled: your new visit replaces it. What was paid online goes back."),
+        ("20%", "replaced_kept", "IST: Rs 100 is kept, Rs 400 goes back."),
+    ],
+)
+async def test_who_moves_to_another_provider_is_not_told_to_book_again(
+    race: RaceEnvironment, kept: str | None, text: str, rest: str
+) -> None:
     (patient,) = await reachable(race, 1, email=True)
     texts, mails = Recorder(), Recorder()
-    await replace_one(race, patient)
+    await replace_one(race, patient, kept)
     told = notices(race.db, texts, mails)
     await sweep_all(told, "sms")
     await sweep_all(told, "email")
-    assert texts.templates == ["booked", "replaced"]  # that of the first is dropped, as it is cancelled
+    assert texts.templates == ["booked", text]  # that of the first is dropped, as it is cancelled
     for sent in (texts.sent, mails.sent):
-        (cancelled,) = [one.text for one in sent if "cancelled:" in one.text]
-        assert "your new visit replaces it. What was paid online goes back." in cancelled
+        (cancelled,) = [one.text for one in sent if "your new visit replaces" in one.text.lower()]
+        assert rest in cancelled
         assert "Book again" not in "".join(one.text for one in sent)
+    assert (
+        len([one for one in mails.sent if isinstance(one, Email) and one.subject.endswith("visit is cancelled")]) == 1
+    )
 
 
-async def replace_one(race: RaceEnvironment, patient: int) -> None:
-    """Book a visit, and one with another provider instead of it."""
+async def replace_one(race: RaceEnvironment, patient: int, kept: str | None = None) -> None:
+    """Book a visit, of whose fee such a part is kept, and one with another provider instead of it."""
     first, second = await race.providers(2)
-    old = await race.booked(first, patient)
+    if kept:
+        await race.db.execute("UPDATE directory.provider_clinic SET funding = 'online'")
+        await set_terms(race.db, race.clinic_id, {8784: kept})
+    old = await race.held(first, patient)
+    await race.db.execute("UPDATE directory.clinic SET terms_id = NULL WHERE clinic_id = $1", race.clinic_id)
+    await race.book.confirm(first.provider_id, old, f"set aside {old}", Patient(patient))
     new = await race.book.hold(
         second.provider_id, race.clinic_id, second.starts[0], 1, patient, Patient(patient),
         instead_of=(first.provider_id, old),
@@ -242,4 +262,5 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await cancel_by_terms(race, other)
     await replace_one(race, one)
+    await replace_one(race, other, "20%")
     await tell()

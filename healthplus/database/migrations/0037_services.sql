@@ -3,7 +3,7 @@
 -- What services are called, by which they are found everywhere (FHIR HealthcareService.type).
 CREATE TABLE directory.service_type (
     service_type_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+    slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND slug !~ '^[0-9]+$'),  -- all digits: that is a service's id
     name text NOT NULL CHECK (name <> ''),
     is_test boolean NOT NULL                       -- a laboratory's: several fit into one visit, and their fees add up
 );
@@ -37,14 +37,17 @@ CREATE INDEX service_type_fee ON directory.service (
 
 -- The laboratory tests there are, before anything here locks a table that others write to. Their own tables stay as they are for the
 -- release before, and go with the next one.
-INSERT INTO directory.service_type (slug, name, is_test) SELECT slug, name, true FROM directory.lab_test ORDER BY lab_test_id;
+INSERT INTO directory.service_type (slug, name, is_test)
+SELECT CASE WHEN slug ~ '^[0-9]+$' THEN 'service-' || slug ELSE slug END, name, true FROM directory.lab_test ORDER BY lab_test_id;
 INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, currency, funding)
 SELECT provider_id, service_type_id, 0, price_minor, currency,
     CASE WHEN price_minor = 0 THEN 'free' WHEN EXISTS (
         SELECT FROM directory.provider_clinic
         WHERE provider_clinic.provider_id = provider_lab_test.provider_id AND provider_clinic.funding = 'online')
         THEN 'online' ELSE 'clinic' END::directory.funding
-FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id) JOIN directory.service_type USING (slug);
+FROM directory.provider_lab_test JOIN directory.lab_test USING (lab_test_id)
+JOIN directory.service_type
+    ON service_type.slug = CASE WHEN lab_test.slug ~ '^[0-9]+$' THEN 'service-' || lab_test.slug ELSE lab_test.slug END;
 
 -- What is kept of a fee when a patient cancels: steps of a ladder, never changed. A clinic without any returns all until the visit begins.
 CREATE TABLE directory.terms (
