@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncpg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthplus.database import Database
 from healthplus.names import service_slug, slug
 
 
@@ -21,3 +24,10 @@ def test_slugs_are_as_they_were() -> None:
         "service-25",
         "17-oh",
     )
+
+
+async def test_no_service_is_stored_under_a_number(db: Database) -> None:
+    put = "INSERT INTO directory.service_type (slug, name, is_test) VALUES ($1, 'Estradiol', true)"
+    await db.execute(put, "17-beta")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await db.execute(put, "17")

@@ -23,6 +23,8 @@ TESTS = {
     "chest-x-ray": ("Chest X-ray, PA view", 40_000, 10),
     "ecg": ("ECG", 30_000, 10),
 }
+ASKED = "histopathology"
+"""A test whose price the laboratory says itself."""
 SERVICES = {
     "follow-up": ("Follow-up within two weeks", 20_000, 10),
     "scaling": ("Scaling and polishing", 120_000, 30),
@@ -68,6 +70,15 @@ async def a_laboratory(window: BrowserWindow, *, weekdays: dict[str, int] | None
         offer.ids[slug] = await offer_service(
             window.product.database, offer.provider_id, slug, fee_minor, minutes, name=name, is_test=True, weekdays=days
         )
+    offer.ids[ASKED] = await offer_service(
+        window.product.database,
+        offer.provider_id,
+        ASKED,
+        0,
+        name="Histopathology of a small biopsy",
+        is_test=True,
+        funding="clinic",
+    )
     return offer
 
 

@@ -7,8 +7,9 @@ from healthplus.accounts.actors import Patient
 from healthplus.accounts.patients import add_patient
 from healthplus.booking.book import Book
 from tests.fixtures.terms import set_terms
-from tests.pages.offered import Offer, a_dentist, a_laboratory
+from tests.pages.offered import ASKED, Offer, a_dentist, a_laboratory
 from tests.pages.states import state
+from tests.pages.states.appointments import money_is
 from tests.pages.window import BrowserWindow
 
 BLOOD_AND_BRAIN = ("cbc", "mri-brain")
@@ -64,6 +65,15 @@ async def tests(window: BrowserWindow) -> None:
         await window.page.locator(f"[value='{laboratory.ids[slug]}']").check()
 
 
+@state("tests-asked")
+async def asked(window: BrowserWindow) -> None:
+    """The laboratory says itself what one of them costs."""
+    laboratory = await a_laboratory(window)
+    await window.go(laboratory.path())
+    for slug in ("cbc", ASKED):
+        await window.page.locator(f"[value='{laboratory.ids[slug]}']").check()
+
+
 @state("tests-none-chosen")
 async def none_chosen(window: BrowserWindow) -> None:
     await window.go((await a_laboratory(window)).path())
@@ -101,6 +111,11 @@ async def tests_hold(window: BrowserWindow) -> None:
     await window.go(await held(window, await a_laboratory(window), *BLOOD_AND_BRAIN))
 
 
+@state("tests-hold-asked")
+async def hold_asked(window: BrowserWindow) -> None:
+    await window.go(await held(window, await a_laboratory(window), "cbc", ASKED))
+
+
 @state("tests-booked")
 async def tests_booked(window: BrowserWindow) -> None:
     await tests_hold(window)
@@ -113,6 +128,14 @@ async def tests_appointment(window: BrowserWindow) -> None:
     await tests_booked(window)
     await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
     await window.page.wait_for_selector("a[href$='/move']")
+
+
+@state("tests-receipt")
+async def tests_receipt(window: BrowserWindow) -> None:
+    await tests_appointment(window)
+    path = window.page.url
+    await money_is(window, UUID(path.rsplit("/", maxsplit=1)[-1]), "captured")
+    await window.page.goto(f"{path}/receipt")
 
 
 @state("tests-list")
@@ -141,6 +164,26 @@ async def wait(window: BrowserWindow) -> None:
     await line(window)
     await window.press("Join the line")
     await window.page.wait_for_url("**/wait/*")
+
+
+@state("service-offered")
+async def offered(window: BrowserWindow) -> None:
+    """A whole day is held; the first to wait is offered what is given back."""
+    await window.patient("Asha Rao")
+    dentist = await a_dentist(window)
+    holders = await full(dentist)
+    await window.go(dentist.path("scaling", day=dentist.day).replace("?", "/line?") + "&part=morning")
+    await window.press("Join the line")
+    await window.page.wait_for_url("**/wait/*")
+    booking_id, actor = holders[1]
+    assert (await Book(window.product.database).release(dentist.provider_id, booking_id, actor)).code == "released"
+    await window.page.wait_for_selector("#turn")
+
+
+@state("services-about")
+async def about(window: BrowserWindow) -> None:
+    dentist = await a_dentist(window)
+    await window.go(f"/doctor/{dentist.provider_id}?about")
 
 
 @state("service-busy")
@@ -190,14 +233,27 @@ async def terms_hold(window: BrowserWindow) -> None:
     await window.go(path)
 
 
-@state("terms-cancel")
-async def terms_cancel(window: BrowserWindow) -> None:
+@state("terms-appointment")
+async def terms_appointment(window: BrowserWindow) -> None:
     await terms_hold(window)
     await window.page.locator("form .button").first.click()
     await window.page.wait_for_selector("a[href$='visit.ics']")
     await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
+    await window.page.wait_for_selector("a[href$='/cancel']")
+
+
+@state("terms-cancel")
+async def terms_cancel(window: BrowserWindow) -> None:
+    await terms_appointment(window)
     await window.page.locator("a[href$='/cancel']").click()
     await window.page.wait_for_selector("form .danger")
+
+
+@state("terms-move")
+async def terms_move(window: BrowserWindow) -> None:
+    await terms_appointment(window)
+    await window.page.locator("a[href$='/move']").click()
+    await window.page.wait_for_selector(".visit-days")
 
 
 async def add_terms(window: BrowserWindow, path: str) -> None:
