@@ -26,7 +26,8 @@ from healthplus.database import (
     running_database,
 )
 from healthplus.directory.commands import fee_command, find_command
-from healthplus.directory.service_commands import service_group, terms_group
+from healthplus.directory.service_commands import service_group
+from healthplus.directory.terms_commands import terms_group
 from healthplus.errors import HealthPlusError
 from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -13,6 +15,8 @@ from healthplus.directory.fees import FUNDINGS, checked_fee, require_funding
 from healthplus.errors import NotFound
 from healthplus.money import INR, in_units, unit_name
 from healthplus.settings import Settings
+
+T = TypeVar("T")
 
 ID = click.IntRange(1, 2**63 - 1)
 
@@ -24,13 +28,7 @@ queries = load(Path(__file__).with_name("directory.sql"))
 @click.pass_obj
 def find_command(settings: Settings, name: str) -> None:
     """List providers by a part of their name, with the ids that other commands take."""
-
-    async def find(dsn: str) -> list[Record]:
-        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await database.fetch(queries.providers_named, name)
-
-    with running_database(settings, reads=True) as dsn:
-        rows = asyncio.run(find(dsn))
+    rows = with_database(settings, lambda database: database.fetch(queries.providers_named, name), reads=True)
     if not rows:
         raise NotFound(f"No provider's name contains {name!r}.")
     for row in rows:
@@ -50,14 +48,32 @@ def find_command(settings: Settings, name: str) -> None:
 def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, funding: str) -> None:
     """Set the fee of an appointment, in whole units of the clinic's currency (rupees in India), and how it is paid."""
 
-    async def set_fee(dsn: str) -> str:
-        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            currency = await database.fetch_value(queries.currency, clinic_id) or INR
-            fee_minor = checked_fee(Decimal(fee), currency)
-            require_funding(fee_minor, funding, currency)
-            return await database.execute(queries.set_fee, provider_id, clinic_id, fee_minor, funding, currency)
+    async def set_fee(database: Database) -> str:
+        currency = await database.fetch_value(queries.currency, clinic_id) or INR
+        fee_minor = checked_fee(Decimal(fee), currency)
+        require_funding(fee_minor, funding, currency)
+        return await database.execute(queries.set_fee, provider_id, clinic_id, fee_minor, funding, currency)
 
-    with running_database(settings) as dsn:
-        if asyncio.run(set_fee(dsn)) == "UPDATE 0":
-            raise NotFound("There is no such provider at that clinic; `healthplus find NAME` shows the ids.")
+    if with_database(settings, set_fee) == "UPDATE 0":
+        raise NotFound("There is no such provider at that clinic; `healthplus find NAME` shows the ids.")
     click.echo("The fee is set.")
+
+
+def with_database(settings: Settings, act: Callable[[Database], Awaitable[T]], *, reads: bool = False) -> T:
+    """Return what an act on the running database returns. `reads`: it changes nothing."""
+
+    async def run(dsn: str) -> T:
+        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+            return await act(database)
+
+    with running_database(settings, reads=reads) as dsn:
+        return asyncio.run(run(dsn))
+
+
+async def find_row(database: Database, sql: str, text: str, what: str) -> Record:
+    """Return the row of `sql` for an id or identifier. Raises NotFound, naming `what` is not there."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    row = await database.fetch_row(sql, number, text)
+    if row is None:
+        raise NotFound(f"There is no {what} {text!r}; `healthplus find NAME` shows the ids.")
+    return row

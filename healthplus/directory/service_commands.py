@@ -1,32 +1,25 @@
-"""Commands for what providers offer, and for what is kept when a patient cancels."""
+"""Commands for what providers offer."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from healthplus.database import Database, Record, load, running_database
-from healthplus.directory.commands import ID
+from healthplus.database import Database, Record, load
+from healthplus.directory.commands import ID, find_row, with_database
 from healthplus.directory.fees import FUNDINGS, read_fee
-from healthplus.directory.ladder import Step, ladder_text
 from healthplus.directory.service_text import Service, service_text
-from healthplus.directory.services import put_service, set_terms
+from healthplus.directory.services import put_service
 from healthplus.directory.weekdays import in_bits, parse_days
 from healthplus.errors import BadInput, Conflict, NotFound
 from healthplus.money import unit_name
 from healthplus.settings import Settings
 
-T = TypeVar("T")
-
 queries = load(Path(__file__).with_name("directory.sql"))
 
 _DID = {"added": "Added", "changed": "Changed", "unchanged": "Offered like that already"}
 _MINUTES = click.IntRange(0, 720)
-_clinic = click.option("--clinic", help="The clinic's id or identifier.")
 
 
 @click.group("service")
@@ -67,8 +60,8 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
         raise BadInput("Say how long a visit takes, as in --length 45; only a --test may take no time of its own.")
 
     async def add(database: Database) -> str:
-        offering = await _find(database, queries.find_provider, provider, "provider")
-        at = None if clinic is None else await _find(database, queries.find_clinic, clinic, "clinic")
+        offering = await find_row(database, queries.find_provider, provider, "provider")
+        at = None if clinic is None else await find_row(database, queries.find_clinic, clinic, "clinic")
         currency = await _currency(database, offering, at)
         service = Service(
             name,
@@ -85,7 +78,7 @@ def add_service_command(  # noqa: PLR0913 - a service has as many facts
         did, row = await put_service(database, offering["provider_id"], clinic_id, service, currency)
         return f"{_DID[did]}, {offering['name']}: {_line(row)}"
 
-    click.echo(_with_database(settings, add))
+    click.echo(with_database(settings, add))
 
 
 @service_group.command("list")
@@ -95,10 +88,10 @@ def list_services_command(settings: Settings, provider: str) -> None:
     """List a provider's services, those that are closed last, as a file for `import` would name them."""
 
     async def services(database: Database) -> list[Record]:
-        offering = await _find(database, queries.find_provider, provider, "provider")
+        offering = await find_row(database, queries.find_provider, provider, "provider")
         return await database.fetch(queries.services_of_provider, offering["provider_id"])
 
-    rows = _with_database(settings, services, reads=True)
+    rows = with_database(settings, services, reads=True)
     if not rows:
         click.echo("No services: a visit takes the slots that are chosen, for the fee that `healthplus find` shows.")
     for row in rows:
@@ -118,70 +111,8 @@ def close_service_command(settings: Settings, service_id: int) -> None:
                 raise NotFound(f"There is no service {service_id}; `healthplus service list PROVIDER` shows the ids.")
             raise Conflict(f"Service {service_id} was closed already, at {row['closed_at']:%Y-%m-%d %H:%M} UTC.")
 
-    _with_database(settings, close)
+    with_database(settings, close)
     click.echo(f"Service {service_id} is closed.")
-
-
-@click.group("terms")
-def terms_group() -> None:
-    """What is kept of a fee when a patient cancels."""
-
-
-@terms_group.command("set")
-@click.argument("ladder")
-@click.option("--clinic", required=True, help="The clinic's id or identifier.")
-@click.option("--service", help="Only for services of this slug; `service list` shows the slugs.")
-@click.pass_obj
-def set_terms_command(settings: Settings, ladder: str, clinic: str, service: str | None) -> None:
-    """Set the terms of new holds, such as "24h:0%, 4h:50%, 2h:100%": who cancels later than 4 hours before leaves half.
-
-    "24h:200" keeps an amount in the clinic's currency; "none" takes the terms away. What is held and booked keeps its
-    terms, and what the clinic cancels is always refunded in full.
-    """
-
-    async def set_them(database: Database) -> str:
-        at = await _find(database, queries.find_clinic, clinic, "clinic")
-        said = await set_terms(database, at["clinic_id"], service, ladder)
-        return f"Terms of new holds at {at['name']}{f', {service}' if service else ''}: {said}."
-
-    click.echo(_with_database(settings, set_them))
-
-
-@terms_group.command("list")
-@_clinic
-@click.pass_obj
-def list_terms_command(settings: Settings, clinic: str | None) -> None:
-    """List the terms of new holds, by clinic; where none are listed, all is refunded until a visit begins."""
-
-    async def terms(database: Database) -> list[Record]:
-        at = None if clinic is None else await _find(database, queries.find_clinic, clinic, "clinic")
-        return await database.fetch(queries.terms_in_force, at and at["clinic_id"])
-
-    rows = _with_database(settings, terms, reads=True)
-    if not rows:
-        click.echo("No terms: all is refunded until a visit begins.")
-    for row in rows:
-        steps = [Step(*step) for step in zip(row["hours"], row["percents"], row["amounts_minor"], strict=True)]
-        kind = f", {row['slug']}" if row["slug"] else ""
-        unit = unit_name(row["currency"])
-        click.echo(f"clinic {row['clinic_id']}, {row['clinic']}{kind}: {ladder_text(steps, row['currency'])} ({unit})")
-
-
-def _with_database(settings: Settings, act: Callable[[Database], Awaitable[T]], *, reads: bool = False) -> T:
-    async def run(dsn: str) -> T:
-        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await act(database)
-
-    with running_database(settings, reads=reads) as dsn:
-        return asyncio.run(run(dsn))
-
-
-async def _find(database: Database, sql: str, text: str, what: str) -> Record:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-    row = await database.fetch_row(sql, number, text)
-    if row is None:
-        raise NotFound(f"There is no {what} {text!r}; `healthplus find NAME` shows the ids.")
-    return row
 
 
 async def _currency(database: Database, provider: Record, clinic: Record | None) -> str:

@@ -15,7 +15,8 @@ from healthplus.accounts.actors import Patient
 from healthplus.database import Database, PostgresError
 from healthplus.directory.ladder import HOURS_MAX, STEPS_MAX, Step, ladder_text, parse_ladder
 from healthplus.directory.service_text import Service
-from healthplus.directory.services import put_service, put_terms, set_terms
+from healthplus.directory.services import put_service
+from healthplus.directory.terms import put_terms, set_terms
 from healthplus.errors import BadInput, Conflict, NotFound
 from healthplus.money import FEE_MINOR_MAX
 from healthplus.ops.check import invariants

@@ -67,7 +67,7 @@ async def tests(window: BrowserWindow) -> None:
 
 @state("tests-asked")
 async def asked(window: BrowserWindow) -> None:
-    """The laboratory says itself what one of them costs."""
+    """Choose a test of which the laboratory says itself what it costs, beside another."""
     laboratory = await a_laboratory(window)
     await window.go(laboratory.path())
     for slug in ("cbc", ASKED):
@@ -168,7 +168,7 @@ async def wait(window: BrowserWindow) -> None:
 
 @state("service-offered")
 async def offered(window: BrowserWindow) -> None:
-    """A whole day is held; the first to wait is offered what is given back."""
+    """Wait for a day that others hold, and be offered what one of them gives back."""
     await window.patient("Asha Rao")
     dentist = await a_dentist(window)
     holders = await full(dentist)
