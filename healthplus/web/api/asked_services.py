@@ -41,7 +41,7 @@ async def asked_services(
         )
     if len(wanted) > SERVICES_MAX:
         raise BadInput(f"tests: at most {SERVICES_MAX} go into one visit; book the others as a visit of their own.")
-    ids = {name: service_id for name in wanted if (service_id := id_in(name)) is not None}
+    ids = {name: service_id for name in wanted if (service_id := _id_in(name)) is not None}
     slugs = sorted(wanted - ids.keys())
     if unknown := [name for name in slugs if name.isdecimal() or not _SLUG.fullmatch(name)]:
         raise _no_such_service(unknown)
@@ -50,7 +50,15 @@ async def asked_services(
     return await _found(app.known_services, provider_id, clinic_id, sorted(ids.values()), slugs)
 
 
-def id_in(name: str) -> int | None:
+async def asked_slugs(app: AppServices, names: Sequence[str]) -> list[str]:
+    """Return the slugs of services that a search names by slugs or ids, each once; an unknown id stays as it is."""
+    ids = {name: service_id for name in names if (service_id := _id_in(name)) is not None}
+    known = await app.known_services.find(ids.values()) if ids else {}
+    slugs = {name: known[service_id].slug for name, service_id in ids.items() if service_id in known}
+    return list(dict.fromkeys(slugs.get(name, name) for name in names))
+
+
+def _id_in(name: str) -> int | None:
     """Return the id that a service is named by; None where it is named by its slug, or by a number that is no id."""
     is_id = name.isascii() and name.isdecimal() and len(name) <= len(str(ID_MAX)) and 1 <= int(name) <= ID_MAX
     return int(name) if is_id else None

@@ -19,7 +19,7 @@ from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.amounts import AmountMinor, Currency
-from healthplus.web.api.asked_services import id_in
+from healthplus.web.api.asked_services import asked_slugs
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.urls import provider_url, slots_url
@@ -307,7 +307,7 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
         specialities=more.speciality or (),
-        services=await _slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
+        services=await asked_slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
         types=more.type or (),
         clinic_id=more.clinic_id,
         fee_min=more.fee_min,
@@ -319,14 +319,6 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         accepts_new_patients=more.accepts_new_patients,
         order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
     )
-
-
-async def _slugs(app: AppServices, names: list[str]) -> list[str]:
-    """Return slugs of services that are named by these or by ids, each once; nobody offers what has neither."""
-    ids = {name: service_id for name in names if (service_id := id_in(name)) is not None}
-    known = await app.known_services.find(ids.values()) if ids else {}
-    slugs = {name: known[service_id].slug for name, service_id in ids.items() if service_id in known}
-    return list(dict.fromkeys(slugs.get(name, name) for name in names))
 
 
 def _in_reach(name: str, instant: datetime) -> datetime:
