@@ -9,18 +9,11 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     city.slug AS city_slug, city.time_zone, post.fee_minor, clinic.currency, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
           WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities,
-    CASE WHEN offered.service_ids IS NOT NULL THEN (
-        SELECT jsonb_build_object(
-            'service_ids', offered.service_ids, 'fee_minor', fee_minor, 'currency', offered.service_currency, 'funding', funding,
-            'is_fee_known', offered.service_price IS NOT NULL, 'length_minutes', length_minutes, 'names', array(
-                SELECT name FROM directory.service_type WHERE service_type_id = ANY ((criteria).service_type_ids)
-                ORDER BY array_position((criteria).service_type_ids, service_type_id)))
-        FROM directory.chosen_services(found.provider_id, found.clinic_id, offered.service_ids, false)) END AS service
+    CASE WHEN (criteria).service_type_ids IS NOT NULL
+        THEN search.offer_document(found.provider_id, found.clinic_id, (criteria).service_type_ids) END AS service
 FROM (SELECT jsonb_populate_record(NULL::search.criteria, $1) AS criteria OFFSET 0) AS asked -- noqa: PRS
 CROSS JOIN LATERAL search.find(criteria, $2, $3) WITH ORDINALITY
     AS found(provider_id, clinic_id, distance_m, first_free_on, position)
-LEFT JOIN LATERAL search.offer(found.provider_id, found.clinic_id, (criteria).service_type_ids) AS offered
-    ON (criteria).service_type_ids IS NOT NULL
 JOIN directory.provider ON provider.provider_id = found.provider_id
 JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
 JOIN directory.city USING (city_id)

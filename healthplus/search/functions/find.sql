@@ -75,6 +75,21 @@ RETURNS TABLE (service_ids bigint[], service_price double precision, service_cur
     HAVING count(*) = cardinality(p_service_type_ids) AND min(currency) = max(currency)
 $$;
 
+-- Return what a provider offers of these types at a clinic, as a list of providers shows it; NULL where it does not offer them all. Not in
+-- SQL: it would be planned anew with each search, also with one that names no service.
+CREATE FUNCTION search.offer_document(p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_build_object(
+            'service_ids', service_ids, 'fee_minor', fee_minor, 'currency', service_currency, 'funding', funding,
+            'is_fee_known', service_price IS NOT NULL, 'length_minutes', length_minutes, 'names', array(
+                SELECT name FROM directory.service_type WHERE service_type_id = ANY (p_service_type_ids)
+                ORDER BY array_position(p_service_type_ids, service_type_id)))
+        FROM search.offer(p_provider_id, p_clinic_id, p_service_type_ids)
+        CROSS JOIN LATERAL directory.chosen_services(p_provider_id, p_clinic_id, service_ids, false));
+END $$;
+
 -- Return how many of the best rated listings an order by date or price compares. It is more than the directory that is specified has;
 -- without a limit, one search of the whole country by date would keep a processor busy for seconds. Days with room for services take
 -- longer to tell: as many as such a directory has providers in a city.
