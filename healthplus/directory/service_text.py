@@ -47,6 +47,8 @@ def check_service(service: Service, currency: str) -> Service:
     ):
         if not low <= value <= high:
             raise BadInput(f"{what} is from {low} to {high}, not {value}")
+    if service.buffer_minutes and service.length_minutes == 0:
+        raise BadInput("what takes no time of its own has no buffer; say how many minutes it takes, or no buffer")
     if service.funding is not None:
         require_funding(service.fee_minor, service.funding, currency)
     return service

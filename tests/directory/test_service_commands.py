@@ -72,6 +72,7 @@ NO_SERVICES: list[tuple[tuple[object, ...], str]] = [
     (("add", 1, "A=B", "--fee", 1, "--length", 5), "a name has 1 to 200 characters, none of them = or ;"),
     (("add", 1, "", "--fee", 1, "--length", 5), "a name has 1 to 200 characters"),
     (("add", 1, "A", "--fee", 1, "--length", 5, "--days", "Mo"), "'Mo' is no day or range of days"),
+    (("add", 1, "A", "--fee", 1, "--test", "--buffer", 5), "what takes no time of its own has no buffer"),
     (("add", 1, "A", "--fee", 1, "--length", 5, "--starts-every", 145), "every is from 1 to 144, not 145"),
     (("add", 1, "A", "--fee", 0, "--length", 5, "--funding", "online"), "a fee of 0 rupees does not go with"),
     (("add", 1, "Talk", "--fee", 5, "--test"), "'Talk' is a visit: offer it as one, or give this another name"),

@@ -26,14 +26,14 @@ NAMES = st.text(
 @st.composite
 def services(draw: st.DrawFn) -> Service:
     is_test = draw(st.booleans())
-    fee_minor = draw(FEES)
+    fee_minor, length_minutes = draw(FEES), draw(st.integers(0 if is_test else 1, 720))
     return Service(
         draw(NAMES.filter(lambda name: is_name(name, 200) and " ".join(name.split()) == name)),
         is_test,
         fee_minor,
-        draw(st.integers(0 if is_test else 1, 720)),
+        length_minutes,
         draw(st.sampled_from([None, "clinic", "online" if fee_minor else "free"])),
-        draw(st.integers(0, 240)),
+        draw(st.integers(0, 240 if length_minutes else 0)),
         draw(st.integers(1, 144)),
         draw(st.integers(1, 127)),
         draw(st.booleans()),

@@ -111,6 +111,8 @@ TOO_MANY = ";".join(f"V{n}=1/5" for n in range(ROW_SERVICES_MAX + 1))
         ("tests", "A=5 free", "a fee of 5 rupees does not go with funding 'free'"),
         ("tests", "A=0 online", "a fee of 0 rupees does not go with funding 'online'"),
         ("tests", "A=5/", "minutes '': expected a whole number"),
+        ("tests", "A=5 buffer=5", "what takes no time of its own has no buffer; say how many minutes it takes"),
+        ("tests", "A=5/0 buffer=1", "what takes no time of its own has no buffer; say how many minutes it takes"),
         ("services", "Root canal=4500", "how long it takes is missing; expected minutes after the fee, such as"),
         ("services", "Root canal=4500/0", "a visit lasts 1 to 720 minutes, not 0"),
         ("services", "Root canal=4500/721", "a length is from 0 to 720, not 721"),

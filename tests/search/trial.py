@@ -159,7 +159,7 @@ class Trial:
 
     async def _add_service(self, provider: int, clinic: int | None, service_type_id: int) -> None:
         draw = self.random
-        fee = draw.choice([0, 20000, 40000, 40000, 80000])
+        fee, length_minutes = draw.choice([0, 20000, 40000, 40000, 80000]), draw.choice([0, 20, 45, 45, 105])
         await self.db.execute(
             """INSERT INTO directory.service (
                 provider_id, clinic_id, service_type_id, length_minutes, buffer_minutes, starts_every, weekdays,
@@ -168,8 +168,8 @@ class Trial:
             provider,
             clinic,
             service_type_id,
-            draw.choice([0, 20, 45, 45, 105]),
-            draw.choice([0, 0, 10]),
+            length_minutes,
+            min(draw.choice([0, 0, 10]), length_minutes),
             draw.choice([1, 1, 2]),
             draw.choice([127, 127, draw.randint(1, 127)]),
             fee,

@@ -28,7 +28,8 @@ CREATE TABLE directory.service (
     closed_at timestamptz,                         -- NULL: it can be booked
     FOREIGN KEY (provider_id, clinic_id) REFERENCES directory.provider_clinic ON DELETE CASCADE,
     CHECK (funding <> 'online' OR fee_minor > 0),  -- this prevents an online payment of nothing
-    CHECK (funding <> 'free' OR fee_minor = 0)     -- at the clinic, 0 means that the clinic says what it costs
+    CHECK (funding <> 'free' OR fee_minor = 0),    -- at the clinic, 0 means that the clinic says what it costs
+    CHECK (length_minutes > 0 OR buffer_minutes = 0)
 );
 CREATE UNIQUE INDEX service_open ON directory.service (provider_id, service_type_id, clinic_id) NULLS NOT DISTINCT WHERE closed_at IS NULL;
 -- Who offers it, cheapest first (directory.known_fee).
