@@ -125,7 +125,7 @@ FROM public.app_now() AS now_at
 -- A patient's own hold or booking.
 SELECT
     booking_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed, fee_minor,
-    funding::text AS funding, needs_rebooking, service_ids, terms_id,
+    funding::text AS funding, needs_rebooking, service_ids,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
     offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id, terms.*
@@ -149,7 +149,7 @@ WHERE claim.patient_id = $1
 -- Everything a patient has booked or holds, the latest appointment first.
 SELECT
     provider_id, booking_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at,
-    slots_needed, fee_minor, funding::text AS funding, needs_rebooking, service_ids, terms_id,
+    slots_needed, fee_minor, funding::text AS funding, needs_rebooking, service_ids,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
     person_id, patient_name, instead_of_provider_id, instead_of_id, terms.*

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from healthplus.database import Database, Record, load
+from healthplus.directory.weekdays import has_day
 
 queries = load(Path(__file__).with_name("known_services.sql"))
 
@@ -38,7 +39,7 @@ class Service(NamedTuple):
 
     def is_on(self, weekday: int) -> bool:
         """Return whether it is done on a day of the week; Monday is 1."""
-        return bool(self.weekdays >> (weekday - 1) & 1)
+        return has_day(self.weekdays, weekday)
 
 
 class KnownServices:

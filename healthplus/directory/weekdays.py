@@ -30,13 +30,18 @@ def in_bits(days: Iterable[int]) -> int:
     return sum({1 << (day - 1) for day in days})
 
 
+def has_day(bits: int, day: int) -> bool:
+    """Return whether a day, as ISO 8601 numbers it, is among those that are the bits of a number."""
+    return bool(bits >> (day - 1) & 1)
+
+
 def days_text(bits: int) -> str:
     """Return the text of days that are the bits of a number; parse_days reads it."""
     parts: list[str] = []
     day = 0
     while day < len(DAYS):
         end = day
-        while end < len(DAYS) and bits >> end & 1:
+        while end < len(DAYS) and has_day(bits, end + 1):
             end += 1
         if end - day > 2:
             parts.append(f"{DAYS[day].title()}-{DAYS[end - 1].title()}")

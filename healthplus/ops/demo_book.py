@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from healthplus.accounts.actors import System
 from healthplus.database import Range
+from healthplus.directory.weekdays import has_day
 from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
 from healthplus.ops.demo_services import TEST_SLUGS, Service
 
@@ -161,7 +162,7 @@ class BookMaker:
         offered = [
             one
             for one in self._directory.services[provider_id]
-            if one.clinic_id in (None, visit.shift.clinic_id) and one.weekdays >> visit.starts_at.isoweekday() - 1 & 1
+            if one.clinic_id in (None, visit.shift.clinic_id) and has_day(one.weekdays, visit.starts_at.isoweekday())
         ]
         if not offered:
             return None
@@ -170,7 +171,7 @@ class BookMaker:
         minutes = sum(one.length_minutes for one in services) + max(one.buffer_minutes for one in services)
         slots = math.ceil(max(minutes, 1) / visit.shift.slot_minutes)
         place = visit.number % SLOTS_A_SHIFT
-        early = place % max(one.starts_every for one in services)
+        early = place % math.lcm(*(one.starts_every for one in services))
         if place - early + slots > SLOTS_A_SHIFT:
             return None
         return self._slot(shifts, visit.number - early)._replace(slots=slots, services=tuple(services))

@@ -86,7 +86,7 @@ SELECT jsonb_build_object(
             jsonb_build_object(
                 'id', service_id, 'slug', slug, 'name', service_type.name, 'is_test', is_test, 'clinic_id', clinic_id,
                 'fee_minor', fee_minor, 'currency', currency, 'funding', funding, 'length_minutes', length_minutes,
-                'weekdays', ARRAY(SELECT day FROM generate_series(1, 7) AS day WHERE (weekdays >> (day - 1)) & 1 = 1))
+                'weekdays', ARRAY(SELECT day FROM generate_series(1, 7) AS day WHERE directory.is_weekday_of(weekdays, day)))
             ORDER BY is_test, service_type.name, service_id), '[]')
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         WHERE service.provider_id = provider.provider_id AND closed_at IS NULL),

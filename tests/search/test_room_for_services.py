@@ -22,7 +22,7 @@ ROOM: dict[str, tuple[str, str]] = {
     "leave leaves room": ("FROM schedule.leave WHERE", "FROM schedule.leave WHERE false AND"),
     "what is kept for those who wait leaves room": ("state = 'waiting'", "false"),
     "every slot is a start": ("slot_minutes * (need).starts_every AS step", "slot_minutes AS step"),
-    "every day is one": ("& 1 = 1", "& 1 = (need).weekdays >> (weekday - 1) & 1"),
+    "every day is one": ("directory.is_weekday_of((need).weekdays, weekday)", "true"),
 }
 """What a day may be thought to have room for, and is not: in surely_fits, what is replaced by what."""
 

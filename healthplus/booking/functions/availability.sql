@@ -85,7 +85,7 @@ LANGUAGE sql STABLE AS $$
         FROM CAST(gap.slot * (p_need).starts_every AS interval) AS step
     ) AS start
     CROSS JOIN LATERAL generate_series(start.first, start.last, start.step) AS starts_at
-    WHERE booking.is_taken_by(p_need, gap.slots_max) AND ((p_need).weekdays >> (gap.weekday - 1)) & 1 = 1
+    WHERE booking.is_taken_by(p_need, gap.slots_max) AND directory.is_weekday_of((p_need).weekdays, gap.weekday)
         AND starts_at > gap.starts_after AND starts_at < gap.starts_before
 $$;
 
@@ -132,7 +132,7 @@ BEGIN
         RETURN 'past';
     ELSIF p_start >= opening.starts_before THEN
         RETURN 'beyond_horizon';
-    ELSIF (p_need.weekdays >> (opening.weekday - 1)) & 1 = 0 THEN
+    ELSIF NOT directory.is_weekday_of(p_need.weekdays, opening.weekday) THEN
         RETURN 'not_that_day';
     ELSIF NOT booking.is_on_grid(p_need, p_start, lower(opening.during), opening.slot, opening.weekday) THEN
         RETURN 'off_grid';

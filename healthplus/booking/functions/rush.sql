@@ -53,8 +53,8 @@ BEGIN
             locked := locked + 1;
             BEGIN
                 outcome := booking.hold_in_rush(
-                    p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], booking.service_ids(p_services[i]), p_patient_ids[i], p_person_ids[i],
-                    p_actors[i], p_keys[i], p_token_hashes[i], opened.answer, opened.now_at);
+                    p_provider_id, p_clinic_ids[i], p_starts[i], p_slots[i], booking.service_ids(p_services[i]), p_patient_ids[i],
+                    p_person_ids[i], p_actors[i], p_keys[i], p_token_hashes[i], opened.answer, opened.now_at);
             EXCEPTION WHEN OTHERS THEN
                 outcome := NULL;
                 failed_with := sqlstate;
@@ -163,9 +163,9 @@ BEGIN
                         p_provider_id, p_clinic_ids[first:last], p_windows[first:last], p_slots[first:last], p_services[first:last],
                         p_patient_ids[first:last], p_person_ids[first:last], persons[first:last], p_keys[first:last], opened.now_at);
                 ELSE
-                    answers := ARRAY[booking.join_in_rush(
-                        p_provider_id, p_clinic_ids[first], p_windows[first], p_slots[first], booking.service_ids(p_services[first]),
-                        p_patient_ids[first], p_person_ids[first], p_actors[first], p_keys[first], p_token_hashes[first], is_full, opened.answer, opened.now_at)];
+                    answers[1] := booking.join_in_rush(p_provider_id, p_clinic_ids[first], p_windows[first], p_slots[first],
+                        booking.service_ids(p_services[first]), p_patient_ids[first], p_person_ids[first], p_actors[first], p_keys[first],
+                        p_token_hashes[first], is_full, opened.answer, opened.now_at);
                     IF (answers[1]).number IS NOT NULL THEN  -- as served as it was, where that ticket changed nothing for others
                         is_full := (SELECT is_full AND served_version = version FROM booking.book WHERE provider_id = p_provider_id)
                             OR NULL;

@@ -40,23 +40,38 @@ LANGUAGE sql STABLE AS $$
             AND own.closed_at IS NULL))
 $$;
 
+-- Whether a weekday (ISO 8601) is among those of which each has a bit, Monday the lowest.
+CREATE FUNCTION directory.is_weekday_of(p_weekdays integer, p_weekday integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (p_weekdays >> (p_weekday - 1)) & 1 = 1
+$$;
+
+-- On each how-many-th slot of a shift services can start together that each start on every so-many-th: their least common multiple. More
+-- slots than a day has minutes are in no shift: from there on only its first is left, and nothing overflows. NULL: of none.
+CREATE FUNCTION directory.starts_together(p_starts_every smallint[]) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    together integer := 1;
+    one smallint;
+BEGIN
+    FOREACH one IN ARRAY coalesce(p_starts_every, '{}') LOOP
+        together := least(lcm(together, one), 1440);
+    END LOOP;
+    RETURN together;
+END $$;
+
 -- What services come to together at a clinic (NULL: at any of the provider's): the first reason why they cannot be booked, if any:
 -- 'no_such_service', 'service_closed', 'not_together' (only a laboratory's tests go into one visit), 'too_many_services', 'too_dear';
--- and what they ask and cost. Of several, the longest buffer counts and the way to pay that asks most; terms of a service of its own
--- count where all of them have the same, else the clinic's do. p_is_held: they are held or waited for, and may be closed by now.
+-- and how long they take and what they cost. Of several, the way to pay counts that asks most; terms of a service of its own count where
+-- all of them have the same, else the clinic's do. p_is_held: they are held or waited for, and may be closed by now.
 CREATE FUNCTION directory.chosen_services(p_provider_id bigint, p_clinic_id bigint, p_service_ids bigint[], p_is_held boolean)
-RETURNS TABLE (
-    refusal text, length_minutes integer, buffer_minutes integer, starts_every integer, weekdays integer, allows_more_a_day boolean,
-    fee_minor integer, funding directory.funding, terms_id bigint
-) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (refusal text, length_minutes integer, fee_minor integer, funding directory.funding, terms_id bigint)
+LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN cardinality(p_service_ids) > 50 THEN 'too_many_services'
             WHEN count(*) = 0 OR count(*) < cardinality(p_service_ids) THEN 'no_such_service'
             WHEN NOT bool_and(p_is_held OR service_id IN (
                 SELECT offered.service_id FROM directory.offered_services(p_provider_id, p_clinic_id) AS offered)) THEN 'service_closed'
             WHEN count(*) > 1 AND NOT bool_and(is_test) OR count(DISTINCT currency) > 1 THEN 'not_together'
             WHEN sum(service.fee_minor) > 100000000 THEN 'too_dear' END,
-        sum(service.length_minutes)::integer, max(service.buffer_minutes)::integer, max(service.starts_every)::integer,
-        bit_and(service.weekdays)::integer, bool_and(service.allows_more_a_day),
+        sum(service.length_minutes)::integer,
         least(sum(service.fee_minor), 100000000)::integer, min(service.funding),
         CASE WHEN count(service_terms.terms_id) = count(*) AND min(service_terms.terms_id) = max(service_terms.terms_id)
             THEN min(service_terms.terms_id)

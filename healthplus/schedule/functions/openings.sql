@@ -47,7 +47,7 @@ CREATE FUNCTION schedule.slots(
     FROM schedule.openings(p_provider_id, p_clinic_id, p_from, p_to, p_now) AS opening
     CROSS JOIN LATERAL generate_series(lower(opening.during), upper(opening.during) - opening.slot, opening.slot * p_starts_every) AS starts_at
     WHERE starts_at > opening.starts_after AND starts_at < opening.starts_before AND starts_at >= p_from AND starts_at < p_to
-        AND (p_weekdays >> (opening.weekday - 1)) & 1 = 1
+        AND directory.is_weekday_of(p_weekdays, opening.weekday)
         AND NOT EXISTS (
             SELECT FROM schedule.leave
             WHERE leave.provider_id = p_provider_id AND leave.during && tstzrange(starts_at, starts_at + opening.slot)

@@ -307,7 +307,7 @@ GUARDS = {
         hold_the_last_free, PLACE, "coalesce(run @> last_free_at, true)", "false", "reserved",
     ),
     "the grid": Guard(
-        hold_off_the_grid, PLACE, "date_bin(slot * chosen.starts_every, p_start, opens_at) = p_start", "true",
+        hold_off_the_grid, PLACE, "booking.is_on_grid(chosen.need, p_start, opens_at, slot, weekday)", "true",
         "reserved",
     ),
     "before the shift": Guard(hold_before_it_opens, PLACE, "opens_at <= p_start AND", "", "reserved"),
@@ -328,7 +328,7 @@ GUARDS = {
     ),
     "slots in a row": Guard(
         on(with_schedule, "UPDATE schedule.shift SET slots_max = 1 WHERE {}"), PLACE,
-        "chosen.slots BETWEEN 1 AND slots_max", "true", "reserved",
+        "booking.is_taken_by(chosen.need, slots_max)", "true", "reserved",
     ),
     "one live hold": Guard(
         hold_with_a_hold, HOLD, "IN ('booked', 'arrived', 'fulfilled', 'no_show')", "IS NOT NULL", "reserved",

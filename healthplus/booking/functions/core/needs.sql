@@ -1,19 +1,25 @@
 -- What is asked of the schedule: slots in a row, or time for services.
 
--- What services ask, or (NULL) a visit of p_slots slots.
-CREATE FUNCTION booking.need_of(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
+-- What services ask: their lengths add up, and of their buffers the longest counts. A clinic only decides whether they can be booked there,
+-- and which terms count.
+CREATE FUNCTION booking.need_of_services(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     need booking.need := booking.need(p_slots);
 BEGIN
-    IF p_service_ids IS NOT NULL THEN
-        -- a clinic only decides whether they can be booked there, and which terms count
-        SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), max(starts_every), coalesce(bit_and(weekdays), 0)
-        INTO need.minutes, need.starts_every, need.weekdays
-        FROM directory.service WHERE provider_id = p_provider_id AND service_id = ANY (p_service_ids);
-    END IF;
+    SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), directory.starts_together(array_agg(DISTINCT starts_every)),
+        coalesce(bit_and(weekdays), 0)
+    INTO need.minutes, need.starts_every, need.weekdays
+    FROM directory.service WHERE provider_id = p_provider_id AND service_id = ANY (p_service_ids);
     RETURN need;
 END $$;
+
+-- What services ask, or (NULL) a visit of p_slots slots.
+CREATE FUNCTION booking.need_of(p_slots integer, p_provider_id bigint, p_service_ids bigint[]) RETURNS booking.need
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_service_ids IS NULL THEN booking.need(p_slots)
+        ELSE booking.need_of_services(p_slots, p_provider_id, p_service_ids) END
+$$;
 
 -- How many slots of a length are needed.
 CREATE FUNCTION booking.slots_of(p_need booking.need, p_slot interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
@@ -30,8 +36,8 @@ $$;
 CREATE FUNCTION booking.is_on_grid(
     p_need booking.need, p_start timestamptz, p_opens_at timestamptz, p_slot interval, p_weekday integer
 ) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT mod(extract(epoch FROM p_start - p_opens_at), extract(epoch FROM p_slot) * (p_need).starts_every) = 0
-        AND ((p_need).weekdays >> (p_weekday - 1)) & 1 = 1
+    SELECT date_bin(p_slot * (p_need).starts_every, p_start, p_opens_at) = p_start
+        AND directory.is_weekday_of((p_need).weekdays, p_weekday)
 $$;
 
 -- How many slots a ticket's services need at most in any shift of its clinic (NULL: of any), or NULL where there are no shifts.
@@ -41,12 +47,21 @@ LANGUAGE sql STABLE AS $$
     FROM schedule.shift WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
 $$;
 
+-- When services that a booking is for are done. Those that take no time of their own take all of it, and no time is kept free after them.
+CREATE FUNCTION booking.services_end(p_during tstzrange, p_service_ids bigint[]) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT coalesce(lower(p_during) + make_interval(mins => nullif(sum(length_minutes), 0)::integer), upper(p_during))
+    FROM directory.service WHERE service_id = ANY (p_service_ids)
+$$;
+
 -- When the visit ends for the patient: the time kept free after it is not theirs.
 CREATE FUNCTION booking.visit_end(p_during tstzrange, p_service_ids bigint[]) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN p_service_ids IS NULL THEN upper(p_during) ELSE (
-        SELECT CASE WHEN sum(length_minutes) > 0 THEN lower(p_during) + make_interval(mins => sum(length_minutes)::integer)
-            ELSE upper(p_during) - make_interval(mins => coalesce(max(buffer_minutes), 0)) END
-        FROM directory.service WHERE service_id = ANY (p_service_ids)) END
+    SELECT CASE WHEN p_service_ids IS NULL THEN upper(p_during) ELSE booking.services_end(p_during, p_service_ids) END
+$$;
+
+-- What a booking takes of its patient's time.
+CREATE FUNCTION booking.visit(p_during tstzrange, p_service_ids bigint[]) RETURNS tstzrange LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_service_ids IS NULL THEN p_during
+        ELSE tstzrange(lower(p_during), booking.services_end(p_during, p_service_ids)) END
 $$;
 
 -- Refuses services that cannot be booked at a clinic (NULL: at any); a NULL code when they can. p_is_held: they are held or waited for.

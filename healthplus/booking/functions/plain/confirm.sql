@@ -1,8 +1,8 @@
 -- Writes that a hold is booked, and all that goes with it; p_version: of the book, with this.
 CREATE FUNCTION booking.put_plain_booking(
     p_provider_id bigint, p_booking_id uuid, p_clinic_id bigint, p_during tstzrange, p_fee_minor integer, p_funding directory.funding,
-    p_service_ids bigint[], p_terms_id bigint, p_name text, p_authorisation text, p_actor text, p_key text, p_request text, p_version bigint,
-    p_now timestamptz
+    p_service_ids bigint[], p_terms_id bigint, p_name text, p_authorisation text, p_actor text, p_key text, p_request text,
+    p_version bigint, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
@@ -62,13 +62,15 @@ BEGIN
     IF head.is_queued IS NOT FALSE OR head.next_due <= now_at OR NOT pg_try_advisory_xact_lock(-p_patient_id) THEN
         RETURN NULL;
     END IF;
-    SELECT held.clinic_id, held.during, held.fee_minor, held.funding, held.service_ids, held.terms_id, coalesce(nullif(person.name, ''), held.patient_name) AS patient_name,
+    SELECT held.clinic_id, held.during, held.fee_minor, held.funding, held.service_ids, held.terms_id,
+        coalesce(nullif(person.name, ''), held.patient_name) AS patient_name,
         p_token_hash IS NULL OR coalesce((
             SELECT session.patient_id = p_patient_id FROM accounts.session
             WHERE token_hash = p_token_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now_at)), false) AS is_signed_in
     INTO seen
     FROM (  -- OFFSET 0: found by its key, as in booking.plain_place
-        SELECT clinic_id, during, fee_minor, funding, service_ids, terms_id, patient_name, patient_id, person_id FROM booking.booking AS held
+        SELECT clinic_id, during, fee_minor, funding, service_ids, terms_id, patient_name, patient_id, person_id
+        FROM booking.booking AS held
         WHERE provider_id = p_provider_id AND booking_id = p_booking_id AND state = 'reserved' AND NOT booking.is_due(held, now_at)
             AND NOT offer AND ticket_id IS NULL AND instead_of_id IS NULL AND (funding = 'online') = (p_authorisation IS NOT NULL)
         OFFSET 0) AS held
@@ -87,6 +89,7 @@ BEGIN
         RETURN booking.refuse('signed_out');
     END IF;
     RETURN booking.put_plain_booking(
-        p_provider_id, p_booking_id, seen.clinic_id, seen.during, seen.fee_minor, seen.funding, seen.service_ids, seen.terms_id, seen.patient_name,
-        p_authorisation, p_actor, p_key, booking.confirm_request(p_booking_id, p_authorisation, p_method), head.version + 1, now_at);
+        p_provider_id, p_booking_id, seen.clinic_id, seen.during, seen.fee_minor, seen.funding, seen.service_ids, seen.terms_id,
+        seen.patient_name, p_authorisation, p_actor, p_key, booking.confirm_request(p_booking_id, p_authorisation, p_method),
+        head.version + 1, now_at);
 END $$;

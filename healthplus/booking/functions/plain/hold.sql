@@ -1,8 +1,7 @@
--- Where a hold of a run of slots, or of what services need, would be, as long as that takes no look at other holds or at the queue: in the one seat of an
--- opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one; and the slot after
--- it, where the same opening has one. No row where it
--- takes the verb to tell. (OFFSET 0: what is above it is worked out once, and looked up by its key. A plan is kept, and the planner
--- would join what it saw empty by reading all of it.)
+-- Where a hold of a run of slots, or of what services need, would be, as long as that takes no look at other holds or at the queue: in the
+-- one seat of an opening, free of bookings and leave, and neither the last time of its day nor what is noted as its last free one; and the
+-- slot after it, where the same opening has one. No row where it takes the verb to tell. (OFFSET 0: what is above it is worked out once,
+-- and looked up by its key. A plan is kept, and the planner would join what it saw empty by reading all of it.)
 CREATE FUNCTION booking.plain_place(
     p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_now timestamptz
 ) RETURNS TABLE (during tstzrange, next_slot tstzrange, fee_minor integer, funding directory.funding, terms_id bigint)
@@ -20,29 +19,29 @@ LANGUAGE sql STABLE AS $$
         OFFSET 0
     ) AS location
     CROSS JOIN LATERAL (
-        SELECT p_slots AS slots, NULL::integer AS minutes, 1 AS starts_every, 127 AS weekdays,
-            location.fee_minor, location.funding, location.terms_id
+        SELECT booking.need(p_slots) AS need, location.fee_minor, location.funding, location.terms_id
         WHERE p_service_ids IS NULL
         UNION ALL
-        SELECT NULL, greatest(length_minutes + buffer_minutes, 1), starts_every, weekdays, service.fee_minor, service.funding, service.terms_id
+        SELECT booking.need_of(p_slots, p_provider_id, p_service_ids), service.fee_minor, service.funding, service.terms_id
         FROM directory.chosen_services(p_provider_id, p_clinic_id, p_service_ids, false) AS service
         WHERE p_service_ids IS NOT NULL AND refusal IS NULL
         OFFSET 0
     ) AS chosen
     CROSS JOIN LATERAL (
-        SELECT tstzrange(p_start, p_start + slot * slots) AS run, CASE WHEN p_start + slot * (slots + 1) <= closes_at
+        SELECT tstzrange(p_start, p_start + slot * slots) AS run,
+            CASE WHEN p_start + slot * (slots + 1) <= closes_at
                 THEN tstzrange(p_start + slot * slots, p_start + slot * (slots + 1)) END AS next_slot
         FROM (
             SELECT make_interval(mins => slot_minutes) AS slot, (day + starts) AT TIME ZONE time_zone AS opens_at,
                 (day + ends) AT TIME ZONE time_zone AS closes_at, weekday, ends,
-                coalesce(chosen.slots, (chosen.minutes + slot_minutes - 1) / slot_minutes) AS slots
+                booking.slots_of(chosen.need, make_interval(mins => slot_minutes)) AS slots
             FROM schedule.shift
             WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND weekday = extract(isodow FROM day)::smallint
-                AND valid @> day AND seats = 1 AND (chosen.slots BETWEEN 1 AND slots_max OR chosen.slots IS NULL)
-                AND (chosen.weekdays >> (weekday - 1)) & 1 = 1
+                AND valid @> day AND seats = 1 AND booking.is_taken_by(chosen.need, slots_max)
             OFFSET 0
         ) AS opening
-        WHERE opens_at <= p_start AND p_start + slot * slots <= closes_at AND date_bin(slot * chosen.starts_every, p_start, opens_at) = p_start
+        WHERE opens_at <= p_start AND p_start + slot * slots <= closes_at
+            AND booking.is_on_grid(chosen.need, p_start, opens_at, slot, weekday)
             -- Another slot of the day follows, in this shift or in a later one.
             AND (p_start + slot * (slots + 1) <= closes_at OR EXISTS (
                 SELECT FROM schedule.shift AS later
@@ -59,9 +58,9 @@ LANGUAGE sql STABLE AS $$
                 AND coalesce(run @> last_free_at, true) OFFSET 0)
 $$;
 
--- The person for whom a patient may hold a run, as long as nothing of what they have ahead is with this provider, at this time, or at a
--- limit; and whether p_token_hash is that of a live session of the patient (NULL: the caller has looked). No row where it takes the verb
--- to tell. The caller has locked the patient.
+-- The person for whom a patient may hold a run, as long as nothing of what they have ahead is with this provider, at this time (time kept
+-- free after services included), or at a limit; and whether p_token_hash is that of a live session of the patient (NULL: the caller has
+-- looked). No row where it takes the verb to tell. The caller has locked the patient.
 CREATE FUNCTION booking.plain_person(
     p_patient_id bigint, p_person_id uuid, p_provider_id bigint, p_during tstzrange, p_funding directory.funding, p_token_hash bytea,
     p_now timestamptz
@@ -87,8 +86,9 @@ $$;
 
 -- Writes a hold that nothing stands in the way of, and all that goes with it, in one statement; p_version: of the book, with this.
 CREATE FUNCTION booking.put_plain_hold(
-    p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_slots integer, p_service_ids bigint[], p_fee_minor integer, p_funding directory.funding,
-    p_terms_id bigint, p_patient_id bigint, p_person_id uuid, p_person_name text, p_actor text, p_key text, p_request text, p_version bigint, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_during tstzrange, p_slots integer, p_service_ids bigint[], p_fee_minor integer,
+    p_funding directory.funding, p_terms_id bigint, p_patient_id bigint, p_person_id uuid, p_person_name text, p_actor text, p_key text,
+    p_request text, p_version bigint, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     answer booking.outcome;
@@ -130,8 +130,8 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Notes the next free time of a book where nobody queues and nothing is due, once it is taken: p_next, the slot after it, where nothing is in
--- its way, as mostly; else (or NULL) what there is.
+-- Notes the next free time of a book where nobody queues and nothing is due, once it is taken: p_next, the slot after it, where nothing is
+-- in its way, as mostly; else (or NULL) what there is.
 CREATE FUNCTION booking.pass_next_free(p_provider_id bigint, p_next tstzrange, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -197,9 +197,10 @@ BEGIN
         RETURN NULL;
     END IF;
     answer := booking.put_plain_hold(
-        p_provider_id, p_clinic_id, seen.during, p_slots, p_service_ids, seen.fee_minor, seen.funding, seen.terms_id, p_patient_id, seen.person_id,
-        seen.person_name, p_actor, p_key,
-        booking.hold_request(p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, NULL, NULL), head.version + 1, now_at);
+        p_provider_id, p_clinic_id, seen.during, p_slots, p_service_ids, seen.fee_minor, seen.funding, seen.terms_id, p_patient_id,
+        seen.person_id, seen.person_name, p_actor, p_key,
+        booking.hold_request(p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, NULL, NULL),
+        head.version + 1, now_at);
     IF head.next_free_at IS NULL OR head.next_free_at <= now_at OR seen.during @> head.next_free_at THEN
         PERFORM booking.pass_next_free(p_provider_id, CASE WHEN head.next_free_at > now_at THEN seen.next_slot END, now_at);
     END IF;

@@ -53,8 +53,6 @@ CREATE FUNCTION booking.put_plain_joins(
 ) RETURNS booking.outcome[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     head record;
-    need booking.need;
-    slots_at_most integer[];
     answer booking.outcome;
     answers booking.outcome[];
     link booking.queue_entry;
@@ -77,19 +75,18 @@ BEGIN
         link.number := answer.number;
         link.clinic_id := p_clinic_ids[i];
         link.during := p_windows[i];
-        slots_at_most[i] := p_slots[i];
+        link.slots_needed := p_slots[i];
         IF p_services[i] IS NOT NULL THEN
-            need := booking.need_of(p_slots[i], p_provider_id, booking.service_ids(p_services[i]));
-            slots_at_most[i] := booking.slots_at_most(need, p_provider_id, p_clinic_ids[i]);
+            link.slots_needed := booking.slots_at_most(
+                booking.need_of(p_slots[i], p_provider_id, booking.service_ids(p_services[i])), p_provider_id, p_clinic_ids[i]);
         END IF;
-        link.slots_needed := slots_at_most[i];
         link.hash := booking.queue_hash(link.hash, link);
         links[i] := link;
     END LOOP;
     WITH call AS MATERIALIZED (
-        SELECT call.*, (answers[ordinal]).ticket_id, (answers[ordinal]).number, (answers[ordinal]).version
-        FROM unnest(p_clinic_ids, p_windows, p_slots, slots_at_most, p_services, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
-            AS call (clinic_id, queue_window, asked_slots, slots, services, patient_id, person_id, found_id, key, ordinal)
+        SELECT call.*, (links[ordinal]).slots_needed, (answers[ordinal]).ticket_id, (answers[ordinal]).number, (answers[ordinal]).version
+        FROM unnest(p_clinic_ids, p_windows, p_slots, p_services, p_patient_ids, p_person_ids, p_persons, p_keys) WITH ORDINALITY
+            AS call (clinic_id, queue_window, slots, services, patient_id, person_id, found_id, key, ordinal)
     ), claimed AS (
         INSERT INTO booking.claim (patient_id, provider_id, ticket_id) SELECT patient_id, p_provider_id, ticket_id FROM call
         ON CONFLICT (patient_id) DO UPDATE SET provider_id = excluded.provider_id, booking_id = NULL, ticket_id = excluded.ticket_id
@@ -97,8 +94,8 @@ BEGIN
         INSERT INTO booking.ticket (
             provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at, present_at,
             joined_position, person_id, service_ids)
-        SELECT p_provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots, 'waiting', p_now, p_now + booking.wait_time(),
-            p_now, least(head.position + ordinal - 1, 100), found_id, booking.service_ids(services)
+        SELECT p_provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, 'waiting',
+            p_now, p_now + booking.wait_time(), p_now, least(head.position + ordinal - 1, 100), found_id, booking.service_ids(services)
         FROM call
     ), chained AS (
         INSERT INTO booking.queue_entry SELECT added.* FROM unnest(links) AS added
@@ -110,7 +107,7 @@ BEGIN
             provider_id, caller, operation, key, request_hash, at, code, ticket_id, number, state, version)
         SELECT p_provider_id, 'patient:' || patient_id, 'join', key,
             sha256(convert_to(booking.join_request(
-                clinic_id, queue_window, asked_slots, booking.service_ids(services), patient_id, person_id), 'UTF8')), p_now, 'waiting',
+                clinic_id, queue_window, slots, booking.service_ids(services), patient_id, person_id), 'UTF8')), p_now, 'waiting',
             ticket_id, number, 'waiting', version
         FROM call WHERE key IS NOT NULL
     )
@@ -146,6 +143,6 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN (booking.put_plain_joins(
-        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_services], ARRAY[p_patient_id], ARRAY[p_person_id], persons,
-        ARRAY[p_key], now_at))[1];
+        p_provider_id, ARRAY[p_clinic_id], ARRAY[p_window], ARRAY[p_slots], ARRAY[p_services], ARRAY[p_patient_id], ARRAY[p_person_id],
+        persons, ARRAY[p_key], now_at))[1];
 END $$;

@@ -1,7 +1,7 @@
 -- What is hashed of a request to hold. What it does not name is not in it, so that a repeat across an upgrade is the same request.
 CREATE FUNCTION booking.hold_request(
-    p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid, p_instead_of_provider_id bigint,
-    p_instead_of_id uuid
+    p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
+    p_instead_of_provider_id bigint, p_instead_of_id uuid
 ) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws('|', p_clinic_id, extract(epoch FROM p_start), p_slots, p_patient_id, p_person_id,
         p_instead_of_provider_id || '/' || p_instead_of_id, 'for ' || array_to_string(p_service_ids, ','))
@@ -11,8 +11,8 @@ $$;
 -- behind 36 winners. A NULL code where it takes the lock to tell. What a ticket withholds is no reason to refuse: its client
 -- may have gone, which only booking.advance_book finds out.
 CREATE FUNCTION booking.refuse_hold(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
@@ -47,8 +47,8 @@ END $$;
 
 -- Holds, in a book that the caller has locked and advanced to p_now; else as booking.hold.
 CREATE FUNCTION booking.hold_in_book(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     person accounts.person := booking.person_of(p_patient_id, p_person_id);
@@ -102,7 +102,8 @@ BEGIN
     PERFORM booking.refresh_availability(p_provider_id, p_now, p_clinic_id, held.during);
     PERFORM booking.store_result(
         p_provider_id, p_actor, 'hold', p_key, booking.hold_request(
-            p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id), answer, p_now)
+            p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id),
+        answer, p_now)
     WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
@@ -111,8 +112,8 @@ END $$;
 -- 'slot_full', 'slot_held', 'no_such_slot', or what booking.take_claim refuses with. p_instead_of_id: a booking of that person, at any
 -- provider, which this one replaces once it is confirmed. p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.hold(
-    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint, p_person_id uuid,
-    p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
+    p_provider_id bigint, p_clinic_id bigint, p_start timestamptz, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
+    p_person_id uuid, p_instead_of_provider_id bigint, p_instead_of_id uuid, p_actor text, p_key text, p_reason text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
@@ -126,7 +127,8 @@ BEGIN
         END IF;
     END IF;
     answer := booking.refuse_hold(
-        p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key);
+        p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id,
+        p_actor, p_key);
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
@@ -140,6 +142,6 @@ BEGIN
         RETURN answer;
     END IF;
     RETURN booking.hold_in_book(
-        p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id, p_actor, p_key,
-        p_reason, opened.now_at);
+        p_provider_id, p_clinic_id, p_start, p_slots, p_service_ids, p_patient_id, p_person_id, p_instead_of_provider_id, p_instead_of_id,
+        p_actor, p_key, p_reason, opened.now_at);
 END $$;
