@@ -204,6 +204,7 @@ SELECT a.provider_id, a.booking_id, b.provider_id AS other_provider_id, b.bookin
 FROM booking.booking AS a
 JOIN booking.booking AS b
     ON b.patient_id = a.patient_id AND b.person_id = a.person_id AND b.during && a.during AND b.booking_id > a.booking_id
+        AND booking.visit(b.during, b.service_ids) && booking.visit(a.during, a.service_ids)
 CROSS JOIN (SELECT public.app_now() AS now_at) AS clock
 WHERE a.state IN ('reserved', 'booked', 'arrived') AND NOT a.offer AND NOT booking.is_due(a, now_at)
     AND b.state IN ('reserved', 'booked', 'arrived') AND NOT b.offer AND NOT booking.is_due(b, now_at)
@@ -307,7 +308,7 @@ HAVING count(*) > accounts.persons_max() OR bool_or(is_holder AND person.name = 
 -- Nobody is removed for whom something is ahead.
 SELECT provider_id, booking_id, patient_id, person_id
 FROM booking.booking
-WHERE state IN ('reserved', 'booked', 'arrived') AND upper(during) > (SELECT public.app_now())
+WHERE state IN ('reserved', 'booked', 'arrived') AND booking.visit_end(during, service_ids) > (SELECT public.app_now())
     AND NOT booking.is_due(booking, (SELECT public.app_now()))
     AND person_id IS NOT NULL AND (booking.person_of(patient_id, person_id)).person_id IS NULL
 

@@ -5,7 +5,7 @@ FROM booking.booking
 LEFT JOIN directory.provider USING (provider_id)
 LEFT JOIN directory.clinic USING (clinic_id)
 LEFT JOIN directory.city USING (city_id)
-WHERE patient_id = $1 AND booking.state = 'booked' AND upper(during) > (SELECT public.app_now())
+WHERE patient_id = $1 AND booking.state = 'booked' AND booking.visit_end(during, service_ids) > (SELECT public.app_now())
 ORDER BY during
 
 -- name: export

@@ -35,7 +35,8 @@ CREATE FUNCTION booking.chart(
     LEFT JOIN fitting ON fitting.clinic_id = slot.clinic_id AND fitting.starts_at = lower(slot.during)
     LEFT JOIN obtainable ON obtainable.clinic_id = slot.clinic_id AND obtainable.starts_at = lower(slot.during)
     CROSS JOIN LATERAL (
-        SELECT bool_or(patient_id = p_patient_id AND NOT booking.is_due(booking, p_now)) AS mine,
+        SELECT bool_or(patient_id = p_patient_id AND NOT booking.is_due(booking, p_now)
+                AND booking.visit(booking.during, booking.service_ids) && slot.during) AS mine,
             min(deadline) FILTER (WHERE booking.state_at(booking, p_now) = 'reserved') AS held_until
         FROM booking.booking
         WHERE booking.provider_id = p_provider_id AND booking.occupies AND booking.during && slot.during

@@ -154,14 +154,15 @@ BEGIN
         p_ticket.answered_at IS NOT NULL OR coalesce(p_ticket.number > winner, false) OR NOT booking.is_turn_over(p_ticket)));
 END $$;
 
--- Whether a person has answered a group offer whose time overlaps: its booking has no patient yet, so it is not among what they
+-- Whether a person has answered a group offer whose visit overlaps: its booking has no patient yet, so it is not among what they
 -- have ahead. Both the caller and the verb that answers hold the patient's lock.
 CREATE FUNCTION booking.is_answered_then(p_wanted booking.booking) RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT EXISTS (
         SELECT FROM booking.ticket JOIN booking.booking AS call USING (provider_id)
         WHERE ticket.patient_id = p_wanted.patient_id AND ticket.state = 'called' AND ticket.answered_at IS NOT NULL
             AND call.booking_id = ticket.offer_id AND call.booking_id IS DISTINCT FROM p_wanted.booking_id
-            AND call.during && p_wanted.during AND ticket.person_id IS NOT DISTINCT FROM p_wanted.person_id)
+            AND booking.visit(call.during, call.service_ids) && p_wanted.during
+            AND ticket.person_id IS NOT DISTINCT FROM p_wanted.person_id)
 $$;
 
 -- Decides a group offer once no lower number may still answer: the lowest number that answered gets the run as a hold, and the others

@@ -5,6 +5,7 @@ RETURNS TABLE (provider_id bigint, id uuid, state text, clinic_id bigint, starts
     SELECT booking.provider_id, booking_id, state::text, booking.clinic_id, lower(during)
     FROM booking.booking
     WHERE patient_id = p_patient_id AND person_id = p_person_id AND upper(during) > p_now
+        AND booking.visit_end(during, service_ids) > p_now
         AND (state IN ('booked', 'arrived') OR (state = 'reserved' AND NOT offer AND NOT booking.is_due(booking, p_now)))
     UNION ALL
     SELECT claim.provider_id, claim.ticket_id, 'waiting', ticket.clinic_id, lower(queue_window)

@@ -8,7 +8,7 @@ FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
-WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND upper(during) > now_at
+WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) > now_at
 ORDER BY during
 
 -- name: past
@@ -22,7 +22,8 @@ JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE patient_id = $1 AND (
-    booking.state IN ('cancelled', 'fulfilled', 'no_show') OR (booking.state IN ('booked', 'arrived') AND upper(during) <= now_at))
+    booking.state IN ('cancelled', 'fulfilled', 'no_show')
+    OR (booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) <= now_at))
 ORDER BY during DESC, booking_id
 LIMIT $2 OFFSET $3
 
@@ -61,7 +62,7 @@ SELECT
     booking.visit_end(during, service_ids) AS ends_at, slots_needed, service_ids,
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
-    lower(during) <= now_at AS begun, upper(during) <= now_at AS over,
+    lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
     patient_name,
     provider.name AS provider, max_booking_days,
     ARRAY (

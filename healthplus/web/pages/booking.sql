@@ -25,7 +25,7 @@ WHERE provider_id = $1 AND clinic_id = $2
 
 -- name: own_times
 -- A patient's own holds and appointments with a provider, from $3 until $4.
-SELECT lower(during) AS starts_at, upper(during) AS ends_at
+SELECT lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at
 FROM public.app_now() AS now_at, booking.booking
 WHERE provider_id = $1 AND patient_id = $2 AND occupies AND during && tstzrange($3, $4)
     AND NOT booking.is_due(booking, now_at)

@@ -238,7 +238,11 @@ async def move_to_the_called_time(race: RaceEnvironment) -> str:
 
 @pytest.mark.breaks_invariants
 async def test_where_an_answer_is_not_looked_at_a_move_puts_one_at_two_places(race: RaceEnvironment) -> None:
-    await rewrite(race.db, "booking.is_answered_then", ("call.during && p_wanted.during", "false"))
+    await rewrite(
+        race.db,
+        "booking.is_answered_then",
+        ("booking.visit(call.during, call.service_ids) && p_wanted.during", "false"),
+    )
     assert await move_to_the_called_time(race) == "moved"
 
 

@@ -94,7 +94,7 @@ async def test_without_any_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None
 
 @pytest.mark.breaks_invariants
 async def test_without_looking_again_under_the_lock_a_wake_up_is_lost(race: RaceEnvironment) -> None:
-    await rewrite(race.db, "booking.join_in_book", ("booking.make_offer(waiter, p_now, 1)", "NULL::booking.booking"))
+    await rewrite(race.db, "booking.serve_joined", ("booking.make_offer(p_waiter, p_now, 1)", "NULL::booking.booking"))
 
     provider, calls = await release_and_join(race)
     await race.in_order(provider, calls)

@@ -29,8 +29,9 @@ $$;
 -- Refuses to put a person at another time because of what their account has ahead: 'overlap' (they are elsewhere then), 'same_day' (one a
 -- day at a provider), 'too_many_unpaid', 'too_many_ahead', with the booking in the way and the limit; a NULL code when nothing is.
 -- p_wanted is a hold as it is to be; or a ticket, with a NULL booking_id and its window as `during`, which only a booking that covers
--- the whole window is in the way of. The booking that it replaces does not count. p_is_more: it adds one to what is ahead, as a move does
--- not. Volatile, to see what was committed while its caller waited for the patient's lock.
+-- the whole window is in the way of. Neither the booking that it replaces counts nor time that is kept free after one (booking.visit).
+-- p_is_more: it adds one to what is ahead, as a move does not. Volatile, to see what was committed while its caller waited for the
+-- patient's lock.
 CREATE FUNCTION booking.refuse_ahead(p_wanted booking.booking, p_is_more boolean, p_now timestamptz)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -43,24 +44,27 @@ BEGIN
     IF NOT EXISTS (SELECT FROM booking.booking WHERE patient_id = p_wanted.patient_id AND upper(during) > p_now) THEN
         RETURN NULL;
     END IF;
+    IF p_wanted.booking_id IS NOT NULL THEN
+        p_wanted.during := booking.visit(p_wanted.during, p_wanted.service_ids);
+    END IF;
     FOR own IN
-        SELECT provider_id, booking_id, clinic_id, during, funding, service_ids,
+        SELECT provider_id, booking_id, clinic_id, booking.visit(during, service_ids) AS visit, funding, service_ids,
             coalesce(
                 person_id = p_wanted.person_id,
                 (SELECT is_holder FROM accounts.person WHERE person.person_id = coalesce(booking.person_id, p_wanted.person_id)),
                 true) AS is_same
         FROM booking.booking
         WHERE patient_id = p_wanted.patient_id AND upper(during) > p_now AND state IN ('reserved', 'booked', 'arrived')
-            AND NOT offer AND NOT booking.is_due(booking, p_now)
+            AND booking.visit_end(during, service_ids) > p_now AND NOT offer AND NOT booking.is_due(booking, p_now)
             AND booking_id IS DISTINCT FROM p_wanted.booking_id AND booking_id IS DISTINCT FROM p_wanted.instead_of_id
         ORDER BY during, booking_id
     LOOP
-        IF own.is_same AND own.during && p_wanted.during
-            AND (p_wanted.booking_id IS NOT NULL OR own.during @> p_wanted.during::tstzrange)
+        IF own.is_same AND own.visit && p_wanted.during
+            AND (p_wanted.booking_id IS NOT NULL OR own.visit @> p_wanted.during::tstzrange)
         THEN
             RETURN booking.refuse_for_own('overlap', p_wanted.patient_id, own.booking_id);
         ELSIF own.is_same AND own.provider_id = p_wanted.provider_id
-            AND booking.is_on_day_of(p_wanted.during, own.clinic_id, lower(own.during))
+            AND booking.is_on_day_of(p_wanted.during, own.clinic_id, lower(own.visit))
             AND NOT (booking.allows_more_a_day(p_wanted.service_ids) AND booking.allows_more_a_day(own.service_ids))
         THEN
             RETURN booking.refuse_for_own('same_day', p_wanted.patient_id, own.booking_id, 1);
