@@ -23,6 +23,7 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.http.requests import is_head
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
+from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
@@ -344,8 +345,15 @@ async def _join_page(  # noqa: PLR0913
         refused=refused,
         limit=limit,
         is_full=is_full,
+        why=_why_not(request, refused),
         alternatives=[(at, chart(at.astimezone(zone).date(), at)) for at in alternatives],
     )
+
+
+def _why_not(request: AnyRequest, refused: JoinRefused | None) -> str | None:
+    """Return why services can never be had then; None for any other refusal."""
+    reason = refused.reason if refused is not None else None
+    return no_such_slot_text(language_of(request), reason) if reason in ("too_long", "not_that_day") else None
 
 
 def _status(refused: JoinRefused | None, who: PersonChoice | None) -> int:

@@ -1,16 +1,27 @@
--- Refuses to queue for what can never be had: 'slot_full' where all is booked, 'no_such_slot' where there are no such slots.
+-- Refuses to queue for what can never be had: 'slot_full' where all is booked, 'no_such_slot' where there are no such slots, and of
+-- services, as for a hold, where they are not done on that day, or from no start in the window on there is time for them.
 CREATE FUNCTION booking.refuse_join(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_need booking.need, p_now timestamptz
 ) RETURNS booking.outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer booking.outcome;
+    why text;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM schedule.openings(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_now) AS opening
-        WHERE upper(opening.during) > opening.starts_after AND lower(opening.during) < opening.starts_before
-            AND booking.is_taken_by(p_need, opening.slots_max) AND (p_need.weekdays >> (opening.weekday - 1)) & 1 = 1
-    ) THEN
-        RETURN booking.refuse('no_such_slot', 'closed');
+    SELECT CASE WHEN count(*) = 0 THEN 'closed' WHEN p_need.minutes IS NULL OR bool_or(is_that_day AND has_start) THEN 'booked'
+        WHEN bool_or(is_that_day) THEN 'too_long' ELSE 'not_that_day' END INTO why
+    FROM schedule.openings(p_provider_id, p_clinic_id, lower(p_window), upper(p_window), p_now) AS opening
+    CROSS JOIN LATERAL (
+        SELECT directory.is_weekday_of(p_need.weekdays, opening.weekday) AS is_that_day, EXISTS (
+            SELECT
+            FROM generate_series(
+                lower(opening.during), upper(opening.during) - opening.slot * booking.slots_of(p_need, opening.slot),
+                opening.slot * p_need.starts_every) AS starts_at
+            WHERE p_window @> starts_at AND starts_at > opening.starts_after AND starts_at < opening.starts_before) AS has_start
+    ) AS it
+    WHERE upper(opening.during) > opening.starts_after AND lower(opening.during) < opening.starts_before
+        AND booking.is_taken_by(p_need, opening.slots_max);
+    IF why <> 'booked' THEN
+        RETURN booking.refuse_run(p_provider_id, p_clinic_id, lower(p_window), p_need, p_now, why);
     END IF;
     answer.code := 'slot_full';
     answer.can_wait := false;
@@ -98,6 +109,22 @@ BEGIN
             AND (slots_needed = p_slots OR p_service_ids IS NOT NULL));
 END $$;
 
+-- Serves a ticket that has just joined an advanced book: what is free there is what no earlier ticket can use. p_answer: as it joined.
+CREATE FUNCTION booking.serve_joined(p_waiter booking.ticket, p_answer booking.outcome, p_now timestamptz) RETURNS booking.outcome
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    is_offered boolean := (booking.make_offer(p_waiter, p_now, 1)).booking_id IS NOT NULL;
+BEGIN
+    IF NOT is_offered THEN
+        PERFORM booking.withhold_nearest(p_waiter, p_now);
+    END IF;
+    IF is_offered OR p_waiter.slots_needed > 1 THEN  -- an offer, or a run withheld for it
+        PERFORM booking.refresh_availability(p_waiter.provider_id, p_now);
+        RETURN booking.describe_ticket(NULL, p_waiter.provider_id, p_waiter.ticket_id);
+    END IF;
+    RETURN p_answer;
+END $$;
+
 -- Joins the queue of a book that the caller has locked and advanced to p_now; p_is_full: what booking.advance_book returned. Else as
 -- booking.join_queue.
 CREATE FUNCTION booking.join_in_book(
@@ -111,7 +138,6 @@ DECLARE
     is_full boolean := p_is_full AND booking.is_window_waited_for(
         p_provider_id, p_clinic_id, p_window, p_slots, p_service_ids);
     need booking.need := booking.need_of(p_slots, p_provider_id, p_service_ids);
-    is_offered boolean;
     wanted booking.booking;
 BEGIN
     IF p_service_ids IS NOT NULL THEN
@@ -155,26 +181,19 @@ BEGIN
     answer.state := waiter.state;
     answer.ticket_id := waiter.ticket_id;
     answer.number := waiter.number;
-    -- What is free in an advanced book is what no earlier ticket can use.
     IF NOT is_full THEN
-        is_offered := (booking.make_offer(waiter, p_now, 1)).booking_id IS NOT NULL;
-        IF NOT is_offered THEN
-            PERFORM booking.withhold_nearest(waiter, p_now);
-        END IF;
-    END IF;
-    IF is_offered OR (NOT is_full AND need.slots > 1) THEN  -- an offer, or a run withheld for it
-        PERFORM booking.refresh_availability(p_provider_id, p_now);
-        answer := booking.describe_ticket(NULL, p_provider_id, waiter.ticket_id);
+        answer := booking.serve_joined(waiter, answer, p_now);
     END IF;
     PERFORM booking.store_result(
-        p_provider_id, p_actor, 'join', p_key, booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id), answer, p_now)
+        p_provider_id, p_actor, 'join', p_key,
+        booking.join_request(p_clinic_id, p_window, p_slots, p_service_ids, p_patient_id, p_person_id), answer, p_now)
     WHERE p_key IS NOT NULL;
     RETURN answer;
 END $$;
 
 -- Joins the queue, on behalf of a person of a patient's account (NULL: the holder), to get any run of p_slots, or of what services need,
--- within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else 'slot_full',
--- 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
+-- within p_window, at one clinic or (NULL) any: 'waiting', or 'offered' at once if something is free that no earlier ticket can use; else
+-- 'slot_full', 'no_such_slot', 'turns_used', or what booking.take_claim refuses with.
 CREATE FUNCTION booking.join_queue(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[], p_patient_id bigint,
     p_person_id uuid, p_actor text, p_key text
