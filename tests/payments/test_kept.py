@@ -133,7 +133,7 @@ async def test_a_repeated_cancel_answers_the_same_and_keeps_no_more(
     payments: Payments, environment: Environment
 ) -> None:
     hours = (environment.instant(9) - await environment.now()) // timedelta(hours=1)
-    await set_terms(environment.db, ONLINE, {ALWAYS: 100, hours - 10: "100%"})
+    await set_terms(environment.db, ONLINE, {ALWAYS: 100, hours - 10: FEE})
     held = await booked(payments, environment, captured=True)
     first = await environment.book.cancel(PROVIDER, held, environment.actor("asha"), "key")
     await environment.pass_time(hours=20)
@@ -202,13 +202,12 @@ async def test_terms_change_for_new_holds_only(payments: Payments, environment: 
 
 @pytest.mark.parametrize("cancels", ["the patient", "another booking"])
 async def test_moving_does_not_lessen_what_is_kept(payments: Payments, environment: Environment, cancels: str) -> None:
-    """Of two moves the dearer counts, and a move by the staff does not."""
+    """Of two moves the dearer counts."""
     await set_terms(environment.db, ONLINE, {30: "60%", 100: "20%"})
     held = await booked(payments, environment, captured=True)
     book, asha, patient = environment.book, environment.actor("asha"), environment.ids["asha"]
-    await environment.pass_until(environment.instant(9) - timedelta(hours=29))
+    await environment.pass_until(environment.instant(9) - timedelta(hours=31))
     week = environment.instant(9) + timedelta(days=7)
-    assert (await book.reschedule(PROVIDER, held, environment.instant(11), Staff(1))).code == "moved"
     assert (await book.reschedule(PROVIDER, held, week, asha)).code == "moved"  # 31 hours before: nothing dear yet
     shown = await book.terms(PROVIDER, held, patient)
     assert shown is not None
@@ -227,6 +226,22 @@ async def test_moving_does_not_lessen_what_is_kept(payments: Payments, environme
         await cancel_replaced(environment.db, book)
     await settle(payments, environment)
     assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 30000, 20000)
+
+
+@pytest.mark.parametrize("actor", [Staff(1), System("operator")])
+async def test_what_others_move_goes_back_whole(payments: Payments, environment: Environment, actor: Actor) -> None:
+    """However often its patient moves it after that, or did before."""
+    await set_terms(environment.db, ONLINE, {ALWAYS: "100%"})
+    held = await booked(payments, environment, captured=True)
+    book, asha, patient = environment.book, environment.actor("asha"), environment.ids["asha"]
+    for hour, mover in ((11, asha), (10, actor), (11, asha)):
+        assert (await book.reschedule(PROVIDER, held, environment.instant(hour), mover)).code == "moved"
+    shown = await book.terms(PROVIDER, held, patient)
+    assert shown is not None
+    assert (shown.steps, shown.kept_minor, shown.returned_minor) == ((), 0, FEE)
+    await book.cancel(PROVIDER, held, asha)
+    await settle(payments, environment)
+    assert await payments.money(PROVIDER, held) == MoneyBack("refunded", 0, FEE)
 
 
 async def replace(environment: Environment, old: UUID, start: datetime) -> None:
@@ -315,7 +330,7 @@ async def test_another_refund_than_is_due_is_not_noted(
 
 async def test_a_step_counts_after_its_instant_and_not_at_it(environment: Environment) -> None:
     """In SQL, where the instant can be named; hours are hours, also on a day when clocks change."""
-    terms_id = await set_terms(environment.db, ONLINE, {24: "50%", 4: 60000})
+    terms_id = await set_terms(environment.db, ONLINE, {24: "50%", 4: "100%"})
     held = await environment.held()
     start = environment.instant(9)
     at = "SELECT cancelling.* FROM booking.booking, booking.cancelling(booking, $1) WHERE booking_id = $2"

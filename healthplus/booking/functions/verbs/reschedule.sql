@@ -24,7 +24,8 @@ BEGIN
 END $$;
 
 -- Moves a live hold or a booking that has not started to another start at the same clinic, for the same fee: 'moved', or why
--- not, as for hold and cancel. Its own old time is not in its way. p_reason: why the desk goes beyond what a person may have ahead.
+-- not, as for hold and cancel. Its own old time is not in its way. Of what others than its patient move, nothing is kept any more.
+-- p_reason: why the desk goes beyond what a person may have ahead.
 CREATE FUNCTION booking.reschedule(
     p_provider_id bigint, p_booking_id uuid, p_start timestamptz, p_actor text, p_key text, p_reason text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
@@ -67,10 +68,15 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
+    IF NOT p_actor ^@ 'patient:' THEN
+        held.terms_id := NULL;
+        held.kept_min_minor := NULL;
+    ELSIF held.state = 'booked' AND NOT held.needs_rebooking THEN  -- what the clinic was about to change costs nothing
+        -- A patient cannot move to a later day to cancel for less from there.
+        held.kept_min_minor := nullif((booking.cancelling(held, now_at)).kept_minor, 0);
+    END IF;
     UPDATE booking.booking SET during = run.during, seat = run.seat, needs_rebooking = false,
-        -- A patient cannot move to a later day to cancel for less from there. What the clinic was about to change costs nothing.
-        kept_min_minor = CASE WHEN state = 'booked' AND p_actor ^@ 'patient:' AND NOT needs_rebooking
-            THEN nullif((booking.cancelling(held, now_at)).kept_minor, 0) ELSE kept_min_minor END
+        terms_id = held.terms_id, kept_min_minor = held.kept_min_minor
     WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO held;
     PERFORM booking.append_event(p_provider_id, now_at, 'moved', p_booking_id, held.ticket_id, p_actor, coalesce(p_reason, ''));
     PERFORM booking.make_offers(p_provider_id, now_at);
