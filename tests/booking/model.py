@@ -5,6 +5,7 @@ What the real verbs answer and leave behind must be exactly what this says. Noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,7 +13,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from healthplus.accounts.actors import Actor, Patient
+from healthplus.accounts.actors import Actor, Patient, System
+from tests.fixtures.terms import Ladder, keeps
 
 HOLD, OFFER, PRESENCE = timedelta(seconds=305), timedelta(seconds=65), timedelta(seconds=60)
 WAIT, DAY = timedelta(hours=1), timedelta(days=1)
@@ -87,8 +89,16 @@ class Shift:
 
 
 @dataclass(eq=False)
+class Terms:
+    """What is kept of a fee when its patient cancels."""
+
+    ladder: Ladder
+    id: int
+
+
+@dataclass(eq=False)
 class Service:
-    """What a provider offers; it is never changed, only closed. `days`: ISO weekdays."""
+    """What a provider offers; it is never changed, only closed. `days`: ISO weekdays; `terms`: its own, by clinic."""
 
     clinic_id: int | None
     minutes: int
@@ -100,6 +110,7 @@ class Service:
     is_test: bool = False
     more_a_day: bool = False
     closed: bool = False
+    terms: dict[int, Terms] = field(default_factory=dict)
     id: int = 0
 
 
@@ -123,7 +134,7 @@ class Want:
         return all(shift.weekday in s.days for s in self.services)
 
     def on_grid(self, opening: Opening, start: datetime) -> bool:
-        every = max((s.every for s in self.services), default=1)
+        every = math.lcm(*(s.every for s in self.services))
         return not (start - opening.start) % timedelta(minutes=opening.shift.minutes * every)
 
     def fee_at(self, clinic: Clinic) -> int:
@@ -140,9 +151,8 @@ class Want:
 
     def visit_end(self, start: datetime, end: datetime) -> datetime:
         """Return when the patient may go: the time kept free afterwards is not theirs."""
-        if minutes := sum(s.minutes for s in self.services):
-            return start + timedelta(minutes=minutes)
-        return end - timedelta(minutes=max((s.buffer for s in self.services), default=0))
+        minutes = sum(s.minutes for s in self.services)
+        return start + timedelta(minutes=minutes) if minutes else end
 
     @property
     def more_a_day(self) -> bool:
@@ -189,6 +199,7 @@ class Booking:
     deadline: datetime
     person: Person
     made: datetime
+    terms: Terms | None
     name: str = ""
     instead_of: tuple[Book, Booking] | None = None
     state: str = "reserved"
@@ -196,13 +207,44 @@ class Booking:
     offer: bool = False
     named: int = 0  # how often its person was chosen
     flagged: bool = False
-    payments: dict[str, str] = field(default_factory=dict)  # what the gateway has yet to do, by authorisation
+    kept_min: int | None = None  # what cancelling keeps at least
+    payments: dict[str, Payment] = field(default_factory=dict)  # by authorisation
     paid: dict[str, Booking] = field(default_factory=dict)  # what the money set aside for this hold pays for
     id: Any = None
 
     @property
     def funding(self) -> str:
         return self.want.funding_at(self.clinic)
+
+    @property
+    def fee(self) -> int:
+        return self.want.fee_at(self.clinic)
+
+    @property
+    def visit_end(self) -> datetime:
+        return self.want.visit_end(self.start, self.end)
+
+    def kept(self, at: datetime) -> int:
+        """Return what is kept if its patient cancels it at an instant."""
+        if not self.terms or self.funding != "online" or self.flagged:
+            return 0
+        return min(self.fee, max(self.kept_min or 0, keeps(self.terms.ladder, self.fee, self.start, at)))
+
+    def move(self, run: Run, actor: Actor, now: datetime) -> None:
+        if not isinstance(actor, Patient):
+            self.terms = self.kept_min = None
+        elif self.state == "booked" and not self.flagged:
+            self.kept_min = self.kept(now) or None
+        self.seat, self.start, self.end, self.flagged = run.seat, run.start, run.end, False
+
+
+@dataclass
+class Payment:
+    """Money that is set aside; `due`: what the gateway has yet to do with it; `kept`: what does not go back of it."""
+
+    amount: int
+    due: str
+    kept: int | None = None
 
 
 @dataclass(eq=False)
@@ -255,6 +297,7 @@ class Answer:
     start: datetime | None = None
     end: datetime | None = None
     deadline: datetime | None = None
+    terms: Terms | None = None
     can_wait: bool | None = None
     near: tuple[int | None, datetime, Want] | None = None  # what the alternatives should be near to
     conflicts: list[Booking] | None = None
@@ -284,7 +327,8 @@ class Shared:
     limits: Limits = field(default_factory=Limits)
     books: list[Book] = field(default_factory=list)
     persons: dict[int, list[Person]] = field(default_factory=dict)
-    replacements: list[tuple[Book, Booking]] = field(default_factory=list)
+    replacements: list[tuple[Book, Booking, datetime]] = field(default_factory=list)  # and since when
+    terms: dict[int, Terms] = field(default_factory=dict)  # of new holds, by clinic
     claims: dict[int, Claim] = field(default_factory=dict)
     results: dict[Any, tuple[datetime, Any, Answer]] = field(default_factory=dict)
 
@@ -299,7 +343,7 @@ def describe(code: str, booking: Booking) -> Answer:
     deadline = booking.deadline if booking.state == "reserved" else None
     return Answer(
         code, None, booking, booking.ticket, None, booking.state, booking.clinic, booking.start,
-        booking.want.visit_end(booking.start, booking.end), deadline,
+        booking.visit_end, deadline, booking.terms,
     )  # fmt: skip
 
 
@@ -324,6 +368,11 @@ class Book:
     @property
     def now(self) -> datetime:
         return self.shared.now
+
+    def terms_of(self, want: Want, clinic_id: int) -> Terms | None:
+        """Return the terms of a new hold: its services' own, where they are the same for all, else the clinic's."""
+        own = {s.terms.get(clinic_id) for s in want.services}
+        return (own.pop() if len(own) == 1 else None) or self.shared.terms.get(clinic_id)
 
     # What is free.
 
@@ -495,7 +544,7 @@ class Book:
                     here = [b for b in self.bookings if b.state in OCCUPIES and b.start < at + slot and at < b.end]
                     here = [b for b in here if b.state != "reserved" or self.now < b.deadline]
                     until = None
-                    if any(b.patient == patient for b in here):
+                    if any(b.patient == patient and at < b.visit_end for b in here):
                         state = "mine"
                     elif (opening.clinic, at) in free:
                         state = "free"
@@ -576,7 +625,7 @@ class Book:
             best = min(fitting, key=lambda r: (r.start, r.gap, r.clinic.clinic_id, r.seat))
             t.offer = Booking(
                 best.clinic, t.patient, best.seat, best.start, best.end, t.want, self.now + OFFER, t.person, self.now,
-                t.person.name, ticket=t, offer=True,
+                self.terms_of(t.want, best.clinic.clinic_id), t.person.name, ticket=t, offer=True,
             )  # fmt: skip
             t.state = "offered"
             self.bookings.append(t.offer)
@@ -755,22 +804,22 @@ class Book:
 
     def refuse_ahead(self, wanted: Wanted, *, more: bool) -> Answer | None:
         """Return what of an account's own bookings ahead is in the way of another for one of its persons."""
+        end = wanted.end if wanted.by_ticket else wanted.want.visit_end(wanted.start, wanted.end)
         own = [
             (b.start, b.end, str(b.id), book, b)
             for book in self.shared.books
             for b in book.bookings
-            if b.patient == wanted.person.patient and b.end > self.now and b not in wanted.without
+            if b.patient == wanted.person.patient and b.visit_end > self.now and b not in wanted.without
             if b.state in ("booked", "arrived") or (b.state == "reserved" and not b.offer and self.now < b.deadline)
         ]
         ahead, unpaid, all_unpaid = [], [], []
         for _, _, _, book, b in sorted(own, key=lambda row: row[:3]):
             is_same = b.person is wanted.person
-            overlaps = b.start < wanted.end and wanted.start < b.end
-            if is_same and overlaps and (not wanted.by_ticket or (b.start <= wanted.start and wanted.end <= b.end)):
+            overlaps = b.start < end and wanted.start < b.visit_end
+            if is_same and overlaps and (not wanted.by_ticket or (b.start <= wanted.start and end <= b.visit_end)):
                 return replace(describe("overlap", b), at=book)
             days = {
-                at.astimezone(b.clinic.zone).date()
-                for at in (b.start, wanted.start, wanted.end - timedelta(microseconds=1))
+                at.astimezone(b.clinic.zone).date() for at in (b.start, wanted.start, end - timedelta(microseconds=1))
             }
             more_a_day = wanted.want.more_a_day and b.want.more_a_day
             if is_same and book is self and len(days) == 1 and not more_a_day:
@@ -779,7 +828,7 @@ class Book:
             unpaid += [(book, b)] * (is_same and b.funding != "online")
             all_unpaid += [(book, b)] * (b.funding != "online")
         for t in (t for book in self.shared.books for t in book.tickets if t.state == "called" and t.answered):
-            if t.person is wanted.person and t.offer and t.offer.start < wanted.end and wanted.start < t.offer.end:
+            if t.person is wanted.person and t.offer and t.offer.start < end and wanted.start < t.offer.visit_end:
                 return Answer("overlap")
         limits = self.shared.limits
         checks = [("too_many_ahead", ahead, limits.ahead)]
@@ -835,8 +884,10 @@ class Book:
             run = self.place(clinic_id, start, want)
             if not run:
                 return self.refuse(clinic_id, start, want)
-            held = Booking(run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now)
-            held.name, held.instead_of = person.name, instead_of
+            held = Booking(
+                run.clinic, patient, run.seat, run.start, run.end, want, self.now + HOLD, person, self.now,
+                self.terms_of(want, clinic_id), person.name, instead_of,
+            )  # fmt: skip
             replaced = instead_of[1] if instead_of else None
             wanted = Wanted(person, clinic_id, run.start, run.end, without=(replaced,), want=want)
             beyond = bool(reason) and not isinstance(actor, Patient)
@@ -887,8 +938,10 @@ class Book:
                 return describe("wrong_state", booking)
             online = booking.funding == "online"
             known = booking.paid.get(authorisation) if authorisation else None
-            if known and authorisation and known.payments[authorisation] == "capture":
-                return describe("booked", known)
+            if known and authorisation:
+                money = known.payments[authorisation]
+                if money.due == "capture" and money.kept is None:
+                    return describe("booked", known)
             if reserved and online and (known or not authorisation):
                 return describe("payment_required", booking)
             return self.book_hold(booking, None if known else authorisation, online)
@@ -910,12 +963,12 @@ class Book:
             held.instead_of = replaces
         if money:
             held.paid[money] = booked or held
-            (booked or held).payments[money] = "capture" if booked and online else "void"
+            (booked or held).payments[money] = Payment(held.fee, "capture" if booked and online else "void")
         if not booked:
             return refusal or describe("expired" if held.state == "expired" else "wrong_state", held)
         booked.state, booked.name = "booked", booked.person.name
         if booked.instead_of:
-            self.shared.replacements.append((self, booked))
+            self.shared.replacements.append((self, booked, self.now))
         if held.ticket:
             self.keep_turn(held.ticket)
         self.advance()
@@ -932,8 +985,8 @@ class Book:
         if self.refuse_ahead(wanted, more=True):
             return None
         late = Booking(
-            run.clinic, held.patient, run.seat, run.start, run.end, held.want, held.deadline, held.person, self.now,
-            instead_of=held.instead_of,
+            held.clinic, held.patient, run.seat, run.start, run.end, held.want, held.deadline, held.person, self.now,
+            held.terms, instead_of=held.instead_of,
         )  # fmt: skip
         self.bookings.append(late)
         claim.on = late if claim.on in (held, held.ticket) else claim.on
@@ -941,17 +994,26 @@ class Book:
         claim.spent = [at for at in claim.spent if at != held.deadline]
         return late
 
-    def give_back(self, booking: Booking, state: str) -> None:
+    def give_back(self, booking: Booking, state: str, kept: int = 0) -> None:
         booking.state = state
-        booking.payments = dict.fromkeys(booking.payments, "void")
+        for money in booking.payments.values():
+            if kept and money.due == "capture":  # all is taken, and then the rest refunded
+                money.kept = min(kept, money.amount)
+            else:
+                money.due = "void"
 
     def release(self, booking: Booking, actor: Actor, key: str | None = None) -> Answer:
         return self.once(actor, "release", key, booking, "released", lambda: self.free(booking, actor, "reserved"))
 
-    def cancel(self, booking: Booking, actor: Actor, key: str | None = None) -> Answer:
-        return self.once(actor, "cancel", key, booking, "cancelled", lambda: self.free(booking, actor, "booked"))
+    def cancel(
+        self, booking: Booking, actor: Actor, key: str | None = None, *, ordered: datetime | None = None
+    ) -> Answer:
+        """Cancel; `ordered`: when the patient did so by booking another time instead."""
+        return self.once(
+            actor, "cancel", key, booking, "cancelled", lambda: self.free(booking, actor, "booked", ordered)
+        )
 
-    def free(self, booking: Booking, actor: Actor, only: str) -> Answer:
+    def free(self, booking: Booking, actor: Actor, only: str, ordered: datetime | None = None) -> Answer:
         if not self.owned(booking, actor):
             return Answer("not_found")
         if booking.state == "expired" and only == "reserved":
@@ -960,7 +1022,9 @@ class Book:
             return describe("wrong_state", booking)
         if only == "booked" and booking.start <= self.now:
             return describe("too_late", booking)
-        self.give_back(booking, "released" if only == "reserved" else "cancelled")
+        by_patient = only == "booked" and (isinstance(actor, Patient) or actor == System("replacement"))
+        kept = booking.kept(ordered or self.now) if by_patient else 0
+        self.give_back(booking, "released" if only == "reserved" else "cancelled", kept)
         if booking.ticket and only == "reserved":
             booking.ticket.let_go = self.now
             self.count_turn(self.now)
@@ -995,7 +1059,7 @@ class Book:
                 return refusal
             if (booking.state == "reserved" or isinstance(actor, Patient)) and (refusal := self.spend(booking.patient)):
                 return refusal
-            booking.seat, booking.start, booking.end, booking.flagged = run.seat, run.start, run.end, False
+            booking.move(run, actor, self.now)
             self.serve_all()
             return describe("moved", booking)
 
@@ -1025,22 +1089,13 @@ class Book:
     ) -> Answer:
         want = Want(slots, service_ids)
 
-        def act() -> Answer:  # noqa: PLR0911 - one for each reason
+        def act() -> Answer:
             if early := self.refuse_early(patient) or self.refuse_services(clinic_id, want):
                 return early
             if any(b.state == "reserved" and b.start < end and start < b.end for b in self.bookings):
                 self.advance()  # what is only held may be worth waiting for; without any, the rows justify a refusal
             if not self.runs(clinic_id, start, end, want, booked_only=True):
-                for o in self.openings(clinic_id, start, end):
-                    horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
-                    if (
-                        o.end - o.clinic.lead > self.now
-                        and o.day <= horizon
-                        and want.fits(o.shift)
-                        and want.on_weekday(o.shift)
-                    ):
-                        return Answer("slot_full", can_wait=False, near=(clinic_id, start, want))
-                return Answer("no_such_slot", "closed")
+                return self.refuse_join(clinic_id, start, end, want)
             self.advance()
             if not (person := self.person_of(patient, person_id)):
                 return Answer("not_found")
@@ -1058,6 +1113,31 @@ class Book:
         body = (clinic_id, start, end, want, patient, person_id)
         return self.once(actor, "join", key, body, "waiting offered", act)
 
+    def refuse_join(self, clinic_id: int | None, start: datetime, end: datetime, want: Want) -> Answer:
+        """Refuse to wait for what can never be had."""
+        near = (clinic_id, start, want)
+        due = []
+        for o in self.openings(clinic_id, start, end):
+            horizon = self.now.astimezone(o.clinic.zone).date() + self.days_max * DAY
+            if o.end - o.clinic.lead > self.now and o.day <= horizon and want.fits(o.shift):
+                due.append(o)
+        if not due:
+            return Answer("no_such_slot", "closed")
+        if want.services and not any(want.on_weekday(o.shift) for o in due):
+            return Answer("no_such_slot", "not_that_day", near=near)
+        if want.services and not any(self.has_start(o, start, end, want) for o in due if want.on_weekday(o.shift)):
+            return Answer("no_such_slot", "too_long", near=near)
+        return Answer("slot_full", can_wait=False, near=near)
+
+    def has_start(self, opening: Opening, start: datetime, end: datetime, want: Want) -> bool:
+        """Return whether from a start in a window on there would be time for it, if nothing were taken."""
+        slot, at = timedelta(minutes=opening.shift.minutes), opening.start
+        while at + slot * want.slots_in(opening.shift) <= opening.end:
+            if start <= at < end and want.on_grid(opening, at) and self.reachable(opening, at):
+                return True
+            at += slot
+        return False
+
     def slots_at_most(self, want: Want, clinic_id: int | None) -> Want:
         """Return what is wanted with the slots that its services need at most."""
         shifts = [s for s in self.shifts if clinic_id in (None, s.clinic_id)]
@@ -1074,6 +1154,7 @@ class Book:
         if refusal := self.refuse_ahead(wanted, more=True):
             return refusal
         offer.clinic, offer.seat, offer.start, offer.end = run.clinic, run.seat, run.start, run.end
+        offer.terms = self.terms_of(ticket.want, clinic_id)
         return None
 
     def accept(

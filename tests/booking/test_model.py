@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,6 +28,7 @@ from healthplus.database import Database
 from tests.fixtures.clock import freeze_clock, set_clock
 from tests.fixtures.directory import close_service, make_city, make_clinic, make_provider, make_service, make_shift
 from tests.fixtures.patients import make_patients, see
+from tests.fixtures.terms import Ladder, make_terms
 
 from . import both_ways, model
 
@@ -45,9 +47,9 @@ ODD = [timedelta(minutes=5), -timedelta(minutes=15), timedelta(days=7), -timedel
 # Each step as often as it is named here.
 STEPS = [
     *["hold", "join", "confirm", "wait_for_a_boundary"] * 3,
-    *["fill", "line_up", "give_back", "accept", "see", "wait", "answer", "let_go", "crowd"] * 2,
-    *["reschedule", "attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
-    *["choose_person", "rename", "replace", "change_service", "line_up", "line_up"],
+    *["fill", "line_up", "give_back", "accept", "see", "wait", "answer", "let_go", "crowd", "reschedule"] * 2,
+    *["attend", "leave", "resume", "settle", "again", "change_shift", "change_leave", "pay_late"],
+    *["choose_person", "rename", "replace", "change_service", "change_terms", "line_up", "line_up"],
 ]
 
 STATE = """
@@ -56,9 +58,10 @@ SELECT jsonb_build_object(
         SELECT jsonb_agg(jsonb_build_array(
             provider_id, booking_id, clinic_id, patient_id, lower(during), upper(during), seat, slots_needed, b.state,
             deadline, offer, ticket_id, needs_rebooking, payments, fee_minor, funding, person_id, patient_name,
-            instead_of_id, service_ids))
+            instead_of_id, service_ids, terms_id, kept_min_minor))
         FROM booking.booking AS b CROSS JOIN LATERAL (
-            SELECT coalesce(jsonb_object_agg(authorisation, due), '{}') AS payments FROM ledger.payment
+            SELECT coalesce(jsonb_object_agg(authorisation, jsonb_build_array(amount_minor, due, kept_minor)), '{}')
+                AS payments FROM ledger.payment
             WHERE payment.provider_id = b.provider_id AND payment.booking_id = b.booking_id) AS payment
         WHERE provider_id = ANY ($1::bigint[])),
     'tickets', (
@@ -168,8 +171,10 @@ class Machine(RuleBasedStateMachine):
         minutes=st.sampled_from([60, 45, 90]),
         days=st.integers(1, 3),
         patients=st.sampled_from([16, 16, 3]),  # many queue up; few come up against what bounds each of them
+        seed=st.integers(0, 2**32 - 1),
     )
-    def begin(self, night: int, minutes: int, days: int, patients: int) -> None:
+    def begin(self, night: int, minutes: int, days: int, patients: int, seed: int) -> None:
+        self.draw = random.Random(seed)
         zone_name, day = NIGHTS[night]
         zone = ZoneInfo(zone_name)
         self.zone, self.minutes = zone, minutes
@@ -237,17 +242,51 @@ class Machine(RuleBasedStateMachine):
                 await self._open(provider, service)
                 book.services.append(service)
         self.providers = list(self.books)
+        for clinic in self.draw.sample(list(leads), self.draw.choice([0, 1, 2, 2])):
+            await self._set_terms(clinic, [])
 
     def offered(self, minutes: int, clinic: int) -> list[model.Service]:
         """Return what each provider offers: visits of other lengths than a slot, and two tests for one visit."""
-        every_day, sunday = frozenset(range(1, 8)), frozenset({7})
+        every_day, sunday, any_of, fee = frozenset(range(1, 8)), frozenset({7}), self.draw.choice, self.draw.randint
         return [
-            model.Service(None, minutes // 2, 0, 1, every_day, 30000, "clinic", more_a_day=True),
-            model.Service(None, minutes + 10, 15, 1, every_day, 90000, "online"),
-            model.Service(clinic, minutes, minutes, 2, every_day, 70000, "online", more_a_day=True),
-            model.Service(None, 0, 0, 1, every_day, 26000, "online", is_test=True),
-            model.Service(None, minutes + 5, 0, 1, sunday, 0, "free", is_test=True),
-        ]
+            model.Service(
+                None, minutes // any_of([1, 2, 2]), any_of([0, 10]), 1, every_day, fee(1, 99999), "clinic",
+                more_a_day=True,
+            ),
+            model.Service(
+                None, minutes + any_of([-30, 10, 10]), any_of([15, 30]), any_of([1, 1, 2]), every_day, fee(1, 99999),
+                "online",
+            ),
+            model.Service(
+                clinic, minutes, any_of([15, minutes]), any_of([2, 3]), every_day, fee(1, 99999), "online",
+                more_a_day=True,
+            ),
+            model.Service(None, any_of([0, 0, 20]), 0, any_of([1, 1, 2]), every_day, fee(1, 99999), "online", True),
+            model.Service(None, minutes + 5, any_of([0, 10]), any_of([1, 1, 3]), sunday, 0, "free", is_test=True),
+        ]  # fmt: skip
+
+    def a_ladder(self) -> Ladder:
+        """Return what is kept by hours before a visit, the more the closer it is: parts, or amounts."""
+        hours = sorted(self.draw.sample([1, 2, 3, 5, 8, 12, 24], self.draw.randint(1, 3)), reverse=True)
+        parts = self.draw.random() < 0.7
+        kept = sorted(self.draw.randint(0, 100 if parts else 99999) for _ in hours)
+        return {hour: f"{one}%" if parts else one for hour, one in zip(hours, kept, strict=True)}
+
+    async def _set_terms(self, clinic: int, services: list[model.Service]) -> None:
+        """Have new holds at a clinic be under other terms, or only those for some services."""
+        ladder = self.a_ladder()
+        terms = model.Terms(ladder, await make_terms(self.trial.db, ladder))
+        for service in services:
+            service.terms[clinic] = terms
+        sql = """INSERT INTO directory.service_terms (clinic_id, terms_id, service_type_id)
+            SELECT $1, $2, service_type_id FROM directory.service WHERE service_id = ANY ($3)
+            ON CONFLICT (clinic_id, service_type_id) DO UPDATE SET terms_id = excluded.terms_id"""
+        await self.trial.db.execute(sql, clinic, terms.id, [service.id for service in services])
+        if not services:
+            self.shared.terms[clinic] = terms
+            await self.trial.db.execute(
+                "UPDATE directory.clinic SET terms_id = $2 WHERE clinic_id = $1", clinic, terms.id
+            )
 
     async def _open(self, provider: int, service: model.Service) -> None:
         service.id = await make_service(
@@ -331,11 +370,12 @@ class Machine(RuleBasedStateMachine):
         """Mostly none; one, or two tests; now and then what is closed, or another's, or does not go together."""
         if self.draw.random() < 0.65:
             return ()
-        if self.draw.random() < 0.1:
-            closed = [s for s in self.books[provider].services if s.closed and s.clinic_id in (None, clinic)]
+        closed = [s for s in self.books[provider].services if s.closed and s.clinic_id in (None, clinic)]
+        if closed and self.draw.random() < 0.1:
+            chosen = [self.draw.choice(closed)]
+        elif self.draw.random() < 0.05:
             anybodys = [s for book in self.books.values() for s in book.services]
-            there = closed if len(closed) > 1 and self.draw.random() < 0.5 else anybodys
-            chosen = self.draw.sample(there, self.draw.choice([1, 1, 2]))
+            chosen = self.draw.sample(anybodys, self.draw.choice([1, 1, 2]))
         else:
             there = [s for s in self.books[provider].services if not s.closed and s.clinic_id in (None, clinic)]
             tests = [s for s in there if s.is_test]
@@ -404,7 +444,7 @@ class Machine(RuleBasedStateMachine):
                 str(said("ticket_id") or ""),
                 *map(said, ("number", "state", "clinic_id", "starts_at", "ends_at", "deadline")),
                 (said("fee_minor"), said("funding")),
-                said("service_ids"),
+                (said("service_ids"), said("terms_id")),
                 *map(said, ("can_wait", "alternatives", "provider_id", "limit_max", "retry_at")),
                 [str(c) for c in said("conflicts") or []],
             ),
@@ -418,7 +458,7 @@ class Machine(RuleBasedStateMachine):
                 expected.end,
                 expected.deadline,
                 (want.fee_at(clinic), want.funding_at(clinic)) if clinic else (None, None),
-                [s.id for s in want.services] if clinic and want.services else None,
+                (([s.id for s in want.services] or None) if clinic else None, expected.terms and expected.terms.id),
                 expected.can_wait,
                 near,
                 expected.at and self.provider_of(expected.at),
@@ -427,7 +467,22 @@ class Machine(RuleBasedStateMachine):
                 [b.id for b in expected.conflicts or []],
             ),
         )
+        if expected.booking and expected.booking.patient:
+            self.compare_shown(self.books_of(expected.booking), expected.booking)
         self.stepped(provider)
+
+    def books_of(self, booking: model.Booking) -> int:
+        """Return the provider in whose book a booking is."""
+        return next(provider for provider, book in self.books.items() if booking in book.bookings)
+
+    def compare_shown(self, provider: int, b: model.Booking) -> None:
+        """Check what is shown that cancelling a booking would keep and return."""
+        assert b.patient
+        shown = self.run(self.trial.book.terms(provider, UUID(b.id), b.patient))
+        assert shown
+        kept = b.kept(self.shared.now)
+        same("what is shown to be kept", shown.kept_minor, kept)
+        same("what is shown to go back", shown.returned_minor, b.fee - kept if b.funding == "online" else 0)
 
     def stepped(self, provider: int) -> None:
         if self.count % 2:
@@ -449,7 +504,7 @@ class Machine(RuleBasedStateMachine):
         ]
         self.same_rows("claim", state["claims"], claims)
         replacements: list[Row] = [
-            [self.provider_of(book), new.id, *self.id_of(new.instead_of)] for book, new in self.shared.replacements
+            [self.provider_of(book), new.id, *self.id_of(new.instead_of)] for book, new, _ in self.shared.replacements
         ]
         self.same_rows("replacement", state["replacements"], replacements)
         self.name_schedule(state["schedule"] or [])
@@ -495,9 +550,10 @@ class Machine(RuleBasedStateMachine):
     def booking_row(self, provider: int, b: model.Booking) -> Row:
         return [
             provider, b.id, b.clinic.clinic_id, b.patient, text(b.start), text(b.end), b.seat, b.want.slots, b.state,
-            text(b.deadline), b.offer, b.ticket and b.ticket.id, b.flagged, b.payments, b.want.fee_at(b.clinic),
-            b.funding, b.person.id, b.name or None, b.instead_of and b.instead_of[1].id,
-            [s.id for s in b.want.services] or None,
+            text(b.deadline), b.offer, b.ticket and b.ticket.id, b.flagged,
+            {name: [money.amount, money.due, money.kept] for name, money in b.payments.items()}, b.fee, b.funding,
+            b.person.id, b.name or None, b.instead_of and b.instead_of[1].id, [s.id for s in b.want.services] or None,
+            b.terms and b.terms.id, b.kept_min,
         ]  # fmt: skip
 
     def ticket_row(self, provider: int, t: model.Ticket) -> Row:
@@ -536,7 +592,9 @@ class Machine(RuleBasedStateMachine):
     def compare_chart(self, provider: int) -> None:
         book = self.books[provider]
         patient, slots = self.patients[self.count % len(self.patients)], 1 + self.count // 2 % 2
-        services = [(), *((service,) for service in book.services)][self.count // 4 % (len(book.services) + 1)]
+        tests = tuple(service for service in book.services if service.is_test)[-2:]
+        asked_for = [(), tests, *((service,) for service in book.services)]
+        services = asked_for[self.count // 4 % len(asked_for)]
         clinic = [None, *book.clinics][self.count % 3]
         start = self.shared.now
         asked = provider, clinic, start, start + timedelta(days=1), slots, patient
@@ -674,18 +732,15 @@ class Machine(RuleBasedStateMachine):
             self.ask(verb, provider, booking, self.asker(booking.patient), self.a_key())
 
     def reschedule(self, _: int) -> None:
-        served = [
-            (p, b)
-            for p, book in self.books.items()
-            for b in book.bookings
-            if b.want.services and b.state in ("reserved", "booked")
-        ]
-        which = self.draw.choice(served) if served and self.draw.random() < 0.4 else self.a_booking()
+        """Mostly what has services or terms, to a time that can be had."""
+        live = [(p, b) for p, book in self.books.items() for b in book.bookings if b.state in ("reserved", "booked")]
+        some = [x for x in live if x[1].want.services or (x[1].terms and x[1].state == "booked")]
+        which = self.draw.choice(some) if some and self.draw.random() < 0.7 else self.a_booking()
         for provider, booking in filter(None, [which]):
             _, at = self.some_start(provider)
             now, clinic = self.shared.now, booking.clinic.clinic_id
             fitting = self.books[provider].runs(clinic, now, now + timedelta(days=2), booking.want, without=booking)
-            if fitting and booking.want.services:
+            if fitting and self.draw.random() < 0.7:
                 at = self.draw.choice(fitting).start
             reason = self.draw.choice([None, None, "moved by the desk"])
             self.ask("reschedule", provider, booking, at, self.asker(booking.patient), self.a_key(), reason=reason)
@@ -715,10 +770,10 @@ class Machine(RuleBasedStateMachine):
 
     def replace(self, provider: int) -> None:
         """Cancel what was replaced."""
-        for _, new in self.shared.replacements:
+        for _, new, at in self.shared.replacements:
             assert new.instead_of
             book, old = new.instead_of
-            book.cancel(old, System("replacement"))
+            book.cancel(old, System("replacement"), ordered=at)
         self.shared.replacements.clear()
         self.trail.append((self.shared.now, "replace", ()))
         self.run(real_replacements.cancel_replaced(self.trial.db, self.trial.book))
@@ -730,7 +785,11 @@ class Machine(RuleBasedStateMachine):
             self.ask("attend", provider, booking, state, self.draw.choice([DESK] * 4 + [self.asker(booking.patient)]))
 
     def accept(self, _: int) -> None:
-        for provider, ticket in filter(None, [self.a_ticket()]):
+        """Mostly by one who has an offer, for services first, while there is one."""
+        offered = [(p, t) for p, book in self.books.items() for t in book.tickets if t.state == "offered"]
+        offered = [x for x in offered if x[1].want.services] or offered
+        which = self.draw.choice(offered) if offered and self.draw.random() < 0.7 else self.a_ticket()
+        for provider, ticket in filter(None, [which]):
             clinic, at = self.some_start(provider) if self.draw.random() < 0.4 else (None, None)
             self.ask("accept", provider, ticket, self.asker(ticket.patient), self.a_key(), clinic, at)
 
@@ -830,11 +889,30 @@ class Machine(RuleBasedStateMachine):
         book = self.books[provider]
         old = self.draw.choice([service for service in book.services if not service.closed])
         old.closed = True
-        new = replace(old, fee=old.fee and old.fee + self.draw.choice([-1001, 50]), closed=False)
+        fee, minutes = old.fee and old.fee + self.draw.choice([50, 1001]), old.minutes + self.draw.choice([0, 5])
+        new = replace(old, fee=fee, minutes=minutes, closed=False, terms={})
         book.services.append(new)
         self.trail.append((self.shared.now, "change_service", (provider, old.id)))
         self.run(close_service(self.trial.db, old.id))
         self.run(self._open(provider, new))
+        self.look(provider)
+
+    def change_terms(self, provider: int) -> None:
+        """Have new holds be under other terms, or plain visits cost something else: what is held stays."""
+        book = self.books[provider]
+        clinic = self.draw.choice(list(book.clinics))
+        services = [s for s in book.services if not s.closed and s.clinic_id in (None, clinic)]
+        change = self.draw.choice(["clinic", "service", "tests", "fee"])
+        self.trail.append((self.shared.now, "change_terms", (provider, clinic, change)))
+        if change == "fee":
+            old = book.clinics[clinic]
+            fee = old.fee and old.fee + self.draw.choice([1, 999])
+            book.clinics[clinic] = replace(old, fee=fee)
+            sql = "UPDATE directory.provider_clinic SET fee_minor = $3 WHERE provider_id = $1 AND clinic_id = $2"
+            self.run(self.trial.db.execute(sql, provider, clinic, fee))
+        else:
+            some = {"clinic": [], "service": [self.draw.choice(services)], "tests": [s for s in services if s.is_test]}
+            self.run(self._set_terms(clinic, some[change]))
         self.look(provider)
 
     def wait(self, _: int) -> None:
@@ -915,10 +993,14 @@ SERVED = """SELECT
     count(*) FILTER (WHERE ticket_id IS NOT NULL) AS offered,
     (SELECT count(*) FROM booking.event JOIN booking.booking AS b USING (provider_id, booking_id)
      WHERE event.kind = 'moved' AND b.service_ids IS NOT NULL) AS moved,
-    (SELECT count(*) FROM booking.ticket WHERE service_ids IS NOT NULL AND state = 'accepted') AS accepted
+    (SELECT count(*) FROM booking.ticket WHERE service_ids IS NOT NULL AND state = 'accepted') AS accepted,
+    (SELECT count(*) FROM ledger.payment WHERE kept_minor IS NOT NULL) AS kept,
+    (SELECT count(*) FROM booking.booking WHERE kept_min_minor IS NOT NULL) AS moved_for_more
 FROM booking.booking WHERE service_ids IS NOT NULL"""
-SERVED_MIN = {"held": 60, "together": 5, "offered": 40, "moved": 5, "accepted": 5}
-"""So many bookings were for services: held, for several tests, offered, moved; and so many offers of them accepted."""
+SERVED_MIN = {"held": 60, "together": 5, "offered": 40, "moved": 5, "accepted": 5, "kept": 3, "moved_for_more": 3}
+"""So many bookings were for services: held, for several tests, offered, moved; and so many offers of them accepted.
+
+Of so much money a part was kept, and so many moves raised what cancelling keeps."""
 PLAIN_MIN = {"hold": 60, "confirm": 60, "join_queue": 25, "rush": 12}
 """So many holds, confirms and joins were plain and compared with the full verb; and in so many rushes several were."""
 
@@ -935,7 +1017,6 @@ def test_verbs_do_what_the_model_does(trial: Trial, part: int) -> None:
         plain["rush"] = trial.run(trial.db.fetch_value("SELECT last_value FROM public.together"))
         (served,) = trial.run(trial.db.fetch(SERVED))
         seen, least = plain | dict(served), PLAIN_MIN | SERVED_MIN
-        print(trial.steps, seen)
         is_enough = trial.steps >= 5_000 and all(seen[what] >= number for what, number in least.items())
         if is_enough and {row["kind"] for row in kinds} >= SELDOM:
             return
@@ -974,7 +1055,8 @@ BROKEN = {
     "turns let go are forgotten": ("refuse_turn", "IF FOUND THEN", "IF false THEN"),
     "any others may be called between": ("could_use_part", "AND EXISTS (", "AND false AND EXISTS ("),
     "lapses are forgotten": ("take_claim", "lapses = old.lapses", "lapses = '{}'"),
-    "one is at two places at once": ("refuse_ahead", "own.during && p_wanted.during", "false"),
+    "one is at two places at once": ("refuse_ahead", "own.visit && p_wanted.during", "false"),
+    "what is kept free after a visit is the patient's": ("visit", "WHEN p_service_ids IS NULL", "WHEN true"),
     "any number a day": ("refuse_ahead", "booking.is_on_day_of(", "false AND booking.is_on_day_of("),
     "any number unpaid": ("refuse_ahead", "cardinality(unpaid) >=", "cardinality(unpaid) - 1 >="),
     "any number ahead": ("refuse_ahead", "cardinality(ahead) >=", "cardinality(ahead) - 1 >="),
@@ -1015,7 +1097,19 @@ BROKEN = {
         "true",
     ),
     "a service begins at any slot": ("is_on_grid", "(p_need).starts_every", "1"),
-    "nothing is kept free after a service": ("need_of", "+ max(buffer_minutes)", ""),
+    "nothing is kept free after a service": ("need_of_services", "+ max(buffer_minutes)", ""),
+    "tests begin where one of them may": (
+        "need_of_services",
+        "directory.starts_together(array_agg(DISTINCT starts_every))",
+        "max(starts_every)",
+    ),
+    "a hold drops terms": ("hold_in_book", "terms_id\n    FROM booking.price_of", "NULL\n    FROM booking.price_of"),
+    "an offer drops terms": ("make_offer", "p_ticket.service_ids, terms_id", "p_ticket.service_ids, NULL"),
+    "another run taken instead of an offer drops terms": ("swap_offer", ", terms_id = price.terms_id", ""),
+    "a move drops terms": ("reschedule", "terms_id = held.terms_id", "terms_id = NULL"),
+    "a move by the clinic keeps terms": ("reschedule", "held.terms_id := NULL;", ""),
+    "a move lessens what is kept": ("reschedule", "nullif((booking.cancelling(held, now_at)).kept_minor, 0)", "NULL"),
+    "what is too long is full": ("refuse_join", "p_need.minutes IS NULL OR", "true OR"),
     "a closed service can be held": ("refuse_services", "p_is_held);", "true);"),
     "who waits for another service is called": (
         "choose_call",
@@ -1034,7 +1128,9 @@ SELDOM_MET = (
     "one is at two places at once", "turns let go are forgotten", "an answer waits for nobody",
     "who was outrun is done", "a plain confirm needs no money", "the last number that answered has it",
     "a key may be used again for something else", "a plain join is for whatever window",
-    "who waits for another service is called",
+    "who waits for another service is called", "a closed service can be held", "a move lessens what is kept",
+    "what is kept free after a visit is the patient's", "a move by the clinic keeps terms",
+    "another run taken instead of an offer drops terms",
 )  # fmt: skip
 """Rules that it may take minutes of random steps to meet."""
 

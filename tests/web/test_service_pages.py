@@ -243,6 +243,33 @@ async def test_busy_carries_the_services_through(asha: Browser, environment: Env
     assert "from ₹1,500 to ₹1,600" in said((await asha.get(changed.headers["location"])).text)
 
 
+async def test_what_is_too_long_for_the_hours_cannot_be_waited_for(asha: Browser, environment: Environment) -> None:
+    crown = await offer_service(environment.db, PROVIDER, "crown", 150_000, 60)
+    await environment.hold(environment.instant(18), FREE, "bina")
+    line = f"{on(environment, crown).replace(CHART, EVENING).replace('?', '/line?')}&part=evening"
+    refused = await asha.fill(line, what="part", who="me")
+    assert refused.status_code == 422
+    page = said(refused.text)
+    assert "The clinic closes before all of it would be done." in page
+    assert "All of it is booked" not in page
+
+
+async def test_time_kept_free_is_not_the_patients(asha: Browser, environment: Environment) -> None:
+    """Neither on the chart, nor is an appointment still to come once it is over for them."""
+    filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30, buffer_minutes=30, funding="clinic")
+    held = await asha.post(on(environment, filling), at(environment.instant(9)))
+    booking = await environment.db.fetch_row("SELECT booking_id FROM booking.booking")
+    assert booking is not None
+    assert "/hold/" in held.headers["location"]
+    actor = environment.actor("asha")
+    assert (await environment.book.confirm(PROVIDER, booking["booking_id"], None, actor)).code == "booked"
+    page = (await asha.get(on(environment, filling))).text
+    assert len(re.findall(r'<li class="slot mine', page)) == 1
+    for minute, over in ((29, False), (30, True)):
+        await environment.pass_until(environment.instant(9, minute))
+        assert ("Over" in said((await asha.get("/appointments")).text)) == over
+
+
 async def test_one_waits_for_a_service(asha: Browser, environment: Environment) -> None:
     filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30)
     held = await environment.hold(environment.instant(18), FREE, "bina")
