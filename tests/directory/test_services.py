@@ -166,6 +166,13 @@ async def test_a_service_in_another_currency_is_none_of_a_clinics(environment: E
     refused: Any = await environment.book.hold(PROVIDER, FREE, at, 1, patient_id, who, service_ids=[service_id])
     assert (refused.code, refused.reason) == ("no_such_slot", "no_such_service")
     assert (await hold(environment, service_id)).code == "reserved"
+    assert await db.fetch_value("SELECT count(*) FROM directory.offered_services($1, $2)", PROVIDER, FREE) == 0
+    # Who waits for it at any clinic is offered no time there, and blocks nobody.
+    bina, begins = environment.ids["bina"], environment.instant(18)
+    joined: Any = await environment.book.join_queue(
+        PROVIDER, None, begins, begins + timedelta(hours=2), 1, bina, Patient(bina), service_ids=[service_id]
+    )
+    assert (joined.code, joined.reason) == ("slot_full", None)
 
 
 async def test_a_clinic_keeps_its_currency_for_services_and_amounts_in_terms(environment: Environment) -> None:

@@ -86,6 +86,8 @@ LANGUAGE sql STABLE AS $$
     ) AS start
     CROSS JOIN LATERAL generate_series(start.first, start.last, start.step) AS starts_at
     WHERE booking.is_taken_by(p_need, gap.slots_max) AND directory.is_weekday_of((p_need).weekdays, gap.weekday)
+        AND ((p_need).currency IS NULL
+            OR (p_need).currency = (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = gap.clinic_id))
         AND starts_at > gap.starts_after AND starts_at < gap.starts_before
 $$;
 

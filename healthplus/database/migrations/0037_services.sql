@@ -73,8 +73,8 @@ CREATE TABLE directory.service_terms (
 );
 
 -- What a hold or ticket asks of the schedule: `slots` in a row or, where `minutes` is not NULL, as many as take these; from each
--- `starts_every`th slot of a shift on; on `weekdays`.
-CREATE TYPE booking.need AS (slots integer, minutes integer, starts_every integer, weekdays integer);
+-- `starts_every`th slot of a shift on; on `weekdays`; at clinics of a `currency`, where it is not NULL.
+CREATE TYPE booking.need AS (slots integer, minutes integer, starts_every integer, weekdays integer, currency text);
 -- A number of slots is a need, also for calls of the release before.
 CREATE FUNCTION booking.need(p_slots integer) RETURNS booking.need LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE

@@ -38,6 +38,8 @@ LANGUAGE sql STABLE AS $$
         SELECT FROM directory.service AS own
         WHERE own.provider_id = p_provider_id AND own.service_type_id = service.service_type_id AND own.clinic_id = p_clinic_id
             AND own.closed_at IS NULL))
+        -- a booking's amount is in its clinic's currency
+        AND (p_clinic_id IS NULL OR currency = (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = p_clinic_id))
 $$;
 
 -- Whether a weekday (ISO 8601) is among those of which each has a bit, Monday the lowest.
@@ -72,7 +74,7 @@ LANGUAGE sql STABLE AS $$
             WHEN count(*) > 1 AND NOT bool_and(is_test) OR count(DISTINCT currency) > 1 THEN 'not_together'
             WHEN sum(service.fee_minor) > 100000000 THEN 'too_dear' END,
         sum(service.length_minutes)::integer,
-        least(sum(service.fee_minor), 100000000)::integer, min(service.funding),
+        CASE WHEN count(*) > 0 THEN least(sum(service.fee_minor), 100000000)::integer END, min(service.funding),
         CASE WHEN count(service_terms.terms_id) = count(*) AND min(service_terms.terms_id) = max(service_terms.terms_id)
             THEN min(service_terms.terms_id)
             ELSE (SELECT clinic.terms_id FROM directory.clinic WHERE clinic.clinic_id = p_clinic_id) END

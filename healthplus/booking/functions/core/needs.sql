@@ -8,8 +8,8 @@ DECLARE
     need booking.need := booking.need(p_slots);
 BEGIN
     SELECT greatest(sum(length_minutes) + max(buffer_minutes), 1), directory.starts_together(array_agg(DISTINCT starts_every)),
-        coalesce(bit_and(weekdays), 0)
-    INTO need.minutes, need.starts_every, need.weekdays
+        coalesce(bit_and(weekdays), 0), min(currency)
+    INTO need.minutes, need.starts_every, need.weekdays, need.currency
     FROM directory.service WHERE provider_id = p_provider_id AND service_id = ANY (p_service_ids);
     RETURN need;
 END $$;
