@@ -94,7 +94,7 @@ CROSS JOIN LATERAL (
 INSERT INTO directory.service (
     provider_id, service_type_id, length_minutes, buffer_minutes, starts_every, fee_minor, funding)
 SELECT provider_id, service_type_id, CASE WHEN type = 'lab' THEN 0 ELSE 5 * (1 + pg_temp.dice(provider_id, 20 + number, 12)) END,
-    5 * (pg_temp.dice(provider_id, 40 + number, 8) / 7), 1 + pg_temp.dice(provider_id, 60 + number, 5) / 4 * 2,
+    CASE WHEN type = 'lab' THEN 0 ELSE 5 * (pg_temp.dice(provider_id, 40 + number, 8) / 7) END, 1 + pg_temp.dice(provider_id, 60 + number, 5) / 4 * 2,
     (100 + 20 * pg_temp.dice(provider_id, 80 + number, 100)) * 100, 'clinic'
 FROM directory.provider JOIN directory.provider_speciality USING (provider_id)
 CROSS JOIN LATERAL generate_series(1, CASE WHEN type = 'lab' THEN $1::integer ELSE $2 END) AS number

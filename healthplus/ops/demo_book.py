@@ -29,6 +29,7 @@ _FOR_SERVICES = 0.4  # of the visits at providers that have services
 _DAYS = 4
 
 _PROVIDERS_RATED = 0.7
+_PATIENTS_TRIED_MAX = 200
 _RATINGS_MEAN, _RATINGS_MAX = 4, 40  # of a provider who is rated
 _OLDEST_DAYS, _NEWEST_DAYS = 180, 2  # how long ago past bookings took place; they are rated within a day or so
 _BOOKED_AHEAD_DAYS_MAX = 20
@@ -182,9 +183,10 @@ class BookMaker:
         events: list[_Event] = []
         for number, visit in enumerate(booked):
             at = self._now - step * (len(booked) - number)
-            patient_id = self._random.choice(self._patients)
-            while not self._is_free(patient_id, visit):
-                patient_id = self._random.choice(self._patients)
+            tried = (self._random.choice(self._patients) for _ in range(_PATIENTS_TRIED_MAX))
+            patient_id = next((one for one in tried if self._is_free(one, visit)), None)
+            if patient_id is None:  # of a few patients, all may have something else at that time
+                continue
             events += self._book(provider_id, visit, patient_id, "booked", at, at + step / 2)
         for visit in held:
             # A patient may have only one live hold.

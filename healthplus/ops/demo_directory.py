@@ -92,7 +92,13 @@ class DirectoryMaker:
             # One in eight works at one clinic in the morning and at another in the evening; the first always does.
             at = self._random.sample(clinics, 2 if doctor == 1 or self._random.random() < 1 / 8 else 1)
             is_shown = doctor <= SHOWN_DOCTORS
-            self._add_doctor(f"demo:{slug(city['name'])}:doctor-{doctor}", city, at, is_shown=is_shown)
+            self._add_doctor(
+                f"demo:{slug(city['name'])}:doctor-{doctor}",
+                city,
+                at,
+                offers_services=not is_shown and self._random.random() >= _WITHOUT_SERVICES,
+                fundings={"online": 1} if is_shown else _FUNDINGS,
+            )
 
     def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str, terms_id: int | None) -> int:
         self._clinic_id += 1
@@ -147,7 +153,13 @@ class DirectoryMaker:
         self._add_shifts(provider_id, [(clinic_id, time(7)), (clinic_id, evening)], slot_minutes, seats)
 
     def _add_doctor(
-        self, identifier: str, city: dict[str, Any], at: Sequence[tuple[int, str]], *, is_shown: bool
+        self,
+        identifier: str,
+        city: dict[str, Any],
+        at: Sequence[tuple[int, str]],
+        *,
+        offers_services: bool,
+        fundings: Mapping[str, int],
     ) -> None:
         gender, given, family = draw_person(self._random, city["region"])
         specialities = [self._random.choice(_MEDICAL_SPECIALITIES)]
@@ -159,8 +171,7 @@ class DirectoryMaker:
         languages = self._random.sample(known, self._random.randint(2, len(known)))
         provider_id = self._add_provider(identifier, "doctor", names, bio, specialities, languages)
         clinic_ids = [clinic_id for clinic_id, _ in at]
-        offered_for = [] if is_shown or self._random.random() < _WITHOUT_SERVICES else specialities
-        fundings = {"online": 1} if is_shown else _FUNDINGS
+        offered_for = specialities if offers_services else []
         self._add_prices("doctor", provider_id, clinic_ids, specialities[0], offered_for, fundings, slot_minutes=5)
         morning = time(self._random.choice((8, 9, 10)), self._random.choice((0, 30)))
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))

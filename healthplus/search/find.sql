@@ -56,7 +56,9 @@ SELECT coalesce(array_agg(speciality_id), '{}') FROM directory.speciality WHERE 
 -- name: service_types
 -- Types of services by their slugs or ids, in the order of the slugs, and whether anybody offers them.
 SELECT service_type_id, slug, name, is_test,
-    EXISTS (SELECT FROM directory.service WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL) AS is_offered
+    -- not EXISTS, which may be planned as a look at all services
+    (SELECT true FROM directory.service WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL
+    LIMIT 1) IS NOT NULL AS is_offered -- noqa: AM09
 FROM directory.service_type
 WHERE slug = ANY($1::text[]) OR service_type_id = ANY($2::bigint[])
 ORDER BY array_position($1::text[], slug), service_type_id
