@@ -106,6 +106,8 @@ class SearchCriteria(Struct, kw_only=True):
     accepts_new_patients: bool | None = None
     ordering: str = Order.BEST.value
     service_type_ids: Sequence[int] | None = None
+    service_groups: Sequence[int] | None = None
+    """Of each type: of which group, from 1 on, it is; one service of each group must be offered."""
 
 
 async def find(database: Database, request: SearchRequest, skip: int, count: int) -> list[Record]:
@@ -143,9 +145,9 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
     around = await _around(database, request, city)
     starts_from, starts_before = _window(request, ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT, now)
     parts = [part for part in (keyword.terms, *await _filter_terms(database, request)) if part]
-    services = await _services(database, request, keyword.service_type_ids)
-    if request.services or (services and request.order in (Order.PRICE_ASC, Order.PRICE_DESC)):
-        parts += [_one_of("service", [service_type_id]) for service_type_id in services] or [_one_of("service", [])]
+    groups = await _service_groups(database, request, keyword.service_groups)
+    if request.services or (groups and request.order in (Order.PRICE_ASC, Order.PRICE_DESC)):
+        parts += [_one_of("service", group) for group in groups] or [_one_of("service", [])]
     is_within_city = request.city and (request.latitude is not None or request.radius_km is None)
     city_id = city["city_id"] if city and is_within_city else None
     if parts and city_id is not None:
@@ -169,7 +171,8 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         language=request.language and sendable(request.language).lower(),
         accepts_new_patients=request.accepts_new_patients,
         ordering=request.order.value,
-        service_type_ids=services or None,
+        service_type_ids=[service_type_id for group in groups for service_type_id in group] or None,
+        service_groups=[number for number, group in enumerate(groups, start=1) for _ in group] or None,
     )
 
 
@@ -186,16 +189,25 @@ async def service_types(database: Database, slugs: Sequence[str], ids: Sequence[
     return await database.fetch(queries.service_types, [sendable(slug) for slug in slugs], list(ids))
 
 
-async def _services(database: Database, request: SearchRequest, named: Sequence[int]) -> list[int]:
-    """Return the types of services to price: those asked for, of which all must be known, or else the keyword's."""
-    if not request.services and len(named) <= 1:
-        return list(named)
-    known = await service_types(database, request.services, () if request.services else named)
-    if len(known) > 1 and not all(one["is_test"] for one in known):
-        if request.services:
+async def _service_groups(
+    database: Database, request: SearchRequest, named: Sequence[Sequence[int]]
+) -> Sequence[Sequence[int]]:
+    """Return the types of services to price, in groups of which one is wanted of each.
+
+    They are those asked for, each by itself, if all are known, or else the keyword's. Several go together only where
+    they are tests.
+    """
+    if request.services:
+        known = await service_types(database, request.services)
+        if len(known) > 1 and not all(one["is_test"] for one in known):
             raise BadInput("tests: only laboratory tests can be booked together; search for anything else by itself.")
-        return []
-    return [one["service_type_id"] for one in known] if len(known) >= len(set(request.services)) else []
+        return [[one["service_type_id"]] for one in known] if len(known) >= len(set(request.services)) else []
+    if len(named) <= 1:
+        return named
+    known = await service_types(database, (), [service_type_id for group in named for service_type_id in group])
+    tests = {one["service_type_id"] for one in known if one["is_test"]}
+    groups = [[service_type_id for service_type_id in group if service_type_id in tests] for group in named]
+    return groups if all(groups) else []
 
 
 class _Around(Struct):

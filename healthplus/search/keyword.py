@@ -27,14 +27,14 @@ class ParsedKeyword:
 
     `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
     a search for `dentist` should not put people of that name first.
-    `city_id` is the one city that the keyword names; `service_type_ids` are the services that it names, unless one of
-    its phrases leaves open which. `words` are those that were looked at, in order.
+    `city_id` is the one city that the keyword names. `service_groups` are the types of services that it names: of each
+    phrase those of which any will do, and no type in two of them. `words` are those that were looked at, in order.
     """
 
     terms: str
     name_terms: str
     city_id: int | None
-    service_type_ids: tuple[int, ...]
+    service_groups: tuple[tuple[int, ...], ...]
     words: tuple[str, ...]
 
 
@@ -47,8 +47,8 @@ class Part:
     specialities: set[int] = field(default_factory=set)
     services: set[int] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
+    services_named: set[int] = field(default_factory=set)
     is_dropped: bool = False
-    is_service_name: bool = False
 
     @property
     def has_meaning(self) -> bool:
@@ -61,13 +61,12 @@ async def parse_keyword(database: Database, keyword: str, city_id: int | None) -
     kept = [part for part in split.parts if not part.is_dropped]
     named = {frozenset(part.cities) for part in kept if part.cities and not split.is_mostly_a_name(part)}
     cities = next(iter(named)) if len(named) == 1 else frozenset()
-    services = [part.services for part in kept if part.services]
     plain = [word for part in kept for word in part.words]
     return ParsedKeyword(
         terms=" & ".join(_alternatives(part, split.word_query) for part in kept),
         name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(split.name_query, plain)),
         city_id=next(iter(cities)) if len(cities) == 1 else None,
-        service_type_ids=tuple(sorted(set().union(*services))) if all(len(ids) == 1 for ids in services) else (),
+        service_groups=_service_groups(part.services for part in kept if part.services),
         words=tuple(word for part in split.parts for word in part.words),
     )
 
@@ -151,23 +150,36 @@ def _parts(words: list[str], found: _LookUp, city_id: int | None) -> Iterable[Pa
         # A city that the database has by this name comes before one that has it as another name.
         cities = found.by_name("city", phrase) or found.by_slugs("city", meaning.cities)
         named = found.by_name("service", phrase)
-        services = named or found.by_slugs("service", meaning.services)
+        services = named | found.by_slugs("service", meaning.services)
         specialities = found.by_name("speciality", phrase)
         if not services:  # which are nearer to what is meant than all that see to it
             specialities |= found.by_slugs("speciality", meaning.specialities)
-        part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types)
-        part.is_service_name = bool(named)
+        part = Part(words[start:end], cities & {city_id} or cities, specialities, services, meaning.types, named)
         part.is_dropped = not part.has_meaning and phrase in VOCABULARY.dropped
         if part.has_meaning or end == start + 1:
             done = end
             yield part
 
 
+def _service_groups(phrases: Iterable[set[int]]) -> tuple[tuple[int, ...], ...]:
+    groups: list[set[int]] = []
+    for services in phrases:
+        # Phrases that share services say the same twice, and mean those: `mri mri brain` is one visit.
+        same = next((group for group in groups if group & services), None)
+        if same is None:
+            groups.append(set(services))
+        else:
+            same &= services
+    return tuple(tuple(sorted(group)) for group in groups)
+
+
 def _alternatives(part: Part, query: Callable[[str], str]) -> str:
     options = [_quoted(f"city:{city_id}") for city_id in sorted(part.cities)]
     options += [_quoted(f"speciality:{speciality_id}") for speciality_id in sorted(part.specialities)]
-    if not part.is_service_name:  # else all who offer it have its words, and less is to be looked up
-        options += [_quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services)]
+    # All who offer what is called just so have its words: less is to be looked up without it.
+    options += [
+        _quoted(f"service:{service_type_id}") for service_type_id in sorted(part.services - part.services_named)
+    ]
     options += [_quoted(f"type:{provider_type}") for provider_type in sorted(part.types)]
     if len(part.words) == 1 and _is_postal_code(part.words[0]):
         options.append(_quoted(f"pin:{part.words[0]}"))

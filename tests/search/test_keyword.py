@@ -72,7 +72,7 @@ MEANT = [
 ]
 
 
-# In a city, a keyword that names services, whom it finds, and which services count, if one can tell.
+# In a city, a keyword that names services, whom it finds, and of each phrase the services of which any will do.
 SERVICES_MEANT = [
     ("", "cbc", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
     ("", "Complete Blood Count", ["Poona Hospital", "Sai Lab"], ["complete-blood-count"]),
@@ -83,8 +83,15 @@ SERVICES_MEANT = [
     ("", "root canal kothrud", ["Asha Rao"], ["root-canal-treatment"]),
     ("", "rct", ["Asha Rao"], ["root-canal-treatment"]),
     ("mumbai", "root canal", [], ["root-canal-treatment"]),
-    ("", "sonography near me", ["Poona Hospital", "Sai Lab"], []),
-    ("", "सोनोग्राफी", ["Poona Hospital", "Sai Lab"], []),
+    ("", "sonography near me", ["Poona Hospital", "Sai Lab"], ["ultrasound-abdomen|ultrasound-pelvis"]),
+    ("", "सोनोग्राफी", ["Poona Hospital", "Sai Lab"], ["ultrasound-abdomen|ultrasound-pelvis"]),
+    (
+        "",
+        "cbc sonography",
+        ["Poona Hospital", "Sai Lab"],
+        ["complete-blood-count", "ultrasound-abdomen|ultrasound-pelvis"],
+    ),
+    ("", "sonography usg abdomen", ["Sai Lab"], ["ultrasound-abdomen"]),
     ("", "usg abdomen", ["Sai Lab"], ["ultrasound-abdomen"]),
     ("", "cbc usg abdomen", ["Sai Lab"], ["complete-blood-count", "ultrasound-abdomen"]),
     ("", "mole check dermatologist", ["Rohan Patil"], ["mole-check"]),
@@ -95,29 +102,47 @@ SERVICES_MEANT = [
 async def test_services_are_understood(db: Database) -> None:
     cities = await make_directory(db)
     await count_words(db)
+    types = await db.fetch("SELECT service_type_id, slug FROM directory.service_type")
+    slug_of = {row["service_type_id"]: row["slug"] for row in types}
     for city, keyword, providers, slugs in SERVICES_MEANT:
         parsed = await parse_keyword(db, keyword, cities.get(city))
-        ids = await db.fetch_value(
-            "SELECT array_agg(slug ORDER BY slug) FROM directory.service_type WHERE service_type_id = ANY ($1)",
-            list(parsed.service_type_ids),
-        )
-        assert (keyword, await find(db, keyword, cities.get(city)), ids or []) == (keyword, providers, slugs)
+        meant = [
+            "|".join(sorted(slug_of[service_type_id] for service_type_id in group)) for group in parsed.service_groups
+        ]
+        assert (keyword, await find(db, keyword, cities.get(city)), meant) == (keyword, providers, slugs)
     for wrong, right in (("sonografy", "sonography"), ("root cannal pune", "root canal pune"), ("hemogrm", "hemogram")):
         assert (await did_you_mean(db, wrong, None))[:1] == [right]
     # Where nobody offers it any more, a phrase means who sees to it again.
     await db.execute("UPDATE directory.service SET closed_at = now() WHERE closed_at IS NULL")
     assert await find(db, "root canal") == ["Asha Rao"]
-    assert (await parse_keyword(db, "root canal", None)).service_type_ids == ()
+    assert (await parse_keyword(db, "root canal", None)).service_groups == ()
     # What is renamed is found by its new name.
     await db.execute(
         "INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding) "
         "SELECT 1, service_type_id, 0, 1, 'clinic' FROM directory.service_type WHERE slug = 'scaling'"
     )
     await db.execute("UPDATE directory.service_type SET name = 'Polish Everything' WHERE slug = 'scaling'")
-    assert len((await parse_keyword(db, "polish everything", None)).service_type_ids) == 1
+    assert len((await parse_keyword(db, "polish everything", None)).service_groups) == 1
     await db.execute("DELETE FROM directory.service WHERE closed_at IS NULL")
     await db.execute("DELETE FROM directory.service_type WHERE slug = 'scaling'")
-    assert (await parse_keyword(db, "polish everything", None)).service_type_ids == ()
+    assert (await parse_keyword(db, "polish everything", None)).service_groups == ()
+
+
+async def test_one_providers_wording_and_that_of_others_mean_the_same(db: Database) -> None:
+    cities = await make_directory(db)
+    new = await db.fetch_value(
+        """WITH type AS (
+            INSERT INTO directory.service_type (slug, name, is_test) VALUES ('root-canal', 'Root canal', false)
+            RETURNING service_type_id)
+        INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+        SELECT provider_id, service_type_id, 60, 100, 'clinic' FROM type, directory.provider
+        WHERE name = 'Dr Rohan Patil'
+        RETURNING service_type_id"""
+    )
+    old = await db.fetch_value("SELECT service_type_id FROM directory.service_type WHERE slug = 'root-canal-treatment'")
+    for keyword in ("root canal", "rct", "root canal treatment"):
+        assert (await parse_keyword(db, keyword, None)).service_groups == ((old, new),), keyword
+        assert await find(db, keyword, cities["pune"]) == ["Asha Rao", "Rohan Patil"], keyword
 
 
 async def test_what_is_typed_is_understood(db: Database) -> None:

@@ -262,13 +262,16 @@ class Trial:
         return list((of_all | own).values())
 
     def offer(self, post: Record, wanted: dict[str, Any]) -> tuple[tuple[int, ...] | None, int | None]:
-        """Return the services of the wanted types there, and what they or (None) a visit cost, if that is known."""
-        if "service_type_ids" not in wanted:
+        """Return the cheapest service of each wanted group there, and what they or (None) a visit cost, if known."""
+        if "groups" not in wanted:
             return None, post["fee_minor"] or (0 if post["funding"] == "free" else None)
-        offered = {one["service_type_id"]: one for one in self.services_at(post)}
-        if not offered.keys() >= set(wanted["service_type_ids"]):
+        offered = self.services_at(post)
+        fitting = [[one for one in offered if one["service_type_id"] in group] for group in wanted["groups"]]
+        if not all(fitting):
             return None, None
-        chosen = [offered[service_type_id] for service_type_id in wanted["service_type_ids"]]
+        chosen = [
+            min(group, key=lambda one: (is_unknown(one), one["fee_minor"], one["service_id"])) for group in fitting
+        ]
         price = None if any(map(is_unknown, chosen)) else sum(one["fee_minor"] for one in chosen)
         return tuple(one["service_id"] for one in chosen), price
 
@@ -313,7 +316,11 @@ def matches(post: Record, wanted: dict[str, Any], distance: float | None, charge
             "practising_since_max" not in wanted or (post["practising_since"] or 9999) <= wanted["practising_since_max"]
         )
         and mean >= ask("rating_min", 0)
-        and all(has(post, part, offered) for part in ask("terms", "").split(" & ") if part)
+        and all(
+            any(has(post, one, offered) for one in part.strip("()").split(" | "))
+            for part in ask("terms", "").split(" & ")
+            if part
+        )
         and (ask("ordering") != "distance_asc" or distance is not None)
         and ("radius_m" not in wanted or (distance is not None and distance <= wanted["radius_m"]))
     )

@@ -311,6 +311,13 @@ async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClie
             int(provider), int(clinic), datetime.fromisoformat(query["start"][0]), int(query["service"][0]),
         )  # fmt: skip
         assert fits, (path, query)
+    # So do the names, whatever the time.
+    named = {
+        split.path: parse_qs(split.query)
+        for split in map(urlsplit, re.findall(r'<h2 lang="en"><a href="([^"]+)"', text))
+    }
+    assert {path: {"service": query["service"]} for path, query in links}.items() <= named.items()
+    assert all(query.keys() == {"service"} for query in named.values())
     lab = await look(http, "/in/pune?service=complete-blood-count,hba1c")
     assert re.findall(_PRICED_TESTS, lab) == ["900"]
     [first, *_] = re.findall(r'class="time" href="([^"]+)"', lab)
@@ -329,6 +336,41 @@ async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClie
         assert (await http.get(f"/in/pune?service={odd}")).status_code == 200, odd
     hindi = await look(http, "/hi/in/pune?service=root-canal&sort=price")
     assert "सबसे कम फ़ीस</strong>" in hindi
+
+
+async def test_a_phrase_for_several_services_is_for_the_cheapest_of_each_provider(
+    http: httpx.AsyncClient, city: Environment
+) -> None:
+    """Also where one provider's service is called just so: it must not hide what others call otherwise."""
+    await city.db.execute(
+        """INSERT INTO directory.service_type (slug, name, is_test)
+        VALUES ('root-canal-treatment', 'Root canal treatment', false),
+            ('ultrasound-abdomen', 'Ultrasound abdomen', true), ('ultrasound-pelvis', 'Ultrasound pelvis', true);
+        INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
+        SELECT provider_id, service_type_id, 60, 150000, 'clinic'::directory.funding
+        FROM directory.provider, directory.service_type
+        WHERE identifier IN ('d1', 'd3') AND service_type.slug = 'root-canal-treatment'
+        UNION ALL
+        SELECT provider_id, service_type_id, length, fee_minor, 'clinic'
+        FROM directory.provider, directory.service_type
+        JOIN (VALUES ('ultrasound-abdomen', 30, 120000), ('ultrasound-pelvis', 90, 90000))
+            AS priced(slug, length, fee_minor) USING (slug)
+        WHERE type = 'lab'"""
+    )
+    assert await led(http, "/find?need=Root+Canal&place=Pune") == (200, "")
+    both = await look(http, "/find?need=Root+Canal&place=Pune&sort=price")
+    assert counted(both) > counted(await look(http, "/in/pune?service=root-canal"))
+    for number, shown in ((1, ("Root canal", "1,000")), (3, ("Root canal treatment", "1,500"))):
+        card = both[both.index(f"Dr Asha Rao {number}</a></h2>") :]
+        assert re.findall(r'<dt lang="en">(.*?)</dt><dd>\s*₹([\d,]+)', card)[0] == shown
+    for need in ("sonography", "ultrasound near me"):
+        text = await look(http, f"/find?{urlencode({'need': need, 'place': 'Pune'})}")
+        assert re.findall(r'<dt lang="en">(.*?)</dt><dd>\s*₹([\d,]+).*?(\d+) min', text) == [
+            ("Ultrasound pelvis", "900", "90")
+        ], need
+        [start, *_] = re.findall(r'class="time" href="([^"]+)"', text)
+        service_id = await city.db.fetch_value("SELECT service_id FROM directory.service WHERE fee_minor = 90000")
+        assert parse_qs(urlsplit(start).query)["service"] == [str(service_id)]
 
 
 async def test_a_service_that_nobody_offers_any_more_is_searched_as_words(

@@ -129,9 +129,9 @@ SELECT former_entry.provider_id, former_entry.hold_id, former_entry.authorisatio
 FROM ledger.former_entry JOIN ledger.payment USING (provider_id, hold_id, authorisation)
 WHERE payment.authorised_at IS NULL;
 
--- What searches ask for and read: services that must be offered, what a visit costs (NULL: the clinic says), and what types of services
+-- What searches ask for and read: services of which one of each group must be offered, what a visit costs (NULL: the clinic says), and what types of services
 -- are called, as search.term has it of cities and specialities. Not there, as the release before reads all of it.
-ALTER TYPE search.criteria ADD ATTRIBUTE service_type_ids bigint[];
+ALTER TYPE search.criteria ADD ATTRIBUTE service_type_ids bigint[], ADD ATTRIBUTE service_groups smallint[];
 ALTER TABLE search.listing ADD COLUMN price double precision;
 CREATE TABLE search.service_term (
     service_type_id bigint NOT NULL,

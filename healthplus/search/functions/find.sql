@@ -63,30 +63,37 @@ CREATE FUNCTION search.surely_fits(
             SELECT FROM booking.ticket WHERE provider_id = p_provider_id AND state = 'waiting' AND withheld_during && whole_day.during))
 $$;
 
--- Return the services of these types that a provider offers at a clinic, in the types' order, and what
--- they cost together in whole units (NULL: the clinic says it); no row where it does not offer them all, in one currency.
-CREATE FUNCTION search.offer(p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[])
+-- Return a service of each group of types that a provider offers at a clinic, the cheapest, in the groups' order, and what they cost
+-- together in whole units (NULL: the clinic says it); no row where it offers nothing of a group. p_service_groups: the group of each
+-- type, from 1 on, in order; a type is in one group only.
+CREATE FUNCTION search.offer(p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[], p_service_groups smallint[])
 RETURNS TABLE (service_ids bigint[], service_price double precision, service_currency text) LANGUAGE sql STABLE AS $$
-    SELECT array_agg(service_id ORDER BY array_position(p_service_type_ids, service_type_id)),
+    SELECT array_agg(service_id ORDER BY service_group),
         CASE WHEN bool_and(known_fee IS NOT NULL) THEN sum(known_fee) / 10 ^ directory.currency_digits(min(currency)) END, min(currency)
-    FROM directory.offered_services(p_provider_id, p_clinic_id)
-    CROSS JOIN LATERAL directory.known_fee(fee_minor, funding) AS known_fee
-    WHERE service_type_id = ANY (p_service_type_ids)
-    HAVING count(*) = cardinality(p_service_type_ids) AND min(currency) = max(currency)
+    FROM (
+        SELECT DISTINCT ON (service_group) service_group, service_id, known_fee, currency
+        FROM directory.offered_services(p_provider_id, p_clinic_id)
+        CROSS JOIN LATERAL directory.known_fee(fee_minor, funding) AS known_fee
+        CROSS JOIN LATERAL (VALUES (p_service_groups[array_position(p_service_type_ids, service_type_id)])) AS grouped(service_group)
+        WHERE service_type_id = ANY (p_service_type_ids)
+        ORDER BY service_group, known_fee NULLS LAST, service_id
+    ) AS cheapest
+    HAVING count(*) = p_service_groups[cardinality(p_service_groups)]
 $$;
 
--- Return what a provider offers of these types at a clinic, as a list of providers shows it; NULL where it does not offer them all. Not in
--- SQL: it would be planned anew with each search, also with one that names no service.
-CREATE FUNCTION search.offer_document(p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[]) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
+-- Return the services of search.offer as a list of providers shows them; NULL where there are none. Not in SQL: it would be planned anew
+-- with each search, also with one that names no service.
+CREATE FUNCTION search.offer_document(
+    p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[], p_service_groups smallint[]
+) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT jsonb_build_object(
             'service_ids', service_ids, 'fee_minor', fee_minor, 'currency', service_currency, 'funding', funding,
             'is_fee_known', service_price IS NOT NULL, 'length_minutes', length_minutes, 'names', array(
-                SELECT name FROM directory.service_type WHERE service_type_id = ANY (p_service_type_ids)
-                ORDER BY array_position(p_service_type_ids, service_type_id)))
-        FROM search.offer(p_provider_id, p_clinic_id, p_service_type_ids)
+                SELECT name FROM directory.service JOIN directory.service_type USING (service_type_id)
+                WHERE service_id = ANY (service_ids) ORDER BY array_position(service_ids, service_id)))
+        FROM search.offer(p_provider_id, p_clinic_id, p_service_type_ids, p_service_groups)
         CROSS JOIN LATERAL directory.chosen_services(p_provider_id, p_clinic_id, service_ids, false));
 END $$;
 
@@ -115,11 +122,12 @@ CREATE FUNCTION search.conditions(p_criteria search.criteria) RETURNS text LANGU
     FROM (
         -- What the clinic says itself counts as nothing.
         SELECT CASE WHEN p_criteria.service_type_ids IS NULL THEN 'fee' ELSE
-            'coalesce((SELECT coalesce(service_price, 0) FROM search.offer(listing.provider_id, listing.clinic_id, $20)), fee)' END AS charged
+            'coalesce((SELECT coalesce(service_price, 0) FROM search.offer(listing.provider_id, listing.clinic_id, $20, $21)), fee)' END
+            AS charged
     ) AS compared
 $$;
 
--- Return whether the criteria are for one service by its price: those who offer it are then read from the index on fees.
+-- Return whether the criteria are for services of one type by price: those who offer it are then read from the index on fees.
 CREATE FUNCTION search.is_by_fee(p_criteria search.criteria) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_criteria.ordering = 'price_asc' AND coalesce(cardinality(p_criteria.service_type_ids) = 1, false)
 $$;
@@ -239,7 +247,7 @@ BEGIN
         CASE WHEN p_criteria.service_type_ids IS NULL THEN 'NULL::bigint[]' ELSE 'offered.service_ids' END,
         concat(
             CASE WHEN p_criteria.service_type_ids IS NOT NULL THEN
-                'LEFT JOIN LATERAL search.offer(listed.provider_id, listed.clinic_id, $20) AS offered ON true ' END,
+                'LEFT JOIN LATERAL search.offer(listed.provider_id, listed.clinic_id, $20, $21) AS offered ON true ' END,
             CASE WHEN p_criteria.ordering LIKE 'price%' AND NOT search.is_by_fee(p_criteria) THEN
                 'ORDER BY ' || CASE WHEN p_criteria.service_type_ids IS NULL THEN 'price' ELSE 'service_price' END
                     || CASE p_criteria.ordering WHEN 'price_desc' THEN ' DESC' ELSE '' END
@@ -276,7 +284,7 @@ BEGIN
             greatest(p_criteria.starts_from, now_at), p_criteria.starts_before, now_at,
             p_criteria.fee_min, p_criteria.fee_max, p_criteria.practising_since_max, p_criteria.rating_min,
             p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id,
-            p_criteria.service_type_ids;
+            p_criteria.service_type_ids, p_criteria.service_groups;
         firsts := array(
             SELECT min(row) FROM unnest(providers) WITH ORDINALITY AS found(provider, row)
             GROUP BY provider ORDER BY min(row) LIMIT p_skip + p_count);
@@ -309,7 +317,7 @@ BEGIN
             NULL::integer, NULL::integer, NULL::integer, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz,
             p_criteria.fee_min, p_criteria.fee_max, p_criteria.practising_since_max, p_criteria.rating_min,
             p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id,
-            p_criteria.service_type_ids;
+            p_criteria.service_type_ids, p_criteria.service_groups;
         EXIT WHEN providers >= p_max OR rows < rows_max;
         rows_max := rows_max * 8;
     END LOOP;

@@ -26,6 +26,7 @@ from healthplus.search.find import (
     parse_request,
     service_types,
 )
+from healthplus.search.keyword import parse_keyword
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
@@ -151,7 +152,7 @@ async def _search_of_form(request: AnyRequest) -> Search:
     elif need:
         phrase = " ".join(await normal_words(database, own))
         speciality = await database.fetch_row(queries.speciality, sendable(own), phrase)
-        if speciality is None and (named := await database.fetch_row(queries.service, sendable(need), phrase)):
+        if speciality is None and (named := await _service_named(database, need, phrase)):
             need, chosen = "", (named,)
     return Search(
         need="" if speciality else need,
@@ -168,6 +169,13 @@ async def _services(request: AnyRequest) -> tuple[Record, ...]:
     slugs = request.query_params.get("service", "")[:_SLUGS_LENGTH_MAX].split(",")[:SERVICES_MAX]
     known = await service_types(services(request).database, slugs) if slugs != [""] else []
     return tuple(known if all(one["is_test"] for one in known) else known[:1])
+
+
+async def _service_named(database: Database, need: str, phrase: str) -> Record | None:
+    """Return the type of service of this name or slug, unless the words mean others, too."""
+    named = await database.fetch_row(queries.service, sendable(need), phrase)
+    meant = (await parse_keyword(database, need, None)).service_groups if named else ()
+    return named if named and {one for group in meant for one in group} <= {named["service_type_id"]} else None
 
 
 async def _city(request: AnyRequest, text: str) -> Record | None:

@@ -8,7 +8,7 @@ LIMIT 1
 
 -- name: service
 -- The type of service with slug $1, or whose name's words are $2, which somebody offers.
-SELECT slug, name, is_test FROM directory.service_type
+SELECT service_type_id, slug, name, is_test FROM directory.service_type
 WHERE (slug = $1 OR service_type_id IN (SELECT service_type_id FROM search.service_term WHERE key = $2 AND whole))
     -- not EXISTS, which may be planned as a look at all services
     AND (SELECT true FROM directory.service WHERE service.service_type_id = service_type.service_type_id AND closed_at IS NULL LIMIT 1) -- noqa: AM09
