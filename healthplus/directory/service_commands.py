@@ -9,7 +9,7 @@ import click
 from healthplus.database import Database, Record, load
 from healthplus.directory.commands import ID, find_row, with_database
 from healthplus.directory.fees import FUNDINGS, read_fee
-from healthplus.directory.service_text import Service, service_text
+from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, Service, service_text
 from healthplus.directory.services import put_service
 from healthplus.directory.weekdays import in_bits, parse_days
 from healthplus.errors import BadInput, Conflict, NotFound
@@ -19,7 +19,8 @@ from healthplus.settings import Settings
 queries = load(Path(__file__).with_name("directory.sql"))
 
 _DID = {"added": "Added", "changed": "Changed", "unchanged": "Offered like that already"}
-_MINUTES = click.IntRange(0, 720)
+_LENGTH = click.IntRange(0, LENGTH_MINUTES_MAX)
+_BUFFER = click.IntRange(0, BUFFER_MINUTES_MAX)
 
 
 @click.group("service")
@@ -31,11 +32,11 @@ def service_group() -> None:
 @click.argument("provider")
 @click.argument("name")
 @click.option("--fee", required=True, help="In whole units of the clinic's currency, such as rupees.")
-@click.option("--length", "length_minutes", type=_MINUTES, help="Minutes; a test may take none of its own.")
+@click.option("--length", "length_minutes", type=_LENGTH, help="Minutes; a test may take none of its own.")
 @click.option("--clinic", help="The clinic's id or identifier; by default each one at which the provider works.")
 @click.option("--test", "is_test", is_flag=True, help="A laboratory test: several go into one visit, and add up.")
 @click.option("--funding", type=click.Choice(FUNDINGS), help="By default as visits there are paid; free without a fee.")
-@click.option("--buffer", "buffer_minutes", type=_MINUTES, default=0, help="Minutes that are kept free after it.")
+@click.option("--buffer", "buffer_minutes", type=_BUFFER, default=0, help="Minutes that are kept free after it.")
 @click.option("--starts-every", type=int, default=1, help="Starts on every so many slots of a shift only.")
 @click.option("--days", default="Mon-Sun", show_default=True, help='Only on some days, such as "Mon,Wed" or "Mon-Fri".')
 @click.option("--more-a-day", is_flag=True, help="A patient may have others with the provider on that day.")

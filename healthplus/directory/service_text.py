@@ -14,6 +14,7 @@ from healthplus.names import is_name
 ROW_SERVICES_MAX = 1000
 """How many one text may name."""
 NAME_MAX = 200
+LENGTH_MINUTES_MAX, BUFFER_MINUTES_MAX = 720, 240
 _OPTIONS = "online, clinic or free, buffer=MINUTES, every=SLOTS, days=Mon-Fri or more_a_day"
 
 
@@ -39,10 +40,12 @@ def check_service(service: Service, currency: str) -> Service:
     if not is_name(service.name, NAME_MAX) or service.name != service.name.strip() or set("=;") & set(service.name):
         raise BadInput(f"a name has 1 to {NAME_MAX} characters, none of them = or ;")
     if not service.is_test and service.length_minutes == 0:
-        raise BadInput("a visit lasts 1 to 720 minutes, not 0; only a test may take no time of its own")
+        raise BadInput(
+            f"a visit lasts 1 to {LENGTH_MINUTES_MAX} minutes, not 0; only a test may take no time of its own"
+        )
     for what, value, low, high in (
-        ("a length", service.length_minutes, 0, 720),
-        ("a buffer", service.buffer_minutes, 0, 240),
+        ("a length", service.length_minutes, 0, LENGTH_MINUTES_MAX),
+        ("a buffer", service.buffer_minutes, 0, BUFFER_MINUTES_MAX),
         ("every", service.starts_every, 1, 144),
     ):
         if not low <= value <= high:

@@ -20,28 +20,23 @@ async def put_service(
 ) -> tuple[Literal["added", "changed", "unchanged"], Record]:
     """Have a provider offer a service at a clinic where it works (None: at each); return what was done, and its row.
 
-    One of the same name that differs is closed: what is held, booked or waited for keeps it. Raises BadInput when it
-    cannot be offered, Conflict when the name is that of a test and this is a visit, or the other way round, and when
-    the clinic has another currency.
+    One of the same name and kind that differs is closed: what is held, booked or waited for keeps it. Raises BadInput
+    when it cannot be offered, Conflict when the clinic has another currency.
     """
-    kind = service_slug(check_service(service, currency).name)
+    name = service_slug(check_service(service, currency).name)
     given = msgspec.structs.asdict(service) | {
         "provider_id": provider_id,
         "clinic_id": clinic_id,
-        "service_type": kind,
+        "service_type": name,
         "currency": currency,
     }
     async with database.transaction() as tx:
         if clinic_id is not None and await tx.fetch_value(queries.keep_currency, clinic_id) != currency:
             raise Conflict("The clinic has another currency since a moment ago: look at it, and try again.")
-        await tx.execute(queries.put_service_types, [{"slug": kind, "name": service.name, "is_test": service.is_test}])
-        known = await tx.fetch_row(queries.service_type, kind)
-        assert known is not None
-        if known["is_test"] != service.is_test:
-            is_what = "laboratory test" if known["is_test"] else "visit"
-            raise Conflict(f"{known['name']!r} is a {is_what}: offer it as one, or give this another name.")
+        await tx.execute(queries.put_service_types, [{"slug": name, "name": service.name, "is_test": service.is_test}])
         counts = await tx.fetch_row(queries.put_services, [given])
         assert counts is not None
         rows = await tx.fetch(queries.services_of_provider, provider_id)
-    row = next(row for row in rows if row["slug"] == kind and row["clinic_id"] == clinic_id)
+    wanted = name, service.is_test, clinic_id
+    row = next(row for row in rows if (row["name_slug"], row["is_test"], row["clinic_id"]) == wanted)
     return "added" if counts["added"] else "changed" if counts["updated"] else "unchanged", row

@@ -25,10 +25,6 @@ WHERE provider.identifier = ANY($1::text[])
 SELECT identifier, currency, payments.has_money(clinic_id) AS has_money
 FROM directory.clinic WHERE identifier = ANY($1::text[])
 
--- name: stored_service_types
--- Which of the services and tests in a file are known, and what they are.
-SELECT slug, is_test FROM directory.service_type WHERE slug = ANY($1::text[])
-
 -- name: put_cities
 -- Cities are only added: what an administrator has corrected stays.
 WITH added AS (

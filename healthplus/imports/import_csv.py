@@ -94,7 +94,6 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
             await tx.execute(_queries.lock_imports)
             await tx.execute(_queries.wait_briefly)
             entries = await _fit_currencies(tx, entries, summary)
-            entries = await _fit_kinds(tx, entries, summary)
             entries, with_new_shifts = await _reject_misfits(tx, entries, summary)
             summary.accepted = len(entries) + len(postal_codes)
             summary.unchanged["shifts"] = _shift_count(entries) - _shift_count(with_new_shifts)
@@ -180,7 +179,6 @@ class _Seen:
         self._facts: dict[tuple[type, str], tuple[int, Provider | Clinic]] = {}
         self._shifts: dict[str, list[Shift]] = defaultdict(list)
         self._tests: dict[tuple[str, str], tuple[int, tuple[Service, str]]] = {}
-        self._is_test: dict[str, tuple[int, bool]] = {}
 
     def add(self, entry: Entry) -> int | None:
         """Remember the row, or return the line of the one it duplicates; raises BadInput when it contradicts one."""
@@ -205,32 +203,16 @@ class _Seen:
             line, known_test = self._tests.get((entry.provider.identifier, name), (0, test))
             if known_test != test:
                 raise BadInput(f"line {line} says otherwise about the test {name!r}")
-        kinds = self._kinds(entry)
         shifts = self._shifts[entry.provider.identifier]
         if clash := first_overlap([*shifts, *entry.shifts]):
             raise BadInput(f"shifts: {clash[0]} and {clash[1]} of this provider overlap")
         shifts += entry.shifts
         for key, first in tests.items():
             self._tests.setdefault(key, first)
-        self._is_test = kinds | self._is_test
         self._posts[post] = entry
         for facts in (entry.provider, entry.clinic):
             self._facts.setdefault((type(facts), facts.identifier), (entry.line, facts))
         return None
-
-    def _kinds(self, entry: Entry) -> dict[str, tuple[int, bool]]:
-        kinds: dict[str, tuple[int, bool]] = {}
-        for service in (*entry.tests, *entry.services):
-            line, is_test = (self._is_test | kinds).get(service_slug(service.name), (0, service.is_test))
-            if is_test != service.is_test:
-                raise BadInput(f"{_wrong_kind(service)}, in line {line}")
-            kinds[service_slug(service.name)] = entry.line, is_test
-        return kinds
-
-
-def _wrong_kind(service: Service) -> str:
-    column, other = ("tests", "a visit") if service.is_test else ("services", "a laboratory test")
-    return f"{column}: {service.name!r} is {other}"
 
 
 def _content(entry: Entry) -> tuple[object, ...]:
@@ -253,21 +235,6 @@ async def _fit_currencies(tx: Transaction, entries: list[Entry], summary: Summar
             reason = f"{entry.currency}, but this clinic's amounts are in {clinic['currency']}"
             summary.rejected.append(Remark(entry.line, f"currency: {reason}"))
     return [entry for entry in entries if entry.line not in rejected]
-
-
-async def _fit_kinds(tx: Transaction, entries: list[Entry], summary: Summary) -> list[Entry]:
-    """Reject rows that call a test what is stored as a visit, or the other way round; return the rest."""
-    names = list({service_slug(service.name) for entry in entries for service in (*entry.tests, *entry.services)})
-    is_test = {row["slug"]: row["is_test"] for row in await tx.fetch(_queries.stored_service_types, names)}
-    fitting = []
-    for entry in entries:
-        offered = (*entry.tests, *entry.services)
-        wrong = next((s for s in offered if is_test.get(service_slug(s.name), s.is_test) != s.is_test), None)
-        if wrong is None:
-            fitting.append(entry)
-        else:
-            summary.rejected.append(Remark(entry.line, f"{_wrong_kind(wrong)}, as it is stored"))
-    return fitting
 
 
 async def _reject_misfits(tx: Transaction, entries: list[Entry], summary: Summary) -> tuple[list[Entry], list[Entry]]:

@@ -32,14 +32,16 @@ def rows_by_table(
     slugs = city_slugs({_city(clinic) for clinic in clinics}, taken)
     specialities = {slug(name): name for entry in reversed(entries) for name in entry.specialities}
     has = {(entry.provider.identifier, slug(name)) for entry in entries for name in entry.specialities}
-    types = {service_slug(s.name): s for entry in reversed(entries) for s in (*entry.tests, *entry.services)}
+    types = {(service_slug(s.name), s.is_test): s.name for e in reversed(entries) for s in (*e.tests, *e.services)}
     return {
         "cities": _cities(clinics, slugs, time_zone),
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
         "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
         "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
         "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
-        "service_types": [{"slug": s, "name": one.name, "is_test": one.is_test} for s, one in sorted(types.items())],
+        "service_types": [
+            {"slug": s, "name": name, "is_test": is_test} for (s, is_test), name in sorted(types.items())
+        ],
         "posts": [{**_post(entry), "fee_minor": entry.fee_minor, "funding": entry.funding} for entry in entries],
         "services": _services(entries),
         "shifts": [
@@ -51,15 +53,16 @@ def rows_by_table(
 
 
 def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
-    offered: dict[tuple[str, str, str], tuple[Service, str]] = {}
+    offered: dict[tuple[str, str, str, bool], tuple[Service, str]] = {}
     for entry in entries:
         provider, clinic = entry.provider.identifier, entry.clinic.identifier
         for at, services in ((None, entry.tests), (clinic, entry.services)):
-            offered |= {(provider, at or "", service_slug(s.name)): (s, entry.currency) for s in services}
+            for s in services:
+                offered[provider, at or "", service_slug(s.name), s.is_test] = s, entry.currency
     return [
         {"provider": provider, "clinic": at or None, "service_type": s, "currency": currency}
         | msgspec.structs.asdict(service)
-        for (provider, at, s), (service, currency) in sorted(offered.items(), key=lambda item: item[0])
+        for (provider, at, s, _), (service, currency) in sorted(offered.items(), key=lambda item: item[0])
     ]
 
 

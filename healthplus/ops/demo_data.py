@@ -212,11 +212,10 @@ async def _store_directory(
 
 
 async def _store_services(tx: Transaction, services: Sequence[Service], now: datetime) -> None:
-    await tx.execute(_queries.put_service_types, *map(list, zip(*SERVICE_TYPES, strict=True)))
-    types = {
-        row["slug"]: row["service_type_id"]
-        for row in await tx.fetch(_queries.service_types, [type_slug for type_slug, *_ in SERVICE_TYPES])
-    }
+    slugs, names, are_tests = map(list, zip(*SERVICE_TYPES, strict=True))
+    await tx.execute(_queries.put_service_types, slugs, names, are_tests)
+    rows = await tx.fetch(_queries.service_types, slugs, are_tests)
+    types = {row["slug"]: row["service_type_id"] for row in rows}
     await tx.copy_rows(
         "directory.service",
         [

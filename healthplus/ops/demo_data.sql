@@ -42,12 +42,13 @@ SELECT * FROM unnest($1::text[], $2::double precision[], $3::double precision[])
 
 -- name: put_service_types
 -- Add what services are called, unless it is there, by slugs, names, and whether they are tests.
-INSERT INTO directory.service_type (slug, name, is_test) SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[])
-ON CONFLICT (slug) DO NOTHING
+SELECT directory.put_service_types(jsonb_agg(given)) FROM unnest($1::text[], $2::text[], $3::boolean[]) AS given(slug, name, is_test)
 
 -- name: service_types
--- The ids of kinds of services, by their slugs.
-SELECT slug, service_type_id FROM directory.service_type WHERE slug = ANY ($1::text[])
+-- The ids of kinds of services, by their names' slugs and whether they are tests.
+SELECT given.slug, service_type_id
+FROM unnest($1::text[], $2::boolean[]) AS given(slug, is_test)
+JOIN directory.service_type ON coalesce(name_slug, service_type.slug) = given.slug AND service_type.is_test = given.is_test
 
 -- name: put_terms
 -- Make terms out of steps: hours before the visit, and what is kept later than that, as percent or in the smallest unit of the currency.

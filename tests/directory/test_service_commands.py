@@ -35,6 +35,8 @@ async def run(environment: Environment, dsn: str, monkeypatch: pytest.MonkeyPatc
 
 async def test_a_service_is_added_changed_listed_and_closed(run: Run, environment: Environment) -> None:
     assert "No services: a visit takes the slots that are chosen" in await run("service", "list", PROVIDER)
+    shown = " ".join((await run("service", "add", "--help")).split())
+    assert "kept free after it. [0<=x<=240]" in shown
     facts = ("--fee", "4500.50", "--length", 45, "--buffer", 10, "--starts-every", 3, "--days", "Mon-Fri,Sun")
     added = await run("service", "add", "provider-1", "Root canal", *facts, "--clinic", "clinic-1", "--more-a-day")
     line = "service 1 (visit root-canal), Clinic 1: Root canal=4500.50/45"
@@ -75,7 +77,6 @@ NO_SERVICES: list[tuple[tuple[object, ...], str]] = [
     (("add", 1, "A", "--fee", 1, "--test", "--buffer", 5), "what takes no time of its own has no buffer"),
     (("add", 1, "A", "--fee", 1, "--length", 5, "--starts-every", 145), "every is from 1 to 144, not 145"),
     (("add", 1, "A", "--fee", 0, "--length", 5, "--funding", "online"), "a fee of 0 rupees does not go with"),
-    (("add", 1, "Talk", "--fee", 5, "--test"), "'Talk' is a visit: offer it as one, or give this another name"),
     (("list", "nobody"), "There is no provider 'nobody'"),
     (("close", 99), "There is no service 99; `healthplus service list PROVIDER` shows the ids"),
     (("close", 1), "Service 1 was closed already, at 20"),

@@ -17,7 +17,7 @@ from healthplus.directory.ladder import HOURS_MAX, STEPS_MAX, Step, ladder_text,
 from healthplus.directory.service_text import Service
 from healthplus.directory.services import put_service
 from healthplus.directory.terms import put_terms, set_terms
-from healthplus.errors import BadInput, Conflict, NotFound
+from healthplus.errors import BadInput, NotFound
 from healthplus.money import FEE_MINOR_MAX
 from healthplus.ops.check import invariants
 from tests.directory.test_service_text import ladders
@@ -84,7 +84,7 @@ async def test_what_is_left_out_is_as_visits_are(environment: Environment) -> No
     assert await db.fetch_value("SELECT directory.put_service_types($1)", types[:1]) == 1
     assert await db.fetch_value("SELECT directory.put_service_types($1)", types[1:]) == 0
     given = [
-        {"provider_id": PROVIDER, "clinic_id": clinic_id, "service_type": "a", "fee_minor": fee_minor}
+        {"provider_id": PROVIDER, "clinic_id": clinic_id, "service_type": "a", "is_test": True, "fee_minor": fee_minor}
         for clinic_id, fee_minor in ((None, 100), (ONLINE, 100), (AT_CLINIC, 100), (FREE, 0))
     ]
     await db.execute("SELECT directory.put_services($1)", given)
@@ -194,14 +194,24 @@ async def test_a_clinic_keeps_its_currency_for_services_and_amounts_in_terms(env
         await db.execute(change, FREE, "USD")
 
 
-async def test_a_name_is_a_visits_or_a_tests(environment: Environment) -> None:
+async def test_a_name_may_be_a_visits_and_a_tests(environment: Environment) -> None:
     db = environment.db
-    await put(db, 100)
-    with pytest.raises(Conflict, match="'Scaling' is a visit: offer it as one, or give this another name"):
-        await put(db, 100, name="scaling", is_test=True)
+    names = [("Scaling", False), ("scaling", True), ("Scaling test", True), ("scaling TEST", False), ("Scaling", True)]
+    did = [await put(db, 100 + number, name=name, is_test=kind) for number, (name, kind) in enumerate(names)]
+    assert [what for what, _ in did] == ["added"] * 4 + ["changed"]
+    rows = await db.fetch(
+        """SELECT slug, service_type.name, is_test, fee_minor FROM directory.service
+        JOIN directory.service_type USING (service_type_id) WHERE closed_at IS NULL ORDER BY service_id"""
+    )
+    assert [tuple(row) for row in rows] == [
+        ("scaling", "Scaling", False, 100),
+        ("scaling-test-test", "Scaling test", True, 102),
+        ("scaling-test-visit", "scaling TEST", False, 103),
+        ("scaling-test", "scaling", True, 104),
+    ]
     with pytest.raises(BadInput, match="a visit lasts 1 to 720 minutes"):
         await put(db, 100, name="Other", length_minutes=0)
-    assert await db.fetch_value("SELECT count(*) FROM directory.service_type") == 1
+    assert await db.fetch_value("SELECT count(*) FROM directory.service_type") == 4
 
 
 async def test_new_holds_get_the_terms_and_old_ones_keep_theirs(environment: Environment) -> None:

@@ -146,8 +146,6 @@ async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Dat
         "a,lab,A,c2,Two,Pune,MH,X=1;ecg=2,",
         "a,lab,A,c1,One,Pune,MH,ECG=3,",
         "a,lab,A,c3,Three,Pune,MH,ECG=1/20,",
-        "b,doctor,B,c1,One,Pune,MH,,Talk=5/10;Ecg=1/10",
-        "b,doctor,B,c1,One,Pune,MH,Talk=1,Talk=5/10",
         "b,doctor,B,c1,One,Pune,MH,,Talk=5/10",
         "b,doctor,B,c2,Two,Pune,MH,,Talk=6/15",
         "b,doctor,B,c2,Two,Pune,MH,,Talk=7/15",
@@ -157,19 +155,39 @@ async def test_what_contradicts_other_rows_or_what_is_stored_is_rejected(db: Dat
         Remark(3, "line 2 says otherwise about the test 'ecg'"),
         Remark(4, "line 2 already says otherwise about this provider at this clinic"),
         Remark(5, "line 2 says otherwise about the test 'ecg'"),
-        Remark(6, "services: 'Ecg' is a laboratory test, in line 2"),
-        Remark(7, "services: 'Talk' is a laboratory test, in line 7"),
-        Remark(10, "line 9 already says otherwise about this provider at this clinic"),
+        Remark(8, "line 7 already says otherwise about this provider at this clinic"),
     ]
     offered = {"a: ECG=1 clinic", "b at c1: Talk=5/10 clinic", "b at c2: Talk=6/15 clinic"}
     assert await services(db) == offered
-    later = ("c,lab,C,c1,One,Pune,MH,Talk=5,", "d,lab,D,c1,One,Pune,MH,,ECG=1/5", "e,lab,E,c1,One,Pune,MH,X-ray=2,")
-    summary = await import_csv(db, write(tmp_path, header + "\n".join(later)))
-    assert summary.rejected == [
-        Remark(2, "tests: 'Talk' is a visit, as it is stored"),
-        Remark(3, "services: 'ECG' is a laboratory test, as it is stored"),
-    ]
-    assert await services(db) == offered | {"e: X-ray=2 clinic"}
+
+
+async def test_a_name_is_a_test_for_some_and_a_visit_for_others(db: Database, tmp_path: Path) -> None:
+    """What one provider calls a visit blocks nobody's test, nor the other way round."""
+    header = PROVIDERS.replace("shifts", "tests,services")
+    first = ("a,lab,A,c1,One,Pune,MH,ECG=1,", "b,doctor,B,c1,One,Pune,MH,Talk=1,Talk=5/10;Ecg=7/10")
+    later = ("c,lab,C,c1,One,Pune,MH,Talk=5;ecg=6,", "d,doctor,D,c1,One,Pune,MH,,ECG=3/5")
+    for rows in (first, later):
+        assert (await import_csv(db, write(tmp_path, header + "\n".join(rows)))).rejected == []
+    assert await services(db) == {
+        *("a: ECG=1 clinic", "b: Talk=1 clinic", "b at c1: Talk=5/10 clinic", "b at c1: Ecg=7/10 clinic"),
+        *("c: Talk=5 clinic", "c: ECG=6 clinic", "d at c1: Ecg=3/5 clinic"),
+    }
+    again = await import_csv(db, write(tmp_path, header + "\n".join(later)))
+    assert (again.rejected, again.added.total(), again.updated.total()) == ([], 0, 0)
+    types = await db.fetch("SELECT slug, is_test FROM directory.service_type ORDER BY slug")
+    assert [tuple(row) for row in types] == [("ecg", False), ("ecg-test", True), ("talk", False), ("talk-test", True)]
+
+
+async def test_the_documented_example_fits_a_directory_that_has_other_kinds(db: Database, tmp_path: Path) -> None:
+    await db.execute(
+        """INSERT INTO directory.service_type (slug, name, is_test)
+        VALUES ('ecg', 'ECG', true), ('hba1c', 'HbA1c', false)"""
+    )
+    example = (ROOT / "docs" / "import.md").read_text("utf-8").partition("```csv\n")[2].partition("```")[0]
+    summary = await import_csv(db, write(tmp_path, example))
+    assert (summary.rejected, summary.accepted) == ([], 3)
+    kinds = "SELECT slug FROM directory.service_type WHERE name IN ('ECG', 'HbA1c') ORDER BY slug"
+    assert [row["slug"] for row in await db.fetch(kinds)] == ["ecg", "ecg-visit", "hba1c", "hba1c-test"]
 
 
 async def test_a_file_of_before_services_changes_nothing_after_the_upgrade(db: Database, tmp_path: Path) -> None:

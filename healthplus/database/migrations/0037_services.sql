@@ -5,8 +5,11 @@ CREATE TABLE directory.service_type (
     service_type_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND slug !~ '^[0-9]+$'),  -- all digits: that is a service's id
     name text NOT NULL CHECK (name <> ''),
-    is_test boolean NOT NULL                       -- a laboratory's: several fit into one visit, and their fees add up
+    is_test boolean NOT NULL,                      -- a laboratory's: several fit into one visit, and their fees add up
+    name_slug text                                 -- the name as a slug, where another type has that slug; NULL: slug itself
 );
+-- A name may be that of a visit and of a test.
+CREATE UNIQUE INDEX service_type_name ON directory.service_type ((coalesce(name_slug, slug)), is_test);
 
 -- What a provider offers. A row is never changed, only closed: a new price or length is another service, so that what a chart showed,
 -- a hold has, and a patient paid for is one row.

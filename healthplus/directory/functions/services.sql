@@ -108,21 +108,33 @@ RETURNS integer LANGUAGE sql STABLE AS $$
         ORDER BY hours_before LIMIT 1), 0)
 $$;
 
--- Adds what services are called, where no type has the slug yet: objects with slug, name and is_test. Returns how many were added.
+-- Adds what services are called, where no type has the name and is_test yet: objects with slug (the name's), name and is_test. Where the
+-- slug is taken, that of the type gets '-test' or '-visit'. Returns how many were added.
 CREATE FUNCTION directory.put_service_types(p_types jsonb) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    added bigint;
+    added bigint := 0;
+    one record;
+    free_slug text;
 BEGIN
-    -- Those that are there already must not use up numbers.
-    INSERT INTO directory.service_type (slug, name, is_test)
-    SELECT slug, name, is_test FROM jsonb_to_recordset(p_types) AS given(slug text, name text, is_test boolean)
-    WHERE NOT EXISTS (SELECT FROM directory.service_type WHERE service_type.slug = given.slug)
-    ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS added = ROW_COUNT;
+    FOR one IN SELECT * FROM jsonb_to_recordset(p_types) AS given(slug text, name text, is_test boolean) LOOP
+        free_slug := one.slug;
+        WHILE NOT EXISTS (
+            SELECT FROM directory.service_type WHERE coalesce(name_slug, slug) = one.slug AND is_test = one.is_test
+        ) LOOP
+            -- Slugs that are taken must not use up numbers.
+            INSERT INTO directory.service_type (slug, name, is_test, name_slug)
+            SELECT free_slug, one.name, one.is_test, nullif(one.slug, free_slug)
+            WHERE NOT EXISTS (SELECT FROM directory.service_type WHERE slug = free_slug)
+            ON CONFLICT DO NOTHING;
+            added := added + CASE WHEN FOUND THEN 1 ELSE 0 END;
+            free_slug := free_slug || CASE WHEN one.is_test THEN '-test' ELSE '-visit' END;
+        END LOOP;
+    END LOOP;
     RETURN added;
 END $$;
 
--- Services as they are to be, from objects with the columns of directory.service and the slug of a service_type that is known.
+-- Services as they are to be, from objects with the columns of directory.service and, of a type that is known, the name's slug as
+-- service_type, and is_test.
 -- What is left out: offered at each of the provider's clinics; no time, no buffer, each slot, each day, one a day; the currency of the
 -- clinic; paid as visits there are, where there is something to pay. known_id: the service that is open now in its place, if any; a
 -- subquery, whose index is used whatever the statistics say.
@@ -147,12 +159,13 @@ CREATE FUNCTION directory.services_given(p_services jsonb) RETURNS TABLE (
             WHERE known.provider_id = given.provider_id AND known.service_type_id = service_type.service_type_id
                 AND known.clinic_id IS NOT DISTINCT FROM given.clinic_id AND known.closed_at IS NULL)
     FROM jsonb_to_recordset(p_services) AS given(
-        provider_id bigint, clinic_id bigint, service_type text, length_minutes smallint, buffer_minutes smallint,
+        provider_id bigint, clinic_id bigint, service_type text, is_test boolean, length_minutes smallint, buffer_minutes smallint,
         starts_every smallint, weekdays smallint, allows_more_a_day boolean, fee_minor integer, currency text, funding directory.funding)
-    JOIN directory.service_type ON service_type.slug = given.service_type
+    JOIN directory.service_type
+        ON coalesce(service_type.name_slug, service_type.slug) = given.service_type AND service_type.is_test = given.is_test
 $$;
 
--- Brings services to what is given (see directory.services_given; each provider, clinic and service_type once): what differs is closed,
+-- Brings services to what is given (see directory.services_given; each provider, clinic, service_type and is_test once): what differs is closed,
 -- and another opened in its place; what is the same stays, as does all that is not given. Returns how many are new, and how many others
 -- replace one. What is held, booked or waited for keeps the service that it has; nothing waits for those.
 CREATE FUNCTION directory.put_services(p_services jsonb) RETURNS TABLE (added bigint, updated bigint) LANGUAGE plpgsql VOLATILE AS $$

@@ -123,8 +123,8 @@ class MoreQuery:
         str | None,
         QueryParameter(
             max_length=100,
-            description="What is to be done, by a slug of a provider's services, as in root-canal-treatment, or the id of "
-            "one: those who offer it.",
+            description="What is to be done, by a slug of a provider's services, as in root-canal-treatment, or the "
+            "id of one: those who offer it.",
         ),
     ] = None
     tests: Annotated[
