@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from healthplus.accounts.actors import System
 from healthplus.database import Range
 from healthplus.directory.weekdays import has_day
 from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
-from healthplus.ops.demo_services import TEST_SLUGS, Service
+from healthplus.ops.demo_services import NOT_FOR_EVERYBODY, TEST_SLUGS, Service
 
 _TIME_ZONE = ZoneInfo("Asia/Kolkata")
 _HOLD = timedelta(seconds=305)
@@ -90,7 +90,8 @@ class BookMaker:
         labs: list[int] = []
         others: list[int] = []
         for provider_id in provider_ids:
-            if services := self._directory.services[provider_id]:
+            services = self._directory.services[provider_id]
+            if any(one.type_slug not in NOT_FOR_EVERYBODY for one in services):
                 (labs if services[0].type_slug in TEST_SLUGS else others).append(provider_id)
         others.sort(
             key=lambda one: (
@@ -158,12 +159,19 @@ class BookMaker:
                 self._taken.update(run)
                 yield visit
 
-    def _for_services(self, provider_id: int, shifts: Sequence[Shift], visit: _Visit) -> _Visit | None:
-        """Return the visit for a service, or a lab's for up to four tests; None where these cannot be had then."""
+    def _for_services(
+        self, provider_id: int, shifts: Sequence[Shift], visit: _Visit, without: Collection[str] = ()
+    ) -> _Visit | None:
+        """Return the visit for a service, or a lab's for up to four tests; None where these cannot be had then.
+
+        `without`: slugs of what it must not be for.
+        """
         offered = [
             one
             for one in self._directory.services[provider_id]
-            if one.clinic_id in (None, visit.shift.clinic_id) and has_day(one.weekdays, visit.starts_at.isoweekday())
+            if one.clinic_id in (None, visit.shift.clinic_id)
+            and has_day(one.weekdays, visit.starts_at.isoweekday())
+            and one.type_slug not in without
         ]
         if not offered:
             return None
@@ -201,7 +209,8 @@ class BookMaker:
         patient_id, day = self._shown[provider_id]
         numbers = list(range(day * len(shifts) * SLOTS_A_SHIFT, (day + 1) * len(shifts) * SLOTS_A_SHIFT))
         self._random.shuffle(numbers)
-        visits = (self._for_services(provider_id, shifts, self._slot(shifts, number)) for number in numbers)
+        slots = (self._slot(shifts, number) for number in numbers)
+        visits = (self._for_services(provider_id, shifts, slot, NOT_FOR_EVERYBODY) for slot in slots)
         visit = next((one for one in visits if one and self._is_free(patient_id, one)), None)
         if visit is None:  # on that day of the week it has nothing
             return []

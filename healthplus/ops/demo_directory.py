@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time
 from itertools import cycle
 from random import Random
@@ -21,6 +21,8 @@ _LAB_FUNDINGS = {"online": 75, "clinic": 25}
 SHOWN_DOCTORS = 2
 """The first doctors of each city have no services, and are paid online: in their books the demo shows how to hold a
 time, to pay and to wait."""
+_DENTIST_IN = "Kothrud"
+"""Where the first city's next doctor is a dentist, and does all that dentists do: `root canal kothrud` finds one."""
 SLOTS_A_SHIFT = 36
 
 
@@ -76,6 +78,7 @@ class DirectoryMaker:
 
     def add_city(self, city: dict[str, Any], city_id: int, providers: int) -> None:
         """Add one city's clinics and providers: four in five are doctors."""
+        is_first = not self.directory.providers
         facilities = {"hospital": max(1, providers * 7 // 100), "clinic": max(1, providers * 7 // 100)}
         facilities["lab"] = max(1, providers * 6 // 100)
         clinics: list[tuple[int, str]] = []
@@ -99,6 +102,8 @@ class DirectoryMaker:
                 offers_services=not is_shown and self._random.random() >= _WITHOUT_SERVICES,
                 fundings={"online": 1} if is_shown else _FUNDINGS,
             )
+            if is_first and doctor == SHOWN_DOCTORS + 1:
+                self._make_dentist(*next((one for one in clinics if one[1] == _DENTIST_IN), clinics[0]), city["name"])
 
     def _add_clinic(self, city: dict[str, Any], city_id: int, kind: str, locality: str, terms_id: int | None) -> int:
         self._clinic_id += 1
@@ -176,6 +181,23 @@ class DirectoryMaker:
         morning = time(self._random.choice((8, 9, 10)), self._random.choice((0, 30)))
         evening = time(self._random.choice((15, 16, 17)), self._random.choice((0, 30)))
         self._add_shifts(provider_id, [(at[0][0], morning), (at[-1][0], evening)], 5, 1)
+
+    def _make_dentist(self, clinic_id: int, locality: str, city: str) -> None:
+        """Make a dentist of the doctor added last, at this clinic; after all draws for it, so that others stay."""
+        directory, provider_id = self.directory, self._provider_id
+        row = directory.providers[-1]
+        directory.providers[-1] = (*row[:8], f"Dentistry, in {locality}, {city}.", *row[9:])
+        directory.specialities = [one for one in directory.specialities if one[0] != provider_id]
+        directory.specialities.append((provider_id, "dentistry"))
+        fees = directory.provider_clinics
+        for former in [one for one in fees if one[0] == provider_id]:
+            del fees[former]
+        fees[provider_id, clinic_id] = (drawn_rupees(FACTS["specialities"]["Dentistry"], 0.5) * 100, "online")
+        directory.shifts[provider_id] = [replace(one, clinic_id=clinic_id) for one in directory.shifts[provider_id]]
+        offered = FACTS["services"]["Dentistry"].items()
+        directory.services[provider_id] = self._services.make(
+            "doctor", provider_id, [clinic_id], offered, slot_minutes=5, level=0.5, funding="online"
+        )
 
     def _add_provider(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -43,6 +43,16 @@ SERVICE_TYPES = [
 
 TEST_SLUGS = frozenset(service_slug(name) for name in TESTS)
 
+NOT_FOR_EVERYBODY = frozenset(
+    service_slug(name)
+    for names in (
+        FACTS["not_for_everybody"]["services"],
+        *(FACTS["services"][speciality] for speciality in FACTS["not_for_everybody"]["specialities"]),
+    )
+    for name in names
+)
+"""Slugs of what would be odd among the visits of a patient of any age and gender."""
+
 
 def drawn_rupees(usual: Sequence[int], level: float, step: int = _ROUNDED_TO_RUPEES) -> int:
     """Return a price from the lowest usual one (`level` 0) to the highest (1), in full steps."""
@@ -69,14 +79,29 @@ class ServiceMaker:
         funding: str,
     ) -> list[Service]:
         """Return what a provider offers; `level`: how dear it is, from 0 to 1; `funding`: of its visits."""
-        step = _ROUNDED_TO_RUPEES
         if kind == "lab":
             # As they stand in the facts, so that every lab lists them in the same order.
             chosen = sorted(self._random.sample(range(len(TESTS)), _TESTS_A_LAB))
             offered = [list(TESTS.items())[number] for number in chosen]
-            step = 10
         else:
             offered = [one for name in specialities for one in self._of_speciality(kind, name)]
+        return self.make(
+            kind, provider_id, clinic_ids, offered, slot_minutes=slot_minutes, level=level, funding=funding
+        )
+
+    def make(
+        self,
+        kind: str,
+        provider_id: int,
+        clinic_ids: Sequence[int],
+        offered: Iterable[tuple[str, Mapping[str, Any]]],
+        *,
+        slot_minutes: int,
+        level: float,
+        funding: str,
+    ) -> list[Service]:
+        """Return services out of their names and facts, as `services_of` does."""
+        step = 10 if kind == "lab" else _ROUNDED_TO_RUPEES
         made = []
         for name, fact in offered:
             self._service_id += 1

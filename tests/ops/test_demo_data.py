@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 
@@ -10,6 +11,9 @@ from healthplus.accounts.patients import add_patient
 from healthplus.database import Database, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.ops.demo_directory import Directory, DirectoryMaker
+from healthplus.ops.demo_facts import FACTS
+from healthplus.ops.demo_services import NOT_FOR_EVERYBODY
 from tests.fixtures.clock import move_clock
 from tests.fixtures.patients import make_patients
 
@@ -172,6 +176,47 @@ async def test_the_shown_patients_have_something_to_rate_and_to_cancel(db: Datab
         *(rated[key] for key in ("provider_id", "booking_id", "patient_id")),
     )
     assert code == "rated"
+
+
+async def test_what_the_shown_patients_had_suits_anybody(db: Database) -> None:
+    demo = await create_demo_data(db, Scale(cities=1, providers_per_city=120, patients=80))
+    booked = await db.fetch(
+        """SELECT service_type.slug FROM booking.booking JOIN accounts.patient USING (patient_id)
+        JOIN directory.service ON service_id = ANY (service_ids) JOIN directory.service_type USING (service_type_id)
+        WHERE patient.name = ANY ($1)""",
+        list(demo.patient_tokens),
+    )
+    assert len(booked) > 8
+    assert {row["slug"] for row in booked} & NOT_FOR_EVERYBODY == set()
+    assert {"pregnancy-check-up", "mammography", "child-consultation"} < NOT_FOR_EVERYBODY
+
+
+def test_the_first_city_has_a_root_canal_where_people_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn() -> Directory:
+        maker = DirectoryMaker(Random(20), clinic_id=0, provider_id=0, service_id=0, terms_ids=[1, 2, 3])
+        for number, city in enumerate(FACTS["cities"][:2], start=1):
+            maker.add_city(city, number, Scale().providers_per_city)
+        return maker.directory
+
+    directory = drawn()
+    number, dentist = next(one for one in enumerate(directory.providers) if one[1][1] == "demo:pune:doctor-3")
+    [service] = [one for one in directory.services[dentist[0]] if one.type_slug == "root-canal-treatment"]  # type: ignore[index]
+    [clinic_id] = [clinic for provider, clinic in directory.provider_clinics if provider == dentist[0]]
+    assert (service.clinic_id, service.fee_minor, service.funding) == (None, 575000, "online")
+    assert [slug for provider, slug in directory.specialities if provider == dentist[0]] == ["dentistry"]
+    assert {shift.clinic_id for shift in directory.shifts[dentist[0]]} == {clinic_id}  # type: ignore[index]
+    [address] = [clinic[4] for clinic in directory.clinics if clinic[0] == clinic_id]
+    assert "Kothrud, Pune" in str(address)
+    assert "Kothrud, Pune" in str(dentist[8])
+    # All others are as they would be without.
+    monkeypatch.setattr(DirectoryMaker, "_make_dentist", lambda *_: None)
+    others = drawn()
+    assert others.providers[:number] + others.providers[number + 1 :] == [
+        *directory.providers[:number],
+        *directory.providers[number + 1 :],
+    ]
+    assert others.clinics == directory.clinics
+    assert others.providers[number] != dentist
 
 
 async def test_nobody_is_told_that_a_made_up_hold_has_expired(db: Database) -> None:

@@ -13,7 +13,7 @@ from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.ops.demo_facts import FACTS
-from healthplus.ops.demo_services import SERVICE_TYPES, TESTS
+from healthplus.ops.demo_services import NOT_FOR_EVERYBODY, SERVICE_TYPES, TESTS
 
 CITIES = {city["name"]: city for city in FACTS["cities"]}
 
@@ -53,7 +53,9 @@ def test_every_speciality_has_services() -> None:
     assert per_speciality.keys() == FACTS["specialities"].keys()
     assert {name for name in FACTS["services"] if not 3 <= per_speciality[name] <= 6} == set()
     assert len(TESTS) > 20
-    assert len({type_slug for type_slug, *_ in SERVICE_TYPES}) == sum(per_speciality.values())  # none is named twice
+    slugs = {type_slug for type_slug, *_ in SERVICE_TYPES}
+    assert len(slugs) == sum(per_speciality.values())  # none is named twice
+    assert NOT_FOR_EVERYBODY < slugs
     for _, name, fact in offers():
         low, high = fact["rupees"]  # type: ignore[misc]
         assert 0 <= low <= high <= 200_000, name  # type: ignore[has-type]
