@@ -23,6 +23,7 @@ async def test_pages_are_read_by_keys(db: Database) -> None:
     await assert_indexed(db, queries.city_id, "pune")
     await assert_indexed(db, pages.speciality, "dentistry", "dentistry")
     await assert_indexed(db, pages.service, "root-canal", "root canal")
+    await assert_indexed(db, pages.laboratories, [1, 2], [1, 1])
     await assert_indexed(db, pages.next_times, [1, 2], [1, 1], [None, None], [None, None], 3)
     await assert_indexed(db, pages.stars, PROVIDER)
     await assert_indexed(db, finding.count_found, {"city_id": 1, "fee_max": 1, "ordering": "best"}, 200)

@@ -268,6 +268,23 @@ async def test_orders_pages_and_distances(http: httpx.AsyncClient, city: Environ
     assert counted(await look(http, everywhere[0])) == int(everywhere[2])
 
 
+async def test_nobody_in_a_part_of_a_city_leads_to_all_of_it(http: httpx.AsyncClient, city: Environment) -> None:
+    """Whether the part was typed as the place or after the need; not what is a part of several cities, or a name."""
+    await city.db.execute("UPDATE directory.service SET closed_at = now() WHERE provider_id % 2 = 0")  # in Kothrud
+    for path, wider in (
+        ("/find?need=rct&place=Kothrud", "/find?need=rct&place=pune"),
+        ("/find?need=rct+kothrud", "/find?need=rct&place=pune"),
+        ("/find?need=rct+near+kothrud&place=Pune", "/find?need=rct&place=pune"),
+        ("/find?service=root-canal&place=Kothrud&fee=5000", "/in/pune?service=root-canal&fee=5000"),
+    ):
+        text = await look(http, path)
+        assert "Nobody found" in text, path
+        [(_, _, found)] = [way for way in ways(text) if way[:2] == (wider, "In all of Pune")]
+        assert int(found) == counted(await look(http, wider)) > 3, path
+    for path in ("/find?need=rct&place=Road", "/find?need=rct+hospital", "/find?need=kothrud+bandra", "/find?need=zzz"):
+        assert "In all of" not in await look(http, path), path
+
+
 async def test_a_service_is_found_with_its_price_and_times(http: httpx.AsyncClient, city: Environment) -> None:
     for path, location in (
         ("/find?need=Root+Canal&place=Pune", "/in/pune?service=root-canal"),
@@ -371,6 +388,29 @@ async def test_a_phrase_for_several_services_is_for_the_cheapest_of_each_provide
         [start, *_] = re.findall(r'class="time" href="([^"]+)"', text)
         service_id = await city.db.fetch_value("SELECT service_id FROM directory.service WHERE fee_minor = 90000")
         assert parse_qs(urlsplit(start).query)["service"] == [str(service_id)]
+
+
+async def test_a_laboratory_has_prices_by_test_and_no_fee(
+    http: httpx.AsyncClient, app: Litestar, city: Environment
+) -> None:
+    """Where it offers tests: pages sell nothing else there."""
+    row = await city.db.fetch_row(
+        """SELECT provider_id, clinic_id, fee_minor / 100 AS fee
+        FROM directory.provider_clinic JOIN directory.provider USING (provider_id) WHERE identifier = 'd62'"""
+    )
+    assert row is not None
+    about, clinic = f"/doctor/{row['provider_id']}/baner-lab?about", f"/clinic/{row['clinic_id']}/baner-care"
+    for fee, count in (("Prices by test", 1), (f"₹{row['fee']}", 0)):
+        for path in ("/in/pune/lab", about, clinic):
+            text = await look(http, path)
+            at = 0 if path == about else text.index("Baner Lab</a></h")
+            assert re.findall(r"<dt>Fee</dt><dd>\s*(.*?)</dd>", text[at:])[0] == fee, path
+            assert text.count("Prices by test") == count, path
+        assert ("हर जाँच का दाम अलग" in await look(http, "/hi/in/pune/lab")) == (count > 0)
+        await city.db.execute(
+            "UPDATE directory.service SET closed_at = now() WHERE fee_minor = 45000 AND closed_at IS NULL"
+        )
+        forget_shared_reads(app)
 
 
 async def test_a_service_that_nobody_offers_any_more_is_searched_as_words(

@@ -14,6 +14,7 @@ from healthplus.web.pages.free_times import Location, by_day, next_times, querie
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.rendering import moved, page, see_other
 from healthplus.web.pages.searches import page_number
+from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
@@ -43,8 +44,10 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         day = parsed_day(request.query_params.get("day", ""))
         return see_other(request, chart_path(provider_id, found["name"], clinics[0]["id"], day=day))
     visits = {one["id"]: one for one in found["services"] if not one["is_test"]}
+    labs = await laboratories(app.database, [(provider_id, one["id"]) for one in clinics if found["type"] == "lab"])
     for clinic in clinics:
         clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
+        clinic["is_laboratory"] = (provider_id, clinic["id"]) in labs
         time_zone = clinic["city"]["time_zone"]
         clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
@@ -68,9 +71,11 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         return see_other(request, path)
     now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
     shown = providers[:_PROVIDERS]
+    labs = await laboratories(app.database, [(one["id"], clinic_id) for one in shown if one["type"] == "lab"])
     times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown], 1)
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
+        one["is_laboratory"] = (one["id"], clinic_id) in labs
     return page(
         request,
         "directory/clinic.html",

@@ -19,6 +19,7 @@ from healthplus.search.find import (
     TIME_ZONE_DEFAULT,
     Order,
     SearchCriteria,
+    SearchRequest,
     city_named,
     count_matching,
     find,
@@ -26,7 +27,7 @@ from healthplus.search.find import (
     parse_request,
     service_types,
 )
-from healthplus.search.keyword import parse_keyword
+from healthplus.search.keyword import parse_keyword, split_keyword
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
@@ -34,6 +35,7 @@ from healthplus.web.languages import N_, Language
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
 from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
+from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
@@ -42,6 +44,7 @@ _COUNT_MAX, _FREE_COUNT_MAX = 200, 50
 """How far results are counted; less far with a day, since then each result's free times are looked at."""
 _DAYS_OFFERED = 14
 _SLUGS_LENGTH_MAX = 2000
+_PLACES_COMPARED = 20
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
 
@@ -62,10 +65,11 @@ _LANGUAGES = (
 
 
 class Card(NamedTuple):
-    """One result: its row of the query `find`, and the next free times."""
+    """One result: its row of the query `find`, the next free times, and whether only tests can be booked there."""
 
     row: Record
     days: list[Day]
+    is_laboratory: bool
 
 
 class Way(NamedTuple):
@@ -251,6 +255,9 @@ async def _criteria(database: Database, search: Search) -> SearchCriteria | None
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:
+    labs = await laboratories(
+        database, [(row["provider_id"], row["clinic_id"]) for row in rows if row["type"] == "lab"]
+    )
     locations = (
         Location(
             row["provider_id"],
@@ -262,7 +269,14 @@ async def _cards(database: Database, rows: list[Record]) -> list[Card]:
         if row["first_free_on"]
     )
     times = await next_times(database, locations)
-    return [Card(row, by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"])) for row in rows]
+    return [
+        Card(
+            row,
+            by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"]),
+            (row["provider_id"], row["clinic_id"]) in labs,
+        )
+        for row in rows
+    ]
 
 
 def _days(chosen: str, today: date) -> list[date]:
@@ -317,9 +331,9 @@ async def _ways(database: Database, language: Language, search: Search, currency
         tried.append((_("On %(day)s") % {"day": language.day(day)}, search.but(day=day.isoformat())))
     if len(list(search.filters.active())) > 1:
         tried.append((_("Without any filter"), structs.replace(search, filters=Filters(near=search.filters.near))))
-    if search.city and search.place:
-        city = {"city": language.known_name("city", search.city["name"])}
-        tried.append((_("In all of %(city)s") % city, structs.replace(search, place="")))
+    if (wider := await _in_all_of_the_city(database, search)) and wider.city:
+        city = {"city": language.known_name("city", wider.city["name"])}
+        tried.append((_("In all of %(city)s") % city, wider))
     if search.is_located or search.place:
         tried.append((_("Everywhere"), structs.replace(search.but(near="", within=0), city=None, place="")))
     ways = []
@@ -329,6 +343,31 @@ async def _ways(database: Database, language: Language, search: Search, currency
         if criteria and (found := await count_matching(database, criteria, count_max + 1)):
             ways.append(Way(text, wider.path(), found, count_max))
     return ways
+
+
+async def _in_all_of_the_city(database: Database, search: Search) -> Search | None:
+    """Return the search without the part of a city that it names, in all of that city; None where it names none."""
+    if search.city and search.place:
+        return structs.replace(search, place="")
+    need, place = search.need, search.place
+    if not place:
+        parts = [part for part in (await split_keyword(database, need, None)).parts if not part.is_dropped]
+        need, place = (
+            " ".join(word for part in parts if part.has_meaning is has_meaning for word in part.words)
+            for has_meaning in (True, False)
+        )
+    if not place or search.postal_code or not (need or search.speciality or search.services or search.filters.type):
+        return None
+    # It is a part of the one city where clinics have it in their addresses.
+    at = SearchRequest(keyword=place, city=search.city["slug"] if search.city else "")
+    words = place.casefold().split()
+    slugs = {
+        row["city_slug"]
+        for row in await find(database, at, 0, _PLACES_COMPARED)
+        if all(word in (row["address"] or "").casefold() for word in words)
+    }
+    known = await city_named(database, slugs.pop()) if len(slugs) == 1 else None
+    return None if known is None else structs.replace(search, need=need, place="", city=known)
 
 
 async def _other_day(database: Database, search: Search) -> date | None:

@@ -15,6 +15,13 @@ WHERE (slug = $1 OR service_type_id IN (SELECT service_type_id FROM search.servi
 ORDER BY slug <> $1, service_type_id
 LIMIT 1
 
+-- name: laboratories
+-- Of these laboratories, $1 at clinics $2, those which offer tests there.
+SELECT provider_id, clinic_id FROM unnest($1::bigint[], $2::bigint[]) AS asked(provider_id, clinic_id)
+WHERE EXISTS (
+    SELECT FROM directory.offered_services(asked.provider_id, asked.clinic_id) JOIN directory.service_type USING (service_type_id)
+    WHERE is_test)
+
 -- name: next_times
 -- The next $5 times to be had of providers $1 at clinics $2, from the instants $3 on (NULL: from now on), with time for services $4, an
 -- array's text for each (NULL: for one slot).

@@ -7,10 +7,11 @@ from datetime import date
 from functools import reduce
 from typing import NamedTuple
 
-from healthplus.database import Record
+from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX, Service
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.languages import Language
+from healthplus.web.pages.free_times import queries
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest, services
 
@@ -86,6 +87,14 @@ async def service_choice(request: AnyRequest, location: Record, held: Sequence[i
     if held and set(wanted) == set(held):
         return choice._replace(chosen=_by_name(found[service_id] for service_id in held))
     return _checked(choice, wanted, found, location, language_of(request))
+
+
+async def laboratories(database: Database, labs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return, of providers of the type lab at clinics, those of which only tests can be booked, as `is_laboratory`."""
+    if not labs:
+        return set()
+    rows = await database.fetch(queries.laboratories, *map(list, zip(*labs, strict=True)))
+    return {(row["provider_id"], row["clinic_id"]) for row in rows}
 
 
 def _wanted(request: AnyRequest) -> list[int]:
