@@ -21,6 +21,11 @@ LANGUAGE sql STABLE AS $$
         ELSE booking.need_of_services(p_slots, p_provider_id, p_service_ids) END
 $$;
 
+-- A text that services have in common which ask the same of the schedule; NULL for a visit of some slots.
+CREATE FUNCTION booking.need_key(p_provider_id bigint, p_service_ids bigint[]) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_service_ids IS NOT NULL THEN booking.need_of_services(1, p_provider_id, p_service_ids)::text END
+$$;
+
 -- How many slots of a length are needed.
 CREATE FUNCTION booking.slots_of(p_need booking.need, p_slot interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN (p_need).minutes IS NULL THEN (p_need).slots
