@@ -52,6 +52,11 @@ LANGUAGE sql STABLE AS $$
     FROM schedule.shift WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
 $$;
 
+-- How long is kept free after services.
+CREATE FUNCTION booking.buffer_of(p_service_ids bigint[]) RETURNS interval LANGUAGE sql STABLE AS $$
+    SELECT make_interval(mins => coalesce(max(buffer_minutes), 0)) FROM directory.service WHERE service_id = ANY (p_service_ids)
+$$;
+
 -- When services that a booking is for are done. Those that take no time of their own take all of it, and no time is kept free after them.
 CREATE FUNCTION booking.services_end(p_during tstzrange, p_service_ids bigint[]) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT coalesce(lower(p_during) + make_interval(mins => nullif(sum(length_minutes), 0)::integer), upper(p_during))
