@@ -326,6 +326,13 @@ class Book(BookCalls):
         row = await self._database.fetch_row(queries.terms, provider_id, booking_id, patient_id)
         return None if row is None else terms_of(row)
 
+    async def services_of_request(self, provider_id: int, verb: str, actor: Actor, key: str) -> Record | None:
+        """Return what a request asked for whose result is kept under its key: service_ids, and a ticket's clinic_id.
+
+        `verb`: "hold" or "join". None: there is no such result, or it is of a visit of some slots.
+        """
+        return await self._database.fetch_row(queries.services_of_request, provider_id, verb, str(actor), key)
+
     async def claim(self, patient_id: int) -> Record | None:
         """Return a patient's claim, live or not: provider_id with booking_id or ticket_id."""
         return await self._database.fetch_row(queries.claim, patient_id)

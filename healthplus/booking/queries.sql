@@ -138,6 +138,14 @@ SELECT lower(during) AS starts_at, terms.*
 FROM public.app_now() AS now_at, booking.booking, booking.shown_terms(booking, now_at) AS terms
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 
+-- name: services_of_request
+-- What a request was for whose result is kept, and at which clinic if it joined a queue; no row where that is nothing but slots.
+SELECT coalesce(idempotency.service_ids, ticket.service_ids) AS service_ids, ticket.clinic_id
+FROM booking.idempotency LEFT JOIN booking.ticket USING (provider_id, ticket_id)
+WHERE provider_id = $1 AND idempotency.operation = $2 AND idempotency.caller = $3 AND idempotency.key = $4
+    AND idempotency.at > public.app_now() - booking.idempotency_time()
+    AND coalesce(idempotency.service_ids, ticket.service_ids) IS NOT NULL
+
 -- name: claim
 -- What a patient's one claim is for. The hold that a call was answered for may still be claimed by its ticket.
 SELECT provider_id, coalesce(booking_id, offer_id) AS booking_id, CASE WHEN offer_id IS NULL THEN ticket_id END AS ticket_id

@@ -146,7 +146,9 @@ class Captures:
         try:
             match step:
                 case "capture":
-                    return await self._gateway.capture(authorisation, amount_minor, currency)
+                    state = await self._gateway.capture(authorisation, amount_minor, currency)
+                    # Refunded by hand there: reconciliation compares the amounts.
+                    return None if state == "refunded" else state
                 case "void":
                     return await self._gateway.void(authorisation)
                 case _:

@@ -11,9 +11,25 @@ ORDER BY during
 -- name: export
 -- All that is kept about a patient; $2 is their number's HMAC, $3 their name as an actor. No secrets, nothing of others.
 WITH own_booking AS (
-        SELECT booking.*, clinic.currency FROM booking.booking LEFT JOIN directory.clinic USING (clinic_id) WHERE patient_id = $1
+        SELECT booking.*, clinic.currency,
+            (
+                SELECT jsonb_agg(service_type.name ORDER BY service_type.name)
+                FROM directory.service JOIN directory.service_type USING (service_type_id)
+                WHERE service_id = ANY (booking.service_ids)) AS services,
+            (
+                SELECT jsonb_agg(to_jsonb(terms_step) - 'terms_id' ORDER BY hours_before DESC)
+                FROM directory.terms_step WHERE terms_step.terms_id = booking.terms_id) AS terms
+        FROM booking.booking
+        LEFT JOIN directory.clinic USING (clinic_id)
+        WHERE patient_id = $1
     ),
-    own_ticket AS (SELECT * FROM booking.ticket WHERE patient_id = $1)
+    own_ticket AS (
+        SELECT ticket.*, (
+            SELECT jsonb_agg(service_type.name ORDER BY service_type.name)
+            FROM directory.service JOIN directory.service_type USING (service_type_id)
+            WHERE service_id = ANY (ticket.service_ids)) AS services
+        FROM booking.ticket WHERE patient_id = $1
+    )
 SELECT jsonb_build_object(
     'at', public.app_now(),
     'profile', (SELECT to_jsonb(patient) FROM accounts.patient WHERE patient_id = $1),

@@ -48,6 +48,8 @@ class Line(NamedTuple):
 class QueuePosition(msgspec.Struct, frozen=True):
     """A ticket and its position in the queue, as its client sees it.
 
+    `visit_to`: when the visit must have ended; what is kept free after services goes on until `window_to`.
+
     `current`: a waiting client counts as present, or an offer can still be accepted, or a call answered. `answered`:
     it was; `called`: how many tickets are, for the same time, which `offer_id` to `fee_minor` tell. `holds`: how many
     live holds and offers may still free a slot in the ticket's window; `next_lapse_at`: when the first of them ends, by
@@ -61,6 +63,7 @@ class QueuePosition(msgspec.Struct, frozen=True):
     clinic_id: int | None
     window_from: datetime
     window_to: datetime
+    visit_to: datetime
     slots_needed: int
     service_ids: list[int] | None
     joined_at: datetime

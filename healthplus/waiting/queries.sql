@@ -26,7 +26,10 @@ WITH selected AS MATERIALIZED (
 )
 SELECT
     selected.ticket_id, selected.patient_id, selected.number, selected.clinic_id, lower(selected.queue_window) AS window_from,
-    upper(selected.queue_window) AS window_to, selected.slots_needed, selected.service_ids, selected.joined_at,
+    upper(selected.queue_window) AS window_to,
+    upper(selected.queue_window) - CASE WHEN selected.service_ids IS NULL THEN interval '0'
+        ELSE booking.buffer_of(selected.service_ids) END AS visit_to,
+    selected.slots_needed, selected.service_ids, selected.joined_at,
     selected.expires_at,
     CASE WHEN selected.state = 'waiting' AND selected.expires_at <= now_at THEN 'timed_out' ELSE selected.state::text END AS state,
     CASE WHEN selected.state = 'waiting' THEN booking.is_present(ticket, now_at)
@@ -46,6 +49,10 @@ JOIN booking.ticket ON ticket.provider_id = $1 AND ticket.ticket_id = selected.t
 LEFT JOIN waited_for ON selected.state = 'waiting' AND waited_for.queue_window = selected.queue_window
     AND waited_for.clinic_id IS NOT DISTINCT FROM selected.clinic_id
 LEFT JOIN booking.booking AS offered ON offered.provider_id = $1 AND offered.booking_id = selected.offer_id
+
+-- name: buffer
+-- How long is kept free after services.
+SELECT booking.buffer_of($1)
 
 -- name: line
 -- What everyone's position in a provider's queue follows from, at a fraction of what `positions` of each cost: the numbers of those who

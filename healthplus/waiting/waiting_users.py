@@ -118,14 +118,18 @@ class WaitingUsers:
         token_hash: bytes | None = None,
         service_ids: Sequence[int] = (),
     ) -> JoinRefused | tuple[Joined, QueuePosition | None]:
-        """Join a queue for slots, or for services, in `window`.
+        """Join a queue for slots, or for services, for a visit in `window`; what is kept free after it may go beyond.
 
         Return the refusal, or Book.join_queue's outcome and the ticket.
         """
+        window_from, window_to = window
+        if service_ids:
+            window_to += await self._database.fetch_value(queries.buffer, service_ids)
         outcome = await self._book.join_queue(
             provider_id,
             clinic_id,
-            *window,
+            window_from,
+            window_to,
             slots_needed,
             patient_id,
             actor,

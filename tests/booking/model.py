@@ -231,9 +231,9 @@ class Booking:
         return min(self.fee, max(self.kept_min or 0, keeps(self.terms.ladder, self.fee, self.start, at)))
 
     def move(self, run: Run, actor: Actor, now: datetime) -> None:
-        if not isinstance(actor, Patient):
+        if not isinstance(actor, Patient) or self.flagged:
             self.terms = self.kept_min = None
-        elif self.state == "booked" and not self.flagged:
+        elif self.state == "booked":
             self.kept_min = self.kept(now) or None
         self.seat, self.start, self.end, self.flagged = run.seat, run.start, run.end, False
 

@@ -144,3 +144,21 @@ async def test_all_that_is_long_enough_being_booked_is_full(environment: Environ
     assert (await environment.book.confirm(PROVIDER, held.booking_id, None, actor)).code == "booked"
     full = await join(environment, service, environment.instant(14), environment.instant(15), AT_CLINIC)
     assert (full.code, full.reason) == ("slot_full", None)
+
+
+async def test_tests_that_ask_the_same_of_the_schedule_are_waited_for_alike(environment: Environment) -> None:
+    """Or a laboratory's queue has a window for each patient, all of which every verb of its book looks through."""
+    db = environment.db
+    short = [await make_service(db, PROVIDER, 10, (100, "clinic"), is_test=True) for _ in range(2)]
+    long = await make_service(db, PROVIDER, 90, (100, "clinic"), is_test=True)
+    day = environment.instant(9), environment.instant(12)
+    keys = [
+        await db.fetch_value("SELECT booking.need_key($1, $2)", PROVIDER, ids)
+        for ids in ([short[0]], [short[1]], [long], short, [*short, long])
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+    assert await db.fetch_value("SELECT booking.need_key($1, NULL)", PROVIDER) is None
+    joined = await join(environment, short[1], *day, ONLINE)
+    assert joined.code == "offered"
+    assert await db.fetch_value("SELECT need_key FROM booking.ticket") == keys[0]

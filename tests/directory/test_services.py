@@ -71,9 +71,9 @@ async def test_a_service_is_closed_where_it_differs_and_kept_by_those_who_hold_i
         (ONLINE, changed),
         (AT_CLINIC, elsewhere),
         (FREE, everywhere),
-        (None, everywhere),
     ):
         assert await db.fetch_value(offered, PROVIDER, clinic_id) == [service_id]
+    assert await db.fetch_value(offered, PROVIDER, None) is None  # not the same at whichever clinic
     refused = await hold(environment, everywhere[1], 11, "bina")
     assert (refused.code, refused.reason) == ("no_such_slot", "service_closed")
 

@@ -47,7 +47,7 @@ class Visit:
     booking: UUID = field(init=False)
     floor: int = 0
     is_flagged: bool = False
-    is_moved_by_others: bool = False
+    is_for_the_clinic: bool = False
 
     def __post_init__(self) -> None:
         self.book = Book(self.db)
@@ -58,7 +58,7 @@ class Visit:
 
     def kept(self, at: datetime) -> int:
         """Return what cancelling keeps at an instant."""
-        if self.is_flagged or self.is_moved_by_others:
+        if self.is_flagged or self.is_for_the_clinic:
             return 0
         return max(self.floor, keeps(self.ladder, self.fee, self.start, at))
 
@@ -75,14 +75,14 @@ class Visit:
         self.booking = held.booking_id
 
     async def _change_prices(self) -> None:
-        """Have all cost more, and keep more, from now on: it is not what was held."""
+        """Have all cost something else, and keep more, from now on: it is not what was held."""
         terms_id = await set_terms(self.db, self.clinic, {8784: "100%"})
         for sql in (
             "UPDATE directory.service SET closed_at = clock_timestamp() WHERE provider_id = $1",
             """INSERT INTO directory.service (provider_id, service_type_id, length_minutes, fee_minor, funding)
-            SELECT provider_id, service_type_id, length_minutes + 5, fee_minor + 5, funding
+            SELECT provider_id, service_type_id, length_minutes + 5, fee_minor % 99999999 + 1, funding
             FROM directory.service WHERE provider_id = $1""",
-            "UPDATE directory.provider_clinic SET fee_minor = fee_minor + 5 WHERE provider_id = $1",
+            "UPDATE directory.provider_clinic SET fee_minor = fee_minor % 99999999 + 1 WHERE provider_id = $1",
         ):
             await self.db.execute(sql, self.provider)
         await self.db.execute(
@@ -99,9 +99,9 @@ class Visit:
         now = await product_now(self.db)
         moved = await self.book.reschedule(self.provider, self.booking, start, actor)
         if moved.code == "moved":
-            if not isinstance(actor, Patient):
-                self.is_moved_by_others = True
-            elif not self.is_flagged:
+            if not isinstance(actor, Patient) or self.is_flagged:
+                self.is_for_the_clinic = True
+            else:
                 self.floor = self.kept(now)
             self.start, self.is_flagged = start, False
         await self._check_shown(self.booking)

@@ -253,7 +253,7 @@ async def keep_coming(waiting: WaitingUsers, provider: Provider, patient: int) -
 
 def at_position(position: int) -> str:
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    ticket: list[Any] = [uuid4(), 1, 1, None, now, now, 1, None, now, now, "waiting", True, position, 1, None]
+    ticket: list[Any] = [uuid4(), 1, 1, None, now, now, now, 1, None, now, now, "waiting", True, position, 1, None]
     return QueuePosition(*ticket, *[None] * 6, False, None, 1).version  # type: ignore[call-arg]
 
 

@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from healthplus.booking.book import Book
 from tests.fixtures.clock import INDIA
-from tests.fixtures.environment import FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.services import close_service, offer_service
 from tests.web.client import Browser, forget_shared_reads
 
@@ -291,6 +291,73 @@ async def test_one_waits_for_a_service(asha: Browser, environment: Environment) 
     assert "Pay ₹1,500" in said((await asha.get(taken)).text)
     # An offer that was taken can be changed to another time, too.
     assert "Change the time" in said((await asha.get(chart)).text)
+
+
+async def test_joining_twice_leads_to_the_ticket_though_the_service_was_closed(
+    asha: Browser, environment: Environment
+) -> None:
+    filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30)
+    await environment.hold(environment.instant(18), FREE, "bina")
+
+    def line(service_id: int) -> str:
+        return f"{on(environment, service_id).replace(CHART, EVENING).replace('?', '/line?')}&part=evening"
+
+    # Instead of what the patient holds, so that both forms are sent.
+    await environment.hold(environment.instant(13), AT_CLINIC)
+    form = {"key": "one", "service_what": "part", "who": "me"}
+    busy = (await asha.post(line(filling), form)).headers["location"]
+    assert busy.startswith("/busy?")
+    claim = await environment.db.fetch_value("SELECT booking_id FROM booking.claim WHERE patient_id = 1")
+    switch = {"key": "two", "has": str(claim)}
+    ticket = (await asha.post(busy, switch)).headers["location"]
+    assert "/wait/" in ticket
+    await close_service(environment.db, PROVIDER, "filling")
+    assert (await asha.post(busy, switch)).headers["location"] == ticket
+    assert (await asha.post(line(filling), form)).headers["location"] == ticket
+    other = await offer_service(environment.db, PROVIDER, "crown", 150_000, 30)
+    await close_service(environment.db, PROVIDER, "crown")
+    assert "/wait/" not in (await asha.post(line(other), form)).headers["location"]
+
+
+async def test_forms_for_services_are_none_that_release_4_takes(asha: Browser, environment: Environment) -> None:
+    """It would hold a plain visit: its chart needs `start`, its line a `what` that it knows, its /busy either."""
+    filling = await offer_service(environment.db, PROVIDER, "filling", 150_000, 30)
+    chart = on(environment, filling)
+    fields = set(re.findall(r'name="(\w+)"', (await asha.get(chart)).text))
+    assert ("service_start" in fields, "start" in fields) == (True, False)
+    plain = set(re.findall(r'name="(\w+)"', (await asha.get(CHART)).text))
+    assert ("service_start" in plain, "start" in plain) == (False, True)
+    line = (await asha.get(chart.replace("?", "/line?"))).text
+    assert re.findall(r'name="what" value="(\w+)"', line) == ["services"]
+    assert re.findall(r'name="service_what" id="\S+" value="(\w+)"', line) == ["part", "day", "week"]
+    await environment.hold(environment.instant(13), AT_CLINIC)
+    start = {"service_start": environment.instant(9).isoformat()}
+    busy = (await asha.post(chart, start)).headers["location"]
+    assert ("service_start=" in busy, "&start=" in busy) == (True, False)
+    joining = {"what": "services", "service_what": "day", "who": "me"}
+    busy_line = (await asha.post(chart.replace("?", "/line?"), joining)).headers["location"]
+    assert ("service_from=" in busy_line, "&from=" in busy_line) == (True, False)
+    assert "/hold/" in (await asha.fill(busy)).headers["location"]
+    assert await environment.db.fetch_value("SELECT service_ids FROM booking.booking WHERE clinic_id = 1") == [filling]
+
+
+async def test_what_is_said_of_a_window_is_without_the_time_kept_free(asha: Browser, environment: Environment) -> None:
+    surgery = await offer_service(environment.db, PROVIDER, "surgery", 150_000, 150, buffer_minutes=30)
+    await environment.db.execute("UPDATE schedule.shift SET slots_max = 6 WHERE clinic_id = 1")
+    await environment.hold(environment.instant(9), ONLINE, "bina")
+    line = f"{on(environment, surgery).replace('?', '/line?')}&part=morning"
+    joined = (await asha.fill(line, service_what="part", who="me")).headers["location"]
+    assert "Surgery · ₹1,500 Any morning time" in said((await asha.get(joined)).text)
+
+
+async def test_sums_have_the_decimals_of_the_product(asha: Browser, environment: Environment) -> None:
+    db = environment.db
+    await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
+    await db.execute("UPDATE directory.clinic SET currency = 'IQD' WHERE clinic_id = $1", FREE)
+    await offer_service(db, PROVIDER, "cbc", 26_500, is_test=True, currency="IQD", clinic_id=FREE)
+    page = (await asha.get(EVENING)).text
+    assert 'data-currency="IQD" data-digits="3"' in page
+    assert "IQD 26.500" in said(page).replace("\xa0", " ")
 
 
 async def test_what_one_clinic_offers_is_not_waited_for_anywhere(asha: Browser, environment: Environment) -> None:

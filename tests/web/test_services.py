@@ -131,6 +131,62 @@ async def test_a_new_price_is_another_service(asha: Client, environment: Environ
     assert (await hold(asha, hold_body(environment, tests=["cbc"])))["services"][0]["id"] == new
 
 
+async def test_a_repeat_is_of_what_was_offered_at_first(asha: Client, environment: Environment) -> None:
+    db = environment.db
+    cbc, mri = [await offer_service(db, PROVIDER, slug, 26_000, is_test=True) for slug in ("cbc", "mri")]
+    body = hold_body(environment, tests=["mri", "cbc"])
+    held = (await asha.post(HOLDS, body, key="one")).json()
+    counts = await environment.counts()
+    for change in (
+        offer_service(db, PROVIDER, "cbc", 30_000, is_test=True),
+        close_service(db, PROVIDER, "cbc"),
+        close_service(db, PROVIDER, "mri"),
+    ):
+        await change
+        for tests in (["mri", "cbc"], [cbc, "mri"], [str(cbc), mri]):
+            again = await asha.post(HOLDS, {**body, "tests": tests}, key="one")
+            assert (again.status_code, again.json()["id"], named(again.json())) == (201, held["id"], named(held))
+    for tests in (["cbc"], ["cbc", "mri", "crp"]):
+        problem(await asha.post(HOLDS, {**body, "tests": tests}, key="one"), 422, "no_such_slot")
+    problem(await asha.post(HOLDS, body, key="two"), 422, "no_such_slot")
+    await offer_service(db, PROVIDER, "crp", 26_000, is_test=True)
+    problem(await asha.post(HOLDS, {**body, "tests": ["crp"]}, key="one"), 422, "key_reused")
+    assert await environment.counts() == counts
+
+
+@pytest.mark.parametrize("clinic_id", [FREE, None])
+async def test_a_repeat_of_joining_leads_to_the_ticket(
+    asha: Client, bina: Client, environment: Environment, clinic_id: int | None
+) -> None:
+    db = environment.db
+    filling = await offer_service(db, PROVIDER, "filling", 150_000, 30, clinic_id=clinic_id)
+    await hold(asha, hold_body(environment, 18, FREE))
+    window = {"from": environment.at(18), "to": environment.at(19)}
+    joined = (await bina.post(WAITS, {**window, "service": "filling"}, key="one")).json()
+    assert joined["clinic_id"] == clinic_id
+    for change in (
+        offer_service(db, PROVIDER, "filling", 160_000, 30, clinic_id=clinic_id),
+        close_service(db, PROVIDER, "filling", clinic_id),
+    ):
+        await change
+        for service in ("filling", filling):
+            again = await bina.post(WAITS, {**window, "service": service}, key="one")
+            assert (again.status_code, again.json()["id"]) == (201, joined["id"]), again.text
+    problem(await bina.post(WAITS, {**window, "service": "filling"}, key="two"), 422, "no_such_slot")
+
+
+async def test_time_kept_free_need_not_be_waited_for(asha: Client, bina: Client, environment: Environment) -> None:
+    await offer_service(environment.db, PROVIDER, "filling", 150_000, 30, clinic_id=ONLINE, buffer_minutes=30)
+    held = await hold(asha, hold_body(environment))
+    window = {"from": environment.at(9), "to": environment.instant(9, 30).isoformat(), "service": "filling"}
+    problem(await bina.post(WAITS, {**window, "to": environment.instant(9, 29).isoformat()}), 409, "slot_full")
+    joined = (await bina.post(WAITS, window)).json()
+    assert (joined["state"], datetime.fromisoformat(joined["to"])) == ("waiting", environment.instant(9, 30))
+    await asha.delete(held["url"])
+    offered = (await bina.get(joined["url"])).json()
+    assert datetime.fromisoformat(offered["offer"]["end"]) == datetime.fromisoformat(offered["to"])
+
+
 async def test_what_cannot_be_booked_says_why(asha: Client, anyone: Client, environment: Environment) -> None:
     db, weekday = environment.db, environment.instant(9).isoweekday()
     whole_day = await offer_service(db, PROVIDER, "surgery", 900_000, 300)

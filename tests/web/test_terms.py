@@ -10,6 +10,7 @@ import pytest
 from healthplus.booking.replacements import cancel_replaced
 from tests.fixtures.clock import until
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.services import offer_service
 from tests.fixtures.terms import set_terms
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -67,6 +68,24 @@ async def test_moving_shows_what_is_kept_at_least(asha: Client, environment: Env
     held = await hold(asha, hold_body(environment))
     assert held["cancel_now"]["kept_minor"] == 25000
     assert "kept_after_move_minor" not in held
+
+
+async def test_the_export_says_what_for_and_under_which_terms(asha: Client, environment: Environment) -> None:
+    await set_terms(environment.db, ONLINE, {24: 10_000, 2: 40_000})
+    for slug in ("mri-brain", "cbc"):
+        await offer_service(environment.db, PROVIDER, slug, 50_000, is_test=True)
+    await hold(asha, hold_body(environment, tests=["cbc", "mri-brain"]))
+    (booking,) = (await asha.get("me/export")).json()["bookings"]
+    assert booking["services"] == ["Cbc", "Mri brain"]
+    assert booking["terms"] == [
+        {"hours_before": 24, "kept_percent": None, "kept_minor": 10_000},
+        {"hours_before": 2, "kept_percent": None, "kept_minor": 40_000},
+    ]
+    await asha.delete(f"providers/{PROVIDER}/holds/{booking['booking_id']}")
+    window = {"from": environment.at(9), "to": environment.at(12)}
+    await asha.post(f"providers/{PROVIDER}/waits", {**window, "service": "cbc"})
+    (wait,) = (await asha.get("me/export")).json()["waits"]
+    assert wait["services"] == ["Cbc"]
 
 
 async def test_what_it_costs_to_replace_one_is_shown_before_paying(asha: Client, environment: Environment) -> None:

@@ -144,7 +144,7 @@ BEGIN
                 SELECT * FROM booking.ticket
                 WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM one.clinic_id
                     AND queue_window = one.queue_window AND slots_needed = one.slots_needed
-                    AND service_ids IS NOT DISTINCT FROM one.service_ids
+                    AND need_key IS NOT DISTINCT FROM one.need_key
                 ORDER BY number
             LOOP
                 PERFORM booking.end_ticket(waiter, 'full', p_now, 'system');
@@ -219,13 +219,14 @@ DECLARE
     exhausted text[] := '{}';
     window_key text;
     looked_at bigint := 0;
+    is_plain boolean := NOT EXISTS (SELECT FROM unnest(p_windows) AS one WHERE one.service_ids IS NOT NULL);
 BEGIN
     FOR waiter IN
         SELECT * FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND NOT absent ORDER BY number
     LOOP
-        -- Nobody further back can have anything either, however many they are.
-        EXIT WHEN cardinality(exhausted) = cardinality(p_windows);
+        -- Nobody further back can have anything either, however many they are; but some may be called for their services.
+        EXIT WHEN cardinality(exhausted) = cardinality(p_windows) AND (is_plain OR 0 >= ALL (rooms));
         looked_at := waiter.number;
         IF NOT booking.is_present(waiter, p_now) THEN
             PERFORM booking.withhold(waiter, NULL, NULL, p_now);
@@ -234,10 +235,12 @@ BEGIN
             PERFORM booking.append_event(p_provider_id, p_now, 'passed_over', NULL, waiter.ticket_id, 'system');
             CONTINUE;
         END IF;
-        window_key := format('%s %s %s %s', waiter.clinic_id, waiter.queue_window, waiter.slots_needed, waiter.service_ids);
+        window_key := format('%s %s %s %s', waiter.clinic_id, waiter.queue_window, waiter.slots_needed, waiter.need_key);
         IF window_key = ANY (exhausted) THEN
             PERFORM booking.withhold(waiter, NULL, NULL, p_now);
-            CONTINUE WHEN waiter.slots_needed = 1;  -- of what is called, it could use none
+            -- Of what is called, it could use none, but for what is called for its own services.
+            CONTINUE WHEN waiter.slots_needed = 1 AND waiter.service_ids IS NULL;
+            chosen := CASE WHEN waiter.service_ids IS NOT NULL THEN booking.choose_call(waiter, calls, rooms) END;
         ELSE
             offer := booking.make_offer(waiter, p_now, group_size);
             IF offer.booking_id IS NOT NULL THEN
@@ -248,13 +251,14 @@ BEGIN
                 CONTINUE;
             END IF;
             chosen := booking.choose_call(waiter, calls, rooms);
-            IF chosen IS NOT NULL THEN
-                PERFORM booking.call_ticket(waiter, calls[chosen].booking_id, p_now);
-                rooms[chosen] := rooms[chosen] - 1;
-                CONTINUE;
-            ELSIF NOT booking.withhold_nearest(waiter, p_now) THEN
+            IF chosen IS NULL AND NOT booking.withhold_nearest(waiter, p_now) THEN
                 exhausted := exhausted || window_key;
             END IF;
+        END IF;
+        IF chosen IS NOT NULL THEN
+            PERFORM booking.call_ticket(waiter, calls[chosen].booking_id, p_now);
+            rooms[chosen] := rooms[chosen] - 1;
+            CONTINUE;
         END IF;
         rooms := booking.rooms_after(waiter, calls, rooms, p_now);
     END LOOP;
@@ -272,10 +276,10 @@ BEGIN
     -- One ticket for each different window: there are few, however many wait.
     SELECT array_agg(one) INTO windows
     FROM (
-        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed, service_ids) ticket AS one
+        SELECT DISTINCT ON (clinic_id, queue_window, slots_needed, need_key) ticket AS one
         FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting'
-        ORDER BY clinic_id, queue_window, slots_needed, service_ids
+        ORDER BY clinic_id, queue_window, slots_needed, need_key
     ) AS different;
     IF windows IS NULL THEN
         -- The last of a queue has gone, where there was one: holds are plain again.

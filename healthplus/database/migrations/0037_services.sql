@@ -94,7 +94,9 @@ ALTER TABLE booking.booking
     ADD COLUMN service_ids bigint[],               -- NULL: a visit of `slots_needed` slots for the fee of the provider at the clinic
     ADD COLUMN terms_id bigint,                    -- NULL: all is returned
     ADD COLUMN kept_min_minor integer;             -- what cancelling before the patient's moves of it would have kept; NULL: nothing
-ALTER TABLE booking.ticket ADD COLUMN service_ids bigint[];
+ALTER TABLE booking.ticket
+    ADD COLUMN service_ids bigint[],
+    ADD COLUMN need_key text;                      -- the same for services that ask the same of the schedule (booking.need_key)
 ALTER TYPE booking.outcome ADD ATTRIBUTE service_ids bigint[], ADD ATTRIBUTE terms_id bigint;
 ALTER TABLE booking.idempotency ADD COLUMN service_ids bigint[], ADD COLUMN terms_id bigint;
 

@@ -29,15 +29,15 @@ CREATE FUNCTION directory.known_fee(p_fee_minor integer, p_funding directory.fun
 $$;
 
 -- What a provider offers at a clinic: what is its own there, and of what all clinics have, the types of which it has none. p_clinic_id
--- NULL: what all clinics have.
+-- NULL: what is offered at whichever clinic, so that none has its own.
 CREATE FUNCTION directory.offered_services(p_provider_id bigint, p_clinic_id bigint) RETURNS SETOF directory.service
 LANGUAGE sql STABLE AS $$
     SELECT service.*
     FROM directory.service
     WHERE provider_id = p_provider_id AND closed_at IS NULL AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
         SELECT FROM directory.service AS own
-        WHERE own.provider_id = p_provider_id AND own.service_type_id = service.service_type_id AND own.clinic_id = p_clinic_id
-            AND own.closed_at IS NULL))
+        WHERE own.provider_id = p_provider_id AND own.service_type_id = service.service_type_id
+            AND own.clinic_id = coalesce(p_clinic_id, own.clinic_id) AND own.closed_at IS NULL))
         -- a booking's amount is in its clinic's currency
         AND (p_clinic_id IS NULL OR currency = (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = p_clinic_id))
 $$;

@@ -101,7 +101,9 @@ END $$;
 -- without a limit, one search of the whole country by date would keep a processor busy for seconds. Days with room for services take
 -- longer to tell: as many as such a directory has providers in a city.
 CREATE FUNCTION search.compared_max(p_criteria search.criteria) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
-    SELECT CASE WHEN p_criteria.service_type_ids IS NULL OR p_criteria.ordering LIKE 'price%' THEN 7000 ELSE 300 END
+    SELECT CASE WHEN p_criteria.service_type_ids IS NULL THEN 7000
+        WHEN p_criteria.ordering LIKE 'price%' AND p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN 7000
+        ELSE 300 END
 $$;
 
 -- Return the conditions on listings that the criteria mean, with the parameters numbered as search.find passes them.
@@ -231,7 +233,8 @@ BEGIN
         -- A limit inside says that few are needed, which a join above it would hide; a time drops rows after it.
         'ORDER BY ' || coalesce(
             search.listing_order(p_criteria)
-                || CASE WHEN p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN ' LIMIT $18' ELSE ' OFFSET 0' END,
+                || CASE WHEN p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN ' LIMIT $18'
+                    WHEN p_criteria.service_type_ids IS NOT NULL THEN ' LIMIT ' || search.compared_max(p_criteria) ELSE ' OFFSET 0' END,
             'score DESC LIMIT ' || search.compared_max(p_criteria)),
         CASE WHEN p_criteria.starts_from IS NOT NULL OR p_criteria.starts_before IS NOT NULL THEN
             'WHERE free_day IS NOT NULL AND (in_doubt OR latest IS NULL OR free_day < latest / 1440

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from healthplus.accounts.actors import Actor
 from healthplus.booking.outcomes import Refused
 from healthplus.directory.known_services import SERVICES_MAX, KnownServices
 from healthplus.errors import BadInput, HealthPlusError, NoSuchSlot
@@ -16,6 +18,14 @@ from healthplus.web.services import AppServices
 _SLUG = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 
 
+class Repeatable(NamedTuple):
+    """A request that may have been made before: the verb as idempotency keys have it, who asks, and the key."""
+
+    verb: str
+    actor: Actor
+    key: str
+
+
 async def asked_services(
     app: AppServices,
     provider_id: int,
@@ -23,13 +33,15 @@ async def asked_services(
     slots_needed: int,
     service: int | str | None,
     tests: Sequence[int | str],
+    request: Repeatable | None = None,
 ) -> tuple[int | None, list[int]]:
     """Return at which clinic a request means what it names by `service` and `tests`, and the ids of that.
 
     There are none for a visit of some slots. A slug is that of what the provider offers now. Where no clinic is named,
-    it is the one that alone has all that is named; None: any of the provider's. Raises BadInput for too many, for slots
-    beside services, and where a slug means one service at one clinic and another at another; NoSuchSlot for what the
-    provider does not offer.
+    it is the one that alone has all that is named; None: any of the provider's. A repeat of `request` means what it
+    meant at first, also where that was closed since. Raises BadInput for too many, for slots beside services, and
+    where a slug means one service at one clinic and another at another; NoSuchSlot for what the provider does not
+    offer.
     """
     wanted = {str(one) for one in (*([] if service is None else [service]), *tests)}
     if not wanted:
@@ -47,6 +59,10 @@ async def asked_services(
         raise _no_such_service(unknown)
     if clinic_id is not None and not slugs:
         return clinic_id, sorted(ids.values())
+    if request is not None:
+        kept = await app.book.services_of_request(provider_id, *request)
+        if kept is not None and await _are_meant(app.known_services, kept["service_ids"], {*ids.values(), *slugs}):
+            return clinic_id or kept["clinic_id"], kept["service_ids"]
     return await _found(app.known_services, provider_id, clinic_id, sorted(ids.values()), slugs)
 
 
@@ -62,6 +78,12 @@ def _id_in(name: str) -> int | None:
     """Return the id that a service is named by; None where it is named by its slug, or by a number that is no id."""
     is_id = name.isascii() and name.isdecimal() and len(name) <= len(str(ID_MAX)) and 1 <= int(name) <= ID_MAX
     return int(name) if is_id else None
+
+
+async def _are_meant(known: KnownServices, service_ids: Sequence[int], names: set[int | str]) -> bool:
+    """Return whether these names, ids or slugs, are those of just these services."""
+    named = [{one.service_id, one.slug} & names for one in await known.of(service_ids)]
+    return all(named) and set().union(*named) == names
 
 
 async def _found(

@@ -11,7 +11,7 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web import direct
-from healthplus.web.api.asked_services import asked_services
+from healthplus.web.api.asked_services import Repeatable, asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
@@ -39,8 +39,9 @@ class HoldsController(Controller):
         caller = await require_caller(request)
         start = checked_instant("start", data.start)
         app = services(request)
+        repeatable = Repeatable("hold", caller.actor, idempotency_key)
         _, service_ids = await asked_services(
-            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
+            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests, repeatable
         )
         instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None
         outcome = await app.book.hold(

@@ -74,7 +74,8 @@ class PaymentRequest(Struct, forbid_unknown_fields=True):
 class WaitRequest(Struct, forbid_unknown_fields=True):
     """A queue window: slots in a row that start and end between two instants, at one clinic or (null) at any.
 
-    Instead of slots, a service or tests, as for a hold. Where one clinic alone offers all of it, that one is meant.
+    Instead of slots, a service or tests, as for a hold: they end by `to`, and what is kept free after them may go
+    beyond it. Where one clinic alone offers all of it, that one is meant.
     """
 
     from_: Instant = field(name="from")

@@ -148,7 +148,7 @@ async def wait_of_queue_position(
         provider_id=provider_id,
         clinic_id=position.clinic_id,
         from_=position.window_from,
-        to=position.window_to,
+        to=position.visit_to,
         slots_needed=position.slots_needed,
         number=position.number,
         state=position.state,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
 from healthplus.errors import BadInput, NotFound
-from healthplus.web.api.asked_services import asked_services
+from healthplus.web.api.asked_services import Repeatable, asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
@@ -59,8 +59,9 @@ class WaitsController(Controller):
         if not window[0] < window[1] <= window[0] + WINDOW_MAX:
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
+        repeatable = Repeatable("join", caller.actor, idempotency_key)
         clinic_id, service_ids = await asked_services(
-            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests
+            app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests, repeatable
         )
         joined = await app.waiting.join(
             provider_id,

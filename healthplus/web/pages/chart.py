@@ -14,6 +14,7 @@ from healthplus.booking.outcomes import Held, HoldRefused, Moved, MoveRefused, R
 from healthplus.database import Record
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.errors import NotFound
+from healthplus.money import currency_digits
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
 from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, parsed_number, practice_location
@@ -22,7 +23,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
-from healthplus.web.pages.service_choice import ServiceChoice, service_choice
+from healthplus.web.pages.service_choice import ServiceChoice, field_name, field_of, service_choice
 from healthplus.web.pages.session import (
     Claim,
     PatientSession,
@@ -101,7 +102,8 @@ class ChartController(Controller):
     ) -> Response[str]:
         location = await practice_location(request, provider_id, clinic_id)
         form = await form_of(request)
-        start = parsed_instant(form.get("start", ""))
+        form["start"] = field_of(form, "start")
+        start = parsed_instant(form["start"])
         key, choice = await _asked(request, location, day, n, start)
         if start is None or choice.lacks_tests or choice.fault:
             not_chosen = None if choice.lacks_tests else language_of(request).gettext("Choose a time first.")
@@ -138,9 +140,10 @@ class ChartController(Controller):
 
 def _claimed_instead(key: ChartKey, start: datetime, person_id: UUID | None) -> dict[str, object]:
     """Return the query of the page that asks whether to have this instead of what the patient has."""
-    where = {"provider": key.provider_id, "clinic": key.clinic_id, "start": start.isoformat(), "n": key.slots_needed}
+    where = {"provider": key.provider_id, "clinic": key.clinic_id, "n": key.slots_needed}
+    at = {field_name("start", key.service_ids): start.isoformat()}
     person = {"person": person_id} if person_id else {}
-    return {"for": "hold", **where, **person, "service": key.service_ids}
+    return {"for": "hold", **where, **at, **person, "service": key.service_ids}
 
 
 async def refused_hold(
@@ -313,4 +316,5 @@ def _tests_page(
         start=start,
         error=error,
         most=SERVICES_MAX,
+        digits=currency_digits(choice.tests[0].currency),
     )

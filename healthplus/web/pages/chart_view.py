@@ -21,7 +21,7 @@ from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
 from healthplus.web.pages.person_choice import PersonChoice
-from healthplus.web.pages.service_choice import PARAMETER, ServiceChoice
+from healthplus.web.pages.service_choice import PARAMETER, ServiceChoice, field_name
 from healthplus.web.shared_charts import DAYS, ChartKey
 
 _ALTERNATIVES_MAX = 3
@@ -113,6 +113,10 @@ class ChartView:
     def tests_path(self) -> str:
         """Return where tests are chosen, with those that are chosen now."""
         return f"{self.path()}&tests"
+
+    @property
+    def start_field(self) -> str:
+        return field_name("start", self.key.service_ids)
 
     @property
     def chosen(self) -> datetime | None:

@@ -17,7 +17,7 @@ from healthplus.web.pages.chart import refused_hold
 from healthplus.web.pages.queue import refused_join
 from healthplus.web.pages.queue_windows import QueueWindow, window_between
 from healthplus.web.pages.rendering import page, see_other
-from healthplus.web.pages.service_choice import ServiceChoice, service_choice
+from healthplus.web.pages.service_choice import ServiceChoice, field_of, service_choice
 from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, require_patient
 from healthplus.web.services import AnyRequest, services
 
@@ -69,6 +69,10 @@ class ClaimedController(Controller):
         choice = await _choice(request)
         form = await form_of(request)
         if choice.services.fault:
+            claim, asked = session.claim, choice.services.asked_ids
+            is_done = claim is not None and form.get("has") not in (None, str(claim.id))
+            if claim is not None and is_done and claim.is_of(choice.location["provider_id"], asked):
+                return see_other(request, claim.path)  # by a second click, though it was closed since
             return see_other(request, choice.path)
         # Give up only the claim that the page showed: after a second click, theirs is what the first one took.
         if session.claim is not None and form.get("has") == str(session.claim.id):
@@ -85,7 +89,7 @@ async def _choice(request: AnyRequest) -> Choice:
     location = await practice_location(
         request, parsed_number(query.get("provider", "")), parsed_number(query.get("clinic", ""))
     )
-    start = parsed_instant(query.get("start", "") or query.get("from", ""))
+    start = parsed_instant(field_of(query, "start") or field_of(query, "from"))
     end = parsed_instant(query.get("to", ""))
     slots_needed = parsed_number(query.get("n", "1"), _SLOTS_MAX)
     if start is None:

@@ -21,6 +21,7 @@ from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
+from healthplus.web.pages.service_choice import field_name
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
@@ -224,6 +225,7 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
         money=money.money if money else None,
         is_free=hold["starts_at"] in free,
         others=len(free),
+        start_field=field_name("start", hold["service_ids"]),
         day=day,
     )
 

@@ -12,7 +12,7 @@ LEFT JOIN LATERAL (
         END AS kind,
         claim.provider_id, provider.name AS provider,
         coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
-        held.clinic_id, held.slots_needed, held.service_ids, lower(held.during) AS starts_at, held.deadline,
+        held.clinic_id, held.slots_needed, coalesce(held.service_ids, ticket.service_ids) AS service_ids, lower(held.during) AS starts_at, held.deadline,
         coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone
     FROM booking.claim
     JOIN directory.provider USING (provider_id)

@@ -28,7 +28,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
 from healthplus.web.pages.rendering import fragment, language_of, page, see_other, updates_response
-from healthplus.web.pages.service_choice import ServiceChoice, service_choice
+from healthplus.web.pages.service_choice import ServiceChoice, field_name, field_of, service_choice
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, session_of
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.ticket_view import TicketView
@@ -73,9 +73,10 @@ class JoinQueueController(Controller):
         queue = await _queue(request, provider_id, clinic_id)
         wanted = await service_choice(request, queue)
         if wanted.fault or wanted.lacks_tests:
-            return _choose_again(request, queue, wanted, day)
+            return _joined_before(request, provider_id, wanted) or _choose_again(request, queue, wanted, day)
         n = 1 if wanted.chosen else n
-        window = _queue_window(request, queue, day, part, form.get("what", "part"))
+        form["what"] = field_of(form, "what", "part")
+        window = _queue_window(request, queue, day, part, form["what"])
         anywhere = "anywhere" in form and _is_anywhere(wanted)
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere, wanted.ids))
         session = require_patient(request, back_to)
@@ -104,7 +105,7 @@ class JoinQueueController(Controller):
             choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
             choice |= {
                 "service": wanted.ids,
-                "from": bounds[0].isoformat(),
+                field_name("from", wanted.ids): bounds[0].isoformat(),
                 "to": bounds[1].isoformat(),
                 "person": person_id,
             }
@@ -137,6 +138,15 @@ async def _ask(
 def _is_anywhere(wanted: ServiceChoice) -> bool:
     """Return whether what is wanted can be had at each of the provider's clinics."""
     return all(one.clinic_id is None for one in wanted.chosen)
+
+
+def _joined_before(request: AnyRequest, provider_id: int, wanted: ServiceChoice) -> Response[str] | None:
+    """Lead to what the patient has for services closed since, as at a second click; None: there is nothing."""
+    session = session_of(request)
+    if session is None or session.claim is None or not wanted.fault:
+        return None
+    claim = session.claim
+    return see_other(request, claim.path) if claim.is_of(provider_id, wanted.asked_ids) else None
 
 
 def _choose_again(request: AnyRequest, queue: Record, wanted: ServiceChoice, day: date | None) -> Response[str]:
@@ -334,6 +344,7 @@ async def _join_page(  # noqa: PLR0913
         chosen=wanted.chosen,
         can_be_anywhere=queue["clinics"] > 1 and _is_anywhere(wanted),
         window=window,
+        span_field=field_name("what", wanted.ids),
         choices=[(span, window._replace(span=span).text(language_of(request))) for span in SPANS],
         n=n,
         anywhere=anywhere,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import reduce
 from typing import NamedTuple
@@ -17,6 +17,18 @@ from healthplus.web.services import AnyRequest, services
 
 PARAMETER = "service"
 """That of addresses; it is there once for each service."""
+
+
+# Release 4 knows no services, and would hold a plain visit at another price: it refuses a form, and finds no page for
+# an address, that lacks what it asks for. (Both functions go with release 6: then all have the plain names.)
+def field_name(name: str, service_ids: Collection[int] | None) -> str:
+    """Return what a field or parameter for a time is called where services are chosen, and where none are."""
+    return f"service_{name}" if service_ids else name
+
+
+def field_of(fields: Mapping[str, str], name: str, default: str = "") -> str:
+    """Return a field or parameter under either of the names that `field_name` gives it."""
+    return fields.get(f"service_{name}") or fields.get(name) or default
 
 
 class ServiceChoice(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -95,6 +96,10 @@ class Claim:
     @property
     def path(self) -> str:
         return (hold_path if self.kind == "hold" else ticket_path)(self.provider_id, self.id)
+
+    def is_of(self, provider_id: int, service_ids: Iterable[int]) -> bool:
+        """Return whether it is for just these services of a provider."""
+        return self.provider_id == provider_id and {*(self.row["service_ids"] or ())} == {*service_ids}
 
 
 @dataclass(frozen=True)

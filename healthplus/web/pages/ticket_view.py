@@ -72,7 +72,7 @@ class TicketView:
 
     @property
     def window_text(self) -> str:
-        return window_text(self.language, self.ticket.window_from, self.ticket.window_to, self.zone)
+        return window_text(self.language, self.ticket.window_from, self.ticket.visit_to, self.zone)
 
     @property
     def starts(self) -> str:
@@ -138,7 +138,7 @@ class TicketView:
     @property
     def queue_path(self) -> str:
         """Return where the patient can join the queue again with the same window."""
-        window = window_between(self.ticket.window_from, self.ticket.window_to, self.zone)
+        window = window_between(self.ticket.window_from, self.ticket.visit_to, self.zone)
         n, service_ids = self.slots_needed, self.ticket.service_ids or ()
         query = {"n": n, PARAMETER: service_ids} if window is None else window.query(n, service_ids=service_ids)
         return queue_path(self.provider_id, self.row["provider"], self.row["clinic_id"], **query)

@@ -21,6 +21,11 @@ LANGUAGE sql STABLE AS $$
         ELSE booking.need_of_services(p_slots, p_provider_id, p_service_ids) END
 $$;
 
+-- A text that services have in common which ask the same of the schedule; NULL for a visit of some slots.
+CREATE FUNCTION booking.need_key(p_provider_id bigint, p_service_ids bigint[]) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_service_ids IS NOT NULL THEN booking.need_of_services(1, p_provider_id, p_service_ids)::text END
+$$;
+
 -- How many slots of a length are needed.
 CREATE FUNCTION booking.slots_of(p_need booking.need, p_slot interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN (p_need).minutes IS NULL THEN (p_need).slots
@@ -45,6 +50,11 @@ CREATE FUNCTION booking.slots_at_most(p_need booking.need, p_provider_id bigint,
 LANGUAGE sql STABLE AS $$
     SELECT max(booking.slots_of(p_need, make_interval(mins => slot_minutes)))
     FROM schedule.shift WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id)
+$$;
+
+-- How long is kept free after services.
+CREATE FUNCTION booking.buffer_of(p_service_ids bigint[]) RETURNS interval LANGUAGE sql STABLE AS $$
+    SELECT make_interval(mins => coalesce(max(buffer_minutes), 0)) FROM directory.service WHERE service_id = ANY (p_service_ids)
 $$;
 
 -- When services that a booking is for are done. Those that take no time of their own take all of it, and no time is kept free after them.

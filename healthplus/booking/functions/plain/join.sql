@@ -93,9 +93,10 @@ BEGIN
     ), joined AS (
         INSERT INTO booking.ticket (
             provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at, present_at,
-            joined_position, person_id, service_ids)
+            joined_position, person_id, service_ids, need_key)
         SELECT p_provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, 'waiting',
-            p_now, p_now + booking.wait_time(), p_now, least(head.position + ordinal - 1, 100), found_id, booking.service_ids(services)
+            p_now, p_now + booking.wait_time(), p_now, least(head.position + ordinal - 1, 100), found_id,
+            booking.service_ids(services), booking.need_key(p_provider_id, booking.service_ids(services))
         FROM call
     ), chained AS (
         INSERT INTO booking.queue_entry SELECT added.* FROM unnest(links) AS added

@@ -82,9 +82,10 @@ BEGIN
     WHERE provider_id = p_provider_id RETURNING last_ticket_number INTO waiter.number;
     INSERT INTO booking.ticket (
         provider_id, ticket_id, number, patient_id, clinic_id, queue_window, slots_needed, state, joined_at, expires_at,
-        present_at, joined_position, person_id, service_ids)
+        present_at, joined_position, person_id, service_ids, need_key)
     SELECT p_provider_id, p_ticket_id, waiter.number, p_patient_id, p_clinic_id, p_window, p_slots, 'waiting',
-        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id), p_person_id, p_service_ids
+        p_now, p_now + booking.wait_time(), p_now, booking.next_position(p_provider_id), p_person_id, p_service_ids,
+        booking.need_key(p_provider_id, p_service_ids)
     RETURNING * INTO waiter;
     RETURN waiter;
 END $$;
@@ -97,7 +98,7 @@ CREATE FUNCTION booking.join_request(
         extract(epoch FROM upper(p_window)), p_slots, p_patient_id, p_person_id, 'for ' || array_to_string(p_service_ids, ','))
 $$;
 
--- Whether a ticket waits that wants the same in the same window.
+-- Whether a ticket waits that asks the same of the schedule in the same window.
 CREATE FUNCTION booking.is_window_waited_for(
     p_provider_id bigint, p_clinic_id bigint, p_window tstzrange, p_slots integer, p_service_ids bigint[]
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
@@ -105,8 +106,8 @@ BEGIN
     RETURN EXISTS (
         SELECT FROM booking.ticket
         WHERE provider_id = p_provider_id AND state = 'waiting' AND clinic_id IS NOT DISTINCT FROM p_clinic_id
-            AND queue_window = p_window AND service_ids IS NOT DISTINCT FROM p_service_ids
-            AND (slots_needed = p_slots OR p_service_ids IS NOT NULL));
+            AND queue_window = p_window AND (slots_needed = p_slots OR p_service_ids IS NOT NULL)
+            AND need_key IS NOT DISTINCT FROM booking.need_key(p_provider_id, p_service_ids));
 END $$;
 
 -- Serves a ticket that has just joined an advanced book: what is free there is what no earlier ticket can use. p_answer: as it joined.

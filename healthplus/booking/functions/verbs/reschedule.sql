@@ -68,10 +68,11 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    IF NOT p_actor ^@ 'patient:' THEN
+    -- What the clinic moved, or was about to change, costs nothing.
+    IF NOT p_actor ^@ 'patient:' OR held.needs_rebooking THEN
         held.terms_id := NULL;
         held.kept_min_minor := NULL;
-    ELSIF held.state = 'booked' AND NOT held.needs_rebooking THEN  -- what the clinic was about to change costs nothing
+    ELSIF held.state = 'booked' THEN
         -- A patient cannot move to a later day to cancel for less from there.
         held.kept_min_minor := nullif((booking.cancelling(held, now_at)).kept_minor, 0);
     END IF;

@@ -8,9 +8,10 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
 
 function amount(minor) {
   const money = { style: "currency", currency: say.currency };
-  const digits = new Intl.NumberFormat("en", money).resolvedOptions().maximumFractionDigits;
-  const units = minor / 10 ** digits;
-  const fraction = Number.isInteger(units) ? { minimumFractionDigits: 0, maximumFractionDigits: 0 } : {};
+  // The product's decimals: the browser's may be others, as of IQD.
+  const units = minor / 10 ** say.digits;
+  const digits = Number.isInteger(units) ? 0 : Number(say.digits);
+  const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(`${document.documentElement.lang}-IN`, { ...money, ...fraction }).format(units);
 }
 
