@@ -37,7 +37,8 @@ LANGUAGE sql STABLE AS $$
     WHERE provider_id = p_provider_id AND closed_at IS NULL AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
         SELECT FROM directory.service AS own
         WHERE own.provider_id = p_provider_id AND own.service_type_id = service.service_type_id
-            AND own.clinic_id = coalesce(p_clinic_id, own.clinic_id) AND own.closed_at IS NULL))
+            AND own.clinic_id = coalesce(p_clinic_id, own.clinic_id) AND own.closed_at IS NULL
+        OFFSET 0))  -- looked up for each: without it, all services there are may be read into a hash table
         -- a booking's amount is in its clinic's currency
         AND (p_clinic_id IS NULL OR currency = (SELECT clinic.currency FROM directory.clinic WHERE clinic.clinic_id = p_clinic_id))
 $$;
