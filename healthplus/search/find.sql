@@ -9,11 +9,9 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
     city.slug AS city_slug, city.time_zone, post.fee_minor, clinic.currency, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
           WHERE provider_speciality.provider_id = found.provider_id ORDER BY speciality_id) AS specialities,
-    CASE WHEN (criteria).service_type_ids IS NOT NULL
-        THEN search.offer_document(
-            found.provider_id, found.clinic_id, (criteria).service_type_ids, (criteria).service_groups) END AS service
-FROM (SELECT jsonb_populate_record(NULL::search.criteria, $1) AS criteria OFFSET 0) AS asked -- noqa: PRS
-CROSS JOIN LATERAL search.find(criteria, $2, $3) WITH ORDINALITY
+    CASE WHEN jsonb_typeof($1::jsonb -> 'service_type_ids') = 'array'
+        THEN search.offer_document(found.provider_id, found.clinic_id, jsonb_populate_record(NULL::search.criteria, $1)) END AS service
+FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3) WITH ORDINALITY
     AS found(provider_id, clinic_id, distance_m, first_free_on, position)
 JOIN directory.provider ON provider.provider_id = found.provider_id
 JOIN directory.clinic ON clinic.clinic_id = found.clinic_id

@@ -83,9 +83,8 @@ $$;
 
 -- Return the services of search.offer as a list of providers shows them; NULL where there are none. Not in SQL: it would be planned anew
 -- with each search, also with one that names no service.
-CREATE FUNCTION search.offer_document(
-    p_provider_id bigint, p_clinic_id bigint, p_service_type_ids bigint[], p_service_groups smallint[]
-) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION search.offer_document(p_provider_id bigint, p_clinic_id bigint, p_criteria search.criteria) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT jsonb_build_object(
@@ -93,7 +92,7 @@ BEGIN
             'is_fee_known', service_price IS NOT NULL, 'length_minutes', length_minutes, 'names', array(
                 SELECT name FROM directory.service JOIN directory.service_type USING (service_type_id)
                 WHERE service_id = ANY (service_ids) ORDER BY array_position(service_ids, service_id)))
-        FROM search.offer(p_provider_id, p_clinic_id, p_service_type_ids, p_service_groups)
+        FROM search.offer(p_provider_id, p_clinic_id, p_criteria.service_type_ids, p_criteria.service_groups)
         CROSS JOIN LATERAL directory.chosen_services(p_provider_id, p_clinic_id, service_ids, false));
 END $$;
 
