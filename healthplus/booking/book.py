@@ -78,7 +78,7 @@ class Book(BookCalls):
         bookings.
         """
         self._database.space.require_for_bookings()
-        wanted, services = services_of(service_ids)
+        ids, lane_ids = services_of(service_ids)
         slots = (clinic_id, start, slots_needed)
         whom = (patient_id, person_id)
         replaced = instead_of or (None, None)
@@ -90,11 +90,11 @@ class Book(BookCalls):
                 actor,
                 key,
                 token_hash,
-                args=(*slots, wanted, *whom, *replaced, str(actor), key, reason),
+                args=(*slots, ids, *whom, *replaced, str(actor), key, reason),
                 row=None
                 if instead_of or reason
-                else (provider_id, *slots, services, *whom, str(actor), key, token_hash),
-                refusable=(provider_id, *slots, services, *whom, *replaced, str(actor), key),
+                else (provider_id, *slots, lane_ids, *whom, str(actor), key, token_hash),
+                refusable=(provider_id, *slots, lane_ids, *whom, *replaced, str(actor), key),
             )
         )
 
@@ -187,7 +187,7 @@ class Book(BookCalls):
         for bookings.
         """
         self._database.space.require_for_bookings()
-        wanted, services = services_of(service_ids)
+        ids, lane_ids = services_of(service_ids)
         slots = (clinic_id, Range(window_from, window_to), slots_needed)
         whom = (patient_id, person_id, str(actor), key)
         return await self._gather(
@@ -198,8 +198,8 @@ class Book(BookCalls):
                 actor,
                 key,
                 token_hash,
-                args=(*slots, wanted, *whom),
-                row=(provider_id, *slots, services, *whom, token_hash),
+                args=(*slots, ids, *whom),
+                row=(provider_id, *slots, lane_ids, *whom, token_hash),
             )
         )
 
@@ -308,9 +308,9 @@ class Book(BookCalls):
 
         With `service_ids`, those at which they may begin.
         """
-        wanted, _ = services_of(service_ids)
+        ids, _ = services_of(service_ids)
         return await self._database.fetch(
-            queries.chart, provider_id, clinic_id, starts_from, starts_before, slots_needed, wanted, patient_id
+            queries.chart, provider_id, clinic_id, starts_from, starts_before, slots_needed, ids, patient_id
         )
 
     async def chart_stamp(self, provider_id: int) -> Record | None:

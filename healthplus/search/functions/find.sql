@@ -81,7 +81,7 @@ RETURNS TABLE (service_ids bigint[], service_price double precision, service_cur
     HAVING count(*) = p_service_groups[cardinality(p_service_groups)]
 $$;
 
--- Return the services of search.offer as a list of providers shows them; NULL where there are none. Not in SQL: it would be planned anew
+-- Return the services of search.offer as a list of providers shows them; NULL where there are none. Not in SQL: it would be planned again
 -- with each search, also with one that names no service.
 CREATE FUNCTION search.offer_document(p_provider_id bigint, p_clinic_id bigint, p_criteria search.criteria) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$

@@ -19,9 +19,9 @@ from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.amounts import AmountMinor, Currency
-from healthplus.web.api.asked_services import asked_slugs
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
+from healthplus.web.api.requested_services import requested_slugs
 from healthplus.web.api.urls import provider_url, slots_url
 from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.ids import ID_MAX
@@ -307,7 +307,7 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         starts_before=specified.end_datetime and _in_reach("end_datetime", specified.end_datetime),
         available=more.available,
         specialities=more.speciality or (),
-        services=await asked_slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
+        services=await requested_slugs(app, [*([more.service] if more.service else []), *(more.tests or ())]),
         types=more.type or (),
         clinic_id=more.clinic_id,
         fee_min=more.fee_min,

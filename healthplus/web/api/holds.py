@@ -11,12 +11,12 @@ from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web import direct
-from healthplus.web.api.asked_services import Repeatable, asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
 from healthplus.web.api.presenters import add_replaced, booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
+from healthplus.web.api.requested_services import Repeatable, requested_services
 from healthplus.web.api.urls import appointment_url
 from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.answers import JsonAnswer
@@ -40,7 +40,7 @@ class HoldsController(Controller):
         start = checked_instant("start", data.start)
         app = services(request)
         repeatable = Repeatable("hold", caller.actor, idempotency_key)
-        _, service_ids = await asked_services(
+        _, service_ids = await requested_services(
             app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests, repeatable
         )
         instead_of = (data.instead_of.provider_id, data.instead_of.id) if data.instead_of else None

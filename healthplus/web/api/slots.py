@@ -14,10 +14,10 @@ from healthplus.database import load
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.directory.service_text import NAME_MAX
 from healthplus.errors import BadInput, NotFound
-from healthplus.web.api.asked_services import asked_services, require_bookable
 from healthplus.web.api.models import Slot, Slots
 from healthplus.web.api.presenters import chosen_services
 from healthplus.web.api.problems import READ_PROBLEMS
+from healthplus.web.api.requested_services import requested_services, require_bookable
 from healthplus.web.http.actor import find_patient
 from healthplus.web.http.answers import JsonAnswer
 from healthplus.web.http.etags import IfNoneMatch, etag_matches, etag_of
@@ -65,9 +65,11 @@ class SlotsController(Controller):
         """
         app = services(request)
         book = app.book
-        clinic_id, wanted = await asked_services(app, provider_id, clinic_id, slots_needed, service, tests or ())
-        if wanted:
-            await require_bookable(app, provider_id, clinic_id, wanted)
+        clinic_id, service_ids = await requested_services(
+            app, provider_id, clinic_id, slots_needed, service, tests or ()
+        )
+        if service_ids:
+            await require_bookable(app, provider_id, clinic_id, service_ids)
         patient_id = await find_patient(request)
         stamp = await book.chart_stamp(provider_id)
         assert stamp is not None
@@ -77,12 +79,23 @@ class SlotsController(Controller):
             raise BadInput("`to` must be after `from`, by at most 31 days.")
 
         # All that the answer depends on: the stamp changes with the book and with time.
-        depends_on = (patient_id, provider_id, clinic_id, starts_from, starts_before, slots_needed, *wanted, *stamp)
+        depends_on = (
+            patient_id,
+            provider_id,
+            clinic_id,
+            starts_from,
+            starts_before,
+            slots_needed,
+            *service_ids,
+            *stamp,
+        )
         etag = etag_of(repr(depends_on).encode())
         headers = {"ETag": etag}
         if etag_matches(if_none_match, etag):
             return Response(content=None, status_code=304, headers=headers)  # type: ignore[arg-type]
-        rows = await book.chart(provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id, wanted)
+        rows = await book.chart(
+            provider_id, clinic_id, starts_from, starts_before, slots_needed, patient_id, service_ids
+        )
         if not rows and not await app.database.fetch_value(queries.provider_exists, provider_id):
             raise NotFound("There is no such provider; search for one.")
         slots = [
@@ -96,5 +109,7 @@ class SlotsController(Controller):
             )
             for row in rows
         ]
-        shown = Slots(provider_id, starts_from, starts_before, slots_needed, slots, await chosen_services(app, wanted))
+        shown = Slots(
+            provider_id, starts_from, starts_before, slots_needed, slots, await chosen_services(app, service_ids)
+        )
         return JsonAnswer(shown, headers=headers)

@@ -11,12 +11,12 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
 from healthplus.errors import BadInput, NotFound
-from healthplus.web.api.asked_services import Repeatable, asked_services
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.models import AcceptRequest, Booking, Wait, WaitRequest
 from healthplus.web.api.presenters import booking_of_outcome, wait_of_queue_position
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
+from healthplus.web.api.requested_services import Repeatable, requested_services
 from healthplus.web.api.slots import WINDOW_MAX
 from healthplus.web.http.actor import require_caller, require_patient
 from healthplus.web.http.answers import JsonAnswer
@@ -60,7 +60,7 @@ class WaitsController(Controller):
             raise BadInput("`to` must be after `from`, by at most 31 days.")
         app = services(request)
         repeatable = Repeatable("join", caller.actor, idempotency_key)
-        clinic_id, service_ids = await asked_services(
+        clinic_id, service_ids = await requested_services(
             app, provider_id, data.clinic_id, data.slots_needed, data.service, data.tests, repeatable
         )
         joined = await app.waiting.join(

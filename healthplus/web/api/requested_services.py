@@ -26,7 +26,7 @@ class Repeatable(NamedTuple):
     key: str
 
 
-async def asked_services(
+async def requested_services(
     app: AppServices,
     provider_id: int,
     clinic_id: int | None,
@@ -43,18 +43,18 @@ async def asked_services(
     where a slug means one service at one clinic and another at another; NoSuchSlot for what the provider does not
     offer.
     """
-    wanted = {str(one) for one in (*([] if service is None else [service]), *tests)}
-    if not wanted:
+    names = {str(one) for one in (*([] if service is None else [service]), *tests)}
+    if not names:
         return clinic_id, []
     if slots_needed != 1:
         raise BadInput(
             "slots_needed: a service or test says itself how long it takes; leave `slots_needed` out, or ask for a "
             "visit without `service` and `tests`."
         )
-    if len(wanted) > SERVICES_MAX:
+    if len(names) > SERVICES_MAX:
         raise BadInput(f"tests: at most {SERVICES_MAX} go into one visit; book the others as a visit of their own.")
-    ids = {name: service_id for name in wanted if (service_id := _id_in(name)) is not None}
-    slugs = sorted(wanted - ids.keys())
+    ids = {name: service_id for name in names if (service_id := _id_in(name)) is not None}
+    slugs = sorted(names - ids.keys())
     if unknown := [name for name in slugs if name.isdecimal() or not _SLUG.fullmatch(name)]:
         raise _no_such_service(unknown)
     if clinic_id is not None and not slugs:
@@ -66,7 +66,7 @@ async def asked_services(
     return await _found(app.known_services, provider_id, clinic_id, sorted(ids.values()), slugs)
 
 
-async def asked_slugs(app: AppServices, names: Sequence[str]) -> list[str]:
+async def requested_slugs(app: AppServices, names: Sequence[str]) -> list[str]:
     """Return the slugs of services that a search names by slugs or ids, each once; an unknown id stays as it is."""
     ids = {name: service_id for name in names if (service_id := _id_in(name)) is not None}
     known = await app.known_services.find(ids.values()) if ids else {}
