@@ -215,5 +215,7 @@ async def test_persons_are_exported_and_erased(asha: Client, environment: Enviro
     await asha.delete(booked["url"])
     assert (await asha.delete("me")).status_code == 200
     for table in ("accounts.person", "booking.booking", "booking.idempotency", "accounts.patient"):
-        found = await environment.db.fetch_value(f"SELECT count(*) FROM {table} AS t WHERE t::text ~ 'Tara|asha|2015'")
+        found = await environment.db.fetch_value(
+            f"SELECT count(*) FROM {table} AS t WHERE t::text ~ 'Tara|asha|[(,]2015[,)]'"
+        )
         assert found == 0, table

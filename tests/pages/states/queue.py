@@ -116,12 +116,14 @@ class Waiting:
     async def pass_over(self) -> None:
         """Write what the verbs do with a ticket that was away for a minute when a time came free."""
         database = self.morning.window.product.database
-        await database.execute("UPDATE booking.ticket SET absent = true WHERE ticket_id = $1", self.ticket_id)
-        await database.fetch_value(
-            "SELECT booking.append_event($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
-            self.morning.provider_id,
-            self.ticket_id,
-        )
+        async with database.transaction() as tx:
+            await tx.execute("SELECT booking.lock_book($1)", self.morning.provider_id)
+            await tx.execute("UPDATE booking.ticket SET absent = true WHERE ticket_id = $1", self.ticket_id)
+            await tx.execute(
+                "SELECT booking.append_event($1, public.app_now(), 'passed_over', NULL, $2, 'system')",
+                self.morning.provider_id,
+                self.ticket_id,
+            )
 
 
 async def wait(window: BrowserWindow, *, ahead: int = 2, got: int | None = 34) -> Waiting:
