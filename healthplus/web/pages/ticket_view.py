@@ -21,11 +21,11 @@ from healthplus.web.pages.service_choice import PARAMETER
 
 _TITLES: dict[TicketState, str] = {
     "offered": N_("Your turn"),
-    "called": N_("A time has come free. Do you take it?"),
+    "called": N_("A time has come free. Will you take it?"),
     "lapsed": N_("Your turn is over"),
-    "full": N_("All of it is booked"),
-    "left": N_("You left the line"),
-    "timed_out": N_("Your hour in line is over"),
+    "full": N_("All these times are booked"),
+    "left": N_("You left the queue"),
+    "timed_out": N_("Your hour in the queue is over"),
 }
 
 
@@ -82,11 +82,11 @@ class TicketView:
     @property
     def title(self) -> str:
         if self.state == "waiting":
-            return self.language.gettext("You are number %(num)d in line") % {"num": self.ticket.position}
+            return self.language.gettext("You are number %(num)d in the queue") % {"num": self.ticket.position}
         if self.state == "accepted":
             return self.language.gettext("You took %(time)s") % {"time": self.starts}
         if self.ticket.answered:
-            return self.language.gettext("You answered: you take %(time)s") % {"time": self.starts}
+            return self.language.gettext("You said yes to %(time)s") % {"time": self.starts}
         return self.language.gettext(_TITLES[self.state])
 
     @property
