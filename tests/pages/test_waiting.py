@@ -133,7 +133,7 @@ async def test_a_call_is_answered_as_people_do_it(window: BrowserWindow) -> None
     await waiting.morning.book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
     await expect(page.get_by_role("heading", level=1)).to_have_text("You took 10:20 am")
     assert await page.evaluate("window.same")
-    await page.locator("#turn").get_by_role("link", name="Go on").click()
+    await page.locator("#wait").get_by_role("link", name="Continue").click()
     await expect(page).to_have_url(re.compile("/hold/"))
     assert window.faults == []
 

@@ -67,10 +67,6 @@ class TicketView:
         return self.ticket.next_lapse_at - CLIENT_MARGIN
 
     @property
-    def next_within_minutes(self) -> int:
-        return max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
-
-    @property
     def window_text(self) -> str:
         return window_text(self.language, self.ticket.window_from, self.ticket.visit_to, self.zone)
 
@@ -96,12 +92,22 @@ class TicketView:
             return ""
         if self.state != "waiting" or not self.ticket.holds:
             return f"{self.title}."
-        within = self.language.ngettext(
+        return f"{self.title}. {self.next_text}"
+
+    @property
+    def next_text(self) -> str:
+        """Return when the next time may come free: the first hold of others ends."""
+        minutes = max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
+        return self.language.ngettext(
             "Next hold ends within %(num)d min, unless it is paid for.",
             "Next hold ends within %(num)d min, unless it is paid for.",
-            self.next_within_minutes,
-        ) % {"num": self.next_within_minutes}
-        return f"{self.title}. {within}"
+            minutes,
+        ) % {"num": minutes}
+
+    @property
+    def avatar(self) -> str:
+        """Return what macros.html draws for the provider where there is no photo."""
+        return {"doctor": "doctor", "lab": "lab"}.get(self.row["type"], "place")
 
     @property
     def is_held(self) -> bool:
