@@ -75,7 +75,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
     day = environment.day.astimezone(zone)
     for text in (
         "Your appointment is booked", f"{ENGLISH.day(day)}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
-        "For asha", "₹500, paid on", "Add to calendar", "Reschedule", "Cancel", "Receipt",
+        "Patient asha", "₹500, paid on", "Add to calendar", "Reschedule", "Cancel", "Receipt",
     ):  # fmt: skip
         assert text in page, text
     assert "₹300, to pay at the clinic" in await said(http, at_clinic)
@@ -156,13 +156,13 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     form = {"key": "once"}
     ask = await said(http, f"{paid}/cancel")
     assert "The ₹500 that you paid is refunded to the account you paid from" in ask
-    assert "For asha" in await said(http, paid)
+    assert "Patient asha" in await said(http, paid)
     await environment.db.execute(
         "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", environment.ids["asha"]
     )
-    assert "For Meera Rao" in await said(http, paid)
+    assert "Patient Meera Rao" in await said(http, paid)
     receipt = await said(http, f"{paid}/receipt")
-    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "For Meera Rao"):
+    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "Patient Meera Rao"):
         assert text in receipt
     for again in (form, form, {"key": "another"}):
         assert (await submit(http, f"{paid}/cancel", again)).headers["location"] == paid
