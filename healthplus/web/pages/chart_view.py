@@ -149,7 +149,7 @@ class ChartView:
     @property
     def next_day(self) -> date | None:
         """Return the first later day of the shown ones on which something is free."""
-        return next((day for day in self.chart.days if day > self.day and self.chart.free_on(day)), None)
+        return next((day for day, free in self.chart.week.items() if day > self.day and free), None)
 
     @property
     def earlier(self) -> date | None:
