@@ -42,8 +42,8 @@ class DayPart(NamedTuple):
 class ChartUpdate(msgspec.Struct):
     """What a chart's script is sent: `cells` and `held_until` in the order of the slots, counts in that of the page.
 
-    `free` and `held` are of the parts of the day, `week` of the days that are open. `shape` changes when there are other
-    slots than before, or other days that have any.
+    `free` and `held` are of the parts of the day, `week` of the days that are open. `shape` changes when there are
+    other slots than before, or other days that have any.
     """
 
     version: str
