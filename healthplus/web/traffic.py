@@ -101,6 +101,7 @@ _CLASSES = {
         GET /doctor/{provider_id}
         GET /doctor/{provider_id}/{slug}
         GET /doctor/{provider_id}/{name}/{clinic_id}
+        GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
         GET /clinic/{clinic_id}

@@ -12,6 +12,7 @@ from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import AppointmentsController
 from healthplus.web.pages.chart import ChartController
+from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
@@ -31,6 +32,7 @@ _CONTROLLERS = (
     HomeController,
     FindController,
     ChartController,
+    ChartMonthController,
     HoldController,
     ClaimedController,
     JoinQueueController,
