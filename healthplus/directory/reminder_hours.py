@@ -20,7 +20,9 @@ def parse_reminder_hours(text: str) -> list[int]:
     for part in text.split(","):
         found = re.fullmatch(r"(\d{1,4})\s*h", part.strip(), re.ASCII)
         if found is None or not 1 <= int(found[1]) <= HOURS_MAX:
-            raise BadInput(f"{part.strip()!r} is no time before an appointment; write `24h, 2h`, from 1h to 168h, or off")
+            raise BadInput(
+                f"{part.strip()!r} is no time before an appointment; write `24h, 2h`, from 1h to 168h, or off"
+            )
         hours.append(int(found[1]))
     if len(set(hours)) > COUNT_MAX:
         raise BadInput(f"{len(set(hours))} reminders are too many; {COUNT_MAX} at most")

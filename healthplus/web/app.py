@@ -49,7 +49,7 @@ from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
-from healthplus.web.assets import asset
+from healthplus.web.assets import asset, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def create_routes(settings: Settings) -> Litestar:
     """Return an app that has all its routes, which take long to make, and nothing yet that they work with."""
     return Litestar(
-        route_handlers=[*api_routers(), asset, *page_routers(settings)],
+        route_handlers=[*api_routers(), asset, service_worker, *page_routers(settings)],
         lifespan=[_lifespan],
         exception_handlers={Exception: render},
         before_request=begin_request,

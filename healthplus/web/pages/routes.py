@@ -21,6 +21,7 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
@@ -42,6 +43,7 @@ _CONTROLLERS = (
     DirectoryController,
     SignInController,
     AppointmentsController,
+    NotificationsController,
     PrivacyController,
     PeopleController,
     EmailController,
