@@ -54,6 +54,7 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(to_jsonb(replacement)), '[]')
         FROM own_booking JOIN booking.replacement USING (provider_id, booking_id)),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
+    'reasons', (SELECT coalesce(jsonb_agg(to_jsonb(reason) ORDER BY said_at), '[]') FROM booking.reason WHERE patient_id = $1),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')
@@ -73,6 +74,12 @@ SELECT jsonb_build_object(
             ON webhook_event.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'ratings', (SELECT coalesce(jsonb_agg(to_jsonb(rating) ORDER BY rated_at), '[]') FROM reviews.rating WHERE patient_id = $1),
     'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
+    'notification_settings', (SELECT to_jsonb(preference) FROM notices.preference WHERE patient_id = $1),
+    'notified_devices', (
+        SELECT coalesce(jsonb_agg(to_jsonb(push_subscription) - 'token_hash' - 'client_key' - 'client_secret' ORDER BY created_at), '[]')
+        FROM notices.push_subscription WHERE patient_id = $1),
+    'reminders', (SELECT coalesce(jsonb_agg(to_jsonb(reminder) ORDER BY due_at), '[]') FROM notices.reminder WHERE patient_id = $1),
+    'coming_to', (SELECT coalesce(jsonb_agg(to_jsonb(coming) ORDER BY starts_at), '[]') FROM notices.coming WHERE patient_id = $1),
     'events', (
         SELECT coalesce(jsonb_agg(to_jsonb(event) ORDER BY at, provider_id, seq), '[]')
         FROM booking.event
@@ -84,7 +91,16 @@ SELECT jsonb_build_object(
 )
 
 -- name: erase_notices
--- What this patient was sent, and is to be sent.
+-- What this patient was sent, and is to be sent; how they chose to be told, and what they answered.
+WITH settings AS (
+    DELETE FROM notices.preference WHERE patient_id = $1
+), devices AS (
+    DELETE FROM notices.push_subscription WHERE patient_id = $1
+), reminders AS (
+    DELETE FROM notices.reminder WHERE patient_id = $1
+), answers AS (
+    DELETE FROM notices.coming WHERE patient_id = $1
+)
 DELETE FROM notices.notice WHERE patient_id = $1
 
 -- name: erase_idempotency_keys
@@ -106,3 +122,7 @@ SELECT EXISTS (
 -- name: erase_names
 -- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL
+
+-- name: erase_reasons
+-- Why the patient came.
+DELETE FROM booking.reason WHERE patient_id = $1

@@ -16,6 +16,7 @@ from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
 GET /static/{version}/{name}
+GET /push.js
 GET /api/v1/live
 GET /api/v1/ready
 """
@@ -27,6 +28,7 @@ _CLASSES = {
         DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
         DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
         POST /api/v1/webhooks/payments
+        POST /api/v1/webhooks/sms
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release
@@ -41,6 +43,7 @@ _CLASSES = {
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/accept
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/answer
         PUT /api/v1/providers/{provider_id}/holds/{hold_id}/person
+        PUT /api/v1/providers/{provider_id}/holds/{hold_id}/reason
         POST /api/v1/codes
         POST /api/v1/codes/{code_id}/verify
         POST /api/v1/codes/desk/verify
@@ -73,6 +76,7 @@ _CLASSES = {
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/reason
         GET /api/v1/appointments
         GET /api/v1/waits
         GET /api/v1/consent
@@ -87,6 +91,9 @@ _CLASSES = {
         POST /api/v1/me/email/verify
         GET /api/v1/me/consents
         DELETE /api/v1/me/consents
+        GET /api/v1/me/notifications
+        PUT /api/v1/me/notifications
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/coming
         GET /api/v1/me/export
         GET /api/v1/me/sessions
         DELETE /api/v1/me/sessions
@@ -99,6 +106,7 @@ _CLASSES = {
         GET /doctor/{provider_id}
         GET /doctor/{provider_id}/{slug}
         GET /doctor/{provider_id}/{name}/{clinic_id}
+        GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
         GET /clinic/{clinic_id}
@@ -126,6 +134,12 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/visit.ics
+        POST /appointments/{provider_id}/{booking_id}/coming
+        GET /a/{code}
+        GET /notifications
+        POST /notifications
+        POST /notifications/push
+        POST /notifications/push/off
         GET /privacy
         GET /privacy/export
         GET /privacy/erase

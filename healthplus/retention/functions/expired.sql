@@ -86,6 +86,45 @@ CREATE FUNCTION retention.forget_notices(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+-- Why a patient came: a month after the appointment nobody asks any more. Those of holds that are gone go, too.
+CREATE FUNCTION retention.forget_reasons(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.reason WHERE ctid = ANY (ARRAY (
+            SELECT reason.ctid FROM booking.reason LEFT JOIN booking.booking USING (provider_id, booking_id)
+            WHERE said_at <= p_now - interval '30 days' AND coalesce(upper(during), said_at) <= p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE OF reason SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_reminders(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.reminder WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.reminder WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_coming(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.coming WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.coming WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Devices on which the patient is not signed in any more.
+CREATE FUNCTION retention.forget_push_subscriptions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.push_subscription WHERE subscription_id = ANY (ARRAY (
+            SELECT subscription_id FROM notices.push_subscription
+            WHERE NOT EXISTS (
+                SELECT FROM accounts.session
+                WHERE session.token_hash = push_subscription.token_hash AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > p_now))
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

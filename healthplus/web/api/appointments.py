@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from healthplus.accounts.actors import Patient
 from healthplus.errors import NotFound
-from healthplus.web.api.holds import move_booking
+from healthplus.web.api.holds import give_reason_for, move_booking
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
-from healthplus.web.api.models import Booking, MoveRequest
+from healthplus.web.api.models import Booking, MoveRequest, ReasonRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.http.actor import require_patient
@@ -35,7 +35,11 @@ class AppointmentsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         rows = await app.book.appointments(patient_id)
-        return [await booking_of_row(row, row["provider_id"], app, patient_id) for row in rows]
+        coming = await app.preferences.coming(patient_id)
+        shown = [await booking_of_row(row, row["provider_id"], app, patient_id) for row in rows]
+        for one in shown:
+            one.coming = (one.provider_id, one.id) in coming
+        return shown
 
     @get(_ONE, responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> Booking:
@@ -45,7 +49,9 @@ class AppointmentsController(Controller):
         row = await app.book.booking(provider_id, appointment_id, patient_id)
         if row is None or row["state"] in _NEVER_BOOKED:
             raise NotFound
-        return await booking_of_row(row, provider_id, app, patient_id)
+        shown = await booking_of_row(row, provider_id, app, patient_id)
+        shown.coming = (provider_id, appointment_id) in await app.preferences.coming(patient_id)
+        return shown
 
     @delete(_ONE, status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def cancel(
@@ -79,3 +85,14 @@ class AppointmentsController(Controller):
     ) -> Booking:
         """Move an appointment to another time at the same clinic, for the same fee."""
         return await move_booking(request, provider_id, appointment_id, data, idempotency_key)
+
+    @put(f"{_ONE}/reason", responses=PROBLEMS, **needs_key("book"))
+    async def give_reason(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        appointment_id: FromPath[UUID],
+        data: JSONBody[ReasonRequest],
+    ) -> Booking:
+        """Say why I come, for the clinic alone, until the appointment begins."""
+        return await give_reason_for(request, provider_id, appointment_id, data)

@@ -3,7 +3,8 @@
 -- most slots in a row that can be booked there; `slot_minutes`: the length of one, NULL where they differ.
 SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
-    search.specialities(provider_id) AS specialities,
+    search.specialities(provider_id) AS specialities, rating, rating_count,
+    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years,
     clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
@@ -44,7 +45,8 @@ SELECT
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
-    provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone
+    provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude,
+    city.name AS city, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)

@@ -51,6 +51,17 @@ def _slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Lan
     )
 
 
+def month_path(location: Record, key: ChartKey, day: date) -> str:
+    """Return the address of the month of a day, for what a chart is for."""
+    return _path_below(location, key, "month", {"month": f"{day:%Y-%m}"})
+
+
+def _path_below(location: Record, key: ChartKey, name: str, query: dict[str, object]) -> str:
+    path = chart_path(key.provider_id, location["provider"], key.clinic_id)
+    query |= {"n": key.slots_needed, PARAMETER: key.service_ids}
+    return f"{path}/{name}?{urlencode(query, doseq=True)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChartView:
     """A patient's chart at a practice location, as templates/chart/chart.html shows it.
@@ -110,6 +121,11 @@ class ChartView:
         return self.choice.not_done_on(self.day)
 
     @property
+    def month_path(self) -> str:
+        """Return where every day of this one's month is shown with its free times."""
+        return month_path(self.location, self.key, self.day)
+
+    @property
     def tests_path(self) -> str:
         """Return where tests are chosen, with those that are chosen now."""
         return f"{self.path()}&tests"
@@ -123,7 +139,17 @@ class ChartView:
         return self.start if any(cell.starts_at == self.start for cell in self.chart.cells) else None
 
     @property
+    def is_gone(self) -> bool:
+        """Return whether the time that the address names, as after signing in, is not to be had."""
+        if self.start is None or self.outcome is not None or self.form_error is not None:
+            return False
+        states = {cell.starts_at: cell.state for cell in self.chart.cells}
+        return states.get(self.start) in ("held", "booked")
+
+    @property
     def error(self) -> str | None:
+        if self.is_gone:
+            return self._taken_text()
         return self.form_error if self.outcome is None else self._refusal_text(self.outcome)
 
     @property
@@ -137,11 +163,17 @@ class ChartView:
     @property
     def alternatives(self) -> list[datetime]:
         """Return times to choose instead of the refused one, of the same day where there are some."""
+        if self.is_gone:
+            assert self.start is not None
+            free = (cell.starts_at for cell in self.chart.cells if cell.state == "free")
+            return sorted(sorted(free, key=lambda at: abs(at - self.start))[:_ALTERNATIVES_MAX])
         starts = (self.outcome.alternatives or []) if self.outcome else []
         return ([at for at in starts if self.day_of(at) == self.day] or starts)[:_ALTERNATIVES_MAX]
 
     @property
     def can_wait(self) -> bool:
+        if self.is_gone:
+            return not self.free and bool(self.held)
         if self.outcome is None or not self.outcome.can_wait:
             return False
         return not any(self.day_of(at) == self.day for at in self.alternatives)
@@ -149,7 +181,7 @@ class ChartView:
     @property
     def next_day(self) -> date | None:
         """Return the first later day of the shown ones on which something is free."""
-        return next((day for day in self.chart.days if day > self.day and self.chart.free_on(day)), None)
+        return next((day for day, free in self.chart.week.items() if day > self.day and free), None)
 
     @property
     def earlier(self) -> date | None:
@@ -165,9 +197,7 @@ class ChartView:
 
     @property
     def updates_path(self) -> str:
-        path = chart_path(self.key.provider_id, self.location["provider"], self.key.clinic_id)
-        query = {"day": self.day, "n": self.key.slots_needed, PARAMETER: self.key.service_ids}
-        return f"{path}/news?{urlencode(query, doseq=True)}"
+        return _path_below(self.location, self.key, "news", {"day": self.day})
 
     @property
     def about_path(self) -> str:
@@ -218,19 +248,23 @@ class ChartView:
     def day_of(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.key.zone)).date()
 
+    def _taken_text(self) -> str:
+        """Return that somebody else has the chosen time, and what to do next."""
+        _ = self.language.gettext
+        if any(self.day_of(at) == self.day for at in self.alternatives):
+            said = _("%(time)s has just been taken. These times are free:")
+        elif self.can_wait:
+            said = _("%(time)s has just been taken. All other times of this day are on hold: you can join the queue.")
+        else:
+            said = _("%(time)s has just been taken, and this day is full now.")
+        return said % {"time": self.language.clock(self.start, self.key.zone) if self.start else ""}
+
     def _refusal_text(self, outcome: HoldRefused | MoveRefused) -> str:
         """Return why there is no hold, and what to do next."""
         _ = self.language.gettext
-        time = self.language.clock(self.start, self.key.zone) if self.start else ""
         match outcome.code:
             case "slot_full" | "slot_held":
-                if any(self.day_of(at) == self.day for at in outcome.alternatives or []):
-                    said = _("Someone took %(time)s as you chose. These are free:")
-                elif outcome.can_wait:
-                    said = _("Someone took %(time)s as you chose. All others of this day are held or promised.")
-                else:
-                    said = _("Someone took %(time)s as you chose, and this day is full now.")
-                return said % {"time": time}
+                return self._taken_text()
             case "lapses" | "hold_budget" | "overlap" | "same_day" | "too_many_unpaid" | "too_many_ahead":
                 assert self.limit is not None
                 return self.limit.text

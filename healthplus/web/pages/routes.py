@@ -12,6 +12,7 @@ from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import AppointmentsController
 from healthplus.web.pages.chart import ChartController
+from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
@@ -20,6 +21,7 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
@@ -31,6 +33,7 @@ _CONTROLLERS = (
     HomeController,
     FindController,
     ChartController,
+    ChartMonthController,
     HoldController,
     ClaimedController,
     JoinQueueController,
@@ -40,6 +43,7 @@ _CONTROLLERS = (
     DirectoryController,
     SignInController,
     AppointmentsController,
+    NotificationsController,
     PrivacyController,
     PeopleController,
     EmailController,

@@ -19,10 +19,11 @@ from healthplus.accounts.phone_numbers import masked
 from healthplus.accounts.sessions import agent_label
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
 from healthplus.web.pages.sign_in_texts import error_text
+from healthplus.web.pages.wanted import end_wanted, hold_wanted
 from healthplus.web.services import AnyRequest, requester_of, services
 
 _COOKIE, _WAIT_COOKIE, _DEVICE_COOKIE = "verify", "wait", "device"
@@ -122,7 +123,7 @@ class SignInController(Controller):
             )
         except HealthPlusError as error:
             return _code_page(request, pending, error)
-        return _signed_in(request, signed_in)
+        return await _signed_in(request, signed_in)
 
     @get("/verify/desk")
     async def ask_desk_code(self, request: AnyRequest) -> Response[str]:
@@ -142,7 +143,7 @@ class SignInController(Controller):
             )
         except HealthPlusError as error:
             return _desk_page(request, code, error)
-        return _signed_in(request, signed_in)
+        return await _signed_in(request, signed_in)
 
     @post("/sign-out")
     async def sign_out(self, request: AnyRequest) -> Response[str]:
@@ -163,13 +164,16 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
     return see_other(request, path, query, cookies, {"Clear-Site-Data": '"cache"'})
 
 
-def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+    await services(request).preferences.note_language(signed_in.patient_id, language_of(request).code)
+    path, query = await hold_wanted(request, signed_in.patient_id, _back_to(request))
     cookies = [
         site(request).session_cookie(signed_in.token),
         site(request).end_cookie(_COOKIE),
+        end_wanted(request),
         site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
     ]
-    return see_other(request, _back_to(request), cookies=cookies)
+    return see_other(request, path, query, cookies)
 
 
 async def _send(
@@ -188,7 +192,7 @@ async def _send(
             since = waiting.since
             new = msgspec.structs.replace(new, token=waiting.token, since=since, from_at=since + (new.from_at - now))
         return see_other(request, "/verify/wait", query, [sealed_cookie(request, _WAIT_COOKIE, new, _WAIT_SECONDS)])
-    app.code_messages.send(sent)
+    app.code_messages.send(sent, language_of(request).code)
     pending = Pending(
         sent.challenge_id,
         sent.phone,
