@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.search.vocabulary import sendable
+from healthplus.search.vocabulary import VOCABULARY, Meaning, normal_words, sendable
 
 queries = load(Path(__file__).with_name("browse.sql"))
 
@@ -86,6 +86,14 @@ class Browse:
         found = await self._cities.setdefault(city_id, CachedCount(read, _CITY_SECONDS)).get()
         assert found is not None
         return found
+
+    async def speciality_named(self, text: str) -> Record | None:
+        """Return the speciality with this slug, or the one that these words mean and nothing else does; else None."""
+        phrase = " ".join(await normal_words(self._database, text))
+        meaning = VOCABULARY.phrases.get(phrase, Meaning())
+        slugs = {sendable(text), phrase.replace(" ", "-")} | (set() if meaning.is_symptom else meaning.specialities)
+        found = {row["slug"]: row for row in await self._database.fetch(queries.specialities_named, sorted(slugs))}
+        return found.get(text) or (next(iter(found.values())) if len(found) == 1 else None)
 
     async def speciality_cities(self, slug: str) -> list[Record]:
         """Return the cities where providers have a known speciality, those with most first."""

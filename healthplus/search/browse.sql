@@ -171,6 +171,10 @@ SELECT
         ) AS counted
     ) AS parts
 
+-- name: specialities_named
+-- The specialities with these slugs.
+SELECT slug, name FROM directory.speciality WHERE slug = ANY($1)
+
 -- name: speciality_cities
 -- The cities in which providers have the speciality with slug $1, with how many.
 SELECT slug, name, providers
@@ -184,6 +188,7 @@ JOIN directory.city USING (city_id)
 ORDER BY providers DESC, name, slug
 
 -- name: highest_ids
+-- The last ids there are, to know how far a list goes; NULL where there are none.
 SELECT
     (SELECT max(provider_id) FROM directory.provider) AS provider_id,
     (SELECT max(clinic_id) FROM directory.clinic) AS clinic_id,

@@ -26,6 +26,7 @@ from healthplus.web.pages.addresses import (
     provider_path,
     queue_receipt_path,
     results_path,
+    slug,
     speciality_path,
     ticket_path,
 )
@@ -95,6 +96,7 @@ def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Envir
         appointment_path=appointment_path,
         results_path=results_path,
         speciality_path=speciality_path,
+        slug=slug,
         structured=structured_data,
         all_languages=LANGUAGES,
         queue_receipt_path=queue_receipt_path,

@@ -98,11 +98,11 @@ def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], url
     )
 
 
-def breadcrumbs(steps: Iterable[tuple[str, str]]) -> Markup:
-    """Return the element that says where a page lies: names and addresses from the start down to the page."""
+def trail(base: str, steps: Iterable[tuple[str, str]]) -> Markup:
+    """Return the element that says where a page lies: names and paths below `base`, from the start down to the page."""
     items = [
-        {"@type": "ListItem", "position": position, "name": name, "item": url}
-        for position, (name, url) in enumerate(steps, start=1)
+        {"@type": "ListItem", "position": position, "name": name, "item": base + path}
+        for position, (name, path) in enumerate(steps, start=1)
     ]
     return _element({"@type": "BreadcrumbList", "itemListElement": items})
 
@@ -110,7 +110,8 @@ def breadcrumbs(steps: Iterable[tuple[str, str]]) -> Markup:
 def _element(thing: dict[str, Any]) -> Markup:
     """Return a thing as an element of a page, without what it has nothing to say of."""
     said = {"@context": "https://schema.org"} | {name: value for name, value in thing.items() if value}
-    text = msgspec.json.encode(said).decode().translate(_ESCAPED)
+    # Templates put texts together as markup.
+    text = msgspec.json.encode(said, enc_hook=str).decode().translate(_ESCAPED)
     return Markup(f'<script type="application/ld+json">{text}</script>')  # noqa: S704 - what could end it is escaped
 
 
