@@ -22,7 +22,7 @@ from healthplus.errors import NotFound
 from healthplus.search.browse import queries
 from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.languages import LANGUAGES
-from healthplus.web.pages.addresses import about_path, clinic_path, results_path
+from healthplus.web.pages.addresses import about_path, clinic_path, results_path, speciality_path
 from healthplus.web.pages.rendering import document
 from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
@@ -38,7 +38,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 _PAGES_HEAD = f'{_HEAD}<urlset {_NAMESPACE} xmlns:xhtml="http://www.w3.org/1999/xhtml">\n'
 
-_GENERAL = ("/", "/specialities", "/help", "/accessibility", "/privacy")
+_GENERAL = ("/", "/specialities", "/help", "/accessibility")
 
 # Crawlers may follow every link: searches and days of charts are without number, and all of them show what the pages
 # in the list show.
@@ -109,7 +109,7 @@ async def sitemap(request: AnyRequest) -> Response[bytes]:
 @get("/sitemap/{part:str}", include_in_schema=False)
 async def sitemap_part(request: AnyRequest, part: FromPath[str]) -> Response[bytes]:
     if part == "pages.xml":
-        return await _answer(request, part, lambda: _pages(request, _GENERAL))
+        return await _answer(request, part, lambda: _general(request))
     found = re.fullmatch(r"(\w+)-(0|[1-9][0-9]{0,9})\.xml", part)
     if found is None or found[1] not in _KINDS:
         raise NotFound
@@ -121,6 +121,14 @@ async def sitemap_part(request: AnyRequest, part: FromPath[str]) -> Response[byt
         return await _pages(request, (path for row in rows for path in kind.paths(row)))
 
     return await _answer(request, part, write)
+
+
+async def _general(request: AnyRequest) -> bytes:
+    """Return the part that has what is neither a provider, nor a clinic, nor in a city."""
+    specialities = await services(request).browse.specialities.get()
+    return await _pages(
+        request, [*_GENERAL, *(speciality_path(row["slug"]) for row in specialities if row["providers"])]
+    )
 
 
 async def _pages(request: AnyRequest, paths: Iterable[str]) -> bytes:
