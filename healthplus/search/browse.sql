@@ -190,8 +190,8 @@ ORDER BY providers DESC, name, slug
 -- name: highest_ids
 -- The last ids there are, to know how far a list goes; NULL where there are none.
 SELECT
-    (SELECT max(provider_id) FROM directory.provider) AS provider_id,
-    (SELECT max(clinic_id) FROM directory.clinic) AS clinic_id,
+    (SELECT max(provider_id) FROM directory.provider WHERE provider_id > 0) AS provider_id,
+    (SELECT max(clinic_id) FROM directory.clinic WHERE clinic_id > 0) AS clinic_id,
     (SELECT max(city_id) FROM directory.city) AS city_id
 
 -- name: bookable_providers

@@ -98,9 +98,8 @@ async def sitemap(request: AnyRequest) -> Response[bytes]:
             if (last := highest[kind.id_name]) is not None
             for number in range(last // kind.ids + 1)
         ]
-        found = "".join(
-            f"<sitemap><loc>{escape(site(request).url)}/sitemap/{part}.xml</loc></sitemap>\n" for part in ("pages", *parts)
-        )
+        base = escape(site(request).url)
+        found = "".join(f"<sitemap><loc>{base}/sitemap/{part}.xml</loc></sitemap>\n" for part in ("pages", *parts))
         return _gzipped([f"{_HEAD}<sitemapindex {_NAMESPACE}>\n{found}</sitemapindex>\n"])
 
     return await _answer(request, "index", write)

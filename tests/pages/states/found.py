@@ -17,7 +17,8 @@ async def speciality(window: BrowserWindow) -> None:
 @state("speciality-nobody")
 async def speciality_nobody(window: BrowserWindow) -> None:
     await window.product.database.execute(
-        "INSERT INTO directory.speciality (slug, name) VALUES ('sleep-medicine', 'Sleep Medicine') ON CONFLICT DO NOTHING"
+        "INSERT INTO directory.speciality (slug, name) VALUES ('sleep-medicine', 'Sleep Medicine') "
+        "ON CONFLICT DO NOTHING"
     )
     await window.go("/speciality/sleep-medicine")
 
