@@ -67,9 +67,7 @@ class _Kind(NamedTuple):
 
 
 def _city_paths(row: Record) -> Iterable[str]:
-    yield results_path(row["slug"])
-    for need in (*row["specialities"], *row["types"]):
-        yield results_path(row["slug"], need)
+    return (results_path(row["slug"], speciality) for speciality in row["specialities"])
 
 
 _KINDS = {
@@ -77,7 +75,7 @@ _KINDS = {
         "provider_id", 10_000, queries.bookable_providers, lambda row: [about_path(row["id"], row["name"])]
     ),
     "clinics": _Kind("clinic_id", 10_000, queries.bookable_clinics, lambda row: [clinic_path(row["id"], row["name"])]),
-    "cities": _Kind("city_id", 10, queries.city_needs, _city_paths),
+    "cities": _Kind("city_id", 5, queries.city_specialities, _city_paths),
 }
 
 
@@ -123,11 +121,14 @@ async def sitemap_part(request: AnyRequest, part: FromPath[str]) -> Response[byt
 
 
 async def _general(request: AnyRequest) -> bytes:
-    """Return the part that has what is neither a provider, nor a clinic, nor in a city."""
-    specialities = await services(request).browse.specialities.get()
-    return await _pages(
-        request, [*_GENERAL, *(speciality_path(row["slug"]) for row in specialities if row["providers"])]
-    )
+    """Return the part that has the pages of which there are few: besides others, cities and specialities."""
+    browse = services(request).browse
+    paths = [*_GENERAL]
+    paths += (speciality_path(row["slug"]) for row in await browse.specialities.get() if row["providers"])
+    for row in await browse.cities.get():
+        needs = ("", *(kind for kind, providers in row["providers"].items() if providers))
+        paths += (results_path(row["slug"], need) for need in needs)
+    return await _pages(request, paths)
 
 
 async def _pages(request: AnyRequest, paths: Iterable[str]) -> bytes:

@@ -27,7 +27,7 @@ async def test_pages_are_read_by_keys(db: Database) -> None:
     await assert_indexed(db, queries.highest_ids)
     await assert_indexed(db, queries.bookable_providers, 0, 10_000)
     await assert_indexed(db, queries.bookable_clinics, 0, 10_000)
-    await assert_indexed(db, queries.city_needs, 0, 10)
+    await assert_indexed(db, queries.city_specialities, 0, 5)
     await assert_indexed(db, pages.speciality, "dentistry", "dentistry")
     await assert_indexed(db, pages.service, "root-canal", "root canal")
     await assert_indexed(db, pages.laboratories, [1, 2], [1, 1])

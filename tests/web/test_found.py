@@ -218,7 +218,7 @@ async def test_results_say_where_they_lie(http: httpx.AsyncClient, city: Environ
 async def counts(http: httpx.AsyncClient, path: str) -> dict[str, int]:
     """Return the counts on a page, by where each leads."""
     found = re.findall(
-        r'<li><a href="([^"]+)"><span>.*?</span> <small aria-hidden="true">(\d+)', await look(http, path)
+        r'<li><a[^>]* href="([^"]+)"><span>.*?</span> <small aria-hidden="true">(\d+)', await look(http, path)
     )
     return {path: int(count) for path, count in found}
 
