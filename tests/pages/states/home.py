@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from tests.pages.states import state
+from tests.pages.states.appointments import attend, path_of
 from tests.pages.window import BrowserWindow
 
 
@@ -20,3 +21,11 @@ async def held(window: BrowserWindow) -> None:
 @state("not-found")
 async def not_found(window: BrowserWindow) -> None:
     await window.go("/nothing-here")
+
+
+@state("home-seen-before")
+async def seen_before(window: BrowserWindow) -> None:
+    path = path_of(window, await window.book(await window.patient()))
+    await attend(window.product.database, path, "arrived", "fulfilled")
+    await window.go("/in/pune")
+    await window.go("/")
