@@ -56,6 +56,7 @@ from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
+from healthplus.web.photos import photo_file
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
@@ -73,7 +74,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def create_routes(settings: Settings) -> Litestar:
     """Return an app that has all its routes, which take long to make, and nothing yet that they work with."""
     return Litestar(
-        route_handlers=[*api_routers(), asset, *page_routers(settings)],
+        route_handlers=[*api_routers(), asset, photo_file, *page_routers(settings)],
         lifespan=[_lifespan],
         exception_handlers={Exception: render},
         before_request=begin_request,
