@@ -48,7 +48,7 @@ class HomeController(Controller):
     @get("/")
     async def home(self, request: AnyRequest) -> Response[bytes]:
         app, session = services(request), session_of(request)
-        cities, specialities = await _names(request)
+        cities, specialities = await _known_names(request)
         known = {one["slug"] for one in specialities}
         slug = remembered_city(request)
         return await shared_page(
@@ -63,7 +63,7 @@ class HomeController(Controller):
 
 
 async def _home(request: AnyRequest) -> Response[str]:
-    cities, specialities = await _names(request)
+    cities, specialities = await _known_names(request)
     language = language_of(request)
     return page(
         request,
@@ -73,15 +73,16 @@ async def _home(request: AnyRequest) -> Response[str]:
     )
 
 
-async def _names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
-    """Return the cities and specialities to choose from."""
+async def _known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
     app = services(request)
+    return await app.reads.read("names", lambda: _names(app.database), seconds=_KEEP_SECONDS)
 
-    async def read() -> tuple[list[Record], list[Record]]:
-        cities = await app.database.fetch(queries.cities, _CITIES_MAX)
-        return cities, await app.database.fetch(queries.specialities, _SPECIALITIES_MAX)
 
-    return await app.reads.read("names", read, seconds=_KEEP_SECONDS)
+async def _names(database: Database) -> tuple[list[Record], list[Record]]:
+    """Return the cities and specialities to choose from."""
+    cities = await database.fetch(queries.cities, _CITIES_MAX)
+    specialities = await database.fetch(queries.specialities, _SPECIALITIES_MAX)
+    return cities, specialities
 
 
 async def _seen_before(database: Database, patient_id: int) -> list[tuple[Record, list[Day]]]:

@@ -3,12 +3,13 @@
 -- `other_name`: of the patient, where it is another than the holder of the account.
 SELECT * FROM (
     SELECT DISTINCT ON (booking.provider_id, booking.clinic_id)
-        booking.provider_id, booking.clinic_id, lower(during) AS starts_at, provider.name, provider.type::text AS type,
+        booking.provider_id, booking.clinic_id, lower(during) AS starts_at, provider.name, provider.type::text AS type, hash AS photo,
         CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
         clinic.name AS clinic, time_zone
     FROM public.app_now() AS now_at, booking.booking
     JOIN directory.provider_clinic USING (provider_id, clinic_id)
     JOIN directory.provider USING (provider_id)
+    LEFT JOIN directory.provider_photo USING (provider_id)
     JOIN directory.clinic USING (clinic_id)
     JOIN directory.city USING (city_id)
     WHERE patient_id = $1

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from tests.fixtures.environment import attend
 from tests.pages.states import state
-from tests.pages.states.appointments import attend, path_of
+from tests.pages.states.appointments import path_of
 from tests.pages.window import BrowserWindow
 
 
