@@ -204,7 +204,7 @@ async def test_an_offer_whose_price_is_not_known_says_so(asha: Browser, environm
     assert held.booking_id is not None
     await environment.book.release(PROVIDER, held.booking_id, environment.actor("bina"))
     offer = said((await asha.get(joined)).text)
-    assert "To pay at the clinic, which says what it costs" in offer
+    assert "Pay at the clinic; it tells you how much" in offer
     assert "₹0" not in offer
 
 
@@ -253,7 +253,7 @@ async def test_what_is_too_long_for_the_hours_cannot_be_waited_for(asha: Browser
     assert refused.status_code == 422
     page = said(refused.text)
     assert "The clinic closes before all of it would be done." in page
-    assert "All of it is booked" not in page
+    assert "All these times are booked" not in page
 
 
 async def test_time_kept_free_is_not_the_patients(asha: Browser, environment: Environment) -> None:
@@ -281,7 +281,7 @@ async def test_one_waits_for_a_service(asha: Browser, environment: Environment) 
     assert "Filling · ₹1,500" in said((await asha.get(line)).text)
     joined = (await asha.fill(line, what="part", who="me")).headers["location"]
     ticket = said((await asha.get(joined)).text)
-    assert "You are number 1 in line" in ticket
+    assert "You are number 1 in the queue" in ticket
     assert "Filling · ₹1,500 Any evening time" in ticket
     assert await environment.db.fetch_value("SELECT service_ids FROM booking.ticket") == [filling]
     assert held.booking_id is not None

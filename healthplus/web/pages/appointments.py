@@ -83,7 +83,7 @@ class AppointmentsController(Controller):
         try:
             await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars))
         except NotFulfilled as error:
-            said = language.gettext("You can rate it once the clinic has noted that it took place.")
+            said = language.gettext("You can rate it once the clinic has confirmed that you came.")
             return await _appointment_page(request, appointment, error.status, said)
         return see_other(request, appointment_path(provider_id, booking_id))
 
@@ -289,9 +289,9 @@ def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> st
     """Return why an appointment was neither moved nor cancelled. Raises what no form of ours brings about."""
     match outcome.code:
         case "too_late":
-            return language.gettext("The visit has begun. To change it, call the clinic.")
+            return language.gettext("The appointment has begun. To change it, call the clinic.")
         case "wrong_state":
-            return language.gettext("The visit has changed meanwhile. This is how it stands now.")
+            return language.gettext("The appointment has just changed. Here is how it stands now.")
         case _:
             raise error_for_refusal(outcome)
 
@@ -300,17 +300,14 @@ def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, langu
     clock = language.clock(start, appointment["time_zone"])
     match outcome.code:
         case "slot_full":
-            said = language.gettext(
-                "Someone took %(time)s as you chose. Your visit is where it was; choose another time."
-            )
+            said = language.gettext("Someone just booked %(time)s. Your appointment is unchanged; choose another time.")
         case "slot_held":
             said = language.gettext(
-                "%(time)s is held by someone else just now. Your visit is where it was; choose another time, or try "
-                "again in some minutes."
+                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try again in some minutes."
             )
         case "no_such_slot":
             said = language.gettext(
-                "%(time)s cannot be booked any more. Your visit is where it was; choose another time."
+                "%(time)s can no longer be booked. Your appointment is unchanged; choose another time."
             )
         case _:
             return _not_changed(outcome, language)

@@ -1,9 +1,9 @@
 -- name: ahead
 -- A patient's appointments ahead, or under way, the next first. `other_name`: of the patient, where it is another than the holder of the account.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
@@ -14,9 +14,9 @@ ORDER BY during
 -- name: past
 -- A patient's appointments that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
@@ -64,7 +64,7 @@ SELECT
     funding::text AS funding,
     lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
     patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
-    provider.name AS provider, max_booking_days,
+    provider.name AS provider, provider.type::text AS type, max_booking_days,
     ARRAY (
         SELECT speciality.name
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)

@@ -67,8 +67,7 @@ def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
         case _other:
             return (
                 _(
-                    "Too many codes are being asked for just now. Try again after %(when)s, or ask the clinic’s desk "
-                    "for a code."
+                    "We are sending too many codes just now. Try again after %(when)s, or ask the clinic’s desk for a code."
                 )
                 % when
             )
