@@ -15,7 +15,7 @@ from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language, zone_names
+from healthplus.web.languages import HOME_ZONE, Language, zone_names
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
@@ -67,14 +67,12 @@ class ChartView:
     """A patient's chart at a practice location, as templates/chart/chart.html shows it.
 
     `start` is the time that the patient chose; `outcome`, why it could not be held; `form_error`, what the form lacks.
-    `is_first_look`: the address says nothing of what the patient wants. `can_move`: choosing a time moves the patient's
-    hold there. `is_away`: the day has no slots because of a leave.
+    `can_move`: choosing a time moves the patient's hold there. `is_away`: the day has no slots because of a leave.
     """
 
     location: Record
     key: ChartKey
     choice: ServiceChoice
-    is_first_look: bool
     chart: PatientChart
     language: Language
     now: datetime
@@ -92,6 +90,9 @@ class ChartView:
 
     @property
     def zone_name(self) -> str:
+        """Return the zone of the times, where it is not that of most who read this."""
+        if self.key.zone == HOME_ZONE:
+            return ""
         starts = [cell.starts_at for cell in self.chart.cells] or [self.key.bounds(self.day)[1]]
         return zone_names(starts, self.key.zone)
 
@@ -110,6 +111,12 @@ class ChartView:
     @property
     def held(self) -> int:
         return sum(part.held for part in self.chart.parts)
+
+    @property
+    def has_taken_beside_free(self) -> bool:
+        """Return whether there are slots that stay out of sight until they are asked for."""
+        hidden = (part.cells for part in self.chart.parts if part.free)
+        return any(cell.state not in ("free", "mine") for cells in hidden for cell in cells)
 
     @property
     def is_too_short(self) -> bool:

@@ -32,6 +32,7 @@ from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import N_, Language
+from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
 from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
@@ -217,6 +218,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _FEW_RESULTS else []
     today = _today(request, search.city)
     currency = search.city["currency"] if search.city else rows[0]["currency"] if rows else INR
+    is_whole_city = search.city is not None and search.path(number) == results_path(search.city["slug"])
     return page(
         request,
         "find/results.html",
@@ -243,6 +245,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         ],
         ways=[] if rows else await _ways(database, language, search, currency),
         currency=currency,
+        contents=await services(request).browse.city_contents(city_id) if is_whole_city and city_id else None,
     )
 
 

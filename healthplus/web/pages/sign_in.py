@@ -176,7 +176,7 @@ async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
     cookies = [
         site(request).session_cookie(signed_in.token),
         site(request).end_cookie(_COOKIE),
-        end_wanted(request),
+        *end_wanted(request),
         site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
     ]
     return see_other(request, path, query, cookies)
