@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -42,7 +41,7 @@ def push_settings(app: Litestar) -> Settings:
 
 
 @pytest.fixture
-async def browser(app: Litestar, environment: Environment, push_settings: Settings) -> AsyncIterator[Browser]:
+async def browser(app: Litestar, environment: Environment, push_settings: Settings) -> Browser:
     """Asha's browser, where WhatsApp, web push and replies are set up."""
     database: Database = app.state.services.database
     sender = Recorder()
@@ -50,7 +49,7 @@ async def browser(app: Litestar, environment: Environment, push_settings: Settin
     preferences = Preferences(database, senders, SECRET)
     app.state.services = replace(app.state.services, preferences=preferences)
     await environment.db.execute("UPDATE accounts.patient SET phone = $1 WHERE name = 'asha'", PHONE)
-    yield Browser(app, environment.tokens["asha"])
+    return Browser(app, environment.tokens["asha"])
 
 
 async def book(environment: Environment, asha: Client) -> str:
