@@ -99,7 +99,8 @@ async def sitemap(request: AnyRequest) -> Response[bytes]:
             for number in range(last // kind.ids + 1)
         ]
         found = "".join(
-            f"<sitemap><loc>{escape(site(request).url)}/sitemap/{part}.xml</loc></sitemap>\n" for part in ("pages", *parts)
+            f"<sitemap><loc>{escape(site(request).url)}/sitemap/{part}.xml</loc></sitemap>\n"
+            for part in ("pages", *parts)
         )
         return _gzipped([f"{_HEAD}<sitemapindex {_NAMESPACE}>\n{found}</sitemapindex>\n"])
 
