@@ -99,6 +99,11 @@ class Language:
         on = at.astimezone(there).date()
         return self.far_day(on, now.astimezone(there).date()) if now else self.day(on)
 
+    def near_date(self, at: datetime, zone: str, now: datetime) -> str:
+        """Return a day as "Today", "Tomorrow" or "Tue 24 Nov"."""
+        there = ZoneInfo(zone)
+        return self.day(at.astimezone(there).date(), now.astimezone(there).date())
+
     def long_date(self, at: datetime, zone: str) -> str:
         """Return a day as "24 November 2026"."""
         return _write_moment(at, "d MMMM y", ZoneInfo(zone), self.locale)

@@ -107,6 +107,7 @@ _CLASSES = {
         GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
+        GET /photo/{name}
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy

@@ -36,4 +36,5 @@ async def look(http: httpx.AsyncClient, path: str) -> str:
 async def test_x(http: httpx.AsyncClient, environment: Environment, app) -> None:
     import traceback
     from healthplus.web.pages import errors
+
     print(await look(http, "/in/pune"))

@@ -125,6 +125,18 @@ CREATE FUNCTION retention.forget_push_subscriptions(p_now timestamptz, p_rows_ma
     SELECT count(*) FROM gone
 $$;
 
+-- Pictures that no provider or clinic has: what an import had stored when it broke off, and what others took the place of.
+CREATE FUNCTION retention.forget_photos(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM directory.photo WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM directory.photo
+            WHERE stored_at <= p_now - interval '1 day'
+                AND NOT EXISTS (SELECT FROM directory.provider_photo WHERE provider_photo.hash = photo.hash)
+                AND NOT EXISTS (SELECT FROM directory.clinic_picture WHERE clinic_picture.hash = photo.hash)
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

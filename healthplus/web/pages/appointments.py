@@ -36,6 +36,8 @@ queries = load(Path(__file__).with_name("appointments.sql"))
 _PAST_A_PAGE = 20
 _WEEK = timedelta(days=7)
 _STARS_MAX = 5
+_EARLY = timedelta(minutes=10)
+"""How long before an appointment its patient is asked to be there."""
 
 Day = Annotated[str, QueryParameter(max_length=40)]
 
@@ -194,6 +196,7 @@ async def _appointment_page(
         chosen=await _chosen(request, appointment),
         error=error,
         field=field,
+        early=appointment["starts_at"] - _EARLY,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
     )
