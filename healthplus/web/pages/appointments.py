@@ -23,7 +23,7 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language, zone_names
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
-from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.booking import appointment_number, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
@@ -168,7 +168,7 @@ class AppointmentsController(Controller):
             "appointments/receipt.html",
             appointment=appointment,
             chosen=await _chosen(request, appointment),
-            number=_receipt_number(appointment),
+            number=appointment_number(appointment["hold_id"]),
         )
 
 
@@ -315,9 +315,3 @@ def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, langu
         case _:
             return _not_changed(outcome, language)
     return said % {"time": clock}
-
-
-def _receipt_number(appointment: Record) -> str:
-    """Return a number for the receipt: a part of the hold's random id, so that it does not tell how many there are."""
-    digits = appointment["hold_id"].hex[:12].upper()
-    return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"
