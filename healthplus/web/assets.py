@@ -95,3 +95,17 @@ def _answer(request: AnyRequest, name: str, cache_control: str) -> Response[byte
         headers["Content-Encoding"] = "gzip"
         body = found.gzipped
     return Response(body, headers=headers, media_type=found.media_type)
+
+
+@get("/push.js", include_in_schema=False)
+async def service_worker() -> Response[bytes]:
+    """Return the script that shows notices; where it stands says which pages it is for, and they are all."""
+    return Response(
+        ASSETS["push.js"].body,
+        headers={
+            "Cache-Control": "no-cache",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        },
+        media_type="text/javascript",
+    )

@@ -306,7 +306,8 @@ def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, langu
             said = language.gettext("Someone just booked %(time)s. Your appointment is unchanged; choose another time.")
         case "slot_held":
             said = language.gettext(
-                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try again in some minutes."
+                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try "
+                "again in some minutes."
             )
         case "no_such_slot":
             said = language.gettext(

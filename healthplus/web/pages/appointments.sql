@@ -77,6 +77,11 @@ SELECT
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
     rating.stars,
+    (
+        SELECT said_at FROM notices.coming
+        WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
+            AND coming.starts_at = lower(during)) AS coming_at,
+    lower(during) < now_at + interval '2 days' AS is_soon,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at
