@@ -74,6 +74,10 @@ class Language:
         """Return a day as "Tue 24 Nov"."""
         return _write_day(on, "EEE d MMM", self.locale)
 
+    def month(self, on: _Day) -> str:
+        """Return a day's month as "November 2026"."""
+        return _write_day(on, "LLLL y", self.locale)
+
     def weekday(self, number: int) -> str:
         """Return a day of the week as "Mon"; Monday is number 1."""
         return str(self.locale.days["format"]["abbreviated"][number - 1])

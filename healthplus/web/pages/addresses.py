@@ -27,6 +27,11 @@ def provider_path(provider_id: int, name: str) -> str:
     return f"/doctor/{provider_id}/{slug(name)}"
 
 
+def report_path(provider_id: int, review_id: UUID) -> str:
+    """Return the address where a patient reports a review of a provider."""
+    return f"/doctor/{provider_id}/review/{review_id}/report"
+
+
 def clinic_path(clinic_id: int, name: str) -> str:
     return f"/clinic/{clinic_id}/{slug(name)}"
 

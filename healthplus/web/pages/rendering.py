@@ -23,6 +23,7 @@ from healthplus.web.pages.addresses import (
     hold_path,
     provider_path,
     queue_receipt_path,
+    report_path,
     results_path,
     ticket_path,
 )
@@ -85,6 +86,7 @@ def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Envir
         personal=_hole if has_holes else _personal,
         client_margin=CLIENT_MARGIN,
         provider_path=provider_path,
+        report_path=report_path,
         clinic_path=clinic_path,
         chart_path=chart_path,
         hold_path=hold_path,
