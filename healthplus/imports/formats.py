@@ -55,8 +55,8 @@ class Clinic(msgspec.Struct, frozen=True):
     longitude: float | None
     phone: str | None = None
     currency: str | None = None
-    reminder_hours: list[int] | None = None
     pictures: tuple[str, ...] | None = None
+    reminder_hours: list[int] | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,8 +246,8 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         row.longitude,
         row.clinic_phone,
         row.currency,
-        _reminder_hours(row.reminders),
         _pictures(row.pictures),
+        _reminder_hours(row.reminders),
     )
     other = ("identifier", "languages", "bio", "practising_since")
     provider = Provider(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +40,13 @@ class _Asset(NamedTuple):
 
 def _read() -> dict[str, _Asset]:
     # One style sheet for one request, made of a file for each area.
-    bodies = {"app.css": b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))}
-    for path in sorted((*_FOLDER.glob("js/*.js"), *_FOLDER.glob("*.svg"), *_FOLDER.glob("pictures/*"))):
+    css = b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))
+    bodies = {"app.css": _without_comments(css, rb"(?s)/\*.*?\*/")}
+    bodies |= {
+        path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")
+        for path in sorted(_FOLDER.glob("js/*.js"))
+    }
+    for path in sorted((*_FOLDER.glob("*.svg"), *_FOLDER.glob("pictures/*"))):
         bodies[path.name] = path.read_bytes()
     return {
         name: _Asset(
@@ -51,6 +57,11 @@ def _read() -> dict[str, _Asset]:
         )
         for name, body in bodies.items()
     }
+
+
+def _without_comments(body: bytes, pattern: bytes) -> bytes:
+    """Return a file without its comments and indentation, which are a seventh of what would be sent."""
+    return re.sub(rb"\n\s+", b"\n", re.sub(pattern, b"", body))
 
 
 ASSETS = _read()

@@ -16,10 +16,10 @@ from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
 GET /static/{version}/{name}
-GET /push.js
 GET /favicon.ico
 GET /apple-touch-icon.png
 GET /robots.txt
+GET /push.js
 GET /api/v1/live
 GET /api/v1/ready
 """
@@ -113,6 +113,10 @@ _CLASSES = {
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
         GET /photo/{name}
+        GET /doctor/{provider_id}/review/{review_id}/report
+        POST /doctor/{provider_id}/review/{review_id}/report
+        GET /api/v1/providers/{provider_id}/reviews
+        PUT /api/v1/providers/{provider_id}/reviews/{review_id}/report
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy

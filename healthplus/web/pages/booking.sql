@@ -43,6 +43,7 @@ SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed,
     service_ids, patient_id, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
+    booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
     provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude,
