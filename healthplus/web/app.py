@@ -49,7 +49,7 @@ from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
-from healthplus.web.assets import asset, picture_by_name
+from healthplus.web.assets import asset, picture_by_name, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -83,6 +83,7 @@ def create_routes(settings: Settings) -> Litestar:
             asset,
             photo_file,
             picture_by_name,
+            service_worker,
             robots,
             sitemap,
             sitemap_part,

@@ -96,6 +96,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
     stranded = await said(http, free)
     assert "Please choose another time" in stranded
     assert "Add to calendar" not in stranded
+    assert "paid" not in stranded  # nothing was
     assert "Needs another time" in await said(http, "/appointments")
 
 

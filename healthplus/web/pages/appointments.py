@@ -20,7 +20,7 @@ from healthplus.reviews.ratings import rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language, zone_names
+from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import appointment_number, parsed_day, parsed_instant
@@ -275,7 +275,7 @@ async def _move_page(
         chosen=chosen,
         kept_minor=terms.kept_minor if appointment["money"] else 0,
         day=day,
-        zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
+        zone_name=language_of(request).zone(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
         days={one: len(free) for one, free in starts.items() if one <= last_day},
         free=free,
         later=later.astimezone(zone).date() if later else None,
@@ -306,7 +306,8 @@ def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, langu
             said = language.gettext("Someone just booked %(time)s. Your appointment is unchanged; choose another time.")
         case "slot_held":
             said = language.gettext(
-                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try again in some minutes."
+                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try "
+                "again in some minutes."
             )
         case "no_such_slot":
             said = language.gettext(

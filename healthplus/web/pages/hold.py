@@ -28,6 +28,7 @@ from healthplus.web.pages.booking import appointment_number, booking_queries
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.notifications import note_language
 from healthplus.web.pages.pay_methods import pay_methods
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
@@ -99,6 +100,7 @@ class HoldController(Controller):
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
             )
             await _require_within_limits(request, hold, paid.outcome)
+            await note_language(request, session)
         except FormError as error:
             return await _page(request, session, hold, form=form, error=error)
         except PaymentDeclined:

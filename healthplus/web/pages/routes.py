@@ -22,6 +22,7 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
+from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
@@ -44,6 +45,7 @@ _CONTROLLERS = (
     DirectoryController,
     SignInController,
     AppointmentsController,
+    NotificationsController,
     PrivacyController,
     PeopleController,
     EmailController,

@@ -22,7 +22,7 @@ from healthplus.accounts.sessions import agent_label
 from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
 from healthplus.web.pages.sign_in_texts import error_text
@@ -172,6 +172,7 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
 
 
 async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+    await services(request).preferences.note_language(signed_in.patient_id, language_of(request).code)
     path, query = await hold_wanted(request, signed_in.patient_id, _back_to(request))
     cookies = [
         site(request).session_cookie(signed_in.token),
@@ -198,7 +199,7 @@ async def _send(
             since = waiting.since
             new = msgspec.structs.replace(new, token=waiting.token, since=since, from_at=since + (new.from_at - now))
         return see_other(request, "/verify/wait", query, [sealed_cookie(request, _WAIT_COOKIE, new, _WAIT_SECONDS)])
-    app.code_messages.send(sent)
+    app.code_messages.send(sent, language_of(request).code)
     pending = Pending(
         sent.challenge_id,
         sent.phone,
