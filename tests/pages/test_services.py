@@ -77,7 +77,7 @@ async def test_two_tests_are_summed_booked_and_on_the_receipt(
         await hold_first(page)
         await sees(page, "MRI Brain ₹8,880", "₹9,140")
         await window.press("Pay ₹9,140")
-        await sees(page, "Booked: 9:00 am", "9:00 to 9:30 am", "Paid: ₹9,140")
+        await sees(page, ", 9:00 am", "9:00 to 9:30 am", "Paid: ₹9,140")
         booking_id = await product.database.fetch_value(
             "SELECT booking_id FROM booking.booking WHERE provider_id = $1 AND state = 'booked'",
             laboratory.provider_id,
