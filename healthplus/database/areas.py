@@ -46,7 +46,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("figures", "needs", "terms", "actors", "states", "next_due")),
             *("core/outcome.sql", "core/idempotency.sql"),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
-            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "ahead", "claims")),
+            *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),

@@ -35,6 +35,11 @@ INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT provider_id, speciality_id
 FROM unnest($1::bigint[], $2::text[]) AS given(provider_id, slug) JOIN directory.speciality USING (slug)
 
+-- name: put_photo
+-- Add a portrait in sizes $2, unless it is there.
+INSERT INTO directory.photo (hash, size, webp, stored_at)
+SELECT $1, size, webp, public.app_now() FROM unnest($2::smallint[], $3::bytea[]) AS given(size, webp) ON CONFLICT DO NOTHING
+
 -- name: put_postal_codes
 -- Where postal codes are, unless an import has said so.
 INSERT INTO directory.postal_code (postal_code, latitude, longitude)

@@ -56,9 +56,11 @@ WHERE clinic_id = $1
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'specialities', search.specialities(provider_id),
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count, 'accepts_new_patients', accepts_new_patients,
+    'qualifications', nullif(qualifications, ''), 'photo', hash, 'languages', languages, 'practising_since', practising_since,
     'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding
 ) AS document
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE clinic_id = $1
 ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
@@ -68,7 +70,8 @@ LIMIT $2 OFFSET $3
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'salutation', nullif(salutation, ''),
     'given_name', nullif(given_name, ''), 'family_name', nullif(family_name, ''), 'gender', gender,
-    'specialities', search.specialities(provider_id), 'languages', languages, 'bio', nullif(bio, ''),
+    'specialities', search.specialities(provider_id), 'languages', languages, 'qualifications', nullif(qualifications, ''),
+    'registration', nullif(registration, ''), 'council', nullif(council, ''), 'photo', hash, 'bio', nullif(bio, ''),
     'image_url', nullif(image_url, ''), 'email', email, 'phone', phone, 'practising_since', practising_since,
     'experience_years',
     CASE WHEN practising_since IS NOT NULL THEN greatest(extract(year FROM now_at)::integer - practising_since, 0) END,
@@ -103,7 +106,7 @@ SELECT jsonb_build_object(
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id)
 ) AS document
-FROM (SELECT public.app_now() AS now_at) AS clock, directory.provider
+FROM (SELECT public.app_now() AS now_at) AS clock, directory.provider LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE provider_id = $1
 
 -- name: lab_test

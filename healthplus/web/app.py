@@ -56,6 +56,7 @@ from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
+from healthplus.web.photos import photo_file
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
@@ -77,6 +78,7 @@ def create_routes(settings: Settings) -> Litestar:
         route_handlers=[
             *api_routers(),
             asset,
+            photo_file,
             picture_by_name,
             robots,
             sitemap,

@@ -44,6 +44,7 @@ _CLASSES = {
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/accept
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/answer
         PUT /api/v1/providers/{provider_id}/holds/{hold_id}/person
+        PUT /api/v1/providers/{provider_id}/holds/{hold_id}/reason
         POST /api/v1/codes
         POST /api/v1/codes/{code_id}/verify
         POST /api/v1/codes/desk/verify
@@ -76,6 +77,7 @@ _CLASSES = {
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/reason
         GET /api/v1/appointments
         GET /api/v1/waits
         GET /api/v1/consent
@@ -104,6 +106,7 @@ _CLASSES = {
         GET /doctor/{provider_id}/{name}/{clinic_id}
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
+        GET /photo/{name}
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy

@@ -86,6 +86,28 @@ CREATE FUNCTION retention.forget_notices(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+-- Why a patient came: a month after the appointment nobody asks any more. Those of holds that are gone go, too.
+CREATE FUNCTION retention.forget_reasons(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.reason WHERE ctid = ANY (ARRAY (
+            SELECT reason.ctid FROM booking.reason LEFT JOIN booking.booking USING (provider_id, booking_id)
+            WHERE said_at <= p_now - interval '30 days' AND coalesce(upper(during), said_at) <= p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE OF reason SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Pictures that no provider or clinic has: what an import had stored when it broke off, and what others took the place of.
+CREATE FUNCTION retention.forget_photos(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM directory.photo WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM directory.photo
+            WHERE stored_at <= p_now - interval '1 day'
+                AND NOT EXISTS (SELECT FROM directory.provider_photo WHERE provider_photo.hash = photo.hash)
+                AND NOT EXISTS (SELECT FROM directory.clinic_picture WHERE clinic_picture.hash = photo.hash)
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
 from msgspec import structs
 
 from healthplus.database import Database, Record
@@ -35,7 +36,7 @@ from healthplus.web.languages import N_, Language
 from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
-from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
+from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
@@ -89,7 +90,10 @@ class FindController(Controller):
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
-        return await shared_page(request, lambda unsent: _in_city(unsent, city))
+        answer = await shared_page(request, lambda unsent: _in_city(unsent, city))
+        if answer.status_code == HTTP_200_OK:
+            answer.cookies.extend(city_to_remember(request, city))
+        return answer
 
 
 async def _find(request: AnyRequest) -> Response[str]:

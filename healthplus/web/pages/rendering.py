@@ -185,6 +185,7 @@ def fragments(request: AnyRequest, templates: Sequence[str], **values: object) -
     values |= {
         "path": path,
         "site": site(request),
+        "is_elsewhere": request.cookies.get("elsewhere") == "1",
         "now": services(request).clock.now() if "services" in request.app.state else None,
     }
     if MADE_FOR_NOBODY in request.scope["state"]:
