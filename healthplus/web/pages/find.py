@@ -13,7 +13,7 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import BadInput, NotFound
+from healthplus.errors import BadInput, DatabaseBusy, NotFound
 from healthplus.money import INR, currency_digits
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
@@ -249,8 +249,16 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         ],
         ways=[] if rows else await _ways(database, language, search, currency),
         currency=currency,
-        contents=await services(request).browse.city_contents(city_id) if is_whole_city and city_id else None,
+        contents=await _contents(request, city_id) if is_whole_city and city_id else None,
     )
+
+
+async def _contents(request: AnyRequest, city_id: int) -> Record | None:
+    """Return what there is in a city; None where counting it takes too long now: the results are what is asked for."""
+    try:
+        return await services(request).browse.city_contents(city_id)
+    except DatabaseBusy:
+        return None
 
 
 async def _criteria(database: Database, search: Search) -> SearchCriteria | None:

@@ -9,8 +9,8 @@ from healthplus.database import Database, Record, load
 from healthplus.web.languages import N_
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times
 from healthplus.web.pages.rendering import language_of, page
-from healthplus.web.pages.session import queries, session_of
 from healthplus.web.pages.searches import remembered_city
+from healthplus.web.pages.session import queries, session_of
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.specialities import by_name
 from healthplus.web.services import AnyRequest, services
