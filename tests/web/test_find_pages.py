@@ -145,6 +145,8 @@ async def test_results_have_readable_addresses(http: httpx.AsyncClient, city: En
     assert counted(await look(http, "/in/pune/dentistry/kothrud")) == await city.db.fetch_value(
         _LOOK + _IS.format("dentistry") + " AND clinic.name = 'Smile Clinic'"
     )
+    assert 'href="/in/pune/dentistry"' in await look(http, "/")  # where one has looked last
+    http.cookies.clear()
     start = await look(http, "/")
     assert 'href="/in/pune"' in start
     assert 'href="/speciality/dentistry"' in start
