@@ -91,6 +91,7 @@ BEGIN
         retention.forget_notices(now_at, rows_max),
         retention.forget_reasons(now_at, rows_max),
         retention.forget_photos(now_at, rows_max),
+        retention.forget_reports(now_at, rows_max),
         retention.forget_webhooks(now_at, rows_max),
         retention.forget_rehearsals(now_at, rows_max),
         retention.forget_intents(now_at, rows_max),

@@ -74,7 +74,7 @@ SELECT
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
-    rating.stars,
+    rating.stars, review.text AS review, CASE WHEN review.text IS NOT NULL THEN review.state::text END AS review_state,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at
@@ -83,6 +83,7 @@ JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
+LEFT JOIN reviews.review USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
     FROM booking.event_log
