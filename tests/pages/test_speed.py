@@ -99,7 +99,7 @@ async def test_pages_are_soon_there_and_answer_at_once(
     looks = [await _look(product, browser, reach, use) for _ in range(_LOOKS)]
     lcp_ms = statistics.median(look.lcp_ms for look in looks)
     inp_ms = statistics.median(look.inp_ms for look in looks)
-    print(f"\n{name}: LCP {lcp_ms:.0f} ms, INP {inp_ms:.0f} ms, medians of {looks}")  # noqa: T201
+    print(f"\n{name}: LCP {lcp_ms:.0f} ms, INP {inp_ms:.0f} ms, medians of {looks}")
     assert 0 < lcp_ms <= _LCP_MS_MAX
     assert inp_ms <= _INP_MS_MAX
 
