@@ -30,6 +30,7 @@ from healthplus.web.shared_reads import SharedReads
 
 _KEEP_SECONDS = 3600.0
 """How old a part may be: here, and in the caches of those who read it."""
+_CACHE_CONTROL = f"public, max-age={_KEEP_SECONDS:.0f}"
 _PARTS_KEPT, _BYTES_KEPT = 16, 8 * 1024 * 1024
 _WRITTEN_AT_ONCE = 500
 """So many pages are written before other requests have their turn."""
@@ -79,10 +80,11 @@ _KINDS = {
 }
 
 
-@get("/robots.txt", media_type="text/plain", include_in_schema=False)
-async def robots(request: AnyRequest) -> str:
+@get("/robots.txt", include_in_schema=False)
+async def robots(request: AnyRequest) -> Response[bytes]:
     where = site(request)
-    return _ROBOTS_OF_A_DEMO if where.shows_codes else _ROBOTS.format(site=where.url)
+    text = _ROBOTS_OF_A_DEMO if where.shows_codes else _ROBOTS.format(site=where.url)
+    return document(request, text.encode(), "text/plain; charset=utf-8", headers={"Cache-Control": _CACHE_CONTROL})
 
 
 @get("/sitemap.xml", include_in_schema=False)
@@ -157,7 +159,7 @@ def _gzipped(texts: Iterable[str]) -> bytes:
 async def _answer(request: AnyRequest, name: str, write: Callable[[], Awaitable[bytes]]) -> Response[bytes]:
     """Return a part, which is kept compressed."""
     body = await services(request).sitemap.read(name, write, seconds=_KEEP_SECONDS, size=len)
-    headers = {"Cache-Control": f"public, max-age={_KEEP_SECONDS:.0f}", "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": _CACHE_CONTROL, "Vary": "Accept-Encoding"}
     if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
     else:

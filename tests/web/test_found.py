@@ -158,6 +158,14 @@ async def test_a_doctor_as_data(http: httpx.AsyncClient, city: Environment) -> N
     }
 
 
+async def test_a_doctor_with_a_photo_is_shared_with_it(http: httpx.AsyncClient, city: Environment) -> None:
+    photo = "0123456789abcdef" * 2
+    await city.db.execute("INSERT INTO directory.provider_photo VALUES ($1, $2, 'https://a.example')", PROVIDER, photo)
+    text = await look(http, f"/doctor/{PROVIDER}/dr-asha-rao?about")
+    address = f"{SITE}/photo/{photo}-320.webp"
+    assert data(text)[0]["image"] == meta(text)["og:image"] == address
+
+
 @pytest.mark.breaks_invariants  # ratings that nobody gave
 async def test_ratings_types_and_places_as_data(http: httpx.AsyncClient, city: Environment) -> None:
     heart, hospital, lab = [await id_of(city, name) for name in ("Dr Heart", "Ruby Hospital", "Ruby Lab")]
