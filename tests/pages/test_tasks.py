@@ -236,7 +236,7 @@ async def rate(hand: Hand) -> None:
     await expect(hand.page.locator("main")).to_contain_text("She listens.")
 
 
-def test_every_task_has_its_limit() -> None:
+async def test_every_task_has_its_limit() -> None:
     assert _TASKS.keys() == TAPS_MAX.keys()
     assert len(_TASKS) == 10
 
