@@ -80,7 +80,7 @@ async def test_what_is_taken_is_shown_when_asked_for(product: Product, browser: 
 
 
 async def test_a_full_part_of_the_day_is_one_line_that_says_what_is_on_hold(window: BrowserWindow) -> None:
-    chart = await a_chart(window, offset=21)
+    chart = await a_chart(window, offset=1)
     await take(window, chart, "reserved", but=2)
     await window.go(chart.path())
     folded = window.page.locator(".fold").first
