@@ -73,7 +73,7 @@ if (form) {
       slot.className = `slot ${state}${isTaken ? " taken" : ""}`;
       set(slot.querySelector(".state"), isTaken ? say.taken : say[state]);
     });
-    form.querySelectorAll("[data-left]").forEach((left, at) => {
+    form.querySelectorAll("[data-of-part]").forEach((left, at) => {
       const text = update.free[at] ? say.left : update.held[at] ? say.leftHeld : say.full;
       set(left, fill(text, { count: update.free[at] || update.held[at] }));
     });
