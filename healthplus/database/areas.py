@@ -53,7 +53,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("notices", "notices", ("notices.sql",)),
+    Area("notices", "notices", ("notices.sql", "reminders.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 import msgspec
 
 from healthplus.directory.fees import checked_fee, require_funding
+from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
 from healthplus.imports.csv_records import Record
@@ -55,6 +56,7 @@ class Clinic(msgspec.Struct, frozen=True):
     phone: str | None = None
     currency: str | None = None
     pictures: tuple[str, ...] | None = None
+    reminder_hours: list[int] | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +164,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     postal_code: Annotated[str, msgspec.Meta(max_length=20)] | None = None
     latitude: _Latitude | None = None
     longitude: _Longitude | None = None
+    reminders: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     currency: str | None = None
     fee: Decimal | None = None
     fee_rupees: Decimal | None = None
@@ -244,6 +247,7 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         row.clinic_phone,
         row.currency,
         _pictures(row.pictures),
+        _reminder_hours(row.reminders),
     )
     other = ("identifier", "languages", "bio", "practising_since")
     provider = Provider(
@@ -302,6 +306,13 @@ def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
     funding = row.funding or ("online" if fee_minor else "free")
     require_funding(fee_minor, funding, currency)
     return fee_minor, funding
+
+
+def _reminder_hours(text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else parse_reminder_hours(text)
+    except BadInput as problem:
+        raise BadInput(f"reminders: {problem}") from None
 
 
 def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:

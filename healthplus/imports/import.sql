@@ -53,7 +53,7 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text)
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[])
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -65,20 +65,21 @@ WITH given AS (
         phone = coalesce(given.phone, clinic.phone),
         latitude = coalesce(given.latitude, clinic.latitude),
         longitude = coalesce(given.longitude, clinic.longitude),
-        currency = coalesce(given.currency, clinic.currency)
+        currency = coalesce(given.currency, clinic.currency),
+        reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours)
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency)
+            clinic.currency, clinic.reminder_hours)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
-            coalesce(given.currency, clinic.currency))
+            coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours))
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency)
-    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR')
+    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours)
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )

@@ -31,7 +31,10 @@ from healthplus.monitoring.readiness import DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import Reporter
 from healthplus.monitoring.sentry import open_sentry
 from healthplus.notices.notices import Notices
-from healthplus.notices.sender import open_senders
+from healthplus.notices.preferences import Preferences
+from healthplus.notices.reminders import Reminders
+from healthplus.notices.senders import open_senders
+from healthplus.notices.texts import Wording
 from healthplus.payments.gateway import Gateway, NoGateway
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
@@ -46,7 +49,7 @@ from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
-from healthplus.web.assets import asset, picture_by_name
+from healthplus.web.assets import asset, picture_by_name, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -80,6 +83,7 @@ def create_routes(settings: Settings) -> Litestar:
             asset,
             photo_file,
             picture_by_name,
+            service_worker,
             robots,
             sitemap,
             sitemap_part,
@@ -127,7 +131,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             gateway = await stack.enter_async_context(sandbox)
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
         senders = await stack.enter_async_context(open_senders(settings, database))
-        notices = Notices(background, senders, settings.site_url, CLIENT_MARGIN)
+        wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
+        notices = Notices(background, senders, wording)
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         secret = Secret(with_secret_key(settings).secret_key or "")
@@ -160,6 +165,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             payments.captures.run_from_memory,
             payments.reconciliation.run,
             notices.run,
+            Reminders(background).run,
             Retention(background).run,
             clock.run,
             WordCounter(background).run,
@@ -188,6 +194,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             patients=patients,
             persons=Persons(database, secret),
             emails=Emails(database, secret),
+            preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

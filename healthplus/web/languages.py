@@ -85,6 +85,10 @@ class Language:
             return self.gettext("Today")
         return self.gettext("Tomorrow") if on == today + timedelta(days=1) else ""
 
+    def month(self, day: _Day) -> str:
+        """Return a day's month as "December 2026"."""
+        return _write_day(day, "LLLL y", self.locale)
+
     def weekday(self, number: int) -> str:
         """Return a day of the week as "Mon"; Monday is number 1."""
         return str(self.locale.days["format"]["abbreviated"][number - 1])

@@ -19,6 +19,7 @@ GET /static/{version}/{name}
 GET /favicon.ico
 GET /apple-touch-icon.png
 GET /robots.txt
+GET /push.js
 GET /api/v1/live
 GET /api/v1/ready
 """
@@ -30,6 +31,7 @@ _CLASSES = {
         DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
         DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
         POST /api/v1/webhooks/payments
+        POST /api/v1/webhooks/sms
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release
@@ -92,6 +94,9 @@ _CLASSES = {
         POST /api/v1/me/email/verify
         GET /api/v1/me/consents
         DELETE /api/v1/me/consents
+        GET /api/v1/me/notifications
+        PUT /api/v1/me/notifications
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/coming
         GET /api/v1/me/export
         GET /api/v1/me/sessions
         DELETE /api/v1/me/sessions
@@ -104,6 +109,7 @@ _CLASSES = {
         GET /doctor/{provider_id}
         GET /doctor/{provider_id}/{slug}
         GET /doctor/{provider_id}/{name}/{clinic_id}
+        GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
         GET /photo/{name}
@@ -132,6 +138,12 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/visit.ics
+        POST /appointments/{provider_id}/{booking_id}/coming
+        GET /a/{code}
+        GET /notifications
+        POST /notifications
+        POST /notifications/push
+        POST /notifications/push/off
         GET /privacy
         GET /privacy/export
         GET /privacy/erase

@@ -37,7 +37,7 @@ WRITES = {
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
     ("privacy", "booking.reason"): "and why they came",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
-    ("privacy", "notices.notice"): "erasing deletes what a patient was sent",
+    ("privacy", "notices.*"): "erasing deletes what a patient was sent, chose and answered",
 }
 """What tables of others an area writes, and why. A booking, ticket or event is else written by verbs only."""
 EXECUTES = {

@@ -231,7 +231,8 @@ from datetime import timedelta
 from healthplus.database import Database
 from healthplus.lifeline import end_with_stdin
 from healthplus.notices.notices import Notices
-from healthplus.notices.sender import open_senders
+from healthplus.notices.senders import open_senders
+from healthplus.notices.texts import Wording
 from healthplus.retention.retention import Retention
 from healthplus.settings import Settings
 
@@ -240,7 +241,7 @@ end_with_stdin()
 async def main():
     settings = Settings.from_environment({"DATABASE_URL": sys.argv[1], "HEALTHPLUS_SMS_URL": sys.argv[2]})
     async with await Database.connect(sys.argv[1], 1, 2) as database, open_senders(settings, database) as senders:
-        await Notices(database, senders, settings.site_url, timedelta(seconds=5)).run()
+        await Notices(database, senders, Wording(settings.site_url, timedelta(seconds=5))).run()
 
 asyncio.run(main())
 """
@@ -273,7 +274,7 @@ async def test_a_sender_that_is_stopped_repeats_nothing_that_went_out(race: Race
         async def send(self, message: object, /) -> None:
             if self.sent:
                 await asyncio.Event().wait()
-            self.sent.append(message)  # type: ignore[arg-type]
+            self.sent.append(message)
 
     stuck = OneIsStuck()
     sweeping = asyncio.create_task(notices(race.db, stuck).send_due("sms"))
@@ -296,13 +297,13 @@ async def test_one_that_cannot_be_sent_keeps_no_other_back(
         async def send(self, message: object, /) -> None:
             if message.to == phone(patients[1]):  # type: ignore[attr-defined]
                 raise UnicodeError(message.text)  # type: ignore[attr-defined]
-            self.sent.append(message)  # type: ignore[arg-type]
+            self.sent.append(message)
 
     fault = Fault()
     await sweep_all(notices(race.db, fault))
     assert sorted(message.to for message in fault.sent) == [phone(patients[0]), phone(patients[2])]
     assert "UnicodeError" in caplog.text
-    assert "visit" not in caplog.text
+    assert "appointment" not in caplog.text
 
 
 async def test_what_was_told_is_forgotten_after_90_days(race: RaceEnvironment) -> None:

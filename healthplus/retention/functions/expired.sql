@@ -96,6 +96,35 @@ CREATE FUNCTION retention.forget_reasons(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+CREATE FUNCTION retention.forget_reminders(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.reminder WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.reminder WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_coming(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.coming WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.coming WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Devices on which the patient is not signed in any more.
+CREATE FUNCTION retention.forget_push_subscriptions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.push_subscription WHERE subscription_id = ANY (ARRAY (
+            SELECT subscription_id FROM notices.push_subscription
+            WHERE NOT EXISTS (
+                SELECT FROM accounts.session
+                WHERE session.token_hash = push_subscription.token_hash AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > p_now))
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- Pictures that no provider or clinic has: what an import had stored when it broke off, and what others took the place of.
 CREATE FUNCTION retention.forget_photos(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

@@ -11,6 +11,7 @@ from healthplus.web.api.doctors import CityProvidersController, DoctorsControlle
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.me import MeController
+from healthplus.web.api.notifications import NotificationsController
 from healthplus.web.api.persons import PersonsController
 from healthplus.web.api.ratings import RatingsController
 from healthplus.web.api.sign_in import SignInController
@@ -39,6 +40,7 @@ def api_routers() -> list[Router]:
             MyWaitsController,
             SignInController,
             MeController,
+            NotificationsController,
             PersonsController,
             WebhooksController,
             HealthController,

@@ -30,8 +30,8 @@ _TEXTS = {
         "from %(when)s."
     ),
     "turns_used": N_(
-        "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free "
-        "time or another doctor."
+        "You let two turns go here within a day. You can join this queue again from %(when)s; until then, choose a "
+        "free time or another doctor."
     ),
     "lapses": N_(
         "Three of your holds ran out unpaid within a day. You can hold a time or join a queue again from %(when)s."

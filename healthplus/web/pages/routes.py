@@ -12,6 +12,7 @@ from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import AppointmentsController
 from healthplus.web.pages.chart import ChartController
+from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
@@ -21,6 +22,7 @@ from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
 from healthplus.web.pages.manifest import ManifestController
+from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
@@ -33,6 +35,7 @@ _CONTROLLERS = (
     HomeController,
     FindController,
     ChartController,
+    ChartMonthController,
     HoldController,
     ClaimedController,
     JoinQueueController,
@@ -42,6 +45,7 @@ _CONTROLLERS = (
     DirectoryController,
     SignInController,
     AppointmentsController,
+    NotificationsController,
     PrivacyController,
     PeopleController,
     EmailController,

@@ -65,7 +65,6 @@ def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
             text = _("Another code can be sent to this number after %(when)s. One sent before may still be on its way.")
         case _other:
             text = _(
-                "Too many codes are being asked for just now. Try again after %(when)s, or ask the clinic’s desk "
-                "for a code."
+                "We are sending too many codes just now. Try again after %(when)s, or ask the clinic’s desk for a code."
             )
     return Markup(text) % when  # noqa: S704 - a text of ours

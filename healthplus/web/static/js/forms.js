@@ -1,4 +1,6 @@
-// Errors take focus; a form that is on its way says so and is not sent twice; a button may have to wait for its time.
+// Errors take focus; a form that is on its way says so and is not sent twice, nor into nothing where there is no network; a button
+// may have to wait for its time.
+import { sayNotSent } from "./connection.js";
 import { countDown, minutes } from "./countdown.js";
 
 const BUSY_AFTER = 300;
@@ -11,6 +13,11 @@ addEventListener("submit", (event) => {
   const button = event.submitter ?? event.target.querySelector("button");
   if (sending.has(event.target) || button?.getAttribute("aria-disabled") === "true") {
     event.preventDefault();
+    return;
+  }
+  if (!navigator.onLine) {
+    event.preventDefault(); // the browser's own page would stand in the place of what was typed
+    sayNotSent();
     return;
   }
   const text = button?.textContent;

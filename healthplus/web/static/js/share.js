@@ -1,15 +1,9 @@
-// Sending a page's address by the device's own ways. Without them, or without scripts, the address is there to be copied.
-const button = document.getElementById("share");
-const link = document.getElementById("link");
+// Shares by the apps of the device, where the browser can; else the link writes a text message.
+const link = document.getElementById("share");
 
-link?.addEventListener("focus", () => link.select());
-if (button && "share" in navigator) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.share({ title: button.dataset.title, url: link.value });
-    } catch {
-      // nothing was chosen
-    }
+if (navigator.share) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    navigator.share({ text: link.dataset.text }).catch(() => {}); // given up
   });
 }
