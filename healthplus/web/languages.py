@@ -89,6 +89,10 @@ class Language:
         """Return a day's month as "December 2026"."""
         return _write_day(day, "LLLL y", self.locale)
 
+    def month(self, on: _Day) -> str:
+        """Return a day's month as "November 2026"."""
+        return _write_day(on, "LLLL y", self.locale)
+
     def weekday(self, number: int) -> str:
         """Return a day of the week as "Mon"; Monday is number 1."""
         return str(self.locale.days["format"]["abbreviated"][number - 1])
