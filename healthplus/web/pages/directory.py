@@ -59,6 +59,8 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
     number = page_number(request.query_params.get("reviews"))
     reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
+    if not reviews and number > 1:
+        return see_other(request, f"{path}?about=1")
     return page(
         request,
         "directory/provider.html",
