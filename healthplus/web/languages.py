@@ -85,10 +85,6 @@ class Language:
             return self.gettext("Today")
         return self.gettext("Tomorrow") if on == today + timedelta(days=1) else ""
 
-    def month(self, day: _Day) -> str:
-        """Return a day's month as "December 2026"."""
-        return _write_day(day, "LLLL y", self.locale)
-
     def month(self, on: _Day) -> str:
         """Return a day's month as "November 2026"."""
         return _write_day(on, "LLLL y", self.locale)
