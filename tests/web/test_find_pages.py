@@ -484,9 +484,6 @@ async def test_doctors_come_before_clinics_for_who_looks_for_a_doctor(
         SELECT provider_id, speciality_id FROM directory.provider, directory.speciality
         WHERE type IN ('hospital', 'lab') AND slug = 'dentistry' ON CONFLICT DO NOTHING"""
     )
-    await city.db.execute(
-        "UPDATE directory.provider SET rating_total = 500, rating_count = 100 WHERE type = 'hospital'"
-    )
     seen: list[str] = []
     path = "/find?need=dentist+doctor&place=Pune"
     while path:
