@@ -122,7 +122,7 @@ class Language:
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> Markup:
         """Return a time of day with its zone, as "10:20 am IST", for a page: readers elsewhere see the zone.
 
-        Who that is, static/js/zones.js finds out.
+        Who that is, static/js/app.js finds out.
         """
         return self._with_zone(self.clock(at, zone, seconds=seconds), at, zone)
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import NotFound
+from healthplus.errors import DatabaseBusy, NotFound
 from healthplus.money import INR
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
@@ -265,10 +265,18 @@ async def _results_page(
         meant=[(text, _meaning(search, text).path()) for text in meant],
         ways=[] if found.rows else await ways(database, language, search, currency),
         currency=currency,
-        contents=await services(request).browse.city_contents(city_id) if is_whole_city and city_id else None,
+        contents=await _contents(request, city_id) if is_whole_city and city_id else None,
         plot=plot(positions, site(request).map_tiles) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )
+
+
+async def _contents(request: AnyRequest, city_id: int) -> Record | None:
+    """Return what there is in a city; None where counting it takes too long now: the results are what is asked for."""
+    try:
+        return await services(request).browse.city_contents(city_id)
+    except DatabaseBusy:
+        return None
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:
