@@ -43,6 +43,7 @@ class AppServices:
     book: Book
     charts: Charts
     reads: SharedReads
+    sitemap: SharedReads
     waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens

@@ -16,6 +16,9 @@ from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
 GET /static/{version}/{name}
+GET /favicon.ico
+GET /apple-touch-icon.png
+GET /robots.txt
 GET /api/v1/live
 GET /api/v1/ready
 """
@@ -144,6 +147,9 @@ _CLASSES = {
         POST /privacy/sign-out-everywhere
         GET /help
         GET /accessibility
+        GET /specialities
+        GET /speciality/{slug}
+        GET /manifest.webmanifest
         GET /demo
     """,
     Traffic.SEARCH: """
@@ -151,6 +157,8 @@ _CLASSES = {
         GET /in/{city}
         GET /in/{city}/{need}
         GET /in/{city}/{need}/{locality}
+        GET /sitemap.xml
+        GET /sitemap/{part}
         GET /api/v1/doctors
         GET /api/v1/suggest
         GET /api/v1/cities/{slug}/providers

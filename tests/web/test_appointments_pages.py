@@ -74,7 +74,7 @@ async def test_each_state_is_told(http: httpx.AsyncClient, asha: Client, environ
     zone = ZoneInfo("Asia/Kolkata")
     day = environment.day.astimezone(zone)
     for text in (
-        "Your visit is booked", f"{ENGLISH.day(day)}, 9:00 am to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
+        "Your visit is booked", f"{ENGLISH.day(day)}, 9:00 to 9:30 am IST", "Dr 1", "Clinic 1, Pune",
         "For asha", "₹500, paid on", "Add to calendar", "Move it", "Cancel it", "Receipt",
     ):  # fmt: skip
         assert text in page, text
@@ -227,7 +227,7 @@ async def test_moving(
     for wrong in ("", "x", "2026-11-27T10:00", "0001-01-01T00:00:00+00:00"):
         page = await submit(http, f"{move}?day={other_day}", {"key": "k", "start": wrong})
         assert (page.status_code, "Choose one of the times" in page.text) == (422, True)
-    assert "9:00 am" in await said(http, path)
+    assert "9:00 to" in await said(http, path)
 
     form = {"key": "k", "start": environment.at(11)}
     for _ in range(2):
@@ -235,7 +235,7 @@ async def test_moving(
     assert await environment.db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'moved'") == 1
     moved = await said(http, f"{path}?moved=1")
     assert "It has moved" in moved
-    assert "11:00 am to 11:30 am IST" in moved
+    assert "11:00 to 11:30 am IST" in moved
     assert "It has moved" not in await said(http, f"{await visit_of(asha, environment, 24 + 18, FREE)}?moved=1")
 
     # Nothing is left on a day, and then nowhere.
@@ -271,7 +271,7 @@ async def test_a_longer_appointment_may_move_into_its_own_time(
     assert starts[-1] == environment.instant(15)
     answer = await submit(http, f"{path}/move", {"key": "k", "start": environment.at(13, 30)})
     assert answer.status_code == 303
-    assert "1:30 pm to 2:30 pm" in await said(http, path)
+    assert "1:30 to 2:30 pm" in await said(http, path)
 
 
 async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
@@ -313,7 +313,7 @@ async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment:
             form = {"key": "k", "stars": "1", "start": environment.at(11)}
             assert (await submit(http, path + name, form, **headers)).status_code == 403
     assert await environment.counts() == before
-    assert "9:00 am" in await said(http, path)
+    assert "9:00 to" in await said(http, path)
 
 
 async def test_what_ran_out_is_told(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:

