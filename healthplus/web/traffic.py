@@ -16,6 +16,9 @@ from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
 GET /static/{version}/{name}
+GET /favicon.ico
+GET /apple-touch-icon.png
+GET /robots.txt
 GET /push.js
 GET /api/v1/live
 GET /api/v1/ready
@@ -109,6 +112,11 @@ _CLASSES = {
         GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
+        GET /photo/{name}
+        GET /doctor/{provider_id}/review/{review_id}/report
+        POST /doctor/{provider_id}/review/{review_id}/report
+        GET /api/v1/providers/{provider_id}/reviews
+        PUT /api/v1/providers/{provider_id}/reviews/{review_id}/report
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy
@@ -151,6 +159,9 @@ _CLASSES = {
         POST /privacy/sign-out-everywhere
         GET /help
         GET /accessibility
+        GET /specialities
+        GET /speciality/{slug}
+        GET /manifest.webmanifest
         GET /demo
     """,
     Traffic.SEARCH: """
@@ -158,6 +169,8 @@ _CLASSES = {
         GET /in/{city}
         GET /in/{city}/{need}
         GET /in/{city}/{need}/{locality}
+        GET /sitemap.xml
+        GET /sitemap/{part}
         GET /api/v1/doctors
         GET /api/v1/suggest
         GET /api/v1/cities/{slug}/providers

@@ -39,7 +39,7 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     first = await calendar_entry(window, tmp_path)
     assert (first.sequence, first.status) == (0, "CONFIRMED")
 
-    await page.get_by_role("link", name="Move it").click()
+    await page.get_by_role("link", name="Reschedule").click()
     chosen = page.get_by_role("radio").first
     await chosen.focus()
     await page.keyboard.press("Space")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_from_the_start_to_a_time_by_keyboard(window: BrowserWindow) -> None:
     page = window.page
     await window.go("/")
-    need = page.get_by_role("combobox", name="What do you need?")
+    need = page.get_by_role("combobox", name="Speciality, symptom or name")
     await need.press_sequentially("cardio")
     await page.get_by_role("option").first.wait_for()
     await expect(need).to_have_attribute("aria-expanded", "true")
@@ -61,7 +61,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await expect(page.locator("#near-me")).to_be_hidden()
         await page.fill("#need", "हृदय रोग")
         await page.fill("#place", "पुणे")
-        await window.press("Find")
+        await window.press("Search")
         assert page.url.endswith("/hi/in/pune/cardiology")
         await page.locator(".filters > summary").click()
         await page.select_option("#gender", "female")

@@ -36,7 +36,7 @@ class Person:
         await self.page.fill("#need", name)
         await self.page.fill("#place", "Pune")
         await self.page.keyboard.press("Escape")
-        await self.window.press("Find")
+        await self.window.press("Search")
         await self.page.get_by_role("heading", level=2).get_by_role("link", name=name).first.click()
         # One clinic: straight to the chart. The doctor is there on one day only.
         assert f"/doctor/{self._morning.provider_id}/" in self.page.url

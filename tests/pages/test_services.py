@@ -77,7 +77,7 @@ async def test_two_tests_are_summed_booked_and_on_the_receipt(
         await hold_first(page)
         await sees(page, "MRI Brain ₹8,880", "₹9,140")
         await window.press("Pay ₹9,140")
-        await sees(page, "Booked: 9:00 am", "9:00 am to 9:30 am", "Paid: ₹9,140")
+        await sees(page, "Booked: 9:00 am", "9:00 to 9:30 am", "Paid: ₹9,140")
         booking_id = await product.database.fetch_value(
             "SELECT booking_id FROM booking.booking WHERE provider_id = $1 AND state = 'booked'",
             laboratory.provider_id,
@@ -113,7 +113,7 @@ async def test_a_service_of_a_doctor(product: Product, browser: Browser, scripts
         await page.locator(".slot.free input").first.check()
         await page.locator(".bar button").click()
         await page.wait_for_url("**/hold/*")
-        await sees(page, "10:00 am to 11:00 am", "Root canal treatment, single sitting ₹4,500")
+        await sees(page, "10:00 to 11:00 am", "Root canal treatment, single sitting ₹4,500")
         await window.press("Pay ₹4,500")
         await sees(page, "Booked: 10:00 am", "Paid: ₹4,500")
 
@@ -140,4 +140,4 @@ async def test_a_queue_for_a_service(product: Product, browser: Browser, scripts
         await window.press("Take 9:30 am and pay ₹1,200")
         await page.wait_for_url("**/hold/*")
         await window.press("Pay ₹1,200")
-        await sees(page, "9:30 am to 10:00 am", "Paid: ₹1,200")
+        await sees(page, "9:30 to 10:00 am", "Paid: ₹1,200")

@@ -11,8 +11,8 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.cli import main
-from tests.pages.states.queue import FullMorning, Waiting, call, wait
-from tests.pages.window import BrowserWindow, Product
+from tests.pages.states.queue import FullMorning, Waiting, call, offer, wait
+from tests.pages.window import NARROW, WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -266,3 +266,49 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     )
     assert (await run(address))[0] == 1
     await database.execute("ALTER TABLE booking.queue_entry ENABLE TRIGGER append_only")
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+async def test_nothing_moves_while_one_waits(product: Product, browser: Browser, width: int) -> None:
+    async with BrowserWindow.open(product, browser, width=width) as window:
+        waiting = await wait(window)
+        heading = window.page.get_by_role("heading", level=1)
+        await expect(heading).to_have_text("You are number 3 in the queue")
+        await window.watch_shifts()
+        for row in await product.database.fetch(
+            "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'waiting' "
+            "ORDER BY number LIMIT 2",
+            waiting.morning.provider_id,
+        ):
+            await waiting.morning.book.leave_queue(
+                waiting.morning.provider_id, row["ticket_id"], Patient(row["patient_id"])
+            )
+        await expect(heading).to_have_text("You are number 1 in the queue")
+        assert await window.shifts() == []
+
+
+async def test_a_wide_window_is_used(product: Product, browser: Browser) -> None:
+    """A second column stands beside the first, within the first screen."""
+    async with BrowserWindow.open(product, browser, width=WIDE) as window:
+        await wait(window)
+        first, second = (
+            window.page.locator("#wait > .sides > div").first,
+            window.page.locator("#wait > .sides > div").last,
+        )
+        left, right = await first.bounding_box(), await second.bounding_box()
+        assert left is not None
+        assert right is not None
+        assert left["y"] == right["y"] < 400
+        assert right["x"] > left["x"] + left["width"]
+        assert right["x"] + right["width"] > 0.85 * WIDE
+
+
+async def test_an_offer_on_the_colour_of_what_is_yours_closes_its_ring(window: BrowserWindow) -> None:
+    await offer(window)
+    ring = window.page.locator("#turn .left-of-it")
+    before = float((await ring.get_attribute("stroke-dasharray") or "").split()[0])
+    await window.page.wait_for_timeout(2500)
+    after = float((await ring.get_attribute("stroke-dasharray") or "").split()[0])
+    assert 60 >= before > after > 50
+    colour = await window.page.locator("#turn").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert colour == "rgb(255, 185, 56)"

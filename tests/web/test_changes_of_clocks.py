@@ -111,7 +111,10 @@ async def test_each_slot_of_the_night_is_held_by_itself(city: Environment, app: 
         assert datetime.fromisoformat(held["end"]) == at + HALF_HOUR
         page = await client.get(f"/doctor/{PROVIDER}/hold/{held['id']}")
         ends = there(at + HALF_HOUR)
-        said = f"{ENGLISH.day(there(at))}, {clock(at)} to {f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
+        start, end = clock(at), f"{f'{ends:%-I:%M %p}'.lower()} {ends:%Z}"
+        if f"{there(at):%p %Z}" == f"{ends:%p %Z}":  # said once
+            start = re.sub(" [ap]m", "", start)
+        said = f"{ENGLISH.day(there(at))}, {start} to {end}"
         assert said in " ".join(re.sub("<[^>]+>", "", html.unescape(page.text)).split())
         await asha.delete(held["url"])
 
@@ -176,6 +179,6 @@ async def test_a_queue_for_a_day_is_one_for_all_its_hours(city: Environment, app
 
 async def test_it_is_open_day_and_night(city: Environment, app: Litestar) -> None:
     page = html.unescape((await Browser(app).get(f"/clinic/{ONLINE}/clinic-1")).text)
-    assert "<strong>Open now</strong>, until 12:00 am E" in page
+    assert "Open now, until 12:00 am E" in re.sub("<[^>]+>", "", page)
     about = html.unescape((await Browser(app).get(f"/doctor/{PROVIDER}/dr-1?about")).text)
     assert "12:00 am – 12:00 am" in about

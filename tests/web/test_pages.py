@@ -223,7 +223,7 @@ async def test_my_data_by_pages(http: httpx.AsyncClient, phone: Phone, environme
     assert (refused.status_code, "Cancel them first" in refused.text) == (409, True)
     withdrawn = await submit(http, "/privacy/withdraw", {})
     assert withdrawn.headers["location"] == "/privacy/withdrawn?booked=1"
-    assert "1 visit stays booked" in (await http.get(withdrawn.headers["location"])).text
+    assert "1 appointment stays booked" in (await http.get(withdrawn.headers["location"])).text
     assert (await submit(http, "/privacy/withdraw", {})).headers["location"] == "/privacy"
     assert (await http.get("/privacy/withdrawn?booked=-1&given_up=x")).status_code == 200
     await environment.pass_time(minutes=1)

@@ -316,6 +316,9 @@ async def test_who_lets_a_call_pass_is_told_the_same_on_every_page(
     assert "did not answer within the minute. No money was taken." in " ".join(page.split())
     over = await bina.http.post(first, data={"action": "answer"})
     assert (over.status_code, "minute was over" in over.text) == (410, True)
+    # The text that told of it leads to what it told of, also late.
+    assert (await bina.get("/turn")).headers["location"] == first
+    await environment.pass_time(minutes=24 * 60)
     assert (await bina.get("/turn")).headers["location"] == "/appointments"
 
 

@@ -65,7 +65,7 @@ async def test_the_price_may_change_between_chart_and_hold(
     assert moved.headers["location"] == held.headers["location"]
     page = said((await asha.get(moved.headers["location"])).text)
     assert "Pay ₹1,500" in page
-    assert "10:00 am to 11:00 am" in page
+    assert "10:00 to 11:00 am" in page
 
 
 async def test_what_cannot_be_chosen_is_said(asha: Browser, environment: Environment) -> None:

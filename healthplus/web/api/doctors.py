@@ -19,6 +19,7 @@ from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.amounts import AmountMinor, Currency
+from healthplus.web.api.directory_models import Photo
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.requested_services import requested_slugs
@@ -220,6 +221,8 @@ class Doctor(Struct):
     gender: str | None
     languages: list[str]
     practising_since: int | None
+    qualifications: str | None
+    photo: Photo | None
     accepts_new_patients: bool
     url: str
     slots_url: str
@@ -372,6 +375,8 @@ def _doctor(row: Record) -> Doctor:
         gender=row["gender"],
         languages=row["languages"],
         practising_since=row["practising_since"],
+        qualifications=row["qualifications"] or None,
+        photo=row["photo"],
         accepts_new_patients=row["accepts_new_patients"],
         url=provider_url(provider_id),
         slots_url=slots_url(provider_id, clinic_id, service["service_ids"] if service else ()),

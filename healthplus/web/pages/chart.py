@@ -233,7 +233,6 @@ async def _page(
         location=location,
         key=key,
         choice=choice,
-        is_first_look=not request.url.query,
         chart=chart,
         language=language_of(request),
         now=now,

@@ -11,11 +11,13 @@ from typing import NamedTuple, assert_never
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
+
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language, zone_names
+from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
@@ -67,14 +69,12 @@ class ChartView:
     """A patient's chart at a practice location, as templates/chart/chart.html shows it.
 
     `start` is the time that the patient chose; `outcome`, why it could not be held; `form_error`, what the form lacks.
-    `is_first_look`: the address says nothing of what the patient wants. `can_move`: choosing a time moves the patient's
-    hold there. `is_away`: the day has no slots because of a leave.
+    `can_move`: choosing a time moves the patient's hold there. `is_away`: the day has no slots because of a leave.
     """
 
     location: Record
     key: ChartKey
     choice: ServiceChoice
-    is_first_look: bool
     chart: PatientChart
     language: Language
     now: datetime
@@ -91,9 +91,13 @@ class ChartView:
         return self.key.day
 
     @property
-    def zone_name(self) -> str:
-        starts = [cell.starts_at for cell in self.chart.cells] or [self.key.bounds(self.day)[1]]
-        return zone_names(starts, self.key.zone)
+    def today(self) -> date:
+        return self.day_of(self.now)
+
+    @property
+    def zone(self) -> Markup:
+        """Return the zone of the times, for readers elsewhere."""
+        return self.language.zone([cell.starts_at for cell in self.chart.cells], self.key.zone)
 
     @property
     def minutes(self) -> int | None:
@@ -110,6 +114,12 @@ class ChartView:
     @property
     def held(self) -> int:
         return sum(part.held for part in self.chart.parts)
+
+    @property
+    def has_taken_beside_free(self) -> bool:
+        """Return whether there are slots that stay out of sight until they are asked for."""
+        hidden = (part.cells for part in self.chart.parts if part.free)
+        return any(cell.state not in ("free", "mine") for cells in hidden for cell in cells)
 
     @property
     def is_too_short(self) -> bool:
@@ -186,13 +196,13 @@ class ChartView:
     @property
     def earlier(self) -> date | None:
         """Return the last day of the week before; None where that is past."""
-        return self.key.first_day - timedelta(days=1) if self.key.first_day > self.day_of(self.now) else None
+        return self.key.first_day - timedelta(days=1) if self.key.first_day > self.today else None
 
     @property
     def later(self) -> date | None:
         """Return the first day of the week after; None where that is further ahead than can be booked."""
         first = self.key.first_day + timedelta(days=DAYS)
-        last = self.day_of(self.now) + timedelta(days=self.location["max_booking_days"])
+        last = self.today + timedelta(days=self.location["max_booking_days"])
         return first if first <= last else None
 
     @property

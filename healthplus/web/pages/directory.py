@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 
+from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
@@ -52,10 +53,15 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
+    number = page_number(request.query_params.get("reviews"))
+    reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
     return page(
         request,
         "directory/provider.html",
         one=found,
+        reviews=reviews[:REVIEWS_A_PAGE],
+        number=number,
+        has_more=len(reviews) > REVIEWS_A_PAGE,
         stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
     )
 

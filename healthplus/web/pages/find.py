@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
 from msgspec import structs
 
 from healthplus.database import Database, Record
@@ -32,9 +33,10 @@ from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import N_, Language
+from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.rendering import language_of, moved, page, see_other
-from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
+from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
@@ -88,7 +90,10 @@ class FindController(Controller):
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
-        return await shared_page(request, lambda unsent: _in_city(unsent, city))
+        answer = await shared_page(request, lambda unsent: _in_city(unsent, city))
+        if answer.status_code == HTTP_200_OK:
+            answer.cookies.extend(city_to_remember(request, city))
+        return answer
 
 
 async def _find(request: AnyRequest) -> Response[str]:
@@ -217,6 +222,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _FEW_RESULTS else []
     today = _today(request, search.city)
     currency = search.city["currency"] if search.city else rows[0]["currency"] if rows else INR
+    is_whole_city = search.city is not None and search.path(number) == results_path(search.city["slug"])
     return page(
         request,
         "find/results.html",
@@ -243,6 +249,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         ],
         ways=[] if rows else await _ways(database, language, search, currency),
         currency=currency,
+        contents=await services(request).browse.city_contents(city_id) if is_whole_city and city_id else None,
     )
 
 

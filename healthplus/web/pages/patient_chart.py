@@ -31,12 +31,13 @@ class Cell(NamedTuple):
 
 
 class DayPart(NamedTuple):
-    """A morning, afternoon or evening with slots, and how many of them are free and held."""
+    """A morning, afternoon or evening with slots, how many of them are free and held, and whether any is one's own."""
 
     name: str
     cells: list[Cell]
     free: int
     held: int
+    has_own: bool
 
 
 class ChartUpdate(msgspec.Struct):
@@ -84,7 +85,7 @@ async def patient_chart(request: AnyRequest, key: ChartKey) -> PatientChart:
         own = [cell for cell in cells if part_of(cell.starts_at, key.zone) == part]
         states = [cell.state for cell in own]
         if own:
-            parts.append(DayPart(part, own, states.count("free"), states.count("held")))
+            parts.append(DayPart(part, own, states.count("free"), states.count("held"), "mine" in states))
     days = [key.first_day + timedelta(days=number) for number in range(DAYS)]
     return PatientChart(cells, parts, {day: chart.week.get(day) for day in days})
 

@@ -21,13 +21,16 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.manifest import ManifestController
 from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
+from healthplus.web.pages.reviews import ReportController
 from healthplus.web.pages.session import load_session
 from healthplus.web.pages.sign_in import SignInController
+from healthplus.web.pages.specialities import SpecialitiesController
 
 _CONTROLLERS = (
     HomeController,
@@ -41,6 +44,7 @@ _CONTROLLERS = (
     TurnController,
     QueueReceiptController,
     DirectoryController,
+    ReportController,
     SignInController,
     AppointmentsController,
     NotificationsController,
@@ -48,6 +52,8 @@ _CONTROLLERS = (
     PeopleController,
     EmailController,
     InformationController,
+    SpecialitiesController,
+    ManifestController,
 )
 _COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
+from litestar.datastructures import Cookie
 from msgspec import Struct, structs
 
 from healthplus.database import Record
@@ -15,6 +16,8 @@ from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRe
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.pages.addresses import results_path, slug
 from healthplus.web.pages.booking import parsed_day
+from healthplus.web.pages.session import site
+from healthplus.web.services import AnyRequest
 
 TYPES = ("doctor", "hospital", "clinic", "lab")
 GENDERS = ("female", "male", "other")
@@ -29,6 +32,7 @@ FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
 _TEXT_MAX = 200
+_CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
 _FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
 
@@ -166,6 +170,16 @@ class Search(Struct, frozen=True, kw_only=True):
             order=ORDERS[self.sort],
             **day,  # type: ignore[arg-type]
         )
+
+
+def remembered_city(request: AnyRequest) -> str:
+    """Return the slug of the city in which this browser looked last; "" where it has not."""
+    return site(request).read(request, "city") or ""
+
+
+def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
+    """Return the cookie by which the home page begins in this city, unless it does so already."""
+    return [] if slug == remembered_city(request) else [site(request).cookie("city", slug, _CITY_SECONDS)]
 
 
 _STRETCHES = tuple(stretch.value for stretch in Available)

@@ -68,9 +68,9 @@ async def hold_wanted(request: AnyRequest, patient_id: int, back_to: str) -> tup
     return back_to, {}
 
 
-def end_wanted(request: AnyRequest) -> Cookie:
-    """Return the cookie by which a browser forgets what was chosen."""
-    return site(request).end_cookie(_COOKIE)
+def end_wanted(request: AnyRequest) -> list[Cookie]:
+    """Return the cookie by which a browser forgets what was chosen, if it keeps anything."""
+    return [site(request).end_cookie(_COOKIE)] if site(request).read(request, _COOKIE) else []
 
 
 def claimed_instead(wanted: ChartKey | WantedTime, start: datetime, person_id: UUID | None = None) -> dict[str, object]:

@@ -81,7 +81,7 @@ async def lost(window: BrowserWindow) -> None:
 @state("hold-given-back")
 async def given_back(window: BrowserWindow) -> None:
     await window.go(await held(window))
-    await window.press("Release it")
+    await window.press("Cancel hold")
 
 
 @state("hold-booked")

@@ -2,3 +2,4 @@
 import "./connection.js";
 import "./countdown.js";
 import "./forms.js";
+import "./zones.js";
