@@ -65,3 +65,6 @@ CREATE TABLE reviews.report (
     PRIMARY KEY (review_id, reporter_id)               -- this prevents one person from reporting one review again and again
 );
 CREATE INDEX report_reporter_id ON reviews.report (reporter_id, reported_at);
+
+-- Providers whose own name is what is searched for: they come first, in the order 'best'.
+ALTER TYPE search.criteria ADD ATTRIBUTE own_ids bigint[];
