@@ -40,6 +40,7 @@ from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
 from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
 from healthplus.waiting.commands import verify_queue_command
@@ -213,6 +214,7 @@ for command in (
     shift_group,
     status_command,
     terms_group,
+    review_group,
     verify_queue_command,
 ):
     main.add_command(command)

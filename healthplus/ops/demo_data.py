@@ -286,6 +286,7 @@ async def _store_book(tx: Transaction, book: BookMaker, holders: Mapping[object,
     )
     await tx.copy_rows("booking.claim", ["patient_id", "provider_id", "booking_id"], book.claims)
     await tx.copy_rows("reviews.rating", ["provider_id", "patient_id", "booking_id", "stars", "rated_at"], book.ratings)
+    await tx.copy_rows("reviews.review", ["provider_id", "patient_id", "text", "written_at"], book.reviews)
 
 
 def _fake_phone(number: int) -> str:

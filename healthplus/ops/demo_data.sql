@@ -96,7 +96,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
     directory.service, directory.postal_code, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
-    reviews.rating
+    reviews.rating, reviews.review
 
 -- name: shown_providers
 -- The ids of providers.

@@ -1,10 +1,11 @@
-"""Degrees, registrations and drawn portraits of the demo's doctors; all made up."""
+"""Degrees, registrations and drawn portraits of the demo's doctors, and what patients say of them; all made up."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from random import Random
 from typing import NamedTuple
+from uuid import UUID
 
 from PIL import Image, ImageDraw
 
@@ -46,6 +47,12 @@ def profile(identifier: str, kind: str, gender: str | None, speciality: str, pra
         f"{state} Medical Council",
         random.choice(_CHOSEN_BY[gender == "female"]) if random.random() < _WITH_PORTRAIT else None,
     )
+
+
+def review(booking_id: UUID, stars: int) -> str | None:
+    """Return what the patient of a booking wrote beside their stars: every second wrote something."""
+    texts: list[str] = FACTS["reviews"][str(stars)]
+    return None if booking_id.int % 2 else texts[booking_id.int // 2 % len(texts)]
 
 
 def portraits() -> list[Encoded]:

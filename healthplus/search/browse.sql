@@ -157,19 +157,21 @@ SELECT
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'doctors', doctors) ORDER BY doctors DESC, name), '[]')
         FROM (
-            SELECT part.name, count(DISTINCT provider_id) AS doctors
-            FROM directory.city JOIN directory.clinic USING (city_id)
+            SELECT placed.name, count(DISTINCT provider_id) AS doctors
+            FROM (
+                SELECT clinic_id, (
+                    SELECT btrim(named) FROM unnest(string_to_array(address, ',')) WITH ORDINALITY AS part(named, number)
+                    WHERE btrim(named) NOT IN ('', city.name, city.state) AND named !~ '[0-9]'
+                    ORDER BY number DESC LIMIT 1
+                ) AS name
+                FROM directory.city JOIN directory.clinic USING (city_id)
+                WHERE city_id = $1
+            ) AS placed
             JOIN directory.provider_clinic USING (clinic_id) JOIN here USING (provider_id)
-            CROSS JOIN LATERAL (
-                SELECT btrim(named) AS name
-                FROM unnest(string_to_array(clinic.address, ',')) WITH ORDINALITY AS part(named, number)
-                WHERE btrim(named) NOT IN ('', city.name, city.state) AND named !~ '[0-9]'
-                ORDER BY number DESC LIMIT 1
-            ) AS part
-            WHERE city_id = $1 AND type = 'doctor'
-            GROUP BY part.name
+            WHERE placed.name IS NOT NULL AND type = 'doctor'
+            GROUP BY placed.name
             HAVING count(DISTINCT clinic_id) > 1
-            ORDER BY doctors DESC, part.name
+            ORDER BY doctors DESC, placed.name
             LIMIT $2
         ) AS counted
     ) AS parts
@@ -193,8 +195,8 @@ ORDER BY providers DESC, name, slug
 -- name: highest_ids
 -- The last ids there are, to know how far a list goes; NULL where there are none.
 SELECT
-    (SELECT max(provider_id) FROM directory.provider) AS provider_id,
-    (SELECT max(clinic_id) FROM directory.clinic) AS clinic_id,
+    (SELECT max(provider_id) FROM directory.provider WHERE provider_id > 0) AS provider_id,
+    (SELECT max(clinic_id) FROM directory.clinic WHERE clinic_id > 0) AS clinic_id,
     (SELECT max(city_id) FROM directory.city) AS city_id
 
 -- name: bookable_providers
@@ -211,17 +213,18 @@ WHERE clinic_id >= $1 AND clinic_id < $2
     AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id)
 ORDER BY clinic_id
 
--- name: city_needs
--- What can be had in cities with ids from $1 on and before $2: types of providers, and slugs of specialities.
-WITH here AS MATERIALIZED (
-    SELECT DISTINCT city_id, provider_id, type FROM search.listing WHERE city_id >= $1 AND city_id < $2
-)
-SELECT slug, had.types, coalesce(special.slugs, '{}') AS specialities
-FROM directory.city
-JOIN (SELECT city_id, array_agg(DISTINCT type::text) AS types FROM here GROUP BY city_id) AS had USING (city_id)
-LEFT JOIN (
-    SELECT city_id, array_agg(DISTINCT speciality.slug) AS slugs
-    FROM here JOIN directory.provider_speciality USING (provider_id) JOIN directory.speciality USING (speciality_id)
+-- name: city_specialities
+-- The slugs of what providers in cities with ids from $1 on and before $2 have to do with.
+SELECT slug, specialities
+FROM (
+    SELECT city_id, array_agg(speciality.slug ORDER BY speciality.slug) AS specialities
+    FROM (
+        SELECT DISTINCT city_id, speciality_id
+        FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id) JOIN directory.provider_speciality USING (provider_id)
+        WHERE city_id >= $1 AND city_id < $2
+    ) AS had
+    JOIN directory.speciality USING (speciality_id)
     GROUP BY city_id
-) AS special USING (city_id)
+) AS listed
+JOIN directory.city USING (city_id)
 ORDER BY city_id

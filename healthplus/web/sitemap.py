@@ -22,7 +22,7 @@ from healthplus.errors import NotFound
 from healthplus.search.browse import queries
 from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.languages import LANGUAGES
-from healthplus.web.pages.addresses import about_path, clinic_path, results_path
+from healthplus.web.pages.addresses import about_path, clinic_path, results_path, speciality_path
 from healthplus.web.pages.rendering import document
 from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
@@ -30,6 +30,7 @@ from healthplus.web.shared_reads import SharedReads
 
 _KEEP_SECONDS = 3600.0
 """How old a part may be: here, and in the caches of those who read it."""
+_CACHE_CONTROL = f"public, max-age={_KEEP_SECONDS:.0f}"
 _PARTS_KEPT, _BYTES_KEPT = 16, 8 * 1024 * 1024
 _WRITTEN_AT_ONCE = 500
 """So many pages are written before other requests have their turn."""
@@ -38,7 +39,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 _PAGES_HEAD = f'{_HEAD}<urlset {_NAMESPACE} xmlns:xhtml="http://www.w3.org/1999/xhtml">\n'
 
-_GENERAL = ("/", "/specialities", "/help", "/accessibility", "/privacy")
+_GENERAL = ("/", "/specialities", "/help", "/accessibility")
 
 # Crawlers may follow every link: searches and days of charts are without number, and all of them show what the pages
 # in the list show.
@@ -67,9 +68,7 @@ class _Kind(NamedTuple):
 
 
 def _city_paths(row: Record) -> Iterable[str]:
-    yield results_path(row["slug"])
-    for need in (*row["specialities"], *row["types"]):
-        yield results_path(row["slug"], need)
+    return (results_path(row["slug"], speciality) for speciality in row["specialities"])
 
 
 _KINDS = {
@@ -77,14 +76,15 @@ _KINDS = {
         "provider_id", 10_000, queries.bookable_providers, lambda row: [about_path(row["id"], row["name"])]
     ),
     "clinics": _Kind("clinic_id", 10_000, queries.bookable_clinics, lambda row: [clinic_path(row["id"], row["name"])]),
-    "cities": _Kind("city_id", 10, queries.city_needs, _city_paths),
+    "cities": _Kind("city_id", 5, queries.city_specialities, _city_paths),
 }
 
 
-@get("/robots.txt", media_type="text/plain", include_in_schema=False)
-async def robots(request: AnyRequest) -> str:
+@get("/robots.txt", include_in_schema=False)
+async def robots(request: AnyRequest) -> Response[bytes]:
     where = site(request)
-    return _ROBOTS_OF_A_DEMO if where.shows_codes else _ROBOTS.format(site=where.url)
+    text = _ROBOTS_OF_A_DEMO if where.shows_codes else _ROBOTS.format(site=where.url)
+    return document(request, text.encode(), "text/plain; charset=utf-8", headers={"Cache-Control": _CACHE_CONTROL})
 
 
 @get("/sitemap.xml", include_in_schema=False)
@@ -98,10 +98,8 @@ async def sitemap(request: AnyRequest) -> Response[bytes]:
             if (last := highest[kind.id_name]) is not None
             for number in range(last // kind.ids + 1)
         ]
-        found = "".join(
-            f"<sitemap><loc>{escape(site(request).url)}/sitemap/{part}.xml</loc></sitemap>\n"
-            for part in ("pages", *parts)
-        )
+        base = escape(site(request).url)
+        found = "".join(f"<sitemap><loc>{base}/sitemap/{part}.xml</loc></sitemap>\n" for part in ("pages", *parts))
         return _gzipped([f"{_HEAD}<sitemapindex {_NAMESPACE}>\n{found}</sitemapindex>\n"])
 
     return await _answer(request, "index", write)
@@ -110,7 +108,7 @@ async def sitemap(request: AnyRequest) -> Response[bytes]:
 @get("/sitemap/{part:str}", include_in_schema=False)
 async def sitemap_part(request: AnyRequest, part: FromPath[str]) -> Response[bytes]:
     if part == "pages.xml":
-        return await _answer(request, part, lambda: _pages(request, _GENERAL))
+        return await _answer(request, part, lambda: _general(request))
     found = re.fullmatch(r"(\w+)-(0|[1-9][0-9]{0,9})\.xml", part)
     if found is None or found[1] not in _KINDS:
         raise NotFound
@@ -122,6 +120,17 @@ async def sitemap_part(request: AnyRequest, part: FromPath[str]) -> Response[byt
         return await _pages(request, (path for row in rows for path in kind.paths(row)))
 
     return await _answer(request, part, write)
+
+
+async def _general(request: AnyRequest) -> bytes:
+    """Return the part that has the pages of which there are few: besides others, cities and specialities."""
+    browse = services(request).browse
+    paths = [*_GENERAL]
+    paths += (speciality_path(row["slug"]) for row in await browse.specialities.get() if row["providers"])
+    for row in await browse.cities.get():
+        needs = ("", *(kind for kind, providers in row["providers"].items() if providers))
+        paths += (results_path(row["slug"], need) for need in needs)
+    return await _pages(request, paths)
 
 
 async def _pages(request: AnyRequest, paths: Iterable[str]) -> bytes:
@@ -150,7 +159,7 @@ def _gzipped(texts: Iterable[str]) -> bytes:
 async def _answer(request: AnyRequest, name: str, write: Callable[[], Awaitable[bytes]]) -> Response[bytes]:
     """Return a part, which is kept compressed."""
     body = await services(request).sitemap.read(name, write, seconds=_KEEP_SECONDS, size=len)
-    headers = {"Cache-Control": f"public, max-age={_KEEP_SECONDS:.0f}", "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": _CACHE_CONTROL, "Vary": "Accept-Encoding"}
     if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
     else:

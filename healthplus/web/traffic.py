@@ -113,6 +113,10 @@ _CLASSES = {
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
         GET /photo/{name}
+        GET /doctor/{provider_id}/review/{review_id}/report
+        POST /doctor/{provider_id}/review/{review_id}/report
+        GET /api/v1/providers/{provider_id}/reviews
+        PUT /api/v1/providers/{provider_id}/reviews/{review_id}/report
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy

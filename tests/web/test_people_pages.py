@@ -174,7 +174,7 @@ async def test_a_queue_is_joined_for_somebody(
     page = (await asha.get(taken.headers["location"])).text
     assert re.search(r'name="who" value="[0-9a-f-]{36}" checked', page)
     await asha.post(taken.headers["location"], {"who": re.findall(r'value="([0-9a-f-]{36})" checked', page)[0]})
-    assert "For Tara" in await said(asha, taken.headers["location"])
+    assert "Patient Tara" in await said(asha, taken.headers["location"])
 
 
 async def test_who_switches_takes_the_person_along(environment: Environment, asha: Browser, bina: Browser) -> None:
@@ -248,7 +248,7 @@ async def test_a_name_on_what_is_booked_stays(environment: Environment, asha: Br
     assert "Me (Renamed Two)" in page
     assert "<span>Renamed Four</span>" in page
     await asha.post(next_one, {"who": str(people[1]["person_id"])})
-    assert "For Renamed Four" in await said(asha, next_one)
+    assert "Patient Renamed Four" in await said(asha, next_one)
 
 
 async def test_notices_name_nobody(environment: Environment, asha: Browser) -> None:

@@ -41,3 +41,30 @@ CREATE TABLE directory.clinic_picture (
     PRIMARY KEY (clinic_id, position)
 );
 CREATE INDEX clinic_picture_hash ON directory.clinic_picture (hash);
+
+-- What patients write beside their stars: one review a patient and provider, as with ratings. `new` and `shown` can be seen; `reported`
+-- waits for somebody of ours to look at it, who makes it `shown`, for good unless it is written again, or `hidden`.
+CREATE TYPE reviews.review_state AS ENUM ('new', 'reported', 'shown', 'hidden');
+CREATE TABLE reviews.review (
+    review_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    provider_id bigint NOT NULL,
+    patient_id bigint NOT NULL,
+    text text CHECK (length(text) BETWEEN 1 AND 500),  -- NULL: taken back; the row stays, so that what was hidden is looked at if it comes again
+    written_at timestamptz NOT NULL,
+    state reviews.review_state NOT NULL DEFAULT 'new',
+    reply text CHECK (length(reply) BETWEEN 1 AND 500),  -- the clinic's, once it can log in
+    UNIQUE (provider_id, patient_id)
+);
+CREATE INDEX review_patient_id ON reviews.review (patient_id);
+CREATE INDEX review_visible ON reviews.review (provider_id, written_at DESC, review_id) WHERE text IS NOT NULL AND state IN ('new', 'shown');
+CREATE INDEX review_reported ON reviews.review (written_at) WHERE state = 'reported';
+CREATE TABLE reviews.report (
+    review_id uuid NOT NULL REFERENCES reviews.review ON DELETE CASCADE,
+    reporter_id bigint NOT NULL,
+    reported_at timestamptz NOT NULL,
+    PRIMARY KEY (review_id, reporter_id)               -- this prevents one person from reporting one review again and again
+);
+CREATE INDEX report_reporter_id ON reviews.report (reporter_id, reported_at);
+
+-- Providers whose own name is what is searched for: they come first, in the order 'best'.
+ALTER TYPE search.criteria ADD ATTRIBUTE own_ids bigint[];

@@ -137,6 +137,16 @@ CREATE FUNCTION retention.forget_photos(p_now timestamptz, p_rows_max integer) R
     SELECT count(*) FROM gone
 $$;
 
+-- Who reported a review, once somebody has looked at it: by then no limit counts it.
+CREATE FUNCTION retention.forget_reports(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reviews.report WHERE ctid = ANY (ARRAY (
+            SELECT report.ctid FROM reviews.report JOIN reviews.review USING (review_id)
+            WHERE reported_at <= p_now - interval '90 days' AND state <> 'reported'
+            LIMIT p_rows_max FOR UPDATE OF report SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

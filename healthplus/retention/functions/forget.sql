@@ -94,6 +94,7 @@ BEGIN
         retention.forget_coming(now_at, rows_max),
         retention.forget_push_subscriptions(now_at, rows_max),
         retention.forget_photos(now_at, rows_max),
+        retention.forget_reports(now_at, rows_max),
         retention.forget_webhooks(now_at, rows_max),
         retention.forget_rehearsals(now_at, rows_max),
         retention.forget_intents(now_at, rows_max),

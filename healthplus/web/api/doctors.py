@@ -38,14 +38,15 @@ SortingOrder: TypeAlias = Annotated[
     Literal[
         "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
         "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc", "price,asc", "price,desc",
+        "experience,desc",
     ] | None,
     QueryParameter(
         description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
-        "date,type,asc date,type,desc price,asc price,desc; the direction holds for all that an order names. A date is "
-        "the first available day. A price is that of the service or tests searched for, and then only those who offer "
-        "them are listed, or else of a visit; one that only the clinic knows comes last. Dates and prices are compared "
-        "among the 7,000 best rated of what matches (dates with a service: 300). Without an order, those of that name "
-        "come first, then by rating."
+        "date,type,asc date,type,desc price,asc price,desc experience,desc; the direction holds for all that an order "
+        "names. A date is the first available day. A price is that of the service or tests searched for, and then only "
+        "those who offer them are listed, or else of a visit; one that only the clinic knows comes last. All of these "
+        "three are compared among the 7,000 best rated of what matches (dates with a service: 300). Without an order, "
+        "those of that name come first, then by rating."
     ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]

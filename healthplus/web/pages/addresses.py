@@ -36,6 +36,11 @@ def speciality_path(slug: str) -> str:
     return f"/speciality/{slug}"
 
 
+def report_path(provider_id: int, review_id: UUID) -> str:
+    """Return the address where a patient reports a review of a provider."""
+    return f"/doctor/{provider_id}/review/{review_id}/report"
+
+
 def clinic_path(clinic_id: int, name: str) -> str:
     return f"/clinic/{clinic_id}/{slug(name)}"
 

@@ -15,8 +15,8 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
 from healthplus.directory.known_services import Service
-from healthplus.errors import NotFound, NotFulfilled
-from healthplus.reviews.ratings import rate
+from healthplus.errors import BadInput, NotFound, NotFulfilled
+from healthplus.reviews.ratings import TEXT_MAX, rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
@@ -77,16 +77,20 @@ class AppointmentsController(Controller):
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
         session, appointment = await _mine(request, provider_id, booking_id)
         language = language_of(request)
-        stars = (await form_of(request)).get("stars", "")
+        form = await form_of(request)
+        stars, text = form.get("stars", ""), form.get("text")
         if stars not in map(str, range(1, _STARS_MAX + 1)):
             return await _appointment_page(
-                request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5"
+                request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5", text
             )
         try:
-            await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars))
+            await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars), text)
+        except BadInput:
+            said = language.gettext("Write at most %(most)d letters.") % {"most": TEXT_MAX}
+            return await _appointment_page(request, appointment, 422, said, "review-text", text)
         except NotFulfilled as error:
             said = language.gettext("You can rate it once the clinic has confirmed that you came.")
-            return await _appointment_page(request, appointment, error.status, said)
+            return await _appointment_page(request, appointment, error.status, said, written=text)
         return see_other(request, appointment_path(provider_id, booking_id))
 
     @get(f"{_ONE}/cancel")
@@ -186,7 +190,12 @@ async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tupl
 
 
 async def _appointment_page(
-    request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None, field: str = ""
+    request: AnyRequest,
+    appointment: Record,
+    status: int = 200,
+    error: str | None = None,
+    field: str = "",
+    written: str | None = None,
 ) -> Response[str]:
     return page(
         request,
@@ -199,6 +208,7 @@ async def _appointment_page(
         early=appointment["starts_at"] - _EARLY,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
+        review_text=appointment["review"] or "" if written is None else written,
     )
 
 

@@ -76,7 +76,7 @@ SELECT
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
-    rating.stars,
+    rating.stars, review.text AS review, CASE WHEN review.text IS NOT NULL THEN review.state::text END AS review_state,
     (
         SELECT said_at FROM notices.coming
         WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
@@ -91,6 +91,7 @@ LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
+LEFT JOIN reviews.review USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
     FROM booking.event_log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import jinja2
 import msgspec
@@ -25,6 +25,7 @@ from healthplus.web.pages.addresses import (
     hold_path,
     provider_path,
     queue_receipt_path,
+    report_path,
     results_path,
     slug,
     speciality_path,
@@ -53,6 +54,7 @@ _HEADERS = {
     "Vary": "Cookie",
     "X-Content-Type-Options": "nosniff",
 }
+
 _DOCUMENT_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -90,6 +92,7 @@ def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Envir
         client_margin=CLIENT_MARGIN,
         about_path=about_path,
         provider_path=provider_path,
+        report_path=report_path,
         clinic_path=clinic_path,
         chart_path=chart_path,
         hold_path=hold_path,
@@ -162,6 +165,15 @@ def document(
         media_type=media_type,
         headers={**_DOCUMENT_HEADERS, **_transport_security(request), **(headers or {})},
     )
+
+
+def policy_of_map(request: AnyRequest) -> dict[str, str]:
+    """Return the header of a page with a map, whose tiles come from elsewhere; none where maps have no tiles."""
+    if not (tiles := site(request).map_tiles):
+        return {}
+    host = f"https://{urlsplit(tiles).netloc}"
+    policy = CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self' {host}")
+    return {"Content-Security-Policy": policy}
 
 
 def updates_response(request: AnyRequest, update: object | None, *, status: int = 200) -> Response[bytes]:

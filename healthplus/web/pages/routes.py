@@ -27,6 +27,7 @@ from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
+from healthplus.web.pages.reviews import ReportController
 from healthplus.web.pages.session import load_session
 from healthplus.web.pages.sign_in import SignInController
 from healthplus.web.pages.specialities import SpecialitiesController
@@ -43,6 +44,7 @@ _CONTROLLERS = (
     TurnController,
     QueueReceiptController,
     DirectoryController,
+    ReportController,
     SignInController,
     AppointmentsController,
     NotificationsController,

@@ -27,10 +27,12 @@ ORDERS = {
     "date": Order.DATE_ASC,
     "price": Order.PRICE_ASC,
     "distance": Order.DISTANCE_ASC,
+    "experience": Order.EXPERIENCE_DESC,
 }
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
+_DOCTORS = {"doctor", "doctors", "डॉक्टर"}
 _TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
@@ -43,6 +45,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `day` is today, tomorrow, week or a date; `fee` the most in whole units of the
     clinic's currency, `rating` the fewest stars, `experience` the
     fewest years. `near` is a latitude and longitude, of 3 decimals so as not to tell the house; `within` is in km.
+    `view` is map, or else a list; `exact`: not what was meant by a word that nobody has.
     """
 
     day: str = ""
@@ -55,6 +58,8 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     near: str = ""
     within: int = 0
     sort: str = ""
+    view: str = ""
+    exact: int = 0
 
     @classmethod
     def read(cls, query: Mapping[str, str], today: date) -> Filters:
@@ -71,6 +76,8 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
             near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
             within=_number(query.get("within"), _RADIUS_KM_MAX),
             sort=_one_of(tuple(ORDERS), query.get("sort")),
+            view=_one_of(("map",), query.get("view")),
+            exact=_number(query.get("exact"), 1),
         )
 
     def active(self) -> Iterator[str]:
@@ -117,8 +124,17 @@ class Search(Struct, frozen=True, kw_only=True):
         """Return the same search, but for these filters."""
         return structs.replace(self, filters=structs.replace(self.filters, **changes))
 
+    @property
+    def is_for_doctors(self) -> bool:
+        """Return whether somebody looks for a doctor of some kind, so that others come after them."""
+        is_narrowed = self.filters.type or self.sort != "best"
+        return not is_narrowed and not _DOCTORS.isdisjoint(self.need.casefold().split())
+
     def without(self, name: str) -> Search:
         return self.but(**{name: type(getattr(self.filters, name))()})
+
+    def without_filters(self) -> Search:
+        return self.but(**{name: type(getattr(self.filters, name))() for name in FILTERS})
 
     def path(self, page: int = 1) -> str:
         """Return the address of its results: readable, where it is in a city and for a known need, if any."""

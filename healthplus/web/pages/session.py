@@ -46,6 +46,7 @@ class Site:
     https: bool
     hsts: bool
     shows_codes: bool
+    map_tiles: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -55,6 +56,7 @@ class Site:
             https=parts.scheme == "https" or parts.hostname not in _LOOPBACK,
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
+            map_tiles=settings.map_tiles or "",
         )
 
     def cookie(self, name: str, value: str, seconds: int) -> Cookie:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from healthplus.money import in_units
 from healthplus.web.languages import Language
+from healthplus.web.pages.addresses import about_path, clinic_path
 
 _TYPES = {"doctor": "Physician", "hospital": "Hospital", "clinic": "MedicalClinic", "lab": "DiagnosticLab"}
 _HAVE_HOURS = ("Physician", "Hospital", "MedicalClinic")
@@ -54,8 +55,9 @@ _OFFERS_MAX = 30
 _ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
-def provider(found: Mapping[str, Any], url: str, language: Language) -> Markup:
-    """Return the element for a provider's page; `found` is as `Browse.provider` has it."""
+def provider(found: Mapping[str, Any], base: str, language: Language) -> Markup:
+    """Return the element for a provider's page; `found` is as `Browse.provider` has it, `base` the site's address."""
+    url = base + language.url(about_path(found["id"], found["name"]))
     clinics = found["clinics"]
     kind = _TYPES[found["type"]]
     places = [_place("MedicalClinic", clinic) | {"makesOffer": _offers([clinic])} for clinic in clinics]
@@ -67,6 +69,7 @@ def provider(found: Mapping[str, Any], url: str, language: Language) -> Markup:
             "url": url,
             "name": found["name"],
             "description": found["bio"],
+            "image": f"{base}/photo/{found['photo']}-320.webp" if found["photo"] else None,
             "telephone": found["phone"],
             "medicalSpecialty": _specialities(found["specialities"]),
             "knowsLanguage": found["languages"],
@@ -80,8 +83,9 @@ def provider(found: Mapping[str, Any], url: str, language: Language) -> Markup:
     )
 
 
-def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], url: str, language: Language) -> Markup:
+def clinic(found: Mapping[str, Any], providers: Sequence[Mapping[str, Any]], base: str, language: Language) -> Markup:
     """Return the element for a clinic's page; `found` and its `providers` are as `Browse.clinic` has them."""
+    url = base + language.url(clinic_path(found["id"], found["name"]))
     itself = next((one for one in providers if one["name"] == found["name"] and one["type"] != "doctor"), None)
     kind = _TYPES[itself["type"]] if itself else "MedicalClinic"
     specialities = {one["slug"]: one for who in providers for one in who["specialities"]}
