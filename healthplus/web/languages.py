@@ -85,9 +85,9 @@ class Language:
             return self.gettext("Today")
         return self.gettext("Tomorrow") if on == today + timedelta(days=1) else ""
 
-    def month(self, day: _Day) -> str:
-        """Return a day's month as "December 2026"."""
-        return _write_day(day, "LLLL y", self.locale)
+    def month(self, on: _Day) -> str:
+        """Return a day's month as "November 2026"."""
+        return _write_day(on, "LLLL y", self.locale)
 
     def weekday(self, number: int) -> str:
         """Return a day of the week as "Mon"; Monday is number 1."""
@@ -122,7 +122,7 @@ class Language:
     def time(self, at: datetime, zone: str, *, seconds: bool = False) -> Markup:
         """Return a time of day with its zone, as "10:20 am IST", for a page: readers elsewhere see the zone.
 
-        Who that is, static/js/zones.js finds out.
+        Who that is, static/js/app.js finds out.
         """
         return self._with_zone(self.clock(at, zone, seconds=seconds), at, zone)
 

@@ -56,14 +56,14 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWin
     await window.go(chart.path())
     first, second, *_ = await starts(page)
     slots = await page.locator(".slot").count()
-    free = int((await page.locator("[data-left]").first.inner_text()).split()[0])
+    free = int((await page.locator("[data-of-part]").first.inner_text()).split()[0])
     await page.locator(f"[value='{second}']").focus()
     await page.keyboard.press("Space")
     await expect(page.locator(".bar")).to_contain_text("not held yet")
     await window.watch_shifts()
     await hold_by_other(window, chart, first)
     await expect(page.locator(slot(page, first))).to_contain_text("held, 5 min", timeout=PROMPTLY)
-    await expect(page.locator("[data-left]").first).to_have_text(f"{free - 1} free")
+    await expect(page.locator("[data-of-part]").first).to_have_text(f"{free - 1} free")
     assert await page.evaluate("document.activeElement.value") == second
     assert await page.locator(".slot").count() == slots
     # The chosen one goes, too: it stays chosen, and says what happened.
@@ -95,11 +95,11 @@ async def test_updates_are_requested_in_no_hurry_and_shown_where_they_belong(win
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
     await window.go(chart.path())
-    assert await page.locator("[data-left]").count() == await page.locator("ol.slots").count()
-    free = int((await page.locator("[data-left]").first.inner_text()).split()[0])
+    assert await page.locator("[data-of-part]").count() == await page.locator("ol.slots").count()
+    free = int((await page.locator("[data-of-part]").first.inner_text()).split()[0])
     await hold_by_other(window, chart, (await starts(page))[0])
     # Also of one who has no mornings.
-    await expect(page.locator("[data-left]").first).to_have_text(f"{free - 1} free", timeout=PROMPTLY)
+    await expect(page.locator("[data-of-part]").first).to_have_text(f"{free - 1} free", timeout=PROMPTLY)
     # Other slots than before: said once, and no reason to ask again at once, and again.
     gone, *_, last = map(datetime.fromisoformat, await starts(page))
     await database.execute(leave, chart.provider_id, gone, gone + timedelta(minutes=1))

@@ -31,7 +31,7 @@ async def test_nothing_moves_whatever_is_said(
         await window.go(chart.path())
         await page.evaluate("font => { document.body.style.fontFamily = font; }", font)
         first, second, *_ = await starts(page)
-        count = page.locator("h3 [data-left]").last
+        count = page.locator("h3 [data-of-part]").last
         await expect(count).to_contain_text("10")
         await page.locator(f"[value='{second}']").check()
         await page.evaluate("scrollTo(0, document.body.scrollHeight)")

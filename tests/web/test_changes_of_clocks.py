@@ -96,7 +96,7 @@ async def test_a_chart_has_each_slot_once_and_says_which_it_is(city: Environment
         by_part = Counter(
             part for at in free for part, (begins, ends) in PARTS.items() if begins <= there(at).hour < ends
         )
-        counts = re.findall(r'<h3 id="(\w+)">.*?data-left>(\d+) free', page)
+        counts = re.findall(r'<h3 id="(\w+)">.*?data-of-part>(\d+) free', page)
         assert {part: int(count) for part, count in counts} == by_part
         [of_day] = re.findall(rf'day={day}"[^>]*>[^<]*<b>\d+</b> <i><span data-count>(\d+|full)<', page)
         assert of_day == (str(len(free)) if free else "full")

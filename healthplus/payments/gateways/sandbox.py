@@ -31,7 +31,7 @@ METHODS = (
     "sandbox-declined",
     "sandbox-unreachable",
 )
-"""Ways to pay: UPI, a card and net banking, which always pay; a card seconds later, or never; a bank that is down."""
+"""Ways to pay: UPI, a card and net banking, which always pay; a card that pays later, or never; a bank that is down."""
 SIGNATURE = "Bank-Signature"
 ANSWER_SECONDS_MAX = 5.0
 _KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we ask again

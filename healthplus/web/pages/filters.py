@@ -18,6 +18,7 @@ _ORDERS = {
     "rating": N_("Highest rated"),
     "price": N_("Lowest fee"),
     "distance": N_("Nearest"),
+    "experience": N_("Most experienced"),
 }
 _LANGUAGES = (
     "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",

@@ -27,6 +27,7 @@ ORDERS = {
     "date": Order.DATE_ASC,
     "price": Order.PRICE_ASC,
     "distance": Order.DISTANCE_ASC,
+    "experience": Order.EXPERIENCE_DESC,
 }
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""

@@ -15,7 +15,7 @@ async def reviewed(window: BrowserWindow) -> int:
 
 @state("reviews")
 async def reviews(window: BrowserWindow) -> None:
-    await window.go(f"/doctor/{await reviewed(window)}?about=1&reviews=2#reviews")
+    await window.go(f"/doctor/{await reviewed(window)}?about=1#reviews")
 
 
 @state("review-report")
@@ -44,4 +44,4 @@ async def written(window: BrowserWindow) -> None:
     await window.product.database.execute(
         "UPDATE reviews.review SET state = 'hidden' WHERE text LIKE 'Waited two%why. W%'"
     )
-    await window.go(window.page.url)
+    await window.page.reload()
