@@ -1,13 +1,9 @@
-// Shares by the device's own ways, where the browser can. Else the link writes a text message, or the address is there to be copied.
-const share = document.getElementById("share");
-const address = document.getElementById("link");
+// Shares by the apps of the device, where the browser can; else the link writes a text message.
+const link = document.getElementById("share");
 
-address?.addEventListener("focus", () => address.select());
-if (share && navigator.share) {
-  share.hidden = false;
-  share.addEventListener("click", (event) => {
+if (navigator.share) {
+  link.addEventListener("click", (event) => {
     event.preventDefault();
-    const { title, text } = share.dataset;
-    navigator.share({ title, text, url: address?.value }).catch(() => {}); // nothing was chosen
+    navigator.share({ text: link.dataset.text }).catch(() => {}); // given up
   });
 }
