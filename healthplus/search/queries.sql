@@ -8,8 +8,8 @@ SELECT coalesce(search.name_words($1), '{}')
 
 -- name: look_up
 -- What the database has of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in, or
--- NULL, $6 slugs of services, of which only those count that somebody offers. Of each name a hundred providers have, at most. Words come with how often they occur everywhere (city
--- 0), in that city, and in the cities that the phrases name.
+-- NULL, $6 slugs of services, of which only those count that somebody offers. Of each name a hundred providers have, at most.
+-- Words come with how often they occur everywhere (city 0), in that city, and in the cities that the phrases name.
 WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
     UNION ALL

@@ -5,7 +5,8 @@ SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
     search.specialities(provider_id) AS specialities, directory.rating_mean(rating_total, rating_count) AS rating, rating_count,
     (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years,
-    clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
+    clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, coalesce(clinic.phone, provider.phone) AS phone,
+    city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
