@@ -84,8 +84,8 @@ async def test_near_me(product: Product, browser: Browser) -> None:
         await window.context.set_geolocation({"latitude": 18.5204303, "longitude": 73.8567437})
         await page.get_by_role("button", name="Near me").click()
         await page.wait_for_url("**/find?*near=18.520%2C73.857*")
-        await expect(page.locator(".chip")).to_contain_text("Within 10 km of you")
-        await expect(page.locator(".card.provider").first).to_contain_text(" km")
+        await expect(page.locator(".chip.on")).to_contain_text("Within 10 km of you")
+        await expect(page.locator(".card.doc").first).to_contain_text(" km")
         assert window.faults == []
 
 
