@@ -87,7 +87,7 @@ ENGLISH = Texts(
         "reminder": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}.",
-            "Say you are coming, move or cancel",
+            "Confirm, move or cancel",
             with_fee=True,
             page=REMINDER,
         ),

@@ -106,7 +106,7 @@ async def test_a_service_of_a_doctor(product: Product, browser: Browser, scripts
         await expect(page.locator(".slot.free")).to_have_count(5)
         if scripts:
             await page.locator(".slot.free input").first.check()
-            await expect(page.locator("#chosen")).to_have_text("9:00 am to 10:00 am")
+            await expect(page.locator("#chosen")).to_have_text("9:00 to 10:00 am")
         await hold_first(page)
         # A price that changes now is another's; and another time keeps what is held.
         await dentist.reprice("root-canal", 500_000)

@@ -37,7 +37,8 @@ PHONE = "+919876543210"
 
 @pytest.fixture
 def push_settings(app: Litestar) -> Settings:
-    return replace(app.state.settings, push_key=new_private_key())
+    settings: Settings = app.state.settings
+    return replace(settings, push_key=new_private_key())
 
 
 @pytest.fixture

@@ -14,65 +14,75 @@ CREATE FUNCTION notices.reminder_time(p_starts_at timestamptz, p_hours integer, 
     FROM (SELECT (p_starts_at - make_interval(hours => p_hours)) AT TIME ZONE p_zone AS local) AS at
 $$;
 
--- The reminders whose time has come and that nobody has put into the outbox yet. Not of appointments that were booked or moved
--- so late that the patient still knows it, or whose clinic cannot keep the time.
-CREATE FUNCTION notices.due_reminders(p_now timestamptz, p_rows_max integer)
-RETURNS TABLE (provider_id bigint, booking_id uuid, starts_at timestamptz, due_at timestamptz, patient_id bigint) LANGUAGE sql STABLE AS $$
-    WITH hours AS (
-        SELECT unnest(notices.usual_hours()) AS before
-        UNION
-        SELECT unnest(reminder_hours) FROM directory.clinic WHERE reminder_hours IS NOT NULL
-    ), zone AS (
-        SELECT time_zone, CASE WHEN (p_now AT TIME ZONE time_zone)::time BETWEEN '20:00' AND '21:00' THEN interval '12 hours'
-            ELSE interval '0' END AS night
-        FROM (SELECT DISTINCT time_zone FROM directory.city) AS city
-    )
-    SELECT DISTINCT booking.provider_id, booking.booking_id, lower(during), due.at, booking.patient_id
-    FROM hours
-    CROSS JOIN zone
-    JOIN booking.booking ON booking.state = 'booked'
-        AND lower(during) > greatest(p_now, p_now + make_interval(hours => before) - notices.reminder_patience())
-        AND lower(during) <= p_now + make_interval(hours => before) + night
-    JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id AND before = ANY (coalesce(reminder_hours, notices.usual_hours()))
-    JOIN directory.city ON city.city_id = clinic.city_id AND city.time_zone = zone.time_zone
-    CROSS JOIN LATERAL (SELECT notices.reminder_time(lower(during), before, zone.time_zone) AS at) AS due
-    WHERE booking.patient_id IS NOT NULL AND NOT needs_rebooking
-        AND due.at <= p_now AND due.at > p_now - notices.reminder_patience()
-        AND booking.created_at <= due.at - interval '10 minutes'
-        AND NOT EXISTS (
-            SELECT FROM booking.event_log
-            WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
-                AND event_log.kind = 'moved' AND event_log.at > due.at - interval '10 minutes')
-        AND NOT EXISTS (
-            SELECT FROM notices.reminder
-            WHERE reminder.provider_id = booking.provider_id AND reminder.booking_id = booking.booking_id
-                AND reminder.starts_at = lower(during) AND reminder.due_at = due.at)
-    LIMIT p_rows_max
-$$;
-
--- Puts due reminders into the outbox, p_rows_max at most; returns how many. Processes that do so at once find the same; the
--- reminder's key lets one of them have it.
-CREATE FUNCTION notices.add_reminders(p_rows_max integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- Puts into the outbox the reminders that are due so many hours before appointments of a zone which begin within a stretch of time, and that nobody
+-- has put there yet: p_rows_max at most; returns how many. Not of appointments that were booked or moved so late that the patient still knows
+-- it, or whose clinic cannot keep the time. Processes that do so at once find the same; the reminder's key lets one of them have it.
+CREATE FUNCTION notices.add_reminders_between(
+    p_now timestamptz, p_hours integer, p_zone text, p_from timestamptz, p_to timestamptz, p_rows_max integer)
+RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    now_at timestamptz := public.app_now();
     added integer;
 BEGIN
     WITH new AS (
         INSERT INTO notices.reminder (provider_id, booking_id, starts_at, due_at, patient_id)
-        SELECT provider_id, booking_id, starts_at, due_at, patient_id FROM notices.due_reminders(now_at, p_rows_max)
-        ORDER BY provider_id, booking_id, due_at  -- in one order for all, so that no two wait for each other
+        SELECT booking.provider_id, booking.booking_id, lower(during), due.at, booking.patient_id
+        FROM booking.booking
+        JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id AND p_hours = ANY (coalesce(reminder_hours, notices.usual_hours()))
+        JOIN directory.city ON city.city_id = clinic.city_id AND city.time_zone = p_zone
+        CROSS JOIN LATERAL (SELECT notices.reminder_time(lower(during), p_hours, p_zone) AS at) AS due
+        WHERE booking.state = 'booked' AND lower(during) > p_from AND lower(during) <= p_to
+            AND booking.patient_id IS NOT NULL AND NOT needs_rebooking
+            AND due.at <= p_now AND due.at > p_now - notices.reminder_patience()
+            AND booking.created_at <= due.at - interval '10 minutes'
+            AND NOT EXISTS (
+                SELECT FROM booking.event_log
+                WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
+                    AND event_log.kind = 'moved' AND event_log.at > due.at - interval '10 minutes')
+            AND NOT EXISTS (
+                SELECT FROM notices.reminder
+                WHERE reminder.provider_id = booking.provider_id AND reminder.booking_id = booking.booking_id
+                    AND reminder.starts_at = lower(during) AND reminder.due_at = due.at)
+        ORDER BY booking.provider_id, booking.booking_id  -- in one order for all, so that no two wait for each other
+        LIMIT p_rows_max
         ON CONFLICT DO NOTHING
         RETURNING *
     ), told AS (
         INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, reminder_id, created_at, until, due_at)
-        SELECT provider_id, way.channel, 'reminder', patient_id, booking_id, reminder_id, now_at,
-            least(new.due_at + notices.reminder_patience(), starts_at), now_at
-        FROM new CROSS JOIN LATERAL notices.ways(patient_id, now_at) AS way
+        SELECT provider_id, way.channel, 'reminder', patient_id, booking_id, reminder_id, p_now,
+            least(new.due_at + notices.reminder_patience(), starts_at), p_now
+        FROM new CROSS JOIN LATERAL notices.ways(patient_id, p_now) AS way
         LEFT JOIN notices.preference USING (patient_id)
         WHERE CASE way.channel WHEN 'email' THEN coalesce(reminds_by_email, true) WHEN 'push' THEN coalesce(reminds_by_push, true)
             ELSE coalesce(reminds_by_text, true) END
     )
     SELECT count(*) INTO added FROM new;
+    RETURN added;
+END $$;
+
+-- Puts due reminders into the outbox, p_rows_max at most; returns how many. Each stretch of appointments is looked through by itself, so that the
+-- index on their start finds it; in the evening that is the whole of the night and the morning after.
+CREATE FUNCTION notices.add_reminders(p_rows_max integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    part record;
+    added integer := 0;
+BEGIN
+    FOR part IN
+        SELECT hours, time_zone, greatest(now_at, now_at + make_interval(hours => hours) - notices.reminder_patience()) AS starts_after,
+            now_at + make_interval(hours => hours) + CASE
+                WHEN (now_at AT TIME ZONE time_zone)::time BETWEEN '20:00' AND '21:00' THEN interval '12 hours'
+                ELSE interval '0' END AS starts_until
+        FROM (
+            SELECT unnest(notices.usual_hours()) AS hours
+            UNION
+            SELECT unnest(reminder_hours) FROM directory.clinic WHERE reminder_hours IS NOT NULL) AS all_hours
+        CROSS JOIN (SELECT DISTINCT time_zone FROM directory.city) AS all_zones
+        ORDER BY hours, time_zone
+    LOOP
+        EXIT WHEN added >= p_rows_max;
+        added := added + notices.add_reminders_between(
+            now_at, part.hours, part.time_zone, part.starts_after, part.starts_until, p_rows_max - added);
+    END LOOP;
     RETURN added;
 END $$;
 

@@ -14,7 +14,6 @@ from healthplus.web.pages.rendering import page
 from healthplus.web.pages.session import Site
 from healthplus.web.services import AnyRequest, services
 
-
 _HINDI = re.compile(r"[\u0900-\u097f]")
 
 

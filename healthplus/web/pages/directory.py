@@ -10,7 +10,7 @@ from litestar import Controller, Response, get
 from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
-from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
+from healthplus.web.pages.addresses import about_path, chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import Location, by_day, next_times, queries
@@ -60,7 +60,7 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     number = page_number(request.query_params.get("reviews"))
     reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
     if not reviews and number > 1:
-        return see_other(request, f"{path}?about=1")
+        return see_other(request, about_path(provider_id, found["name"]))
     return page(
         request,
         "directory/provider.html",

@@ -24,7 +24,8 @@ LIMIT 1
 -- What a ticket's page says besides its position: with whom and where, of its offer, when it was last passed over, and whether its
 -- patient may join the queue again, when it is over.
 SELECT provider.name AS provider, provider.type::text AS type,
-    (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = $1) AS photo, location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
+    (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = $1) AS photo,
+    location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
     -- Only once it is over: a ticket that waits is looked at often.
     CASE WHEN ticket.state NOT IN ('waiting', 'offered', 'called')
         THEN (booking.refuse_turn($1, ticket.patient_id, (SELECT public.app_now()))).code IS NULL END AS may_join_again,

@@ -98,7 +98,7 @@ async def taken_held(window: BrowserWindow) -> None:
 @state("chart-all-shown")
 async def all_shown(window: BrowserWindow) -> None:
     """Ask for what is booked and held, beside what is free; a part of the day that is full is unfolded."""
-    chart = await a_chart(window, offset=16)
+    chart = await a_chart(window, offset=1)
     await take(window, chart, "reserved", but=6)
     await window.go(chart.path())
     await window.page.locator(".fold summary").first.click()

@@ -18,6 +18,13 @@ if (form) {
   const chosen = () => form.querySelector(".slot :checked");
   const stateOf = (slot) => ["free", "short", "held", "booked", "mine"].find((state) => slot.classList.contains(state));
 
+  // The half of the day is said once: where it stands behind, with the end, else with the start.
+  function span({ from, dial }, to) {
+    const half = from.replace(dial, "");
+    if (!half || !to.includes(half)) return { from, to };
+    return from.startsWith(dial) ? { from: dial, to } : { from, to: to.replace(half, "") };
+  }
+
   function showChosen() {
     const radio = chosen();
     if (!radio) return;
@@ -27,7 +34,7 @@ if (form) {
     const isTaken = run[0].classList.contains("taken");
     document.getElementById("chosen").textContent = isTaken
       ? fill(say.toldTaken, { time: radio.dataset.from })
-      : fill(say.run, { from: radio.dataset.from, to });
+      : fill(say.run, span(radio.dataset, to));
     document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
     button.textContent = fill(say.hold, { time: radio.dataset.dial });
   }

@@ -1,13 +1,14 @@
 // Has this device show notices, or stops it: the browser's push service is asked, and we are told where to send them.
-const device = document.getElementById("device");
-const on = document.getElementById("push-on");
-const off = document.getElementById("push-off");
+const say = document.getElementById("device").dataset;
+const button = document.getElementById("push");
 const said = document.getElementById("push-said");
-const say = device.dataset;
+let isOn = false;
 
-function show(isOn) {
-  on.hidden = isOn;
-  off.hidden = !isOn;
+function show(on, text = "") {
+  isOn = on;
+  button.lastElementChild.textContent = on ? say.off : say.on;
+  button.setAttribute("aria-disabled", "false");
+  said.textContent = text;
 }
 
 async function tell(address, fields) {
@@ -18,41 +19,41 @@ async function tell(address, fields) {
 // Base64 as keys are written in addresses, which browsers do not read themselves.
 const bytesOf = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 
-async function start(registration) {
+async function start({ pushManager }) {
   if ((await Notification.requestPermission()) !== "granted") {
-    said.textContent = say.blocked;
+    show(false, say.blocked);
     return;
   }
-  const found = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytesOf(say.key) });
-  const { endpoint, keys } = found.toJSON();
-  await tell(say.on, { endpoint, p256dh: keys.p256dh, auth: keys.auth });
-  show(true);
-  off.focus();
-  said.textContent = say.done;
+  const { endpoint, keys } = (await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytesOf(say.key) })).toJSON();
+  await tell(say.add, { endpoint, p256dh: keys.p256dh, auth: keys.auth });
+  show(true, say.done);
 }
 
-async function stop(registration) {
-  const found = await registration.pushManager.getSubscription();
+async function stop({ pushManager }) {
+  const found = await pushManager.getSubscription();
   if (found) {
-    await tell(say.off, { endpoint: found.endpoint });
+    await tell(say.remove, { endpoint: found.endpoint });
     await found.unsubscribe();
   }
-  show(false);
-  on.focus();
-  said.textContent = say.ended;
+  show(false, say.ended);
 }
 
 async function offer() {
   const registration = await navigator.serviceWorker.register("/push.js");
   const found = await registration.pushManager.getSubscription();
-  // Of somebody else who used this browser, perhaps, or of a session that has ended: it is this patient's only once they say so.
-  show(found !== null && device.dataset.known.split(" ").includes(found.endpoint));
-  device.hidden = false;
-  const press = (act) => () => act(registration).catch(() => {
-    said.textContent = say.failed;
+  // It may be of somebody else who used this browser, or of a session that has ended.
+  show(found !== null && say.known.split(" ").includes(found.endpoint));
+  button.addEventListener("click", () => {
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    (isOn ? stop : start)(registration).catch(() => show(isOn, say.failed));
   });
-  on.addEventListener("click", press(start));
-  off.addEventListener("click", press(stop));
 }
 
-if ("serviceWorker" in navigator && "PushManager" in globalThis && "Notification" in globalThis) await offer();
+if ("serviceWorker" in navigator && "PushManager" in globalThis && "Notification" in globalThis) {
+  offer().catch(() => {
+    said.textContent = say.failed;
+  });
+} else {
+  said.textContent = say.cannot;
+}

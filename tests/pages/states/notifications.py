@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from tests.pages.states import state
+from tests.pages.states.appointments import unpaid
+from tests.pages.window import BrowserWindow
+
+
+async def soon(window: BrowserWindow) -> str:
+    """Book an appointment that begins tomorrow, without moving the clock for all tests; return where its page is."""
+    path = await unpaid(window)
+    await window.product.database.execute(
+        """UPDATE booking.booking SET seat = 2000 + (random() * 20000)::integer,
+            during = tstzrange(app_now() + interval '20 hours', app_now() + interval '20 hours 15 min')
+        WHERE booking_id = $1""",
+        UUID(path.rpartition("/")[2]),
+    )
+    return path
+
+
+@state("notifications")
+async def notifications(window: BrowserWindow) -> None:
+    await window.patient()
+    await window.go("/notifications")
+
+
+@state("notifications-saved")
+async def saved(window: BrowserWindow) -> None:
+    await notifications(window)
+    await window.press("Save")
+
+
+@state("appointment-coming-asked")
+async def coming_asked(window: BrowserWindow) -> None:
+    await window.go(await soon(window))
+
+
+@state("appointment-coming")
+async def coming(window: BrowserWindow) -> None:
+    await coming_asked(window)
+    await window.press("I am coming")
