@@ -98,7 +98,8 @@ async def test_long_names_push_down_what_is_below(product: Product, browser: Bro
             """() => {
                 const card = document.querySelector(".doc");
                 const name = "Dr Ayesha Siddiqui-Deshmukh Venkatanarasimharajuvaripeta";
-                for (const line of card.querySelectorAll("h2 a, .person p, .person .hint a")) line.textContent = `${name} ${name}`;
+                for (const line of card.querySelectorAll("h2 a, .person p, .hint a"))
+                    line.textContent = `${name} ${name}`;
                 const lines = [...card.querySelectorAll("h2, .person p, .figures, .times")];
                 const boxes = lines.map(line => line.getBoundingClientRect());
                 return boxes.flatMap((one, at) => boxes.slice(at + 1).filter(two =>
