@@ -4,7 +4,7 @@
 SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
     search.specialities(provider_id) AS specialities, directory.rating_mean(rating_total, rating_count) AS rating, rating_count,
-    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years,
+    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years, qualifications, hash AS photo,
     clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, coalesce(clinic.phone, provider.phone) AS phone,
     city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
@@ -14,6 +14,7 @@ SELECT
     ARRAY(SELECT service_id FROM directory.offered_services($1, $2)) AS service_ids
 FROM directory.provider_clinic
 JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 CROSS JOIN LATERAL (
@@ -47,10 +48,12 @@ SELECT
     booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
-    provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude,
+    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, clinic.address,
+    clinic.latitude, clinic.longitude,
     city.name AS city, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
