@@ -97,7 +97,7 @@ BAD = {
         "https://a b/{z}/{x}/{y}",
         "https://tiles.example/{z}/{x}/{y}/{x}",
         "https://tiles.example;script-src *?{z}{x}{y}",
-    ),  # fmt: skip
+    ),
     "HEALTHPLUS_SENTRY_DSN": ("https://sentry.example/1", f"https://{SECRET}@sentry.example", "key@sentry.example/1"),
 }
 """What a setting refuses, beside all the good ones."""
