@@ -47,6 +47,7 @@ GOOD = {
     "HEALTHPLUS_METRICS_PORT": "9464",
     "HEALTHPLUS_METRICS_HOST": "::1",
     "HEALTHPLUS_METRICS_FOLDER": "/srv/healthplus-metrics",
+    "HEALTHPLUS_MAP_TILES": "https://tiles.example/{z}/{x}/{y}.png?key=open",
     "HEALTHPLUS_SENTRY_DSN": f"https://{SECRET}@sentry.example/1",
     "HEALTHPLUS_TEST_SOMETHING": "of the tests",
 }
@@ -90,6 +91,13 @@ BAD = {
     "HEALTHPLUS_SLOW_REQUEST_MS": ("0", "1.5"),
     "HEALTHPLUS_METRICS_PORT": ("0", "65536", "65535"),  # the last is the product's own
     "HEALTHPLUS_METRICS_HOST": ("http://127.0.0.1",),
+    "HEALTHPLUS_MAP_TILES": (
+        "http://tiles.example/{z}/{x}/{y}.png",
+        "https://tiles.example/{z}/{x}.png",
+        "https://a b/{z}/{x}/{y}",
+        "https://tiles.example/{z}/{x}/{y}/{x}",
+        "https://tiles.example;script-src *?{z}{x}{y}",
+    ),
     "HEALTHPLUS_SENTRY_DSN": ("https://sentry.example/1", f"https://{SECRET}@sentry.example", "key@sentry.example/1"),
 }
 """What a setting refuses, beside all the good ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html import unescape
 from itertools import zip_longest
@@ -622,3 +623,17 @@ async def test_a_clinic(http: httpx.AsyncClient, app: Litestar, city: Environmen
     working = await city.db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = $1", clinic)
     assert len(first) == 20
     assert len({*first, *second}) == working
+
+
+async def test_a_map_may_have_tiles_from_elsewhere(http: httpx.AsyncClient, app: Litestar, city: Environment) -> None:
+    """Only where a setting says so, only on the page with the map, and from there alone."""
+    plain = await http.get("/in/pune?view=map")
+    assert "img-src 'self';" in plain.headers["content-security-policy"]
+    assert "<image" not in plain.text
+    app.state.site = replace(app.state.site, map_tiles="https://tiles.example/{z}/{x}/{y}.png")
+    forget_shared_reads(app)
+    with_tiles = await http.get("/in/pune?view=map")
+    assert "img-src 'self' https://tiles.example;" in with_tiles.headers["content-security-policy"]
+    assert re.search(r'<image href="https://tiles\.example/\d+/\d+/\d+\.png"', with_tiles.text)
+    assert "© OpenStreetMap contributors" in with_tiles.text
+    assert "tiles.example" not in str((await http.get("/in/pune")).headers)
