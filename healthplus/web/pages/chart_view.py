@@ -174,9 +174,10 @@ class ChartView:
     def alternatives(self) -> list[datetime]:
         """Return times to choose instead of the refused one, of the same day where there are some."""
         if self.is_gone:
-            assert self.start is not None
+            start = self.start
+            assert start is not None
             free = (cell.starts_at for cell in self.chart.cells if cell.state == "free")
-            return sorted(sorted(free, key=lambda at: abs(at - self.start))[:_ALTERNATIVES_MAX])
+            return sorted(sorted(free, key=lambda at: abs(at - start))[:_ALTERNATIVES_MAX])
         starts = (self.outcome.alternatives or []) if self.outcome else []
         return ([at for at in starts if self.day_of(at) == self.day] or starts)[:_ALTERNATIVES_MAX]
 
