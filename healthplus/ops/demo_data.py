@@ -100,7 +100,7 @@ async def _create(tx: Transaction, scale: Scale) -> None:
         terms_ids=[await _put_terms(tx, terms["steps"], now) for terms in FACTS["terms"]],
     )
     cities = FACTS["cities"][: scale.cities]
-    await _put_postal_codes(tx, [locality for city in cities for locality in city["localities"].values()])
+    await _put_postal_codes(tx, [place for city in cities for place in (city, *city["localities"].values())])
     for city in cities:
         city_id = await tx.fetch_value(
             _queries.put_city, slug(city["name"]), city["name"], city["state"], *city["position"]

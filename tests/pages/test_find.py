@@ -84,8 +84,8 @@ async def test_near_me(product: Product, browser: Browser) -> None:
         await window.context.set_geolocation({"latitude": 18.5204303, "longitude": 73.8567437})
         await page.get_by_role("button", name="Near me").click()
         await page.wait_for_url("**/find?*near=18.520%2C73.857*")
-        await expect(page.locator(".chip")).to_contain_text("Within 10 km of you")
-        await expect(page.locator(".card.provider").first).to_contain_text(" km")
+        await expect(page.locator(".chip.on")).to_contain_text("Within 10 km of you")
+        await expect(page.locator(".card.doc").first).to_contain_text(" km")
         assert window.faults == []
 
 
@@ -98,7 +98,8 @@ async def test_long_names_push_down_what_is_below(product: Product, browser: Bro
             """() => {
                 const card = document.querySelector(".doc");
                 const name = "Dr Ayesha Siddiqui-Deshmukh Venkatanarasimharajuvaripeta";
-                for (const line of card.querySelectorAll("h2 a, .person p, .person .hint a")) line.textContent = `${name} ${name}`;
+                for (const line of card.querySelectorAll("h2 a, .person p, .hint a"))
+                    line.textContent = `${name} ${name}`;
                 const lines = [...card.querySelectorAll("h2, .person p, .figures, .times")];
                 const boxes = lines.map(line => line.getBoundingClientRect());
                 return boxes.flatMap((one, at) => boxes.slice(at + 1).filter(two =>

@@ -160,7 +160,7 @@ async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -
         await bina.page.get_by_role("button", name="Leave the line").click()
         await bina.sees("You left the line")
         await bina.page.get_by_role("link", name="Look for others").click()
-        await expect(bina.page.locator(".provider").first).to_be_visible()
+        await expect(bina.page.locator(".doc").first).to_be_visible()
 
 
 @pytest.mark.timeout(120)

@@ -43,6 +43,9 @@ async def test_misspellings_in_the_demo(db: Database) -> None:
         wrong = set(case["wrong"].split()) - set(case["right"].split())
         assert wrong
         assert wrong.isdisjoint(VOCABULARY.words)
+    # Neither a city that nobody is in, nor an illness, is a misspelt name or word.
+    for right in ("Noida", "dentist Noida", "covid", "covid test"):
+        assert await did_you_mean(db, right, None) == [], right
     assert len(MISSPELLINGS) >= 30
     assert len(missed) * 18 <= len(MISSPELLINGS) * 2, missed
 

@@ -86,3 +86,8 @@ async def clinic_lab(window: BrowserWindow) -> None:
 @state("find-map")
 async def results_on_a_map(window: BrowserWindow) -> None:
     await window.go("/in/pune?view=map")
+
+
+@state("find-corrected")
+async def corrected(window: BrowserWindow) -> None:
+    await window.go("/find?need=dermotologist&place=pune")
