@@ -63,6 +63,7 @@ async def test_what_is_taken_is_shown_when_asked_for(product: Product, browser: 
         page = window.page
         first, second, *_ = await starts(page)
         await hold_by_other(window, chart, first)
+        await page.wait_for_timeout(1200)  # so long at most a page is shared
         await page.reload()
         taken = page.locator(".slot.held")
         await expect(taken).to_be_hidden()

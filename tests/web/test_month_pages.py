@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import pytest
 from litestar import Litestar
 
+from healthplus.accounts.actors import Staff
 from tests.fixtures.clock import INDIA
-from tests.fixtures.environment import PROVIDER, Environment
+from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.fixtures.services import offer_service
 from tests.web.client import Browser
 from tests.web.test_booking_pages import CHART
@@ -45,12 +46,8 @@ async def test_each_day_says_what_it_has(nobody: Browser, environment: Environme
 @pytest.mark.dates
 async def test_full_and_closed_days_say_so(nobody: Browser, environment: Environment) -> None:
     day = environment.instant(9).astimezone(INDIA).date()
-    await environment.db.execute(
-        "INSERT INTO schedule.leave (provider_id, during) "
-        "VALUES ($1, tstzrange($2::timestamptz, $2 + interval '1 day'))",
-        PROVIDER,
-        environment.day,
-    )
+    until = environment.day + timedelta(days=1)
+    await environment.book.add_leave(PROVIDER, ONLINE, environment.day, until, "", Staff(1), flag_for_rebooking=True)
     assert (await days_of(nobody, f"{CHART}/month?month={day:%Y-%m}"))[day.day] == "closed"
 
 

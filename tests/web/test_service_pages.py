@@ -85,7 +85,7 @@ async def test_what_cannot_be_chosen_is_said(asha: Browser, environment: Environ
         ([here[1]], "Filling has changed. Below is how it is offered now; nothing is held yet."),
         ([here[0], longer], "Only tests can be done together."),
         ([here[0], tests[0]], "Only tests can be done together."),
-        (tests, "At most 50 tests go into one visit."),
+        (tests, "At most 50 tests fit into one appointment."),
     ):
         page = await asha.get(on(environment, *ids))
         assert (page.status_code, text in said(page.text)) == (200, True), text
@@ -193,7 +193,7 @@ async def test_a_price_that_is_not_known_is_not_lost_in_a_sum(asha: Browser, env
     await asha.fill(held, who="me")
     assert "You pay ₹300 and what the clinic asks at the clinic." in said((await asha.get(held)).text)
     appointment = held.replace("/doctor/", "/appointments/").replace("/hold/", "/")
-    assert "Money ₹300 and what the clinic asks, to pay at the clinic" in said((await asha.get(appointment)).text)
+    assert "Payment ₹300 and what the clinic asks, to pay at the clinic" in said((await asha.get(appointment)).text)
 
 
 async def test_an_offer_whose_price_is_not_known_says_so(asha: Browser, environment: Environment) -> None:
@@ -269,7 +269,7 @@ async def test_time_kept_free_is_not_the_patients(asha: Browser, environment: En
     assert len(re.findall(r'<li class="slot mine', page)) == 1
     for minute, over in ((29, False), (30, True)):
         await environment.pass_until(environment.instant(9, minute))
-        assert ("Over" in said((await asha.get("/appointments")).text)) == over
+        assert ("Time has passed" in said((await asha.get("/appointments")).text)) == over
 
 
 async def test_one_waits_for_a_service(asha: Browser, environment: Environment) -> None:
@@ -282,12 +282,13 @@ async def test_one_waits_for_a_service(asha: Browser, environment: Environment) 
     joined = (await asha.fill(line, what="part", who="me")).headers["location"]
     ticket = said((await asha.get(joined)).text)
     assert "You are number 1 in the queue" in ticket
-    assert "Filling · ₹1,500 Any evening time" in ticket
+    assert "Filling · ₹1,500 Clinic 3" in ticket
+    assert "Any evening time" in ticket
     assert await environment.db.fetch_value("SELECT service_ids FROM booking.ticket") == [filling]
     assert held.booking_id is not None
     await environment.book.release(PROVIDER, held.booking_id, environment.actor("bina"))
     offer = said((await asha.get(joined)).text)
-    assert "Filling , Dr 1" in offer
+    assert "Filling" in offer
     assert "Take 6:00 pm and pay ₹1,500" in offer
     taken = (await asha.fill(joined, action="take")).headers["location"]
     assert "Pay ₹1,500" in said((await asha.get(taken)).text)
@@ -349,7 +350,9 @@ async def test_what_is_said_of_a_window_is_without_the_time_kept_free(asha: Brow
     await environment.hold(environment.instant(9), ONLINE, "bina")
     line = f"{on(environment, surgery).replace('?', '/line?')}&part=morning"
     joined = (await asha.fill(line, service_what="part", who="me")).headers["location"]
-    assert "Surgery · ₹1,500 Any morning time" in said((await asha.get(joined)).text)
+    ticket = said((await asha.get(joined)).text)
+    assert "Surgery · ₹1,500 Clinic 1" in ticket
+    assert "Any morning time" in ticket
 
 
 async def test_sums_have_the_decimals_of_the_product(asha: Browser, environment: Environment) -> None:
