@@ -120,10 +120,12 @@ WITH given AS (
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
-            provider.qualifications, provider.registration, provider.council, provider.bio, provider.image_url, provider.email, provider.phone, provider.languages, provider.practising_since,
+            provider.qualifications, provider.registration, provider.council, provider.bio, provider.image_url, provider.email,
+            provider.phone, provider.languages, provider.practising_since,
             provider.accepts_new_patients, provider.max_booking_days)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
-            given.qualifications, given.registration, given.council, given.bio, given.image_url, given.email, given.phone, given.languages, given.practising_since,
+            given.qualifications, given.registration, given.council, given.bio, given.image_url, given.email,
+            given.phone, given.languages, given.practising_since,
             given.accepts_new_patients, given.max_booking_days)
     RETURNING 1
 ), added AS (
@@ -182,11 +184,11 @@ SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_ne
 -- name: put_pictures
 -- Gives clinics their pictures, and takes others away; counts clinics.
 WITH given AS (
-    SELECT clinic_id, sources, hashes
-    FROM jsonb_to_recordset($1) AS given(clinic text, sources text[], hashes text[])
+    SELECT clinic_id, sources, picture_hashes
+    FROM jsonb_to_recordset($1) AS given(clinic text, sources text[], picture_hashes text[])
     JOIN directory.clinic ON clinic.identifier = given.clinic
 ), wanted AS (
-    SELECT clinic_id, position, sources[position] AS source, hashes[position] AS hash
+    SELECT clinic_id, position, sources[position] AS source, picture_hashes[position] AS hash
     FROM given CROSS JOIN LATERAL generate_subscripts(sources, 1) AS position
 ), removed AS (
     DELETE FROM directory.clinic_picture AS known USING given

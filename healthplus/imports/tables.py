@@ -70,7 +70,7 @@ def _has_pictures(clinic: Clinic, hashes: Mapping[str, str]) -> bool:
 
 def _pictures(clinic: Clinic, hashes: Mapping[str, str]) -> dict[str, object]:
     fetched = [one for one in clinic.pictures or () if one in hashes]
-    return {"clinic": clinic.identifier, "sources": fetched, "hashes": [hashes[one] for one in fetched]}
+    return {"clinic": clinic.identifier, "sources": fetched, "picture_hashes": [hashes[one] for one in fetched]}
 
 
 def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:
