@@ -131,7 +131,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         await devi.sees("You are number 1 in the queue")
         await chand.pay()
         # All is booked: who still waits sees that at once.
-        await devi.sees("All of it is booked")
+        await devi.sees("All these times are booked")
         # It is given back: everybody may have it again.
         await chand.page.get_by_role("link", name="See the appointment").click()
         await chand.page.get_by_role("link", name="Cancel").click()
@@ -157,9 +157,9 @@ async def test_a_search_leads_to_the_slots(product: Product, browser: Browser) -
         await bina.find("Dr Zubeida Quraishi-Onkelinx")
         await bina.join()
         # Leaving the line leads on to other doctors.
-        await bina.page.get_by_role("button", name="Leave the line").click()
-        await bina.sees("You left the line")
-        await bina.page.get_by_role("link", name="Look for others").click()
+        await bina.page.get_by_role("button", name="Leave the queue").click()
+        await bina.sees("You left the queue")
+        await bina.page.get_by_role("link", name="Other doctors").click()
         await expect(bina.page.locator(".doc").first).to_be_visible()
 
 
@@ -183,7 +183,7 @@ async def test_the_server_ends_and_begins_again_while_they_wait(product: Product
         await bina.page.get_by_role("button", name="Take 10:20 am").click()
         await bina.page.wait_for_url("**/hold/*")
         await bina.pay()
-        await chand.sees("All of it is booked")
+        await chand.sees("All these times are booked")
         # A chart that was open all the while shows it, too.
         await chart.bring_to_front()
         await expect(chart.locator(".slot")).to_contain_text("booked", timeout=20_000)
