@@ -33,7 +33,7 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     patient = await window.patient()
     path = path_of(window, await window.book(patient))
     await window.go("/")
-    await page.get_by_role("link", name="My visits").click()
+    await page.get_by_role("link", name="Appointments").click()
     await page.get_by_role("link", name="Dr ").click()
     assert page.url.endswith(path)
     first = await calendar_entry(window, tmp_path)

@@ -254,6 +254,7 @@ async def test_files_are_kept_for_good_and_change_their_address(http: httpx.Asyn
     css, js = (sum(len(gzip.compress(a.body)) for n, a in ASSETS.items() if n.endswith(end)) for end in (".css", ".js"))
     assert css <= 10_000
     assert js <= 15_000
+    assert len(ASSETS["icons.svg"].body) <= 8_000
 
 
 async def test_the_colours_have_their_contrast() -> None:
@@ -264,11 +265,19 @@ async def test_the_colours_have_their_contrast() -> None:
         for front, back, least in (
             ("text", "surface", 7), ("text", "canvas", 7), ("muted", "canvas", 4.5), ("muted", "surface", 4.5),
             ("brand", "surface", 4.5), ("brand", "canvas", 4.5), ("brand", "tint", 4.5), ("on-brand", "brand", 4.5),
+            ("on-tint", "tint", 4.5), ("on-deep", "deep", 7), ("on-deep", "deep-soft", 7), ("on-deep-soft", "deep", 7),
+            ("on-deep-soft", "deep-soft", 4.5), ("dot", "deep", 4.5), ("on-dot", "dot", 7), ("star", "surface", 3),
             ("held", "held-surface", 4.5), ("booked", "booked-surface", 4.5), ("danger", "surface", 4.5),
-            ("danger", "canvas", 4.5), ("on-danger", "danger", 4.5), ("success", "surface", 4.5),
+            ("danger", "canvas", 4.5), ("danger", "danger-surface", 4.5), ("text", "danger-surface", 7),
+            ("on-danger", "danger", 4.5), ("success", "surface", 4.5), ("success", "success-surface", 4.5),
             ("control", "surface", 3), ("held-edge", "held-surface", 3), ("focus", "canvas", 3),
         ):  # fmt: skip
             assert _contrast(tokens[front], tokens[back]) >= least, (front, back)
+    tints = re.findall(r"--square: (#\w+); --fill: (#\w+); --ink: (#\w+);", css)
+    assert len(tints) == 12
+    for square, fill, ink in tints:
+        assert _contrast(ink, square) >= 4.5, ink
+        assert _contrast(ink, fill) >= 4.5, ink  # initials
 
 
 def _contrast(one: str, other: str) -> float:
