@@ -215,3 +215,10 @@ TASK_RAN = Gauge(
     "task",
     of_all="age",
 )
+REMINDERS = Counter(
+    "healthplus_reminders_total",
+    "Reminders of appointments, by each channel, that were sent, sent over ten minutes late, or given up (failed).",
+    "outcome",
+)
+for _outcome in ("sent", "late", "failed"):
+    REMINDERS.open(_outcome)

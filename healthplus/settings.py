@@ -73,7 +73,10 @@ class Settings:
     `backup_folder` is where back-ups go: then `serve` follows the database, and makes a full one each night in the
     hour `backup_hour` (UTC); `backup_keep` are kept. `backup_url` is the role that makes them, by default the owner.
     `backup_command` is called with each finished file; `backup_programs` is a folder with PostgreSQL's programs.
+    `sms_reply_secret` is what the relay signs the replies with that it passes on.
     `smtp_url` is a mail server, as in smtp://user:password@host:587, and `mail_from` the sender's address.
+    `whatsapp_url`, `whatsapp_token` and `whatsapp_phone_id` lead to WhatsApp's Cloud API, where our texts are
+    `whatsapp_templates`. `push_key` is the private key that push services know us by; `healthplus push-key` makes one.
     `log_format` is `text` or `json`; requests and statements that take longer than `slow_request_ms` are named in the
     log. `metrics_port` is where Prometheus reads, on `metrics_host`; `metrics_folder`, which `serve` makes, is where
     the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults.
@@ -117,8 +120,14 @@ class Settings:
     sms_sender: str | None = None
     dlt_entity_id: str | None = None
     dlt_templates: str = ""
+    sms_reply_secret: str | None = field(default=None, repr=False)
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    whatsapp_url: str = "https://graph.facebook.com/v23.0"
+    whatsapp_token: str | None = field(default=None, repr=False)
+    whatsapp_phone_id: str | None = None
+    whatsapp_templates: str = ""
+    push_key: str | None = field(default=None, repr=False)
     log_format: str = "text"
     slow_request_ms: int = _between(1000, 1, 3_600_000)
     metrics_port: int | None = field(default=None, metadata={"least": 1, "most": 65535})
@@ -224,8 +233,8 @@ def networks(text: str) -> list[IPv4Network | IPv6Network]:
         raise ValueError(f"has a fault: {error}; write it like `10.0.0.7, 10.1.0.0/16`.") from None
 
 
-def dlt_templates(text: str) -> dict[str, str]:
-    """Read `booked=1107… code=1107…`: the ids under which our texts are registered. Raises ValueError."""
+def registered_texts(text: str) -> dict[str, str]:
+    """Read `booked=1107… booked.hi=1107…`: the ids under which our texts are registered. Raises ValueError."""
     pairs = [pair.partition("=") for pair in text.split()]
     if not all(name and equals and number for name, equals, number in pairs):
         raise ValueError("must be like `booked=1107161234567890123 code=1107161234567890124`.")
@@ -328,6 +337,16 @@ def _check_sms_url(text: str) -> None:
         raise ValueError("must begin with https://, or lead to this same machine: it gets codes.")
 
 
+def _check_number(text: str) -> None:
+    if not re.fullmatch("[0-9]{1,30}", text):
+        raise ValueError(f"must be a number, not {text!r}.")
+
+
+def _check_push_key(text: str) -> None:
+    if not re.fullmatch("[A-Za-z0-9_-]{43}", text):
+        raise ValueError("must be a key that `healthplus push-key` has made.")
+
+
 def _check_smtp_url(text: str) -> None:
     if _url(text, ("smtp", "smtps", "smtp+plain")) is None:
         raise ValueError("must be like smtp://user:password@host:587, or smtps:// for port 465.")
@@ -377,7 +396,12 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "account": _check_account,
     "trusted_proxies": networks,
     "sms_url": _check_sms_url,
-    "dlt_templates": dlt_templates,
+    "sms_reply_secret": _check_secret,
+    "whatsapp_url": _check_sms_url,
+    "whatsapp_phone_id": _check_number,
+    "whatsapp_templates": registered_texts,
+    "push_key": _check_push_key,
+    "dlt_templates": registered_texts,
     "smtp_url": _check_smtp_url,
     "mail_from": _check_mail_from,
     "log_format": check_log_format,
@@ -396,6 +420,10 @@ _NEEDS = {
     "sms_sender": "sms_url",
     "dlt_entity_id": "sms_url",
     "dlt_templates": "sms_url",
+    "sms_reply_secret": "sms_url",
+    "whatsapp_token": "whatsapp_phone_id",
+    "whatsapp_phone_id": "whatsapp_token",
+    "whatsapp_templates": "whatsapp_token",
     "mail_from": "smtp_url",
     "smtp_url": "mail_from",
     "metrics_folder": "metrics_port",

@@ -20,7 +20,8 @@ import aiohttp
 import msgspec
 
 from healthplus.payments.gateway import GatewayPayment, PaymentState
-from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody, sign
+from healthplus.payments.gateways.sandbox import METHODS, SIGNATURE, AuthoriseAnswer, WebhookBody
+from healthplus.signatures import sign
 
 STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "capture": ("authorised", "captured"),

@@ -128,7 +128,8 @@ SELECT
     funding::text AS funding, needs_rebooking, service_ids,
     booking.state_at(booking, now_at)::text AS state,
     CASE booking.state_at(booking, now_at) WHEN 'reserved' THEN deadline END AS deadline,
-    offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id, terms.*
+    offer, person_id, patient_name, created_at, instead_of_provider_id, instead_of_id, terms.*,
+    booking.reason_of(provider_id, booking_id) AS reason
 FROM public.app_now() AS now_at, booking.booking, booking.shown_terms(booking, now_at) AS terms
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
 

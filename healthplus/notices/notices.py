@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 from uuid import UUID
 
 from healthplus.database import Database, PostgresError, Record, load
 from healthplus.errors import DatabaseUnreachable, DiskFull, HealthPlusError, NoticeRefused, NoticeUndelivered
-from healthplus.notices.sender import NoSender, Senders
-from healthplus.notices.texts import email_of, sms_of
+from healthplus.metrics import REMINDERS
+from healthplus.notices.sender import NoSender
+from healthplus.notices.senders import Senders
+from healthplus.notices.texts import Wording, email_of, push_of, sms_of
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -29,7 +31,9 @@ BATCHES_MAX = 4
 IDLE_SECONDS = 0.5
 ERROR_SECONDS = 5.0
 
-Channel: TypeAlias = Literal["sms", "email"]
+REMINDER_LATE = timedelta(minutes=10)
+
+Channel: TypeAlias = Literal["sms", "whatsapp", "email", "push"]
 _Done: TypeAlias = list[tuple[int, UUID, str]]  # provider, notice, outcome
 
 
@@ -39,20 +43,24 @@ class Notices:
     The notices of a channel that is not set up stay in the outbox.
     """
 
-    def __init__(self, database: Database, senders: Senders, site_url: str, client_margin: timedelta) -> None:
+    def __init__(self, database: Database, senders: Senders, wording: Wording) -> None:
         self._database = database
         self._senders = senders
-        self._site_url = site_url
-        self._client_margin = client_margin
+        self._wording = wording
 
     async def run(self) -> None:
         """Run until cancelled. Each channel has its own task, so that a slow mail server does not hold up any SMS."""
+        senders = self._senders
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(asyncio.Event().wait())  # there may be nothing to send by
-            if not isinstance(self._senders.sms, NoSender):
+            if not isinstance(senders.sms, NoSender):
                 tasks.create_task(self._send("sms"))
-            if not isinstance(self._senders.email, NoSender):
+            if not isinstance(senders.whatsapp or senders.sms, NoSender):
+                tasks.create_task(self._send("whatsapp"))
+            if not isinstance(senders.email, NoSender):
                 tasks.create_task(self._send("email"))
+            if not isinstance(senders.push, NoSender):
+                tasks.create_task(self._send("push"))
 
     async def send_due(self, channel: Channel) -> int:
         """Send one batch of due notices; return how many were due. Those that failed are due again later."""
@@ -75,13 +83,11 @@ class Notices:
         outcome = row["outcome"]
         if outcome is None:
             try:
-                if channel == "sms":
-                    await self._senders.sms.send(sms_of(row, self._site_url, self._client_margin))
-                else:
-                    await self._senders.email.send(email_of(row, self._site_url, self._client_margin))
+                await self._send_one(row, channel)
             except NoticeRefused as error:
                 failures.append(error.detail)
                 done.append((row["provider_id"], row["notice_id"], "failed"))
+                _count(row, "failed")
                 return
             except NoticeUndelivered as error:
                 failures.append(error.detail)
@@ -91,6 +97,18 @@ class Notices:
                 return
             outcome = "sent"
         done.append((row["provider_id"], row["notice_id"], outcome))
+        _count(row, outcome)
+
+    async def _send_one(self, row: Record, channel: Channel) -> None:
+        match channel:
+            case "sms":
+                await self._senders.sms.send(sms_of(row, self._wording))
+            case "whatsapp":
+                await (self._senders.whatsapp or self._senders.sms).send(sms_of(row, self._wording, "whatsapp"))
+            case "email":
+                await self._senders.email.send(email_of(row, self._wording))
+            case "push":
+                await self._senders.push.send(push_of(row, self._wording))
 
     async def _send(self, channel: Channel) -> None:
         batches: set[asyncio.Task[bool]] = set()
@@ -116,6 +134,13 @@ class Notices:
             logger.warning("notices by %s could not be looked up or marked: %s", channel, _name(error))
         await asyncio.sleep(ERROR_SECONDS)
         return False
+
+
+def _count(row: Record, outcome: str) -> None:
+    if row["kind"] == "reminder" and outcome != "void":
+        taken_at: datetime = row["taken_at"]
+        is_late = outcome == "sent" and taken_at > row["created_at"] + REMINDER_LATE
+        REMINDERS.add("late" if is_late else outcome)
 
 
 def _name(error: HealthPlusError | PostgresError) -> str:

@@ -13,7 +13,8 @@ WITH taken AS (
         FOR UPDATE SKIP LOCKED)
     RETURNING *
 )
-SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(booking.during) AS starts_at,
+SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.reminder_id,
+    coalesce(preference.language, 'en') AS language, way.address, lower(booking.during) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
@@ -23,6 +24,11 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, way.address, lower(
     CASE
         WHEN way.address IS NULL THEN 'void'
         WHEN taken.kind IN ('booked', 'moved') AND booking.state <> 'booked' THEN 'void'
+        WHEN taken.kind IN ('reminder', 'not_cancelled') AND NOT (
+            booking.state = 'booked' AND NOT needs_rebooking AND lower(during) > (SELECT public.app_now())
+            AND EXISTS (
+                SELECT FROM notices.reminder
+                WHERE reminder.reminder_id = taken.reminder_id AND reminder.starts_at = lower(during))) THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
         WHEN taken.kind = 'called' AND NOT (
@@ -35,6 +41,7 @@ JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.book
 JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
+LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
@@ -67,3 +74,75 @@ DELETE FROM notices.sandbox_message USING shown WHERE sandbox_message.message_id
 -- name: sandbox_messages
 -- What the sandbox shows, newest first.
 SELECT at, channel::text AS channel, masked_address, text FROM notices.sandbox_message ORDER BY message_id DESC LIMIT $1
+
+-- name: add_reminders
+-- Put due reminders into the outbox; return how many.
+SELECT notices.add_reminders($1)
+
+-- name: take_reply
+-- Do what a reply by SMS says.
+SELECT notices.take_reply($1, $2)
+
+-- name: reminded_of
+-- The appointment that a reminder's link leads to, if it is this patient's.
+SELECT provider_id, booking_id FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+
+-- name: note_coming
+-- Note that a patient is coming.
+SELECT notices.note_coming($1, $2, $3)
+
+-- name: coming
+-- To which of their appointments a patient has said that they are coming.
+SELECT coming.provider_id, coming.booking_id, said_at
+FROM notices.coming
+JOIN booking.booking ON booking.provider_id = coming.provider_id AND booking.booking_id = coming.booking_id
+    AND lower(during) = starts_at AND state = 'booked'
+WHERE coming.patient_id = $1
+
+-- name: preference
+-- What a patient chose, or what counts as long as they chose nothing.
+SELECT coalesce(preference.language, 'en') AS language, coalesce(text_by, 'sms')::text AS text_by,
+    coalesce(reminds_by_text, true) AS reminds_by_text, coalesce(reminds_by_email, true) AS reminds_by_email,
+    coalesce(reminds_by_push, true) AS reminds_by_push,
+    notices.address(patient, 'sms') IS NOT NULL AS has_phone, notices.address(patient, 'email') IS NOT NULL AS has_email
+FROM accounts.patient LEFT JOIN notices.preference ON preference.patient_id = patient.patient_id
+WHERE patient.patient_id = $1
+
+-- name: choose
+-- What a patient chose.
+INSERT INTO notices.preference AS known (patient_id, language, language_chosen, text_by, reminds_by_text, reminds_by_email, reminds_by_push)
+VALUES ($1, $2, true, $3::text::notices.channel, $4, $5, $6)
+ON CONFLICT (patient_id) DO UPDATE
+SET language = excluded.language, language_chosen = true, text_by = excluded.text_by, reminds_by_text = excluded.reminds_by_text,
+    reminds_by_email = excluded.reminds_by_email, reminds_by_push = excluded.reminds_by_push
+
+-- name: note_language
+-- The language of the pages by which a patient signs in or books, unless they chose one.
+INSERT INTO notices.preference AS known (patient_id, language) VALUES ($1, $2)
+ON CONFLICT (patient_id) DO UPDATE SET language = excluded.language
+WHERE NOT known.language_chosen AND known.language <> excluded.language
+
+-- name: add_push_subscription
+-- A device that shows a patient's notices as long as the session whose token's hash is $2; the last few of a patient.
+WITH added AS (
+    INSERT INTO notices.push_subscription AS known (patient_id, token_hash, endpoint, client_key, client_secret, created_at)
+    VALUES ($1, $2, $3, $4, $5, (SELECT public.app_now()))
+    ON CONFLICT (patient_id, endpoint) DO UPDATE
+    SET token_hash = excluded.token_hash, client_key = excluded.client_key, client_secret = excluded.client_secret
+)
+DELETE FROM notices.push_subscription WHERE subscription_id IN (
+    SELECT subscription_id FROM notices.push_subscription WHERE patient_id = $1 ORDER BY created_at DESC OFFSET $6)
+
+-- name: remove_push_subscription
+-- A device that is to show nothing any more.
+DELETE FROM notices.push_subscription WHERE patient_id = $1 AND endpoint = $2
+
+-- name: push_subscriptions
+-- The devices on which a patient is signed in and has notices shown.
+SELECT subscription_id, endpoint, client_key, client_secret
+FROM notices.push_subscription JOIN accounts.session USING (token_hash, patient_id)
+WHERE patient_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > (SELECT public.app_now()))
+
+-- name: remove_gone_subscriptions
+-- Devices that the push service does not know any more.
+DELETE FROM notices.push_subscription WHERE subscription_id = ANY ($1::uuid[])

@@ -1,11 +1,9 @@
-"""Senders of SMS and e-mail: to the operator's relay and mail server, or to a sandbox that only shows them."""
+"""Messages, and senders of SMS and e-mail: to the operator's relay and mail server, or to a sandbox that shows them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
@@ -19,7 +17,7 @@ import msgspec
 
 from healthplus.database import Database, load
 from healthplus.errors import NoticeRefused, NoticeUndelivered
-from healthplus.settings import Settings, dlt_templates
+from healthplus.settings import Settings, registered_texts
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)
@@ -31,33 +29,64 @@ SANDBOX_MESSAGES_MAX = 200
 _NOT_NOW = (401, 403, 404, 408, 425, 429)
 
 
+def error_of_status(who: str, status: int) -> NoticeUndelivered | NoticeRefused:
+    """Return the error for an HTTP status that is no success."""
+    # 4xx means that this message is refused, except for those that mean "not now" or that an operator can mend.
+    kind = NoticeRefused if 400 <= status < 500 and status not in _NOT_NOW else NoticeUndelivered
+    return kind(f"{who} answered {status}.")
+
+
 class Sms(msgspec.Struct, frozen=True):
     """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`.
 
-    `id` stays the same however often the message is sent, so that a relay can recognise a repeat.
+    `id` stays the same however often the message is sent, so that a relay can recognise a repeat. `values` are what
+    stands in the text's places, in order, where it is sent as a template of WhatsApp.
     """
 
     to: str
     text: str
     template_id: str
     id: str = msgspec.field(default_factory=lambda: uuid4().hex)
+    language: str = "en"
+    values: tuple[str, ...] = ()
+
+    @property
+    def registered_name(self) -> str:
+        """The name under which the text is registered in its language: `booked`, `booked.hi`."""
+        return self.template_id if self.language == "en" else f"{self.template_id}.{self.language}"
 
     def __repr__(self) -> str:
         return f"Sms({self.template_id})"  # neither number nor code: this may be logged
 
 
 class Email(msgspec.Struct, frozen=True):
+    """`html`, where there is one, says the same as `text`."""
+
     to: str
     subject: str
     text: str
     id: str = msgspec.field(default_factory=lambda: uuid4().hex)
+    html: str = ""
 
     def __repr__(self) -> str:
         return "Email()"
 
 
+class Push(msgspec.Struct, frozen=True):
+    """What a patient's devices show; `path` is the page that opens. A repeat with the same `id` takes its place."""
+
+    patient_id: int
+    text: str
+    path: str
+    language: str
+    id: str
+
+    def __repr__(self) -> str:
+        return "Push()"
+
+
 class SmsSender(Protocol):
-    """Sends text messages.
+    """Sends text messages, by SMS or WhatsApp.
 
     Raises NoticeUndelivered when the message was not handed over, or possibly not; NoticeRefused when it never can be.
     """
@@ -71,25 +100,32 @@ class EmailSender(Protocol):
     async def send(self, message: Email, /) -> None: ...
 
 
+class PushSender(Protocol):
+    """Has devices show messages. Raises NoticeUndelivered and NoticeRefused as SmsSender does."""
+
+    async def send(self, message: Push, /) -> None: ...
+
+
 class NoSender:
     """Stands in for a channel that is not set up. `channel` is its name in the error, which every message raises."""
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
 
-    async def send(self, _message: Sms | Email, /) -> None:
+    async def send(self, _message: Sms | Email | Push, /) -> None:
         raise NoticeUndelivered(f"{self._channel} has not been set up here.")
 
 
 class SandboxSender:
     """Shows messages on the demo page and in the log instead of sending them: the one place where a code is logged."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, texts_by: str = "sms") -> None:
         self._database = database
+        self._texts_by = texts_by
 
     async def send(self, message: Sms | Email, /) -> None:
         masked = f"••• {message.to[-4:]}" if isinstance(message, Sms) else f"••• @{message.to.rpartition('@')[2]}"
-        channel = "sms" if isinstance(message, Sms) else "email"
+        channel = self._texts_by if isinstance(message, Sms) else "email"
         await self._database.execute(queries.show_in_sandbox, channel, masked, message.text, SANDBOX_MESSAGES_MAX)
         # A warning, so that it is shown at every log level in use.
         logger.warning("sandbox %s to %s: %s", channel, masked, message.text)
@@ -105,7 +141,7 @@ class HttpSmsSender:
         self._headers = {"Authorization": f"Bearer {settings.sms_token}"} if settings.sms_token else {}
         self._sender = settings.sms_sender
         self._entity_id = settings.dlt_entity_id
-        self._templates = dlt_templates(settings.dlt_templates)
+        self._templates = registered_texts(settings.dlt_templates)
 
     async def send(self, message: Sms, /) -> None:
         body = {
@@ -113,7 +149,7 @@ class HttpSmsSender:
             "text": message.text,
             "sender": self._sender,
             "entity_id": self._entity_id,
-            "template_id": self._templates.get(message.template_id),
+            "template_id": self._templates.get(message.registered_name),
             "id": message.id,
         }
         try:
@@ -123,9 +159,7 @@ class HttpSmsSender:
         except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
             raise NoticeUndelivered(f"The SMS relay could not be reached ({type(error).__name__}).") from None
         if not 200 <= status < 300:
-            # 4xx means that this message is refused, except for those that mean "not now" or that an operator can mend.
-            kind = NoticeRefused if 400 <= status < 500 and status not in _NOT_NOW else NoticeUndelivered
-            raise kind(f"The SMS relay answered {status}.")
+            raise error_of_status("The SMS relay", status)
 
 
 class SmtpSender:
@@ -154,6 +188,8 @@ class SmtpSender:
         mail["Date"], mail["Message-ID"] = formatdate(), f"<{message.id}@{self._from.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(message.text)
+        if message.html:
+            mail.add_alternative(message.html, subtype="html")
         try:
             async with asyncio.timeout(SECONDS_MAX):  # in all; the library's own limit is for each command
                 await aiosmtplib.send(mail, recipients=[message.to], **self._client)
@@ -166,27 +202,3 @@ class SmtpSender:
             )
             kind = NoticeRefused if gone else NoticeUndelivered
             raise kind(f"The mail server did not take it ({type(error).__name__} {code}).") from None
-
-
-class Senders(msgspec.Struct, frozen=True):
-    sms: SmsSender
-    email: EmailSender
-
-
-@contextlib.asynccontextmanager
-async def open_senders(settings: Settings, database: Database) -> AsyncIterator[Senders]:
-    """Yield the senders that the settings name."""
-    if settings.sandbox_notices:
-        sandbox = SandboxSender(database)
-        yield Senders(sandbox, sandbox)
-        return
-    async with contextlib.AsyncExitStack() as stack:
-        sms: SmsSender = NoSender("SMS")
-        email: EmailSender = NoSender("E-mail")
-        if settings.sms_url:
-            session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS_MAX))
-            sms = HttpSmsSender(await stack.enter_async_context(session), settings)
-        if settings.smtp_url:
-            assert settings.mail_from is not None
-            email = SmtpSender(settings.smtp_url, settings.mail_from)
-        yield Senders(sms, email)

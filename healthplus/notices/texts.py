@@ -1,115 +1,51 @@
-"""The texts of all notices, in English; another language is another table like TEXTS.
+"""What each notice says, in the patient's language, by every channel.
 
 They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
 it is kept for years. For the same reason their links name nothing either: they lead to pages that ask the reader to
-sign in, that of a turn to the offer itself.
+sign in, that of a turn to the offer itself, and that of a reminder to the appointment.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from datetime import datetime, timedelta
+from string import Formatter
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
 
 from healthplus.database import Record
 from healthplus.money import INR, in_units
-from healthplus.notices.sender import Email, Sms
+from healthplus.notices.mail import mail_html
+from healthplus.notices.sender import Email, Push, Sms
+from healthplus.notices.text import REMINDER, Text, Texts
+from healthplus.notices.texts_en import ENGLISH
+from healthplus.notices.texts_hi import HINDI
 
-APPOINTMENTS = "/appointments"
-TURN = "/turn"
-"""Leads to what the patient who is signed in waits for, or is offered."""
+LANGUAGES = {texts.code: texts for texts in (ENGLISH, HINDI)}
+NOTIFICATIONS = "/notifications"
 
 
-class Text(NamedTuple):
-    """A notice. The SMS consists of `message` and `action`, which introduces the link; DLT registers each.
+class Wording(NamedTuple):
+    """What texts depend on besides the notice: an offer is said to end `client_margin` before it does.
 
-    They are ASCII: with one other letter, an SMS holds half as many. `subject` is the e-mail's.
+    `takes_replies`: an SMS can be answered.
     """
 
-    subject: str
-    message: str
-    action: str
-    with_fee: bool = False
-    page: str = APPOINTMENTS
-
-
-TEXTS = {
-    "booked": Text("Your visit is booked", "Your visit is booked for {when}.", "See, move or cancel it", with_fee=True),
-    "moved": Text("Your visit has moved", "Your visit has moved to {when}.", "See, move or cancel it", with_fee=True),
-    "cancelled": Text(
-        "Your visit is cancelled",
-        "Your visit on {when} is cancelled. What was paid online goes back.",
-        "Book again",
-    ),
-    "cancelled_kept": Text(
-        "Your visit is cancelled",
-        "{when} is cancelled: {kept} is kept by its terms, {returned} goes back.",
-        "Details",
-    ),
-    "replaced": Text(
-        "Your earlier visit is cancelled",
-        "{when} is cancelled: your new visit replaces it. What was paid online goes back.",
-        "Details",
-    ),
-    "replaced_kept": Text(
-        "Your earlier visit is cancelled",
-        "Your new visit replaces {when}: {kept} is kept, {returned} goes back.",
-        "Details",
-    ),
-    "needs_rebooking": Text(
-        "Please choose another time", "Your visit on {when} cannot take place then.", "Choose another time or cancel"
-    ),
-    "expired": Text(
-        "Your 5 minutes are over",
-        "Your 5 minutes are over; {when} was released. No money was taken.",
-        "Try again",
-    ),
-    "expired_paid": Text(
-        "Your 5 minutes are over",
-        "Your 5 minutes are over; {when} was released. What was paid goes back.",
-        "Try again",
-    ),
-    "offered": Text(
-        "It's your turn",
-        "It's your turn: {when} is held for you until {until}, then for the next.",
-        "Take it",
-        with_fee=True,
-        page=TURN,
-    ),
-    "called": Text(
-        "A time has come free",
-        "{when} is free. Several are asked: the first in line to answer by {until} gets it.",
-        "Take it",
-        with_fee=True,
-        page=TURN,
-    ),
-    "offer_lapsed": Text("Your turn is over", "Your turn is over: {when} was not taken in time.", "See other times"),
-    "offer_missed": Text(
-        "A time came while you were away",
-        "A time came while you were away. You keep your number, but others go first until you are back.",
-        "Be back",
-        page=TURN,
-    ),
-    "refunded": Text(
-        "Your money is on its way back",
-        "What you paid went back to you. Your bank may take some days to show it.",
-        "Details",
-    ),
-    "refunded_part": Text(
-        "Your money is on its way back",
-        "{returned} of what you paid went back to you. Your bank may take some days to show it.",
-        "Details",
-    ),
-}
-
-_FUNDING = {"online": "paid online", "clinic": "to be paid at the clinic"}
+    site_url: str
+    client_margin: timedelta
+    takes_replies: bool = False
 
 
 def template_of(row: Record) -> str:
     """Return the name of the text for a notice.
 
     An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
-    So has a visit that a new one replaced, or its patient would book again, and any of whose money a part is kept.
+    So has an appointment that a new one replaced, or its patient would book again, and any of whose money a part is
+    kept.
     """
     if row["kind"] == "cancelled":
         name = "replaced" if row["is_replaced"] else "cancelled"
@@ -123,43 +59,97 @@ def template_of(row: Record) -> str:
     return str(row["kind"])
 
 
-def sms_of(row: Record, site_url: str, client_margin: timedelta) -> Sms:
-    """Return the SMS for a row of `take_due`. An offer is said to end `client_margin` before it does."""
+def sms_of(row: Record, wording: Wording, channel: str = "sms") -> Sms:
+    """Return the SMS for a row of `take_due`, or the same for WhatsApp, which has the values of its template."""
     template = template_of(row)
-    text = TEXTS[template]
-    message = text.message.format_map(_facts(row, client_margin))
+    if template == "reminder" and channel == "sms" and wording.takes_replies:
+        template = "reminder_reply"
+    texts = LANGUAGES[row["language"]]
+    text = texts.texts[template]
+    facts = _facts(row, wording, texts)
+    link = _link(row, wording, texts, text)
+    values = [facts[name] for _, name, _, _ in Formatter().parse(text.message) if name]
     return Sms(
-        row["address"], f"HealthPlus: {message} {text.action}: {site_url}{text.page}", template, row["notice_id"].hex
+        row["address"],
+        f"HealthPlus: {text.message.format_map(facts)} {text.action}: {link}",
+        template,
+        row["notice_id"].hex,
+        texts.code,
+        (*values, link),
     )
 
 
-def email_of(row: Record, site_url: str, client_margin: timedelta) -> Email:
+def email_of(row: Record, wording: Wording) -> Email:
     """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS; it also states the fee."""
-    text = TEXTS[template_of(row)]
-    facts = _facts(row, client_margin)
+    texts = LANGUAGES[row["language"]]
+    text = texts.texts[template_of(row)]
+    facts = _facts(row, wording, texts)
+    link = _link(row, wording, texts, text)
+    settings = f"{wording.site_url}{texts.prefix}{NOTIFICATIONS}"
     lines = [text.message.format_map(facts)]
-    if text.with_fee and row["funding"] in _FUNDING and row["fee_minor"]:
-        lines.append(f"The fee is {facts['fee']}, {_FUNDING[row['funding']]}.")
-    lines += [f"{text.action}: {site_url}{text.page}", "HealthPlus"]
-    return Email(row["address"], f"HealthPlus: {text.subject}", "\n\n".join(lines) + "\n", row["notice_id"].hex)
+    if text.with_fee and row["funding"] in texts.fee and row["fee_minor"]:
+        lines.append(texts.fee[row["funding"]].format_map(facts))
+    plain = [*lines, f"{text.action}: {link}", f"{texts.why} {texts.settings}: {settings}", "HealthPlus"]
+    return Email(
+        row["address"],
+        f"HealthPlus: {text.subject}",
+        "\n\n".join(plain) + "\n",
+        row["notice_id"].hex,
+        mail_html(
+            texts.code,
+            text.subject,
+            lines,
+            (text.action, link),
+            footer=texts.why,
+            footer_link=(texts.settings, settings),
+        ),
+    )
 
 
-def _facts(row: Record, client_margin: timedelta) -> dict[str, str]:
+def push_of(row: Record, wording: Wording) -> Push:
+    """Return what the patient's devices show for a row of `take_due`."""
+    texts = LANGUAGES[row["language"]]
+    text = texts.texts[template_of(row)]
+    facts = _facts(row, wording, texts)
+    path = _link(row, wording, texts, text).removeprefix(wording.site_url)
+    return Push(row["patient_id"], text.message.format_map(facts), path, texts.code, row["notice_id"].hex)
+
+
+def reminder_code(reminder_id: UUID) -> str:
+    """Return what a reminder's link ends with."""
+    return base64.urlsafe_b64encode(reminder_id.bytes).decode().rstrip("=")
+
+
+def reminder_of_code(code: str) -> UUID | None:
+    """Return the id in the end of a reminder's link; None where it is none."""
+    try:
+        return UUID(bytes=base64.b64decode(code + "==", altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _link(row: Record, wording: Wording, texts: Texts, text: Text) -> str:
+    end = reminder_code(row["reminder_id"]) if text.page == REMINDER else ""
+    return f"{wording.site_url}{texts.prefix}{text.page}{end}"
+
+
+def _facts(row: Record, wording: Wording, texts: Texts) -> dict[str, str]:
     zone = ZoneInfo(row["time_zone"])
-    starts_at = row["starts_at"].astimezone(zone)
 
     def amount(minor: int) -> str:
         units = in_units(minor, row["currency"])
-        return f"{'Rs' if row['currency'] == INR else row['currency']} {units if units % 1 else int(units)}"
+        sign = texts.rupees if row["currency"] == INR else f"{row['currency']} "
+        return f"{sign}{units if units % 1 else int(units)}"
 
+    def written(at: datetime, pattern: str) -> str:
+        return format_datetime(at, pattern, zone, texts.locale).replace("AM", "am").replace("PM", "pm")
+
+    starts_at = row["starts_at"]
+    zone_name = f"{starts_at.astimezone(zone):%Z}"
     return {
-        "when": f"{starts_at:%a} {starts_at.day} {starts_at:%b}, {_clock(starts_at, '%M')} {starts_at:%Z}",
-        "until": _clock((row["deadline"] - client_margin).astimezone(zone), "%M:%S"),
+        "when": f"{written(starts_at, 'EEE d MMM')}, {written(starts_at, texts.clock)} {zone_name}",
+        "until": written(row["deadline"] - wording.client_margin, texts.exact_clock),
         "fee": amount(row["fee_minor"]),
         "kept": amount(row["kept_minor"]),
         "returned": amount(row["returned_minor"]),
     }
-
-
-def _clock(at: datetime, rest: str) -> str:
-    return f"{at.hour % 12 or 12}:{at:{rest}} {'am' if at.hour < 12 else 'pm'}"

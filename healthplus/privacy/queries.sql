@@ -54,6 +54,7 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(to_jsonb(replacement)), '[]')
         FROM own_booking JOIN booking.replacement USING (provider_id, booking_id)),
     'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(own_booking) ORDER BY created_at), '[]') FROM own_booking),
+    'reasons', (SELECT coalesce(jsonb_agg(to_jsonb(reason) ORDER BY said_at), '[]') FROM booking.reason WHERE patient_id = $1),
     'waits', (SELECT coalesce(jsonb_agg(to_jsonb(own_ticket) ORDER BY joined_at), '[]') FROM own_ticket),
     'payment_intents', (
         SELECT coalesce(jsonb_agg(to_jsonb(intent) || jsonb_build_object('currency', own_booking.currency) ORDER BY asked_at), '[]')
@@ -106,3 +107,7 @@ SELECT EXISTS (
 -- name: erase_names
 -- Of the persons the patient booked for.
 UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient_name IS NOT NULL
+
+-- name: erase_reasons
+-- Why the patient came.
+DELETE FROM booking.reason WHERE patient_id = $1

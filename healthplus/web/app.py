@@ -31,7 +31,10 @@ from healthplus.monitoring.readiness import DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import Reporter
 from healthplus.monitoring.sentry import open_sentry
 from healthplus.notices.notices import Notices
-from healthplus.notices.sender import open_senders
+from healthplus.notices.preferences import Preferences
+from healthplus.notices.reminders import Reminders
+from healthplus.notices.senders import open_senders
+from healthplus.notices.texts import Wording
 from healthplus.payments.gateway import Gateway, NoGateway
 from healthplus.payments.gateways.sandbox import SandboxGateway
 from healthplus.payments.gateways.sandbox_process import bank_url
@@ -116,7 +119,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             gateway = await stack.enter_async_context(sandbox)
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
         senders = await stack.enter_async_context(open_senders(settings, database))
-        notices = Notices(background, senders, settings.site_url, CLIENT_MARGIN)
+        wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
+        notices = Notices(background, senders, wording)
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
         secret = Secret(with_secret_key(settings).secret_key or "")
@@ -149,6 +153,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             payments.captures.run_from_memory,
             payments.reconciliation.run,
             notices.run,
+            Reminders(background).run,
             Retention(background).run,
             clock.run,
             WordCounter(background).run,
@@ -176,6 +181,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             patients=patients,
             persons=Persons(database, secret),
             emails=Emails(database, secret),
+            preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             code_messages=code_messages,

@@ -20,6 +20,7 @@ from healthplus.database import Database
 from healthplus.directory.currencies import Currencies
 from healthplus.directory.known_services import KnownServices
 from healthplus.monitoring.readiness import Readiness
+from healthplus.notices.preferences import Preferences
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
@@ -50,6 +51,7 @@ class AppServices:
     patients: Patients
     persons: Persons
     emails: Emails
+    preferences: Preferences
     privacy: Privacy
     codes: Codes
     code_messages: CodeMessages

@@ -41,6 +41,7 @@ _CLASSES = {
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/accept
         POST /api/v1/providers/{provider_id}/waits/{wait_id}/answer
         PUT /api/v1/providers/{provider_id}/holds/{hold_id}/person
+        PUT /api/v1/providers/{provider_id}/holds/{hold_id}/reason
         POST /api/v1/codes
         POST /api/v1/codes/{code_id}/verify
         POST /api/v1/codes/desk/verify
@@ -73,6 +74,7 @@ _CLASSES = {
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}
         GET /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/rating
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/reason
         GET /api/v1/appointments
         GET /api/v1/waits
         GET /api/v1/consent

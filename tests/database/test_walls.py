@@ -35,6 +35,7 @@ WRITES = {
     ("retention", "*"): "what is over is deleted in one place, in small batches",
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
+    ("privacy", "booking.reason"): "and why they came",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
     ("privacy", "notices.notice"): "erasing deletes what a patient was sent",
 }

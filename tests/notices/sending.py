@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.database import Database, Record
 from healthplus.errors import NoticeUndelivered
 from healthplus.notices.notices import Channel, Notices
-from healthplus.notices.sender import Email, NoSender, Senders, Sms, SmsSender
+from healthplus.notices.sender import Email, NoSender, Push, Sms, SmsSender
+from healthplus.notices.senders import Senders
+from healthplus.notices.texts import Wording
 from tests.fixtures.races import RaceEnvironment
 
 SITE = "https://healthplus.example"
@@ -21,13 +24,13 @@ class Recorder:
     """Takes what it is given, unless it is to fail or to wait."""
 
     def __init__(self) -> None:
-        self.sent: list[Sms | Email] = []
+        self.sent: list[Any] = []
         self.fails = False
         self.under_way = 0
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
-    async def send(self, message: Sms | Email, /) -> None:
+    async def send(self, message: Sms | Email | Push, /) -> None:
         self.under_way += 1
         await self.may_go_on.wait()
         if self.fails:
@@ -67,8 +70,15 @@ async def kinds(database: Database) -> list[str]:
     return [row["kind"] for row in await outbox(database)]
 
 
-def notices(database: Database, sms: SmsSender, email: Recorder | None = None) -> Notices:
-    return Notices(database, Senders(sms, email or NoSender("E-mail")), SITE, CLIENT_MARGIN)
+def notices(
+    database: Database,
+    sms: SmsSender,
+    email: Recorder | None = None,
+    whatsapp: Recorder | None = None,
+    push: Recorder | None = None,
+) -> Notices:
+    senders = Senders(sms, email or NoSender("E-mail"), whatsapp, push or NoSender("Web push"))
+    return Notices(database, senders, Wording(SITE, CLIENT_MARGIN))
 
 
 async def sweep_all(sending: Notices, channel: Channel = "sms") -> None:

@@ -19,7 +19,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 from healthplus.database import Database
 from healthplus.errors import NoticeUndelivered
 from healthplus.notices import sender as sender_module
-from healthplus.notices.sender import SANDBOX_MESSAGES_MAX, Email, Sms, SmtpSender, open_senders
+from healthplus.notices import senders as senders_module
+from healthplus.notices.sender import SANDBOX_MESSAGES_MAX, Email, Sms, SmtpSender
+from healthplus.notices.senders import open_senders
 from healthplus.settings import Settings
 from tests.fixtures.relay import Relay
 
@@ -75,7 +77,7 @@ async def test_what_the_relay_does_not_take_was_not_sent(relay: Relay, status: i
 
 
 async def test_a_relay_that_is_slow_or_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender_module, "SECONDS_MAX", 0.2)
+    monkeypatch.setattr(senders_module, "SECONDS_MAX", 0.2)
     stuck = asyncio.Event()
     async with Relay(stuck) as relay:
         url = f"{relay.url}?key={TOKEN}"

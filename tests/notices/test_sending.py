@@ -231,7 +231,8 @@ from datetime import timedelta
 from healthplus.database import Database
 from healthplus.lifeline import end_with_stdin
 from healthplus.notices.notices import Notices
-from healthplus.notices.sender import open_senders
+from healthplus.notices.senders import open_senders
+from healthplus.notices.texts import Wording
 from healthplus.retention.retention import Retention
 from healthplus.settings import Settings
 
@@ -240,7 +241,7 @@ end_with_stdin()
 async def main():
     settings = Settings.from_environment({"DATABASE_URL": sys.argv[1], "HEALTHPLUS_SMS_URL": sys.argv[2]})
     async with await Database.connect(sys.argv[1], 1, 2) as database, open_senders(settings, database) as senders:
-        await Notices(database, senders, settings.site_url, timedelta(seconds=5)).run()
+        await Notices(database, senders, Wording(settings.site_url, timedelta(seconds=5))).run()
 
 asyncio.run(main())
 """

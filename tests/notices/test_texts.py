@@ -13,19 +13,23 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
 from healthplus.notices.sender import Email, Sms
-from healthplus.notices.texts import TEXTS, email_of, sms_of
+from healthplus.notices.texts import LANGUAGES, Wording, email_of, sms_of
 from tests.fixtures.directory import make_city, make_clinic
 from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
 from tests.fixtures.terms import set_terms
 from tests.notices.sending import SITE, Recorder, notices, reachable, sweep_all
 
-MARGIN = timedelta(seconds=5)
+WORDING = Wording(SITE, timedelta(seconds=5))
+TEXTS = LANGUAGES["en"].texts
 ROW: dict[str, Any] = {
     "kind": "booked",
     "offer": False,
     "ticket_state": None,
     "address": "+919876543210",
     "notice_id": UUID(int=7),
+    "reminder_id": UUID("6f2c1b9e-8a54-4c0e-9b4d-0f3f5b7a9c11"),
+    "patient_id": 7,
+    "language": "en",
     "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
     "deadline": datetime(2026, 11, 25, 4, 52, 20, tzinfo=UTC),
     "time_zone": "Asia/Kolkata",
@@ -40,7 +44,7 @@ ROW: dict[str, Any] = {
 KEPT = {"kept_minor": 99_999_950, "returned_minor": 99_999_950}
 """More than any visit costs."""
 ROWS = [
-    *(ROW | {"kind": kind} for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part", kind)),
+    *(ROW | {"kind": kind} for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
@@ -51,11 +55,11 @@ ROWS = [
 
 
 def sms(**values: Any) -> Sms:
-    return sms_of(ROW | values, SITE, MARGIN)  # type: ignore[arg-type]
+    return sms_of(ROW | values, WORDING)  # type: ignore[arg-type]
 
 
 def email(**values: Any) -> Email:
-    return email_of(ROW | values, SITE, MARGIN)  # type: ignore[arg-type]
+    return email_of(ROW | values, WORDING)  # type: ignore[arg-type]
 
 
 def test_every_text_fits_one_sms() -> None:

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from healthplus.payments.gateways.sandbox import SIGNATURE, WebhookBody, sign
+from healthplus.payments.gateways.sandbox import SIGNATURE, WebhookBody
 from healthplus.payments.payments import Paid, Payments
+from healthplus.signatures import sign
 from tests.fixtures.environment import PROVIDER, Environment
 
 HEADER = SIGNATURE.lower()

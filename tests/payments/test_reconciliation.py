@@ -21,8 +21,9 @@ from healthplus.errors import BadSignature, NotFound
 from healthplus.ops.check import money_invariants, violations
 from healthplus.payments.captures import queries
 from healthplus.payments.gateway import NoGateway, PaymentState
-from healthplus.payments.gateways.sandbox import TOLERANCE_SECONDS, WebhookBody, sign
+from healthplus.payments.gateways.sandbox import WebhookBody
 from healthplus.payments.payments import Payments
+from healthplus.signatures import TOLERANCE_SECONDS, sign
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import start_clock
 from tests.fixtures.environment import PROVIDER, Environment

@@ -8,8 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from healthplus.payments.gateways.sandbox import SIGNATURE, sign
+from healthplus.payments.gateways.sandbox import SIGNATURE
 from healthplus.settings import Settings
+from healthplus.signatures import sign
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.payments.steps import webhook
 from tests.web.client import Client

@@ -1,8 +1,25 @@
 -- Where a patient can be reached by a channel; NULL: nowhere. The planner inlines it.
 CREATE FUNCTION notices.address(p_patient accounts.patient, p_channel notices.channel) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
-        WHEN p_channel = 'sms' AND p_patient.takes_sms THEN p_patient.phone
-        WHEN p_channel = 'email' AND p_patient.email_verified_at IS NOT NULL THEN p_patient.email END
+        WHEN p_channel IN ('sms', 'whatsapp') AND p_patient.takes_sms THEN p_patient.phone
+        WHEN p_channel = 'email' AND p_patient.email_verified_at IS NOT NULL THEN p_patient.email
+        WHEN p_channel = 'push' AND p_patient.erased_at IS NULL THEN p_patient.patient_id::text END
+$$;
+
+-- The channels by which a patient is told something: texts by SMS or by WhatsApp, and not by both. A patient who books and cancels all
+-- day long must not make us send texts all day long.
+CREATE FUNCTION notices.ways(p_patient_id bigint, p_now timestamptz) RETURNS TABLE (channel notices.channel) LANGUAGE sql STABLE AS $$
+    SELECT way.channel
+    FROM accounts.patient
+    LEFT JOIN notices.preference ON preference.patient_id = patient.patient_id
+    CROSS JOIN LATERAL (VALUES (coalesce(text_by, 'sms')), ('email'), ('push')) AS way (channel)
+    WHERE patient.patient_id = p_patient_id AND notices.address(patient, way.channel) IS NOT NULL
+        AND (way.channel <> 'push' OR EXISTS (
+            SELECT FROM notices.push_subscription WHERE push_subscription.patient_id = p_patient_id))
+        AND (way.channel NOT IN ('sms', 'whatsapp') OR (
+            SELECT count(*) FROM notices.notice
+            WHERE notice.patient_id = p_patient_id AND notice.channel IN ('sms', 'whatsapp')
+                AND created_at > p_now - interval '1 day') < 20)
 $$;
 
 -- Notes that a booking's patient is to be sent a notice, by each channel on which they can be reached. p_booking_id may be NULL
@@ -15,21 +32,15 @@ BEGIN
         CASE WHEN p_kind IN ('offered', 'called') THEN deadline WHEN p_kind = 'expired' THEN p_now + interval '1 hour' ELSE p_now + interval '1 day' END,
         p_now
     FROM booking.booking
-    -- OFFSET 0: the patient is found by the key, though a plan made while there were few would look through all.
     CROSS JOIN LATERAL (
         SELECT patient_id, channel
-        FROM accounts.patient CROSS JOIN (VALUES ('sms'::notices.channel), ('email')) AS way (channel)
-        WHERE patient_id = coalesce(booking.patient_id, (  -- a group offer has no patient of its own
-            SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-            AND notices.address(patient, channel) IS NOT NULL
+        FROM coalesce(booking.patient_id, (  -- a group offer has no patient of its own
+            SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id)) AS patient_id
+        CROSS JOIN LATERAL notices.ways(patient_id, p_now)
         OFFSET 0) AS way
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (
             SELECT offer_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id))
-        -- a patient who books and cancels all day long must not make us send texts all day long
-        AND (way.channel <> 'sms' OR (
-            SELECT count(*) FROM notices.notice
-            WHERE notice.patient_id = way.patient_id AND channel = 'sms' AND created_at > p_now - interval '1 day') < 20)
         AND (p_kind <> 'moved' OR booking.state = 'booked');  -- a patient who moves a hold is looking at the page
 END $$;
 
@@ -46,7 +57,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT notices.address(patient, 'sms') AS phone, notices.address(patient, 'email') AS email
         FROM accounts.patient WHERE patient.patient_id = booking.patient_id OFFSET 0) AS reached
-    WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id AND phone IS NULL AND email IS NULL;
+    WHERE booking.provider_id = NEW.provider_id AND booking_id = NEW.booking_id AND phone IS NULL AND email IS NULL
+        AND NOT EXISTS (SELECT FROM notices.push_subscription WHERE push_subscription.patient_id = booking.patient_id);
     IF NOT FOUND THEN
         PERFORM notices.add(NEW.provider_id, NEW.booking_id, NEW.ticket_id, NEW.kind::text, NEW.at);
     END IF;

@@ -86,6 +86,16 @@ CREATE FUNCTION retention.forget_notices(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+-- Why a patient came: a month after the appointment nobody asks any more. Those of holds that are gone go, too.
+CREATE FUNCTION retention.forget_reasons(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM booking.reason WHERE ctid = ANY (ARRAY (
+            SELECT reason.ctid FROM booking.reason LEFT JOIN booking.booking USING (provider_id, booking_id)
+            WHERE said_at <= p_now - interval '30 days' AND coalesce(upper(during), said_at) <= p_now - interval '30 days'
+            LIMIT p_rows_max FOR UPDATE OF reason SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

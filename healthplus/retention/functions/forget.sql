@@ -89,6 +89,7 @@ BEGIN
         retention.forget_results(now_at, rows_max),
         retention.forget_presence(now_at, rows_max),
         retention.forget_notices(now_at, rows_max),
+        retention.forget_reasons(now_at, rows_max),
         retention.forget_webhooks(now_at, rows_max),
         retention.forget_rehearsals(now_at, rows_max),
         retention.forget_intents(now_at, rows_max),

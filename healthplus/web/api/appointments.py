@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from healthplus.accounts.actors import Patient
 from healthplus.errors import NotFound
-from healthplus.web.api.holds import move_booking
+from healthplus.web.api.holds import give_reason_for, move_booking
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
-from healthplus.web.api.models import Booking, MoveRequest
+from healthplus.web.api.models import Booking, MoveRequest, ReasonRequest
 from healthplus.web.api.presenters import booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.http.actor import require_patient
@@ -79,3 +79,14 @@ class AppointmentsController(Controller):
     ) -> Booking:
         """Move an appointment to another time at the same clinic, for the same fee."""
         return await move_booking(request, provider_id, appointment_id, data, idempotency_key)
+
+    @put(f"{_ONE}/reason", responses=PROBLEMS, **needs_key("book"))
+    async def give_reason(
+        self,
+        request: AnyRequest,
+        provider_id: ProviderId,
+        appointment_id: FromPath[UUID],
+        data: JSONBody[ReasonRequest],
+    ) -> Booking:
+        """Say why I come, for the clinic alone, until the appointment begins."""
+        return await give_reason_for(request, provider_id, appointment_id, data)

@@ -9,11 +9,20 @@ from litestar.params import FromPath, JSONBody
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import ConfirmRefused
+from healthplus.booking.reasons import give_reason
 from healthplus.errors import HealthPlusError, HoldExpired, NotFound
 from healthplus.web import direct
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key
-from healthplus.web.api.models import Booking, HoldRequest, MoveRequest, Payment, PaymentRequest, PersonRequest
+from healthplus.web.api.models import (
+    Booking,
+    HoldRequest,
+    MoveRequest,
+    Payment,
+    PaymentRequest,
+    PersonRequest,
+    ReasonRequest,
+)
 from healthplus.web.api.presenters import add_replaced, booking_of_outcome, booking_of_row
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS, error_for_refused_time
 from healthplus.web.api.requested_services import Repeatable, requested_services
@@ -113,6 +122,13 @@ class HoldsController(Controller):
         assert row is not None
         return await booking_of_row(row, provider_id, app, patient_id)
 
+    @put("/{hold_id:uuid}/reason", responses=PROBLEMS, **needs_key("book"))
+    async def give_reason(
+        self, request: AnyRequest, provider_id: ProviderId, hold_id: FromPath[UUID], data: JSONBody[ReasonRequest]
+    ) -> Booking:
+        """Say why I come, for the clinic alone; it stays with the appointment that the hold becomes."""
+        return await give_reason_for(request, provider_id, hold_id, data)
+
     @post(
         "/{hold_id:uuid}/payment", status_code=200, responses=PROBLEMS, opt={direct.OPTION: True}, **needs_key("book")
     )
@@ -157,6 +173,16 @@ async def move_booking(request: AnyRequest, provider_id: int, booking_id: UUID, 
     if outcome.code != "moved":
         raise await error_for_refused_time(request, outcome, patient_id)
     return await booking_of_outcome(outcome, provider_id, app, patient_id)
+
+
+async def give_reason_for(request: AnyRequest, provider_id: int, booking_id: UUID, data: ReasonRequest) -> Booking:
+    """Store why the patient who makes the request comes, for their hold or appointment."""
+    patient_id = await require_patient(request)
+    app = services(request)
+    await give_reason(app.database, provider_id, booking_id, patient_id, data.reason or "")
+    row = await app.book.booking(provider_id, booking_id, patient_id)
+    assert row is not None
+    return await booking_of_row(row, provider_id, app, patient_id)
 
 
 async def _with_money(request: AnyRequest, error: HealthPlusError, provider_id: int, hold_id: UUID) -> HealthPlusError:

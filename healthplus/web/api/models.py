@@ -59,6 +59,12 @@ class PersonRequest(Struct, forbid_unknown_fields=True):
     person_id: UUID
 
 
+class ReasonRequest(Struct, forbid_unknown_fields=True):
+    """Why I come, for the clinic alone; null or an empty text removes it."""
+
+    reason: Annotated[str, Meta(max_length=1000, description="At most 200 letters, on one line.")] | None
+
+
 class MoveRequest(Struct, forbid_unknown_fields=True):
     """Another start at the same clinic."""
 
@@ -172,7 +178,8 @@ class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
-    When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for.
+    When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for;
+    and, when it is read by itself, the `reason` that was given for it.
     `instead_of`, when it is made or read: the appointment that it replaces, which is cancelled once it is booked, and
     what that costs.
     `services`: what it is for, unless that is a visit of `slots_needed` slots; `fee_minor` is the sum of the fees that
@@ -199,6 +206,7 @@ class Booking(Fee, kw_only=True):
     services: list[ChosenService] | UnsetType = UNSET
     person_id: UUID | UnsetType | None = UNSET
     patient_name: str | UnsetType | None = UNSET
+    reason: str | UnsetType | None = UNSET
     expires_at: datetime | UnsetType = UNSET
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET

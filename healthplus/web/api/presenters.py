@@ -114,6 +114,7 @@ async def booking_of_row(row: Record, provider_id: int, app: AppServices, patien
         services=await chosen_services(app, row["service_ids"]),
         person_id=row["person_id"],
         patient_name=row["patient_name"],
+        reason=row.get("reason", UNSET),
         needs_rebooking=row["needs_rebooking"],
         can_rate=state == "fulfilled",
     )

@@ -63,7 +63,7 @@ SELECT
     booking.state::text AS state, needs_rebooking, fee_minor, coalesce(money.currency, clinic.currency) AS currency,
     funding::text AS funding,
     lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
-    patient_name,
+    patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     provider.name AS provider, max_booking_days,
     ARRAY (
         SELECT speciality.name

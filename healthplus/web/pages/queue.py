@@ -15,7 +15,7 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, Refused
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.notices.texts import APPOINTMENTS
+from healthplus.notices.text import APPOINTMENTS
 from healthplus.waiting.positions import QueuePosition
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN

@@ -1,0 +1,43 @@
+"""What a notice's text consists of, and those of a language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+APPOINTMENTS = "/appointments"
+TURN = "/turn"
+"""Leads to what the patient who is signed in waits for, or is offered."""
+REMINDER = "/a/"
+"""Leads, with the reminder's own code after it, to the appointment, for the patient whose it is."""
+
+
+class Text(NamedTuple):
+    """A notice. The SMS consists of `message` and `action`, which introduces the link; DLT registers each.
+
+    `subject` is the e-mail's.
+    """
+
+    subject: str
+    message: str
+    action: str
+    with_fee: bool = False
+    page: str = APPOINTMENTS
+
+
+class Texts(NamedTuple):
+    """The texts of one language: `prefix` is what the paths of its pages begin with.
+
+    `clock` and `exact_clock` write a time of day, `fee` how a fee is paid; `why` and `settings` end each e-mail.
+    """
+
+    code: str
+    locale: str
+    clock: str
+    exact_clock: str
+    rupees: str
+    prefix: str
+    fee: Mapping[str, str]
+    why: str
+    settings: str
+    texts: Mapping[str, Text]

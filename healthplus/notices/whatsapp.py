@@ -1,0 +1,52 @@
+"""Sends texts by WhatsApp's Cloud API, each as a template that Meta has approved."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from healthplus.errors import NoticeRefused, NoticeUndelivered
+from healthplus.notices.sender import Sms, SmsSender, error_of_status
+from healthplus.settings import Settings, registered_texts
+
+
+class WhatsAppSender:
+    """An SmsSender. What WhatsApp will never take, such as for a number that it does not know, goes by SMS instead."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: Settings, instead: SmsSender) -> None:
+        self._session = session
+        self._url = f"{settings.whatsapp_url.rstrip('/')}/{settings.whatsapp_phone_id}/messages"
+        self._headers = {"Authorization": f"Bearer {settings.whatsapp_token}"}
+        self._templates = registered_texts(settings.whatsapp_templates)
+        self._instead = instead
+
+    async def send(self, message: Sms, /) -> None:
+        template = self._templates.get(message.registered_name)
+        if template is None:
+            await self._instead.send(message)
+            return
+        try:
+            await self._send(message, template)
+        except NoticeRefused:
+            await self._instead.send(message)
+
+    async def _send(self, message: Sms, template: str) -> None:
+        values = [{"type": "text", "text": value} for value in message.values]
+        body = {
+            "messaging_product": "whatsapp",
+            "to": message.to.removeprefix("+"),
+            "type": "template",
+            "template": {
+                "name": template,
+                "language": {"code": message.language},
+                "components": [{"type": "body", "parameters": values}],
+            },
+            "biz_opaque_callback_data": message.id,
+        }
+        try:
+            # A redirect could send number, text and token to another server.
+            async with self._session.post(self._url, json=body, headers=self._headers, allow_redirects=False) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
+            raise NoticeUndelivered(f"WhatsApp could not be reached ({type(error).__name__}).") from None
+        if not 200 <= status < 300:
+            raise error_of_status("WhatsApp", status)
