@@ -40,6 +40,7 @@ from healthplus.ops.demo_guide import demo_guide
 from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
+from healthplus.staff.commands import staff_group
 from healthplus.waiting.commands import verify_queue_command
 
 _BESIDE = {
@@ -207,6 +208,7 @@ for command in (
     restore_command,
     service_group,
     shift_group,
+    staff_group,
     status_command,
     terms_group,
     verify_queue_command,
