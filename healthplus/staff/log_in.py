@@ -82,9 +82,7 @@ class LogIn:
 
     async def with_code(self, half: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
         """Check the code of an app, after the password. Raises LogInRefused and TooManyGuesses."""
-        device = self._device_hash(half.log_on, come_from.requester.device)
-        key = self._secret.mac("staff code", str(half.staff_id), device.hex())
-        await self._count_code(key)
+        key = await self._count_code(half, come_from.requester.device)
         factors = await self._database.fetch_row(queries.factors, half.staff_id)
         if factors is None or factors["version"] != half.version or factors["totp_secret"] is None:
             raise LogInRefused(reason="over")
@@ -100,12 +98,8 @@ class LogIn:
         self, challenge: Challenge, answer: str, come_from: From, half: SecondFactorNeeded | None = None
     ) -> LoggedIn:
         """Check a passkey's answer; of the person whose password was right, if one was. Raises LogInRefused."""
-        row = await self._check_passkey(challenge, answer, half.staff_id if half else None)
-        if row is None:
-            await self._note_refusal(
-                "", None, come_from.requester, "log_in", "passkey", half.staff_id if half else None
-            )
-            raise LogInRefused(reason="passkey")
+        staff_id = half.staff_id if half else None
+        row = await self._check_passkey(challenge, answer, staff_id, come_from.requester, "log_in")
         return await self._begin(row["staff_id"], row["version"], row["log_on"], come_from, "passkey")
 
     async def prove_with_password(self, session: StaffSession, password: str, requester: Requester) -> None:
@@ -117,13 +111,8 @@ class LogIn:
         self, session: StaffSession, challenge: Challenge, answer: str, requester: Requester
     ) -> None:
         """Do so by passkey. Raises LogInRefused."""
-        row = await self._check_passkey(challenge, answer, session.staff_id)
-        if row is None:
-            action = _proof_action(session)
-            await self._note_refusal(
-                str(session.actor), session.session_id, requester, action, "passkey", session.staff_id
-            )
-            raise LogInRefused(reason="passkey")
+        action = _proof_action(session)
+        row = await self._check_passkey(challenge, answer, session.staff_id, requester, action, session)
         await self._prove(session, row["version"], "passkey", requester)
 
     async def passkey_ids(self, staff_id: int) -> list[bytes]:
@@ -145,26 +134,42 @@ class LogIn:
             queries.count_guess, log_on, keys["account"], keys["address"], keys["network"], keys["device"]
         )
         assert tried is not None
-        if tried["wait_seconds"]:
-            refused.count("desk_guesses")
-            raise TooManyGuesses(retry_after=tried["wait_seconds"])
+        _require_room(tried["wait_seconds"], "desk_guesses")
         if tried["held_seconds"]:
             async with idle():
                 await asyncio.sleep(tried["held_seconds"])
         if not await self._passwords.verify(tried["password_hash"], password, is_known=tried["is_known"]):
-            actor = "" if session is None else str(session.actor)
-            session_id = None if session is None else session.session_id
+            actor, session_id = _who(session)
             await self._note_refusal(actor, session_id, requester, action, "password", tried["staff_id"])
             raise LogInRefused
         counted = ("device",) if tried["is_known"] else ("address", "network", "account")
         await self._database.execute(queries.return_guess, [keys[name] for name in counted])
         return tried
 
-    async def _check_passkey(self, challenge: Challenge, answer: str, staff_id: int | None) -> Record | None:
-        """Return the passkey that answered a challenge well, for the first time; None where none did."""
+    async def _check_passkey(
+        self,
+        challenge: Challenge,
+        answer: str,
+        staff_id: int | None,
+        requester: Requester,
+        action: str,
+        session: StaffSession | None = None,
+    ) -> Record:
+        """Return the passkey that answered a challenge well, once; it must be of `staff_id`, if not None."""
+        key = self._secret.mac("staff answers", requester.address)
+        _require_room(await self._database.fetch_value(queries.count_answer, key), "desk_answers")
+        row = await self._answered(challenge, answer)
+        if row is None or staff_id not in (None, row["staff_id"]):
+            actor, session_id = _who(session)
+            await self._note_refusal(actor, session_id, requester, action, "passkey", staff_id)
+            raise LogInRefused(reason="passkey")
+        await self._database.execute(queries.return_guess, [key])
+        return row
+
+    async def _answered(self, challenge: Challenge, answer: str) -> Record | None:
         credential_id = passkeys.credential_id_of(answer)
         row = credential_id and await self._database.fetch_row(queries.passkey, credential_id)
-        if not row or challenge.expires_at <= row["now_at"] or staff_id not in (None, row["staff_id"]):
+        if not row or challenge.expires_at <= row["now_at"]:
             return None
         count = passkeys.sign_count_of(challenge.site, challenge.value, answer, row["public_key"], row["sign_count"])
         if count is None:
@@ -201,10 +206,15 @@ class LogIn:
             raise LogInRefused(reason="over")
         return LoggedIn(token, device)
 
-    async def _count_code(self, key: bytes) -> None:
-        if wait := await self._database.fetch_value(queries.count_code, key):
-            refused.count("desk_codes")
-            raise TooManyGuesses(retry_after=wait)
+    async def _count_code(self, half: SecondFactorNeeded, device: str | None) -> bytes:
+        """Count a guess at a code; return the bucket that it went into."""
+        device_hash = self._device_hash(half.log_on, device)
+        keys = (self._secret.mac("staff code", who) for who in (device_hash.hex(), f"strangers to {half.staff_id}"))
+        row = await self._database.fetch_row(queries.count_code, half.staff_id, device_hash, *keys)
+        assert row is not None
+        _require_room(row["wait_seconds"], "desk_codes")
+        key: bytes = row["key_hash"]
+        return key
 
     def _device_hash(self, log_on: str, device: str | None) -> bytes:
         return self._secret.mac("staff device", log_on, device or "")
@@ -224,3 +234,13 @@ def _normal_log_on(log_on: str) -> str:
 
 def _proof_action(session: StaffSession) -> str:
     return "unlock" if session.is_locked else "prove"
+
+
+def _who(session: StaffSession | None) -> tuple[str, UUID | None]:
+    return ("", None) if session is None else (str(session.actor), session.session_id)
+
+
+def _require_room(wait_seconds: int, limit: str) -> None:
+    if wait_seconds:
+        refused.count(limit)
+        raise TooManyGuesses(retry_after=wait_seconds)

@@ -67,7 +67,11 @@ SELECT * FROM staff.count_guess($1, $2, $3, $4, $5)
 
 -- name: count_code
 -- Count a guess at a code of an app.
-SELECT staff.count_code($1)
+SELECT * FROM staff.count_code($1, $2, $3, $4)
+
+-- name: count_answer
+-- Count an answer of a passkey.
+SELECT staff.count_answer($1)
 
 -- name: return_guess
 -- A right one was no guess.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -29,12 +30,12 @@ def desk(app: Litestar) -> Browser:
     return Browser(app)
 
 
-async def add(app: Litestar, db: Database, log_on: str = "meera", **more: object) -> int:
+async def add(app: Litestar, db: Database, log_on: str = "meera", **more: Any) -> int:
     """Add a member of the staff whose app, if any, was sealed with this product's own key."""
-    return await make_staff(db, log_on, secret=app.state.services.secret, **more)  # type: ignore[arg-type]
+    return await make_staff(db, log_on, secret=app.state.services.secret, **more)
 
 
-async def logged_in(app: Litestar, db: Database, **more: object) -> Browser:
+async def logged_in(app: Litestar, db: Database, **more: Any) -> Browser:
     await add(app, db, **more)
     browser = Browser(app)
     answer = await browser.post("/desk/log-in", IN)
@@ -64,9 +65,9 @@ async def test_logging_in_and_out(app: Litestar, db: Database, desk: Browser) ->
     assert goes_to(answer) == "/desk/account"
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("desk="))
     assert {"HttpOnly", "Path=/", "SameSite=lax", "Max-Age=86400"} <= set(cookie.split("; "))
-    page = (await desk.get("/desk")).text
-    first = words(page)
-    assert whose(page) == "Meera Rao"
+    opened = (await desk.get("/desk")).text
+    first = words(opened)
+    assert whose(opened) == "Meera Rao"
     for said in ("Clinic 1 Front desk", "Book by phone"):
         assert said in first
     assert "refund" not in first  # not the desk's

@@ -1,4 +1,4 @@
--- The clinic's people: their accounts, what they may do where, how they log in, and what they did (docs/decisions/0054-staff.md).
+-- The clinic's people: their accounts, what they may do where, how they log in, and what they did (docs/decisions/0057-staff.md).
 CREATE SCHEMA staff;
 
 CREATE TYPE staff.role AS ENUM (

@@ -2,7 +2,7 @@
 --
 -- Guesses fill buckets, which run empty again with time; a full one says how long to wait. One is an address's, one its wider network's,
 -- and each browser in which the person has logged in before has one of its own, which others' guesses do not fill. The bucket of the
--- account never refuses: it has each guess of a stranger be held for a moment before it is checked (docs/decisions/0054-staff.md).
+-- account never refuses: it has each guess of a stranger be held for a moment before it is checked (docs/decisions/0057-staff.md).
 CREATE FUNCTION staff.device_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
 -- Puts a guess into a bucket of so many, one of which goes every p_every: 0, or where there is no room, seconds until there is.
@@ -56,10 +56,27 @@ BEGIN
     END IF;
 END $$;
 
--- Counts a guess at a code of an app: 0, or how long to wait. Only those who know the password come here.
-CREATE FUNCTION staff.count_code(p_key_hash bytea) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- Counts a guess at a code of an app, which only those make who know the password: 0, or how long to wait, and in which bucket. A browser
+-- in which the person has logged in before has one of its own; all others share one, whatever they say of themselves.
+CREATE FUNCTION staff.count_code(
+    p_staff_id bigint, p_device_hash bytea, p_device_key bytea, p_strangers_key bytea, OUT wait_seconds integer, OUT key_hash bytea
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
 BEGIN
-    RETURN staff.take_guess(p_key_hash, 5, interval '1 minute', public.app_now());
+    key_hash := p_strangers_key;
+    IF EXISTS (
+        SELECT FROM staff.device
+        WHERE device_hash = p_device_hash AND staff_id = p_staff_id AND seen_at > now_at - staff.device_time()) THEN
+        key_hash := p_device_key;
+    END IF;
+    wait_seconds := staff.take_guess(key_hash, 5, interval '1 minute', now_at);
+END $$;
+
+-- Counts an answer of a passkey from an address, so that nobody fills the audit with bad ones: 0, or how long to wait.
+CREATE FUNCTION staff.count_answer(p_address_hash bytea) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN staff.take_guess(p_address_hash, 10, interval '1 minute', public.app_now());
 END $$;
 
 -- A right one was no guess. In the order in which they were taken.

@@ -160,8 +160,7 @@ class AccountController(Controller):
     @post("/log-out-everywhere", **needs("logged_in"))
     async def log_out_everywhere(self, request: AnyRequest) -> Response[str]:
         await services(request).staff_sessions.end_all(require_staff(request), _address(request))
-        cookies = [end_cookie(request)]
-        return see_other(request, "/desk/log-in", cookies=cookies, headers={"Clear-Site-Data": '"cache"'})
+        return see_other(request, "/desk/log-in", cookies=[end_cookie(request)])
 
 
 def _link(request: AnyRequest) -> str:

@@ -94,7 +94,7 @@ class LogInController(Controller):
     @post("/log-out", **needs("locked"))
     async def log_out(self, request: AnyRequest) -> Response[str]:
         await services(request).staff_sessions.end(require_staff(request), come_from(request).requester.address)
-        return see_other(request, "/desk/log-in", cookies=[end_cookie(request)], headers=_FORGET)
+        return see_other(request, "/desk/log-in", cookies=[end_cookie(request)])
 
     @post("/lock", **needs("locked"))
     async def lock(self, request: AnyRequest) -> Response[str]:
@@ -136,9 +136,6 @@ class LogInController(Controller):
         return Response(b"", status_code=204)
 
 
-_FORGET = {"Clear-Site-Data": '"cache"'}
-
-
 async def _by_passkey(request: AnyRequest, answer: str, half: SecondFactorNeeded | None = None) -> LoggedIn:
     challenge = challenge_of(request)
     if challenge is None:
@@ -148,7 +145,7 @@ async def _by_passkey(request: AnyRequest, answer: str, half: SecondFactorNeeded
 
 def _logged_in(request: AnyRequest, logged_in: LoggedIn) -> Response[str]:
     cookies = [*logged_in_cookies(request, logged_in), site(request).end_cookie(_HALF_COOKIE)]
-    return see_other(request, _next(request), cookies=cookies, headers=_FORGET)
+    return see_other(request, _next(request), cookies=cookies)
 
 
 def _log_in_page(request: AnyRequest, error: HealthPlusError | None = None, log_on: str = "") -> Response[str]:
