@@ -229,7 +229,7 @@ class LogIn:
 
 
 def _normal_log_on(log_on: str) -> str:
-    return log_on.strip().lower()[:_LOG_ON_LENGTH_MAX]
+    return log_on.replace("\0", "").strip().lower()[:_LOG_ON_LENGTH_MAX]  # no text of the database has that character
 
 
 def _proof_action(session: StaffSession) -> str:

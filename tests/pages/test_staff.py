@@ -7,7 +7,8 @@ import time
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.pages.states.staff import authenticator, be, go, localhost, log_in
+from healthplus.staff.accounts import add_staff, disable_staff, set_role
+from tests.pages.states.staff import TESTS, authenticator, be, go, localhost, log_in
 from tests.pages.window import WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,6 +40,7 @@ async def test_a_passkey_opens_the_desk_and_a_locked_screen(window: BrowserWindo
     await authenticator(window)
     await be(window, "demo-desk")
     await add_passkey(window)
+    assert await database.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE action = 'add_passkey'") >= 1
     await window.press("Log out")
     assert page.url.startswith(f"{localhost(window)}/desk/log-in")
     # One press, and no password.
@@ -109,6 +111,22 @@ async def test_another_takes_over_within_five_seconds(product: Product, browser:
         assert took + 3 * 0.28 < 5
         assert await product.database.fetch_value("SELECT count(*) FROM staff.session WHERE ended_at IS NULL") == 1
         await product.database.execute("DELETE FROM staff.passkey")
+
+
+async def test_a_disabled_account_is_out_within_a_second_in_another_process(window: BrowserWindow) -> None:
+    """The app is a process of its own; the account is disabled from this one."""
+    database = window.product.database
+    staff_id = await add_staff(database, "leaver", "Lea Ver", TESTS)
+    await set_role(database, staff_id, 1, "desk", TESTS)
+    await be(window, "leaver")
+    await go(window, "/desk")
+    assert await whose(window) == "Lea Ver"
+    began = time.monotonic()
+    await disable_staff(database, staff_id, TESTS)
+    answer = await window.context.request.get(f"{localhost(window)}/desk", max_redirects=0)
+    assert (answer.status, answer.headers["location"]) == (303, "/desk/log-in?next=%2Fdesk")
+    assert time.monotonic() - began < 1
+    await database.execute("DELETE FROM staff.session WHERE staff_id = $1", staff_id)
 
 
 async def test_a_browser_without_a_passkey_says_so(window: BrowserWindow) -> None:

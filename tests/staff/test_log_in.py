@@ -62,14 +62,20 @@ async def test_wrong_and_unknown_are_told_alike(db: Database) -> None:
     staff_id = await make_staff(db)
     log_in = make_log_in(db)
     said = []
-    for log_on, password in (("meera", WRONG), ("nobody", PASSWORD), ("x" * 500, PASSWORD), ("meera", "")):
+    for log_on, password in (
+        ("meera", WRONG),
+        ("nobody", PASSWORD),
+        ("x" * 500, PASSWORD),
+        ("mee\0", "\0"),
+        ("meera", ""),
+    ):
         with pytest.raises(LogInRefused) as refused:
             await log_in.with_password(log_on, password, come_from())
         said.append((refused.value.detail, refused.value.members))
-    assert said == [said[0]] * 4
-    assert (await audit(db))[-4:] == [("", "log_in", True, "password")] * 4
+    assert said == [said[0]] * 5
+    assert (await audit(db))[-5:] == [("", "log_in", True, "password")] * 5
     about = await db.fetch("SELECT staff_id, address FROM staff.audit_entry WHERE is_refused ORDER BY entry_id")
-    assert [tuple(row) for row in about] == [(one, "192.0.2.7") for one in (staff_id, None, None, staff_id)]
+    assert [tuple(row) for row in about] == [(one, "192.0.2.7") for one in (staff_id, None, None, None, staff_id)]
 
 
 async def test_they_take_equally_long(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import APP_SECRET, OPERATOR, PASSWORD, SHORT_PASSWORD, cheap_hashes, code_of, make_staff
 from tests.web.client import Browser
 from tests.web.test_appointments_pages import words
+from tests.web.test_staff_routes import desk_routes
 
 IN = {"log_on": "meera", "password": PASSWORD}
 
@@ -288,3 +289,53 @@ async def test_a_passkey_needs_its_own_challenge(app: Litestar, db: Database, de
         refused = await desk.post("/desk/log-in", {"answer": answer})
         assert refused.status_code == 422
         assert "passkey couldn’t be used" in refused.text
+
+
+async def test_every_form_leaves_a_row_of_the_audit(app: Litestar, db: Database) -> None:
+    """Each route that changes something, by its own form; what only notes that somebody is there leaves none."""
+    staff_id = await add(app, db)
+    desk = Browser(app)
+    account = "/desk/account"
+    passkey = "SELECT passkey_id FROM staff.passkey"
+    add_passkey = "SELECT staff.add_passkey($1, NULL, sha256('id'), 'key', 0, '', '')"
+    end = "SELECT session_id FROM staff.session WHERE ended_at IS NULL ORDER BY created_at LIMIT 1"
+    app_page = r'name="(app)" value="([^"]+)"'
+    done: dict[str, list[str]] = {}
+
+    async def send(route: str, form: dict[str, str] | None = None, path: str | None = None) -> None:
+        before = await db.fetch_value("SELECT coalesce(max(entry_id), 0) FROM staff.audit_entry")
+        answer = await desk.post(path or route, form)
+        assert answer.status_code in (204, 303), (route, answer.text)
+        rows = await db.fetch("SELECT action, is_refused FROM staff.audit_entry WHERE entry_id > $1", before)
+        assert not any(row["is_refused"] for row in rows)
+        done[f"POST {route}"] = [row["action"] for row in rows]
+
+    link = await make_link(db, staff_id, OPERATOR)
+    await send("/desk/welcome", {"password": PASSWORD}, f"/desk/welcome?link={link}")
+    await Browser(app).post("/desk/log-in", IN)
+    await send("/desk/log-in", IN)
+    await send("/desk/seen")
+    await send("/desk/lock")
+    await send("/desk/prove", {"password": PASSWORD})
+    session_id = await db.fetch_value(end)
+    await send(f"{account}/session/{{session_id}}/end", path=f"{account}/session/{session_id}/end")
+    page = (await desk.get(f"{account}/app")).text
+    secret = words(page).split("with this key: ")[1][:39].replace(" ", "")
+    await send(f"{account}/app", {**dict(re.findall(app_page, page)), "code": await code_of(db, secret)})
+    await db.fetch(add_passkey, staff_id)
+    await send(
+        f"{account}/passkey/{{passkey_id}}/remove", path=f"{account}/passkey/{await db.fetch_value(passkey)}/remove"
+    )
+    await send(f"{account}/password", {"password": "lantern pickle orbit"})
+    await desk.post("/desk/log-out")
+    await desk.post("/desk/log-in", {"log_on": "meera", "password": "lantern pickle orbit"})
+    await move_clock(db, seconds=60)
+    await send("/desk/log-in/code", {"code": await code_of(db, secret)})
+    await send(f"{account}/app/remove")
+    await send("/desk/log-out")
+    await desk.post("/desk/log-in", {"log_on": "meera", "password": "lantern pickle orbit"})
+    await send(f"{account}/log-out-everywhere")
+    assert {route for route, actions in done.items() if not actions} == {"POST /desk/seen"}
+    # A browser is needed to add a passkey: tests/pages/test_staff.py does so.
+    changing = {name for name, _ in desk_routes(app) if name.startswith("POST ")}
+    assert changing - done.keys() == {"POST /desk/account/passkey"}

@@ -12,7 +12,7 @@ from healthplus.staff.accounts import make_link
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow
 
-_TESTS = System("tests")
+TESTS = System("tests")
 
 
 def localhost(window: BrowserWindow) -> str:
@@ -120,8 +120,8 @@ async def no_role(window: BrowserWindow) -> None:
     await database.execute("INSERT INTO staff.membership VALUES ($1, $2, 'practitioner')", *taken)
 
 
-@state("desk-forbidden")
-async def locked_out(window: BrowserWindow) -> None:
+@state("desk-not-found")
+async def not_found(window: BrowserWindow) -> None:
     await be(window)
     await go(window, "/desk/nothing-here")
 
@@ -149,7 +149,7 @@ async def prove(window: BrowserWindow) -> None:
 @state("desk-welcome")
 async def welcome(window: BrowserWindow) -> None:
     database = window.product.database
-    link = await make_link(database, await staff_id_of(window, "demo-desk"), _TESTS)
+    link = await make_link(database, await staff_id_of(window, "demo-desk"), TESTS)
     await go(window, f"/desk/welcome?link={link}")
 
 
