@@ -4,7 +4,7 @@ INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench test-dates test-long test-ha screenshots browser lock clean
+.PHONY: demo test lint bench test-dates test-long test-ha speed screenshots browser lock clean
 
 demo: $(INSTALLED)
 	.venv/bin/healthplus demo
@@ -48,6 +48,10 @@ test-long: $(INSTALLED_DEV)
 # Twenty fail-overs of the recipe in deploy/, on namespaces of this machine: some 20 minutes. Installs etcd, HAProxy and Patroni; only as root.
 test-ha: $(INSTALLED_DEV)
 	.venv/bin/python -m tests.ha
+
+# How soon pages are there and answer a touch on a slow phone, with the figures; on a machine that does nothing else.
+speed: $(INSTALLED_DEV) browser
+	.venv/bin/pytest -m long --numprocesses 0 --capture no tests/pages/test_speed.py
 
 # Every page and state, into the folder screenshots.
 screenshots: $(INSTALLED_DEV) browser

@@ -26,6 +26,7 @@ from healthplus.database import (
     running_database,
 )
 from healthplus.directory.commands import fee_command, find_command
+from healthplus.directory.reminder_commands import reminders_group
 from healthplus.directory.service_commands import service_group
 from healthplus.directory.terms_commands import terms_group
 from healthplus.errors import HealthPlusError
@@ -33,11 +34,13 @@ from healthplus.imports.commands import import_command
 from healthplus.lifeline import end_with_stdin
 from healthplus.logs import configure_logs
 from healthplus.monitoring.commands import errors_command, status_command
+from healthplus.notices.commands import push_key_command
 from healthplus.ops.backup_commands import backup_command, restore_command
 from healthplus.ops.commands import check_command
 from healthplus.ops.demo_data import create_demo_data
 from healthplus.ops.demo_guide import demo_guide
 from healthplus.payments.gateways.sandbox_process import require_bank
+from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
 from healthplus.staff.commands import staff_group
@@ -205,12 +208,15 @@ for command in (
     import_command,
     key_group,
     leave_group,
+    push_key_command,
+    reminders_group,
     restore_command,
     service_group,
     shift_group,
     staff_group,
     status_command,
     terms_group,
+    review_group,
     verify_queue_command,
 ):
     main.add_command(command)

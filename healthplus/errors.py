@@ -218,6 +218,13 @@ class TooManyEmails(HealthPlusError):
     status = 429
 
 
+class TooManyReports(HealthPlusError):
+    """You have reported several reviews today; try again tomorrow."""
+
+    code = "too_many_reports"
+    status = 429
+
+
 class SignInUnavailable(HealthPlusError):
     """Signing in by SMS is not set up here; ask the operator."""
 

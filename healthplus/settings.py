@@ -79,7 +79,8 @@ class Settings:
     `whatsapp_templates`. `push_key` is the private key that push services know us by; `healthplus push-key` makes one.
     `log_format` is `text` or `json`; requests and statements that take longer than `slow_request_ms` are named in the
     log. `metrics_port` is where Prometheus reads, on `metrics_host`; `metrics_folder`, which `serve` makes, is where
-    the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults.
+    the app processes count meanwhile. `sentry_dsn` is a Sentry server that is told of faults. `map_tiles` is the
+    address of the tiles of a map of OpenStreetMap's data, with {z}, {x} and {y}; without it maps are plain drawings.
     """
 
     # Settings that may contain a password are not shown, here and below.
@@ -134,6 +135,8 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_folder: Path | None = None
     sentry_dsn: str | None = field(default=None, repr=False)
+    # It may have a key in it, which pages show anyway.
+    map_tiles: str | None = None
 
     @property
     def site_url(self) -> str:
@@ -381,6 +384,15 @@ def _check_backup_command(text: str) -> None:
         raise ValueError("must have {path} where the file's path goes, as in `aws s3 cp {path} s3://bucket/{name}`.")
 
 
+def _check_map_tiles(url: str) -> None:
+    parts = urlsplit(url)
+    # What else is in it would end up in a header of each map's page.
+    if parts.scheme != "https" or not re.fullmatch(r"[a-z0-9.-]+(:[0-9]+)?", parts.netloc):
+        raise ValueError("must begin with https:// and a host")
+    if not all(url.count(name) == 1 for name in ("{z}", "{x}", "{y}")) or len(re.findall("[{}]", url)) > 6:
+        raise ValueError("must have {z}, {x} and {y} in it, each once, as https://tiles.example/{z}/{x}/{y}.png has")
+
+
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "database_url": _check_database,
     "database_owner_url": _check_database,
@@ -407,6 +419,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "log_format": check_log_format,
     "metrics_host": _check_host,
     "sentry_dsn": check_sentry_dsn,
+    "map_tiles": _check_map_tiles,
 }
 """What a value must be like besides its type: each raises ValueError, whose text goes on after the setting's name."""
 

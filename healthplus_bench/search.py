@@ -203,6 +203,10 @@ def _search(random: Random) -> tuple[str, SearchRequest]:
         "city, speciality, by price": (3, here | cheapest | {"specialities": [speciality]}),
         "city, by price": (1, here | cheapest),
         "service everywhere, by price": (1, cheapest | {"services": [visit]}),
+        "city, speciality, by experience": (
+            3, here | {"specialities": [speciality], "order": Order.EXPERIENCE_DESC}
+        ),
+        "city, by experience": (1, here | {"order": Order.EXPERIENCE_DESC}),
     }  # fmt: skip
     kind = random.choices(list(choices), [weight for weight, _ in choices.values()])[0]
     return kind, SearchRequest(**choices[kind][1])

@@ -62,7 +62,7 @@ AREAS = (
         "search",
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
-    Area("reviews", "reviews", ("rate.sql",)),
+    Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )

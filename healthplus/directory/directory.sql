@@ -103,3 +103,11 @@ LEFT JOIN directory.service_type USING (service_type_id)
 WHERE clinic_id = coalesce($1, clinic_id)
 GROUP BY clinic_id, clinic.name, clinic.currency, service_type.slug, used.terms_id
 ORDER BY clinic.name, clinic_id, service_type.slug NULLS FIRST
+
+-- name: set_reminder_hours
+-- How many hours before an appointment a clinic's patients are reminded.
+UPDATE directory.clinic SET reminder_hours = $2 WHERE clinic_id = $1
+
+-- name: reminder_hours
+-- The clinics that say how long before their patients are reminded.
+SELECT clinic_id, name, reminder_hours FROM directory.clinic WHERE reminder_hours IS NOT NULL ORDER BY name, clinic_id

@@ -24,13 +24,16 @@ _LINES_SHOWN_MAX = 50
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--strict", is_flag=True, help="Store nothing if any row is rejected.")
 @click.option("--time-zone", default="Asia/Kolkata", show_default=True, help="Time zone of cities not known yet.")
+@click.option("--photos-again", is_flag=True, help="Fetch also photos that were fetched before.")
 @click.pass_obj
-def import_command(settings: Settings, file: Path, dry_run: bool, strict: bool, time_zone: str) -> None:
+def import_command(
+    settings: Settings, file: Path, dry_run: bool, strict: bool, time_zone: str, photos_again: bool
+) -> None:
     """Import hospitals, providers with shifts and services, or postal codes from a CSV file; see docs/import.md."""
     console = Console()
     with running_database(settings) as dsn:
         space = FreeSpace.of(settings)
-        summary = asyncio.run(_import(dsn, file, Options(dry_run, strict, time_zone), console, space))
+        summary = asyncio.run(_import(dsn, file, Options(dry_run, strict, time_zone, photos_again), console, space))
     print_summary(summary, console)
     if dry_run:
         console.print("Dry run: nothing was stored.")
@@ -66,6 +69,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     )
     for text, count in Counter(gap.text for gap in summary.gaps).most_common():
         console.print(f"Tolerated in {count} rows: {text}.", markup=False)
+    _print_lines("No picture", summary.missing_photos, console)
     _print_lines("Duplicate", summary.duplicates, console)
     _print_lines("Rejected", summary.rejected, console)
 

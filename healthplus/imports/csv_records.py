@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from healthplus.errors import BadInput
 
+EMPTY_REMOVES = ("photo", "pictures")
+"""Columns in which an empty cell says that there is none, and not that the file does not know."""
 _BYTES_MAX = 200 * 1024 * 1024  # the file is held in memory, as bytes and as text
 
 
 class Record(NamedTuple):
-    """One record: its cells by column, without the empty ones, or the `problem` that left it without any."""
+    """One record: its cells by column, without most empty ones, or the `problem` that left it without any."""
 
     line: int
     cells: dict[str, str]
@@ -55,7 +57,7 @@ class CsvFile:
                 continue
             if len(fields) == len(self.columns):
                 pairs = zip(self.columns, map(clean, fields), strict=True)
-                yield Record(line, {column: value for column, value in pairs if value}, None)
+                yield Record(line, {column: value for column, value in pairs if value or column in EMPTY_REMOVES}, None)
             elif fields:
                 yield Record(line, {}, f"{len(fields)} fields where the header has {len(self.columns)}")
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 import msgspec
 
 from healthplus.directory.fees import checked_fee, require_funding
+from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
 from healthplus.imports.csv_records import Record
@@ -24,10 +25,12 @@ _Services: TypeAlias = Annotated[str, msgspec.Meta(max_length=100_000)]
 _Line: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
 _Latitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 _Longitude: TypeAlias = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+_Year: TypeAlias = Annotated[int, msgspec.Meta(ge=1900, le=2200)]
 _Pincode: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{5}$")]
 # India's mainland and islands; what lies outside was not located but mistyped.
 _IndianLatitude: TypeAlias = Annotated[float, msgspec.Meta(ge=6, le=38)]
 _IndianLongitude: TypeAlias = Annotated[float, msgspec.Meta(ge=68, le=98)]
+_PICTURES_MAX = 6
 _T = TypeVar("_T")
 
 # In words what a pattern says.
@@ -35,11 +38,12 @@ _EXPECTED = {
     "pincode": "expected six digits, the first not 0",
     "email": "expected something like name@example.com",
     "image_url": "expected an address that starts with https:// or http://",
+    "photo": "expected an address that starts with https://",
 }
 
 
 class Clinic(msgspec.Struct, frozen=True):
-    """A clinic. None leaves what is stored as it is."""
+    """A clinic. None leaves what is stored as it is; no `pictures` removes them."""
 
     identifier: str
     city: str
@@ -51,10 +55,12 @@ class Clinic(msgspec.Struct, frozen=True):
     longitude: float | None
     phone: str | None = None
     currency: str | None = None
+    pictures: tuple[str, ...] | None = None
+    reminder_hours: list[int] | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """A person or resource that can be booked. None leaves what is stored as it is."""
+    """A person or resource that can be booked. None leaves what is stored as it is; "" removes the photo."""
 
     identifier: str
     type: str
@@ -63,8 +69,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     given_name: str | None = None
     family_name: str | None = None
     gender: str | None = None
+    qualifications: str | None = None
+    registration: str | None = None
+    council: str | None = None
     bio: str | None = None
     image_url: str | None = None
+    photo: str | None = None
     email: str | None = None
     phone: str | None = None
     languages: tuple[str, ...] | None = None
@@ -129,12 +139,18 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     given_name: _Word | None = None
     family_name: _Word | None = None
     gender: Literal["female", "male", "other"] | None = None
+    qualifications: _Word | None = None
+    registration: Annotated[str, msgspec.Meta(max_length=60)] | None = None
+    council: _Word | None = None
     bio: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
+    about: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     image_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=500)] | None = None
+    photo: Annotated[str, msgspec.Meta(pattern=r"^(https://\S+)?$", max_length=500)] | None = None
     email: Annotated[str, msgspec.Meta(pattern="^[^@ ]+@[^@ ]+$", max_length=254)] | None = None
     phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     languages: _Line | None = None
-    practising_since: Annotated[int, msgspec.Meta(ge=1900, le=2200)] | None = None
+    practising_since: _Year | None = None
+    since: _Year | None = None
     accepts_new_patients: bool | None = None
     max_booking_days: Annotated[int, msgspec.Meta(ge=0, le=366)] | None = None
     specialities: _Line = ""
@@ -142,11 +158,13 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     clinic_name: _Word
     clinic_address: _Line | None = None
     clinic_phone: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    pictures: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
     city: _Word
     state: _Word
     postal_code: Annotated[str, msgspec.Meta(max_length=20)] | None = None
     latitude: _Latitude | None = None
     longitude: _Longitude | None = None
+    reminders: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     currency: str | None = None
     fee: Decimal | None = None
     fee_rupees: Decimal | None = None
@@ -228,10 +246,17 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         row.longitude,
         row.clinic_phone,
         row.currency,
+        _pictures(row.pictures),
+        _reminder_hours(row.reminders),
     )
-    same = {name: getattr(row, name) for name in Provider.__struct_fields__ if name not in ("identifier", "languages")}
-    languages = _list(row.languages or "") or None
-    provider = Provider(identifier=row.provider_identifier, languages=languages, **same)
+    other = ("identifier", "languages", "bio", "practising_since")
+    provider = Provider(
+        identifier=row.provider_identifier,
+        languages=_list(row.languages or "") or None,
+        bio=_either(row, "about", "bio"),
+        practising_since=_either(row, "since", "practising_since"),
+        **{name: getattr(row, name) for name in Provider.__struct_fields__ if name not in other},
+    )
     fee_minor, funding = _price(row, currency)
     return Entry(
         line,
@@ -245,6 +270,25 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         _services("services", row.services, currency),
         currency,
     )
+
+
+def _either(row: _ProviderRow, name: str, other: str) -> Any:
+    """Return what a row says under one of two names for the same."""
+    value, same = getattr(row, name), getattr(row, other)
+    if None not in (value, same) and value != same:
+        raise BadInput(f"{name} and {other} are the same: give one of them")
+    return same if value is None else value
+
+
+def _pictures(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    addresses = tuple(dict.fromkeys(re.split(r"[\s|]+", text.strip(" |")))) if text.strip(" |") else ()
+    if wrong := [address for address in addresses if not re.fullmatch(r"https://\S{1,490}", address)]:
+        raise BadInput(f"pictures {wrong[0][:60]!r}: {_EXPECTED['photo']}")
+    if len(addresses) > _PICTURES_MAX:
+        raise BadInput(f"pictures: {len(addresses)}, and a clinic has at most {_PICTURES_MAX}")
+    return addresses
 
 
 def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
@@ -262,6 +306,13 @@ def _price(row: _ProviderRow, currency: str) -> tuple[int | None, str | None]:
     funding = row.funding or ("online" if fee_minor else "free")
     require_funding(fee_minor, funding, currency)
     return fee_minor, funding
+
+
+def _reminder_hours(text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else parse_reminder_hours(text)
+    except BadInput as problem:
+        raise BadInput(f"reminders: {problem}") from None
 
 
 def _services(column: str, text: str, currency: str) -> tuple[Service, ...]:

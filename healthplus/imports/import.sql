@@ -53,7 +53,7 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text)
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[])
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -65,20 +65,21 @@ WITH given AS (
         phone = coalesce(given.phone, clinic.phone),
         latitude = coalesce(given.latitude, clinic.latitude),
         longitude = coalesce(given.longitude, clinic.longitude),
-        currency = coalesce(given.currency, clinic.currency)
+        currency = coalesce(given.currency, clinic.currency),
+        reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours)
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency)
+            clinic.currency, clinic.reminder_hours)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
-            coalesce(given.currency, clinic.currency))
+            coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours))
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency)
-    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR')
+    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours)
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )
@@ -92,6 +93,9 @@ WITH given AS (
         coalesce(given.given_name, provider.given_name, '') AS given_name,
         coalesce(given.family_name, provider.family_name, '') AS family_name,
         coalesce(given.gender, provider.gender) AS gender,
+        coalesce(given.qualifications, provider.qualifications, '') AS qualifications,
+        coalesce(given.registration, provider.registration, '') AS registration,
+        coalesce(given.council, provider.council, '') AS council,
         coalesce(given.bio, provider.bio, '') AS bio,
         coalesce(given.image_url, provider.image_url, '') AS image_url,
         coalesce(given.email, provider.email) AS email,
@@ -102,30 +106,31 @@ WITH given AS (
         coalesce(given.max_booking_days, provider.max_booking_days, 60::smallint) AS max_booking_days
     FROM jsonb_to_recordset($1) AS given(
         identifier text, type directory.provider_type, name text, salutation text, given_name text, family_name text,
-        gender directory.gender, bio text, image_url text, email text, phone text, languages text[],
+        gender directory.gender, qualifications text, registration text, council text, bio text, image_url text, email text, phone text, languages text[],
         practising_since smallint, accepts_new_patients boolean, max_booking_days smallint)
     LEFT JOIN directory.provider ON provider.identifier = given.identifier
 ), updated AS (
     UPDATE directory.provider
     SET type = given.type, name = given.name, salutation = given.salutation, given_name = given.given_name,
-        family_name = given.family_name, gender = given.gender, bio = given.bio, image_url = given.image_url,
+        family_name = given.family_name, gender = given.gender, qualifications = given.qualifications,
+        registration = given.registration, council = given.council, bio = given.bio, image_url = given.image_url,
         email = given.email, phone = given.phone, languages = given.languages,
         practising_since = given.practising_since, accepts_new_patients = given.accepts_new_patients,
         max_booking_days = given.max_booking_days
     FROM given
     WHERE provider.provider_id = given.provider_id
         AND (provider.type, provider.name, provider.salutation, provider.given_name, provider.family_name, provider.gender,
-            provider.bio, provider.image_url, provider.email, provider.phone, provider.languages, provider.practising_since,
+            provider.qualifications, provider.registration, provider.council, provider.bio, provider.image_url, provider.email, provider.phone, provider.languages, provider.practising_since,
             provider.accepts_new_patients, provider.max_booking_days)
         IS DISTINCT FROM (given.type, given.name, given.salutation, given.given_name, given.family_name, given.gender,
-            given.bio, given.image_url, given.email, given.phone, given.languages, given.practising_since,
+            given.qualifications, given.registration, given.council, given.bio, given.image_url, given.email, given.phone, given.languages, given.practising_since,
             given.accepts_new_patients, given.max_booking_days)
     RETURNING 1
 ), added AS (
     INSERT INTO directory.provider (
-        identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
+        identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, bio, image_url, email, phone, languages,
         practising_since, accepts_new_patients, max_booking_days)
-    SELECT identifier, type, name, salutation, given_name, family_name, gender, bio, image_url, email, phone, languages,
+    SELECT identifier, type, name, salutation, given_name, family_name, gender, qualifications, registration, council, bio, image_url, email, phone, languages,
         practising_since, accepts_new_patients, max_booking_days
     FROM given WHERE provider_id IS NULL
     RETURNING provider_id
@@ -139,6 +144,66 @@ SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM updated) AS 
 -- name: analyze_directory
 -- Statistics may date from a moment when the tables were empty, after a dry run for example: joins would then take minutes.
 ANALYZE directory.city, directory.clinic, directory.provider, directory.speciality
+
+-- name: fetched_photos
+-- The pictures that were fetched from these addresses before.
+SELECT DISTINCT ON (source) source, hash
+FROM (
+    SELECT source, hash FROM directory.provider_photo UNION ALL SELECT source, hash FROM directory.clinic_picture
+) AS fetched
+WHERE source = ANY ($1::text[]) AND EXISTS (SELECT FROM directory.photo WHERE photo.hash = fetched.hash)
+ORDER BY source
+
+-- name: store_photo
+-- Store a picture in sizes $2, for an import that is about to name it.
+INSERT INTO directory.photo (hash, size, webp, stored_at)
+SELECT $1, size, webp, public.app_now() FROM unnest($2::smallint[], $3::bytea[]) AS given(size, webp)
+ON CONFLICT (hash, size) DO UPDATE SET stored_at = excluded.stored_at
+
+-- name: put_photos
+-- Gives providers their photos, and takes those away for which the file has none.
+WITH given AS (
+    SELECT provider_id, hash, source
+    FROM jsonb_to_recordset($1) AS given(provider text, hash text, source text)
+    JOIN directory.provider ON provider.identifier = given.provider
+), removed AS (
+    DELETE FROM directory.provider_photo USING given
+    WHERE provider_photo.provider_id = given.provider_id AND given.hash IS NULL
+    RETURNING 1
+), put AS (
+    INSERT INTO directory.provider_photo AS known (provider_id, hash, source)
+    SELECT provider_id, hash, source FROM given WHERE hash IS NOT NULL
+    ON CONFLICT (provider_id) DO UPDATE SET hash = excluded.hash, source = excluded.source
+    WHERE (known.hash, known.source) <> (excluded.hash, excluded.source)
+    RETURNING old.provider_id IS NULL AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new) AS added, count(*) FILTER (WHERE NOT is_new) + (SELECT count(*) FROM removed) AS updated FROM put
+
+-- name: put_pictures
+-- Gives clinics their pictures, and takes others away; counts clinics.
+WITH given AS (
+    SELECT clinic_id, sources, hashes
+    FROM jsonb_to_recordset($1) AS given(clinic text, sources text[], hashes text[])
+    JOIN directory.clinic ON clinic.identifier = given.clinic
+), wanted AS (
+    SELECT clinic_id, position, sources[position] AS source, hashes[position] AS hash
+    FROM given CROSS JOIN LATERAL generate_subscripts(sources, 1) AS position
+), removed AS (
+    DELETE FROM directory.clinic_picture AS known USING given
+    WHERE known.clinic_id = given.clinic_id AND known.position > cardinality(given.sources)
+    RETURNING known.clinic_id
+), put AS (
+    INSERT INTO directory.clinic_picture AS known (clinic_id, position, hash, source)
+    SELECT clinic_id, position, hash, source FROM wanted
+    ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash, source = excluded.source
+    WHERE (known.hash, known.source) <> (excluded.hash, excluded.source)
+    RETURNING known.clinic_id
+), changed AS (
+    SELECT clinic_id, EXISTS (
+        SELECT FROM directory.clinic_picture AS former WHERE former.clinic_id = either.clinic_id) AS had_some
+    FROM (SELECT clinic_id FROM removed UNION SELECT clinic_id FROM put) AS either
+)
+SELECT count(*) FILTER (WHERE NOT had_some) AS added, count(*) FILTER (WHERE had_some) AS updated FROM changed
 
 -- name: put_provider_specialities
 -- Only adds: a file need not name every speciality of a provider.

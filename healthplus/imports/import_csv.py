@@ -20,6 +20,7 @@ from healthplus.errors import BadInput, Conflict
 from healthplus.imports import formats, tables
 from healthplus.imports.csv_records import CsvFile
 from healthplus.imports.formats import POSTAL_CODES, Clinic, Entry, Format, PostalCode, Provider
+from healthplus.imports.photos import PhotoFetcher
 from healthplus.names import service_slug
 from healthplus.schedule.shift_text import Shift, first_overlap
 
@@ -45,8 +46,9 @@ class Summary:
     """What an import did or, if not `stored`, would have done.
 
     Each of the `rows` is accepted, or among `duplicates`, or among `rejected`. `gaps` are faults of accepted rows that
-    were tolerated. `added`, `updated` and `unchanged` count cities, clinics, providers, posts (a provider at a clinic),
-    specialities, provider_specialities, service_types, services and shifts; or postal_codes.
+    were tolerated, `missing_photos` pictures that could not be had. `added`, `updated` and `unchanged` count cities,
+    clinics, providers, posts (a provider at a clinic), photos, clinics with other pictures, specialities,
+    provider_specialities, service_types, services and shifts; or postal_codes.
     """
 
     format: str
@@ -57,6 +59,7 @@ class Summary:
     duplicates: list[Remark] = field(default_factory=list)
     rejected: list[Remark] = field(default_factory=list)
     gaps: list[Remark] = field(default_factory=list)
+    missing_photos: list[Remark] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)
     added: Counter[str] = field(default_factory=Counter)
     updated: Counter[str] = field(default_factory=Counter)
@@ -67,19 +70,26 @@ class Summary:
 class Options:
     """How to import: `dry_run` does everything and rolls it back; `strict` stores nothing if any row is rejected.
 
-    `time_zone` is used for cities that are not stored yet.
+    `time_zone` is used for cities that are not stored yet. `photos_again`: fetch those again that were fetched before.
     """
 
     dry_run: bool = False
     strict: bool = False
     time_zone: str = "Asia/Kolkata"
+    photos_again: bool = False
 
 
 class _RollBackError(Exception):
     pass
 
 
-async def import_csv(db: Database, path: Path, options: Options = Options(), progress: _Progress = iter) -> Summary:
+async def import_csv(
+    db: Database,
+    path: Path,
+    options: Options = Options(),
+    progress: _Progress = iter,
+    photos: PhotoFetcher | None = None,
+) -> Summary:
     """Store the good rows of a file as docs/import.md describes; importing it again changes nothing.
 
     `progress` may wrap the steps to show how far the import is. Raises BadInput when the file as a whole cannot be
@@ -89,6 +99,11 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
     if options.time_zone not in available_timezones():
         raise BadInput(f"{options.time_zone!r} is no time zone; Asia/Kolkata, for example, is one")
     entries, postal_codes, summary = read_file(path)
+    # Before anything is locked: a server that is slow to answer must not keep others waiting.
+    hashes, missing = await (photos or PhotoFetcher(db)).fetch(
+        entries, store=not options.dry_run, again=options.photos_again
+    )
+    summary.missing_photos = [Remark(*one) for one in missing]
     try:
         async with db.transaction() as tx:
             await tx.execute(_queries.lock_imports)
@@ -100,7 +115,7 @@ async def import_csv(db: Database, path: Path, options: Options = Options(), pro
             summary.gaps += [Remark(entry.line, gap) for entry in entries for gap in entry.gaps]
             summary.rejected.sort()
             taken = {row["slug"]: row["state"] for row in await tx.fetch(_queries.city_slugs)}
-            rows = tables.rows_by_table(entries, with_new_shifts, taken, options.time_zone)
+            rows = tables.rows_by_table(entries, with_new_shifts, taken, options.time_zone, hashes)
             rows["postal_codes"] = [msgspec.structs.asdict(code) for code in postal_codes]
             for step in progress(list(_steps(rows, with_new_shifts))):
                 db.space.require_for_bookings()  # before each: a large file may itself fill the disk

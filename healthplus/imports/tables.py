@@ -21,11 +21,16 @@ _City = tuple[str, str]
 
 
 def rows_by_table(
-    entries: Sequence[Entry], with_new_shifts: Iterable[Entry], taken: Mapping[str, str], time_zone: str
+    entries: Sequence[Entry],
+    with_new_shifts: Iterable[Entry],
+    taken: Mapping[str, str],
+    time_zone: str,
+    hashes: Mapping[str, str],
 ) -> dict[str, list[dict[str, object]]]:
     """Return the rows to store by table, those that others refer to first.
 
-    `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states.
+    `with_new_shifts` are the entries whose shifts are to be stored; `taken` maps slugs of stored cities to states,
+    `hashes` addresses of pictures to those of the pictures.
     """
     clinics = list({entry.clinic.identifier: entry.clinic for entry in entries}.values())
     providers = {entry.provider.identifier: entry.provider for entry in entries}
@@ -38,6 +43,12 @@ def rows_by_table(
         "specialities": [{"slug": s, "name": name} for s, name in sorted(specialities.items())],
         "clinics": [msgspec.structs.asdict(clinic) | {"city_slug": slugs[_city(clinic)]} for clinic in clinics],
         "providers": [msgspec.structs.asdict(provider) for provider in providers.values()],
+        "photos": [
+            {"provider": one.identifier, "source": one.photo, "hash": hashes.get(one.photo or "")}
+            for one in providers.values()
+            if one.photo == "" or one.photo in hashes
+        ],
+        "pictures": [_pictures(clinic, hashes) for clinic in clinics if _has_pictures(clinic, hashes)],
         "provider_specialities": [{"provider": provider, "slug": s} for provider, s in sorted(has)],
         "service_types": [
             {"slug": s, "name": name, "is_test": is_test} for (s, is_test), name in sorted(types.items())
@@ -50,6 +61,16 @@ def rows_by_table(
             for shift in entry.shifts
         ],
     }
+
+
+def _has_pictures(clinic: Clinic, hashes: Mapping[str, str]) -> bool:
+    """Return whether a file says anything about a clinic's pictures: where none could be fetched, those stored stay."""
+    return clinic.pictures is not None and (not clinic.pictures or any(one in hashes for one in clinic.pictures))
+
+
+def _pictures(clinic: Clinic, hashes: Mapping[str, str]) -> dict[str, object]:
+    fetched = [one for one in clinic.pictures or () if one in hashes]
+    return {"clinic": clinic.identifier, "sources": fetched, "hashes": [hashes[one] for one in fetched]}
 
 
 def _services(entries: Iterable[Entry]) -> list[dict[str, object]]:

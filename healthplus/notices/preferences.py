@@ -80,6 +80,11 @@ class Preferences:
         keys = msgspec.structs.astuple(subscription)
         await self._database.execute(queries.add_push_subscription, patient_id, hash_token(token), *keys, DEVICES_MAX)
 
+    async def devices(self, patient_id: int, token: str) -> list[str]:
+        """Return the endpoints that show the patient's notices, and were added with this token."""
+        rows = await self._database.fetch(queries.own_endpoints, patient_id, hash_token(token))
+        return [row["endpoint"] for row in rows]
+
     async def remove_device(self, patient_id: int, endpoint: str) -> None:
         """Have a device show nothing any more."""
         await self._database.execute(queries.remove_push_subscription, patient_id, endpoint)

@@ -74,7 +74,7 @@ def is_private(endpoint: str) -> bool:
         return host == "localhost" or "." not in host
 
 
-class _PublicResolver(AbstractResolver):
+class PublicResolver(AbstractResolver):
     """Finds hosts as usual, but none of our own network: a patient's browser says where we are to send to."""
 
     async def resolve(
@@ -102,19 +102,19 @@ class _PublicResolver(AbstractResolver):
 
 
 class WebPushSender:
-    """A PushSender; to be used within `async with`. `resolver` finds hosts, by default those of the public network."""
+    """A PushSender; to be used within `async with`. `connector` leads to servers, by default of the public network."""
 
-    def __init__(self, database: Database, settings: Settings, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, database: Database, settings: Settings, connector: aiohttp.BaseConnector | None = None) -> None:
         assert settings.push_key is not None
         self._database = database
         self._key = private_key_of(settings.push_key)
         self._contact = f"mailto:{settings.mail_from}" if settings.mail_from else settings.site_url
-        self._resolver = resolver
+        self._connector = connector
         self.public_key = to_text(public_bytes(self._key))
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=self._resolver or _PublicResolver()),
+            connector=self._connector or aiohttp.TCPConnector(resolver=PublicResolver()),
             timeout=aiohttp.ClientTimeout(total=SECONDS_MAX),
         )
         return self

@@ -146,3 +146,7 @@ WHERE patient_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_
 -- name: remove_gone_subscriptions
 -- Devices that the push service does not know any more.
 DELETE FROM notices.push_subscription WHERE subscription_id = ANY ($1::uuid[])
+
+-- name: own_endpoints
+-- The push endpoints of the device whose session has the token with the hash $2.
+SELECT endpoint FROM notices.push_subscription WHERE patient_id = $1 AND token_hash = $2

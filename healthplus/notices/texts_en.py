@@ -37,7 +37,7 @@ ENGLISH = Texts(
         ),
         "replaced_kept": Text(
             "Your earlier appointment is cancelled",
-            "Your new appointment replaces {when}: {kept} is kept, {returned} is refunded.",
+            "Your new time replaces {when}: {kept} is kept, {returned} is refunded.",
             "Details",
         ),
         "needs_rebooking": Text(
@@ -62,7 +62,7 @@ ENGLISH = Texts(
         ),
         "called": Text(
             "A time has come free",
-            "{when} is free. Several are asked: the first in the queue to answer by {until} gets it.",
+            "{when} is free. It goes to the first in the queue who answers by {until}.",
             "Take it",
             with_fee=True,
             page=TURN,

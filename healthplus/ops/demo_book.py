@@ -18,6 +18,7 @@ from healthplus.accounts.actors import System
 from healthplus.database import Range
 from healthplus.directory.weekdays import has_day
 from healthplus.ops.demo_directory import SLOTS_A_SHIFT, Directory, Shift
+from healthplus.ops.demo_profiles import review
 from healthplus.ops.demo_services import NOT_FOR_EVERYBODY, TEST_SLUGS, Service
 
 _TIME_ZONE = ZoneInfo("Asia/Kolkata")
@@ -68,6 +69,7 @@ class BookMaker:
         self.payments: list[tuple[object, ...]] = []
         self.claims: list[tuple[object, ...]] = []
         self.ratings: list[tuple[object, ...]] = []
+        self.reviews: list[tuple[object, ...]] = []
         self.stars: defaultdict[object, list[int]] = defaultdict(list)
         """By provider, of these ratings."""
         self._random = random
@@ -246,6 +248,8 @@ class BookMaker:
             rated_at = visit.ends_at + timedelta(minutes=random.uniform(10, 24 * 60))
             self.stars[provider_id].append(stars)
             self.ratings.append((provider_id, patient_id, booking_id, stars, rated_at))
+            if (text := review(booking_id, stars)) is not None:
+                self.reviews.append((provider_id, patient_id, text, rated_at))
         return [
             *booking,
             _Event(arrived_at, "arrived", booking_id, System("demo")),

@@ -17,6 +17,7 @@ from healthplus.database import Database, Record, Transaction, load
 from healthplus.ops.demo_book import BOOKING_AGE_MAX, BookMaker
 from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
+from healthplus.ops.demo_profiles import Profile, portraits, profile
 from healthplus.ops.demo_services import SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words
@@ -170,6 +171,7 @@ async def _store_patients(tx: Transaction, random: Random, patients: Sequence[in
 async def _store_directory(
     tx: Transaction, directory: Directory, stars: Mapping[object, Sequence[int]], now: datetime
 ) -> None:
+    profiles = _profiles(directory)
     await tx.copy_rows(
         "directory.clinic",
         [
@@ -197,9 +199,13 @@ async def _store_directory(
             "max_booking_days",
             "rating_total",
             "rating_count",
+            "qualifications",
+            "registration",
+            "council",
         ],
-        [(*row, sum(stars[row[0]]), len(stars[row[0]])) for row in directory.providers],
+        [(*row, sum(stars[row[0]]), len(stars[row[0]]), *profiles[row[0]][:3]) for row in directory.providers],
     )
+    await _store_portraits(tx, {one: found.portrait for one, found in profiles.items() if found.portrait is not None})
     providers, slugs = zip(*directory.specialities, strict=True)
     await tx.execute(_queries.put_provider_specialities, providers, slugs)
     await tx.execute(_queries.list_later)
@@ -219,6 +225,25 @@ async def _store_directory(
             for weekday in range(1, 8)
             for s in shifts
         ],
+    )
+
+
+def _profiles(directory: Directory) -> dict[object, Profile]:
+    first = dict(reversed(directory.specialities))
+    found = {}
+    for provider_id, identifier, kind, _, _, _, _, gender, _, _, _, _, since, _ in directory.providers:
+        found[provider_id] = profile(identifier, kind, gender, first[provider_id], since)
+    return found
+
+
+async def _store_portraits(tx: Transaction, numbers: Mapping[object, int]) -> None:
+    drawn = portraits()
+    for encoded in drawn:
+        await tx.execute(_queries.put_photo, encoded.hash, list(encoded.webp), list(encoded.webp.values()))
+    await tx.copy_rows(
+        "directory.provider_photo",
+        ("provider_id", "hash", "source"),
+        [(provider_id, drawn[number].hash, f"demo:{number}") for provider_id, number in numbers.items()],
     )
 
 
@@ -272,6 +297,7 @@ async def _store_book(tx: Transaction, book: BookMaker, holders: Mapping[object,
     )
     await tx.copy_rows("booking.claim", ["patient_id", "provider_id", "booking_id"], book.claims)
     await tx.copy_rows("reviews.rating", ["provider_id", "patient_id", "booking_id", "stars", "rated_at"], book.ratings)
+    await tx.copy_rows("reviews.review", ["provider_id", "patient_id", "text", "written_at"], book.reviews)
 
 
 def _fake_phone(number: int) -> str:

@@ -35,6 +35,11 @@ INSERT INTO directory.provider_speciality (provider_id, speciality_id)
 SELECT provider_id, speciality_id
 FROM unnest($1::bigint[], $2::text[]) AS given(provider_id, slug) JOIN directory.speciality USING (slug)
 
+-- name: put_photo
+-- Add a portrait in sizes $2, unless it is there.
+INSERT INTO directory.photo (hash, size, webp, stored_at)
+SELECT $1, size, webp, public.app_now() FROM unnest($2::smallint[], $3::bytea[]) AS given(size, webp) ON CONFLICT DO NOTHING
+
 -- name: put_postal_codes
 -- Where postal codes are, unless an import has said so.
 INSERT INTO directory.postal_code (postal_code, latitude, longitude)
@@ -91,7 +96,7 @@ FROM directory.provider WHERE identifier LIKE 'demo:%'
 -- Before refresh_availability, and so that the very first queries get good plans.
 ANALYZE directory.clinic, directory.provider, directory.provider_clinic, directory.provider_speciality,
     directory.service, directory.postal_code, schedule.shift, booking.book, booking.booking, booking.event_log, accounts.patient, ledger.payment,
-    reviews.rating
+    reviews.rating, reviews.review
 
 -- name: shown_providers
 -- The ids of providers.

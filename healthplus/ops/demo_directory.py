@@ -52,7 +52,7 @@ class Directory:
     """
 
     clinics: list[tuple[object, ...]] = field(default_factory=list)
-    providers: list[tuple[object, ...]] = field(default_factory=list)
+    providers: list[tuple[Any, ...]] = field(default_factory=list)
     specialities: list[tuple[int, str]] = field(default_factory=list)
     clinic_terms: dict[int, int] = field(default_factory=dict)
     services: dict[int, list[Service]] = field(default_factory=dict)

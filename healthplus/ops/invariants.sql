@@ -366,6 +366,12 @@ SELECT provider_id, rating.patient_id, rating.booking_id, booking.state::text
 FROM reviews.rating LEFT JOIN booking.booking USING (provider_id, patient_id, booking_id)
 WHERE booking.state IS DISTINCT FROM 'fulfilled'
 
+-- name: reviews_have_ratings
+-- Nobody writes of a provider whom they have not rated.
+SELECT review_id, provider_id, patient_id FROM reviews.review
+WHERE NOT EXISTS (
+    SELECT FROM reviews.rating WHERE rating.provider_id = review.provider_id AND rating.patient_id = review.patient_id)
+
 -- name: next_due_is_early_enough
 -- Nothing that is held or offered, and no ticket's hour, runs out before its book's next_due: verbs look for it only then.
 SELECT provider_id, next_due, min(due_at) AS first_due

@@ -73,6 +73,8 @@ class Privacy:
             await self._patients.erase(transaction, patient_id)
             await transaction.execute(queries.erase_names, patient_id)
             await transaction.execute(queries.erase_reasons, patient_id)
+            await transaction.execute(queries.erase_reviews, patient_id)
+            await transaction.execute(queries.erase_reports, patient_id)
             await transaction.execute(queries.erase_notices, patient_id)
             await transaction.execute(queries.erase_idempotency_keys, str(Patient(patient_id)))
         self._tokens.forget(patient_id)

@@ -73,7 +73,16 @@ SELECT jsonb_build_object(
         FROM own_booking JOIN payments.webhook_event
             ON webhook_event.provider_id = own_booking.provider_id AND hold_id = booking_id),
     'ratings', (SELECT coalesce(jsonb_agg(to_jsonb(rating) ORDER BY rated_at), '[]') FROM reviews.rating WHERE patient_id = $1),
+    'reviews', (
+        SELECT coalesce(jsonb_agg(to_jsonb(review) - 'reply' ORDER BY written_at), '[]') FROM reviews.review WHERE patient_id = $1),
+    'reports', (SELECT coalesce(jsonb_agg(to_jsonb(report) ORDER BY reported_at), '[]') FROM reviews.report WHERE reporter_id = $1),
     'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
+    'notification_settings', (SELECT to_jsonb(preference) FROM notices.preference WHERE patient_id = $1),
+    'notified_devices', (
+        SELECT coalesce(jsonb_agg(to_jsonb(push_subscription) - 'token_hash' - 'client_key' - 'client_secret' ORDER BY created_at), '[]')
+        FROM notices.push_subscription WHERE patient_id = $1),
+    'reminders', (SELECT coalesce(jsonb_agg(to_jsonb(reminder) ORDER BY due_at), '[]') FROM notices.reminder WHERE patient_id = $1),
+    'coming_to', (SELECT coalesce(jsonb_agg(to_jsonb(coming) ORDER BY starts_at), '[]') FROM notices.coming WHERE patient_id = $1),
     'events', (
         SELECT coalesce(jsonb_agg(to_jsonb(event) ORDER BY at, provider_id, seq), '[]')
         FROM booking.event
@@ -85,7 +94,16 @@ SELECT jsonb_build_object(
 )
 
 -- name: erase_notices
--- What this patient was sent, and is to be sent.
+-- What this patient was sent, and is to be sent; how they chose to be told, and what they answered.
+WITH settings AS (
+    DELETE FROM notices.preference WHERE patient_id = $1
+), devices AS (
+    DELETE FROM notices.push_subscription WHERE patient_id = $1
+), reminders AS (
+    DELETE FROM notices.reminder WHERE patient_id = $1
+), answers AS (
+    DELETE FROM notices.coming WHERE patient_id = $1
+)
 DELETE FROM notices.notice WHERE patient_id = $1
 
 -- name: erase_idempotency_keys
@@ -111,3 +129,11 @@ UPDATE booking.booking SET patient_name = NULL WHERE patient_id = $1 AND patient
 -- name: erase_reasons
 -- Why the patient came.
 DELETE FROM booking.reason WHERE patient_id = $1
+
+-- name: erase_reviews
+-- What the patient wrote of providers. The stars stay, as a number.
+DELETE FROM reviews.review WHERE patient_id = $1
+
+-- name: erase_reports
+-- Which reviews the patient reported.
+DELETE FROM reviews.report WHERE reporter_id = $1

@@ -10,12 +10,17 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, NotFound
-from healthplus.search.vocabulary import sendable
+from healthplus.search.vocabulary import VOCABULARY, Meaning, normal_words, sendable
 
 queries = load(Path(__file__).with_name("browse.sql"))
 
 COUNT_SECONDS_MAX = 30
 """How old a list with counts may be."""
+
+_CITY_SECONDS = 300
+"""How old what a city or a speciality has may be."""
+_PARTS_MAX = 24
+"""The most parts of a city that its page names."""
 
 Document: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
@@ -66,9 +71,37 @@ class Browse:
         """All specialities, by name, with how many providers have each."""
         self.lab_tests = self._list(queries.lab_tests)
         """The catalogue of laboratory tests, by name, with how many providers offer each."""
+        self._cities: dict[int, CachedCount[Record | None]] = {}
+        self._specialities: dict[str, CachedCount[list[Record]]] = {}
 
     def _list(self, query: str) -> CachedCount[list[Record]]:
         return CachedCount(lambda: self._database.fetch(query))
+
+    async def city_contents(self, city_id: int) -> Record:
+        """Return what there is in a city: `types`, `specialities` and `parts`, with how many providers each."""
+
+        async def read() -> Record | None:
+            return await self._database.fetch_row(queries.city_contents, city_id, _PARTS_MAX)
+
+        found = await self._cities.setdefault(city_id, CachedCount(read, _CITY_SECONDS)).get()
+        assert found is not None
+        return found
+
+    async def speciality_named(self, text: str) -> Record | None:
+        """Return the speciality with this slug, or the one that these words mean and nothing else does; else None."""
+        phrase = " ".join(await normal_words(self._database, text))
+        meaning = VOCABULARY.phrases.get(phrase, Meaning())
+        slugs = {sendable(text), phrase.replace(" ", "-")} | (set() if meaning.is_symptom else meaning.specialities)
+        found = {row["slug"]: row for row in await self._database.fetch(queries.specialities_named, sorted(slugs))}
+        return found.get(text) or (next(iter(found.values())) if len(found) == 1 else None)
+
+    async def speciality_cities(self, slug: str) -> list[Record]:
+        """Return the cities where providers have a known speciality, those with most first."""
+
+        async def read() -> list[Record]:
+            return await self._database.fetch(queries.speciality_cities, slug)
+
+        return await self._specialities.setdefault(slug, CachedCount(read, _CITY_SECONDS)).get()
 
     async def city_id(self, slug: str) -> int | None:
         """Return the id of the city with this slug, or None."""

@@ -56,9 +56,11 @@ WHERE clinic_id = $1
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', provider.name, 'specialities', search.specialities(provider_id),
     'rating', directory.rating_mean(rating_total, rating_count), 'rating_count', rating_count, 'accepts_new_patients', accepts_new_patients,
+    'qualifications', nullif(qualifications, ''), 'photo', hash, 'languages', languages, 'practising_since', practising_since,
     'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding
 ) AS document
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE clinic_id = $1
 ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
@@ -68,7 +70,8 @@ LIMIT $2 OFFSET $3
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'salutation', nullif(salutation, ''),
     'given_name', nullif(given_name, ''), 'family_name', nullif(family_name, ''), 'gender', gender,
-    'specialities', search.specialities(provider_id), 'languages', languages, 'bio', nullif(bio, ''),
+    'specialities', search.specialities(provider_id), 'languages', languages, 'qualifications', nullif(qualifications, ''),
+    'registration', nullif(registration, ''), 'council', nullif(council, ''), 'photo', hash, 'bio', nullif(bio, ''),
     'image_url', nullif(image_url, ''), 'email', email, 'phone', phone, 'practising_since', practising_since,
     'experience_years',
     CASE WHEN practising_since IS NOT NULL THEN greatest(extract(year FROM now_at)::integer - practising_since, 0) END,
@@ -103,7 +106,7 @@ SELECT jsonb_build_object(
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id)
 ) AS document
-FROM (SELECT public.app_now() AS now_at) AS clock, directory.provider
+FROM (SELECT public.app_now() AS now_at) AS clock, directory.provider LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE provider_id = $1
 
 -- name: lab_test
@@ -133,3 +136,95 @@ WHERE service_type_id = $1 AND closed_at IS NULL AND EXISTS (
     WHERE provider_clinic.provider_id = service.provider_id AND clinic.city_id = $2 AND offered.service_id = service.service_id)
 ORDER BY fee_minor, provider_id, service_id
 LIMIT $3 OFFSET $4
+
+-- name: city_contents
+-- What there is in city $1: how many providers of each type and with each speciality; and the parts of it, by the last name in the
+-- addresses of their clinics, with how many doctors each has. An address of which there is but one names no part.
+WITH here AS MATERIALIZED (SELECT DISTINCT provider_id, type FROM search.listing WHERE city_id = $1)
+SELECT
+    (
+        SELECT coalesce(jsonb_object_agg(type, providers), '{}')
+        FROM (SELECT type, count(*) AS providers FROM here GROUP BY type) AS counted
+    ) AS types,
+    (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('slug', slug, 'name', name, 'providers', providers) ORDER BY name), '[]')
+        FROM (
+            SELECT speciality_id, count(*) AS providers FROM here JOIN directory.provider_speciality USING (provider_id)
+            GROUP BY speciality_id
+        ) AS counted
+        JOIN directory.speciality USING (speciality_id)
+    ) AS specialities,
+    (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'doctors', doctors) ORDER BY doctors DESC, name), '[]')
+        FROM (
+            SELECT placed.name, count(DISTINCT provider_id) AS doctors
+            FROM (
+                SELECT clinic_id, (
+                    SELECT btrim(named) FROM unnest(string_to_array(address, ',')) WITH ORDINALITY AS part(named, number)
+                    WHERE btrim(named) NOT IN ('', city.name, city.state) AND named !~ '[0-9]'
+                    ORDER BY number DESC LIMIT 1
+                ) AS name
+                FROM directory.city JOIN directory.clinic USING (city_id)
+                WHERE city_id = $1
+            ) AS placed
+            JOIN directory.provider_clinic USING (clinic_id) JOIN here USING (provider_id)
+            WHERE placed.name IS NOT NULL AND type = 'doctor'
+            GROUP BY placed.name
+            HAVING count(DISTINCT clinic_id) > 1
+            ORDER BY doctors DESC, placed.name
+            LIMIT $2
+        ) AS counted
+    ) AS parts
+
+-- name: specialities_named
+-- The specialities with these slugs.
+SELECT slug, name FROM directory.speciality WHERE slug = ANY($1)
+
+-- name: speciality_cities
+-- The cities in which providers have the speciality with slug $1, with how many.
+SELECT slug, name, providers
+FROM (
+    SELECT city_id, count(DISTINCT provider_id) AS providers
+    FROM directory.provider_speciality JOIN search.listing USING (provider_id)
+    WHERE speciality_id = (SELECT speciality_id FROM directory.speciality WHERE slug = $1)
+    GROUP BY city_id
+) AS counted
+JOIN directory.city USING (city_id)
+ORDER BY providers DESC, name, slug
+
+-- name: highest_ids
+-- The last ids there are, to know how far a list goes; NULL where there are none.
+SELECT
+    (SELECT max(provider_id) FROM directory.provider WHERE provider_id > 0) AS provider_id,
+    (SELECT max(clinic_id) FROM directory.clinic WHERE clinic_id > 0) AS clinic_id,
+    (SELECT max(city_id) FROM directory.city) AS city_id
+
+-- name: bookable_providers
+-- Those with ids from $1 on and before $2 who can be booked anywhere.
+SELECT provider_id AS id, name FROM directory.provider
+WHERE provider_id >= $1 AND provider_id < $2
+    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.provider_id = provider.provider_id)
+ORDER BY provider_id
+
+-- name: bookable_clinics
+-- Those with ids from $1 on and before $2 where anybody can be booked.
+SELECT clinic_id AS id, name FROM directory.clinic
+WHERE clinic_id >= $1 AND clinic_id < $2
+    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id)
+ORDER BY clinic_id
+
+-- name: city_specialities
+-- The slugs of what providers in cities with ids from $1 on and before $2 have to do with.
+SELECT slug, specialities
+FROM (
+    SELECT city_id, array_agg(speciality.slug ORDER BY speciality.slug) AS specialities
+    FROM (
+        SELECT DISTINCT city_id, speciality_id
+        FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id) JOIN directory.provider_speciality USING (provider_id)
+        WHERE city_id >= $1 AND city_id < $2
+    ) AS had
+    JOIN directory.speciality USING (speciality_id)
+    GROUP BY city_id
+) AS listed
+JOIN directory.city USING (city_id)
+ORDER BY city_id

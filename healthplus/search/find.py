@@ -25,8 +25,9 @@ TIME_ZONE_DEFAULT = ZoneInfo("Asia/Kolkata")
 class Order(enum.Enum):
     """The order of what is found; equals are ordered by rating, best first, then by id.
 
-    Best: those whose names have the keyword come first, then by rating. A date is the first day with a free slot;
-    providers without one come last. A direction holds for everything that an order names. A price is that of the
+    Best: those whose own name is in the keyword come first, then those whose names, their clinic's too, have all
+    of it, then by rating. Experience: those who practise for longest come first. A date is the first day with a free
+    slot; providers without one come last. A direction holds for everything that an order names. A price is that of the
     services searched for, and then only those who offer them are found; else a visit's. An unknown one comes last.
     """
 
@@ -42,6 +43,7 @@ class Order(enum.Enum):
     DATE_TYPE_DESC = "date_type_desc"
     PRICE_ASC = "price_asc"
     PRICE_DESC = "price_desc"
+    EXPERIENCE_DESC = "experience_desc"
 
 
 class Available(enum.Enum):
@@ -106,6 +108,7 @@ class SearchCriteria(Struct, kw_only=True):
     accepts_new_patients: bool | None = None
     ordering: str = Order.BEST.value
     service_type_ids: Sequence[int] | None = None
+    own_ids: Sequence[int] | None = None
     service_groups: Sequence[int] | None = None
     """Of each type: of which group, from 1 on, it is; one service of each group must be offered."""
 
@@ -171,6 +174,7 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         language=request.language and sendable(request.language).lower(),
         accepts_new_patients=request.accepts_new_patients,
         ordering=request.order.value,
+        own_ids=keyword.own_ids or None,
         service_type_ids=[service_type_id for group in groups for service_type_id in group] or None,
         service_groups=[number for number, group in enumerate(groups, start=1) for _ in group] or None,
     )

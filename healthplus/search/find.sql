@@ -4,7 +4,7 @@
 SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on, provider.type::text AS type,
     provider.given_name, provider.family_name, provider.name, provider.salutation, provider.bio, provider.image_url,
     provider.max_booking_days, provider.email, provider.phone, provider.gender::text AS gender, provider.languages,
-    provider.practising_since, provider.accepts_new_patients, listing.rating, provider.rating_count,
+    provider.practising_since, provider.qualifications, provider_photo.hash AS photo, provider.accepts_new_patients, listing.rating, provider.rating_count,
     clinic.name AS clinic_name, clinic.address, clinic.postal_code, clinic.latitude, clinic.longitude, city.name AS city_name,
     city.slug AS city_slug, city.time_zone, post.fee_minor, clinic.currency, post.funding::text AS funding,
     array(SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
@@ -14,6 +14,7 @@ SELECT found.provider_id, found.clinic_id, found.distance_m, found.first_free_on
 FROM search.find(jsonb_populate_record(NULL::search.criteria, $1), $2, $3) WITH ORDINALITY
     AS found(provider_id, clinic_id, distance_m, first_free_on, position)
 JOIN directory.provider ON provider.provider_id = found.provider_id
+LEFT JOIN directory.provider_photo ON provider_photo.provider_id = found.provider_id
 JOIN directory.clinic ON clinic.clinic_id = found.clinic_id
 JOIN directory.city USING (city_id)
 JOIN directory.provider_clinic AS post ON post.provider_id = found.provider_id AND post.clinic_id = found.clinic_id

@@ -27,6 +27,7 @@ class ParsedKeyword:
 
     `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
     a search for `dentist` should not put people of that name first.
+    `own_ids` are the providers whose own names the keyword has, the longest of such; none where `name_terms` is "".
     `city_id` is the one city that the keyword names. `service_groups` are the types of services that it names: of each
     phrase those of which any will do, and no type in two of them. `words` are those that were looked at, in order.
     """
@@ -36,6 +37,7 @@ class ParsedKeyword:
     city_id: int | None
     service_groups: tuple[tuple[int, ...], ...]
     words: tuple[str, ...]
+    own_ids: tuple[int, ...]
 
 
 @dataclass
@@ -62,12 +64,14 @@ async def parse_keyword(database: Database, keyword: str, city_id: int | None) -
     named = {frozenset(part.cities) for part in kept if part.cities and not split.is_mostly_a_name(part)}
     cities = next(iter(named)) if len(named) == 1 else frozenset()
     plain = [word for part in kept for word in part.words]
+    name_terms = "" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(split.name_query, plain))
     return ParsedKeyword(
         terms=" & ".join(_alternatives(part, split.word_query) for part in kept),
-        name_terms="" if len(plain) == 1 and kept[0].has_meaning else " & ".join(map(split.name_query, plain)),
+        name_terms=name_terms,
         city_id=next(iter(cities)) if len(cities) == 1 else None,
         service_groups=_service_groups(part.services for part in kept if part.services),
         words=tuple(word for part in split.parts for word in part.words),
+        own_ids=split.own_ids if name_terms else (),
     )
 
 
@@ -78,6 +82,7 @@ class SplitKeyword:
         self._known = found.known_words(city_id)
         self._found = found
         self.parts = list(_parts(words, found, city_id))
+        self.own_ids = tuple(sorted(found.named.get(max(found.named, key=len, default=""), ())))
 
     def word_query(self, word: str) -> str:
         """Return the query of a word: itself or, if no listing has it, all words that start with it."""
@@ -118,7 +123,9 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
     )
     found = _LookUp()
     for row in rows:
-        if row["kind"] == "word":
+        if row["kind"] == "provider":
+            found.named[row["phrase"]].add(row["id"])
+        elif row["kind"] == "word":
             found.frequency[row["phrase"]][row["id"]] = row["frequency"]
         else:
             found.ids[row["kind"], row["slug"], row["phrase"]].add(row["id"])
@@ -130,6 +137,9 @@ class _LookUp:
     # By kind, slug and phrase; a row has either a slug or a phrase.
     ids: defaultdict[tuple[str, str | None, str | None], set[int]] = field(default_factory=lambda: defaultdict(set))
     frequency: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))  # by word and city
+    named: defaultdict[str, set[int]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  # providers, by their whole names
 
     def known_words(self, city_id: int | None) -> frozenset[str]:
         return VOCABULARY.words | {word for word, by_city in self.frequency.items() if by_city.get(city_id or 0)}

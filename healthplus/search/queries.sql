@@ -8,7 +8,7 @@ SELECT coalesce(search.name_words($1), '{}')
 
 -- name: look_up
 -- What the database has of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in, or
--- NULL, $6 slugs of services, of which only those count that somebody offers. Words come with how often they occur everywhere (city
+-- NULL, $6 slugs of services, of which only those count that somebody offers. Of each name a hundred providers have, at most. Words come with how often they occur everywhere (city
 -- 0), in that city, and in the cities that the phrases name.
 WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
@@ -28,6 +28,11 @@ FROM (
     SELECT service_type_id, NULL, key FROM search.service_term WHERE key = ANY($3::text[]) AND whole
 ) AS service
 WHERE EXISTS (SELECT FROM directory.service AS offer WHERE offer.service_type_id = service.service_type_id AND closed_at IS NULL)
+UNION ALL
+SELECT 'provider', id, NULL, phrase, NULL
+FROM unnest($3::text[]) AS phrase
+CROSS JOIN LATERAL (
+    SELECT id FROM search.name WHERE key = phrase AND kind = 'provider' AND ($5::bigint IS NULL OR city_id = $5) LIMIT 100) AS named -- noqa: AM09
 UNION ALL
 SELECT 'word', city_id, NULL, word, frequency
 FROM search.word

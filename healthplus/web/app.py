@@ -53,7 +53,7 @@ from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
 from healthplus.web.api.routes import api_routers
-from healthplus.web.assets import asset
+from healthplus.web.assets import asset, picture_by_name, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -64,9 +64,11 @@ from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
 from healthplus.web.pages.errors import render
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
+from healthplus.web.photos import photo_file
 from healthplus.web.services import AppServices
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
+from healthplus.web.sitemap import kept_parts, robots, sitemap, sitemap_part
 
 _GARBAGE_MAX = 50_000  # objects before a collection
 _BACKGROUND_POOL_SIZE = 3
@@ -81,7 +83,18 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def create_routes(settings: Settings) -> Litestar:
     """Return an app that has all its routes, which take long to make, and nothing yet that they work with."""
     return Litestar(
-        route_handlers=[*api_routers(), asset, *page_routers(settings), *desk_routers()],
+        route_handlers=[
+            *api_routers(),
+            asset,
+            photo_file,
+            picture_by_name,
+            service_worker,
+            robots,
+            sitemap,
+            sitemap_part,
+            *page_routers(settings),
+            *desk_routers(),
+        ],
         lifespan=[_lifespan],
         exception_handlers={Exception: render},
         before_request=begin_request,
@@ -179,6 +192,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             book=book,
             charts=charts,
             reads=SharedReads(),
+            sitemap=kept_parts(),
             waiting=waiting,
             payments=payments,
             tokens=tokens,

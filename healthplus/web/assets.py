@@ -1,9 +1,13 @@
-"""The pages' scripts, styles and logo, read once at the start; their URLs change with their contents."""
+"""The pages' scripts, styles and pictures, read once at the start; their URLs change with their contents.
+
+Browsers also ask for two pictures by names of their own choice, which pages do not give.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +19,16 @@ from healthplus.web.http.encodings import takes_gzip
 from healthplus.web.services import AnyRequest
 
 _FOLDER = Path(__file__).with_name("static")
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+}
+_ASKED_FOR_BY_NAME = {"/favicon.ico": "favicon.ico", "/apple-touch-icon.png": "touch.png"}
+_NAME_SECONDS = 86_400
+"""How long what has an address that does not change may be kept."""
 
 
 class _Asset(NamedTuple):
@@ -27,8 +40,13 @@ class _Asset(NamedTuple):
 
 def _read() -> dict[str, _Asset]:
     # One style sheet for one request, made of a file for each area.
-    bodies = {"app.css": b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))}
-    for path in sorted((*_FOLDER.glob("js/*.js"), *_FOLDER.glob("*.svg"))):
+    css = b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))
+    bodies = {"app.css": _without_comments(css, rb"(?s)/\*.*?\*/")}
+    bodies |= {
+        path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")
+        for path in sorted(_FOLDER.glob("js/*.js"))
+    }
+    for path in sorted((*_FOLDER.glob("*.svg"), *_FOLDER.glob("pictures/*"))):
         bodies[path.name] = path.read_bytes()
     return {
         name: _Asset(
@@ -39,6 +57,11 @@ def _read() -> dict[str, _Asset]:
         )
         for name, body in bodies.items()
     }
+
+
+def _without_comments(body: bytes, pattern: bytes) -> bytes:
+    """Return a file without its comments and indentation, which are a seventh of what would be sent."""
+    return re.sub(rb"\n\s+", b"\n", re.sub(pattern, b"", body))
 
 
 ASSETS = _read()
@@ -56,12 +79,21 @@ def asset_url(name: str) -> str:
 async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     if name not in ASSETS:
         raise NotFound
-    found = ASSETS[name]
     # While a new version is rolled out, its pages may reach a process of the old one: that answers with its own file,
     # which nobody may store.
     is_known = version == _VERSION
+    return _answer(request, name, "public, max-age=31536000, immutable" if is_known else "no-store")
+
+
+@get(list(_ASKED_FOR_BY_NAME), include_in_schema=False)
+async def picture_by_name(request: AnyRequest) -> Response[bytes]:
+    return _answer(request, _ASKED_FOR_BY_NAME[request.url.path], f"public, max-age={_NAME_SECONDS}")
+
+
+def _answer(request: AnyRequest, name: str, cache_control: str) -> Response[bytes]:
+    found = ASSETS[name]
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable" if is_known else "no-store",
+        "Cache-Control": cache_control,
         "ETag": found.etag,
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
@@ -70,7 +102,21 @@ async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]
     if request.headers.get("if-none-match") == found.etag:
         return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
     body = found.body
-    if takes_gzip(request):
+    if takes_gzip(request) and len(found.gzipped) < len(found.body):
         headers["Content-Encoding"] = "gzip"
         body = found.gzipped
     return Response(body, headers=headers, media_type=found.media_type)
+
+
+@get("/push.js", include_in_schema=False)
+async def service_worker() -> Response[bytes]:
+    """Return the script that shows notices; where it stands says which pages it is for, and they are all."""
+    return Response(
+        ASSETS["push.js"].body,
+        headers={
+            "Cache-Control": "no-cache",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        },
+        media_type="text/javascript",
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, get_currency_symbol
 from babel.support import Translations
+from markupsafe import Markup, escape
 
 from healthplus.money import currency_digits, in_units
 
@@ -70,17 +71,38 @@ class Language:
         """Return the directory's name of a city or speciality that `text` names in this language; else `text`."""
         return self._names.get((kind, text.casefold()), text)
 
-    def day(self, on: _Day) -> str:
-        """Return a day as "Tue 24 Nov"."""
-        return _write_day(on, "EEE d MMM", self.locale)
+    def day(self, on: _Day, today: _Day | None = None) -> str:
+        """Return a day as "Tue 24 Nov"; where `today` is given and it is near, as "Today" or "Tomorrow"."""
+        return (self._distance(on, today) if today else "") or _write_day(on, "EEE d MMM", self.locale)
+
+    def far_day(self, on: _Day, today: _Day) -> str:
+        """Return a day with how far off it is, as "Tomorrow, Tue 24 Nov"."""
+        distance = self._distance(on, today)
+        return f"{distance}, {self.day(on)}" if distance else self.day(on)
+
+    def _distance(self, on: _Day, today: _Day) -> str:
+        if on == today:
+            return self.gettext("Today")
+        return self.gettext("Tomorrow") if on == today + timedelta(days=1) else ""
+
+    def month(self, on: _Day) -> str:
+        """Return a day's month as "November 2026"."""
+        return _write_day(on, "LLLL y", self.locale)
 
     def weekday(self, number: int) -> str:
         """Return a day of the week as "Mon"; Monday is number 1."""
         return str(self.locale.days["format"]["abbreviated"][number - 1])
 
-    def date(self, at: datetime, zone: str) -> str:
-        """Return a day as "Tue 24 Nov"."""
-        return _write_moment(at, "EEE d MMM", ZoneInfo(zone), self.locale)
+    def date(self, at: datetime, zone: str, now: datetime | None = None) -> str:
+        """Return a day as "Tue 24 Nov"; where `now` is given, with how far off it is: "Tomorrow, Tue 24 Nov"."""
+        there = ZoneInfo(zone)
+        on = at.astimezone(there).date()
+        return self.far_day(on, now.astimezone(there).date()) if now else self.day(on)
+
+    def near_date(self, at: datetime, zone: str, now: datetime) -> str:
+        """Return a day as "Today", "Tomorrow" or "Tue 24 Nov"."""
+        there = ZoneInfo(zone)
+        return self.day(at.astimezone(there).date(), now.astimezone(there).date())
 
     def long_date(self, at: datetime, zone: str) -> str:
         """Return a day as "24 November 2026"."""
@@ -97,9 +119,36 @@ class Language:
         """Return a time of day as "10:20", for use among others of the same half of the day."""
         return self._with_zone_where_repeated(_write_moment(at, "h:mm", ZoneInfo(zone), self.locale), at, zone)
 
-    def time(self, at: datetime, zone: str, *, seconds: bool = False) -> str:
-        """Return a time of day with its zone, as "10:20 am IST"."""
-        return f"{self._clock(at, zone, seconds=seconds)} {at.astimezone(ZoneInfo(zone)):%Z}"
+    def time(self, at: datetime, zone: str, *, seconds: bool = False) -> Markup:
+        """Return a time of day with its zone, as "10:20 am IST", for a page: readers elsewhere see the zone.
+
+        Who that is, static/js/app.js finds out.
+        """
+        return self._with_zone(self.clock(at, zone, seconds=seconds), at, zone)
+
+    def span(self, starts: datetime, ends: datetime, zone: str) -> Markup:
+        """Return from when to when, for a page, as "10:20 to 10:30 am IST"."""
+        start, end = self.clock(starts, zone), self.clock(ends, zone)
+        if self._part_of_day(starts, zone) == self._part_of_day(ends, zone):
+            # The half of the day is said once: where it stands behind, with the end, else with the start.
+            if self.code == "hi":
+                end = self.dial(ends, zone)
+            else:
+                start = self.dial(starts, zone)
+        return self._with_zone(self.gettext("%(start)s to %(end)s") % {"start": start, "end": end}, ends, zone)
+
+    def _part_of_day(self, at: datetime, zone: str) -> tuple[str, str]:
+        part = _write_moment(at, _CLOCKS[self.code][0].replace("h:mm", "").strip(), ZoneInfo(zone), self.locale)
+        return part, f"{at.astimezone(ZoneInfo(zone)):%Z}"
+
+    def zone(self, starts: Sequence[datetime], zone: str) -> Markup:
+        """Return the zone of times of one day, as " · IST", to stand behind the day; readers elsewhere see it."""
+        return _for_readers_elsewhere(f" · {zone_names(starts, zone)}", zone)
+
+    def _with_zone(self, text: str, at: datetime, zone: str) -> Markup:
+        name = f"{at.astimezone(ZoneInfo(zone)):%Z}"
+        # One that tells two hours of a night apart is there already, for all.
+        return escape(text) if text.endswith(name) else escape(text) + _for_readers_elsewhere(f" {name}", zone)
 
     def _clock(self, at: datetime, zone: str, *, seconds: bool) -> str:
         text = _write_moment(at, _CLOCKS[self.code][seconds], ZoneInfo(zone), self.locale)
@@ -111,9 +160,9 @@ class Language:
         is_repeated = local.replace(fold=0).utcoffset() > local.replace(fold=1).utcoffset()  # type: ignore[operator]
         return f"{text} {local:%Z}" if is_repeated else text
 
-    def moment(self, at: datetime, zone: str) -> str:
-        """Return day, time and zone, as "Tue 24 Nov, 10:20 am IST"."""
-        return f"{self.date(at, zone)}, {self.time(at, zone)}"
+    def moment(self, at: datetime, zone: str, now: datetime | None = None) -> Markup:
+        """Return day, time and zone, for a page, as "Tue 24 Nov, 10:20 am IST"; the day as `date` has it."""
+        return escape(f"{self.date(at, zone, now)}, ") + self.time(at, zone)
 
     def money(self, amount_minor: int, currency: str) -> str:
         """Return an amount, with decimals only if it has a fraction: "₹1,500", "$99.50", "KWD 12.345"."""
@@ -132,6 +181,10 @@ def zone_names(starts: Sequence[datetime], zone: str) -> str:
     """Return the zone that times of one day, in order, are in, as "IST"; both where clocks change in between."""
     ends = starts[0], starts[-1]
     return " / ".join(dict.fromkeys(f"{at.astimezone(ZoneInfo(zone)):%Z}" for at in ends))
+
+
+def _for_readers_elsewhere(text: str, zone: str) -> Markup:
+    return Markup('<span class="zone" data-zone="{}">{}</span>').format(zone, text)
 
 
 def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:

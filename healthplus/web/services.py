@@ -47,6 +47,7 @@ class AppServices:
     book: Book
     charts: Charts
     reads: SharedReads
+    sitemap: SharedReads
     waiting: WaitingUsers
     payments: Payments
     tokens: KnownTokens

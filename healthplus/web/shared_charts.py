@@ -57,13 +57,13 @@ class ChartKey(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A day's slots as Book.chart returns them for no patient in particular; and counts of free starts by day and hour.
+    """A day's slots as Book.chart returns them for no patient in particular; and counts of free starts by day.
 
     A day that is not in `week` is closed.
     """
 
     slots: list[Record]
-    week: dict[date, dict[int, int]]
+    week: dict[date, int]
 
 
 class Charts:
@@ -165,24 +165,26 @@ class Charts:
             if not watcher.done():
                 watcher.set_result(None)
 
-    async def _read(self, key: ChartKey) -> Chart:
-        day, week = key.bounds(key.day), key.bounds(key.first_day, DAYS)
-        slots, counts = await asyncio.gather(
-            self._book.chart(key.provider_id, key.clinic_id, *day, key.slots_needed, None, key.service_ids),
-            self._database.fetch(
-                queries.week,
-                key.provider_id,
-                key.clinic_id,
-                *week,
-                key.slots_needed,
-                key.zone,
-                list(key.service_ids) or None,
-            ),
+    async def free_by_day(self, key: ChartKey, first: date, days: int) -> dict[date, int]:
+        """Return how many starts are free on each of so many days; those that are closed are left out."""
+        rows = await self._database.fetch(
+            queries.days,
+            key.provider_id,
+            key.clinic_id,
+            *key.bounds(first, days),
+            key.slots_needed,
+            key.zone,
+            list(key.service_ids) or None,
         )
-        free: dict[date, dict[int, int]] = {}
-        for row in counts:
-            free.setdefault(row["day"], {})[row["hour"]] = row["free"]
-        return Chart(slots, free)
+        return {row["day"]: row["free"] for row in rows}
+
+    async def _read(self, key: ChartKey) -> Chart:
+        day = key.bounds(key.day)
+        slots, week = await asyncio.gather(
+            self._book.chart(key.provider_id, key.clinic_id, *day, key.slots_needed, None, key.service_ids),
+            self.free_by_day(key, key.first_day, DAYS),
+        )
+        return Chart(slots, week)
 
 
 def _failed(task: asyncio.Task[Chart]) -> bool:

@@ -16,6 +16,10 @@ from healthplus.web.languages import split_path
 
 _NEVER_REFUSED = """
 GET /static/{version}/{name}
+GET /favicon.ico
+GET /apple-touch-icon.png
+GET /robots.txt
+GET /push.js
 GET /api/v1/live
 GET /api/v1/ready
 """
@@ -27,6 +31,7 @@ _CLASSES = {
         DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}
         DELETE /api/v1/providers/{provider_id}/waits/{wait_id}
         POST /api/v1/webhooks/payments
+        POST /api/v1/webhooks/sms
         GET /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}
         POST /doctor/{provider_id}/hold/{hold_id}/release
@@ -109,6 +114,9 @@ _CLASSES = {
         POST /api/v1/me/email/verify
         GET /api/v1/me/consents
         DELETE /api/v1/me/consents
+        GET /api/v1/me/notifications
+        PUT /api/v1/me/notifications
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/coming
         GET /api/v1/me/export
         GET /api/v1/me/sessions
         DELETE /api/v1/me/sessions
@@ -121,8 +129,14 @@ _CLASSES = {
         GET /doctor/{provider_id}
         GET /doctor/{provider_id}/{slug}
         GET /doctor/{provider_id}/{name}/{clinic_id}
+        GET /doctor/{provider_id}/{name}/{clinic_id}/month
         GET /doctor/{provider_id}/{slug}/{clinic_id}/line
         GET /doctor/{provider_id}/queue/{ticket}
+        GET /photo/{name}
+        GET /doctor/{provider_id}/review/{review_id}/report
+        POST /doctor/{provider_id}/review/{review_id}/report
+        GET /api/v1/providers/{provider_id}/reviews
+        PUT /api/v1/providers/{provider_id}/reviews/{review_id}/report
         GET /clinic/{clinic_id}
         GET /clinic/{clinic_id}/{slug}
         GET /busy
@@ -148,6 +162,12 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/visit.ics
+        POST /appointments/{provider_id}/{booking_id}/coming
+        GET /a/{code}
+        GET /notifications
+        POST /notifications
+        POST /notifications/push
+        POST /notifications/push/off
         GET /privacy
         GET /privacy/export
         GET /privacy/erase
@@ -159,6 +179,9 @@ _CLASSES = {
         POST /privacy/sign-out-everywhere
         GET /help
         GET /accessibility
+        GET /specialities
+        GET /speciality/{slug}
+        GET /manifest.webmanifest
         GET /demo
         GET /desk/log-in
         GET /desk/log-in/code
@@ -171,6 +194,8 @@ _CLASSES = {
         GET /in/{city}
         GET /in/{city}/{need}
         GET /in/{city}/{need}/{locality}
+        GET /sitemap.xml
+        GET /sitemap/{part}
         GET /api/v1/doctors
         GET /api/v1/suggest
         GET /api/v1/cities/{slug}/providers

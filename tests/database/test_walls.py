@@ -36,8 +36,10 @@ WRITES = {
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
     ("privacy", "booking.reason"): "and why they came",
+    ("privacy", "reviews.review"): "erasing deletes what a patient wrote of providers",
+    ("privacy", "reviews.report"): "and what they reported of others",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
-    ("privacy", "notices.notice"): "erasing deletes what a patient was sent",
+    ("privacy", "notices.*"): "erasing deletes what a patient was sent, chose and answered",
 }
 """What tables of others an area writes, and why. A booking, ticket or event is else written by verbs only."""
 EXECUTES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,20 @@ import pytest
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
 from healthplus.notices.sender import Email, Sms
-from healthplus.notices.texts import LANGUAGES, Wording, email_of, sms_of
+from healthplus.notices.texts import (
+    LANGUAGES,
+    Wording,
+    email_of,
+    push_of,
+    reminder_code,
+    reminder_of_code,
+    sms_of,
+)
+from tests.fixtures.clock import move_clock_to
 from tests.fixtures.directory import make_city, make_clinic
 from tests.fixtures.races import HOLD_TIME, OFFER_TIME, RaceEnvironment
 from tests.fixtures.terms import set_terms
-from tests.notices.sending import SITE, Recorder, notices, reachable, sweep_all
+from tests.notices.sending import SITE, Recorder, notices, phone, reachable, sweep_all
 
 WORDING = Wording(SITE, timedelta(seconds=5))
 TEXTS = LANGUAGES["en"].texts
@@ -62,12 +72,78 @@ def email(**values: Any) -> Email:
     return email_of(ROW | values, WORDING)  # type: ignore[arg-type]
 
 
-def test_every_text_fits_one_sms() -> None:
-    told = [sms(**row) for row in ROWS]
-    assert {one.template_id for one in told} == set(TEXTS)
+@pytest.mark.parametrize("replies", [False, True])
+def test_every_text_in_english_fits_one_sms(replies: bool) -> None:
+    told = [sms_of(row, WORDING._replace(takes_replies=replies)) for row in ROWS]  # type: ignore[arg-type]
+    assert {one.template_id for one in told} == set(TEXTS) - {"reminder" if replies else "reminder_reply"}
     for one in told:
         assert one.text.isascii()
         assert len(one.text) <= 160, one.text
+
+
+@pytest.mark.parametrize("replies", [False, True])
+def test_every_text_in_hindi_fits_two_parts(replies: bool) -> None:
+    """One letter that is not ASCII, and a part holds 67 (UCS-2); a text names its clinic's time, and a link."""
+    wording = WORDING._replace(takes_replies=replies)
+    for row in ROWS:
+        one = sms_of(row | {"language": "hi"}, wording)  # type: ignore[arg-type]
+        assert len(one.text.encode("utf-16-le")) / 2 <= 2 * 67, one.text
+        assert one.text.startswith("HealthPlus: ")
+        assert one.registered_name == f"{one.template_id}.hi"
+
+
+def test_both_languages_say_the_same_facts() -> None:
+    english, hindi = (texts.texts for texts in LANGUAGES.values())
+    assert english.keys() == hindi.keys()
+    for name, text in english.items():
+        for part in ("message", "subject"):
+            said, other = (re.findall(r"{\w+}", getattr(one, part)) for one in (text, hindi[name]))
+            assert sorted(said) == sorted(other), name
+        assert (text.page, text.with_fee) == (hindi[name].page, hindi[name].with_fee)
+    assert "बुध 25 नव॰, सुबह 10:20 IST" in sms(language="hi").text
+    assert sms(language="hi").text.endswith(f"{SITE}/hi/appointments")
+
+
+def test_values_of_a_template_are_what_stands_in_its_places() -> None:
+    """WhatsApp, and the register of texts, have the text with numbered places."""
+    for row in ROWS:
+        for code in LANGUAGES:
+            one = sms_of(row | {"language": code}, WORDING, "whatsapp")  # type: ignore[arg-type]
+            text = LANGUAGES[code].texts[one.template_id]
+            filled = re.sub(r"{\w+}", "%s", text.message) % one.values[:-1]
+            assert one.text == f"HealthPlus: {filled} {text.action}: {one.values[-1]}"
+
+
+def test_an_html_mail_says_what_its_text_says() -> None:
+    for row in ROWS:
+        for code in LANGUAGES:
+            mail = email(**row | {"language": code})
+            assert f'<html lang="{code}">' in mail.html
+            shown = html.unescape(
+                " ".join(re.sub(r"<(style|title)>.*?</\1>|<[^>]+>", " ", mail.html, flags=re.S).split())
+            )
+            links = [html.unescape(link) for link in re.findall(r'href="([^"]+)"', mail.html)]
+            for line in mail.text.strip().split("\n\n"):
+                for part in re.split(r"(?<=[.।]) (?=\S+ .*: https)", line):
+                    said, _, link = part.partition(": https")
+                    assert said in shown, (said, shown)
+                    assert not link or f"https{link}" in links
+            assert not re.search(r"<(script|img|link)|@import|url\(", mail.html)  # nothing is fetched
+            assert len(mail.html) < 10_000
+
+
+def test_a_device_shows_the_message_and_opens_its_page() -> None:
+    shown = push_of(ROW | {"kind": "reminder", "language": "hi"}, WORDING)  # type: ignore[arg-type]
+    assert shown.text == "अपॉइंटमेंट बुध 25 नव॰, सुबह 10:20 IST पर है।"
+    assert shown.path == f"/hi/a/{reminder_code(ROW['reminder_id'])}"
+    assert shown.patient_id == 7
+
+
+def test_a_reminders_code_is_its_id() -> None:
+    assert len(reminder_code(ROW["reminder_id"])) == 22
+    assert reminder_of_code(reminder_code(ROW["reminder_id"])) == ROW["reminder_id"]
+    for code in ("", "x", "a" * 21, "a" * 24, "é" * 22, "=" * 22, "a" * 20 + "==", "../../etc"):
+        assert reminder_of_code(code) is None or len(code) == 22
 
 
 @pytest.mark.dates
@@ -101,14 +177,16 @@ def test_links_lead_to_the_turn_or_to_the_appointments() -> None:
     for row in ROWS:
         is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")
         link = f"{SITE}/turn" if is_turn else f"{SITE}/appointments"
+        if row["kind"] in ("reminder", "not_cancelled"):
+            link = f"{SITE}/a/{reminder_code(row['reminder_id'])}"
         assert sms(**row).text.endswith(f" {link}")
-        assert re.findall(r"https?://\S+", email(**row).text) == [link]
+        assert re.findall(r"https?://\S+", email(**row).text) == [link, f"{SITE}/notifications"]
 
 
 def test_who_never_paid_is_not_told_that_money_goes_back() -> None:
     assert "No money was taken." in sms(kind="expired").text
-    assert "goes back" not in sms(kind="expired").text
-    assert "What was paid goes back." in sms(kind="expired", is_paid=True).text
+    assert "refunded" not in sms(kind="expired").text
+    assert "What you paid is refunded." in sms(kind="expired", is_paid=True).text
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
@@ -116,17 +194,17 @@ def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool)
     money = {"kept_minor": 12_345, "returned_minor": 37_655}
     for told in (sms, email):
         text = told(kind="cancelled", is_replaced=is_replaced, **money).text
-        said = "Your new visit replaces {}: {}," if is_replaced else "{} is cancelled: {} by its terms,"
+        said = "Your new time replaces {}: {}," if is_replaced else "{} is cancelled: {} by its terms,"
         said = said.format("Wed 25 Nov, 10:20 am IST", "Rs 123.45 is kept")
-        assert f"{said} Rs 376.55 goes back." in text
-        assert "Rs 376.55 of what you paid went back to you." in told(kind="refunded", **money).text
+        assert f"{said} Rs 376.55 is refunded." in text
+        assert "Rs 376.55 of what you paid is refunded." in told(kind="refunded", **money).text
 
 
 @pytest.mark.parametrize(
     ("kept", "text", "rest"),
     [
-        (None, "replaced", "is cancelled: your new visit replaces it. What was paid online goes back."),
-        ("20%", "replaced_kept", "IST: Rs 100 is kept, Rs 400 goes back."),
+        (None, "replaced", "is cancelled: your new time replaces it. What was paid online is refunded."),
+        ("20%", "replaced_kept", "IST: Rs 100 is kept, Rs 400 is refunded."),
     ],
 )
 async def test_who_moves_to_another_provider_is_not_told_to_book_again(
@@ -140,11 +218,11 @@ async def test_who_moves_to_another_provider_is_not_told_to_book_again(
     await sweep_all(told, "email")
     assert texts.templates == ["booked", text]  # that of the first is dropped, as it is cancelled
     for sent in (texts.sent, mails.sent):
-        (cancelled,) = [one.text for one in sent if "your new visit replaces" in one.text.lower()]
+        (cancelled,) = [one.text for one in sent if "your new time replaces" in one.text.lower()]
         assert rest in cancelled
         assert "Book again" not in "".join(one.text for one in sent)
     subjects = [one.subject for one in mails.sent if isinstance(one, Email)]
-    assert subjects.count("HealthPlus: Your earlier visit is cancelled") == 1
+    assert subjects.count("HealthPlus: Your earlier appointment is cancelled") == 1
 
 
 async def replace_one(race: RaceEnvironment, patient: int, kept: str | None = None) -> None:
@@ -204,7 +282,7 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
         one.subject for one in email.sent if isinstance(one, Email)
     ]
     kinds = {one.template_id for one in sms.sent if isinstance(one, Sms)}
-    assert kinds == set(TEXTS) - {"offer_lapsed"}, seed
+    assert kinds == set(TEXTS) - {"offer_lapsed", "reminder_reply"}, seed
     assert len(forbidden) > 100
     assert not [(word, text) for text in said for word in forbidden if word in text.lower()], seed
 
@@ -267,3 +345,14 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await replace_one(race, one)
     await replace_one(race, other, "20%")
     await tell()
+    await remind_and_refuse(race, third)
+    await tell()
+
+
+async def remind_and_refuse(race: RaceEnvironment, patient: int) -> None:
+    """Remind a patient of an appointment, and have them say NO."""
+    provider = await race.provider()
+    await race.booked(provider, patient)
+    await move_clock_to(race.db, provider.starts[0] - timedelta(hours=24))
+    await race.db.fetch_value("SELECT notices.add_reminders(10)")
+    await race.db.fetch_value("SELECT notices.take_reply($1, 'no')", phone(patient))

@@ -200,11 +200,11 @@ def test_the_first_city_has_a_root_canal_where_people_look_for_it(monkeypatch: p
 
     directory = drawn()
     number, dentist = next(one for one in enumerate(directory.providers) if one[1][1] == "demo:pune:doctor-3")
-    [service] = [one for one in directory.services[dentist[0]] if one.type_slug == "root-canal-treatment"]  # type: ignore[index]
+    [service] = [one for one in directory.services[dentist[0]] if one.type_slug == "root-canal-treatment"]
     [clinic_id] = [clinic for provider, clinic in directory.provider_clinics if provider == dentist[0]]
     assert (service.clinic_id, service.fee_minor, service.funding) == (None, 575000, "online")
     assert [slug for provider, slug in directory.specialities if provider == dentist[0]] == ["dentistry"]
-    assert {shift.clinic_id for shift in directory.shifts[dentist[0]]} == {clinic_id}  # type: ignore[index]
+    assert {shift.clinic_id for shift in directory.shifts[dentist[0]]} == {clinic_id}
     [address] = [clinic[4] for clinic in directory.clinics if clinic[0] == clinic_id]
     assert "Kothrud, Pune" in str(address)
     assert "Kothrud, Pune" in str(dentist[8])

@@ -20,6 +20,9 @@ class Chart(NamedTuple):
     def path(self, n: int = 1, day: date | None = None) -> str:
         return chart_path(self.provider_id, self.name, self.clinic_id, day=day or self.day, n=n)
 
+    def month_path(self) -> str:
+        return f"{chart_path(self.provider_id, self.name, self.clinic_id)}/month?month={self.day:%Y-%m}"
+
 
 async def a_chart(window: BrowserWindow, days_ahead: int = 10, offset: int = 0) -> Chart:
     """Return the chart of a doctor whom nothing else here books, on an open day so far ahead or a little more.

@@ -39,7 +39,7 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     first = await calendar_entry(window, tmp_path)
     assert (first.sequence, first.status) == (0, "CONFIRMED")
 
-    await page.get_by_role("link", name="Move it").click()
+    await page.get_by_role("link", name="Reschedule").click()
     chosen = page.get_by_role("radio").first
     await chosen.focus()
     await page.keyboard.press("Space")
@@ -48,7 +48,7 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     await expect(chosen).to_be_focused()
     said = (await page.locator(".slot:has(:checked) b").inner_text()).strip()
     await page.keyboard.press("Tab")
-    await expect(page.get_by_role("button", name="Move it here")).to_be_focused()
+    await expect(page.get_by_role("button", name="Reschedule to this time")).to_be_focused()
     await page.keyboard.press("Enter")
     await page.wait_for_url("**?moved=1")
     await expect(page.get_by_role("status").filter(has_text="It has moved")).to_be_visible()
@@ -57,12 +57,12 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     assert (second.uid, second.sequence) == (first.uid, 1)
     assert second.start != first.start
 
-    await page.get_by_role("link", name="Cancel it").click()
-    await window.press("Cancel the visit")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Your visit is cancelled")
+    await page.get_by_role("link", name="Cancel", exact=True).click()
+    await window.press("Cancel appointment")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your appointment is cancelled")
     await page.go_back()
     await expect(page.locator("main")).to_contain_text("It is cancelled already")
-    await page.get_by_role("link", name="Back to the visit").click()
+    await page.get_by_role("link", name="Back to the appointment").click()
     assert (await calendar_entry(window, tmp_path, "Update my calendar")).status == "CANCELLED"
     await expect(page.get_by_role("link", name="Book again")).to_have_attribute(
         "href", f"/doctor/{await _again(window, path)}"
@@ -93,7 +93,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.get_by_role("navigation", name=window.said("Days")).get_by_role("link").nth(1).click()
         assert "?day=" in page.url
         await page.get_by_role("radio").nth(2).check()
-        await window.press("Move it here")
+        await window.press("Reschedule to this time")
         await expect(page.get_by_role("status").last).to_contain_text("समय बदल गया है")
         await attend(product.database, path, "arrived", "fulfilled")
         await page.reload()
@@ -104,7 +104,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
 
         other = path_of(window, await window.book(patient))
         await window.go(f"{other}/cancel")
-        await window.press("Cancel the visit")
+        await window.press("Cancel appointment")
         await expect(page.get_by_role("heading", level=1)).to_have_text("आपकी अपॉइंटमेंट रद्द हो चुकी है")
 
 

@@ -56,14 +56,14 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWin
     await window.go(chart.path())
     first, second, *_ = await starts(page)
     slots = await page.locator(".slot").count()
-    free = int(await page.locator("h3 [data-free]").first.inner_text())
+    free = int((await page.locator("[data-of-part]").first.inner_text()).split()[0])
     await page.locator(f"[value='{second}']").focus()
     await page.keyboard.press("Space")
     await expect(page.locator(".bar")).to_contain_text("not held yet")
     await window.watch_shifts()
     await hold_by_other(window, chart, first)
     await expect(page.locator(slot(page, first))).to_contain_text("held, 5 min", timeout=PROMPTLY)
-    await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1))
+    await expect(page.locator("[data-of-part]").first).to_have_text(f"{free - 1} free")
     assert await page.evaluate("document.activeElement.value") == second
     assert await page.locator(".slot").count() == slots
     # The chosen one goes, too: it stays chosen, and says what happened.
@@ -78,7 +78,7 @@ async def test_what_others_do_shows_at_once_and_nothing_moves(window: BrowserWin
     await window.patient()
     await page.locator(".bar button").click()
     await expect(page.locator("#error")).to_be_focused()
-    await expect(page.locator("#error")).to_contain_text("as you chose. These are free:")
+    await expect(page.locator("#error")).to_contain_text("has just been taken. These times are free:")
     await page.locator("#error a").first.click()
     await expect(page.locator("#chosen")).not_to_have_text("Choose a time")
     assert window.faults == []
@@ -95,11 +95,11 @@ async def test_updates_are_requested_in_no_hurry_and_shown_where_they_belong(win
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
     await window.go(chart.path())
-    assert await page.locator("h3 [data-free]").count() == await page.locator("ol.slots").count()
-    free = int(await page.locator("h3 [data-free]").first.inner_text())
+    assert await page.locator("[data-of-part]").count() == await page.locator("ol.slots").count()
+    free = int((await page.locator("[data-of-part]").first.inner_text()).split()[0])
     await hold_by_other(window, chart, (await starts(page))[0])
     # Also of one who has no mornings.
-    await expect(page.locator("h3 [data-free]").first).to_have_text(str(free - 1), timeout=PROMPTLY)
+    await expect(page.locator("[data-of-part]").first).to_have_text(f"{free - 1} free", timeout=PROMPTLY)
     # Other slots than before: said once, and no reason to ask again at once, and again.
     gone, *_, last = map(datetime.fromisoformat, await starts(page))
     await database.execute(leave, chart.provider_id, gone, gone + timedelta(minutes=1))
@@ -120,7 +120,7 @@ async def test_paused_updates_wait(window: BrowserWindow) -> None:
     await hold_by_other(window, chart, first)
     await window.page.wait_for_timeout(1500)
     await expect(window.page.locator(slot(window.page, first))).to_contain_text("free")
-    await window.press("Go on with live updates")
+    await window.press("Resume live updates")
     await expect(window.page.locator(slot(window.page, first))).to_contain_text("held", timeout=PROMPTLY)
 
 
@@ -183,13 +183,11 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await window.go(chart.path())
         await page.locator(".slot.free input").nth(1).check()
         await page.locator(".bar button").click()
-        # Who wants to hold signs in, and finds the time chosen.
+        # Who wants to hold signs in, and has the time held at once.
         await page.fill("#phone", window.number())
         await window.press("Agree and send code")
         await page.fill("#code", await product.code())
         await window.press("Confirm")
-        assert await page.locator(".slot.free input").nth(1).is_checked()
-        await page.locator(".bar button").click()
         await page.wait_for_url("**/hi/doctor/*/hold/*")
         await page.locator("[name=who][value=other]").check()
         await page.locator("form .button").first.click()
@@ -250,12 +248,12 @@ async def test_what_the_bank_says_is_said(window: BrowserWindow) -> None:
     await window.go(path)
     await page.locator("[value=sandbox-declined]").check()
     await page.locator("form .button").first.click()
-    await expect(page.locator("#error")).to_contain_text("Nothing was charged.")
+    await expect(page.locator("#error")).to_contain_text("You were not charged.")
     await page.locator("[value=sandbox-unreachable]").check()
     await page.locator("form .button").first.click()
     await expect(page.locator("#error")).to_contain_text("Don’t pay again.")
     await page.get_by_text("Something went wrong at the bank?").click()
-    await page.get_by_role("link", name="Choose again how to pay").click()
+    await page.get_by_role("link", name="Choose another way to pay").click()
     # A bank that asks on a page of its own, and leads back.
     await page.locator("[value=sandbox-later]").check()
     await page.locator("form .button").first.click()
@@ -324,11 +322,11 @@ async def test_one_at_a_time(window: BrowserWindow) -> None:
     await page.get_by_role("link", name=re.compile("Continue with")).click()
     assert page.url.endswith(first)
     await page.go_back()
-    await window.press("Release it and hold this")
+    await window.press("Cancel hold and hold this")
     await page.wait_for_url("**/hold/*")
     assert not page.url.endswith(first)
     await window.go(first)
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("You released")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("You cancelled the hold")
 
 
 async def test_the_chart_at_four_times_its_size(product: Product, browser: Browser) -> None:
@@ -355,8 +353,8 @@ async def test_the_chart_of_three_branches(window: BrowserWindow) -> None:
     page = window.page
     chart = await a_chart(window, days_ahead=20, offset=15)
     for state, but, said in (
-        ("booked", 3, "These are free:"),
-        ("reserved", 0, "held or promised"),
+        ("booked", 3, "These times are free:"),
+        ("reserved", 0, "on hold: you can join the queue"),
         ("booked", 0, "this day is full now"),
     ):
         await clear(window, chart)
@@ -366,4 +364,4 @@ async def test_the_chart_of_three_branches(window: BrowserWindow) -> None:
         await take(window, chart, state, but=but)
         await page.locator(".bar button").click()
         await expect(page.locator("#error")).to_contain_text(said)
-        assert (await page.get_by_role("link", name="Join the line").count() > 0) == (state == "reserved")
+        assert (await page.get_by_role("link", name="Join the queue").count() > 0) == (state == "reserved")

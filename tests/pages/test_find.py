@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_from_the_start_to_a_time_by_keyboard(window: BrowserWindow) -> None:
     page = window.page
     await window.go("/")
-    need = page.get_by_role("combobox", name="What do you need?")
+    need = page.get_by_role("combobox", name="Speciality, symptom or name")
     await need.press_sequentially("cardio")
     await page.get_by_role("option").first.wait_for()
     await expect(need).to_have_attribute("aria-expanded", "true")
@@ -31,8 +31,8 @@ async def test_from_the_start_to_a_time_by_keyboard(window: BrowserWindow) -> No
     await page.wait_for_url("**/in/pune/cardiology")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Cardiology")
     await page.get_by_text("Filters", exact=True).first.click()
-    await page.get_by_label("Free on").select_option("week")
-    await window.press("Show results")
+    await page.get_by_label("Available on").select_option("week")
+    await window.press("Apply")
     await page.wait_for_url("**/in/pune/cardiology?day=week")
     time = page.locator(".time").first
     href = str(await time.get_attribute("href"))
@@ -61,11 +61,11 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await expect(page.locator("#near-me")).to_be_hidden()
         await page.fill("#need", "हृदय रोग")
         await page.fill("#place", "पुणे")
-        await window.press("Find")
+        await window.press("Search")
         assert page.url.endswith("/hi/in/pune/cardiology")
         await page.locator(".filters > summary").click()
         await page.select_option("#gender", "female")
-        await window.press("Show results")
+        await window.press("Apply")
         assert page.url.endswith("/hi/in/pune/cardiology?gender=female")
         await page.locator(".chip").click()
         await page.wait_for_url("**/hi/in/pune/cardiology")
@@ -84,6 +84,49 @@ async def test_near_me(product: Product, browser: Browser) -> None:
         await window.context.set_geolocation({"latitude": 18.5204303, "longitude": 73.8567437})
         await page.get_by_role("button", name="Near me").click()
         await page.wait_for_url("**/find?*near=18.520%2C73.857*")
-        await expect(page.locator(".chip")).to_contain_text("Within 10 km of you")
-        await expect(page.locator(".card.provider").first).to_contain_text(" km")
+        await expect(page.locator(".chip.on")).to_contain_text("Within 10 km of you")
+        await expect(page.locator(".card.doc").first).to_contain_text(" km")
         assert window.faults == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+async def test_long_names_push_down_what_is_below(product: Product, browser: Browser, width: int) -> None:
+    """A name, degrees and a clinic of three lines: no line of a card lies on another."""
+    async with BrowserWindow.open(product, browser, width=width) as window:
+        await window.go("/in/pune")
+        overlaps = await window.page.evaluate(
+            """() => {
+                const card = document.querySelector(".doc");
+                const name = "Dr Ayesha Siddiqui-Deshmukh Venkatanarasimharajuvaripeta";
+                for (const line of card.querySelectorAll("h2 a, .person p, .person .hint a")) line.textContent = `${name} ${name}`;
+                const lines = [...card.querySelectorAll("h2, .person p, .figures, .times")];
+                const boxes = lines.map(line => line.getBoundingClientRect());
+                return boxes.flatMap((one, at) => boxes.slice(at + 1).filter(two =>
+                    Math.min(one.right, two.right) - Math.max(one.left, two.left) > 1 &&
+                    Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 1)).length;
+            }"""
+        )
+        assert overlaps == 0
+        assert await window.overflow() == 0
+
+
+async def test_a_pin_of_the_map_leads_to_its_card(product: Product, browser: Browser) -> None:
+    async with BrowserWindow.open(product, browser, scripts=False) as window:
+        page = window.page
+        await window.go("/in/pune")
+        await page.get_by_role("link", name="Map", exact=True).click()
+        await page.wait_for_url("**/in/pune?view=map")
+        name = await page.locator("#result-3 h2 a").inner_text()
+        await page.get_by_role("link", name=f"3: {name}").click()
+        await page.wait_for_url("**#result-3")
+        await page.get_by_role("link", name="List", exact=True).click()
+        await page.wait_for_url("**/in/pune")
+        assert window.faults == []
+
+
+async def test_the_city_is_remembered(window: BrowserWindow) -> None:
+    await window.go("/in/mumbai")
+    await window.go("/")
+    await expect(window.page.locator("#place")).to_have_value("Mumbai")
+    await window.page.get_by_role("link", name="Skin").click()
+    await window.page.wait_for_url("**/in/mumbai/dermatology")

@@ -36,7 +36,7 @@ class Person:
         await self.page.fill("#need", name)
         await self.page.fill("#place", "Pune")
         await self.page.keyboard.press("Escape")
-        await self.window.press("Find")
+        await self.window.press("Search")
         await self.page.get_by_role("heading", level=2).get_by_role("link", name=name).first.click()
         # One clinic: straight to the chart. The doctor is there on one day only.
         assert f"/doctor/{self._morning.provider_id}/" in self.page.url
@@ -51,8 +51,8 @@ class Person:
     async def join(self) -> None:
         """See that all is held, and wait for it (step 7's last)."""
         await expect(self.page.locator(".slot")).to_have_class("slot held")
-        await self.page.get_by_role("link", name="Join the line").first.click()
-        await self.window.press("Join the line")
+        await self.page.get_by_role("link", name="Join the queue").first.click()
+        await self.window.press("Join the queue")
         await self.page.wait_for_url("**/wait/*")
 
     async def sees(self, heading: str) -> None:
@@ -109,7 +109,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         if not scripts:
             await bina.page.locator(".slot.free input").check()
             await bina.page.locator(".bar button").click()
-            await expect(bina.page.locator("#error")).to_contain_text("held or promised")
+            await expect(bina.page.locator("#error")).to_contain_text("on hold: you can join the queue")
         await bina.join()
         await bina.sees("You are number 1 in line")
         for number, one in ((2, chand), (3, devi)):
@@ -133,7 +133,7 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         # All is booked: who still waits sees that at once.
         await devi.sees("All of it is booked")
         # It is given back: everybody may have it again.
-        await chand.page.get_by_role("link", name="See the visit").click()
+        await chand.page.get_by_role("link", name="See the appointment").click()
         await chand.page.get_by_role("link", name="Cancel").click()
         await chand.page.locator("form .button, form .danger").first.click()
         await chand.page.wait_for_url(lambda url: not url.endswith("/cancel"))
@@ -214,10 +214,10 @@ async def test_the_waiting_room_alone_as_the_demo_says(product: Product, browser
                 await phone.page.locator(".slot.free input").check()
                 await phone.page.locator(".bar button").click()
                 await phone.page.wait_for_url("**/hold/*")
-        await second.page.get_by_role("link", name="Join the line").first.click()
-        await second.press("Join the line")
+        await second.page.get_by_role("link", name="Join the queue").first.click()
+        await second.press("Join the queue")
         await expect(second.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
-        await first.press("Release it")
+        await first.press("Cancel hold")
         await expect(second.page.get_by_role("heading", level=1)).to_contain_text("It’s your turn", timeout=8000)
 
 

@@ -31,13 +31,13 @@ async def test_nothing_moves_whatever_is_said(
         await window.go(chart.path())
         await page.evaluate("font => { document.body.style.fontFamily = font; }", font)
         first, second, *_ = await starts(page)
-        count = page.locator("h3 [data-free]").last
-        await expect(count).to_have_text("10")
+        count = page.locator("h3 [data-of-part]").last
+        await expect(count).to_contain_text("10")
         await page.locator(f"[value='{second}']").check()
         await page.evaluate("scrollTo(0, document.body.scrollHeight)")
         await window.watch_shifts()
         await hold_by_other(window, chart, first)
-        await expect(count).to_have_text("9", timeout=PROMPTLY)
+        await expect(count).to_contain_text("9", timeout=PROMPTLY)
         assert await window.shifts() == []
         await hold_by_other(window, chart, second)
         await expect(page.locator("#chosen-day")).to_be_hidden(timeout=PROMPTLY)

@@ -48,6 +48,6 @@ async def test_nothing_moves_when_another_is_chosen_but_what_is_asked_of_them(wi
     await window.go(await held(window, patient))
     before = await window.page.get_by_label("Someone else").bounding_box()
     for name in ("Tara Rao", "Someone else", "Me (Asha Rao)"):
-        await window.page.get_by_label(name, exact=True).check()
+        await window.page.get_by_role("radio", name=name, exact=True).check()
         assert await window.page.get_by_label("Someone else").bounding_box() == before
     assert window.page.viewport_size == {"width": NARROW, "height": 780}

@@ -11,8 +11,8 @@ from playwright.async_api import Browser, Page, Request, expect
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.cli import main
-from tests.pages.states.queue import FullMorning, Waiting, call, wait
-from tests.pages.window import BrowserWindow, Product
+from tests.pages.states.queue import FullMorning, Waiting, call, offer, wait
+from tests.pages.window import NARROW, WIDE, BrowserWindow, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,7 +44,7 @@ async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(window: BrowserW
     await alert.scroll_into_view_if_needed()
     scrolled = await page.evaluate("scrollY")
     await waiting.morning.book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
-    await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in the queue")
     await expect(page.locator("dd[data-part=ahead]")).to_have_text("0")
     await expect(alert).to_be_focused()
     assert await page.evaluate("scrollY") == scrolled
@@ -120,10 +120,10 @@ async def test_what_a_visible_tab_shows_is_seen_though_a_hidden_one_asks(window:
 async def test_a_call_is_answered_as_people_do_it(window: BrowserWindow) -> None:
     waiting = await call(window)
     page = window.page
-    await expect(page.get_by_role("alert")).to_contain_text("A time has come free. Do you take it?")
+    await expect(page.get_by_role("alert")).to_contain_text("A time has come free. Will you take it?")
     assert re.match(r"Take it\? (1:00|0:5\d)", await page.title())  # at once, on a quick machine
-    await window.press("I take it")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("You answered: you take 10:20 am")
+    await window.press("Yes, I’ll take it")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("You said yes to 10:20 am")
     await page.evaluate("window.same = true")
     [(other, ticket)] = await window.product.database.fetch(
         "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'called' "
@@ -133,7 +133,7 @@ async def test_a_call_is_answered_as_people_do_it(window: BrowserWindow) -> None
     await waiting.morning.book.leave_queue(waiting.morning.provider_id, ticket, Patient(other))
     await expect(page.get_by_role("heading", level=1)).to_have_text("You took 10:20 am")
     assert await page.evaluate("window.same")
-    await page.locator("#turn").get_by_role("link", name="Go on").click()
+    await page.locator("#wait").get_by_role("link", name="Continue").click()
     await expect(page).to_have_url(re.compile("/hold/"))
     assert window.faults == []
 
@@ -186,8 +186,8 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         patient = await window.patient()
         page = window.page
         await window.go(morning.line)
-        await window.press("Join the line")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
+        await window.press("Join the queue")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You are number 1 in the queue")
         assert await page.locator("meta[http-equiv=refresh]").get_attribute("content") == "25"
         await expect(page.get_by_role("button", name="Alert me")).to_be_hidden()
         await page.get_by_role("link", name="Stop refreshing").click()
@@ -195,8 +195,8 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await morning.release()
         await page.reload()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("It’s your turn")
-        await window.press("Release it and leave the line")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("You left the line")
+        await window.press("Let this time go and leave the queue")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You left the queue")
         ticket_id = await product.database.fetch_value(
             "SELECT ticket_id FROM booking.ticket WHERE patient_id = $1", patient.patient_id
         )
@@ -210,7 +210,7 @@ async def test_who_was_away_is_told_what_went_by(window: BrowserWindow) -> None:
     await waiting.pass_over()
     await window.context.set_offline(False)
     await expect(window.page.locator("[data-part=passed]")).to_contain_text("Your number is unchanged")
-    await expect(window.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in line")
+    await expect(window.page.get_by_role("heading", level=1)).to_have_text("You are number 1 in the queue")
     kinds = await window.product.database.fetch(
         "SELECT kind FROM booking.queue_entry WHERE provider_id = $1 ORDER BY entry", waiting.morning.provider_id
     )
@@ -266,3 +266,49 @@ async def test_anyone_can_check_a_queue_from_outside(window: BrowserWindow) -> N
     )
     assert (await run(address))[0] == 1
     await database.execute("ALTER TABLE booking.queue_entry ENABLE TRIGGER append_only")
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+async def test_nothing_moves_while_one_waits(product: Product, browser: Browser, width: int) -> None:
+    async with BrowserWindow.open(product, browser, width=width) as window:
+        waiting = await wait(window)
+        heading = window.page.get_by_role("heading", level=1)
+        await expect(heading).to_have_text("You are number 3 in the queue")
+        await window.watch_shifts()
+        for row in await product.database.fetch(
+            "SELECT patient_id, ticket_id FROM booking.ticket WHERE provider_id = $1 AND state = 'waiting' "
+            "ORDER BY number LIMIT 2",
+            waiting.morning.provider_id,
+        ):
+            await waiting.morning.book.leave_queue(
+                waiting.morning.provider_id, row["ticket_id"], Patient(row["patient_id"])
+            )
+        await expect(heading).to_have_text("You are number 1 in the queue")
+        assert await window.shifts() == []
+
+
+async def test_a_wide_window_is_used(product: Product, browser: Browser) -> None:
+    """A second column stands beside the first, within the first screen."""
+    async with BrowserWindow.open(product, browser, width=WIDE) as window:
+        await wait(window)
+        first, second = (
+            window.page.locator("#wait > .sides > div").first,
+            window.page.locator("#wait > .sides > div").last,
+        )
+        left, right = await first.bounding_box(), await second.bounding_box()
+        assert left is not None
+        assert right is not None
+        assert left["y"] == right["y"] < 400
+        assert right["x"] > left["x"] + left["width"]
+        assert right["x"] + right["width"] > 0.85 * WIDE
+
+
+async def test_an_offer_on_the_colour_of_what_is_yours_closes_its_ring(window: BrowserWindow) -> None:
+    await offer(window)
+    ring = window.page.locator("#turn .left-of-it")
+    before = float((await ring.get_attribute("stroke-dasharray") or "").split()[0])
+    await window.page.wait_for_timeout(2500)
+    after = float((await ring.get_attribute("stroke-dasharray") or "").split()[0])
+    assert 60 >= before > after > 50
+    colour = await window.page.locator("#turn").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert colour == "rgb(255, 185, 56)"

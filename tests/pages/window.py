@@ -144,13 +144,15 @@ class BrowserWindow:
         scheme: Scheme = "light",
         language: str = "en",
         scripts: bool = True,
+        zone: str = "Asia/Kolkata",
     ) -> AsyncIterator[BrowserWindow]:
-        """Open a window."""
+        """Open a window of a device whose clock is in `zone`."""
         context = await browser.new_context(
             base_url=product.url,
             viewport={"width": width, "height": 780 if width < 600 else 900},
             color_scheme=scheme,
             java_script_enabled=scripts,
+            timezone_id=zone,
             reduced_motion="reduce",
         )
         context.set_default_timeout(15_000)

@@ -131,6 +131,7 @@ def test_each_wish_alone_and_each_order(trial: Trial) -> None:
     samples: dict[str, Any] = {
         "terms": "'rao' & 'speciality:1'",
         "name_terms": "'n:ruby'",
+        "own_ids": [3, 11, 17],
         "city_id": 1,
         "radius_m": 9000.0,
         "starts_from": NIGHT + timedelta(days=2),

@@ -347,8 +347,11 @@ def sort_key(
     rest = (-score, post["provider_id"], post["clinic_id"])
     order = wanted["ordering"]
     names, _, direction = order.rpartition("_")
+    if order == "experience_desc":
+        return (post["practising_since"] is None, post["practising_since"] or 0, *rest)
     if order == "best":
         return (
+            post["provider_id"] not in wanted.get("own_ids", ()),
             wanted.get("name_terms") is not None
             and wanted["name_terms"].strip("'n:") not in post["name"].lower().split(),
             *rest,

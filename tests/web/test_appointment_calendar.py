@@ -52,7 +52,7 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
     assert "https://www.openstreetmap.org/directions?to=18.52%2C73.84" in page
 
     calendar, event = await entry(http, path)
-    assert event.summary == f"Visit: {LONG}"
+    assert event.summary == f"Appointment: {LONG}"
     assert "Oncology" not in calendar.to_ical().decode()
     assert event.start == environment.instant(9)
     assert event.end == environment.instant(9, 30)

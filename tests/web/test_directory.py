@@ -115,6 +115,10 @@ async def test_a_providers_page(anyone: Client, directory: Environment) -> None:
         "gender": "female",
         "specialities": [{"slug": "cardiology", "name": "Cardiology"}, {"slug": "urology", "name": "Urology"}],
         "languages": ["Marathi", "English"],
+        "qualifications": None,
+        "registration": None,
+        "council": None,
+        "photo": None,
         "bio": None,
         "image_url": None,
         "email": "dr@example.com",
@@ -244,6 +248,10 @@ async def test_a_clinics_page(anyone: Client, directory: Environment) -> None:
         "currency": "INR",
         "fee_paise": 50000,
         "funding": "online",
+        "qualifications": None,
+        "photo": None,
+        "languages": ["Marathi", "English"],
+        "practising_since": 2010,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -52,13 +52,41 @@ def test_names_of_the_demo_are_known_in_hindi() -> None:
 
 def test_dates_times_and_money() -> None:
     at = datetime(2026, 11, 24, 11, 50, 5, tzinfo=UTC)
-    assert ENGLISH.moment(at, HOME_ZONE) == "Tue 24 Nov, 5:20 pm IST"
-    assert ENGLISH.time(at, "Europe/London", seconds=True) == "11:50:05 am GMT"
-    assert HINDI.moment(at, HOME_ZONE) == "मंगल 24 नव॰, शाम 5:20 IST"
+    zone = '<span class="zone" data-zone="Asia/Kolkata"> IST</span>'
+    assert ENGLISH.moment(at, HOME_ZONE) == f"Tue 24 Nov, 5:20 pm{zone}"
+    assert ENGLISH.time(at, "Europe/London", seconds=True).striptags() == "11:50:05 am GMT"
+    assert HINDI.moment(at, HOME_ZONE) == f"मंगल 24 नव॰, शाम 5:20{zone}"
     assert (ENGLISH.money(150_000, "INR"), ENGLISH.money(12_345_650, "INR")) == ("₹1,500", "₹1,23,456.50")
     assert (ENGLISH.money(15_000, "USD"), ENGLISH.money(9_950, "USD")) == ("$150", "$99.50")
     assert (ENGLISH.money(5_000, "JPY"), HINDI.money(5_000, "JPY")) == ("JP¥5,000", "JP¥5,000")
     assert (ENGLISH.money(12_345, "KWD"), ENGLISH.money(12_000, "KWD")) == ("KWD\xa012.345", "KWD\xa012")
+
+
+def test_a_day_says_how_far_off_it_is() -> None:
+    day = date(2026, 12, 31)
+    days = [day + timedelta(days=ahead) for ahead in range(-1, 3)]
+    assert [ENGLISH.day(one, day) for one in days] == ["Wed 30 Dec", "Today", "Tomorrow", "Sat 2 Jan"]
+    assert [ENGLISH.far_day(one, day) for one in days[1:]] == ["Today, Thu 31 Dec", "Tomorrow, Fri 1 Jan", "Sat 2 Jan"]
+    assert HINDI.day(day, day) == "आज"
+    # It is tomorrow already where the clinic is.
+    at = datetime(2026, 12, 31, 19, 0, tzinfo=UTC)
+    assert ENGLISH.moment(at, HOME_ZONE, at).striptags() == "Today, Fri 1 Jan, 12:30 am IST"
+
+
+def test_a_span_says_the_half_of_the_day_once() -> None:
+    at = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+    spans = [(at + timedelta(minutes=start), at + timedelta(minutes=end)) for start, end in ((0, 15), (15, 45))]
+    assert [ENGLISH.span(*span, HOME_ZONE).striptags() for span in spans] == [
+        "11:30 to 11:45 am IST",
+        "11:45 am to 12:15 pm IST",
+    ]
+    assert [HINDI.span(*span, HOME_ZONE).striptags() for span in spans] == [
+        "सुबह 11:30 से 11:45 IST",
+        "सुबह 11:45 से दोपहर 12:15 IST",
+    ]
+    autumn = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)  # half past one, twice
+    span = ENGLISH.span(autumn, autumn + timedelta(hours=1), "America/New_York")
+    assert span == "1:30 am EDT to 1:30 am EST"
 
 
 def test_paths_and_their_languages() -> None:

@@ -173,6 +173,7 @@ async def pages(
             "clinic_id": str(ONLINE),
             "name": "dr-1",
             "slug": "dr-1",
+            "part": "providers-0.xml",
             "hold_id": held["id"],
             "booking_id": visit.rpartition("/")[2],
             "ticket_id": wait["id"],

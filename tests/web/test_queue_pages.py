@@ -48,7 +48,7 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     form = await bina.get(path)
     assert form.status_code == 200
     assert "free now" not in form.text
-    for said in ("Any evening time", "Nobody waits here now: you would be number 1", "Too few people", "other clinics"):
+    for said in ("Any evening time", "Nobody is waiting now: you would be number 1", "Too few people", "other clinics"):
         assert said in form.text
     # A patient who is not signed in is led back with what they chose.
     away = await nobody.post(path, data={"what": "week", "anywhere": "1"})
@@ -60,9 +60,9 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     assert re.fullmatch(f"/doctor/{PROVIDER}/wait/[0-9a-f-]{{36}}", wait)
     page = await bina.get(wait)
     for said in (
-        "You are number 1 in line",
+        "You are number 1 in the queue",
         "Any evening time",
-        "Times on hold by others",
+        "Times on hold now",
         f"/doctor/{PROVIDER}/queue/1",
     ):
         assert said in page.text
@@ -70,8 +70,8 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     still = await bina.get(f"{wait}?still")
     assert "http-equiv" not in still.text
     second = (await chand.fill(path, what="day")).headers["location"]
-    assert "You are number 2 in line" in (await chand.get(second)).text
-    assert "2 people wait here now" in (await nobody.get(path)).text
+    assert "You are number 2 in the queue" in (await chand.get(second)).text
+    assert "2 people are waiting now" in (await nobody.get(path)).text
     news = (await bina.get(f"{wait}/news")).json()
     assert (news["state"], news["position"]) == ("waiting", 1)
     assert "Next hold ends within 5 min" in news["say"]
@@ -95,7 +95,7 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     assert taken.headers["location"] in page.text
     left = await chand.fill(second, action="leave")
     assert left.headers["location"] == second
-    assert "You left the line" in (await chand.get(second)).text
+    assert "You left the queue" in (await chand.get(second)).text
     assert (await chand.http.post(second, data={"action": "leave"})).status_code == 409
     await nobody.aclose()
 
@@ -141,10 +141,10 @@ async def test_refusals_lead_on(app: Litestar, environment: Environment, asha: C
     held = await hold(asha, environment, environment.at(18))
     await asha.post(f"{held['url']}/payment", {"method": "x"})
     full = await bina.fill(path, what="part")
-    assert (full.status_code, "All of it is booked" in full.text) == (409, True)
+    assert (full.status_code, "All these times are booked" in full.text) == (409, True)
     assert "checked" in full.text
     none = await bina.fill(path.replace("evening", "morning"), what="part")
-    assert (none.status_code, "no such times" in none.text) == (422, True)
+    assert (none.status_code, "no times to wait for then" in none.text) == (422, True)
     for wrong in ("&part=night", "&n=0", "&n=21", "&day=2026-13-01", "&day=9999-12-31"):
         query = re.sub(f"&?{wrong[1:].split('=')[0]}=[^&]*", "", path.partition("?")[2]) + wrong
         answer = await bina.get(f"{FREE_LINE}?{query}")
@@ -159,7 +159,7 @@ async def test_refusals_lead_on(app: Litestar, environment: Environment, asha: C
     await environment.pass_time(seconds=66)
     over = await bina.http.post(offered.headers["location"], data={"action": "take"})
     assert (over.status_code, "minute was over" in over.text, "Your turn is over" in over.text) == (410, True, True)
-    assert "Join the line again" in over.text
+    assert "Join the queue again" in over.text
     assert (await bina.http.post(offered.headers["location"], data={"action": "x"})).status_code == 422
 
 
@@ -175,22 +175,22 @@ async def test_away_and_back_full_and_an_hour(app: Litestar, environment: Enviro
     await asha.delete(held["url"])
     page = await bina.get(first)  # back, when it has gone to the next
     assert "and you were passed over. Your number is unchanged." in page.text
-    assert "You are number 1 in line" in page.text
+    assert "You are number 1 in the queue" in page.text
     taken = await chand.fill(second, action="take")
     hold_id = UUID(taken.headers["location"].rpartition("/")[2])
     outcome = await environment.book.confirm(PROVIDER, hold_id, None, environment.actor("chand"))
     assert outcome.code == "booked"
     page = await bina.get(first)
-    assert "All of it is booked" in page.text
+    assert "All these times are booked" in page.text
     assert "http-equiv" not in page.text
     tomorrow = (environment.day + timedelta(days=1, hours=18)).isoformat()
     await hold(asha, environment, tomorrow)
     third = (await bina.fill(path.replace(day, tomorrow[:10]), what="part")).headers["location"]
-    assert "You are number 1 in line" in (await bina.get(third)).text
+    assert "You are number 1 in the queue" in (await bina.get(third)).text
     await environment.pass_time(minutes=61)
-    assert "Your hour in line is over" in (await bina.get(third)).text
+    assert "Your hour in the queue is over" in (await bina.get(third)).text
     receipt = await bina.get(f"/doctor/{PROVIDER}/queue/1")
-    for said in ("In order", "was away; passed over", "Ticket 2 took a time", "could get nothing any more"):
+    for said in ("In order", "was away; passed over", "Ticket 2 took a time", "could no longer get a time"):
         assert said in receipt.text
 
 
@@ -267,10 +267,14 @@ async def test_a_call_from_the_question_to_the_hold(
     await asyncio.sleep(0.2)
     await asha.delete(held["url"])
     news = (await polling).json()
-    assert (news["state"], news["title"]) == ("called", "A time has come free. Do you take it?")
+    assert (news["state"], news["title"]) == ("called", "A time has come free. Will you take it?")
     assert 'role="alert"' in news["html"]
     for page in ((await bina.get(first)).text, (await chand.get(second)).text):
-        for said in ("2 people at the front of the line were asked", "I take it</button>", "Do not take it, and leave"):
+        for said in (
+            "We asked the first 2 people in the queue",
+            "Yes, I’ll take it</button>",
+            "Don’t take it, and leave",
+        ):
             assert said in page
         assert '<noscript><meta http-equiv="refresh" content="25"></noscript>' in page
     assert (await bina.get("/turn")).headers["location"] == first
@@ -278,19 +282,19 @@ async def test_a_call_from_the_question_to_the_hold(
     # The second answers first, and waits for the first.
     assert (await chand.fill(second, action="answer")).headers["location"] == second
     page = (await chand.get(second)).text
-    assert "You answered: you take 6:00 pm" in page
-    assert "Waiting for those ahead of you" in page
-    assert "I take it" not in page
+    assert "You said yes to 6:00 pm" in page
+    assert "waiting for those ahead of you" in page
+    assert "Yes, I’ll take it" not in page
     hindi = (await chand.get(f"/hi{second}")).text
     assert "आपसे आगे वालों के जवाब का इंतज़ार है" in hindi
     taken = await bina.fill(first, action="answer")
     assert taken.headers["location"].startswith(f"/doctor/{PROVIDER}/hold/")
     assert (await bina.http.post(first, data={"action": "answer"})).headers["location"] == taken.headers["location"]
     page = (await chand.get(second)).text
-    assert "You are number 1 in line" in page
+    assert "You are number 1 in the queue" in page
     assert "went to someone ahead of you" in page
     receipt = (await chand.get(f"/doctor/{PROVIDER}/queue/2")).text
-    for said in ("In order", "was asked, with others", "answered that it takes it", "as someone ahead took it"):
+    for said in ("In order", "was asked, with others", "said yes to the time", "as someone ahead took it"):
         assert said in receipt
 
 
@@ -312,6 +316,9 @@ async def test_who_lets_a_call_pass_is_told_the_same_on_every_page(
     assert "did not answer within the minute. No money was taken." in " ".join(page.split())
     over = await bina.http.post(first, data={"action": "answer"})
     assert (over.status_code, "minute was over" in over.text) == (410, True)
+    # The text that told of it leads to what it told of, also late.
+    assert (await bina.get("/turn")).headers["location"] == first
+    await environment.pass_time(minutes=24 * 60)
     assert (await bina.get("/turn")).headers["location"] == "/appointments"
 
 
@@ -341,14 +348,14 @@ async def test_the_second_turn_let_go_closes_the_queue_and_says_until_when(
         held = await hold(asha, environment, environment.at(18))
         ticket = (await bina.fill(path, what="part")).headers["location"]
         await asha.delete(held["url"])
-        assert "Join the line again" not in (await bina.get(ticket)).text  # it is offered
+        assert "Join the queue again" not in (await bina.get(ticket)).text  # it is offered
         await bina.fill(ticket, action="leave")
-        offers.append("Join the line again" in (await bina.get(ticket)).text)
+        offers.append("Join the queue again" in (await bina.get(ticket)).text)
     assert offers == [True, False]
     await hold(asha, environment, environment.at(18))
     refused = await bina.fill(path, what="part")
     assert refused.status_code == 429
-    assert "Two turns were let go here within a day. You can wait here again from" in refused.text
+    assert "You let two turns go here within a day. You can join this queue again from" in refused.text
 
 
 async def test_the_part_of_the_day_that_is_offered_is_one_with_a_held_time(

@@ -16,8 +16,8 @@ from litestar import Litestar
 
 from healthplus.database import Database
 from healthplus.web.http.client_address import TrustedProxies
-from tests.fixtures.environment import Environment
-from tests.web.client import Client
+from tests.fixtures.environment import FREE, ONLINE, PROVIDER, Environment
+from tests.web.client import Client, connect
 from tests.web.phone import CONSENT, NUMBER, Phone, sign_in
 from tests.web.problem import problem
 
@@ -250,3 +250,24 @@ class _Samples:
         quickest = self.quickest()
         pairs = [(quickest[what, True], quickest[what, False]) for what in ("code", "guess", "again")]
         return all(max(pair) / min(pair) < 1.25 for pair in pairs)
+
+
+async def test_where_the_code_is_typed_stands_the_number_of_the_clinic_that_was_chosen(
+    app: Litestar, phone: Phone, environment: Environment
+) -> None:
+    """Whom no text reaches can join the same queue by phone."""
+    await environment.db.execute("UPDATE directory.clinic SET phone = '+9120' || (55501880 + clinic_id)")
+    browser = connect(app)
+    sent = await browser.post("/verify", data={"phone": NUMBER, "consent": CONSENT, "key": "k"})
+    assert sent.headers["location"] == "/verify/code"
+    chart = f"/doctor/{PROVIDER}/dr-1"
+    for back_to, number in (
+        (f"{chart}/{FREE}?day=2026-12-02", f"+9120{55501880 + FREE}"),
+        (f"{chart}/{ONLINE}/line?what=day", f"+9120{55501880 + ONLINE}"),
+        (f"{chart}/99", None),
+        (f"{chart}/{'9' * 20}", None),
+        (chart, None),
+        ("/appointments", None),
+    ):
+        page = (await browser.get("/verify/code", params={"next": back_to})).text
+        assert (f"tel:{number}" in page, "callers join the same queue" in page) == (bool(number), bool(number)), back_to

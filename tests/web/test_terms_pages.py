@@ -37,20 +37,23 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     hold, appointment = await held(environment)
     page = said((await asha.get(hold)).text)
     day, before = environment.instant(9), environment.instant(9 - 24)
-    first, second = (f"until {at:%a} {at.day} {at:%b}" for at in (before, day))
-    assert f"If you cancel, this goes back: {first}, 9:00 am ₹500" in page
-    assert f"{second}, 5:00 am ₹375 later ₹100" in page
+    first, second = (f"Until {at:%a} {at.day} {at:%b}" for at in (before, day))
+    assert f"{first}, 9:00 am: cancel free, all of it is refunded." in page
+    assert f"{second}, 5:00 am: cancel, and ₹375 of it is refunded." in page
+    assert "After that: cancel, and ₹100 of it is refunded." in page
     await pay(asha, hold)
-    assert "Paid: ₹500. If you cancel, this goes back:" in said((await asha.get(hold)).text)
+    booked = said((await asha.get(hold)).text)
+    assert "Paid: ₹500" in booked
+    assert f"{first}, 9:00 am: cancel free, all of it is refunded." in booked
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "The ₹500 that" in cancel
-    assert f"After {first.removeprefix('until ')}, 9:00 am IST, more is kept." in cancel
+    assert f"After {first.removeprefix('Until ')}, 9:00 am IST , less is refunded." in cancel
     await environment.pass_until(environment.instant(0))
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
-    assert "Of the ₹500 that you paid, ₹125 is kept, as was said before you paid. ₹375 goes back" in cancel
+    assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 is refunded" in cancel
     await asha.fill(f"{appointment}/cancel")
     after = said((await asha.get(appointment)).text)
-    assert "₹375 is being given back; ₹125 is kept" in after or "₹375 was given back" in after
+    assert "Refund of ₹375 started (UPI: 2 to 7 days); ₹125 is not" in after or "₹375 was refunded" in after
 
 
 @pytest.mark.dates
@@ -58,22 +61,22 @@ async def test_what_moving_fixes_is_said_before_it(asha: Browser, environment: E
     await set_terms(environment.db, ONLINE, LADDER)
     hold, appointment = await held(environment)
     await pay(asha, hold)
-    sentence = "If you cancel after moving, at least ₹125 is kept, as now."
+    sentence = "If you cancel after rescheduling, at least ₹125 is not refunded, as now."
     move = said((await asha.get(f"{appointment}/move")).text)
-    assert ("Move your visit" in move, "is kept" in move) == (True, False)
+    assert ("Reschedule your appointment" in move, "is not refunded" in move) == (True, False)
     await environment.pass_until(environment.instant(0))
     assert sentence in said((await asha.get(f"{appointment}/move")).text)
     later = (environment.instant(9) + timedelta(days=9)).isoformat()
     await asha.post(f"{appointment}/move", {"start": later})
     # It stays so, however early it is now.
     assert sentence in said((await asha.get(f"{appointment}/move")).text)
-    assert "Of the ₹500 that you paid, ₹125 is kept" in said((await asha.get(f"{appointment}/cancel")).text)
+    assert "₹125 of it is not refunded" in said((await asha.get(f"{appointment}/cancel")).text)
 
 
 async def test_one_step_for_ever_is_one_sentence(asha: Browser, environment: Environment) -> None:
     for kept, text in (
-        ("20%", "Cancel before the visit begins, and ₹400 goes back; ₹100 is kept."),
-        ("100%", "If you cancel, nothing goes back."),
+        ("20%", "Until it begins: cancel, and ₹400 of it is refunded."),
+        ("100%", "Until it begins: nothing is refunded if you cancel."),
     ):
         await set_terms(environment.db, ONLINE, {8784: kept})
         hold, _ = await held(environment)
@@ -83,9 +86,11 @@ async def test_one_step_for_ever_is_one_sentence(asha: Browser, environment: Env
     hold, appointment = await held(environment, AT_CLINIC, 13)
     page = said((await asha.get(hold)).text)
     assert "Nothing is paid now." in page
-    assert "goes back" not in page
+    assert "refunded" not in page
     await pay(asha, hold)
-    assert "You have paid nothing here, so no money goes back." in said((await asha.get(f"{appointment}/cancel")).text)
+    assert "You have paid nothing here, so there is nothing to refund." in said(
+        (await asha.get(f"{appointment}/cancel")).text
+    )
 
 
 async def test_a_visit_that_another_replaces_costs_what_its_terms_say(asha: Browser, environment: Environment) -> None:
@@ -98,4 +103,4 @@ async def test_a_visit_that_another_replaces_costs_what_its_terms_say(asha: Brow
         chart, {"start": start, "instead_of": appointment.removeprefix("/appointments/"), "who": "me"}
     )
     page = said((await asha.get(instead.headers["location"])).text)
-    assert "Of what you paid for it, ₹100 is kept." in page
+    assert "Of what you paid for it, ₹100 is not refunded." in page

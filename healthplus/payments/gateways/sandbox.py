@@ -23,8 +23,15 @@ from healthplus.signatures import is_signed
 
 T = TypeVar("T")
 
-METHODS = ("sandbox-ok", "sandbox-later", "sandbox-declined", "sandbox-unreachable")
-"""Ways to pay: a card that always pays; the same, some seconds later; a card that is declined; a bank that is down."""
+METHODS = (
+    "sandbox-upi",
+    "sandbox-ok",
+    "sandbox-netbanking",
+    "sandbox-later",
+    "sandbox-declined",
+    "sandbox-unreachable",
+)
+"""Ways to pay: UPI, a card and net banking, which always pay; a card that pays later, or never; a bank that is down."""
 SIGNATURE = "Bank-Signature"
 ANSWER_SECONDS_MAX = 5.0
 _KEEP_SECONDS = 15  # less than the bank does: it must never hang up just as we ask again

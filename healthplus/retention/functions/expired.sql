@@ -96,6 +96,57 @@ CREATE FUNCTION retention.forget_reasons(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+CREATE FUNCTION retention.forget_reminders(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.reminder WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.reminder WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_coming(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.coming WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.coming WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Devices on which the patient is not signed in any more.
+CREATE FUNCTION retention.forget_push_subscriptions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.push_subscription WHERE subscription_id = ANY (ARRAY (
+            SELECT subscription_id FROM notices.push_subscription
+            WHERE NOT EXISTS (
+                SELECT FROM accounts.session
+                WHERE session.token_hash = push_subscription.token_hash AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > p_now))
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Pictures that no provider or clinic has: what an import had stored when it broke off, and what others took the place of.
+CREATE FUNCTION retention.forget_photos(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM directory.photo WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM directory.photo
+            WHERE stored_at <= p_now - interval '1 day'
+                AND NOT EXISTS (SELECT FROM directory.provider_photo WHERE provider_photo.hash = photo.hash)
+                AND NOT EXISTS (SELECT FROM directory.clinic_picture WHERE clinic_picture.hash = photo.hash)
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Who reported a review, once somebody has looked at it: by then no limit counts it.
+CREATE FUNCTION retention.forget_reports(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM reviews.report WHERE ctid = ANY (ARRAY (
+            SELECT report.ctid FROM reviews.report JOIN reviews.review USING (review_id)
+            WHERE reported_at <= p_now - interval '90 days' AND state <> 'reported'
+            LIMIT p_rows_max FOR UPDATE OF report SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 CREATE FUNCTION retention.forget_webhooks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     -- One that comes again later says what the ledger has, and changes nothing.
     WITH gone AS (

@@ -96,12 +96,12 @@ BEGIN
         CROSS JOIN LATERAL directory.chosen_services(p_provider_id, p_clinic_id, service_ids, false));
 END $$;
 
--- Return how many of the best rated listings an order by date or price compares. It is more than the directory that is specified has;
+-- Return how many of the best rated listings an order by date, price or experience compares. It is more than the directory that is specified has;
 -- without a limit, one search of the whole country by date would keep a processor busy for seconds. Days with room for services take
 -- longer to tell: as many as such a directory has providers in a city.
 CREATE FUNCTION search.compared_max(p_criteria search.criteria) RETURNS integer IMMUTABLE LANGUAGE sql AS $$
     SELECT CASE WHEN p_criteria.service_type_ids IS NULL THEN 7000
-        WHEN p_criteria.ordering LIKE 'price%' AND p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN 7000
+        WHEN (p_criteria.ordering LIKE 'price%' OR p_criteria.ordering = 'experience_desc') AND p_criteria.starts_from IS NULL AND p_criteria.starts_before IS NULL THEN 7000
         ELSE 300 END
 $$;
 
@@ -147,7 +147,8 @@ $$;
 -- Return the ORDER BY list of an order that listings alone decide, as far as is needed; NULL where the best rated are compared.
 CREATE FUNCTION search.listing_order(p_criteria search.criteria) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE p_criteria.ordering
-        WHEN 'best' THEN CASE WHEN p_criteria.name_terms IS NULL THEN '' ELSE '(terms @@ $2) DESC, ' END
+        WHEN 'best' THEN CASE WHEN p_criteria.own_ids IS NULL THEN '' ELSE '(listing.provider_id = ANY ($22)) DESC, ' END
+            || CASE WHEN p_criteria.name_terms IS NULL THEN '' ELSE '(terms @@ $2) DESC, ' END
             || 'score DESC, provider_id, clinic_id'
         WHEN 'rating_desc' THEN 'score DESC, provider_id, clinic_id'
         WHEN 'rating_asc' THEN 'score, provider_id DESC, clinic_id DESC'
@@ -187,7 +188,7 @@ $$;
 -- From the inside out: `listed` is what the listings say, with the minutes since 1970-01-01 on the city's clock between which
 -- a slot must start; `candidate` has what is offered there of the services searched for; `template` has the first day on which the
 -- week has a slot; `dated` corrects that day by the book. An order that listings decide comes first, and rows are then looked at only
--- until there are enough; an order by dates, or by prices that no index has, looks at no more than search.compared_max rows.
+-- until there are enough; an order by dates, by experience, or by prices that no index has, looks at no more than search.compared_max rows.
 CREATE FUNCTION search.find_statement(p_criteria search.criteria) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN format(
@@ -208,7 +209,7 @@ BEGIN
                         FROM (
                             SELECT listed.*, %7$s AS service_ids
                             FROM (
-                                SELECT listing.provider_id, listing.clinic_id, type, score, price, regular, scarce, utc_offset_minutes,
+                                SELECT listing.provider_id, listing.clinic_id, type, score, price, practising_since, regular, scarce, utc_offset_minutes,
                                     first_starts, last_starts, next_days,
                                     public.earth_distance($3, place) AS distance_m,
                                     greatest($5, $6 + lead_minutes) + utc_offset_minutes AS soonest,
@@ -253,7 +254,9 @@ BEGIN
             CASE WHEN p_criteria.ordering LIKE 'price%' AND NOT search.is_by_fee(p_criteria) THEN
                 'ORDER BY ' || CASE WHEN p_criteria.service_type_ids IS NULL THEN 'price' ELSE 'service_price' END
                     || CASE p_criteria.ordering WHEN 'price_desc' THEN ' DESC' ELSE '' END
-                    || ' NULLS LAST, score DESC, provider_id, clinic_id OFFSET 0' END));
+                    || ' NULLS LAST, score DESC, provider_id, clinic_id OFFSET 0'
+                WHEN p_criteria.ordering = 'experience_desc' THEN
+                    'ORDER BY practising_since NULLS LAST, score DESC, provider_id, clinic_id OFFSET 0' END));
 END $$;
 
 -- Return rows p_skip + 1 to p_skip + p_count of what is found, each provider once, at the clinic that comes first in the order.
@@ -286,7 +289,7 @@ BEGIN
             greatest(p_criteria.starts_from, now_at), p_criteria.starts_before, now_at,
             p_criteria.fee_min, p_criteria.fee_max, p_criteria.practising_since_max, p_criteria.rating_min,
             p_criteria.gender, p_criteria.language, p_criteria.accepts_new_patients, rows_max, p_criteria.city_id,
-            p_criteria.service_type_ids, p_criteria.service_groups;
+            p_criteria.service_type_ids, p_criteria.service_groups, p_criteria.own_ids;
         firsts := array(
             SELECT min(row) FROM unnest(providers) WITH ORDINALITY AS found(provider, row)
             GROUP BY provider ORDER BY min(row) LIMIT p_skip + p_count);

@@ -35,7 +35,11 @@ class AppointmentsController(Controller):
         patient_id = await require_patient(request)
         app = services(request)
         rows = await app.book.appointments(patient_id)
-        return [await booking_of_row(row, row["provider_id"], app, patient_id) for row in rows]
+        coming = await app.preferences.coming(patient_id)
+        shown = [await booking_of_row(row, row["provider_id"], app, patient_id) for row in rows]
+        for one in shown:
+            one.coming = (one.provider_id, one.id) in coming
+        return shown
 
     @get(_ONE, responses=READ_PROBLEMS)
     async def read(self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]) -> Booking:
@@ -45,7 +49,9 @@ class AppointmentsController(Controller):
         row = await app.book.booking(provider_id, appointment_id, patient_id)
         if row is None or row["state"] in _NEVER_BOOKED:
             raise NotFound
-        return await booking_of_row(row, provider_id, app, patient_id)
+        shown = await booking_of_row(row, provider_id, app, patient_id)
+        shown.coming = (provider_id, appointment_id) in await app.preferences.coming(patient_id)
+        return shown
 
     @delete(_ONE, status_code=200, responses=PROBLEMS, **needs_key("book"))
     async def cancel(

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from healthplus.web.api.amounts import AmountMinor, Currency, Fee, Paise, Price, in_paise
+
+Photo: TypeAlias = Annotated[
+    str,
+    Meta(description="A picture's name: at `/photo/{photo}-96.webp` and `/photo/{photo}-320.webp`, as a square."),
+]
 
 
 class Position(Struct):
@@ -128,6 +134,7 @@ class Place(Struct):
     phone: str | None
     position: Position | None
     city: City
+    pictures: list[Photo]
 
 
 class ClinicProvider(Fee):
@@ -141,6 +148,10 @@ class ClinicProvider(Fee):
     rating_count: int
     accepts_new_patients: bool
     funding: str
+    qualifications: str | None
+    photo: Photo | None
+    languages: list[str]
+    practising_since: int | None
 
 
 class Clinic(Place):
@@ -174,7 +185,10 @@ class Workplace(Place):
 
 
 class Provider(Struct):
-    """A provider. `rating` is the mean of 1 to 5 stars; `max_booking_days`: how far ahead they can be booked."""
+    """A provider. `rating` is the mean of 1 to 5 stars; `max_booking_days`: how far ahead they can be booked.
+
+    `registration` is their number with the `council`; a place practises since it is there.
+    """
 
     id: int
     type: str
@@ -185,6 +199,10 @@ class Provider(Struct):
     gender: str | None
     specialities: list[Named]
     languages: list[str]
+    qualifications: str | None
+    registration: str | None
+    council: str | None
+    photo: Photo | None
     bio: str | None
     image_url: str | None
     email: str | None

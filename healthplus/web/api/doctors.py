@@ -19,6 +19,7 @@ from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
 from healthplus.web.api.amounts import AmountMinor, Currency
+from healthplus.web.api.directory_models import Photo
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.api.requested_services import requested_slugs
@@ -37,14 +38,15 @@ SortingOrder: TypeAlias = Annotated[
     Literal[
         "rating,asc", "rating,desc", "date,asc", "date,desc", "distance,asc",
         "type,date,asc", "type,date,desc", "date,type,asc", "date,type,desc", "price,asc", "price,desc",
+        "experience,desc",
     ] | None,
     QueryParameter(
         description="One of rating,asc rating,desc date,asc date,desc distance,asc type,date,asc type,date,desc "
-        "date,type,asc date,type,desc price,asc price,desc; the direction holds for all that an order names. A date is "
-        "the first available day. A price is that of the service or tests searched for, and then only those who offer "
-        "them are listed, or else of a visit; one that only the clinic knows comes last. Dates and prices are compared "
-        "among the 7,000 best rated of what matches (dates with a service: 300). Without an order, those of that name "
-        "come first, then by rating."
+        "date,type,asc date,type,desc price,asc price,desc experience,desc; the direction holds for all that an order "
+        "names. A date is the first available day. A price is that of the service or tests searched for, and then only "
+        "those who offer them are listed, or else of a visit; one that only the clinic knows comes last. All of these "
+        "three are compared among the 7,000 best rated of what matches (dates with a service: 300). Without an order, "
+        "those of that name come first, then by rating."
     ),
 ]  # fmt: skip
 ProviderType: TypeAlias = Literal["doctor", "hospital", "clinic", "lab"]
@@ -220,6 +222,8 @@ class Doctor(Struct):
     gender: str | None
     languages: list[str]
     practising_since: int | None
+    qualifications: str | None
+    photo: Photo | None
     accepts_new_patients: bool
     url: str
     slots_url: str
@@ -372,6 +376,8 @@ def _doctor(row: Record) -> Doctor:
         gender=row["gender"],
         languages=row["languages"],
         practising_since=row["practising_since"],
+        qualifications=row["qualifications"] or None,
+        photo=row["photo"],
         accepts_new_patients=row["accepts_new_patients"],
         url=provider_url(provider_id),
         slots_url=slots_url(provider_id, clinic_id, service["service_ids"] if service else ()),

@@ -115,7 +115,8 @@ class MeController(Controller):
         if await app.patients.change(patient_id, changes, idempotency_key):
             check = await app.emails.check(patient_id)
             if check is not None:
-                app.code_messages.send_link(check)
+                chosen, _ = await app.preferences.of(patient_id)
+                app.code_messages.send_link(check, chosen.language)
         return profile_of_row(await app.patients.profile(patient_id))
 
     @post("/email/verify", status_code=200, responses={**_CHANGE_PROBLEMS, 410: PROBLEMS[410]})

@@ -177,6 +177,7 @@ class Replaced(InsteadOf):
 class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
+    `coming`, when it is read: I have said that I am coming, by a reminder or at the same URL with `/coming` after it.
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for;
     and, when it is read by itself, the `reason` that was given for it.
@@ -211,6 +212,7 @@ class Booking(Fee, kw_only=True):
     expires_in: int | UnsetType = UNSET
     needs_rebooking: bool | UnsetType = UNSET
     can_rate: bool | UnsetType = UNSET
+    coming: bool | UnsetType = UNSET
     terms: list[TermsStep] | UnsetType = UNSET
     cancel_now: CancelNow | UnsetType = UNSET
     money: str | UnsetType = UNSET

@@ -11,8 +11,9 @@ from healthplus.web.api.doctors import CityProvidersController, DoctorsControlle
 from healthplus.web.api.health import HealthController
 from healthplus.web.api.holds import HoldsController
 from healthplus.web.api.me import MeController
+from healthplus.web.api.notifications import NotificationsController
 from healthplus.web.api.persons import PersonsController
-from healthplus.web.api.ratings import RatingsController
+from healthplus.web.api.ratings import RatingsController, ReviewsController
 from healthplus.web.api.sign_in import SignInController
 from healthplus.web.api.slots import SlotsController
 from healthplus.web.api.suggest import SuggestController
@@ -35,10 +36,12 @@ def api_routers() -> list[Router]:
             HoldsController,
             AppointmentsController,
             RatingsController,
+            ReviewsController,
             WaitsController,
             MyWaitsController,
             SignInController,
             MeController,
+            NotificationsController,
             PersonsController,
             WebhooksController,
             HealthController,

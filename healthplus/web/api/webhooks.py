@@ -1,4 +1,4 @@
-"""Events that the payment gateway sends."""
+"""Events that the payment gateway sends, and replies that the SMS relay passes on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from healthplus.web.api.problems import PROBLEMS
 from healthplus.web.services import AnyRequest, services
 
 WEBHOOK_BYTES_MAX = 256 * 1024
+REPLY_BYTES_MAX = 8 * 1024
 
 
 class Taken(Struct):
@@ -30,4 +31,16 @@ class WebhooksController(Controller):
     async def payments(self, request: AnyRequest) -> Taken:
         """Receive an event from the payment gateway, which signs it: the gateway has no token and no developer key."""
         await services(request).payments.webhooks.receive(request.headers, await request.body())
+        return Taken()
+
+    @post(
+        "/sms",
+        status_code=200,
+        request_max_body_size=REPLY_BYTES_MAX,
+        responses={status: PROBLEMS[status] for status in (400, 403, 503)},
+    )
+    async def sms(self, request: AnyRequest) -> Taken:
+        """Receive a patient's reply from the SMS relay, which signs it in `Signature`. It cancels nothing."""
+        signature = request.headers.get("signature", "")
+        await services(request).preferences.take_reply(signature, await request.body())
         return Taken()

@@ -10,6 +10,7 @@ TICKETS_MIN = 30
 """So many tickets must be over before pages state a rate."""
 GOOD_RATE = 0.2
 """Below this rate pages show other ways to an appointment before the queue."""
+_DOTS = 50
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class AcceptanceRate:
         if position is None or row["waits"] < TICKETS_MIN:
             return None
         return cls(position, row["waits"], row["got"])
+
+    @property
+    def rows(self) -> list[int]:
+        """Return how many dots are filled in each row of ten, of five that stand for all tickets."""
+        dots = round(_DOTS * self.got / self.tickets)
+        return [min(10, dots - before) for before in range(0, dots, 10)]
 
     @property
     def is_poor(self) -> bool:

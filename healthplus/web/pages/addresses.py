@@ -27,6 +27,20 @@ def provider_path(provider_id: int, name: str) -> str:
     return f"/doctor/{provider_id}/{slug(name)}"
 
 
+def about_path(provider_id: int, name: str) -> str:
+    """Return the address of a provider's page where it does not lead on to the chart of their only clinic."""
+    return f"{provider_path(provider_id, name)}?about"
+
+
+def speciality_path(slug: str) -> str:
+    return f"/speciality/{slug}"
+
+
+def report_path(provider_id: int, review_id: UUID) -> str:
+    """Return the address where a patient reports a review of a provider."""
+    return f"/doctor/{provider_id}/review/{review_id}/report"
+
+
 def clinic_path(clinic_id: int, name: str) -> str:
     return f"/clinic/{clinic_id}/{slug(name)}"
 

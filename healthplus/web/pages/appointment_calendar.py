@@ -25,8 +25,8 @@ def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
     """
     zone = ZoneInfo(appointment["time_zone"])
     is_cancelled = appointment["state"] == "cancelled"
-    summary = language.gettext("Visit: %(name)s") % {"name": appointment["provider"]}
-    description = language.gettext("See, move or cancel it: %(url)s") % {"url": url}
+    summary = language.gettext("Appointment: %(name)s") % {"name": appointment["provider"]}
+    description = language.gettext("See, reschedule or cancel it: %(url)s") % {"url": url}
     if appointment["patient_name"]:
         description = language.gettext("For %(name)s") % {"name": appointment["patient_name"]} + f"\n{description}"
     event = Event.new(

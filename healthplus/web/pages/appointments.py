@@ -15,15 +15,15 @@ from litestar.params import FromPath, QueryParameter
 from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
 from healthplus.directory.known_services import Service
-from healthplus.errors import NotFound, NotFulfilled
-from healthplus.reviews.ratings import rate
+from healthplus.errors import BadInput, NotFound, NotFulfilled
+from healthplus.reviews.ratings import TEXT_MAX, rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language, zone_names
+from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
-from healthplus.web.pages.booking import parsed_day, parsed_instant
+from healthplus.web.pages.booking import appointment_number, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
@@ -36,6 +36,8 @@ queries = load(Path(__file__).with_name("appointments.sql"))
 _PAST_A_PAGE = 20
 _WEEK = timedelta(days=7)
 _STARS_MAX = 5
+_EARLY = timedelta(minutes=10)
+"""How long before an appointment its patient is asked to be there."""
 
 Day = Annotated[str, QueryParameter(max_length=40)]
 
@@ -75,16 +77,20 @@ class AppointmentsController(Controller):
     async def rate(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
         session, appointment = await _mine(request, provider_id, booking_id)
         language = language_of(request)
-        stars = (await form_of(request)).get("stars", "")
+        form = await form_of(request)
+        stars, text = form.get("stars", ""), form.get("text")
         if stars not in map(str, range(1, _STARS_MAX + 1)):
             return await _appointment_page(
-                request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5"
+                request, appointment, 422, language.gettext("Choose from 1 to 5 stars."), "stars-5", text
             )
         try:
-            await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars))
+            await rate(services(request).database, provider_id, booking_id, session.patient_id, int(stars), text)
+        except BadInput:
+            said = language.gettext("Write at most %(most)d letters.") % {"most": TEXT_MAX}
+            return await _appointment_page(request, appointment, 422, said, "review-text", text)
         except NotFulfilled as error:
-            said = language.gettext("You can rate it once the clinic has noted that it took place.")
-            return await _appointment_page(request, appointment, error.status, said)
+            said = language.gettext("You can rate it once the clinic has confirmed that you came.")
+            return await _appointment_page(request, appointment, error.status, said, written=text)
         return see_other(request, appointment_path(provider_id, booking_id))
 
     @get(f"{_ONE}/cancel")
@@ -166,7 +172,7 @@ class AppointmentsController(Controller):
             "appointments/receipt.html",
             appointment=appointment,
             chosen=await _chosen(request, appointment),
-            number=_receipt_number(appointment),
+            number=appointment_number(appointment["hold_id"]),
         )
 
 
@@ -184,7 +190,12 @@ async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tupl
 
 
 async def _appointment_page(
-    request: AnyRequest, appointment: Record, status: int = 200, error: str | None = None, field: str = ""
+    request: AnyRequest,
+    appointment: Record,
+    status: int = 200,
+    error: str | None = None,
+    field: str = "",
+    written: str | None = None,
 ) -> Response[str]:
     return page(
         request,
@@ -194,8 +205,10 @@ async def _appointment_page(
         chosen=await _chosen(request, appointment),
         error=error,
         field=field,
+        early=appointment["starts_at"] - _EARLY,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
+        review_text=appointment["review"] or "" if written is None else written,
     )
 
 
@@ -272,7 +285,7 @@ async def _move_page(
         chosen=chosen,
         kept_minor=terms.kept_minor if appointment["money"] else 0,
         day=day,
-        zone_name=zone_names(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
+        zone_name=language_of(request).zone(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
         days={one: len(free) for one, free in starts.items() if one <= last_day},
         free=free,
         later=later.astimezone(zone).date() if later else None,
@@ -289,9 +302,9 @@ def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> st
     """Return why an appointment was neither moved nor cancelled. Raises what no form of ours brings about."""
     match outcome.code:
         case "too_late":
-            return language.gettext("The visit has begun. To change it, call the clinic.")
+            return language.gettext("The appointment has begun. To change it, call the clinic.")
         case "wrong_state":
-            return language.gettext("The visit has changed meanwhile. This is how it stands now.")
+            return language.gettext("The appointment has just changed. Here is how it stands now.")
         case _:
             raise error_for_refusal(outcome)
 
@@ -300,24 +313,16 @@ def _not_moved(outcome: MoveRefused, appointment: Record, start: datetime, langu
     clock = language.clock(start, appointment["time_zone"])
     match outcome.code:
         case "slot_full":
-            said = language.gettext(
-                "Someone took %(time)s as you chose. Your visit is where it was; choose another time."
-            )
+            said = language.gettext("Someone just booked %(time)s. Your appointment is unchanged; choose another time.")
         case "slot_held":
             said = language.gettext(
-                "%(time)s is held by someone else just now. Your visit is where it was; choose another time, or try "
+                "Someone else is holding %(time)s just now. Your appointment is unchanged; choose another time, or try "
                 "again in some minutes."
             )
         case "no_such_slot":
             said = language.gettext(
-                "%(time)s cannot be booked any more. Your visit is where it was; choose another time."
+                "%(time)s can no longer be booked. Your appointment is unchanged; choose another time."
             )
         case _:
             return _not_changed(outcome, language)
     return said % {"time": clock}
-
-
-def _receipt_number(appointment: Record) -> str:
-    """Return a number for the receipt: a part of the hold's random id, so that it does not tell how many there are."""
-    digits = appointment["hold_id"].hex[:12].upper()
-    return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -1,11 +1,12 @@
 -- name: ahead
 -- A patient's appointments ahead, or under way, the next first. `other_name`: of the patient, where it is another than the holder of the account.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, false AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE patient_id = $1 AND booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) > now_at
@@ -14,11 +15,12 @@ ORDER BY during
 -- name: past
 -- A patient's appointments that are over or were cancelled, the latest first: $2 of them, from the ($3 + 1)th.
 SELECT
-    provider_id, booking_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
+    provider_id, booking_id, clinic_id, lower(during) AS starts_at, service_ids, booking.state::text AS state, needs_rebooking, true AS over,
     CASE WHEN NOT EXISTS (SELECT FROM accounts.person WHERE person.person_id = booking.person_id AND is_holder) THEN patient_name END AS other_name,
-    provider.name AS provider, clinic.name AS clinic, time_zone
+    provider.name AS provider, provider.type::text AS type, hash AS photo, clinic.name AS clinic, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 WHERE patient_id = $1 AND (
@@ -64,7 +66,7 @@ SELECT
     funding::text AS funding,
     lower(during) <= now_at AS begun, booking.visit_end(during, service_ids) <= now_at AS over,
     patient_name, booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
-    provider.name AS provider, max_booking_days,
+    provider.name AS provider, provider.type::text AS type, hash AS photo, max_booking_days,
     ARRAY (
         SELECT speciality.name
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
@@ -74,15 +76,22 @@ SELECT
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,
         CASE WHEN strpos(address, postal_code) = 0 THEN postal_code END) AS address,
-    rating.stars,
+    rating.stars, review.text AS review, CASE WHEN review.text IS NOT NULL THEN review.state::text END AS review_state,
+    (
+        SELECT said_at FROM notices.coming
+        WHERE coming.provider_id = booking.provider_id AND coming.booking_id = booking.booking_id
+            AND coming.starts_at = lower(during)) AS coming_at,
+    lower(during) < now_at + interval '2 days' AS is_soon,
     changed.changes, coalesce(changed.at, booking.created_at) AS changed_at,
     money.amount_minor, money.money, money.kept_minor, money.returned_minor, money.hold_id, money.authorisation, money.taken_at,
     money.returned_at
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
+LEFT JOIN directory.provider_photo USING (provider_id)
 JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
 LEFT JOIN reviews.rating USING (provider_id, patient_id)
+LEFT JOIN reviews.review USING (provider_id, patient_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
     FROM booking.event_log

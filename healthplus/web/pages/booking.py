@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from uuid import UUID
 
 from healthplus.database import Record, load
 from healthplus.errors import NotFound
@@ -16,19 +17,19 @@ booking_queries = load(Path(__file__).with_name("booking.sql"))
 
 _NO_SUCH_SLOT = {
     "past": N_("This time is past. Choose a later one."),
-    "closed": N_("There are no visits at this time. Choose one of the times below."),
+    "closed": N_("There are no appointments at this time. Choose one of the times below."),
     "beyond_horizon": N_("This is further ahead than can be booked. Choose an earlier day."),
-    "off_grid": N_("No visit begins at this time. Choose one of the times below."),
+    "off_grid": N_("No appointment begins at this time. Choose one of the times below."),
     "too_late": N_("This starts too soon to be booked here. Choose a later time, or call the clinic."),
-    "slots_needed": N_("One visit here cannot be so long. Choose a shorter one."),
+    "slots_needed": N_("One appointment here cannot be so long. Choose a shorter one."),
     "on_leave": N_("The provider is away at this time. Choose another day."),
     "too_long": N_("The clinic closes before all of it would be done. Choose an earlier time."),
     "not_that_day": N_("It is not done on this day of the week. Choose another day."),
     "no_such_service": N_("That is not offered here. Choose again."),
-    "service_closed": N_("What you chose has changed meanwhile. Choose again."),
-    "not_together": N_("These cannot be done in one visit. Book them as visits of their own."),
-    "too_many_services": N_("These are too many for one visit. Book some of them as a visit of their own."),
-    "too_dear": N_("Together these cost more than one visit may. Book some of them as a visit of their own."),
+    "service_closed": N_("What you chose has just changed. Choose again."),
+    "not_together": N_("These cannot be done in one appointment. Book each as its own appointment."),
+    "too_many_services": N_("These are too many for one appointment. Book some of them as another appointment."),
+    "too_dear": N_("Together these cost more than one appointment may. Book some of them as another appointment."),
 }
 
 
@@ -59,6 +60,12 @@ def parsed_number(text: str, most: int = ID_MAX) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise NotFound
     return int(text)
+
+
+def appointment_number(booking_id: UUID) -> str:
+    """Return a booking's number for people: a part of its random id, so that it does not tell how many there are."""
+    digits = booking_id.hex[:12].upper()
+    return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"
 
 
 async def practice_location(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:

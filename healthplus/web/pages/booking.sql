@@ -3,8 +3,9 @@
 -- most slots in a row that can be booked there; `slot_minutes`: the length of one, NULL where they differ.
 SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
-    search.specialities(provider_id) AS specialities,
-    clinic.name AS clinic, clinic.address, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
+    search.specialities(provider_id) AS specialities, directory.rating_mean(rating_total, rating_count) AS rating, rating_count,
+    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years,
+    clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, coalesce(clinic.phone, provider.phone) AS phone, city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
     (SELECT count(*) FROM directory.provider_clinic AS other
      WHERE other.provider_id = $1 AND other.clinic_id <> $2)::integer AS other_clinics,
@@ -42,9 +43,11 @@ SELECT
     booking_id, provider_id, clinic_id, lower(during) AS starts_at, booking.visit_end(during, service_ids) AS ends_at, slots_needed,
     service_ids, patient_id, fee_minor,
     clinic.currency, funding::text AS funding, offer, ticket_id, person_id, patient_name, deadline,
+    booking.reason_of(booking.provider_id, booking.booking_id) AS reason,
     instead_of_provider_id, instead_of_id,
     booking.state_at(booking, now_at)::text AS state,
-    provider.name AS provider, clinic.name AS clinic, clinic.address, time_zone
+    provider.name AS provider, provider.type::text AS type, clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude,
+    city.name AS city, time_zone
 FROM public.app_now() AS now_at, booking.booking
 JOIN directory.provider USING (provider_id)
 JOIN directory.clinic USING (clinic_id)

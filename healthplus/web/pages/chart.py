@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
@@ -17,24 +16,19 @@ from healthplus.errors import NotFound
 from healthplus.money import currency_digits
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
-from healthplus.web.pages.booking import booking_queries, parsed_day, parsed_instant, parsed_number, practice_location
+from healthplus.web.pages.booking import booking_queries, parsed_instant, parsed_number, practice_location
+from healthplus.web.pages.chart_request import asked_chart, hold_here
 from healthplus.web.pages.chart_view import ChartView
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
-from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
+from healthplus.web.pages.person_choice import Form, FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
-from healthplus.web.pages.service_choice import ServiceChoice, field_name, field_of, service_choice
-from healthplus.web.pages.session import (
-    Claim,
-    PatientSession,
-    form_of,
-    idempotency_key,
-    require_patient,
-    session_of,
-)
+from healthplus.web.pages.service_choice import ServiceChoice, field_of
+from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, session_of
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.wanted import claimed_instead, sign_in_to_hold
 from healthplus.web.services import AnyRequest, services
-from healthplus.web.shared_charts import DAYS, ChartKey
+from healthplus.web.shared_charts import ChartKey
 
 Text = Annotated[str, QueryParameter(max_length=100)]
 
@@ -59,12 +53,12 @@ class ChartController(Controller):
             location = await practice_location(request, provider_id, clinic_id)
             if name != slug(location["provider"]):
                 return moved(request, chart_path(provider_id, location["provider"], clinic_id))
-            return await _page(request, location, *await _asked(request, location, day, n, chosen), chosen)
+            return await _page(request, location, *await asked_chart(request, location, day, n, chosen), chosen)
 
         if (session := session_of(request)) is not None:
             location = await practice_location(request, provider_id, clinic_id)
-            key, choice = await _asked(request, location, day, n, chosen)
-            is_own = _hold_here(session, key) is not None or bool(await own_times(request, key))
+            key, choice = await asked_chart(request, location, day, n, chosen)
+            is_own = hold_here(session, key) is not None or bool(await own_times(request, key))
             if is_own and name == slug(location["provider"]):
                 return await _page(request, location, key, choice, chosen)
         return await shared_page(request, chart)
@@ -82,7 +76,7 @@ class ChartController(Controller):
     ) -> Response[bytes]:
         """Answer with what a chart shows when its version is no longer `after`, or with nothing after 25 s."""
         location = await practice_location(request, provider_id, clinic_id)
-        key, _ = await _asked(request, location, day, n, None)
+        key, _ = await asked_chart(request, location, day, n, None)
 
         async def look() -> ChartUpdate | None:
             update = (await patient_chart(request, key)).update()
@@ -104,7 +98,7 @@ class ChartController(Controller):
         form = await form_of(request)
         form["start"] = field_of(form, "start")
         start = parsed_instant(form["start"])
-        key, choice = await _asked(request, location, day, n, start)
+        key, choice = await asked_chart(request, location, day, n, start)
         if start is None or choice.lacks_tests or choice.fault:
             not_chosen = None if choice.lacks_tests else language_of(request).gettext("Choose a time first.")
             return await _page(request, location, key, choice, start, form_error=choice.fault or not_chosen)
@@ -117,33 +111,38 @@ class ChartController(Controller):
             start=start,
             n=key.slots_needed,
         )
-        session = require_patient(request, back_to)
-        held = _hold_here(session, key)
-        if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
-            return see_other(request, held.path)
-        replaces = _replaced(form.get("instead_of", ""))
-        try:
-            person_id = await chosen_person(request, session, form) if "who" in form else None
-        except FormError as error:
-            who = await person_choice(request, session, form=form, error=error)
-            return await _page(request, location, key, choice, start, form_error=error.text, who=who)
-        if replaces or person_id:
-            held = None  # what is asked for is another hold, not a move of that one
-        form_key = idempotency_key({**form, "person": str(person_id)}, "start", "instead_of", "person")
-        outcome = await _take(request, session, key, held, start, form_key, person_id, replaces)
-        if not isinstance(outcome, Refused):
-            return see_other(request, hold_path(provider_id, outcome.booking_id))
-        if outcome.code == "claimed":
-            return see_other(request, "/busy", _claimed_instead(key, start, person_id))
-        return await refused_hold(request, location, start, key.slots_needed, outcome, is_instead=replaces is not None)
+        if (session := session_of(request)) is None:
+            return sign_in_to_hold(request, key, start, back_to, idempotency_key(form, "start"))
+        return await _hold(request, session, location, key, choice, start, form)
 
 
-def _claimed_instead(key: ChartKey, start: datetime, person_id: UUID | None) -> dict[str, object]:
-    """Return the query of the page that asks whether to have this instead of what the patient has."""
-    where = {"provider": key.provider_id, "clinic": key.clinic_id, "n": key.slots_needed}
-    at = {field_name("start", key.service_ids): start.isoformat()}
-    person = {"person": person_id} if person_id else {}
-    return {"for": "hold", **where, **at, **person, "service": key.service_ids}
+async def _hold(
+    request: AnyRequest,
+    session: PatientSession,
+    location: Record,
+    key: ChartKey,
+    choice: ServiceChoice,
+    start: datetime,
+    form: Form,
+) -> Response[str]:
+    held = hold_here(session, key)
+    if held is not None and held.row["starts_at"] == start:  # by a second click, or by going back
+        return see_other(request, held.path)
+    replaces = _replaced(form.get("instead_of", ""))
+    try:
+        person_id = await chosen_person(request, session, form) if "who" in form else None
+    except FormError as error:
+        who = await person_choice(request, session, form=form, error=error)
+        return await _page(request, location, key, choice, start, form_error=error.text, who=who)
+    if replaces or person_id:
+        held = None  # what is asked for is another hold, not a move of that one
+    form_key = idempotency_key({**form, "person": str(person_id)}, "start", "instead_of", "person")
+    outcome = await _take(request, session, key, held, start, form_key, person_id, replaces)
+    if not isinstance(outcome, Refused):
+        return see_other(request, hold_path(key.provider_id, outcome.booking_id))
+    if outcome.code == "claimed":
+        return see_other(request, "/busy", claimed_instead(key, start, person_id))
+    return await refused_hold(request, location, start, key.slots_needed, outcome, is_instead=replaces is not None)
 
 
 async def refused_hold(
@@ -161,7 +160,7 @@ async def refused_hold(
     """
     if outcome.reason in ("service_closed", "no_such_service"):  # since the location was read
         location = await practice_location(request, location["provider_id"], location["clinic_id"])
-    key, choice = await _asked(request, location, "", str(slots_needed), start)
+    key, choice = await asked_chart(request, location, "", str(slots_needed), start)
     if is_instead and outcome.code == "not_found":
         stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
         return await _page(request, location, key, choice, start, form_error=stale)
@@ -207,49 +206,6 @@ def _replaced(text: str) -> tuple[int, UUID] | None:
         raise NotFound from None
 
 
-async def _asked(
-    request: AnyRequest, location: Record, day: str, n: str, start: datetime | None
-) -> tuple[ChartKey, ServiceChoice]:
-    """Read from an address what is to be done, and which chart shows when it can be.
-
-    What makes no sense there is as if it were not there.
-    """
-    session = session_of(request)
-    claim = session.claim if session else None
-    is_here = claim is not None and (claim.provider_id, claim.row["clinic_id"]) == (
-        location["provider_id"],
-        location["clinic_id"],
-    )
-    choice = await service_choice(request, location, claim.row["service_ids"] if claim and is_here else None)
-    return _chart_key(request, location, choice, day, n, start), choice
-
-
-def _chart_key(
-    request: AnyRequest, location: Record, choice: ServiceChoice, day: str, n: str, start: datetime | None
-) -> ChartKey:
-    zone = ZoneInfo(location["time_zone"])
-    today = services(request).clock.now().astimezone(zone).date()
-    last = today + timedelta(days=location["max_booking_days"])
-    shown = parsed_day(day) or (start.astimezone(zone).date() if start else today)
-    shown = min(max(shown, today), last)
-    slots_needed = min(max(int(n) if n.isdecimal() and len(n) < 3 else 1, 1), location["slots_max"])
-    slots_needed = 1 if choice.chosen else slots_needed
-    first = today + timedelta(days=(shown - today).days // DAYS * DAYS)
-    where = location["provider_id"], location["clinic_id"]
-    return ChartKey(*where, shown, first, slots_needed, location["time_zone"], choice.ids)
-
-
-def _hold_here(session: PatientSession | None, key: ChartKey) -> Claim | None:
-    """Return the patient's live hold if it can be moved to another time of this chart, with its five minutes."""
-    if session is None or session.claim is None or session.claim.kind != "hold":
-        return None
-    claim = session.claim
-    row = claim.row
-    slots_needed = 1 if row["service_ids"] else row["slots_needed"]
-    here = (claim.provider_id, row["clinic_id"], slots_needed, tuple(row["service_ids"] or ()))
-    return claim if here == (key.provider_id, key.clinic_id, key.slots_needed, key.service_ids) else None
-
-
 async def _page(
     request: AnyRequest,
     location: Record,
@@ -269,7 +225,7 @@ async def _page(
         booking_queries.is_on_leave, key.provider_id, key.clinic_id, *key.bounds(key.day)
     )
     session = session_of(request)
-    can_move = _hold_here(session, key) is not None
+    can_move = hold_here(session, key) is not None
     limit = await limit_of(request, outcome, key.zone)
     if limit is not None and limit.appointment is not None and limit.is_of_one_person and session and not can_move:
         who = (await person_choice(request, session)).without(limit.appointment["person_id"])
@@ -277,7 +233,6 @@ async def _page(
         location=location,
         key=key,
         choice=choice,
-        is_first_look=not request.url.query,
         chart=chart,
         language=language_of(request),
         now=now,

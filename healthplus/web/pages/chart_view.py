@@ -11,11 +11,13 @@ from typing import NamedTuple, assert_never
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
+
 from healthplus.booking.outcomes import HoldRefused, MoveRefused
 from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language, zone_names
+from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
@@ -51,19 +53,28 @@ def _slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Lan
     )
 
 
+def month_path(location: Record, key: ChartKey, day: date) -> str:
+    """Return the address of the month of a day, for what a chart is for."""
+    return _path_below(location, key, "month", {"month": f"{day:%Y-%m}"})
+
+
+def _path_below(location: Record, key: ChartKey, name: str, query: dict[str, object]) -> str:
+    path = chart_path(key.provider_id, location["provider"], key.clinic_id)
+    query |= {"n": key.slots_needed, PARAMETER: key.service_ids}
+    return f"{path}/{name}?{urlencode(query, doseq=True)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChartView:
     """A patient's chart at a practice location, as templates/chart/chart.html shows it.
 
     `start` is the time that the patient chose; `outcome`, why it could not be held; `form_error`, what the form lacks.
-    `is_first_look`: the address says nothing of what the patient wants. `can_move`: choosing a time moves the patient's
-    hold there. `is_away`: the day has no slots because of a leave.
+    `can_move`: choosing a time moves the patient's hold there. `is_away`: the day has no slots because of a leave.
     """
 
     location: Record
     key: ChartKey
     choice: ServiceChoice
-    is_first_look: bool
     chart: PatientChart
     language: Language
     now: datetime
@@ -80,9 +91,13 @@ class ChartView:
         return self.key.day
 
     @property
-    def zone_name(self) -> str:
-        starts = [cell.starts_at for cell in self.chart.cells] or [self.key.bounds(self.day)[1]]
-        return zone_names(starts, self.key.zone)
+    def today(self) -> date:
+        return self.day_of(self.now)
+
+    @property
+    def zone(self) -> Markup:
+        """Return the zone of the times, for readers elsewhere."""
+        return self.language.zone([cell.starts_at for cell in self.chart.cells], self.key.zone)
 
     @property
     def minutes(self) -> int | None:
@@ -101,6 +116,12 @@ class ChartView:
         return sum(part.held for part in self.chart.parts)
 
     @property
+    def has_taken_beside_free(self) -> bool:
+        """Return whether there are slots that stay out of sight until they are asked for."""
+        hidden = (part.cells for part in self.chart.parts if part.free)
+        return any(cell.state not in ("free", "mine") for cells in hidden for cell in cells)
+
+    @property
     def is_too_short(self) -> bool:
         """Return whether there are free slots on this day, but none with so much time after it."""
         return not self.free and any(cell.state == "short" for cell in self.chart.cells)
@@ -108,6 +129,11 @@ class ChartView:
     @property
     def not_done(self) -> list[Service]:
         return self.choice.not_done_on(self.day)
+
+    @property
+    def month_path(self) -> str:
+        """Return where every day of this one's month is shown with its free times."""
+        return month_path(self.location, self.key, self.day)
 
     @property
     def tests_path(self) -> str:
@@ -123,7 +149,17 @@ class ChartView:
         return self.start if any(cell.starts_at == self.start for cell in self.chart.cells) else None
 
     @property
+    def is_gone(self) -> bool:
+        """Return whether the time that the address names, as after signing in, is not to be had."""
+        if self.start is None or self.outcome is not None or self.form_error is not None:
+            return False
+        states = {cell.starts_at: cell.state for cell in self.chart.cells}
+        return states.get(self.start) in ("held", "booked")
+
+    @property
     def error(self) -> str | None:
+        if self.is_gone:
+            return self._taken_text()
         return self.form_error if self.outcome is None else self._refusal_text(self.outcome)
 
     @property
@@ -137,11 +173,17 @@ class ChartView:
     @property
     def alternatives(self) -> list[datetime]:
         """Return times to choose instead of the refused one, of the same day where there are some."""
+        if self.is_gone:
+            assert self.start is not None
+            free = (cell.starts_at for cell in self.chart.cells if cell.state == "free")
+            return sorted(sorted(free, key=lambda at: abs(at - self.start))[:_ALTERNATIVES_MAX])
         starts = (self.outcome.alternatives or []) if self.outcome else []
         return ([at for at in starts if self.day_of(at) == self.day] or starts)[:_ALTERNATIVES_MAX]
 
     @property
     def can_wait(self) -> bool:
+        if self.is_gone:
+            return not self.free and bool(self.held)
         if self.outcome is None or not self.outcome.can_wait:
             return False
         return not any(self.day_of(at) == self.day for at in self.alternatives)
@@ -149,25 +191,23 @@ class ChartView:
     @property
     def next_day(self) -> date | None:
         """Return the first later day of the shown ones on which something is free."""
-        return next((day for day in self.chart.days if day > self.day and self.chart.free_on(day)), None)
+        return next((day for day, free in self.chart.week.items() if day > self.day and free), None)
 
     @property
     def earlier(self) -> date | None:
         """Return the last day of the week before; None where that is past."""
-        return self.key.first_day - timedelta(days=1) if self.key.first_day > self.day_of(self.now) else None
+        return self.key.first_day - timedelta(days=1) if self.key.first_day > self.today else None
 
     @property
     def later(self) -> date | None:
         """Return the first day of the week after; None where that is further ahead than can be booked."""
         first = self.key.first_day + timedelta(days=DAYS)
-        last = self.day_of(self.now) + timedelta(days=self.location["max_booking_days"])
+        last = self.today + timedelta(days=self.location["max_booking_days"])
         return first if first <= last else None
 
     @property
     def updates_path(self) -> str:
-        path = chart_path(self.key.provider_id, self.location["provider"], self.key.clinic_id)
-        query = {"day": self.day, "n": self.key.slots_needed, PARAMETER: self.key.service_ids}
-        return f"{path}/news?{urlencode(query, doseq=True)}"
+        return _path_below(self.location, self.key, "news", {"day": self.day})
 
     @property
     def about_path(self) -> str:
@@ -218,19 +258,23 @@ class ChartView:
     def day_of(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.key.zone)).date()
 
+    def _taken_text(self) -> str:
+        """Return that somebody else has the chosen time, and what to do next."""
+        _ = self.language.gettext
+        if any(self.day_of(at) == self.day for at in self.alternatives):
+            said = _("%(time)s has just been taken. These times are free:")
+        elif self.can_wait:
+            said = _("%(time)s has just been taken. All other times of this day are on hold: you can join the queue.")
+        else:
+            said = _("%(time)s has just been taken, and this day is full now.")
+        return said % {"time": self.language.clock(self.start, self.key.zone) if self.start else ""}
+
     def _refusal_text(self, outcome: HoldRefused | MoveRefused) -> str:
         """Return why there is no hold, and what to do next."""
         _ = self.language.gettext
-        time = self.language.clock(self.start, self.key.zone) if self.start else ""
         match outcome.code:
             case "slot_full" | "slot_held":
-                if any(self.day_of(at) == self.day for at in outcome.alternatives or []):
-                    said = _("Someone took %(time)s as you chose. These are free:")
-                elif outcome.can_wait:
-                    said = _("Someone took %(time)s as you chose. All others of this day are held or promised.")
-                else:
-                    said = _("Someone took %(time)s as you chose, and this day is full now.")
-                return said % {"time": time}
+                return self._taken_text()
             case "lapses" | "hold_budget" | "overlap" | "same_day" | "too_many_unpaid" | "too_many_ahead":
                 assert self.limit is not None
                 return self.limit.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from litestar import Controller, Response, get
 
 from healthplus.errors import NotFound
@@ -13,6 +15,9 @@ from healthplus.web.pages.session import Site
 from healthplus.web.services import AnyRequest, services
 
 
+_HINDI = re.compile(r"[\u0900-\u097f]")
+
+
 class DemoController(Controller):
     @get("/demo")
     async def messages(self, request: AnyRequest) -> Response[str]:
@@ -20,5 +25,6 @@ class DemoController(Controller):
         if not has_own_host(request.headers.get("host", ""), site.url):
             raise NotFound  # a site that somebody visits could read the codes else
         rows = await services(request).database.fetch(queries.sandbox_messages, SANDBOX_MESSAGES_MAX)
+        messages = [{**row, "language": "hi" if _HINDI.search(row["text"]) else "en"} for row in rows]
         headers = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-        return page(request, "demo/messages.html", headers=headers, messages=rows, zone=HOME_ZONE)
+        return page(request, "demo/messages.html", headers=headers, messages=messages, zone=HOME_ZONE)

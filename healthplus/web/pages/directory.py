@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 
+from healthplus.reviews.reviews import REVIEWS_A_PAGE, reviews_of
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import chart_path, clinic_path, provider_path
@@ -12,9 +15,11 @@ from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
 from healthplus.web.pages.free_times import Location, by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
-from healthplus.web.pages.rendering import moved, page, see_other
+from healthplus.web.pages.plot import plot
+from healthplus.web.pages.rendering import moved, page, policy_of_map, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.service_choice import laboratories
+from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.services import AnyRequest, services
 
@@ -52,11 +57,19 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
+    number = page_number(request.query_params.get("reviews"))
+    reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
+    if not reviews and number > 1:
+        return see_other(request, f"{path}?about=1")
     return page(
         request,
         "directory/provider.html",
         one=found,
+        reviews=reviews[:REVIEWS_A_PAGE],
+        number=number,
+        has_more=len(reviews) > REVIEWS_A_PAGE,
         stars=[(count, stars.get(count, 0)) for count in _STARS] if stars else [],
+        **_map(request, clinics),
     )
 
 
@@ -87,4 +100,11 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
         today=now.astimezone(ZoneInfo(time_zone)).date(),
         number=number,
         has_more=len(providers) > _PROVIDERS,
+        **_map(request, [clinic]),
     )
+
+
+def _map(request: AnyRequest, clinics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the drawing of where clinics are, and the headers of a page with it."""
+    positions = [(at["latitude"], at["longitude"]) if (at := one["position"]) else None for one in clinics]
+    return {"plot": plot(positions, site(request).map_tiles), "headers": policy_of_map(request)}

@@ -2,66 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
 from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import BadInput, NotFound
-from healthplus.money import INR, currency_digits
+from healthplus.errors import DatabaseBusy, NotFound
+from healthplus.money import INR
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
     TIME_ZONE_DEFAULT,
-    Order,
-    SearchCriteria,
-    SearchRequest,
     city_named,
     count_matching,
-    find,
     find_matching,
     parse_request,
     service_types,
 )
-from healthplus.search.keyword import parse_keyword, split_keyword
+from healthplus.search.keyword import parse_keyword
 from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
-from healthplus.web.languages import N_, Language
+from healthplus.web.pages.addresses import results_path
+from healthplus.web.pages.filters import choices, filter_text, often_wanted
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
-from healthplus.web.pages.rendering import language_of, moved, page, see_other
-from healthplus.web.pages.searches import TYPES, Filters, Search, page_number, typed
+from healthplus.web.pages.plot import plot
+from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
+from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
 from healthplus.web.pages.service_choice import laboratories
+from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.ways import COUNT_MAX, FREE_COUNT_MAX, criteria_of, ways
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
-_COUNT_MAX, _FREE_COUNT_MAX = 200, 50
-"""How far results are counted; less far with a day, since then each result's free times are looked at."""
-_DAYS_OFFERED = 14
 _SLUGS_LENGTH_MAX = 2000
-_PLACES_COMPARED = 20
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
-
-_TYPES = {"doctor": N_("Doctors"), "hospital": N_("Hospitals"), "clinic": N_("Clinics"), "lab": N_("Labs")}
-_GENDERS = {"female": N_("Women"), "male": N_("Men"), "other": N_("Other genders")}
-_STRETCHES = {"today": N_("Today"), "tomorrow": N_("Tomorrow"), "week": N_("Within a week")}
-_ORDERS = {
-    "best": N_("Best match"),
-    "rating": N_("Best rated"),
-    "date": N_("Soonest day"),
-    "price": N_("Lowest fee"),
-    "distance": N_("Nearest"),
-}
-_LANGUAGES = (
-    "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
-    "Tamil", "Telugu", "Urdu",
-)  # fmt: skip
 
 
 class Card(NamedTuple):
@@ -72,13 +54,14 @@ class Card(NamedTuple):
     is_laboratory: bool
 
 
-class Way(NamedTuple):
-    """A search to try instead of one that found nothing; `found`: how many results it has, up to `count_max` + 1."""
+class Found(NamedTuple):
+    """A page of results; `total` are all of them, up to one more than `total_max`."""
 
-    text: str
-    path: str
-    found: int
-    count_max: int
+    rows: list[Record]
+    total: int
+    total_max: int
+    has_more: bool
+    is_place_known: bool
 
 
 class FindController(Controller):
@@ -88,7 +71,10 @@ class FindController(Controller):
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
-        return await shared_page(request, lambda unsent: _in_city(unsent, city))
+        answer = await shared_page(request, lambda unsent: _in_city(unsent, city))
+        if answer.status_code == HTTP_200_OK:
+            answer.cookies.extend(city_to_remember(request, city))
+        return answer
 
 
 async def _find(request: AnyRequest) -> Response[str]:
@@ -201,56 +187,95 @@ def _today(request: AnyRequest, city: Record | None) -> date:
 
 
 async def _results(request: AnyRequest, search: Search) -> Response[str]:
-    database, language = services(request).database, language_of(request)
+    """Show results; of a word that nobody has, and that is likely misspelt, those of the word that was meant."""
+    database = services(request).database
     number = page_number(request.query_params.get("page"))
-    criteria = await _criteria(database, search)
-    limit, skip = limit_and_offset(number, _CARDS)
-    rows = await find_matching(database, criteria, skip, limit) if criteria else []
-    if not rows and number > 1:
+    found = await _found(database, search, number)
+    if not found.rows and number > 1:
         return see_other(request, search.path())
-    count_max = _FREE_COUNT_MAX if search.filters.day else _COUNT_MAX
-    # The last page shows by itself how many there are.
-    has_more = len(rows) > _CARDS
-    count = await count_matching(database, criteria, count_max + 1) if criteria and has_more else skip + len(rows)
     keyword = search.request().keyword
     city_id = search.city["city_id"] if search.city else None
-    meant = await did_you_mean(database, keyword, city_id) if keyword and count <= _FEW_RESULTS else []
-    today = _today(request, search.city)
-    currency = search.city["currency"] if search.city else rows[0]["currency"] if rows else INR
+    meant = await did_you_mean(database, keyword, city_id) if keyword and found.total <= _FEW_RESULTS else []
+    instead_of = ""
+    if not found.rows and meant and search.need and not search.filters.exact:
+        corrected = _meaning(search, meant[0])
+        if (better := await _found(database, corrected, 1)).rows:
+            instead_of = search.need
+            search, found, meant = corrected, better, []
+    return await _results_page(request, search, found, number, meant, instead_of)
+
+
+def _meaning(search: Search, need: str) -> Search:
+    return structs.replace(search, need=need, speciality=None, services=(), place="")
+
+
+async def _found(database: Database, search: Search, number: int) -> Found:
+    criteria = await criteria_of(database, search)
+    if criteria is None:
+        return Found([], 0, COUNT_MAX, has_more=False, is_place_known=False)
+    limit, skip = limit_and_offset(number, _CARDS)
+    if search.is_for_doctors:
+        rows = await _doctors_first(database, search, skip, limit)
+    else:
+        rows = await find_matching(database, criteria, skip, limit)
+    total_max = FREE_COUNT_MAX if search.filters.day else COUNT_MAX
+    # The last page shows by itself how many there are.
+    has_more = len(rows) > _CARDS
+    total = await count_matching(database, criteria, total_max + 1) if has_more else skip + len(rows)
+    return Found(rows[:_CARDS], total, total_max, has_more and number < PAGE_MAX, is_place_known=True)
+
+
+async def _doctors_first(database: Database, search: Search, skip: int, limit: int) -> list[Record]:
+    """Return doctors, and after the last of them the others."""
+    asked = search.request()
+    doctors = await parse_request(database, structs.replace(asked, types=TYPES[:1]))
+    others = await parse_request(database, structs.replace(asked, types=TYPES[1:]))
+    rows = await find_matching(database, doctors, skip, limit) if doctors else []
+    if len(rows) < limit and others:
+        before = skip + len(rows) if rows or not doctors else await count_matching(database, doctors, skip)
+        rows += await find_matching(database, others, max(0, skip - before), limit - len(rows))
+    return rows
+
+
+async def _results_page(
+    request: AnyRequest, search: Search, found: Found, number: int, meant: list[str], instead_of: str
+) -> Response[str]:
+    database, language = services(request).database, language_of(request)
+    city_id = search.city["city_id"] if search.city else None
+    currency = search.city["currency"] if search.city else found.rows[0]["currency"] if found.rows else INR
+    is_whole_city = search.city is not None and search.path(number) == results_path(search.city["slug"])
+    is_map = search.filters.view == "map"
+    positions = [(row["latitude"], row["longitude"]) if row["latitude"] is not None else None for row in found.rows]
     return page(
         request,
         "find/results.html",
         search=search,
-        is_place_known=criteria is not None,
-        cards=await _cards(database, rows[:_CARDS]),
-        count=count,
-        count_max=count_max,
+        results=found,
+        cards=await _cards(database, found.rows),
         number=number,
-        has_more=has_more and number < PAGE_MAX,
         radius_km_default=int(RADIUS_KM_DEFAULT),
-        sorts=[(name, language.gettext(_ORDERS[name])) for name in _ORDERS if name != "distance" or search.is_located],
+        choices=choices(language, search, _today(request, search.city)),
         active=[
-            (_filter_text(language, name, search.filters, currency), search.without(name).path())
+            (filter_text(language, name, search.filters, currency), search.without(name).path())
             for name in search.filters.active()
         ],
-        days=[(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)],
-        stretches=[(name, language.gettext(text)) for name, text in _STRETCHES.items()],
-        types=[(name, language.gettext(text)) for name, text in _TYPES.items()],
-        genders=[(name, language.gettext(text)) for name, text in _GENDERS.items()],
-        languages=_languages(language, search.filters.language),
-        meant=[
-            (text, structs.replace(search, need=text, speciality=None, services=(), place="").path()) for text in meant
-        ],
-        ways=[] if rows else await _ways(database, language, search, currency),
+        often_wanted=often_wanted(language, search, currency),
+        instead_of=instead_of,
+        as_typed=structs.replace(search, need=instead_of).but(exact=1).path(),
+        meant=[(text, _meaning(search, text).path()) for text in meant],
+        ways=[] if found.rows else await ways(database, language, search, currency),
         currency=currency,
+        contents=await _contents(request, city_id) if is_whole_city and city_id else None,
+        plot=plot(positions, site(request).map_tiles) if is_map else None,
+        headers=policy_of_map(request) if is_map else None,
     )
 
 
-async def _criteria(database: Database, search: Search) -> SearchCriteria | None:
-    """Return the criteria of a search; None where its PIN code, or the place to be near, is not known."""
+async def _contents(request: AnyRequest, city_id: int) -> Record | None:
+    """Return what there is in a city; None where counting it takes too long now: the results are what is asked for."""
     try:
-        return await parse_request(database, search.request())
-    except BadInput:
+        return await services(request).browse.city_contents(city_id)
+    except DatabaseBusy:
         return None
 
 
@@ -277,100 +302,3 @@ async def _cards(database: Database, rows: list[Record]) -> list[Card]:
         )
         for row in rows
     ]
-
-
-def _days(chosen: str, today: date) -> list[date]:
-    """Return the days to choose from: the next two weeks', and the chosen one if it is later."""
-    days = [today + timedelta(days=ahead) for ahead in range(2, _DAYS_OFFERED)]
-    if chosen and chosen not in _STRETCHES:
-        days = sorted({*days, date.fromisoformat(chosen)})
-    return days
-
-
-def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
-    names = {name.lower(): name for name in (*_LANGUAGES, *([chosen] if chosen else []))}
-    return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
-
-
-def _filter_text(language: Language, name: str, filters: Filters, currency: str) -> str:
-    """Return in words what a filter asks for."""
-    _ = language.gettext
-    match name:
-        case "day" if filters.day in _STRETCHES:
-            text = _(_STRETCHES[filters.day])
-        case "day":
-            text = language.day(date.fromisoformat(filters.day))
-        case "type":
-            text = _(_TYPES[filters.type])
-        case "fee":
-            text = _("Up to %(fee)s") % {"fee": language.money(filters.fee * 10 ** currency_digits(currency), currency)}
-        case "gender":
-            text = _(_GENDERS[filters.gender])
-        case "language":
-            text = _("Speaks %(language)s") % {"language": language.known_name("language", filters.language)}
-        case "rating":
-            text = _("Rated %(stars)s or better") % {"stars": f"{filters.rating:g}"}
-        case "experience":
-            years = filters.experience
-            text = language.ngettext("%(num)d year or more", "%(num)d years or more", years) % {"num": years}
-    return text
-
-
-async def _ways(database: Database, language: Language, search: Search, currency: str) -> list[Way]:
-    """Return searches with results: the search without each of its filters, on another day, and in a wider place."""
-    _ = language.gettext
-    tried: list[tuple[str, Search]] = [
-        (
-            _("Without “%(filter)s”") % {"filter": _filter_text(language, name, search.filters, currency)},
-            search.without(name),
-        )
-        for name in search.filters.active()
-        if name != "type" or search.speciality or search.services or search.need
-    ]
-    if search.filters.day and (day := await _other_day(database, search)):
-        tried.append((_("On %(day)s") % {"day": language.day(day)}, search.but(day=day.isoformat())))
-    if len(list(search.filters.active())) > 1:
-        tried.append((_("Without any filter"), structs.replace(search, filters=Filters(near=search.filters.near))))
-    if (wider := await _in_all_of_the_city(database, search)) and wider.city:
-        city = {"city": language.known_name("city", wider.city["name"])}
-        tried.append((_("In all of %(city)s") % city, wider))
-    if search.is_located or search.place:
-        tried.append((_("Everywhere"), structs.replace(search.but(near="", within=0), city=None, place="")))
-    ways = []
-    for text, wider in tried:
-        count_max = _FREE_COUNT_MAX if wider.filters.day else _COUNT_MAX
-        criteria = await _criteria(database, wider)
-        if criteria and (found := await count_matching(database, criteria, count_max + 1)):
-            ways.append(Way(text, wider.path(), found, count_max))
-    return ways
-
-
-async def _in_all_of_the_city(database: Database, search: Search) -> Search | None:
-    """Return the search without the part of a city that it names, in all of that city; None where it names none."""
-    if search.city and search.place:
-        return structs.replace(search, place="")
-    need, place = search.need, search.place
-    if not place:
-        parts = [part for part in (await split_keyword(database, need, None)).parts if not part.is_dropped]
-        need, place = (
-            " ".join(word for part in parts if part.has_meaning is has_meaning for word in part.words)
-            for has_meaning in (True, False)
-        )
-    if not place or search.postal_code or not (need or search.speciality or search.services or search.filters.type):
-        return None
-    # It is a part of the one city where clinics have it in their addresses.
-    at = SearchRequest(keyword=place, city=search.city["slug"] if search.city else "")
-    words = place.casefold().split()
-    slugs = {
-        row["city_slug"]
-        for row in await find(database, at, 0, _PLACES_COMPARED)
-        if all(word in (row["address"] or "").casefold() for word in words)
-    }
-    known = await city_named(database, slugs.pop()) if len(slugs) == 1 else None
-    return None if known is None else structs.replace(search, need=need, place="", city=known)
-
-
-async def _other_day(database: Database, search: Search) -> date | None:
-    """Return the first day on which the search has a result, if any."""
-    rows = await find(database, structs.replace(search.without("day").request(), order=Order.DATE_ASC), 0, 1)
-    return rows[0]["first_free_on"] if rows else None

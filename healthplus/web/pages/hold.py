@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -10,15 +11,25 @@ from litestar.params import FromPath
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.outcomes import Refused
+from healthplus.booking.reasons import REASON_MAX, give_reason
 from healthplus.database import Record
-from healthplus.errors import NotFound, PaymentDeclined, PaymentUnavailable
+from healthplus.errors import (
+    BadInput,
+    HoldExpired,
+    NotFound,
+    PaymentDeclined,
+    PaymentUnavailable,
+    TooLate,
+    WrongState,
+)
 from healthplus.web.http.ids import ProviderId
-from healthplus.web.languages import N_
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
-from healthplus.web.pages.booking import booking_queries
+from healthplus.web.pages.booking import appointment_number, booking_queries
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.notifications import note_language
+from healthplus.web.pages.pay_methods import pay_methods
 from healthplus.web.pages.person_choice import Form, FormError, chosen_person, person_choice
 from healthplus.web.pages.rendering import CONTENT_SECURITY_POLICY, language_of, page, see_other, updates_response
 from healthplus.web.pages.service_choice import field_name
@@ -29,12 +40,8 @@ from healthplus.web.shared_charts import ChartKey
 _BANK = ("later", "declined", "unanswered")
 """The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
 
-METHOD_TEXTS = {
-    "sandbox-ok": N_("A card that pays (no money moves)"),
-    "sandbox-later": N_("A bank that asks you first, on its own page"),
-    "sandbox-declined": N_("A card that is declined"),
-    "sandbox-unreachable": N_("A bank that does not answer"),
-}
+_ARRIVE_EARLY = timedelta(minutes=10)
+"""How long before an appointment pages ask patients to come."""
 
 
 class HoldController(Controller):
@@ -78,6 +85,7 @@ class HoldController(Controller):
             if hold["funding"] == "online" and method not in app.payments.methods:
                 raise FormError(_("Choose how to pay."), "method")
             await _choose_person(request, session, hold, form)
+            await _store_reason(request, session, hold, form)
         except FormError as error:
             # What was refused may have ended meanwhile: then its page says so.
             hold = await _hold(request, session, provider_id, hold_id)
@@ -92,6 +100,7 @@ class HoldController(Controller):
                 f"{site(request).url}{language_of(request).url(here)}?bank=later",
             )
             await _require_within_limits(request, hold, paid.outcome)
+            await note_language(request, session)
         except FormError as error:
             return await _page(request, session, hold, form=form, error=error)
         except PaymentDeclined:
@@ -129,6 +138,21 @@ async def _choose_person(request: AnyRequest, session: PatientSession, hold: Rec
             raise FormError(language_of(request).gettext("Choose again who the appointment is for."), "who")
 
 
+async def _store_reason(request: AnyRequest, session: PatientSession, hold: Record, form: Form) -> None:
+    """Store why the patient comes, for the clinic. Raises FormError where it is too long or cannot be read."""
+    reason = form.get("reason", hold["reason"] or "").strip()
+    if reason == (hold["reason"] or ""):
+        return
+    where = hold["provider_id"], hold["booking_id"]
+    try:
+        await give_reason(services(request).database, *where, session.patient_id, reason)
+    except BadInput:
+        said = language_of(request).gettext("Write the reason in at most %(number)d letters.")
+        raise FormError(said % {"number": REASON_MAX}, "reason") from None
+    except (HoldExpired, TooLate, WrongState):
+        pass  # it is over meanwhile, as paying says next
+
+
 async def _require_within_limits(request: AnyRequest, hold: Record, outcome: object) -> None:
     """Raise FormError where a verb refused because of what the patient has or did."""
     if isinstance(outcome, Refused) and (limit := await limit_of(request, outcome, hold["time_zone"])):
@@ -163,8 +187,7 @@ async def _page(
             form=form or {},
             who=await person_choice(request, session, hold["person_id"], form),
             error=error,
-            methods=payments.methods if hold["funding"] == "online" else (),
-            method_texts=METHOD_TEXTS,
+            methods=pay_methods(payments.methods) if hold["funding"] == "online" else (),
             periods=await _periods(request, hold),
             replaced=replaced,
             replaced_kept=await _kept_of_replaced(request, session, hold) if replaced else 0,
@@ -179,6 +202,8 @@ async def _page(
         chosen=chosen,
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
+        number=appointment_number(hold_id),
+        arrive_at=hold["starts_at"] - _ARRIVE_EARLY,
         replaced=replaced,
     )
 

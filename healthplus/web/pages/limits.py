@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, RefusalCode, Refused
 from healthplus.database import Record
 from healthplus.web.languages import HOME_ZONE, N_
@@ -28,8 +30,8 @@ _TEXTS = {
         "from %(when)s."
     ),
     "turns_used": N_(
-        "Two turns were let go here within a day. You can wait here again from %(when)s; until then, choose a free "
-        "time or another doctor."
+        "You let two turns go here within a day. You can join this queue again from %(when)s; until then, choose a "
+        "free time or another doctor."
     ),
     "lapses": N_(
         "Three of your holds ran out unpaid within a day. You can hold a time or join a queue again from %(when)s."
@@ -68,7 +70,7 @@ async def limit_of(request: AnyRequest, outcome: Refused[RefusalCode] | None, zo
             booking_queries.in_the_way, provider_id, booking_id, require_patient(request).patient_id
         )
     is_of_account = outcome.code == "too_many_unpaid" and outcome.limit_max == ACCOUNT_UNPAID_MAX
-    text = language.gettext(_ACCOUNT_UNPAID if is_of_account else _TEXTS[outcome.code]) % {
+    text = Markup(language.gettext(_ACCOUNT_UNPAID if is_of_account else _TEXTS[outcome.code])) % {  # noqa: S704 - ours
         "name": (own and own["patient_name"]) or language.gettext("This person"),
         "when": language.moment(outcome.retry_at, zone) if outcome.retry_at else "",
         "limit": outcome.limit_max or 0,

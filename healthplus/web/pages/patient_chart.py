@@ -15,7 +15,7 @@ from healthplus.web.pages.booking import booking_queries
 from healthplus.web.pages.queue_windows import PARTS, part_of
 from healthplus.web.pages.session import session_of
 from healthplus.web.services import AnyRequest, services
-from healthplus.web.shared_charts import DAYS, Chart, ChartKey
+from healthplus.web.shared_charts import DAYS, ChartKey
 
 
 class Cell(NamedTuple):
@@ -31,18 +31,20 @@ class Cell(NamedTuple):
 
 
 class DayPart(NamedTuple):
-    """A morning, afternoon or evening with slots, and how many of them are free and held."""
+    """A morning, afternoon or evening with slots, how many of them are free and held, and whether any is one's own."""
 
     name: str
     cells: list[Cell]
     free: int
     held: int
+    has_own: bool
 
 
 class ChartUpdate(msgspec.Struct):
     """What a chart's script is sent: `cells` and `held_until` in the order of the slots, counts in that of the page.
 
-    `shape` changes when there are other slots than before, or other days and parts that have any.
+    `free` and `held` are of the parts of the day, `week` of the days that are open. `shape` changes when there are
+    other slots than before, or other days that have any.
     """
 
     version: str
@@ -50,32 +52,27 @@ class ChartUpdate(msgspec.Struct):
     cells: list[str]
     held_until: list[datetime | None]
     free: list[int]
+    held: list[int]
     week: list[int]
 
 
 class PatientChart(NamedTuple):
-    """A day's slots, and for each part of the day the counts of free starts on each of `days`; None: closed then."""
+    """A day's slots, and how many starts are free on each day of its week; None: closed then."""
 
     cells: list[Cell]
     parts: list[DayPart]
-    days: list[date]
-    week: list[tuple[str, list[int | None]]]
-
-    def free_on(self, day: date) -> int:
-        """Return how many starts are free on one of the days."""
-        at = self.days.index(day)
-        return sum(counts[at] or 0 for _, counts in self.week)
+    week: dict[date, int | None]
 
     def update(self) -> ChartUpdate:
-        shape = repr(
-            (
-                [cell.starts_at for cell in self.cells],
-                [(part, [count is None for count in counts]) for part, counts in self.week],
-            )
+        open_days = {day: free for day, free in self.week.items() if free is not None}
+        shape = repr(([cell.starts_at for cell in self.cells], list(open_days)))
+        shown = (
+            [cell.state for cell in self.cells],
+            [cell.held_until for cell in self.cells],
+            [part.free for part in self.parts],
+            [part.held for part in self.parts],
+            list(open_days.values()),
         )
-        free = [part.free for part in self.parts]
-        week = [count for _, counts in self.week for count in counts if count is not None]
-        shown = ([cell.state for cell in self.cells], [cell.held_until for cell in self.cells], free, week)
         return ChartUpdate(_digest(repr((shape, shown))), _digest(shape), *shown)
 
 
@@ -88,11 +85,9 @@ async def patient_chart(request: AnyRequest, key: ChartKey) -> PatientChart:
         own = [cell for cell in cells if part_of(cell.starts_at, key.zone) == part]
         states = [cell.state for cell in own]
         if own:
-            parts.append(DayPart(part, own, states.count("free"), states.count("held")))
+            parts.append(DayPart(part, own, states.count("free"), states.count("held"), "mine" in states))
     days = [key.first_day + timedelta(days=number) for number in range(DAYS)]
-    week = [(part, [_count(chart, day, part) for day in days]) for part in PARTS]
-    # A part that is closed on all days, such as the mornings of a doctor of the evenings, is left out.
-    return PatientChart(cells, parts, days, [row for row in week if any(count is not None for count in row[1])])
+    return PatientChart(cells, parts, {day: chart.week.get(day) for day in days})
 
 
 async def own_times(request: AnyRequest, key: ChartKey) -> list[Record]:
@@ -111,12 +106,6 @@ def _cell(row: Record, taken: list[Record]) -> Cell:
         state = "short"
     held_until = row["held_until"] - CLIENT_MARGIN if state == "held" and row["held_until"] else None
     return Cell(row["starts_at"], row["ends_at"], state, held_until)
-
-
-def _count(chart: Chart, day: date, part: str) -> int | None:
-    begins, ends = PARTS[part]
-    counts = [count for hour, count in chart.week.get(day, {}).items() if begins <= hour < ends]
-    return sum(counts) if counts else None
 
 
 def _digest(text: str) -> str:

@@ -1,7 +1,8 @@
 -- name: session
 -- The patient who is signed in, and their live claim.
-SELECT patient.name, patient.phone, live.*
+SELECT patient.name, patient.phone, preference.language, live.*
 FROM accounts.patient
+LEFT JOIN notices.preference ON preference.patient_id = patient.patient_id
 LEFT JOIN LATERAL (
     SELECT
         CASE

@@ -180,9 +180,12 @@ class TurnController(Controller):
 
     @get()
     async def follow(self, request: AnyRequest) -> Response[str]:
-        """Lead to what the patient waits for or is offered; to their appointments when that is over."""
-        claim = require_patient(request).claim
-        return see_other(request, APPOINTMENTS if claim is None else claim.path)
+        """Lead to what the patient waits for or is offered; to how it ended when that is over."""
+        session = require_patient(request)
+        if session.claim is not None:
+            return see_other(request, session.claim.path)
+        last = await services(request).database.fetch_row(queries.last_ticket, session.patient_id)
+        return see_other(request, APPOINTMENTS if last is None else ticket_path(last["provider_id"], last["ticket_id"]))
 
 
 class TicketController(Controller):

@@ -12,10 +12,19 @@ CROSS JOIN LATERAL booking.next_position($1) AS position
 CROSS JOIN LATERAL booking.acceptance_rate($1, position) AS acceptance
 WHERE provider_id = $1 AND clinic_id = $2
 
+-- name: last_ticket
+-- Where a patient waited last, within a day.
+SELECT provider_id, ticket_id
+FROM booking.ticket
+WHERE patient_id = $1 AND joined_at > (SELECT public.app_now()) - interval '1 day'
+ORDER BY joined_at DESC
+LIMIT 1
+
 -- name: ticket
 -- What a ticket's page says besides its position: with whom and where, of its offer, when it was last passed over, and whether its
 -- patient may join the queue again, when it is over.
-SELECT provider.name AS provider, location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
+SELECT provider.name AS provider, provider.type::text AS type,
+    (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = $1) AS photo, location.*, offer.funding::text AS funding, offer.state::text AS offer_state,
     -- Only once it is over: a ticket that waits is looked at often.
     CASE WHEN ticket.state NOT IN ('waiting', 'offered', 'called')
         THEN (booking.refuse_turn($1, ticket.patient_id, (SELECT public.app_now()))).code IS NULL END AS may_join_again,
@@ -26,7 +35,7 @@ FROM booking.ticket
 JOIN directory.provider USING (provider_id)
 LEFT JOIN booking.booking AS offer ON offer.provider_id = $1 AND offer.booking_id = ticket.offer_id
 CROSS JOIN LATERAL (
-    SELECT clinic_id, clinic.name AS clinic, clinic.currency, city.slug AS city_slug, time_zone
+    SELECT clinic_id, clinic.name AS clinic, clinic.currency, clinic.phone AS clinic_phone, city.slug AS city_slug, city.name AS city, time_zone
     FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
     WHERE provider_id = $1
     ORDER BY clinic_id <> coalesce(offer.clinic_id, ticket.clinic_id), clinic_id LIMIT 1) AS location

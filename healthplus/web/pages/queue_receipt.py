@@ -28,21 +28,21 @@ _ENTRIES_SHOWN = 100
 _ENTRIES_A_PAGE = 1000
 
 _KINDS = {
-    "joined": N_("joined the line"),
+    "joined": N_("joined the queue"),
     "offered": N_("was offered a time"),
-    "called": N_("was asked, with others, whether it takes a time"),
-    "answered": N_("answered that it takes it"),
-    "outrun": N_("did not get it, as someone ahead took it; waits on"),
+    "called": N_("was asked, with others, whether to take a time"),
+    "answered": N_("said yes to the time"),
+    "outrun": N_("did not get it, as someone ahead took it; still waiting"),
     "accepted": N_("took a time"),
     "lapsed": N_("did not take the time; its turn is used"),
     "missed": N_("did not see the offer; passed over until back"),
-    "withdrawn": N_("lost the offer, as the time could not be had any more; waits on"),
+    "withdrawn": N_("lost the offer, as the time was no longer available; still waiting"),
     "passed_over": N_("was away; passed over until back"),
     "resumed": N_("came back"),
-    "withheld": N_("had times kept together for it, or released"),
-    "left": N_("left the line"),
+    "withheld": N_("had times kept together for it, or let go again"),
+    "left": N_("left the queue"),
     "timed_out": N_("had waited an hour"),
-    "full": N_("could get nothing any more"),
+    "full": N_("could no longer get a time"),
 }
 
 

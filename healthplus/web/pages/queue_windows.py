@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
+
 from healthplus.web.languages import Language
 
 PARTS = {"morning": (0, 12), "afternoon": (12, 17), "evening": (17, 24)}
@@ -71,7 +73,7 @@ def window_text(language: Language, begins: datetime, ends: datetime, zone: str)
     if (window := window_between(begins, ends, zone)) is not None:
         return window.text(language)
     bounds = {"first": language.moment(begins, zone), "last": language.moment(ends, zone)}
-    return language.gettext("Any time, %(first)s to %(last)s") % bounds
+    return Markup(language.gettext("Any time, %(first)s to %(last)s")) % bounds  # noqa: S704 - a text of ours
 
 
 def _at(day: date, hour: int, zone: str) -> datetime:

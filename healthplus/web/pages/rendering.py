@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import jinja2
 import msgspec
@@ -16,14 +16,19 @@ from markupsafe import Markup
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
+from healthplus.web.pages import structured_data
 from healthplus.web.pages.addresses import (
+    about_path,
     appointment_path,
     chart_path,
     clinic_path,
     hold_path,
     provider_path,
     queue_receipt_path,
+    report_path,
     results_path,
+    slug,
+    speciality_path,
     ticket_path,
 )
 from healthplus.web.pages.session import note_sent_form, session_of, site
@@ -34,7 +39,7 @@ _FOLDER = Path(__file__).parents[1] / "templates"
 _TEMPLATES = {str(path.relative_to(_FOLDER)): path.read_text("utf-8") for path in _FOLDER.rglob("*.html")}
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
     "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
@@ -49,6 +54,7 @@ _HEADERS = {
     "Vary": "Cookie",
     "X-Content-Type-Options": "nosniff",
 }
+
 _DOCUMENT_HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -84,12 +90,18 @@ def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Envir
         new_key=_new_key,
         personal=_hole if has_holes else _personal,
         client_margin=CLIENT_MARGIN,
+        about_path=about_path,
         provider_path=provider_path,
+        report_path=report_path,
         clinic_path=clinic_path,
         chart_path=chart_path,
         hold_path=hold_path,
         appointment_path=appointment_path,
         results_path=results_path,
+        speciality_path=speciality_path,
+        slug=slug,
+        structured=structured_data,
+        all_languages=LANGUAGES,
         queue_receipt_path=queue_receipt_path,
         ticket_path=ticket_path,
     )
@@ -155,6 +167,15 @@ def document(
     )
 
 
+def policy_of_map(request: AnyRequest) -> dict[str, str]:
+    """Return the header of a page with a map, whose tiles come from elsewhere; none where maps have no tiles."""
+    if not (tiles := site(request).map_tiles):
+        return {}
+    host = f"https://{urlsplit(tiles).netloc}"
+    policy = CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self' {host}")
+    return {"Content-Security-Policy": policy}
+
+
 def updates_response(request: AnyRequest, update: object | None, *, status: int = 200) -> Response[bytes]:
     """Return the answer to a script that waits for updates of its page; None: there is none."""
     if update is None:
@@ -176,6 +197,7 @@ def fragments(request: AnyRequest, templates: Sequence[str], **values: object) -
     values |= {
         "path": path,
         "site": site(request),
+        "is_elsewhere": request.cookies.get("elsewhere") == "1",
         "now": services(request).clock.now() if "services" in request.app.state else None,
     }
     if MADE_FOR_NOBODY in request.scope["state"]:

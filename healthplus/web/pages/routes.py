@@ -12,6 +12,7 @@ from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
 from healthplus.web.pages.appointments import AppointmentsController
 from healthplus.web.pages.chart import ChartController
+from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
@@ -20,17 +21,22 @@ from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
 from healthplus.web.pages.home import HomeController
 from healthplus.web.pages.information import InformationController
+from healthplus.web.pages.manifest import ManifestController
+from healthplus.web.pages.notifications import NotificationsController
 from healthplus.web.pages.people import PeopleController
 from healthplus.web.pages.privacy import PrivacyController
 from healthplus.web.pages.queue import JoinQueueController, TicketController, TurnController
 from healthplus.web.pages.queue_receipt import QueueReceiptController
+from healthplus.web.pages.reviews import ReportController
 from healthplus.web.pages.session import load_session
 from healthplus.web.pages.sign_in import SignInController
+from healthplus.web.pages.specialities import SpecialitiesController
 
 _CONTROLLERS = (
     HomeController,
     FindController,
     ChartController,
+    ChartMonthController,
     HoldController,
     ClaimedController,
     JoinQueueController,
@@ -38,12 +44,16 @@ _CONTROLLERS = (
     TurnController,
     QueueReceiptController,
     DirectoryController,
+    ReportController,
     SignInController,
     AppointmentsController,
+    NotificationsController,
     PrivacyController,
     PeopleController,
     EmailController,
     InformationController,
+    SpecialitiesController,
+    ManifestController,
 )
 COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 

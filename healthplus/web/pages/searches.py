@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
+from litestar.datastructures import Cookie
 from msgspec import Struct, structs
 
 from healthplus.database import Record
@@ -15,6 +16,8 @@ from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRe
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.pages.addresses import results_path, slug
 from healthplus.web.pages.booking import parsed_day
+from healthplus.web.pages.session import site
+from healthplus.web.services import AnyRequest
 
 TYPES = ("doctor", "hospital", "clinic", "lab")
 GENDERS = ("female", "male", "other")
@@ -24,11 +27,14 @@ ORDERS = {
     "date": Order.DATE_ASC,
     "price": Order.PRICE_ASC,
     "distance": Order.DISTANCE_ASC,
+    "experience": Order.EXPERIENCE_DESC,
 }
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
+_DOCTORS = {"doctor", "doctors", "डॉक्टर"}
 _TEXT_MAX = 200
+_CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
 _FEE_MAX, _YEARS_MAX, _RADIUS_KM_MAX = 1_000_000, 80, 200
 
@@ -39,6 +45,7 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `day` is today, tomorrow, week or a date; `fee` the most in whole units of the
     clinic's currency, `rating` the fewest stars, `experience` the
     fewest years. `near` is a latitude and longitude, of 3 decimals so as not to tell the house; `within` is in km.
+    `view` is map, or else a list; `exact`: not what was meant by a word that nobody has.
     """
 
     day: str = ""
@@ -51,6 +58,8 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
     near: str = ""
     within: int = 0
     sort: str = ""
+    view: str = ""
+    exact: int = 0
 
     @classmethod
     def read(cls, query: Mapping[str, str], today: date) -> Filters:
@@ -67,6 +76,8 @@ class Filters(Struct, frozen=True, kw_only=True, omit_defaults=True):
             near=f"{near[0]:.3f},{near[1]:.3f}" if near else "",
             within=_number(query.get("within"), _RADIUS_KM_MAX),
             sort=_one_of(tuple(ORDERS), query.get("sort")),
+            view=_one_of(("map",), query.get("view")),
+            exact=_number(query.get("exact"), 1),
         )
 
     def active(self) -> Iterator[str]:
@@ -113,8 +124,17 @@ class Search(Struct, frozen=True, kw_only=True):
         """Return the same search, but for these filters."""
         return structs.replace(self, filters=structs.replace(self.filters, **changes))
 
+    @property
+    def is_for_doctors(self) -> bool:
+        """Return whether somebody looks for a doctor of some kind, so that others come after them."""
+        is_narrowed = self.filters.type or self.sort != "best"
+        return not is_narrowed and not _DOCTORS.isdisjoint(self.need.casefold().split())
+
     def without(self, name: str) -> Search:
         return self.but(**{name: type(getattr(self.filters, name))()})
+
+    def without_filters(self) -> Search:
+        return self.but(**{name: type(getattr(self.filters, name))() for name in FILTERS})
 
     def path(self, page: int = 1) -> str:
         """Return the address of its results: readable, where it is in a city and for a known need, if any."""
@@ -166,6 +186,16 @@ class Search(Struct, frozen=True, kw_only=True):
             order=ORDERS[self.sort],
             **day,  # type: ignore[arg-type]
         )
+
+
+def remembered_city(request: AnyRequest) -> str:
+    """Return the slug of the city in which this browser looked last; "" where it has not."""
+    return site(request).read(request, "city") or ""
+
+
+def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
+    """Return the cookie by which the home page begins in this city, unless it does so already."""
+    return [] if slug == remembered_city(request) else [site(request).cookie("city", slug, _CITY_SECONDS)]
 
 
 _STRETCHES = tuple(stretch.value for stretch in Available)

@@ -133,11 +133,11 @@ def _checked(
                 chosen[now.service_id] = now
             faults.append(_changed_text(one, now, location["clinic_id"], language))
     if len(chosen) > SERVICES_MAX:
-        faults = [_("At most %(most)d tests go into one visit. Book the others as a visit of their own.")]
+        faults = [_("At most %(most)d tests fit into one appointment. Book the others as another appointment.")]
         faults[0] %= {"most": SERVICES_MAX}
         chosen = dict(list(chosen.items())[:SERVICES_MAX])
     elif len(chosen) > 1 and not all(one.is_test for one in chosen.values()):
-        faults = [_("Only tests can be done in one visit. Choose one, and book the others as visits of their own.")]
+        faults = [_("Only tests can be done together. Choose one, and book each of the others as its own appointment.")]
         chosen = {}
     return choice._replace(chosen=_by_name(chosen.values()), fault=" ".join(dict.fromkeys(faults)) or None)
 

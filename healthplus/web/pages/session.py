@@ -46,6 +46,7 @@ class Site:
     https: bool
     hsts: bool
     shows_codes: bool
+    map_tiles: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -55,6 +56,7 @@ class Site:
             https=parts.scheme == "https" or parts.hostname not in _LOOPBACK,
             hsts=parts.scheme == "https",
             shows_codes=settings.sandbox_notices,
+            map_tiles=settings.map_tiles or "",
         )
 
     def cookie(self, name: str, value: str, seconds: int) -> Cookie:
@@ -104,13 +106,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class PatientSession:
-    """A patient who is signed in; `phone` is masked."""
+    """A patient who is signed in; `phone` is masked. `language`: that of their messages, None where it is not known."""
 
     patient_id: int
     token: str
     name: str
     phone: str
     claim: Claim | None
+    language: str | None = None
 
     @property
     def actor(self) -> Patient:
@@ -154,7 +157,9 @@ async def load_session(request: AnyRequest) -> None:
     row = await app.database.fetch_row(queries.session, patient_id)
     assert row is not None
     claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
-    request.state.session = PatientSession(patient_id, token, row["name"], masked(row["phone"] or ""), claim)
+    request.state.session = PatientSession(
+        patient_id, token, row["name"], masked(row["phone"] or ""), claim, row["language"]
+    )
 
 
 def note_sent_form(request: AnyRequest) -> list[Cookie]:

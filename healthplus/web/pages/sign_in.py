@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +19,23 @@ from healthplus.accounts.codes import SignedIn
 from healthplus.accounts.consent import CURRENT, require_consent
 from healthplus.accounts.phone_numbers import masked
 from healthplus.accounts.sessions import agent_label
+from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import page, see_other
+from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
 from healthplus.web.pages.sign_in_texts import error_text
+from healthplus.web.pages.wanted import end_wanted, hold_wanted
 from healthplus.web.services import AnyRequest, requester_of, services
+
+queries = load(Path(__file__).with_name("sign_in.sql"))
 
 _COOKIE, _WAIT_COOKIE, _DEVICE_COOKIE = "verify", "wait", "device"
 _COOKIE_SECONDS = 15 * 60
 _WAIT_SECONDS = 2 * 3600
+_CLINIC = re.compile(r"/doctor/(\d{1,9})/[^/?]+/(\d{1,9})(?![^/?])")
+"""Where the chart or the queue of a provider at a clinic is."""
 _DEVICE_SECONDS = 400 * 86_400
 """As long as a device is known (accounts.device_time in the database), and the longest that browsers keep a cookie."""
 
@@ -103,7 +111,7 @@ class SignInController(Controller):
         pending = unsealed_cookie(request, _COOKIE, Pending)
         if pending is None:
             return see_other(request, "/verify", _query(back_to))
-        return _code_page(request, pending)
+        return await _code_page(request, pending)
 
     @post("/verify/code")
     async def verify(self, request: AnyRequest) -> Response[str]:
@@ -121,8 +129,8 @@ class SignInController(Controller):
                 pending.challenge_id, form.get("code", "")[:100], idempotency_key(form, "code"), agent, _device(request)
             )
         except HealthPlusError as error:
-            return _code_page(request, pending, error)
-        return _signed_in(request, signed_in)
+            return await _code_page(request, pending, error)
+        return await _signed_in(request, signed_in)
 
     @get("/verify/desk")
     async def ask_desk_code(self, request: AnyRequest) -> Response[str]:
@@ -142,7 +150,7 @@ class SignInController(Controller):
             )
         except HealthPlusError as error:
             return _desk_page(request, code, error)
-        return _signed_in(request, signed_in)
+        return await _signed_in(request, signed_in)
 
     @post("/sign-out")
     async def sign_out(self, request: AnyRequest) -> Response[str]:
@@ -163,13 +171,16 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
     return see_other(request, path, query, cookies, {"Clear-Site-Data": '"cache"'})
 
 
-def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
+    await services(request).preferences.note_language(signed_in.patient_id, language_of(request).code)
+    path, query = await hold_wanted(request, signed_in.patient_id, _back_to(request))
     cookies = [
         site(request).session_cookie(signed_in.token),
         site(request).end_cookie(_COOKIE),
+        *end_wanted(request),
         site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
     ]
-    return see_other(request, _back_to(request), cookies=cookies)
+    return see_other(request, path, query, cookies)
 
 
 async def _send(
@@ -188,7 +199,7 @@ async def _send(
             since = waiting.since
             new = msgspec.structs.replace(new, token=waiting.token, since=since, from_at=since + (new.from_at - now))
         return see_other(request, "/verify/wait", query, [sealed_cookie(request, _WAIT_COOKIE, new, _WAIT_SECONDS)])
-    app.code_messages.send(sent)
+    app.code_messages.send(sent, language_of(request).code)
     pending = Pending(
         sent.challenge_id,
         sent.phone,
@@ -270,8 +281,9 @@ def _desk_page(request: AnyRequest, code: str = "", error: HealthPlusError | Non
     return _page(request, "sign_in/desk.html", error, code=code, about_code=about_code)
 
 
-def _code_page(request: AnyRequest, pending: Pending, error: HealthPlusError | None = None) -> Response[str]:
+async def _code_page(request: AnyRequest, pending: Pending, error: HealthPlusError | None = None) -> Response[str]:
     now = services(request).clock.now()
+    clinic = _CLINIC.match(_back_to(request))
     return _page(
         request,
         "sign_in/code.html",
@@ -280,5 +292,7 @@ def _code_page(request: AnyRequest, pending: Pending, error: HealthPlusError | N
         pending=pending,
         is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
         about_code=isinstance(error, errors.BadInput),
+        clinic_phone=clinic
+        and await services(request).database.fetch_value(queries.clinic_phone, *map(int, clinic.groups())),
         zone=HOME_ZONE,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from markupsafe import Markup
+
 from healthplus import errors
 from healthplus.errors import HealthPlusError
 from healthplus.web.languages import HOME_ZONE, N_, Language
@@ -60,15 +62,9 @@ def _too_many(language: Language, now: datetime, error: HealthPlusError) -> str:
     when = {"when": language.moment(until, HOME_ZONE) if far else language.time(until, HOME_ZONE, seconds=True)}
     match error.members["reason"]:
         case "number":
-            return (
-                _("Another code can be sent to this number after %(when)s. One sent before may still be on its way.")
-                % when
-            )
+            text = _("Another code can be sent to this number after %(when)s. One sent before may still be on its way.")
         case _other:
-            return (
-                _(
-                    "Too many codes are being asked for just now. Try again after %(when)s, or ask the clinic’s desk "
-                    "for a code."
-                )
-                % when
+            text = _(
+                "We are sending too many codes just now. Try again after %(when)s, or ask the clinic’s desk for a code."
             )
+    return Markup(text) % when  # noqa: S704 - a text of ours

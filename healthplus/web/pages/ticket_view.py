@@ -21,11 +21,11 @@ from healthplus.web.pages.service_choice import PARAMETER
 
 _TITLES: dict[TicketState, str] = {
     "offered": N_("Your turn"),
-    "called": N_("A time has come free. Do you take it?"),
+    "called": N_("A time has come free. Will you take it?"),
     "lapsed": N_("Your turn is over"),
-    "full": N_("All of it is booked"),
-    "left": N_("You left the line"),
-    "timed_out": N_("Your hour in line is over"),
+    "full": N_("All these times are booked"),
+    "left": N_("You left the queue"),
+    "timed_out": N_("Your hour in the queue is over"),
 }
 
 
@@ -67,10 +67,6 @@ class TicketView:
         return self.ticket.next_lapse_at - CLIENT_MARGIN
 
     @property
-    def next_within_minutes(self) -> int:
-        return max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
-
-    @property
     def window_text(self) -> str:
         return window_text(self.language, self.ticket.window_from, self.ticket.visit_to, self.zone)
 
@@ -82,11 +78,11 @@ class TicketView:
     @property
     def title(self) -> str:
         if self.state == "waiting":
-            return self.language.gettext("You are number %(num)d in line") % {"num": self.ticket.position}
+            return self.language.gettext("You are number %(num)d in the queue") % {"num": self.ticket.position}
         if self.state == "accepted":
             return self.language.gettext("You took %(time)s") % {"time": self.starts}
         if self.ticket.answered:
-            return self.language.gettext("You answered: you take %(time)s") % {"time": self.starts}
+            return self.language.gettext("You said yes to %(time)s") % {"time": self.starts}
         return self.language.gettext(_TITLES[self.state])
 
     @property
@@ -96,12 +92,22 @@ class TicketView:
             return ""
         if self.state != "waiting" or not self.ticket.holds:
             return f"{self.title}."
-        within = self.language.ngettext(
+        return f"{self.title}. {self.next_text}"
+
+    @property
+    def next_text(self) -> str:
+        """Return when the next time may come free: the first hold of others ends."""
+        minutes = max(1, math.ceil((self.next_until - self.now).total_seconds() / 60))
+        return self.language.ngettext(
             "Next hold ends within %(num)d min, unless it is paid for.",
             "Next hold ends within %(num)d min, unless it is paid for.",
-            self.next_within_minutes,
-        ) % {"num": self.next_within_minutes}
-        return f"{self.title}. {within}"
+            minutes,
+        ) % {"num": minutes}
+
+    @property
+    def avatar(self) -> str:
+        """Return what macros.html draws for the provider where there is no photo."""
+        return {"doctor": "doctor", "lab": "lab"}.get(self.row["type"], "place")
 
     @property
     def is_held(self) -> bool:

@@ -76,7 +76,7 @@ async def listed(window: BrowserWindow) -> None:
             await attend(window.product.database, path, "arrived", "fulfilled")
         if number == 4:
             await window.go(f"{path}/cancel")
-            await window.press("Cancel the visit")
+            await window.press("Cancel appointment")
     lost = await window.hold(patient)
     await window.product.database.execute(
         "UPDATE booking.booking SET deadline = app_now() - interval '1 min' WHERE booking_id = $1", lost.booking_id
@@ -120,14 +120,14 @@ async def cancel_too_late(window: BrowserWindow) -> None:
     path = await unpaid(window)
     await window.go(f"{path}/cancel")
     await begin(window, path)
-    await window.press("Cancel the visit")
+    await window.press("Cancel appointment")
 
 
 @state("visit-cancelled")
 async def cancelled(window: BrowserWindow) -> None:
     path = await paid(window)
     await window.go(f"{path}/cancel")
-    await window.press("Cancel the visit")
+    await window.press("Cancel appointment")
     await money_is(window, UUID(path.rpartition("/")[2]), "refunded")
     await window.go(path)
 
@@ -150,7 +150,7 @@ async def move_taken(window: BrowserWindow) -> None:
     held = await book.hold(provider_id, slot["clinic_id"], slot["starts_at"], 1, other, Patient(other))
     assert held.booking_id is not None
     await window.book_for_other(provider_id, held.booking_id, other)
-    await window.press("Move it here")
+    await window.press("Reschedule to this time")
 
 
 @state("visit-receipt")

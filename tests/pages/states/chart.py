@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from tests.pages.charts import a_chart, clear, take
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow
@@ -91,3 +93,31 @@ async def taken_held(window: BrowserWindow) -> None:
     await take(window, chart, "reserved")
     await window.page.locator(".bar button").click()
     await window.page.wait_for_selector("#error")
+
+
+@state("chart-all-shown")
+async def all_shown(window: BrowserWindow) -> None:
+    """Ask for what is booked and held, beside what is free; a part of the day that is full is unfolded."""
+    chart = await a_chart(window, offset=16)
+    await take(window, chart, "reserved", but=6)
+    await window.go(chart.path())
+    await window.page.locator(".fold summary").first.click()
+    if await window.page.locator("#show-all").count():
+        await window.page.locator("#show-all").check()
+
+
+@state("chart-gone")
+async def gone(window: BrowserWindow) -> None:
+    """Come to a time that somebody else has, as after signing in."""
+    chart = await a_chart(window, offset=17)
+    await clear(window, chart)
+    await window.go(chart.path())
+    start = str(await window.page.locator(".slot.free input").first.get_attribute("value"))
+    await take(window, chart, "booked", but=5)
+    await window.go(f"{chart.path()}&start={quote(start)}")
+    await window.page.wait_for_selector("#error")
+
+
+@state("chart-month")
+async def month(window: BrowserWindow) -> None:
+    await window.go((await a_chart(window, offset=18)).month_path())

@@ -81,3 +81,13 @@ async def clinic_lab(window: BrowserWindow) -> None:
         "SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = $1", window.product.data.lab_id
     )
     await window.go(f"/clinic/{clinic_id}")
+
+
+@state("find-map")
+async def results_on_a_map(window: BrowserWindow) -> None:
+    await window.go("/in/pune?view=map")
+
+
+@state("find-corrected")
+async def corrected(window: BrowserWindow) -> None:
+    await window.go("/find?need=dermotologist&place=pune")

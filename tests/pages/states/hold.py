@@ -3,6 +3,7 @@ from __future__ import annotations
 from tests.fixtures.clock import look_again
 from tests.pages.charts import a_chart
 from tests.pages.states import state
+from tests.pages.states.people import family
 from tests.pages.window import BrowserWindow
 
 
@@ -37,6 +38,24 @@ async def unnamed(window: BrowserWindow) -> None:
     await window.go(path)
     await window.page.locator("form .button").first.click()
     await window.page.wait_for_selector("#error")
+
+
+@state("hold-household")
+async def household(window: BrowserWindow) -> None:
+    """Choose one of the household, and say why they come."""
+    patient = await family(window)
+    hold = await window.hold(patient)
+    await window.go(f"/doctor/{window.product.data.two_clinics_doctor_id}/hold/{hold.booking_id}")
+    await window.page.locator("[name=who]").nth(1).check()
+    await window.page.fill("#reason", "Itching on both arms, two weeks")
+    await window.page.locator("[data-kind=card]").check()
+
+
+@state("hold-offline")
+async def offline(window: BrowserWindow) -> None:
+    await window.go(await held(window))
+    await window.page.evaluate("Object.defineProperty(navigator, 'onLine', { value: false })")
+    await window.page.locator("form .button").first.click()
 
 
 @state("hold-declined")
@@ -81,7 +100,7 @@ async def lost(window: BrowserWindow) -> None:
 @state("hold-given-back")
 async def given_back(window: BrowserWindow) -> None:
     await window.go(await held(window))
-    await window.press("Release it")
+    await window.press("Cancel hold")
 
 
 @state("hold-booked")

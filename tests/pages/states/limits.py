@@ -89,7 +89,7 @@ async def line_same_day(window: BrowserWindow) -> None:
     patient = await family(window)
     await book_at(window, patient, morning.provider_id, morning.starts_at + timedelta(hours=4))
     await window.go(morning.line)
-    await window.press("Join the line")
+    await window.press("Join the queue")
     await window.page.wait_for_selector("#error")
 
 

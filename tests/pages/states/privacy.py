@@ -52,10 +52,10 @@ async def erase_refused(window: BrowserWindow) -> None:
     patient = await consenting(window)
     await window.go("/privacy/erase")
     await window.book(patient)
-    await window.press("Erase me")
+    await window.press("Delete my account")
 
 
 @state("privacy-erased")
 async def erased(window: BrowserWindow) -> None:
     await erase(window)
-    await window.press("Erase me")
+    await window.press("Delete my account")

@@ -170,7 +170,7 @@ async def line_full(window: BrowserWindow) -> None:
     await window.patient()
     await window.go(morning.line)
     await window.book_for_other(morning.provider_id, morning.hold_id, morning.holder)
-    await window.press("Join the line")
+    await window.press("Join the queue")
 
 
 @state("line-no-such-time")
@@ -178,7 +178,7 @@ async def line_no_such_time(window: BrowserWindow) -> None:
     morning = await FullMorning.make(window)
     await window.patient()
     await window.go(morning.line.replace("morning", "evening"))
-    await window.press("Join the line")
+    await window.press("Join the queue")
 
 
 @state("line-poor-odds")
@@ -237,7 +237,7 @@ async def called(window: BrowserWindow) -> None:
 @state("wait-answered")
 async def answered(window: BrowserWindow) -> None:
     await call(window)
-    await window.press("I take it")
+    await window.press("Yes, I’ll take it")
 
 
 @state("wait-outrun")
@@ -265,7 +265,7 @@ async def full(window: BrowserWindow) -> None:
 @state("wait-left")
 async def left(window: BrowserWindow) -> None:
     await wait(window)
-    await window.press("Leave the line")
+    await window.press("Leave the queue")
 
 
 @state("wait-hour-over")

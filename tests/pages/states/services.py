@@ -162,7 +162,7 @@ async def line(window: BrowserWindow) -> None:
 async def wait(window: BrowserWindow) -> None:
     await window.patient("Asha Rao")
     await line(window)
-    await window.press("Join the line")
+    await window.press("Join the queue")
     await window.page.wait_for_url("**/wait/*")
 
 
@@ -173,7 +173,7 @@ async def offered(window: BrowserWindow) -> None:
     dentist = await a_dentist(window)
     holders = await full(dentist)
     await window.go(dentist.path("scaling", day=dentist.day).replace("?", "/line?") + "&part=morning")
-    await window.press("Join the line")
+    await window.press("Join the queue")
     await window.page.wait_for_url("**/wait/*")
     booking_id, actor = holders[1]
     assert (await Book(window.product.database).release(dentist.provider_id, booking_id, actor)).code == "released"

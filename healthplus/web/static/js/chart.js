@@ -10,11 +10,12 @@ if (form) {
   const say = form.dataset;
   const slots = [...form.querySelectorAll(".slot")];
   const announced = document.getElementById("told");
+  const changed = document.getElementById("changed");
   const bar = form.querySelector(".bar");
   const button = bar.querySelector("button");
   const pause = document.getElementById("pause");
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const chosen = () => form.querySelector(":checked");
+  const chosen = () => form.querySelector(".slot :checked");
   const stateOf = (slot) => ["free", "short", "held", "booked", "mine"].find((state) => slot.classList.contains(state));
 
   function showChosen() {
@@ -23,11 +24,10 @@ if (form) {
     const at = slots.indexOf(radio.closest(".slot"));
     const run = slots.slice(at, at + Number(say.slots));
     const to = run.at(-1).querySelector("[data-to]")?.dataset.to ?? radio.dataset.to;
-    const text = say.slots === "1" ? say.one : say.run;
     const isTaken = run[0].classList.contains("taken");
     document.getElementById("chosen").textContent = isTaken
       ? fill(say.toldTaken, { time: radio.dataset.from })
-      : fill(text, { from: radio.dataset.from, to, count: say.slots });
+      : fill(say.run, { from: radio.dataset.from, to });
     document.getElementById("chosen-day").hidden = isTaken; // the bar keeps its height
     button.textContent = fill(say.hold, { time: radio.dataset.dial });
   }
@@ -56,7 +56,8 @@ if (form) {
   function show(update) {
     say.version = update.version;
     if (update.shape !== say.shape) {
-      document.getElementById("changed").hidden = false;
+      changed.hidden = false;
+      document.getElementById("join").hidden = true;
       return;
     }
     let isNewlyFree = false;
@@ -72,16 +73,18 @@ if (form) {
       slot.className = `slot ${state}${isTaken ? " taken" : ""}`;
       set(slot.querySelector(".state"), isTaken ? say.taken : say[state]);
     });
-    form.querySelectorAll("h3 [data-free]").forEach((count, at) => {
-      set(count, String(update.free[at]));
+    form.querySelectorAll("[data-of-part]").forEach((left, at) => {
+      const text = update.free[at] ? say.left : update.held[at] ? say.leftHeld : say.full;
+      set(left, fill(text, { count: update.free[at] || update.held[at] }));
     });
-    document.querySelectorAll(".week a.count").forEach((count, at) => {
-      set(count.querySelector("b"), String(update.week[at]));
-      count.classList.toggle("zero", update.week[at] === 0);
+    document.querySelectorAll(".week a.count").forEach((day, at) => {
+      set(day.querySelector("[data-count]"), String(update.week[at] || say.full));
+      day.classList.toggle("zero", update.week[at] === 0);
     });
     const free = update.free.reduce((sum, count) => sum + count, 0);
-    if (isNewlyFree) document.getElementById("changed").hidden = false;
-    document.getElementById("join").hidden = free > 0 || !update.cells.includes("held");
+    if (isNewlyFree) changed.hidden = false;
+    // There is room for one of them.
+    document.getElementById("join").hidden = free > 0 || !changed.hidden || !update.cells.includes("held");
     announce(fill(say.told, { count: free }));
     showMinutes();
     showChosen();

@@ -5,6 +5,11 @@ function showStatus() {
   status.textContent = navigator.onLine ? "" : status.dataset.offline;
 }
 
+/** Say that a form stays where it is, with what was typed, until there is a network. */
+export function sayNotSent() {
+  status.textContent = status.dataset.notSent;
+}
+
 addEventListener("online", showStatus);
 addEventListener("offline", showStatus);
 if (!navigator.onLine) showStatus();

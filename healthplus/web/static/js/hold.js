@@ -6,11 +6,14 @@ const SPOKEN_AT = [300, 120, 60, 30];
 
 const hold = document.getElementById("hold");
 const spoken = document.getElementById("spoken");
-const until = hold?.querySelector("[data-countdown='hold']")?.dataset.until;
+const until = document.querySelector("[data-countdown='hold']")?.dataset.until;
+const ring = document.getElementById("ring");
+const HELD_FOR = 300_000;
 
 if (until) {
   let said = Infinity;
   countDown(Date.parse(until), (left) => {
+    ring.style.strokeDashoffset = 100 - Math.min(100, (left / HELD_FOR) * 100);
     const seconds = Math.round(left / 1000);
     if (seconds === 0) {
       spoken.textContent = hold.dataset.over;

@@ -75,12 +75,14 @@ function isLive() {
   return isTurn() || state === "waiting";
 }
 
-/** While a time is offered the title counts down: of a tab behind others only the title is seen. */
+/** While a time is offered the title counts down, since of a tab behind others only that is seen; and so does the ring. */
 function countInTitle(title) {
   const timer = page.querySelector("#turn [data-countdown]");
   if (!timer) return;
+  const ring = page.querySelector("#turn .left-of-it");
   countDown(Date.parse(timer.dataset.until), (left) => {
     if (!timer.isConnected) return;
+    ring.setAttribute("stroke-dasharray", `${Math.min(60, left / 1000)} 60`);
     document.title = left > 0 ? (state === "called" ? words.call : words.turn).replace("{time}", minutes(left)) : title;
   });
 }
@@ -280,8 +282,8 @@ function hush() {
   navigator.vibrate?.(0);
 }
 
-const buttonText = button.textContent;
-button.hidden = false;
+const buttonLabel = button.querySelector("span");
+const buttonText = buttonLabel.textContent;
 button.addEventListener("click", () => {
   if (alerts) {
     alerts.close();
@@ -292,7 +294,7 @@ button.addEventListener("click", () => {
     beep(alerts.currentTime); // a sample of the sound to come
     stayOn();
   }
-  button.textContent = alerts ? words.on : buttonText;
+  buttonLabel.textContent = alerts ? words.on : buttonText;
   button.classList.toggle("quiet", alerts !== null || isTurn());
 });
 

@@ -1,0 +1,74 @@
+"""Encode pictures of others: square, small, and without what a camera or an editor wrote into them."""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from typing import NamedTuple
+
+from PIL import Image, ImageOps
+
+from healthplus.errors import BadInput
+
+SIZES = {96: 4 * 1024, 320: 24 * 1024}
+"""Pixels of a side, and how many bytes a picture of that size may have."""
+_SMALLEST = min(SIZES)
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_PIXELS_MAX = 40_000_000  # 160 MB, while it is being encoded
+_QUALITIES = (82, 70, 58, 46, 34, 22, 10)
+_CENTRE = (0.5, 0.35)  # of what is kept of a picture that is no square: faces are in its upper half
+
+
+class Encoded(NamedTuple):
+    """A picture in WebP by the pixels of its side, and the hash of these files."""
+
+    hash: str
+    webp: dict[int, bytes]
+
+
+def encode(content: bytes) -> Encoded:
+    """Return a picture as we store it. Raises BadInput where it is none, or is too small, too large or moves."""
+    try:
+        # Only these decoders look at it; what it says of itself, or its address ends in, counts for nothing.
+        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
+            _require_fit(opened)
+            opened.draft("RGB", (2 * max(SIZES), 2 * max(SIZES)))  # a JPEG is read no larger than is needed
+            picture = _upright(opened)
+    except BadInput:
+        raise
+    except Exception as error:  # decoders raise whatever a broken file makes them
+        raise BadInput("it is no picture that can be read: JPEG, PNG and WebP can") from error
+    webp = {size: _webp(picture, size, bytes_max) for size, bytes_max in SIZES.items()}
+    return Encoded(hashlib.sha256(b"".join(webp.values())).hexdigest()[:32], webp)
+
+
+def _require_fit(picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > _PIXELS_MAX:
+        raise BadInput(f"it has {width} by {height} pixels; at most {_PIXELS_MAX // 1_000_000} million are taken")
+    if min(width, height) < _SMALLEST:
+        raise BadInput(f"it has {width} by {height} pixels; each side needs {_SMALLEST}")
+    if getattr(picture, "n_frames", 1) > 1:
+        raise BadInput("it moves")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return a picture the way up that it is shown, on white where it is transparent, in plain colours."""
+    turned = ImageOps.exif_transpose(picture)
+    if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
+        turned = turned.convert("RGBA")
+        white = Image.new("RGBA", turned.size, "white")
+        return Image.alpha_composite(white, turned).convert("RGB")
+    return turned.convert("RGB")
+
+
+def _webp(picture: Image.Image, size: int, bytes_max: int) -> bytes:
+    side = min(size, *picture.size)  # never larger than it is
+    square = ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS, centering=_CENTRE)
+    square.info.clear()
+    for quality in _QUALITIES:
+        file = BytesIO()
+        square.save(file, "WEBP", quality=quality, method=4)
+        if file.tell() <= bytes_max:
+            break
+    return file.getvalue()

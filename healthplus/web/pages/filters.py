@@ -1,0 +1,91 @@
+"""What a search can be narrowed by and ordered, in words."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from healthplus.money import currency_digits
+from healthplus.web.languages import N_, Language
+from healthplus.web.pages.searches import Filters, Search
+
+_DAYS_OFFERED = 14
+_TYPES = {"doctor": N_("Doctors"), "hospital": N_("Hospitals"), "clinic": N_("Clinics"), "lab": N_("Labs")}
+_GENDERS = {"female": N_("Women"), "male": N_("Men"), "other": N_("Other genders")}
+_STRETCHES = {"today": N_("Today"), "tomorrow": N_("Tomorrow"), "week": N_("Within a week")}
+_ORDERS = {
+    "best": N_("Recommended"),
+    "date": N_("Earliest available"),
+    "rating": N_("Highest rated"),
+    "price": N_("Lowest fee"),
+    "distance": N_("Nearest"),
+    "experience": N_("Most experienced"),
+}
+_LANGUAGES = (
+    "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
+    "Tamil", "Telugu", "Urdu",
+)  # fmt: skip
+_OFTEN_WANTED = {"day": "today", "gender": "female", "rating": 4.0}
+"""Filters that are one tap away."""
+
+
+def choices(language: Language, search: Search, today: date) -> dict[str, list[tuple[str, str]]]:
+    """Return what each list of the form has to choose from, and the orders: values and texts."""
+
+    def named(texts: dict[str, str]) -> list[tuple[str, str]]:
+        return [(name, language.gettext(text)) for name, text in texts.items()]
+
+    days = [(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)]
+    return {
+        "days": named(_STRETCHES) + days,
+        "types": named(_TYPES),
+        "genders": named(_GENDERS),
+        "languages": _languages(language, search.filters.language),
+        "sorts": [one for one in named(_ORDERS) if one[0] != "distance" or search.is_located],
+    }
+
+
+def often_wanted(language: Language, search: Search, currency: str) -> list[tuple[str, str]]:
+    """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them."""
+    wider = ((name, search.but(**{name: value})) for name, value in _OFTEN_WANTED.items())
+    return [
+        (filter_text(language, name, one.filters, currency), one.path())
+        for name, one in wider
+        if not getattr(search.filters, name) and not (name == "gender" and search.filters.type not in ("", "doctor"))
+    ]
+
+
+def _days(chosen: str, today: date) -> list[date]:
+    """Return the days to choose from: the next two weeks', and the chosen one if it is later."""
+    days = [today + timedelta(days=ahead) for ahead in range(2, _DAYS_OFFERED)]
+    if chosen and chosen not in _STRETCHES:
+        days = sorted({*days, date.fromisoformat(chosen)})
+    return days
+
+
+def _languages(language: Language, chosen: str) -> list[tuple[str, str]]:
+    names = {name.lower(): name for name in (*_LANGUAGES, *([chosen] if chosen else []))}
+    return sorted(((name, language.known_name("language", name)) for name in names.values()), key=lambda pair: pair[1])
+
+
+def filter_text(language: Language, name: str, filters: Filters, currency: str) -> str:
+    """Return in words what a filter asks for."""
+    _ = language.gettext
+    match name:
+        case "day" if filters.day in _STRETCHES:
+            text = _(_STRETCHES[filters.day])
+        case "day":
+            text = language.day(date.fromisoformat(filters.day))
+        case "type":
+            text = _(_TYPES[filters.type])
+        case "fee":
+            text = _("Up to %(fee)s") % {"fee": language.money(filters.fee * 10 ** currency_digits(currency), currency)}
+        case "gender":
+            text = _(_GENDERS[filters.gender])
+        case "language":
+            text = _("Speaks %(language)s") % {"language": language.known_name("language", filters.language)}
+        case "rating":
+            text = _("Rated %(stars)s or better") % {"stars": f"{filters.rating:g}"}
+        case "experience":
+            years = filters.experience
+            text = language.ngettext("%(num)d year or more", "%(num)d years or more", years) % {"num": years}
+    return text

@@ -1,0 +1,104 @@
+"""How a patient is told things: language, channels and devices; where reminders lead, and the answer to them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+
+from healthplus.errors import BadInput, NotFound
+from healthplus.notices.preferences import Chosen
+from healthplus.notices.push import Subscription
+from healthplus.web.http.ids import ProviderId
+from healthplus.web.languages import HINDI, LANGUAGES
+from healthplus.web.pages.addresses import appointment_path
+from healthplus.web.pages.rendering import language_of, page, see_other, updates_response
+from healthplus.web.pages.session import PatientSession, form_of, require_patient
+from healthplus.web.services import AnyRequest, services
+
+PATH = "/notifications"
+_TEXT_LENGTH_MAX = 2000
+
+
+async def note_language(request: AnyRequest, session: PatientSession) -> None:
+    """Write to a patient in the language of the page by which they book, unless they chose one."""
+    language = language_of(request).code
+    if session.language != language:
+        await services(request).preferences.note_language(session.patient_id, language)
+
+
+class NotificationsController(Controller):
+    @get(PATH)
+    async def read(self, request: AnyRequest) -> Response[str]:
+        session = require_patient(request)
+        preferences = services(request).preferences
+        chosen, reach = await preferences.of(session.patient_id)
+        known = await preferences.devices(session.patient_id, session.token) if preferences.push_key else []
+        return page(
+            request,
+            "notifications/notifications.html",
+            chosen=chosen,
+            reach=reach,
+            languages=LANGUAGES,
+            has_whatsapp=preferences.has_whatsapp,
+            push_key=preferences.push_key,
+            known=known,
+            saved="saved" in request.query_params,
+        )
+
+    @post(PATH)
+    async def choose(self, request: AnyRequest) -> Response[str]:
+        session = require_patient(request, PATH)
+        preferences = services(request).preferences
+        form = await request.form()
+        reminds_by = form.getall("reminds_by", [])
+        before, _ = await preferences.of(session.patient_id)
+        has_push = preferences.push_key is not None
+        chosen = Chosen(
+            language="hi" if form.get("language") == HINDI.code else "en",
+            text_by="whatsapp" if form.get("text_by") == "whatsapp" and preferences.has_whatsapp else "sms",
+            reminds_by_text="text" in reminds_by,
+            reminds_by_email="email" in reminds_by,
+            # What the form did not ask stays as it was.
+            reminds_by_push="push" in reminds_by if has_push else before.reminds_by_push,
+        )
+        await preferences.choose(session.patient_id, chosen)
+        return see_other(request, PATH, {"saved": 1})
+
+    @post(f"{PATH}/push")
+    async def add_device(self, request: AnyRequest) -> Response[bytes]:
+        session = require_patient(request, PATH)
+        form = {name: text[:_TEXT_LENGTH_MAX] for name, text in (await form_of(request)).items()}
+        if services(request).preferences.push_key is None:
+            raise NotFound
+        try:
+            subscription = Subscription.read(*(form.get(name, "") for name in ("endpoint", "p256dh", "auth")))
+        except BadInput as error:
+            return updates_response(request, {"detail": error.detail}, status=error.status)
+        await services(request).preferences.add_device(session.patient_id, session.token, subscription)
+        return updates_response(request, None)
+
+    @post(f"{PATH}/push/off")
+    async def remove_device(self, request: AnyRequest) -> Response[bytes]:
+        session = require_patient(request, PATH)
+        endpoint = (await form_of(request)).get("endpoint", "")[:_TEXT_LENGTH_MAX]
+        await services(request).preferences.remove_device(session.patient_id, endpoint)
+        return updates_response(request, None)
+
+    @get("/a/{code:str}")
+    async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
+        """Where a reminder's link leads: to its appointment, or to all of them where it is not this patient's."""
+        session = require_patient(request)
+        found = await services(request).preferences.reminded_of(code, session.patient_id)
+        return see_other(request, appointment_path(*found) if found else "/appointments")
+
+    @post("/appointments/{provider_id:int}/{booking_id:uuid}/coming")
+    async def say_coming(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
+    ) -> Response[str]:
+        here = appointment_path(provider_id, booking_id)
+        session = require_patient(request, here)
+        # Where it cannot be noted any more, the page says what has become of the appointment.
+        await services(request).preferences.note_coming(provider_id, booking_id, session.patient_id)
+        return see_other(request, here)

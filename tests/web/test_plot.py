@@ -1,0 +1,51 @@
+"""Where pins are drawn: in the right direction and at the right distance, none upon another."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import pytest
+
+from healthplus.web.pages.plot import SIDE, plot
+
+PUNE, BANER, HADAPSAR = (18.5204, 73.8567), (18.559, 73.7868), (18.5089, 73.926)
+TILES = "https://tiles.example/{z}/{x}/{y}.png"
+
+
+def test_places_lie_as_they_do() -> None:
+    drawn = plot([PUNE, None, BANER, HADAPSAR])
+    assert drawn
+    assert [pin.number for pin in drawn.pins] == [1, 3, 4]
+    centre, baner, hadapsar = drawn.pins
+    assert baner.place_x < centre.place_x < hadapsar.place_x
+    assert baner.place_y < centre.place_y < hadapsar.place_y  # north is up
+    assert drawn.tiles == []
+    # Seven and a half kilometres east, and four and a quarter north.
+    metres = drawn.scale_metres / drawn.scale_length
+    assert (centre.place_x - baner.place_x) * metres == pytest.approx(7_370, rel=0.02)
+    assert (centre.place_y - baner.place_y) * metres == pytest.approx(4_295, rel=0.02)
+    assert 40 <= drawn.scale_length <= 110
+
+
+@pytest.mark.parametrize("places", [[PUNE] * 10, [PUNE] * 9 + [HADAPSAR], [PUNE], [(0.0, 0.0), (89.9, -180.0)]])
+def test_each_pin_can_be_pressed(places: list[tuple[float, float]]) -> None:
+    drawn = plot(places)
+    assert drawn
+    assert len(drawn.pins) == len(places)
+    assert all(0 < value < SIDE for pin in drawn.pins for value in pin[1:3])
+    assert all(math.dist(one[1:3], other[1:3]) > 34 for one, other in combinations(drawn.pins, 2))
+
+
+def test_tiles_cover_the_drawing() -> None:
+    drawn = plot([PUNE, BANER, HADAPSAR], TILES)
+    assert drawn
+    covered = {(x, y) for tile in drawn.tiles for x in (tile.x, tile.x + 256) for y in (tile.y, tile.y + 256)}
+    assert min(covered) <= (0, 0)
+    assert max(covered) >= (SIDE, SIDE)
+    assert all(tile.url.startswith("https://tiles.example/") and "{" not in tile.url for tile in drawn.tiles)
+    assert [[round(value) for value in pin[3:]] for pin in drawn.pins] != []
+
+
+def test_where_nothing_is_known_nothing_is_drawn() -> None:
+    assert plot([None, None]) is None
