@@ -43,7 +43,7 @@ from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
-from healthplus.staff.commands import staff_group
+from healthplus.staff.commands import staff_group, verify_audit_command
 from healthplus.waiting.commands import verify_queue_command
 
 _BESIDE = {
@@ -217,6 +217,7 @@ for command in (
     status_command,
     terms_group,
     review_group,
+    verify_audit_command,
     verify_queue_command,
 ):
     main.add_command(command)

@@ -19,6 +19,7 @@ from healthplus.staff.accounts import (
     set_role,
     staff_named,
 )
+from healthplus.staff.audit import verify_audit
 from healthplus.staff.rights import ROLES, Role
 
 _OPERATOR = System("operator")
@@ -139,3 +140,21 @@ def _way_in(row: Record) -> str:
     factors += ["app"] if row["has_app"] else []
     factors += [f"{row['passkeys']} passkeys"] if row["passkeys"] else []
     return ", ".join(factors) or "has not logged in yet"
+
+
+@click.command("verify-audit")
+@click.option("--seen", help="A link and its hash that this command printed before, as in 512:9f86d0…")
+@click.pass_obj
+def verify_audit_command(settings: Settings, seen: str | None) -> None:
+    """Look whether the audit is as it was written; what this prints, noted elsewhere, goes into --seen next time."""
+    noted = None
+    if seen is not None:
+        number, _, hash_text = seen.partition(":")
+        if not (number.isascii() and number.isdigit() and len(number) < 19 and hash_text):
+            raise BadInput("--seen takes a number and a hash, as in 512:9f86d0…")
+        noted = int(number), hash_text.lower()
+    found = with_database(settings, lambda database: verify_audit(database, noted), reads=True)
+    click.echo(
+        f"{found.entries} entries in {found.links} links are as they were written; "
+        f"{found.unchained} are not chained yet.\n{found.last}:{found.hash}"
+    )

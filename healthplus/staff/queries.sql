@@ -147,3 +147,19 @@ SELECT staff.end_sessions($1, $2, $3, $4)
 -- Somebody's live sessions; is_this marks the one that makes the request.
 SELECT session_id, agent, created_at, seen_at, session_id = $2 AS is_this FROM staff.session
 WHERE staff_id = $1 AND staff.is_live(session, (SELECT public.app_now())) ORDER BY created_at DESC
+
+-- name: chain_audit
+-- Add a link to the chain of the audit, if there is anything for it.
+SELECT staff.chain_audit()
+
+-- name: verify_audit
+-- Look through the chain of the audit.
+SELECT * FROM staff.verify_audit()
+
+-- name: last_link
+-- The last link of the chain.
+SELECT link, hash FROM staff.audit_link ORDER BY link DESC LIMIT 1
+
+-- name: link_hash
+-- The hash of a link.
+SELECT hash FROM staff.audit_link WHERE link = $1

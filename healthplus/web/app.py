@@ -45,6 +45,7 @@ from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
+from healthplus.staff.audit import AuditChain
 from healthplus.staff.log_in import LogIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
@@ -174,6 +175,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             notices.run,
             Reminders(background).run,
             Retention(background).run,
+            AuditChain(background).run,
             clock.run,
             WordCounter(background).run,
             admission.run,

@@ -116,7 +116,20 @@ CREATE TABLE staff.audit_entry (
     clinic_id bigint,
     patient_id bigint,
     provider_id bigint,
-    booking_id uuid
+    booking_id uuid,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id() -- of its transaction: in what order the chain has it
 );
+CREATE INDEX audit_entry_xid ON staff.audit_entry (xid);
 CREATE INDEX audit_entry_at ON staff.audit_entry (at);
 CREATE INDEX audit_entry_staff ON staff.audit_entry (staff_id, at);
+
+-- The chain of the audit: each link stands for the entries of all transactions from the `upto` of the one before to its own, and for the
+-- link before, so that no entry can be changed, taken out or put in later without all further links telling so.
+CREATE TABLE staff.audit_link (
+    link bigint PRIMARY KEY,
+    upto xid8 NOT NULL,
+    entries bigint NOT NULL,
+    hash bytea NOT NULL CHECK (length(hash) = 32),
+    at timestamptz NOT NULL
+);
+CREATE INDEX audit_link_at ON staff.audit_link (at);

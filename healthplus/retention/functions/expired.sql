@@ -257,8 +257,10 @@ DECLARE
 BEGIN
     PERFORM set_config('healthplus.retention', 'on', true);
     DELETE FROM staff.audit_entry WHERE entry_id = ANY (ARRAY (
-        SELECT entry_id FROM staff.audit_entry WHERE at <= p_now - interval '400 days' LIMIT p_rows_max));
+        SELECT entry_id FROM staff.audit_entry WHERE at <= p_now - staff.audit_time() LIMIT p_rows_max));
     GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM staff.audit_link WHERE link = ANY (ARRAY (
+        SELECT link FROM staff.audit_link WHERE at <= p_now - staff.audit_time() LIMIT p_rows_max));
     PERFORM set_config('healthplus.retention', '', true);
     RETURN gone;
 END $$;
