@@ -43,6 +43,7 @@ from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
+from healthplus.staff.commands import staff_group, verify_audit_command
 from healthplus.waiting.commands import verify_queue_command
 
 _BESIDE = {
@@ -212,9 +213,11 @@ for command in (
     restore_command,
     service_group,
     shift_group,
+    staff_group,
     status_command,
     terms_group,
     review_group,
+    verify_audit_command,
     verify_queue_command,
 ):
     main.add_command(command)

@@ -232,6 +232,43 @@ class SignInUnavailable(HealthPlusError):
     status = 503
 
 
+class LogInRefused(BadInput):
+    """This log-on ID and password do not belong together, or the code or passkey is not the right one."""
+
+    code = "log_in_refused"
+
+
+class TooManyGuesses(HealthPlusError):
+    """Too many guesses came from here; wait, and try again."""
+
+    code = "too_many_guesses"
+    status = 429
+
+
+class WeakPassword(BadInput):
+    """This password is too short, or too easily guessed; choose another."""
+
+    code = "weak_password"
+
+
+class StaffLinkOver(Gone):
+    """This link was used, or its day is over; ask an administrator for a new one."""
+
+    code = "staff_link_over"
+
+
+class LastAdministrator(Conflict):
+    """This is the last administrator; make somebody else one first."""
+
+    code = "last_administrator"
+
+
+class LastFactor(Conflict):
+    """A password of less than 15 characters needs a second factor; choose a longer one first."""
+
+    code = "last_factor"
+
+
 class StillBooked(Conflict):
     """You have appointments ahead, and the clinic must know whom to expect; cancel them first."""
 

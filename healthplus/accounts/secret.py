@@ -18,7 +18,7 @@ class Secret:
     """Makes keyed hashes, which only a holder of the key can make or check.
 
     A new key ends no session. It ends the sign-ins under way and the links sent by e-mail; every count of requests and
-    guesses starts again, and no device is known any more.
+    guesses starts again, no device is known any more, and staff have to set up their apps for codes again.
     """
 
     def __init__(self, key: str) -> None:

@@ -39,6 +39,7 @@ AREAS = (
         ),
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
+    Area("staff", "staff", ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql")),
     Area(
         "booking",
         "booking",

@@ -19,6 +19,7 @@ from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
 from healthplus.ops.demo_profiles import Profile, portraits, profile
 from healthplus.ops.demo_services import SERVICE_TYPES, Service
+from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words
 
 _queries = load(Path(__file__).with_name("demo_data.sql"))
@@ -34,7 +35,9 @@ _SHOWN_PHONES = ("+919876543210", "+919876543211")
 
 @dataclass(frozen=True)
 class DemoData:
-    """Providers worth showing, the tokens of two patients by name, and a developer's key; tokens and key are new.
+    """Providers worth showing, the tokens of two patients by name, a developer's key, and the staff's one password.
+
+    Tokens, key and password are new.
 
     `patient_phone`: with which one signs in as the first of them, who has been to doctors; None where somebody had it
     before, or an earlier release made the data.
@@ -47,6 +50,7 @@ class DemoData:
     patient_tokens: dict[str, str]
     patient_phone: str | None
     developer_key: str
+    staff_password: str
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,16 @@ async def create_demo_data(db: Database, scale: Scale = Scale()) -> DemoData:
             await tx.execute(_queries.put_token, digest, row["patient_id"])
         await tx.execute(_queries.revoke_demo_keys, _DEVELOPER)
         _, key = await add_key(tx, _DEVELOPER, SCOPES)
+        staff_password = await make_staff(tx, shown[_TWO_CLINICS])
     phone = patients[0]["phone"]
     return DemoData(
-        shown[_TWO_CLINICS], shown[_NEARLY_FULL], shown[_LAB], tokens, phone if phone in _SHOWN_PHONES else None, key
+        shown[_TWO_CLINICS],
+        shown[_NEARLY_FULL],
+        shown[_LAB],
+        tokens,
+        phone if phone in _SHOWN_PHONES else None,
+        key,
+        staff_password,
     )
 
 

@@ -114,3 +114,19 @@ SELECT $1, $2, now_at, (now_at AT TIME ZONE 'UTC')::date FROM public.app_now() A
 -- name: revoke_demo_keys
 -- Revoke the keys of earlier starts: one key is enough.
 UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now()) WHERE name = $1 AND revoked_at IS NULL
+
+-- name: first_clinic
+-- The first of a provider's clinics.
+SELECT min(clinic_id) FROM directory.provider_clinic WHERE provider_id = $1
+
+-- name: staff_there
+-- Which of these log-on IDs there are.
+SELECT log_on FROM staff.account WHERE log_on = ANY ($1::text[])
+
+-- name: put_staff_password
+-- Let the demo's staff log in with a new password, and with nothing else.
+WITH gone AS (
+    DELETE FROM staff.passkey WHERE staff_id IN (SELECT staff_id FROM staff.account WHERE log_on = ANY ($1::text[])))
+UPDATE staff.account
+SET password_hash = $2, password_is_long = true, totp_secret = NULL, disabled_at = NULL, version = version + 1
+WHERE log_on = ANY ($1::text[])

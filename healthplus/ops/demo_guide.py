@@ -10,6 +10,8 @@ from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import Book
 from healthplus.database import Database
 from healthplus.ops.demo_data import DemoData
+from healthplus.ops.demo_staff import STAFF
+from healthplus.staff.rights import Role
 
 _ZONE = ZoneInfo("Asia/Kolkata")
 _READ_ID = """python3 -c 'import json,sys; body=json.load(sys.stdin); print(body.get("id") or sys.exit(str(body)))'"""
@@ -36,6 +38,7 @@ async def demo_guide(database: Database, data: DemoData, address: str) -> str:
 HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
 {await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
 {_services(data, first, address)}
+{_desk(data, address)}
 Its programming interface, in another terminal:
 
 # Two patients, {first} and {second}, a developer's key, and a function that sends requests as one of them
@@ -104,6 +107,16 @@ def _services(data: DemoData, patient: str, address: str) -> str:
     see a receipt, rate one of them, or cancel what is ahead and see what is returned: {address}/appointments
 """
     return text
+
+
+def _desk(data: DemoData, address: str) -> str:
+    """Return how to log in as the clinics' people; browsers have passkeys on this machine by this name only."""
+    called: dict[Role, str] = {"desk": "front desk", "practitioner": "doctor", "ward": "ward administrator"}
+    people = ", ".join(f"{log_on} ({called.get(role, role)})" for log_on, (_, role) in STAFF.items())
+    return f"""The desk, for the clinics' people: {address.replace("//127.0.0.1", "//localhost")}/desk
+  * Log in as one of {people},
+    each with the password {data.staff_password}
+"""
 
 
 def _local(instant: datetime) -> str:

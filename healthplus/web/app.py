@@ -45,6 +45,11 @@ from healthplus.retention.retention import Retention
 from healthplus.search.browse import Browse
 from healthplus.search.word_counts import WordCounter
 from healthplus.settings import Settings
+from healthplus.staff.audit import AuditChain
+from healthplus.staff.log_in import LogIn
+from healthplus.staff.own_account import OwnAccount
+from healthplus.staff.passwords import Passwords
+from healthplus.staff.sessions import StaffSessions
 from healthplus.waiting.waiting_users import DRAIN_SIGNAL, WaitingUsers
 from healthplus.web.admission import Admission
 from healthplus.web.api.openapi import openapi_config
@@ -53,6 +58,7 @@ from healthplus.web.assets import asset, picture_by_name, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.desk.routes import desk_routers
 from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
@@ -89,6 +95,7 @@ def create_routes(settings: Settings) -> Litestar:
             sitemap,
             sitemap_part,
             *page_routers(settings),
+            *desk_routers(),
         ],
         lifespan=[_lifespan],
         exception_handlers={Exception: render},
@@ -155,6 +162,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         )
         await stack.enter_async_context(reporter.listening())
         checks = DatabaseChecks(ready_database, allow_unsafe_commits=settings.allow_unsafe_commits)
+        passwords = Passwords()
         clock = DatabaseClock(background)
         await clock.follow()
         runs = (
@@ -168,6 +176,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             notices.run,
             Reminders(background).run,
             Retention(background).run,
+            AuditChain(background).run,
             clock.run,
             WordCounter(background).run,
             admission.run,
@@ -198,6 +207,9 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
+            staff_sessions=StaffSessions(database),
+            log_in=LogIn(database, secret, passwords),
+            own_account=OwnAccount(database, secret, passwords),
             code_messages=code_messages,
             proxies=TrustedProxies(settings.trusted_proxies),
             currencies=Currencies(database),

@@ -24,6 +24,9 @@ from healthplus.notices.preferences import Preferences
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
 from healthplus.search.browse import Browse
+from healthplus.staff.log_in import LogIn
+from healthplus.staff.own_account import OwnAccount
+from healthplus.staff.sessions import StaffSessions
 from healthplus.waiting.waiting_users import WaitingUsers
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
@@ -55,6 +58,9 @@ class AppServices:
     preferences: Preferences
     privacy: Privacy
     codes: Codes
+    staff_sessions: StaffSessions
+    log_in: LogIn
+    own_account: OwnAccount
     code_messages: CodeMessages
     proxies: TrustedProxies
     clock: DatabaseClock

@@ -59,6 +59,26 @@ _CLASSES = {
         POST /verify/code
         POST /verify/wait
         POST /verify/desk
+        GET /desk
+        GET /desk/account
+        GET /desk/account/app
+        POST /desk/account/app
+        POST /desk/account/app/remove
+        POST /desk/account/log-out-everywhere
+        GET /desk/account/passkey
+        POST /desk/account/passkey
+        POST /desk/account/passkey/{passkey_id}/remove
+        GET /desk/account/password
+        POST /desk/account/password
+        POST /desk/account/session/{session_id}/end
+        POST /desk/lock
+        GET /desk/locked
+        POST /desk/log-in
+        POST /desk/log-in/code
+        POST /desk/log-out
+        GET /desk/prove
+        POST /desk/prove
+        POST /desk/seen
     """,
     Traffic.POLL: """
         GET /api/v1/providers/{provider_id}/holds/{hold_id}
@@ -163,6 +183,11 @@ _CLASSES = {
         GET /speciality/{slug}
         GET /manifest.webmanifest
         GET /demo
+        GET /desk/log-in
+        GET /desk/log-in/code
+        GET /desk/switch
+        GET /desk/welcome
+        POST /desk/welcome
     """,
     Traffic.SEARCH: """
         GET /find

@@ -55,7 +55,7 @@ _CONTROLLERS = (
     SpecialitiesController,
     ManifestController,
 )
-_COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
+COMPRESSION = DefineMiddleware(CompressionMiddleware, config=CompressionConfig("gzip", gzip_compress_level=6))
 
 
 def page_routers(settings: Settings) -> list[Router]:
@@ -65,7 +65,7 @@ def page_routers(settings: Settings) -> list[Router]:
             language.url("/"),
             route_handlers=controllers,
             before_request=load_session,
-            middleware=[_COMPRESSION],
+            middleware=[COMPRESSION],
             request_class=StrictRequest,
             include_in_schema=False,
         )

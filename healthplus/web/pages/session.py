@@ -146,7 +146,7 @@ async def load_session(request: AnyRequest) -> None:
     """Before each page: refuse forms that another site had sent, and read the session in the cookie."""
     await begin_request(request)
     if request.method != "GET":
-        _refuse_cross_site(request)
+        refuse_cross_site(request)
     token = site(request).read(request, "session")
     if token is None:
         return
@@ -177,7 +177,7 @@ def has_just_changed(request: AnyRequest) -> bool:
     return site(request).read(request, "just-changed") is not None
 
 
-def _refuse_cross_site(request: AnyRequest) -> None:
+def refuse_cross_site(request: AnyRequest) -> None:
     """Raise CrossSite unless a form came from a page of ours.
 
     Browsers say so in Sec-Fetch-Site; older ones only name the Origin. What sends neither is no browser, so nobody's

@@ -1,0 +1,56 @@
+"""The audit's chain: made each second by one process, and looked through by `healthplus verify-audit`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from healthplus.database import Database, repeat
+from healthplus.errors import HealthPlusError
+from healthplus.staff.sessions import queries
+
+EVERY_SECONDS = 1.0
+
+
+class AuditChain:
+    """Adds what was committed to the chain, in every app process; one at a time does so."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self) -> None:
+        """Run until cancelled. A lost database is waited for."""
+        await repeat(self._add, EVERY_SECONDS, "the audit could not be chained", self._database, name="audit")
+
+    async def _add(self) -> None:
+        await self._database.execute(queries.chain_audit)
+
+
+class Verified(NamedTuple):
+    """What was looked through: how many links and entries fit, how many entries are not in the chain yet, its end."""
+
+    links: int
+    entries: int
+    unchained: int
+    last: int
+    hash: str
+
+
+async def verify_audit(database: Database, seen: tuple[int, str] | None = None) -> Verified:
+    """Look through the chain; `seen` is a link and its hash that were noted before.
+
+    Raises HealthPlusError, which names the first link that does not fit.
+    """
+    if seen is not None:
+        number, noted = seen
+        kept = await database.fetch_value(queries.link_hash, number)
+        if kept is None or kept.hex() != noted:
+            raise HealthPlusError(f"Link {number} is not the one that was noted: the audit was changed since.")
+    row = await database.fetch_row(queries.verify_audit)
+    assert row is not None
+    if row["broken"] is not None:
+        raise HealthPlusError(
+            f"Link {row['broken']} does not fit its entries: an entry was changed, taken out or put in there."
+        )
+    last = await database.fetch_row(queries.last_link)
+    number, noted = (last["link"], last["hash"].hex()) if last else (0, "")
+    return Verified(row["links"], row["entries"], row["unchained"], number, noted)

@@ -1,0 +1,233 @@
+-- Accounts of staff. What ends sessions raises the account's version; every function locks the account first.
+CREATE FUNCTION staff.link_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 day' $$;
+
+-- Adds an account; NULL where the log-on ID is taken.
+CREATE FUNCTION staff.add_account(p_log_on text, p_name text, p_provider_id bigint, p_actor text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    new_id bigint;
+BEGIN
+    INSERT INTO staff.account (log_on, name, provider_id, created_at) VALUES (p_log_on, p_name, p_provider_id, public.app_now())
+    ON CONFLICT DO NOTHING RETURNING staff_id INTO new_id;
+    IF FOUND THEN
+        PERFORM staff.append_audit(p_actor, NULL, NULL, 'add_staff', false, '', new_id);
+    END IF;
+    RETURN new_id;
+END $$;
+
+-- Locks all that could be the last administrator, in one order, so that two who disable each other are looked at one after the other;
+-- whether there is another one than p_staff_id.
+CREATE FUNCTION staff.has_other_administrator(p_staff_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id IN (SELECT staff_id FROM staff.membership WHERE role = 'administrator')
+    ORDER BY staff_id FOR UPDATE;
+    RETURN EXISTS (
+        SELECT FROM staff.membership JOIN staff.account USING (staff_id)
+        WHERE role = 'administrator' AND disabled_at IS NULL AND staff_id <> p_staff_id);
+END $$;
+
+CREATE FUNCTION staff.is_last_administrator(p_staff_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM staff.membership JOIN staff.account USING (staff_id)
+        WHERE staff_id = p_staff_id AND role = 'administrator' AND disabled_at IS NULL)
+        AND NOT staff.has_other_administrator(p_staff_id);
+END $$;
+
+-- Has somebody be p_role at a clinic (NULL: at every), or nothing any more where p_role is NULL: 'done', 'not_found', 'last'.
+CREATE FUNCTION staff.set_role(p_staff_id bigint, p_clinic_id bigint, p_role staff.role, p_actor text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF p_clinic_id IS NULL AND p_role IS NULL AND staff.is_last_administrator(p_staff_id) THEN
+        RETURN 'last';
+    END IF;
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    END IF;
+    IF p_role IS NULL THEN
+        DELETE FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id IS NOT DISTINCT FROM p_clinic_id;
+    ELSE
+        INSERT INTO staff.membership (staff_id, clinic_id, role) VALUES (p_staff_id, p_clinic_id, p_role)
+        ON CONFLICT (staff_id, clinic_id) DO UPDATE SET role = excluded.role;
+    END IF;
+    PERFORM staff.append_audit(p_actor, NULL, NULL, 'set_role', false, coalesce(p_role::text, 'none'), p_staff_id, p_clinic_id);
+    RETURN 'done';
+END $$;
+
+-- Ends an account's way in: its secrets, devices, links and sessions: 'done', 'not_found', 'last'.
+CREATE FUNCTION staff.disable(p_staff_id bigint, p_actor text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF staff.is_last_administrator(p_staff_id) THEN
+        RETURN 'last';
+    END IF;
+    UPDATE staff.account
+    SET disabled_at = public.app_now(), version = version + 1, password_hash = NULL, password_is_long = false, totp_secret = NULL
+    WHERE staff_id = p_staff_id AND disabled_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    END IF;
+    DELETE FROM staff.passkey WHERE staff_id = p_staff_id;
+    DELETE FROM staff.device WHERE staff_id = p_staff_id;
+    PERFORM staff.append_audit(p_actor, NULL, NULL, 'disable', false, '', p_staff_id);
+    RETURN 'done';
+END $$;
+
+CREATE FUNCTION staff.enable(p_staff_id bigint, p_actor text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.account SET disabled_at = NULL, version = version + 1
+    WHERE staff_id = p_staff_id AND disabled_at IS NOT NULL AND log_on IS NOT NULL;
+    IF FOUND THEN
+        PERFORM staff.append_audit(p_actor, NULL, NULL, 'enable', false, '', p_staff_id);
+        RETURN true;
+    END IF;
+    RETURN false;
+END $$;
+
+-- Stores a link, in the place of those made before; whether there is such an account.
+CREATE FUNCTION staff.make_link(p_staff_id bigint, p_token_hash bytea, p_ends_factors boolean, p_actor text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz;
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    now_at := public.app_now();
+    DELETE FROM staff.link WHERE staff_id = p_staff_id AND used_at IS NULL;
+    INSERT INTO staff.link (token_hash, staff_id, ends_factors, made_by, created_at, expires_at)
+    VALUES (p_token_hash, p_staff_id, p_ends_factors, p_actor, now_at, now_at + staff.link_time());
+    PERFORM staff.append_audit(
+        p_actor, NULL, NULL, 'make_link', false, CASE WHEN p_ends_factors THEN 'ends second factors' ELSE '' END, p_staff_id);
+    RETURN true;
+END $$;
+
+-- Takes a link, once: sets the password, and the app that was set up with it, if one was. All sessions end; whether the link was good.
+CREATE FUNCTION staff.use_link(
+    p_token_hash bytea, p_password_hash text, p_is_long boolean, p_totp_secret bytea, p_totp_step bigint, p_address text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    used staff.link;
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = (SELECT staff_id FROM staff.link WHERE token_hash = p_token_hash) AND disabled_at IS NULL
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE staff.link SET used_at = public.app_now()
+    WHERE token_hash = p_token_hash AND used_at IS NULL AND expires_at > public.app_now() RETURNING * INTO used;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF used.ends_factors THEN
+        DELETE FROM staff.passkey WHERE staff_id = used.staff_id;
+    END IF;
+    UPDATE staff.account
+    SET password_hash = p_password_hash, password_is_long = p_is_long, version = version + 1,
+        totp_secret = coalesce(p_totp_secret, CASE WHEN NOT used.ends_factors THEN totp_secret END),
+        totp_step = CASE WHEN p_totp_secret IS NULL THEN totp_step ELSE p_totp_step END
+    WHERE staff_id = used.staff_id;
+    DELETE FROM staff.device WHERE staff_id = used.staff_id;
+    PERFORM staff.append_audit('staff:' || used.staff_id, NULL, p_address, 'use_link', false,
+        CASE WHEN p_totp_secret IS NOT NULL THEN 'with an app' ELSE '' END, used.staff_id);
+    RETURN true;
+END $$;
+
+-- Uses up the code of a time step; whether it was not used before, nor a later one.
+CREATE FUNCTION staff.use_code(p_staff_id bigint, p_version integer, p_step bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.account SET totp_step = p_step WHERE staff_id = p_staff_id AND version = p_version AND totp_step < p_step;
+    RETURN FOUND;
+END $$;
+
+-- Changes the password of who is logged in; other sessions end, this one goes on.
+CREATE FUNCTION staff.change_password(
+    p_staff_id bigint, p_session_id uuid, p_password_hash text, p_is_long boolean, p_address text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    new_version integer;
+BEGIN
+    UPDATE staff.account SET password_hash = p_password_hash, password_is_long = p_is_long, version = version + 1
+    WHERE staff_id = p_staff_id AND disabled_at IS NULL
+        AND (p_is_long OR totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = p_staff_id))
+    RETURNING version INTO new_version;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE staff.session SET version = new_version
+    WHERE session_id = p_session_id AND staff_id = p_staff_id AND version = new_version - 1;
+    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'change_password', false, '', p_staff_id);
+    RETURN true;
+END $$;
+
+-- Sets up an app, or with NULL takes it away: false where a password too short to stand alone would.
+CREATE FUNCTION staff.set_app(p_staff_id bigint, p_session_id uuid, p_totp_secret bytea, p_totp_step bigint, p_address text)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    UPDATE staff.account SET totp_secret = p_totp_secret, totp_step = coalesce(p_totp_step, totp_step)
+    WHERE staff_id = p_staff_id AND disabled_at IS NULL
+        AND (p_totp_secret IS NOT NULL OR password_is_long OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = p_staff_id));
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address,
+        CASE WHEN p_totp_secret IS NULL THEN 'remove_app' ELSE 'add_app' END, false, '', p_staff_id);
+    RETURN true;
+END $$;
+
+CREATE FUNCTION staff.add_passkey(
+    p_staff_id bigint, p_session_id uuid, p_credential_id bytea, p_public_key bytea, p_sign_count bigint, p_agent text, p_address text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO staff.passkey (credential_id, staff_id, public_key, sign_count, agent, created_at)
+    VALUES (p_credential_id, p_staff_id, p_public_key, p_sign_count, p_agent, public.app_now()) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'add_passkey', false, p_agent, p_staff_id);
+    END IF;
+    RETURN FOUND;
+END $$;
+
+-- As with an app: false for the last second factor of a short password, and for a passkey that is not there.
+CREATE FUNCTION staff.remove_passkey(p_staff_id bigint, p_session_id uuid, p_passkey_id uuid, p_address text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    DELETE FROM staff.passkey
+    WHERE passkey_id = p_passkey_id AND staff_id = p_staff_id
+        AND (EXISTS (
+                SELECT FROM staff.account
+                WHERE account.staff_id = p_staff_id AND (password_is_long OR totp_secret IS NOT NULL))
+            OR EXISTS (SELECT FROM staff.passkey AS other WHERE other.staff_id = p_staff_id AND other.passkey_id <> p_passkey_id));
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'remove_passkey', false, '', p_staff_id);
+    RETURN true;
+END $$;
+
+-- Notes a passkey's use, for which its answer came; whether the challenge was not answered before.
+CREATE FUNCTION staff.use_passkey(p_credential_id bytea, p_sign_count bigint, p_challenge_hash bytea, p_expires_at timestamptz)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    INSERT INTO staff.spent_challenge (challenge_hash, expires_at) VALUES (p_challenge_hash, p_expires_at) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE staff.passkey SET sign_count = p_sign_count, used_at = public.app_now() WHERE credential_id = p_credential_id;
+    RETURN FOUND;
+END $$;
+
+-- Ends every session of a person, and knows none of their browsers any more.
+CREATE FUNCTION staff.end_sessions(p_staff_id bigint, p_actor text, p_session_id uuid, p_address text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.account SET version = version + 1 WHERE staff_id = p_staff_id;
+    DELETE FROM staff.device WHERE staff_id = p_staff_id;
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'log_out_everywhere', false, '', p_staff_id);
+END $$;

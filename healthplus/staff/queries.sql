@@ -1,0 +1,165 @@
+-- name: add_account
+-- Add an account; NULL where the log-on ID is taken.
+SELECT staff.add_account($1, $2, $3, $4)
+
+-- name: set_role
+-- Have somebody be $3 at a clinic, or nothing any more.
+SELECT staff.set_role($1, $2, $3, $4)
+
+-- name: disable
+-- End an account's way in.
+SELECT staff.disable($1, $2)
+
+-- name: enable
+-- Let an account that was disabled be used again, with a new link.
+SELECT staff.enable($1, $2)
+
+-- name: make_link
+-- Store a one-use link, as its SHA-256.
+SELECT staff.make_link($1, $2, $3, $4)
+
+-- name: link
+-- Whose link a token is, while it can be used.
+SELECT account.staff_id, log_on, account.name, ends_factors, totp_secret IS NOT NULL AND NOT ends_factors AS has_app,
+    EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AND NOT ends_factors AS has_passkey
+FROM staff.link JOIN staff.account USING (staff_id)
+WHERE token_hash = $1 AND used_at IS NULL AND expires_at > (SELECT public.app_now()) AND disabled_at IS NULL
+
+-- name: use_link
+-- Choose a password with a link, once.
+SELECT staff.use_link($1, $2, $3, $4, $5, $6)
+
+-- name: account_named
+-- The account of a log-on ID, disabled or not.
+SELECT staff_id, name, disabled_at FROM staff.account WHERE log_on = $1
+
+-- name: accounts
+-- Everybody who is not forgotten, with what they are where.
+SELECT account.staff_id, log_on, account.name, disabled_at, password_hash IS NOT NULL AS has_password, totp_secret IS NOT NULL AS has_app,
+    (SELECT count(*) FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AS passkeys,
+    (
+        SELECT array_agg(role || coalesce(' at ' || clinic.name || ' (' || clinic.clinic_id || ')', '') ORDER BY clinic_id)
+        FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
+        WHERE membership.staff_id = account.staff_id) AS roles
+FROM staff.account WHERE log_on IS NOT NULL ORDER BY log_on
+
+-- name: memberships
+-- At which clinics somebody works, and as what.
+SELECT clinic_id, role::text, clinic.name AS clinic FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
+WHERE staff_id = $1 ORDER BY clinic.name, clinic_id
+
+-- name: own_words
+-- What a password must not be made of: names of the person and of their clinics.
+SELECT log_on, name, ARRAY (
+        SELECT clinic.name FROM directory.clinic
+        WHERE clinic_id IN (SELECT membership.clinic_id FROM staff.membership WHERE membership.staff_id = account.staff_id)) AS clinics
+FROM staff.account WHERE staff_id = $1
+
+-- name: factors
+-- What an account can log in with.
+SELECT password_hash, password_is_long, totp_secret, totp_step, version, handle,
+    EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AS has_passkey, public.app_now() AS now_at
+FROM staff.account WHERE staff_id = $1 AND disabled_at IS NULL
+
+-- name: count_guess
+-- Count a guess at a password, and return what to check it against.
+SELECT * FROM staff.count_guess($1, $2, $3, $4, $5)
+
+-- name: count_code
+-- Count a guess at a code of an app.
+SELECT * FROM staff.count_code($1, $2, $3, $4)
+
+-- name: count_answer
+-- Count an answer of a passkey.
+SELECT staff.count_answer($1)
+
+-- name: return_guess
+-- A right one was no guess.
+SELECT staff.return_guess(VARIADIC $1::bytea[])
+
+-- name: append_refusal
+-- Note a log-in, an unlocking or a proof that was refused.
+SELECT staff.append_audit($1, $2, $3, $4, true, $5, $6)
+
+-- name: use_code
+-- Use up the code of a time step.
+SELECT staff.use_code($1, $2, $3)
+
+-- name: change_password
+-- Change the password; other sessions end.
+SELECT staff.change_password($1, $2, $3, $4, $5)
+
+-- name: set_app
+-- Set up an app for codes, or take it away.
+SELECT staff.set_app($1, $2, $3, $4, $5)
+
+-- name: passkeys
+-- Somebody's passkeys.
+SELECT passkey_id, credential_id, agent, created_at, used_at FROM staff.passkey WHERE staff_id = $1 ORDER BY created_at, passkey_id
+
+-- name: passkey
+-- A passkey, and whose it is.
+SELECT passkey.staff_id, log_on, public_key, sign_count, account.version, public.app_now() AS now_at
+FROM staff.passkey JOIN staff.account USING (staff_id)
+WHERE credential_id = $1 AND disabled_at IS NULL
+
+-- name: add_passkey
+-- Add a passkey.
+SELECT staff.add_passkey($1, $2, $3, $4, $5, $6, $7)
+
+-- name: remove_passkey
+-- Remove a passkey.
+SELECT staff.remove_passkey($1, $2, $3, $4)
+
+-- name: use_passkey
+-- Note a passkey's use; false where its challenge was answered before.
+SELECT staff.use_passkey($1, $2, $3, $4)
+
+-- name: begin_session
+-- Begin a session in the place of the one that was open in the browser.
+SELECT session_id FROM staff.begin_session($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: use_session
+-- Whose session a token is, and what they may do where.
+SELECT * FROM staff.use_session($1)
+
+-- name: prove_session
+-- Note that password or passkey was given again.
+SELECT staff.prove_session($1, $2, $3, $4, $5)
+
+-- name: lock_session
+-- Lock the screen.
+SELECT staff.lock_session($1, $2)
+
+-- name: end_session
+-- End the session that makes the request.
+SELECT staff.end_session($1, $2, $3)
+
+-- name: end_other
+-- End another session of the same person.
+SELECT staff.end_other($1, $2, $3, $4)
+
+-- name: end_sessions
+-- Log out everywhere.
+SELECT staff.end_sessions($1, $2, $3, $4)
+
+-- name: sessions
+-- Somebody's live sessions; is_this marks the one that makes the request.
+SELECT session_id, agent, created_at, seen_at, session_id = $2 AS is_this FROM staff.session
+WHERE staff_id = $1 AND staff.is_live(session, (SELECT public.app_now())) ORDER BY created_at DESC
+
+-- name: chain_audit
+-- Add a link to the chain of the audit, if there is anything for it.
+SELECT staff.chain_audit()
+
+-- name: verify_audit
+-- Look through the chain of the audit.
+SELECT * FROM staff.verify_audit()
+
+-- name: last_link
+-- The last link of the chain.
+SELECT link, hash FROM staff.audit_link ORDER BY link DESC LIMIT 1
+
+-- name: link_hash
+-- The hash of a link.
+SELECT hash FROM staff.audit_link WHERE link = $1

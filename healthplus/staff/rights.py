@@ -1,0 +1,54 @@
+"""What members of the staff may do: the one table of rights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+Role: TypeAlias = Literal["desk", "practitioner", "ward", "administrator"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+Right: TypeAlias = Literal[
+    "see_clinic",
+    "see_own_day",
+    "add_patient",
+    "book",
+    "record_attendance",
+    "change_booking",
+    "ask_change",
+    "manage_schedule",
+    "ask_leave",
+    "manage_desk_accounts",
+    "manage_staff",
+    "see_operations",
+]
+
+_CLINICS: frozenset[Role] = frozenset({"desk", "ward", "administrator"})
+_CHANGES: frozenset[Role] = frozenset({"ward", "administrator"})
+_ADMINISTRATOR: frozenset[Role] = frozenset({"administrator"})
+_OWN_DAY: frozenset[Role] = frozenset({"practitioner"})
+
+RIGHTS: Mapping[Right, frozenset[Role]] = {
+    "see_clinic": _CLINICS,
+    "see_own_day": _OWN_DAY,
+    "add_patient": _CLINICS,
+    "book": _CLINICS,
+    "record_attendance": _CLINICS | _OWN_DAY,
+    "change_booking": _CHANGES,
+    "ask_change": frozenset({"desk"}),
+    "manage_schedule": _CHANGES,
+    "ask_leave": _OWN_DAY,
+    "manage_desk_accounts": _CHANGES,
+    "manage_staff": _ADMINISTRATOR,
+    "see_operations": _ADMINISTRATOR,
+}
+"""Who has each right, at the clinics where they are that; an administrator at every clinic."""
+
+
+def has_right(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> bool:
+    """Return whether roles, by clinic, give a right at a clinic; without a clinic, at any.
+
+    None among the clinics of `roles` stands for every clinic.
+    """
+    mine = roles.values() if clinic_id is None else (roles.get(clinic_id), roles.get(None))
+    return any(role in RIGHTS[right] for role in mine if role is not None)

@@ -1,0 +1,91 @@
+"""Sessions of staff: who is logged in with a token, and what they may do. Nothing is cached: an end is one at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from healthplus.accounts.actors import Staff
+from healthplus.accounts.sessions import hash_token
+from healthplus.database import Database, Record, load
+from healthplus.staff.rights import Right, Role, has_right
+
+queries = load(Path(__file__).with_name("queries.sql"))
+
+SESSION_SECONDS = 24 * 3600
+LOCK_SECONDS = 600
+"""As long as the database has it (staff.session_time, staff.lock_time)."""
+_TOKEN_LENGTH_MAX = 128
+
+
+class StaffSession(msgspec.Struct, frozen=True):
+    """A member of the staff who is logged in. `roles` are by clinic; under None stands what they are at every clinic.
+
+    `is_locked`: nothing may be seen or done before they show again who they are. `is_proven`: they did so just now.
+    """
+
+    token_hash: bytes
+    session_id: UUID
+    staff_id: int
+    version: int
+    log_on: str
+    name: str
+    provider_id: int | None
+    is_locked: bool
+    is_proven: bool
+    roles: Mapping[int | None, Role]
+
+    @property
+    def actor(self) -> Staff:
+        return Staff(self.staff_id)
+
+    def may(self, right: Right, clinic_id: int | None = None) -> bool:
+        """Return whether they have a right at a clinic; without a clinic, at any."""
+        return has_right(self.roles, right, clinic_id)
+
+
+class StaffSessions:
+    """Finds sessions, locks and ends them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, token: str) -> StaffSession | None:
+        """Return the session of a token, and note that it is in use; None where it is nobody's, or over."""
+        if len(token) > _TOKEN_LENGTH_MAX:
+            return None
+        token_hash = hash_token(token)
+        row = await self._database.fetch_row(queries.use_session, token_hash)
+        if row is None:
+            return None
+        found = dict(row)
+        roles = dict(zip(found.pop("clinic_ids"), found.pop("roles"), strict=True))
+        return StaffSession(token_hash=token_hash, roles=roles, **found)
+
+    async def lock(self, session: StaffSession, address: str) -> None:
+        """Lock the screen of a session."""
+        await self._database.execute(queries.lock_session, session.token_hash, address)
+
+    async def end(self, session: StaffSession, address: str) -> None:
+        """Log a session out."""
+        await self._database.execute(queries.end_session, session.token_hash, "", address)
+
+    async def end_other(self, session: StaffSession, session_id: UUID, address: str) -> None:
+        """Log out another session of the same person, if it still goes on."""
+        await self._database.execute(queries.end_other, session.staff_id, session_id, session.session_id, address)
+
+    async def end_all(self, session: StaffSession, address: str) -> None:
+        """Log the person out everywhere, at once and in every process; no browser of theirs is known any more."""
+        actor = str(session.actor)
+        await self._database.execute(queries.end_sessions, session.staff_id, actor, session.session_id, address)
+
+    async def of(self, session: StaffSession) -> list[Record]:
+        """Return where the person is logged in; `is_this` marks this session."""
+        return await self._database.fetch(queries.sessions, session.staff_id, session.session_id)
+
+    async def memberships(self, staff_id: int) -> list[Record]:
+        """Return the clinics of a person with what they are there; None stands for every clinic."""
+        return await self._database.fetch(queries.memberships, staff_id)

@@ -1,0 +1,50 @@
+"""The routes of the desk: each page once in every language, and for each whom it is for."""
+
+from __future__ import annotations
+
+from litestar import Response, Router
+
+from healthplus.web.desk.account import AccountController, DeskController
+from healthplus.web.desk.log_in import LogInController
+from healthplus.web.desk.session import LogInNeeded, ProofDue, ScreenLocked, desk_path_of, end_cookie, enter_desk
+from healthplus.web.http.requests import StrictRequest
+from healthplus.web.languages import LANGUAGES
+from healthplus.web.pages import errors
+from healthplus.web.pages.rendering import see_other
+from healthplus.web.pages.routes import COMPRESSION
+from healthplus.web.services import AnyRequest
+
+_PAGES: dict[type[Exception], str] = {
+    LogInNeeded: "/desk/log-in",
+    ScreenLocked: "/desk/locked",
+    ProofDue: "/desk/prove",
+}
+
+
+def desk_routers() -> list[Router]:
+    return [
+        Router(
+            language.url("/"),
+            route_handlers=[DeskController, AccountController, LogInController],
+            before_request=enter_desk,
+            exception_handlers={
+                LogInNeeded: _show_who,
+                ScreenLocked: _show_who,
+                ProofDue: _show_who,
+                Exception: errors.render,
+            },
+            middleware=[COMPRESSION],
+            request_class=StrictRequest,
+            include_in_schema=False,
+        )
+        for language in LANGUAGES
+    ]
+
+
+def _show_who(request: AnyRequest, error: LogInNeeded | ScreenLocked | ProofDue) -> Response[str]:
+    """Lead to where one shows who one is, and from there back: to the same page, or to the one that a form was on."""
+    back_to = error.members.get("back_to")
+    if back_to is None and request.method == "GET":
+        back_to = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    cookies = [end_cookie(request)] if isinstance(error, LogInNeeded) else []
+    return see_other(request, _PAGES[type(error)], {"next": desk_path_of(back_to)}, cookies)

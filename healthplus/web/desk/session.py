@@ -1,0 +1,151 @@
+"""Who uses the desk's pages: before each of them, whether the person may have it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from healthplus.accounts.sessions import agent_label
+from healthplus.errors import Forbidden, Unauthenticated
+from healthplus.settings import is_loopback
+from healthplus.staff.log_in import Challenge, From, LoggedIn
+from healthplus.staff.passkeys import Site
+from healthplus.staff.rights import Right
+from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
+from healthplus.web.http.requests import begin_request
+from healthplus.web.pages.rendering import page
+from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
+from healthplus.web.pages.session import local_path, refuse_cross_site, site
+from healthplus.web.services import AnyRequest, requester_of, services
+
+_COOKIE, _DEVICE_COOKIE, _CHALLENGE_COOKIE = "desk", "desk-device", "desk-challenge"
+_DEVICE_SECONDS = 400 * 86_400
+_CHALLENGE_SECONDS = 300
+
+Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
+"""What a route is for: a right, or `anybody`; who is `logged_in`; or that and the screen may also be `locked`."""
+
+
+class LogInNeeded(Unauthenticated):
+    """Log in first."""
+
+
+class ScreenLocked(Unauthenticated):
+    """The screen is locked; show again who you are."""
+
+
+class ProofDue(Unauthenticated):
+    """Show again who you are before you do this."""
+
+
+def needs(access: Access) -> dict[str, Any]:
+    """Return the options of a route that is for those who have this access."""
+    return {"opt": {"access": access}}
+
+
+async def enter_desk(request: AnyRequest) -> None:
+    """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
+    await begin_request(request)
+    if request.method != "GET":
+        refuse_cross_site(request)
+    token = site(request).read(request, _COOKIE)
+    session = await services(request).staff_sessions.find(token) if token else None
+    request.state.staff = session
+    access: Access | None = request.route_handler.opt.get("access")
+    if access == "anybody":
+        return
+    if session is None:
+        raise LogInNeeded
+    if access == "locked":
+        return
+    if session.is_locked:
+        raise ScreenLocked
+    if access == "logged_in":
+        return
+    if access is None or not session.may(access, request.path_params.get("clinic_id")):
+        raise Forbidden
+
+
+def staff_of(request: AnyRequest) -> StaffSession | None:
+    """Return who is logged in; None where nobody is."""
+    found: StaffSession | None = request.state.get("staff")
+    return found
+
+
+def require_staff(request: AnyRequest) -> StaffSession:
+    """Return who is logged in, on a page that only they can have."""
+    found = staff_of(request)
+    if found is None:
+        raise LogInNeeded
+    return found
+
+
+def require_recent_proof(request: AnyRequest, back_to: str | None = None) -> StaffSession:
+    """Return who is logged in and has shown so in the last minutes, before something that others must not do.
+
+    Raises ProofDue: they give password or passkey, and come back to `back_to`, by default this page.
+    """
+    session = require_staff(request)
+    if not session.is_proven:
+        raise ProofDue(**({"back_to": back_to} if back_to else {}))
+    return session
+
+
+def desk_path_of(text: object) -> str:
+    """Return a path of the desk that came as a parameter; its first page for anything else."""
+    path = local_path(text, "/desk")
+    return path if path == "/desk" or path.startswith(("/desk/", "/desk?")) else "/desk"
+
+
+def come_from(request: AnyRequest) -> From:
+    """Return where a log-in comes from."""
+    read = site(request).read
+    agent = agent_label(request.headers.get("user-agent", ""))
+    return From(requester_of(request, read(request, _DEVICE_COOKIE)), agent, read(request, _COOKIE))
+
+
+def logged_in_cookies(request: AnyRequest, logged_in: LoggedIn) -> list[Cookie]:
+    return [
+        site(request).cookie(_COOKIE, logged_in.token, SESSION_SECONDS),
+        site(request).cookie(_DEVICE_COOKIE, logged_in.device, _DEVICE_SECONDS),
+    ]
+
+
+def end_cookie(request: AnyRequest) -> Cookie:
+    return site(request).end_cookie(_COOKIE)
+
+
+def passkey_site(request: AnyRequest) -> Site | None:
+    """Return for which site passkeys are; None where browsers have none: at an address, or without TLS."""
+    own = urlsplit(site(request).url)
+    if is_loopback(own.hostname or ""):
+        # On this machine browsers have them at http://localhost alone.
+        host = request.headers.get("host", "")
+        return Site("localhost", f"http://{host}") if host.partition(":")[0] == "localhost" else None
+    return Site(own.hostname or "", f"{own.scheme}://{own.netloc}") if own.scheme == "https" else None
+
+
+def new_challenge(request: AnyRequest, value: bytes, passkeys_of: Site) -> Cookie:
+    """Return the cookie that keeps what a passkey is asked to sign."""
+    expires_at = services(request).clock.now() + timedelta(seconds=_CHALLENGE_SECONDS)
+    return sealed_cookie(request, _CHALLENGE_COOKIE, Challenge(value, expires_at, passkeys_of), _CHALLENGE_SECONDS)
+
+
+def challenge_of(request: AnyRequest) -> Challenge | None:
+    return unsealed_cookie(request, _CHALLENGE_COOKIE, Challenge)
+
+
+def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+    """Return a page of the desk. Nobody keeps it: on a shared computer, going back must not show it to another."""
+    return page(
+        request,
+        f"desk/{template}",
+        status=status,
+        headers={"Cache-Control": "no-store"},
+        staff=staff_of(request),
+        **values,
+    )

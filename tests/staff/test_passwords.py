@@ -1,0 +1,86 @@
+"""Which passwords are refused, and how they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from healthplus.staff import passwords
+from healthplus.staff.passwords import Passwords, weakness
+
+OWN = ["asha.rao", "Asha Rao", "Lakeview Clinic"]
+
+
+@pytest.mark.parametrize(
+    ("password", "has_factor", "wrong"),
+    [
+        ("monsoon kettle giraffe", False, None),
+        ("मानसून केतली जिराफ़ नाव", False, None),
+        ("kx8!vqpz", True, None),
+        ("kx8!vqpz", False, "short"),
+        ("kx8!vqp", True, "short"),
+        ("kx8!vqpz7ab,wM", False, "short"),
+        ("x" * 257, False, "long"),
+        ("password12345678", False, "common"),
+        ("aaaaaaaaaaaaaaaaaaaa", False, "common"),
+        ("qwertyuiopasdfghjkl", False, "common"),
+        ("password1", True, "common"),
+        ("HealthPlus-HealthPlus", False, "own_words"),
+        ("healthplus lakeview asha", False, "own_words"),
+        ("Lakeview-Clinic-2026-Asha", False, "own_words"),
+        ("asharao!lakeview", True, "own_words"),
+    ],
+)
+def test_what_is_too_weak(password: str, has_factor: bool, wrong: str | None) -> None:
+    assert weakness(password, OWN, has_factor=has_factor) == wrong
+
+
+def test_a_long_password_is_measured_quickly() -> None:
+    began = time.monotonic()
+    weakness("monsoon kettle giraffe " * 11, OWN, has_factor=False)
+    assert time.monotonic() - began < 2
+
+
+async def test_the_right_one_fits_however_its_letters_are_written() -> None:
+    kept = await Passwords().hash("caf\u00e9 kettle giraffe")
+    assert kept.startswith("$argon2id$")
+    for password, fits in (("cafe\u0301 kettle giraffe", True), ("cafe kettle giraffe", False), ("", False)):
+        assert await Passwords().verify(kept, password, is_known=False) == fits
+    assert not await Passwords().verify(None, "caf\u00e9 kettle giraffe", is_known=False)
+
+
+def test_they_cost_what_they_should() -> None:
+    from healthplus.staff import passwords as module  # noqa: PLC0415 - the fixture has replaced what it makes
+
+    source = module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]
+    assert "PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)" in source
+
+
+async def test_a_few_at_once_and_one_for_those_who_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[str] = []
+    most = 0
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(kept: str, password: str) -> bool:
+        nonlocal most
+        at_work.append(password)
+        most = max(most, len(at_work))
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
+        at_work.remove(password)
+        return True
+
+    monkeypatch.setattr(passwords, "_fits", slow)
+    checks = Passwords()
+    strangers = [asyncio.create_task(checks.verify(None, f"stranger {n}", is_known=False)) for n in range(10)]
+    await asyncio.sleep(0.2)
+    assert len(at_work) == passwords.HASHING_MAX - 1
+    known = [asyncio.create_task(checks.verify(None, f"known {n}", is_known=True)) for n in range(3)]
+    await asyncio.sleep(0.2)
+    assert len(at_work) == passwords.HASHING_MAX
+    assert [name for name in at_work if name.startswith("known")] == ["known 0"]
+    go_on.set()
+    assert all(await asyncio.gather(*strangers, *known))
+    assert most == passwords.HASHING_MAX
