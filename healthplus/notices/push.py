@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, NoticeRefused, NoticeUndelivered
+from healthplus.network import is_public
 from healthplus.notices.sender import SECONDS_MAX, Push, error_of_status
 from healthplus.notices.web_push import (
     CLIENT_SECRET_BYTES,
@@ -69,7 +69,7 @@ def is_private(endpoint: str) -> bool:
     """Return whether an address has a number for a host, and that is none of the public network."""
     host = urlsplit(endpoint).hostname or ""
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:
         return host == "localhost" or "." not in host
 
@@ -91,7 +91,7 @@ class PublicResolver(AbstractResolver):
                 flags=socket.AI_NUMERICHOST,
             )
             for kind, _, proto, _, address in found
-            if ip_address(str(address[0]).partition("%")[0]).is_global
+            if is_public(str(address[0]))
         ]
         if not public:
             raise OSError(f"{host} is nowhere in the public network")

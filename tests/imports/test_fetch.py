@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from healthplus.errors import BadInput
-from healthplus.imports.fetch import Fetcher, is_public
+from healthplus.imports.fetch import Fetcher
+from healthplus.network import is_public
 
 NAME = "pictures.example"
 MB = 1024**2
