@@ -84,7 +84,6 @@ def create_routes(settings: Settings) -> Litestar:
             service_worker,
             photo_file,
             picture_by_name,
-            service_worker,
             robots,
             sitemap,
             sitemap_part,
