@@ -162,7 +162,7 @@ async def refused_hold(
         location = await practice_location(request, location["provider_id"], location["clinic_id"])
     key, choice = await asked_chart(request, location, "", str(slots_needed), start)
     if is_instead and outcome.code == "not_found":
-        stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
+        stale = language_of(request).gettext("That appointment has just changed. Choose again.")
         return await _page(request, location, key, choice, start, form_error=stale)
     return await _page(request, location, key, choice, start, outcome)
 
