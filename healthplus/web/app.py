@@ -83,6 +83,7 @@ def create_routes(settings: Settings) -> Litestar:
             asset,
             photo_file,
             picture_by_name,
+            service_worker,
             robots,
             sitemap,
             sitemap_part,
