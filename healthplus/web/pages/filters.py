@@ -84,7 +84,7 @@ def filter_text(language: Language, name: str, filters: Filters, currency: str) 
         case "language":
             text = _("Speaks %(language)s") % {"language": language.known_name("language", filters.language)}
         case "rating":
-            text = _("Rated %(stars)s or better") % {"stars": f"{filters.rating:g}"}
+            text = f"★ {filters.rating:g}+"
         case "experience":
             years = filters.experience
             text = language.ngettext("%(num)d year or more", "%(num)d years or more", years) % {"num": years}

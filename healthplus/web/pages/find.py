@@ -33,7 +33,7 @@ from healthplus.web.pages.filters import choices, filter_text, often_wanted
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
-from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
+from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, remembered_city, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
@@ -67,7 +67,10 @@ class Found(NamedTuple):
 class FindController(Controller):
     @get("/find")
     async def find(self, request: AnyRequest) -> Response[bytes]:
-        return await shared_page(request, _find)
+        answer = await shared_page(request, _find)
+        if answer.status_code == HTTP_200_OK and (slug := await _named_city(request)):
+            answer.cookies.extend(city_to_remember(request, slug))
+        return answer
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
@@ -176,6 +179,15 @@ async def _city(request: AnyRequest, text: str) -> Record | None:
     if known and language.known_name("city", known["name"]).casefold() == text.casefold():
         return known
     return await city_named(database, language.own_name("city", text))
+
+
+async def _named_city(request: AnyRequest) -> str:
+    """Return the slug of the city that a form's place ends with; "" where it is none, or is remembered already."""
+    last = typed(request.query_params.get("place")).rpartition(",")[2].strip()
+    if not last or last.casefold() == remembered_city(request):
+        return ""
+    city = await _city(request, last)
+    return city["slug"] if city else ""
 
 
 def _zone(city: Record | None) -> ZoneInfo:
