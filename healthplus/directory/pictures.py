@@ -59,7 +59,6 @@ def _upright(picture: Image.Image) -> Image.Image:
     # Made smaller before anything else, as some bytes of a file may be a picture that fills the memory.
     shrink = max(1, min(picture.size) // (2 * max(SIZES)))
     small = (picture if picture.mode == kind else picture.convert(kind)).reduce(shrink)
-    small.info, small.getexif()[_ORIENTATION] = {}, picture.getexif().get(_ORIENTATION, 1)
     turned = ImageOps.exif_transpose(small)
     if is_transparent:
         turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
