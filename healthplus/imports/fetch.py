@@ -45,7 +45,7 @@ class Fetcher:
     seconds_max: float = _SECONDS_MAX
 
     async def fetch(self, url: str, bytes_max: int) -> bytes:
-        """Return what stands at an address, after three redirects at most. Raises BadInput with the reason."""
+        """Return the body at an address, after three redirects at most. Raises BadInput with the reason."""
         try:
             async with asyncio.timeout(self.seconds_max):
                 for _ in range(_REDIRECTS_MAX + 1):

@@ -51,7 +51,7 @@ BEGIN
         INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, reminder_id, created_at, until, due_at)
         SELECT provider_id, way.channel, 'reminder', patient_id, booking_id, reminder_id, p_now,
             least(new.due_at + notices.reminder_patience(), starts_at), p_now
-        FROM new CROSS JOIN LATERAL notices.ways(patient_id, p_now) AS way
+        FROM new CROSS JOIN LATERAL notices.channels_of(patient_id, p_now) AS way
         LEFT JOIN notices.preference USING (patient_id)
         WHERE CASE way.channel WHEN 'email' THEN coalesce(reminds_by_email, true) WHEN 'push' THEN coalesce(reminds_by_push, true)
             ELSE coalesce(reminds_by_text, true) END

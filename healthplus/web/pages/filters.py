@@ -24,7 +24,7 @@ _LANGUAGES = (
     "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
     "Tamil", "Telugu", "Urdu",
 )  # fmt: skip
-_OFTEN_WANTED = {"day": "today", "gender": "female", "rating": 4.0}
+_QUICK_FILTERS = {"day": "today", "gender": "female", "rating": 4.0}
 """Filters that are one tap away."""
 
 
@@ -44,9 +44,9 @@ def choices(language: Language, search: Search, today: date) -> dict[str, list[t
     }
 
 
-def often_wanted(language: Language, search: Search, currency: str) -> list[tuple[str, str]]:
+def quick_filters(language: Language, search: Search, currency: str) -> list[tuple[str, str]]:
     """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them."""
-    wider = ((name, search.but(**{name: value})) for name, value in _OFTEN_WANTED.items())
+    wider = ((name, search.but(**{name: value})) for name, value in _QUICK_FILTERS.items())
     return [
         (filter_text(language, name, one.filters, currency), one.path())
         for name, one in wider

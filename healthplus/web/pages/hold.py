@@ -146,7 +146,7 @@ async def _store_reason(request: AnyRequest, session: PatientSession, hold: Reco
         said = language_of(request).gettext("Write the reason in at most %(number)d letters.")
         raise FormError(said % {"number": REASON_MAX}, "reason") from None
     except (HoldExpired, TooLate, WrongState):
-        pass  # it is over meanwhile, as paying says next
+        pass  # the hold has ended; paying, the next step, says so
 
 
 async def _require_within_limits(request: AnyRequest, hold: Record, outcome: object) -> None:
