@@ -235,9 +235,10 @@ async def test_the_evening_looks_through_a_night_of_thirteen_hours(race: RaceEnv
     await race.db.execute("UPDATE directory.city SET time_zone = 'Europe/Berlin'")
     starts = datetime.fromisoformat("2027-10-31T09:58+01:00")
     await race.db.execute(
-        "UPDATE booking.booking SET during = tstzrange($2::timestamptz, $2::timestamptz + interval '5 minutes') WHERE booking_id = $1",
+        "UPDATE booking.booking SET during = tstzrange($2, $3) WHERE booking_id = $1",
         booking,
         starts,
+        starts + timedelta(minutes=5),
     )
     assert await remind_at(race, datetime.fromisoformat("2027-10-30T20:00:05+02:00")) == ["reminder"]
 
