@@ -140,9 +140,8 @@ async def test_the_ring_is_round_who_is_on_the_home_page(window: BrowserWindow) 
     ring, scene = [await window.page.locator(one).bounding_box() for one in (".scene .ring", ".scene")]
     assert ring
     assert scene
-    for start, length in (("x", "width"), ("y", "height")):
-        middle = ring[start] + ring[length] / 2
-        assert abs(middle - scene[start] - scene[length] / 2) < 10
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in (ring, scene)]
+    assert middles[0] == pytest.approx(middles[1], abs=10)
 
 
 @pytest.mark.parametrize("language", ["en", "hi"])
