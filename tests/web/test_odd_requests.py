@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import cycle, islice, product
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import httpx
 import pytest
@@ -182,6 +183,8 @@ async def pages(
             "city": "pune",
             "need": "doctor",
             "locality": "baner",
+            "review_id": str(UUID(int=1)),
+            "code": "x" * 22,
         },
     )
 
