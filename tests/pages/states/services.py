@@ -238,7 +238,7 @@ async def terms_appointment(window: BrowserWindow) -> None:
     await terms_hold(window)
     await window.page.locator("form .button").first.click()
     await window.page.wait_for_selector("a[href$='visit.ics']")
-    await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
+    await window.page.locator(".changes a").last.click()
     await window.page.wait_for_selector("a[href$='/cancel']")
 
 
