@@ -185,8 +185,6 @@ async def pages(
             "city": "pune",
             "need": "doctor",
             "locality": "baner",
-            "review_id": str(UUID(int=1)),
-            "code": "x" * 22,
         },
     )
 
