@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import cycle, islice, product
 from typing import Any
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 import httpx
 import pytest
