@@ -54,7 +54,7 @@ class Hand:
         """Hold the chart's chosen time, or the first free one."""
         chosen = self.page.locator(".slot.free input:checked")
         if not await chosen.count():
-            await self.tap(self.page.locator(".slot.free label").first)
+            await self.tap(self.page.locator(".slot.free").first)
         await self.tap(self.page.locator(".bar button"))
         await self.page.wait_for_url(re.compile("/hold/|/verify"))
 
@@ -90,12 +90,10 @@ async def seen_before(hand: Hand) -> str:
 
 @task("A new patient with no account books and pays for the next free time with a dentist in the city")
 async def new_patient(hand: Hand) -> None:
-    # The city was looked in before, or is chosen with the first tap.
     await hand.window.go("/")
     await hand.link("Pune")
-    await hand.window.go("/")
-    await hand.link("Teeth")
-    await hand.tap(hand.page.locator(".card a.time, .card .times a").first)
+    await hand.tap(hand.page.locator("main").get_by_role("link", name=re.compile("^Dentist")).first)
+    await hand.tap(hand.page.locator(".doc a.time").first)
     await hand.hold()
     await hand.write("#phone", hand.window.number())
     await hand.button("Agree and send code")
@@ -133,7 +131,7 @@ async def move(hand: Hand) -> None:
     await hand.link("Reschedule")
     # Any other day that has free times stands for Friday.
     await hand.tap(hand.page.locator(".visit-days a").last)
-    await hand.tap(hand.page.locator(".slot.free label").first)
+    await hand.tap(hand.page.locator(".slot.free").first)
     await hand.button("Reschedule to this time")
     await expect(hand.page.locator("main")).to_contain_text("Your appointment has a new time")
 
@@ -218,7 +216,7 @@ async def blood_test(hand: Hand) -> None:
     await hand.write("#need", "cbc")
     await hand.page.keyboard.press("Enter")
     hand.taps += 1
-    await hand.tap(hand.page.locator(".card .times a").first)
+    await hand.tap(hand.page.locator(".doc a.time").first)
     await hand.hold()
     await hand.pay()
 

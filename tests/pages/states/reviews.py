@@ -30,7 +30,7 @@ async def report(window: BrowserWindow) -> None:
 async def reported(window: BrowserWindow) -> None:
     await report(window)
     await window.press("Report")
-    await window.page.wait_for_selector("h1:has-text('Thank you')")
+    await window.page.get_by_role("heading", level=1, name=window.said("Thank you")).wait_for()
 
 
 @state("visit-reviewed")
