@@ -46,8 +46,9 @@ class Hand:
         await self.tap(self.page.get_by_role("button", name=name).first)
 
     async def write(self, selector: str, text: str) -> None:
-        """Tap into a field, and write."""
-        await self.tap(self.page.locator(selector))
+        """Write in a field, after a tap into it where the page has not put the cursor there."""
+        if not await self.page.locator(f"{selector}:focus").count():
+            await self.tap(self.page.locator(selector))
         await self.page.keyboard.type(text)
 
     async def hold(self) -> None:
@@ -92,6 +93,7 @@ async def seen_before(hand: Hand) -> str:
 async def new_patient(hand: Hand) -> None:
     await hand.window.go("/")
     await hand.link("Pune")
+    await hand.tap(hand.page.locator("summary", has_text="specialities"))
     await hand.tap(hand.page.locator("main").get_by_role("link", name=re.compile("^Dentist")).first)
     await hand.tap(hand.page.locator(".doc a.time").first)
     await hand.hold()
@@ -194,15 +196,12 @@ async def cheapest(hand: Hand) -> None:
     await hand.window.go("/in/pune")  # the city is remembered
     await hand.window.go("/")
     await hand.link("Skin")
-    await hand.tap(hand.page.locator("details.filters summary"))
-    # A select is one tap, and one on what is chosen; the last day listed stands for Saturday.
-    hand.taps += 1
-    await hand.page.locator("#day").select_option(index=3)
-    await hand.button("Apply")
+    await hand.link(re.compile("^Sat"))
+    await hand.tap(hand.page.locator("summary", has_text="Sort by"))
     await hand.link("Lowest fee")
     fees = [
-        int(re.sub(r"\D", "", fee))
-        for fee in await hand.page.locator(".card.provider").locator("text=/^₹[0-9,]+$/").all_inner_texts()
+        int(re.sub(r"\D", "", fee.replace("Free", "0")))
+        for fee in await hand.page.locator(".doc .figures").locator("text=/^(₹[0-9,]+|Free)$/").all_inner_texts()
     ]
     assert fees
     assert fees == sorted(fees)

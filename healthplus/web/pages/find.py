@@ -271,7 +271,7 @@ async def _results_page(
             (filter_text(language, name, search.filters, currency), search.without(name).path())
             for name in search.filters.active()
         ],
-        quick_filters=quick_filters(language, search, currency),
+        quick_filters=quick_filters(language, search, currency, _today(request, search.city)),
         instead_of=instead_of,
         as_typed=structs.replace(search, need=instead_of).but(exact=1).path(),
         meant=[(text, _meaning(search, text).path()) for text in meant],
