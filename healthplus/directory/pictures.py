@@ -14,7 +14,7 @@ SIZES = {96: 4 * 1024, 320: 24 * 1024}
 """Pixels of a side, and how many bytes a picture of that size may have."""
 _SMALLEST = min(SIZES)
 _FORMATS = ("JPEG", "PNG", "WEBP")
-_PIXELS_MAX = 40_000_000  # 160 MB, while it is being encoded
+_PIXELS_MAX = 40_000_000  # 160 MB, and again as much for each copy while it is decoded
 _QUALITIES = (82, 70, 58, 46, 34, 22, 10)
 _CENTRE = (0.5, 0.35)  # of what is kept of a picture that is no square: faces are in its upper half
 
@@ -54,11 +54,14 @@ def _require_fit(picture: Image.Image) -> None:
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Return a picture the way up that it is shown, on white where it is transparent, in plain colours."""
-    turned = ImageOps.exif_transpose(picture)
-    if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-        turned = turned.convert("RGBA")
-        white = Image.new("RGBA", turned.size, "white")
-        return Image.alpha_composite(white, turned).convert("RGB")
+    is_transparent = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    kind = "RGBA" if is_transparent else "RGB"
+    # Made smaller before anything else, as some bytes of a file may be a picture that fills the memory.
+    shrink = max(1, min(picture.size) // (2 * max(SIZES)))
+    small = (picture if picture.mode == kind else picture.convert(kind)).reduce(shrink)
+    turned = ImageOps.exif_transpose(small)
+    if is_transparent:
+        turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
     return turned.convert("RGB")
 
 

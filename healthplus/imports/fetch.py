@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,27 +18,15 @@ from typing import TypeAlias
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from healthplus.errors import BadInput
+from healthplus.network import is_public
 
 _REDIRECTS_MAX = 3
 _SECONDS_MAX = 15
 _HEAD_BYTES_MAX = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HTTPS = 443
-# Addresses that stand for others, of IPv4: nobody's public server needs one.
-_STAND_INS = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
 _Resolve: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
-
-
-def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the public network."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in _STAND_INS):
-            return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 async def _look_up(host: str) -> list[str]:
@@ -58,7 +45,7 @@ class Fetcher:
     seconds_max: float = _SECONDS_MAX
 
     async def fetch(self, url: str, bytes_max: int) -> bytes:
-        """Return what stands at an address, after three redirects at most. Raises BadInput with the reason."""
+        """Return the body at an address, after three redirects at most. Raises BadInput with the reason."""
         try:
             async with asyncio.timeout(self.seconds_max):
                 for _ in range(_REDIRECTS_MAX + 1):

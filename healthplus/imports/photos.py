@@ -25,6 +25,7 @@ class PhotoFetcher:
         self._db = db
         self._fetcher = fetcher or Fetcher()
         self._free = asyncio.Semaphore(_AT_ONCE)
+        self._encoding = asyncio.Lock()  # one large picture at a time fits into the memory
 
     async def fetch(
         self, entries: Sequence[Entry], *, store: bool, again: bool
@@ -46,7 +47,9 @@ class PhotoFetcher:
         async def fetch_one(address: str) -> None:
             async with self._free:
                 try:
-                    encoded = await asyncio.to_thread(encode, await self._fetcher.fetch(address, _BYTES_MAX))
+                    content = await self._fetcher.fetch(address, _BYTES_MAX)
+                    async with self._encoding:
+                        encoded = await asyncio.to_thread(encode, content)
                 except BadInput as problem:
                     failures.append((lines[address], f"{address}: {problem}"))
                     return

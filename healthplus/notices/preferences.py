@@ -29,8 +29,8 @@ _NO = {"no", "n", "cancel", "nahin", "nahi", "nahee", "नहीं", "नही
 _STOP = {"stop", "बंद"}
 
 
-class Chosen(msgspec.Struct, frozen=True):
-    """What a patient chose: texts come by SMS or by WhatsApp; the last three are about reminders alone."""
+class Preference(msgspec.Struct, frozen=True):
+    """How a patient chose to be told things: texts come by SMS or WhatsApp; the last three are about reminders."""
 
     language: LanguageCode
     text_by: TextBy
@@ -40,7 +40,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class Reach(NamedTuple):
-    """By what a patient can be reached."""
+    """Which addresses of a patient are known, so that messages can reach them."""
 
     has_phone: bool
     has_email: bool
@@ -59,13 +59,13 @@ class Preferences:
         self.has_whatsapp = senders.whatsapp is not None
         self.has_email = not isinstance(senders.email, NoSender)
 
-    async def of(self, patient_id: int) -> tuple[Chosen, Reach]:
-        """Return what counts for a patient, chosen or not, and by what they can be reached."""
+    async def of(self, patient_id: int) -> tuple[Preference, Reach]:
+        """Return how a patient is told things, chosen or by default, and by what they can be reached."""
         row = await self._database.fetch_row(queries.preference, patient_id)
         assert row is not None
-        return msgspec.convert(dict(row), Chosen), Reach(row["has_phone"], row["has_email"])
+        return msgspec.convert(dict(row), Preference), Reach(row["has_phone"], row["has_email"])
 
-    async def choose(self, patient_id: int, chosen: Chosen) -> None:
+    async def choose(self, patient_id: int, chosen: Preference) -> None:
         """Keep what a patient chose. Raises BadInput for WhatsApp where it is not set up."""
         if chosen.text_by == "whatsapp" and not self.has_whatsapp:
             raise BadInput("text_by: WhatsApp is not set up here.")
@@ -86,7 +86,7 @@ class Preferences:
         return [row["endpoint"] for row in rows]
 
     async def remove_device(self, patient_id: int, endpoint: str) -> None:
-        """Have a device show nothing any more."""
+        """Stop a device from showing the patient's notices."""
         await self._database.execute(queries.remove_push_subscription, patient_id, endpoint)
 
     async def reminded_of(self, code: str, patient_id: int) -> tuple[int, UUID] | None:
@@ -96,7 +96,7 @@ class Preferences:
         return (row["provider_id"], row["booking_id"]) if row else None
 
     async def note_coming(self, provider_id: int, booking_id: UUID, patient_id: int) -> bool:
-        """Note that a patient is coming; return whether that appointment is theirs, and ahead."""
+        """Note that a patient is coming; return False where the appointment is not theirs, or has begun."""
         noted: bool = await self._database.fetch_value(queries.note_coming, provider_id, booking_id, patient_id)
         return noted
 

@@ -1,11 +1,10 @@
-"""Has a patient's devices show notices, by the push services of their browsers."""
+"""Web push: shows notices on a patient's devices, by the push services of their browsers."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, NoticeRefused, NoticeUndelivered
+from healthplus.network import is_public
 from healthplus.notices.sender import SECONDS_MAX, Push, error_of_status
 from healthplus.notices.web_push import (
     CLIENT_SECRET_BYTES,
@@ -35,7 +35,7 @@ from healthplus.settings import Settings
 queries = load(Path(__file__).with_name("queries.sql"))
 
 DEVICES_MAX = 10
-"""Of a patient; the latest ones stay."""
+"""How many devices of a patient are kept; the latest ones stay."""
 _SECONDS_KEPT = 3600
 """How long a push service keeps a message for a device that is off: what it says may not be true any more then."""
 _ENDPOINT_LENGTH_MAX = 1000
@@ -43,7 +43,7 @@ _GONE = (404, 410)
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a browser says of itself, where it is to show notices: where to send them, and its keys."""
+    """A browser's push subscription: the address that messages go to, and the keys that encrypt them."""
 
     endpoint: str
     client_key: bytes
@@ -51,7 +51,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, endpoint: str, p256dh: str, auth: str) -> Self:
-        """Return what a browser's form says. Raises BadInput."""
+        """Return the subscription that a browser's form has. Raises BadInput."""
         try:
             parts = urlsplit(endpoint)
             client_key = from_text(p256dh, PUBLIC_KEY_BYTES)
@@ -69,7 +69,7 @@ def is_private(endpoint: str) -> bool:
     """Return whether an address has a number for a host, and that is none of the public network."""
     host = urlsplit(endpoint).hostname or ""
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:
         return host == "localhost" or "." not in host
 
@@ -91,7 +91,7 @@ class PublicResolver(AbstractResolver):
                 flags=socket.AI_NUMERICHOST,
             )
             for kind, _, proto, _, address in found
-            if ip_address(str(address[0]).partition("%")[0]).is_global
+            if is_public(str(address[0]))
         ]
         if not public:
             raise OSError(f"{host} is nowhere in the public network")

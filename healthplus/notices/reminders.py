@@ -13,7 +13,7 @@ EVERY_SECONDS = 30.0
 
 
 class Reminders:
-    """The background task that reminds; any number of processes may run it. When, the database decides."""
+    """The background task that reminds; any number of processes may run it. The database decides what is due."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

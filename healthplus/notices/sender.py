@@ -52,7 +52,7 @@ class Sms(msgspec.Struct, frozen=True):
 
     @property
     def registered_name(self) -> str:
-        """The name under which the text is registered in its language: `booked`, `booked.hi`."""
+        """Return the name under which the text is registered in its language: `booked`, `booked.hi`."""
         return self.template_id if self.language == "en" else f"{self.template_id}.{self.language}"
 
     def __repr__(self) -> str:

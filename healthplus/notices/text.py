@@ -1,4 +1,4 @@
-"""What a notice's text consists of, and those of a language."""
+"""The parts of a notice's text, and the texts of a language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ APPOINTMENTS = "/appointments"
 TURN = "/turn"
 """Leads to what the patient who is signed in waits for, or is offered."""
 REMINDER = "/a/"
-"""Leads, with the reminder's own code after it, to the appointment, for the patient whose it is."""
+"""Leads, with the reminder's own code after it, to the appointment, for the patient who was reminded."""
 
 
 class Text(NamedTuple):

@@ -91,7 +91,7 @@ The waiting room, with two phones, or two browsers that do not know of each othe
   1. On the first, hold {left} of a doctor who is nearly full:
      {address}/doctor/{doctor}/-/{clinic}?day={day}
      Sign in with any mobile number, say 98765 12345; its code is shown at {address}/demo
-  2. On the second, with another number, open the same address: {then} held, join the line.
+  2. On the second, with another number, open the same address: {then} held, join the queue.
   3. On the first, give the time back, or let its five minutes pass: the second is offered it, at once.
 """
 

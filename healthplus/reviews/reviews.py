@@ -16,12 +16,12 @@ REVIEWS_A_PAGE = 5
 
 
 async def reviews_of(database: Database, provider_id: int, limit: int, offset: int) -> list[Record]:
-    """Return what may be read of a provider, the latest first: review_id, stars, text, and the first of its month."""
+    """Return visible reviews of a provider, the latest first: review_id, stars, text, and the first of its month."""
     return await database.fetch(queries.reviews, provider_id, limit, offset)
 
 
 async def visible_review(database: Database, provider_id: int, review_id: UUID) -> Record:
-    """Return a review of a provider, as `reviews_of` does. Raises NotFound, also where it may not be read."""
+    """Return a review of a provider, as `reviews_of` does. Raises NotFound, also where it is not visible."""
     row = await database.fetch_row(queries.visible_review, provider_id, review_id)
     if row is None:
         raise NotFound
@@ -29,7 +29,7 @@ async def visible_review(database: Database, provider_id: int, review_id: UUID) 
 
 
 async def report_review(database: Database, provider_id: int, review_id: UUID, patient_id: int) -> None:
-    """Have a review looked at; until then nobody can read it. A repeat changes nothing.
+    """Hide a review until somebody of ours has looked at it. A repeat changes nothing.
 
     Raises NotFound, or TooManyReports.
     """

@@ -87,7 +87,6 @@ def create_routes(settings: Settings) -> Litestar:
         route_handlers=[
             *api_routers(),
             asset,
-            service_worker,
             photo_file,
             picture_by_name,
             service_worker,

@@ -27,8 +27,8 @@ _TYPES = {
     ".ico": "image/x-icon",
 }
 _ASKED_FOR_BY_NAME = {"/favicon.ico": "favicon.ico", "/apple-touch-icon.png": "touch.png"}
-_NAME_SECONDS = 86_400
-"""How long what has an address that does not change may be kept."""
+_BY_NAME_SECONDS = 86_400
+"""How long browsers may keep these pictures, whose addresses stay the same when they change."""
 
 
 class _Asset(NamedTuple):
@@ -87,7 +87,7 @@ async def asset(request: AnyRequest, version: FromPath[str], name: FromPath[str]
 
 @get(list(_ASKED_FOR_BY_NAME), include_in_schema=False)
 async def picture_by_name(request: AnyRequest) -> Response[bytes]:
-    return _answer(request, _ASKED_FOR_BY_NAME[request.url.path], f"public, max-age={_NAME_SECONDS}")
+    return _answer(request, _ASKED_FOR_BY_NAME[request.url.path], f"public, max-age={_BY_NAME_SECONDS}")
 
 
 def _answer(request: AnyRequest, name: str, cache_control: str) -> Response[bytes]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -96,3 +99,18 @@ def test_whatever_is_broken_is_refused_and_nothing_else_is_raised(at: int, bytes
     except BadInput:
         return
     assert all(len(webp) <= SIZES[size] for size, webp in encoded.webp.items())
+
+
+def test_a_few_bytes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """46 bytes may be a picture of 160 MB: what is made of it takes no more than decoding it does."""
+    path = tmp_path / "flat.png"
+    Image.new("RGBA", (6300, 6300), (9, 8, 7, 6)).save(path)
+    script = """if True:
+        import resource, sys
+        from pathlib import Path
+        from healthplus.directory.pictures import encode
+        encode(Path(sys.argv[1]).read_bytes())
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    """
+    megabytes = int(subprocess.run([sys.executable, "-c", script, path], capture_output=True, check=True).stdout)
+    assert megabytes < 500

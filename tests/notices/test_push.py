@@ -70,6 +70,9 @@ def test_no_two_messages_look_alike_and_the_longest_fits() -> None:
         ("https://[::1]/x", BROWSER_PUBLIC, AUTH),
         ("https://[::ffff:10.0.0.1]/x", BROWSER_PUBLIC, AUTH),
         ("https://169.254.169.254/latest", BROWSER_PUBLIC, AUTH),
+        ("https://[64:ff9b::a9fe:a9fe]/latest", BROWSER_PUBLIC, AUTH),  # where IPv4 is behind a translator
+        ("https://[::7f00:1]/x", BROWSER_PUBLIC, AUTH),
+        ("https://[2002:7f00:1::]/x", BROWSER_PUBLIC, AUTH),
         ("https://localhost/x", BROWSER_PUBLIC, AUTH),
         ("https://database/x", BROWSER_PUBLIC, AUTH),
         ("https://push.example.com/" + "x" * 1000, BROWSER_PUBLIC, AUTH),
@@ -93,7 +96,10 @@ def test_a_browsers_subscription_is_read() -> None:
 
 async def test_a_name_that_leads_into_our_own_network_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looked at when it is connected to, so that a name cannot lead elsewhere by then."""
-    found: list[Any] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", 443))]
+    found: list[Any] = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", 443)),
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("64:ff9b::a01:203", 443, 0, 0)),
+    ]
 
     async def resolved(*_: object, **__: object) -> list[Any]:
         return found

@@ -228,6 +228,21 @@ async def test_the_night_is_the_clinics_also_where_clocks_change(
     assert found == datetime.fromisoformat(due).astimezone(UTC)
 
 
+@pytest.mark.dates
+async def test_the_evening_looks_through_a_night_of_thirteen_hours(race: RaceEnvironment) -> None:
+    """Clocks go back: two hours before 9:58 is night still, 13 hours after it began."""
+    _, _, booking = await booked(race)
+    await race.db.execute("UPDATE directory.city SET time_zone = 'Europe/Berlin'")
+    starts = datetime.fromisoformat("2027-10-31T09:58+01:00")
+    await race.db.execute(
+        "UPDATE booking.booking SET during = tstzrange($2, $3) WHERE booking_id = $1",
+        booking,
+        starts,
+        starts + timedelta(minutes=5),
+    )
+    assert await remind_at(race, datetime.fromisoformat("2027-10-30T20:00:05+02:00")) == ["reminder"]
+
+
 async def test_a_clinic_that_cannot_keep_the_time_reminds_nobody(race: RaceEnvironment) -> None:
     provider, _, _ = await booked(race)
     left = await race.book.add_leave(

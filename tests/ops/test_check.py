@@ -95,6 +95,9 @@ FAULTS = {
         INSERT INTO reviews.rating (provider_id, patient_id, booking_id, stars, rated_at)
         SELECT provider_id, patient_id, booking_id, 5, app_now() FROM booking.booking WHERE state = 'booked';
         UPDATE directory.provider SET rating_total = 5, rating_count = 1""",
+    "reviews_have_ratings": """
+        INSERT INTO reviews.review (provider_id, patient_id, text, written_at)
+        SELECT provider_id, patient_id, 'She listens.', app_now() FROM booking.booking WHERE state = 'booked'""",
     "persons_are_there": "UPDATE accounts.person SET name = 'Somebody else'",
     "persons_expected_are_there": "UPDATE booking.booking SET person_id = gen_random_uuid() WHERE state = 'booked'",
     "references_exist": "UPDATE booking.booking SET patient_id = -1 WHERE state = 'booked'",

@@ -98,7 +98,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await attend(product.database, path, "arrived", "fulfilled")
         await page.reload()
         await page.get_by_role("radio", name="4").check()
-        await window.press("Give these stars")
+        await window.press("Send rating")
         await expect(page.locator("main")).to_contain_text("आपने 4 स्टार दिए")
         await expect(page.get_by_role("radio", name="4")).to_be_checked()
 
@@ -121,3 +121,13 @@ async def test_a_receipt_is_printed_alone(window: BrowserWindow) -> None:
     await expect(window.page.get_by_role("heading", name="Receipt")).to_be_visible()
     assert await window.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert window.faults == []
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+async def test_the_bar_of_rescheduling_has_two_lines(product: Product, browser: Browser, language: str) -> None:
+    async with BrowserWindow.open(product, browser, language=language) as window:
+        patient = await window.patient()
+        await window.go(f"{path_of(window, await window.book(patient)).removeprefix(window.prefix)}/move")
+        box = await window.page.locator(".bar").bounding_box()
+        assert box
+        assert box["height"] <= 80

@@ -125,9 +125,33 @@ async def test_a_pin_of_the_map_leads_to_its_card(product: Product, browser: Bro
         assert window.faults == []
 
 
-async def test_the_city_is_remembered(window: BrowserWindow) -> None:
-    await window.go("/in/mumbai")
+@pytest.mark.parametrize("search", ["/in/mumbai", "/find?need=skin+doctor&place=Mumbai"])
+async def test_the_city_is_remembered(window: BrowserWindow, search: str) -> None:
+    await window.go(search)
     await window.go("/")
     await expect(window.page.locator("#place")).to_have_value("Mumbai")
     await window.page.get_by_role("link", name="Skin").click()
     await window.page.wait_for_url("**/in/mumbai/dermatology")
+
+
+async def test_the_ring_is_round_who_is_on_the_home_page(window: BrowserWindow) -> None:
+    # Styles of other pages have turned it out of its picture.
+    await window.go("/")
+    ring, scene = [await window.page.locator(one).bounding_box() for one in (".scene .ring", ".scene")]
+    assert ring
+    assert scene
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in (ring, scene)]
+    assert middles[0] == pytest.approx(middles[1], abs=10)
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+async def test_times_of_the_first_result_are_in_sight(product: Product, browser: Browser, language: str) -> None:
+    async with BrowserWindow.open(product, browser, language=language) as window:
+        await window.go("/find?need=skin+doctor&place=Pune")
+        box = await window.page.locator(".times .time").first.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= 640
+        await window.page.locator('.skip[href="#result-1"]').focus()
+        await window.page.keyboard.press("Enter")
+        await window.page.keyboard.press("Tab")
+        assert await window.page.evaluate("document.activeElement.closest('#result-1') !== null")

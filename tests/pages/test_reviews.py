@@ -16,7 +16,7 @@ async def test_a_review_is_written_read_and_reported(window: BrowserWindow) -> N
     provider_id = int(page.url.split("/")[-2])
     await page.check("#stars-4")
     await page.fill("#review-text", "Explains the tests; <b>kind</b>.")
-    await window.press("Give these stars")
+    await window.press("Send rating")
     await page.wait_for_selector("main [role=status]")
     assert await page.input_value("#review-text") == "Explains the tests; <b>kind</b>."
 

@@ -46,15 +46,16 @@ class Hand:
         await self.tap(self.page.get_by_role("button", name=name).first)
 
     async def write(self, selector: str, text: str) -> None:
-        """Tap into a field, and write."""
-        await self.tap(self.page.locator(selector))
+        """Write in a field, after a tap into it where the page has not put the cursor there."""
+        if not await self.page.locator(f"{selector}:focus").count():
+            await self.tap(self.page.locator(selector))
         await self.page.keyboard.type(text)
 
     async def hold(self) -> None:
         """Hold the chart's chosen time, or the first free one."""
         chosen = self.page.locator(".slot.free input:checked")
         if not await chosen.count():
-            await self.tap(self.page.locator(".slot.free label").first)
+            await self.tap(self.page.locator(".slot.free").first)
         await self.tap(self.page.locator(".bar button"))
         await self.page.wait_for_url(re.compile("/hold/|/verify"))
 
@@ -90,12 +91,11 @@ async def seen_before(hand: Hand) -> str:
 
 @task("A new patient with no account books and pays for the next free time with a dentist in the city")
 async def new_patient(hand: Hand) -> None:
-    # The city was looked in before, or is chosen with the first tap.
     await hand.window.go("/")
     await hand.link("Pune")
-    await hand.window.go("/")
-    await hand.link("Teeth")
-    await hand.tap(hand.page.locator(".card a.time, .card .times a").first)
+    await hand.tap(hand.page.locator("summary", has_text="specialities"))
+    await hand.tap(hand.page.locator("main").get_by_role("link", name=re.compile("^Dentist")).first)
+    await hand.tap(hand.page.locator(".doc a.time").first)
     await hand.hold()
     await hand.write("#phone", hand.window.number())
     await hand.button("Agree and send code")
@@ -133,7 +133,7 @@ async def move(hand: Hand) -> None:
     await hand.link("Reschedule")
     # Any other day that has free times stands for Friday.
     await hand.tap(hand.page.locator(".visit-days a").last)
-    await hand.tap(hand.page.locator(".slot.free label").first)
+    await hand.tap(hand.page.locator(".slot.free").first)
     await hand.button("Reschedule to this time")
     await expect(hand.page.locator("main")).to_contain_text("Your appointment has a new time")
 
@@ -196,15 +196,12 @@ async def cheapest(hand: Hand) -> None:
     await hand.window.go("/in/pune")  # the city is remembered
     await hand.window.go("/")
     await hand.link("Skin")
-    await hand.tap(hand.page.locator("details.filters summary"))
-    # A select is one tap, and one on what is chosen; the last day listed stands for Saturday.
-    hand.taps += 1
-    await hand.page.locator("#day").select_option(index=3)
-    await hand.button("Apply")
+    await hand.link(re.compile("^Sat"))
+    await hand.tap(hand.page.locator("summary", has_text="Sort by"))
     await hand.link("Lowest fee")
     fees = [
-        int(re.sub(r"\D", "", fee))
-        for fee in await hand.page.locator(".card.provider").locator("text=/^₹[0-9,]+$/").all_inner_texts()
+        int(re.sub(r"\D", "", fee.replace("Free", "0")))
+        for fee in await hand.page.locator(".doc .figures").locator("text=/^(₹[0-9,]+|Free)$/").all_inner_texts()
     ]
     assert fees
     assert fees == sorted(fees)
@@ -218,7 +215,7 @@ async def blood_test(hand: Hand) -> None:
     await hand.write("#need", "cbc")
     await hand.page.keyboard.press("Enter")
     hand.taps += 1
-    await hand.tap(hand.page.locator(".card .times a").first)
+    await hand.tap(hand.page.locator(".doc a.time").first)
     await hand.hold()
     await hand.pay()
 

@@ -38,7 +38,7 @@ _SMALL_TARGETS = """() => {
     for (const element of document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")) {
         const pressed = element.closest(".slot, .choice, label") ?? element;
         const box = pressed.getBoundingClientRect();
-        if (!box.width || element.closest(".skip") || getComputedStyle(element).visibility === "hidden") continue;
+        if (!element.checkVisibility({visibilityProperty: true}) || !box.width || element.closest(".skip")) continue;
         const over = getComputedStyle(pressed, "::after");
         const more = over.content !== "none" && over.position === "absolute" ? -2 * parseFloat(over.top) || 0 : 0;
         const isInText = element.matches("a") && getComputedStyle(element).display === "inline";

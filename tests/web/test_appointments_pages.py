@@ -131,7 +131,7 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
     assert "Book again" in missed
 
     await attend(environment.db, paid, "fulfilled")
-    assert "How was it" in await said(http, paid)
+    assert "How was your appointment" in await said(http, paid)
     for stars in ("", "0", "6", "five", "1.5"):
         wrong = await submit(http, paid, {"stars": stars})
         assert (wrong.status_code, "Choose from 1 to 5 stars" in wrong.text) == (422, True)

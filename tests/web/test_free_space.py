@@ -80,8 +80,8 @@ async def test_first_what_is_new_is_refused_then_every_change(
 
 
 @pytest.mark.parametrize(("language", "low", "full"), [
-    ("", "We are short of room in our book", "There is no room left in our book"),
-    ("/hi", "हमारी बही में जगह कम रह गई है", "हमारी बही में जगह नहीं बची"),
+    ("", "Our system is nearly full", "Our system is full"),
+    ("/hi", "हमारा सिस्टम लगभग भर गया है", "हमारा सिस्टम भर गया है"),
 ])  # fmt: skip
 async def test_pages_say_so(
     disk: Disk, app: Litestar, environment: Environment, language: str, low: str, full: str

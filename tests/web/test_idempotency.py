@@ -19,6 +19,13 @@ from tests.web.problem import problem
 from tests.web.test_holds import PAY, hold, hold_body
 from tests.web.test_waits import WAITS, evening, join
 
+CHOSEN = {
+    "language": "hi",
+    "text_by": "sms",
+    "reminds_by_text": True,
+    "reminds_by_email": False,
+    "reminds_by_push": False,
+}
 VARYING = ("expires_in", "resend_in", "version", "detail", "money")
 TABLES = (
     *("booking.booking", "booking.event", "booking.ticket", "booking.claim", "booking.idempotency"),
@@ -32,6 +39,7 @@ TABLES = (
         "accounts.consent",
     ),
     *("accounts.challenge", "accounts.idempotency", "reviews.rating"),
+    *("booking.reason", "notices.coming", "notices.preference", "reviews.review", "reviews.report"),
 )
 
 
@@ -133,6 +141,37 @@ async def _(clients: Clients) -> Request:
     path = await booked(clients)
     await attend(clients.environment.db, path)
     return Request(clients.asha, "PUT", f"{path}/rating", {"stars": 4})
+
+
+# What follows heeds no key: it is said anew, and the last of it counts.
+@route("PUT", "/providers/{provider_id:int}/holds/{hold_id:uuid}/reason")
+async def _(clients: Clients) -> Request:
+    path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]
+    return Request(clients.asha, "PUT", f"{path}/reason", {"reason": "A cough"})
+
+
+@route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/reason")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PUT", f"{await booked(clients)}/reason", {"reason": "A cough"})
+
+
+@route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/coming")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PUT", f"{await booked(clients)}/coming")
+
+
+@route("PUT", "/providers/{provider_id:int}/reviews/{review_id:uuid}/report")
+async def _(clients: Clients) -> Request:
+    path = await booked(clients)
+    await attend(clients.environment.db, path)
+    await clients.asha.ask("PUT", f"{path}/rating", {"stars": 5, "text": "Kind."})
+    [review] = (await clients.anyone.get(f"providers/{PROVIDER}/reviews")).json()
+    return Request(clients.bina, "PUT", f"providers/{PROVIDER}/reviews/{review['id']}/report")
+
+
+@route("PUT", "/me/notifications")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PUT", "me/notifications", CHOSEN)
 
 
 @route("POST", "/providers/{provider_id:int}/waits")
@@ -258,8 +297,8 @@ async def _(clients: Clients) -> Request:
     return Request(await signed_in(clients), "DELETE", "me", then=401)
 
 
-OF_THEIR_OWN = {("POST", "/api/v1/webhooks/payments")}
-"""Known by the gateway's own event ids: see tests/payments."""
+OF_THEIR_OWN = {("POST", "/api/v1/webhooks/payments"), ("POST", "/api/v1/webhooks/sms")}
+"""Known by the gateway's own event ids, and answered alike each time: see tests/payments, and test_notifications."""
 
 
 def test_every_changing_route_is_tried(app: Litestar) -> None:

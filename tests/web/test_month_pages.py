@@ -44,7 +44,7 @@ async def test_each_day_says_what_it_has(nobody: Browser, environment: Environme
 
 
 @pytest.mark.dates
-async def test_full_and_closed_days_say_so(nobody: Browser, environment: Environment) -> None:
+async def test_a_day_of_leave_is_closed(nobody: Browser, environment: Environment) -> None:
     day = environment.instant(9).astimezone(INDIA).date()
     until = environment.day + timedelta(days=1)
     await environment.book.add_leave(PROVIDER, ONLINE, environment.day, until, "", Staff(1), flag_for_rebooking=True)

@@ -178,6 +178,8 @@ async def pages(
             "booking_id": visit.rpartition("/")[2],
             "ticket_id": wait["id"],
             "ticket": str(wait["number"]),
+            "review_id": held["id"],  # no review has it
+            "code": "A" * 22,
             "person_id": person["id"],
             "city": "pune",
             "need": "doctor",

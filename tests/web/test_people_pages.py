@@ -302,7 +302,7 @@ async def test_what_is_in_the_way_is_shown_and_may_be_replaced(environment: Envi
     # Another is asked for with what is no longer there to be replaced.
     await asha.post(f"{own}/cancel")
     stale = await asha.post(chart, form | {"start": environment.at(10)})
-    assert (stale.status_code, "has changed meanwhile. Choose again." in stale.text) == (422, True)
+    assert (stale.status_code, "That appointment has just changed. Choose again." in stale.text) == (422, True)
     for odd in ("x", "1/x", f"1/{UUID(int=7)}", "0/", "/"):
         assert (await asha.post(chart, form | {"instead_of": odd})).status_code in (404, 409, 422), odd
 

@@ -44,7 +44,12 @@ def test_tiles_cover_the_drawing() -> None:
     assert min(covered) <= (0, 0)
     assert max(covered) >= (SIDE, SIDE)
     assert all(tile.url.startswith("https://tiles.example/") and "{" not in tile.url for tile in drawn.tiles)
-    assert [[round(value) for value in pin[3:]] for pin in drawn.pins] != []
+    # Each place lies on the tile that a map has it on.
+    for pin, (latitude, longitude) in zip(drawn.pins, (PUNE, BANER, HADAPSAR), strict=True):
+        [tile] = [one for one in drawn.tiles if 0 <= pin.place_x - one.x < 256 and 0 <= pin.place_y - one.y < 256]
+        zoom, column, row = map(int, tile.url.removesuffix(".png").split("/")[-3:])
+        mercator = math.asinh(math.tan(math.radians(latitude))) / math.pi
+        assert (column, row) == (int((longitude + 180) / 360 * 2**zoom), int((1 - mercator) / 2 * 2**zoom))
 
 
 def test_where_nothing_is_known_nothing_is_drawn() -> None:

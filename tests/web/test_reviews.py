@@ -12,6 +12,7 @@ from healthplus.database import Database
 from healthplus.errors import NotFound
 from healthplus.retention.retention import Retention
 from healthplus.reviews.reviews import judge, reviews_to_look_at
+from tests.fixtures.clock import INDIA
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment, attend
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -64,7 +65,7 @@ async def test_who_came_writes_and_all_read_it_without_a_name(
     assert (own["stars"], own["text"], own["text_state"]) == (5, KIND, "new")
     [shown] = (await anyone.get(REVIEWS)).json()
     assert UUID(shown.pop("id")).version == 4
-    assert shown == {"stars": 5, "text": KIND, "month": f"{await environment.now():%Y-%m}"}
+    assert shown == {"stars": 5, "text": KIND, "month": f"{(await environment.now()).astimezone(INDIA):%Y-%m}"}
     assert "asha" not in (await anyone.get(REVIEWS)).text
     assert [one["text"] for one in (await asha.get("me/export")).json()["reviews"]] == [KIND]
 

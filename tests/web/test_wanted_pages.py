@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from healthplus.errors import DiskFull
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Browser, forget_shared_reads
 from tests.web.phone import CONSENT, NUMBER, Phone
@@ -96,4 +97,20 @@ async def test_no_other_address_holds_anything(nobody: Browser, phone: Phone, en
     page = await code_page(nobody, phone, f"/verify?{urlencode({'next': chart})}")
     nobody.http.cookies.set("wanted", "e30.forged")
     assert (await nobody.post(page, {"code": await phone.code()})).headers["location"] == chart
+    assert await environment.db.fetch(BOOKINGS) == []
+
+
+async def test_who_cannot_hold_now_is_signed_in_all_the_same(
+    nobody: Browser, phone: Phone, environment: Environment, app: Litestar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their code is used up by then, and what they have booked is behind it."""
+    page = await code_page(nobody, phone, await chosen(nobody, environment))
+
+    def no_room() -> None:
+        raise DiskFull(reason="bookings")
+
+    monkeypatch.setattr(app.state.services.database.space, "require_for_bookings", no_room)
+    signed_in = await nobody.post(page, {"code": await phone.code()})
+    assert signed_in.headers["location"].startswith(CHART)
+    assert (await nobody.get("/appointments")).status_code == 200
     assert await environment.db.fetch(BOOKINGS) == []

@@ -9,6 +9,7 @@ CREATE TABLE booking.reason (
     PRIMARY KEY (provider_id, booking_id)
 );
 CREATE INDEX reason_patient_id ON booking.reason (patient_id);
+CREATE INDEX reason_said_at ON booking.reason USING brin (said_at);
 
 -- What a profile says of a provider. Since when they practise, or a place is there, is `practising_since`; what it says of itself, `bio`.
 ALTER TABLE directory.provider

@@ -45,6 +45,7 @@ CREATE TABLE notices.reminder (
     PRIMARY KEY (provider_id, booking_id, starts_at, due_at)
 );
 CREATE INDEX reminder_patient_id ON notices.reminder (patient_id, due_at);
+CREATE INDEX reminder_starts_at ON notices.reminder USING brin (starts_at);
 
 -- Who has said that they are coming, and to which time. The book knows nothing of it.
 CREATE TABLE notices.coming (
@@ -56,6 +57,7 @@ CREATE TABLE notices.coming (
     PRIMARY KEY (provider_id, booking_id)
 );
 CREATE INDEX coming_patient_id ON notices.coming (patient_id);
+CREATE INDEX coming_starts_at ON notices.coming USING brin (starts_at);
 
 -- Of a reminder, and of the answer to it.
 ALTER TABLE notices.notice ADD COLUMN reminder_id uuid;

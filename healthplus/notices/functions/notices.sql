@@ -8,7 +8,7 @@ $$;
 
 -- The channels by which a patient is told something: texts by SMS or by WhatsApp, and not by both. A patient who books and cancels all
 -- day long must not make us send texts all day long.
-CREATE FUNCTION notices.ways(p_patient_id bigint, p_now timestamptz) RETURNS TABLE (channel notices.channel) LANGUAGE sql STABLE AS $$
+CREATE FUNCTION notices.channels_of(p_patient_id bigint, p_now timestamptz) RETURNS TABLE (channel notices.channel) LANGUAGE sql STABLE AS $$
     SELECT way.channel
     FROM accounts.patient
     LEFT JOIN notices.preference ON preference.patient_id = patient.patient_id
@@ -36,7 +36,7 @@ BEGIN
         SELECT patient_id, channel
         FROM coalesce(booking.patient_id, (  -- a group offer has no patient of its own
             SELECT patient_id FROM booking.ticket WHERE provider_id = p_provider_id AND ticket_id = p_ticket_id)) AS patient_id
-        CROSS JOIN LATERAL notices.ways(patient_id, p_now)
+        CROSS JOIN LATERAL notices.channels_of(patient_id, p_now)
         OFFSET 0) AS way
     WHERE booking.provider_id = p_provider_id
         AND booking.booking_id = coalesce(p_booking_id, (

@@ -29,7 +29,8 @@ BEGIN
         FROM booking.booking
         JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id AND p_hours = ANY (coalesce(reminder_hours, notices.usual_hours()))
         JOIN directory.city ON city.city_id = clinic.city_id AND city.time_zone = p_zone
-        CROSS JOIN LATERAL (SELECT notices.reminder_time(lower(during), p_hours, p_zone) AS at) AS due
+        -- OFFSET 0: once for each appointment, which takes longer than all else.
+        CROSS JOIN LATERAL (SELECT notices.reminder_time(lower(during), p_hours, p_zone) AS at OFFSET 0) AS due
         WHERE booking.state = 'booked' AND lower(during) > p_from AND lower(during) <= p_to
             AND booking.patient_id IS NOT NULL AND NOT needs_rebooking
             AND due.at <= p_now AND due.at > p_now - notices.reminder_patience()
@@ -50,7 +51,7 @@ BEGIN
         INSERT INTO notices.notice (provider_id, channel, kind, patient_id, booking_id, reminder_id, created_at, until, due_at)
         SELECT provider_id, way.channel, 'reminder', patient_id, booking_id, reminder_id, p_now,
             least(new.due_at + notices.reminder_patience(), starts_at), p_now
-        FROM new CROSS JOIN LATERAL notices.ways(patient_id, p_now) AS way
+        FROM new CROSS JOIN LATERAL notices.channels_of(patient_id, p_now) AS way
         LEFT JOIN notices.preference USING (patient_id)
         WHERE CASE way.channel WHEN 'email' THEN coalesce(reminds_by_email, true) WHEN 'push' THEN coalesce(reminds_by_push, true)
             ELSE coalesce(reminds_by_text, true) END
@@ -60,7 +61,7 @@ BEGIN
 END $$;
 
 -- Puts due reminders into the outbox, p_rows_max at most; returns how many. Each stretch of appointments is looked through by itself, so that the
--- index on their start finds it; in the evening that is the whole of the night and the morning after.
+-- index on their start finds it; in the evening that is the whole of the night and the morning after: 13 hours where clocks go back.
 CREATE FUNCTION notices.add_reminders(p_rows_max integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz := public.app_now();
@@ -70,7 +71,7 @@ BEGIN
     FOR part IN
         SELECT hours, time_zone, greatest(now_at, now_at + make_interval(hours => hours) - notices.reminder_patience()) AS starts_after,
             now_at + make_interval(hours => hours) + CASE
-                WHEN (now_at AT TIME ZONE time_zone)::time BETWEEN '20:00' AND '21:00' THEN interval '12 hours'
+                WHEN (now_at AT TIME ZONE time_zone)::time BETWEEN '20:00' AND '21:00' THEN interval '13 hours'
                 ELSE interval '0' END AS starts_until
         FROM (
             SELECT unnest(notices.usual_hours()) AS hours

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from healthplus.errors import NotFound
-from healthplus.notices.preferences import Chosen, LanguageCode, TextBy
+from healthplus.notices.preferences import LanguageCode, Preference, TextBy
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
 from healthplus.web.http.actor import require_patient
@@ -50,7 +50,9 @@ class NotificationsController(Controller):
     async def choose(self, request: AnyRequest, data: JSONBody[NotificationSettings]) -> NotificationSettings:
         """Choose how I am told things; messages then stay in this language, whatever pages I read."""
         patient_id = await require_patient(request)
-        chosen = Chosen(data.language, data.text_by, data.reminds_by_text, data.reminds_by_email, data.reminds_by_push)
+        chosen = Preference(
+            data.language, data.text_by, data.reminds_by_text, data.reminds_by_email, data.reminds_by_push
+        )
         await services(request).preferences.choose(patient_id, chosen)
         return _shown(chosen)
 
@@ -67,7 +69,7 @@ class NotificationsController(Controller):
         return Coming()
 
 
-def _shown(chosen: Chosen) -> NotificationSettings:
+def _shown(chosen: Preference) -> NotificationSettings:
     return NotificationSettings(
         chosen.language, chosen.text_by, chosen.reminds_by_text, chosen.reminds_by_email, chosen.reminds_by_push
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 _SLUG_LENGTH_MAX = 60
@@ -39,6 +40,22 @@ def speciality_path(slug: str) -> str:
 def report_path(provider_id: int, review_id: UUID) -> str:
     """Return the address where a patient reports a review of a provider."""
     return f"/doctor/{provider_id}/review/{review_id}/report"
+
+
+def directions_url(place: Mapping[str, Any]) -> str:
+    """Return where OpenStreetMap shows the way to a place, by its `latitude` and `longitude`."""
+    return f"https://www.openstreetmap.org/directions?to={place['latitude']}%2C{place['longitude']}"
+
+
+def maps_app_url(place: Mapping[str, Any], name: str = "") -> str:
+    """Return the address by which a device's own app of maps shows a place (RFC 5870), under its name."""
+    at = f"{place['latitude']},{place['longitude']}"
+    return f"geo:{at}?q={at}" + (f"({quote(name)})" if name else "")
+
+
+def call_url(phone: str) -> str:
+    """Return the address by which a device calls a number."""
+    return f"tel:{phone.replace(' ', '')}"
 
 
 def clinic_path(clinic_id: int, name: str) -> str:

@@ -23,7 +23,7 @@ from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
-from healthplus.web.pages.booking import appointment_number, parsed_day, parsed_instant
+from healthplus.web.pages.booking import ARRIVE_EARLY, appointment_number, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
@@ -36,8 +36,6 @@ queries = load(Path(__file__).with_name("appointments.sql"))
 _PAST_A_PAGE = 20
 _WEEK = timedelta(days=7)
 _STARS_MAX = 5
-_EARLY = timedelta(minutes=10)
-"""How long before an appointment its patient is asked to be there."""
 
 Day = Annotated[str, QueryParameter(max_length=40)]
 
@@ -205,7 +203,7 @@ async def _appointment_page(
         chosen=await _chosen(request, appointment),
         error=error,
         field=field,
-        early=appointment["starts_at"] - _EARLY,
+        arrive_at=appointment["starts_at"] - ARRIVE_EARLY,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
         review_text=appointment["review"] or "" if written is None else written,

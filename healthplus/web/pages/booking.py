@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +14,9 @@ from healthplus.web.languages import N_, Language
 from healthplus.web.services import AnyRequest, services
 
 booking_queries = load(Path(__file__).with_name("booking.sql"))
+
+ARRIVE_EARLY = timedelta(minutes=10)
+"""How long before an appointment pages ask its patient to be there."""
 
 _NO_SUCH_SLOT = {
     "past": N_("This time is past. Choose a later one."),

@@ -17,7 +17,7 @@ from healthplus.money import currency_digits
 from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
 from healthplus.web.pages.booking import booking_queries, parsed_instant, parsed_number, practice_location
-from healthplus.web.pages.chart_request import asked_chart, hold_here
+from healthplus.web.pages.chart_request import hold_here, requested_chart
 from healthplus.web.pages.chart_view import ChartView
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
@@ -53,11 +53,11 @@ class ChartController(Controller):
             location = await practice_location(request, provider_id, clinic_id)
             if name != slug(location["provider"]):
                 return moved(request, chart_path(provider_id, location["provider"], clinic_id))
-            return await _page(request, location, *await asked_chart(request, location, day, n, chosen), chosen)
+            return await _page(request, location, *await requested_chart(request, location, day, n, chosen), chosen)
 
         if (session := session_of(request)) is not None:
             location = await practice_location(request, provider_id, clinic_id)
-            key, choice = await asked_chart(request, location, day, n, chosen)
+            key, choice = await requested_chart(request, location, day, n, chosen)
             is_own = hold_here(session, key) is not None or bool(await own_times(request, key))
             if is_own and name == slug(location["provider"]):
                 return await _page(request, location, key, choice, chosen)
@@ -76,7 +76,7 @@ class ChartController(Controller):
     ) -> Response[bytes]:
         """Answer with what a chart shows when its version is no longer `after`, or with nothing after 25 s."""
         location = await practice_location(request, provider_id, clinic_id)
-        key, _ = await asked_chart(request, location, day, n, None)
+        key, _ = await requested_chart(request, location, day, n, None)
 
         async def look() -> ChartUpdate | None:
             update = (await patient_chart(request, key)).update()
@@ -98,7 +98,7 @@ class ChartController(Controller):
         form = await form_of(request)
         form["start"] = field_of(form, "start")
         start = parsed_instant(form["start"])
-        key, choice = await asked_chart(request, location, day, n, start)
+        key, choice = await requested_chart(request, location, day, n, start)
         if start is None or choice.lacks_tests or choice.fault:
             not_chosen = None if choice.lacks_tests else language_of(request).gettext("Choose a time first.")
             return await _page(request, location, key, choice, start, form_error=choice.fault or not_chosen)
@@ -160,9 +160,9 @@ async def refused_hold(
     """
     if outcome.reason in ("service_closed", "no_such_service"):  # since the location was read
         location = await practice_location(request, location["provider_id"], location["clinic_id"])
-    key, choice = await asked_chart(request, location, "", str(slots_needed), start)
+    key, choice = await requested_chart(request, location, "", str(slots_needed), start)
     if is_instead and outcome.code == "not_found":
-        stale = language_of(request).gettext("That appointment has changed meanwhile. Choose again.")
+        stale = language_of(request).gettext("That appointment has just changed. Choose again.")
         return await _page(request, location, key, choice, start, form_error=stale)
     return await _page(request, location, key, choice, start, outcome)
 

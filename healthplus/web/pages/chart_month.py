@@ -15,7 +15,7 @@ from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path
 from healthplus.web.pages.booking import parsed_day, practice_location
 from healthplus.web.pages.chart import Text
-from healthplus.web.pages.chart_request import asked_chart, days_bookable
+from healthplus.web.pages.chart_request import days_bookable, requested_chart
 from healthplus.web.pages.chart_view import month_path
 from healthplus.web.pages.rendering import page, see_other
 from healthplus.web.pages.service_choice import ServiceChoice
@@ -83,7 +83,7 @@ class ChartMonthController(Controller):
 
 
 async def _page(request: AnyRequest, location: Record, month: str, n: str) -> Response[str]:
-    key, choice = await asked_chart(request, location, f"{month}-01", n, None)
+    key, choice = await requested_chart(request, location, f"{month}-01", n, None)
     if choice.lacks_tests or choice.fault:  # the chart says what is to be chosen
         where = key.provider_id, location["provider"], key.clinic_id
         return see_other(request, chart_path(*where, services=choice.address_ids))

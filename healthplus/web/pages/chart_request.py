@@ -13,7 +13,7 @@ from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import DAYS, ChartKey
 
 
-async def asked_chart(
+async def requested_chart(
     request: AnyRequest, location: Record, day: str, n: str, start: datetime | None
 ) -> tuple[ChartKey, ServiceChoice]:
     """Read from an address what is to be done, and which chart shows when it can be.

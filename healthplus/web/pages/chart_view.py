@@ -18,7 +18,7 @@ from healthplus.database import Record
 from healthplus.directory.known_services import Service
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.languages import Language
-from healthplus.web.pages.addresses import chart_path, provider_path, queue_path, results_path
+from healthplus.web.pages.addresses import about_path, chart_path, queue_path, results_path
 from healthplus.web.pages.booking import no_such_slot_text
 from healthplus.web.pages.limits import Limit
 from healthplus.web.pages.patient_chart import Cell, PatientChart
@@ -150,7 +150,7 @@ class ChartView:
 
     @property
     def is_gone(self) -> bool:
-        """Return whether the time that the address names, as after signing in, is not to be had."""
+        """Return whether the time that the address names, as after signing in, is held or booked by others."""
         if self.start is None or self.outcome is not None or self.form_error is not None:
             return False
         states = {cell.starts_at: cell.state for cell in self.chart.cells}
@@ -212,7 +212,7 @@ class ChartView:
 
     @property
     def about_path(self) -> str:
-        return f"{provider_path(self.key.provider_id, self.location['provider'])}?about"
+        return about_path(self.key.provider_id, self.location["provider"])
 
     @property
     def others_path(self) -> str:

@@ -24,8 +24,7 @@ _LANGUAGES = (
     "Assamese", "Bengali", "English", "Gujarati", "Hindi", "Kannada", "Malayalam", "Marathi", "Odia", "Punjabi",
     "Tamil", "Telugu", "Urdu",
 )  # fmt: skip
-_OFTEN_WANTED = {"day": "today", "gender": "female", "rating": 4.0}
-"""Filters that are one tap away."""
+_SATURDAY = 6  # of ISO's days of the week
 
 
 def choices(language: Language, search: Search, today: date) -> dict[str, list[tuple[str, str]]]:
@@ -44,9 +43,14 @@ def choices(language: Language, search: Search, today: date) -> dict[str, list[t
     }
 
 
-def often_wanted(language: Language, search: Search, currency: str) -> list[tuple[str, str]]:
-    """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them."""
-    wider = ((name, search.but(**{name: value})) for name, value in _OFTEN_WANTED.items())
+def quick_filters(language: Language, search: Search, currency: str, today: date) -> list[tuple[str, str]]:
+    """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them.
+
+    The next Saturday is among them, when many have time who work all week.
+    """
+    saturday = today + timedelta(days=(_SATURDAY - today.isoweekday() - 1) % 7 + 1)
+    offered = [("day", "today"), ("day", saturday.isoformat()), ("gender", "female"), ("rating", 4.0)]
+    wider = ((name, search.but(**{name: value})) for name, value in offered)
     return [
         (filter_text(language, name, one.filters, currency), one.path())
         for name, one in wider
@@ -84,7 +88,7 @@ def filter_text(language: Language, name: str, filters: Filters, currency: str) 
         case "language":
             text = _("Speaks %(language)s") % {"language": language.known_name("language", filters.language)}
         case "rating":
-            text = _("Rated %(stars)s or better") % {"stars": f"{filters.rating:g}"}
+            text = f"★ {filters.rating:g}+"
         case "experience":
             years = filters.experience
             text = language.ngettext("%(num)d year or more", "%(num)d years or more", years) % {"num": years}

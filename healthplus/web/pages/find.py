@@ -29,15 +29,15 @@ from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.pages.addresses import results_path
-from healthplus.web.pages.filters import choices, filter_text, often_wanted
+from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
+from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
 from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
-from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, typed
+from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, remembered_city, typed
 from healthplus.web.pages.service_choice import laboratories
 from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
-from healthplus.web.pages.ways import COUNT_MAX, FREE_COUNT_MAX, criteria_of, ways
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
@@ -67,7 +67,10 @@ class Found(NamedTuple):
 class FindController(Controller):
     @get("/find")
     async def find(self, request: AnyRequest) -> Response[bytes]:
-        return await shared_page(request, _find)
+        answer = await shared_page(request, _find)
+        if answer.status_code == HTTP_200_OK and (slug := await _named_city(request)):
+            answer.cookies.extend(city_to_remember(request, slug))
+        return answer
 
     @get(["/in/{city:str}", "/in/{city:str}/{need:str}", "/in/{city:str}/{need:str}/{locality:str}"])
     async def in_city(self, request: AnyRequest, city: FromPath[str]) -> Response[bytes]:
@@ -178,6 +181,15 @@ async def _city(request: AnyRequest, text: str) -> Record | None:
     return await city_named(database, language.own_name("city", text))
 
 
+async def _named_city(request: AnyRequest) -> str:
+    """Return the slug of the city that a form's place ends with; "" where it is none, or is remembered already."""
+    last = typed(request.query_params.get("place")).rpartition(",")[2].strip()
+    if not last or last.casefold() == remembered_city(request):
+        return ""
+    city = await _city(request, last)
+    return city["slug"] if city else ""
+
+
 def _zone(city: Record | None) -> ZoneInfo:
     return ZoneInfo(city["time_zone"]) if city else TIME_ZONE_DEFAULT
 
@@ -259,11 +271,11 @@ async def _results_page(
             (filter_text(language, name, search.filters, currency), search.without(name).path())
             for name in search.filters.active()
         ],
-        often_wanted=often_wanted(language, search, currency),
+        quick_filters=quick_filters(language, search, currency, _today(request, search.city)),
         instead_of=instead_of,
         as_typed=structs.replace(search, need=instead_of).but(exact=1).path(),
         meant=[(text, _meaning(search, text).path()) for text in meant],
-        ways=[] if found.rows else await ways(database, language, search, currency),
+        others=[] if found.rows else await other_searches(database, language, search, currency),
         currency=currency,
         contents=await _contents(request, city_id) if is_whole_city and city_id else None,
         plot=plot(positions, site(request).map_tiles) if is_map else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,7 +23,7 @@ from healthplus.errors import (
 )
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
-from healthplus.web.pages.booking import appointment_number, booking_queries
+from healthplus.web.pages.booking import ARRIVE_EARLY, appointment_number, booking_queries
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
@@ -39,9 +38,6 @@ from healthplus.web.shared_charts import ChartKey
 
 _BANK = ("later", "declined", "unanswered")
 """The bank's last answer, as the address has it: it is stored nowhere, and nothing is decided by it."""
-
-_ARRIVE_EARLY = timedelta(minutes=10)
-"""How long before an appointment pages ask patients to come."""
 
 
 class HoldController(Controller):
@@ -150,7 +146,7 @@ async def _store_reason(request: AnyRequest, session: PatientSession, hold: Reco
         said = language_of(request).gettext("Write the reason in at most %(number)d letters.")
         raise FormError(said % {"number": REASON_MAX}, "reason") from None
     except (HoldExpired, TooLate, WrongState):
-        pass  # it is over meanwhile, as paying says next
+        pass  # the hold has ended; paying, the next step, says so
 
 
 async def _require_within_limits(request: AnyRequest, hold: Record, outcome: object) -> None:
@@ -203,7 +199,7 @@ async def _page(
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
         number=appointment_number(hold_id),
-        arrive_at=hold["starts_at"] - _ARRIVE_EARLY,
+        arrive_at=hold["starts_at"] - ARRIVE_EARLY,
         replaced=replaced,
     )
 

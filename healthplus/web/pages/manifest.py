@@ -11,7 +11,7 @@ from healthplus.web.services import AnyRequest
 
 _BAND, _CANVAS = "#063f39", "#fbf7f0"
 """The tokens --deep and --canvas of static/css/00-tokens.css."""
-_SECONDS = 3600
+_KEEP_SECONDS = 3600
 
 
 class ManifestController(Controller):
@@ -44,5 +44,5 @@ class ManifestController(Controller):
             request,
             msgspec.json.encode(content),
             "application/manifest+json",
-            headers={"Cache-Control": f"public, max-age={_SECONDS}"},
+            headers={"Cache-Control": f"public, max-age={_KEEP_SECONDS}"},
         )

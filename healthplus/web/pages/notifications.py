@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.errors import BadInput, NotFound
-from healthplus.notices.preferences import Chosen
+from healthplus.notices.preferences import Preference
 from healthplus.notices.push import Subscription
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import HINDI, LANGUAGES
@@ -55,7 +55,7 @@ class NotificationsController(Controller):
         reminds_by = form.getall("reminds_by", [])
         before, _ = await preferences.of(session.patient_id)
         has_push = preferences.push_key is not None
-        chosen = Chosen(
+        chosen = Preference(
             language="hi" if form.get("language") == HINDI.code else "en",
             text_by="whatsapp" if form.get("text_by") == "whatsapp" and preferences.has_whatsapp else "sms",
             reminds_by_text="text" in reminds_by,
@@ -88,7 +88,7 @@ class NotificationsController(Controller):
 
     @get("/a/{code:str}")
     async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
-        """Where a reminder's link leads: to its appointment, or to all of them where it is not this patient's."""
+        """Redirect from a reminder's link to its appointment, or to all of them where it is not this patient's."""
         session = require_patient(request)
         found = await services(request).preferences.reminded_of(code, session.patient_id)
         return see_other(request, appointment_path(*found) if found else "/appointments")

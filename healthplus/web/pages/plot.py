@@ -1,4 +1,4 @@
-"""Where places lie, as a drawing: numbered pins, north up, with a scale.
+"""A drawing of where places lie: numbered pins, north up, with a scale. Its lengths are in units of the SVG.
 
 It is drawn in the projection of web maps, so that the tiles of one can lie behind it
 (https://wiki.openstreetmap.org/wiki/Slippy_map_tilenames).
@@ -12,16 +12,16 @@ from itertools import combinations
 from typing import NamedTuple
 
 SIDE = 320
-"""The drawing's sides, as wide as the narrowest screens are."""
+"""The length of the drawing's sides: as wide as the narrowest screens, in CSS pixels."""
 
 _MARGIN = 36
 _APART = 40
 """How far two pins are from each other at least, to be pressed by a finger."""
 _ROUNDS = 80
-_TILE = 256
+_TILE_SIDE = 256
 _ZOOM_MAX = 15
 _EQUATOR_METRES = 40_075_016.7
-_SCALE_MAX = 110
+_SCALE_LENGTH_MAX = 110
 
 
 class Pin(NamedTuple):
@@ -60,10 +60,10 @@ def plot(places: Sequence[tuple[float, float] | None], tile_url: str = "") -> Pl
     (left, right), (top, bottom) = (
         (min(one[1][axis] for one in known), max(one[1][axis] for one in known)) for axis in (0, 1)
     )
-    zoom = min(_ZOOM_MAX, math.log2((SIDE - 2 * _MARGIN) / _TILE / max(right - left, bottom - top, 1e-9)))
+    zoom = min(_ZOOM_MAX, math.log2((SIDE - 2 * _MARGIN) / _TILE_SIDE / max(right - left, bottom - top, 1e-9)))
     if tile_url:
         zoom = max(0, math.floor(zoom))
-    pixels = _TILE * 2**zoom
+    pixels = _TILE_SIDE * 2**zoom
     begins = ((left + right) / 2 * pixels - SIDE / 2, (top + bottom) / 2 * pixels - SIDE / 2)
     at = [(x * pixels - begins[0], y * pixels - begins[1]) for _, (x, y) in known]
     pins = [
@@ -71,7 +71,7 @@ def plot(places: Sequence[tuple[float, float] | None], tile_url: str = "") -> Pl
         for (number, _), drawn, place in zip(known, _apart(at), at, strict=True)
     ]
     latitude = math.atan(math.sinh(math.pi * (1 - top - bottom)))
-    metres = _round_length(_SCALE_MAX * _EQUATOR_METRES * math.cos(latitude) / pixels)
+    metres = _round_length(_SCALE_LENGTH_MAX * _EQUATOR_METRES * math.cos(latitude) / pixels)
     length = metres * pixels / (_EQUATOR_METRES * math.cos(latitude))
     return Plot(pins, _tiles(tile_url, int(zoom), begins) if tile_url else [], round(length, 1), metres)
 
@@ -102,12 +102,12 @@ def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _tiles(url: str, zoom: int, begins: tuple[float, float]) -> list[Tile]:
     """Return the tiles of a web map that cover the drawing."""
-    columns, rows = (range(int(begin // _TILE), int((begin + SIDE) // _TILE) + 1) for begin in begins)
+    columns, rows = (range(int(begin // _TILE_SIDE), int((begin + SIDE) // _TILE_SIDE) + 1) for begin in begins)
     return [
         Tile(
             url.format(z=zoom, x=column % 2**zoom, y=row),
-            round(column * _TILE - begins[0], 1),
-            round(row * _TILE - begins[1], 1),
+            round(column * _TILE_SIDE - begins[0], 1),
+            round(row * _TILE_SIDE - begins[1], 1),
         )
         for column in columns
         for row in rows

@@ -1,4 +1,4 @@
-"""Reporting a review, which nobody sees then until somebody has looked at it."""
+"""Report a review: it is hidden until somebody of ours has looked at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page for each speciality, with the cities where it can be had, and one of all of them."""
+"""A page for each speciality, with the cities that have providers of it, and one that lists all specialities."""
 
 from __future__ import annotations
 

@@ -105,11 +105,6 @@ class TicketView:
         ) % {"num": minutes}
 
     @property
-    def avatar(self) -> str:
-        """Return what macros.html draws for the provider where there is no photo."""
-        return {"doctor": "doctor", "lab": "lab"}.get(self.row["type"], "place")
-
-    @property
     def is_held(self) -> bool:
         """Return whether the time that the patient took is still held for them."""
         return self.row["offer_state"] == "reserved" and self.until is not None and self.until > self.now

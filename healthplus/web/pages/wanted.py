@@ -11,6 +11,7 @@ from litestar.datastructures import Cookie
 
 from healthplus.accounts.actors import Patient
 from healthplus.booking.outcomes import Refused
+from healthplus.errors import HealthPlusError
 from healthplus.web.pages.addresses import hold_path
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
@@ -51,16 +52,21 @@ async def hold_wanted(request: AnyRequest, patient_id: int, back_to: str) -> tup
     wanted = unsealed_cookie(request, _COOKIE, WantedTime)
     if wanted is None or wanted.back_to != back_to:  # chosen before, and given up since
         return back_to, {}
-    outcome = await services(request).book.hold(
-        wanted.provider_id,
-        wanted.clinic_id,
-        wanted.start,
-        wanted.slots_needed,
-        patient_id,
-        Patient(patient_id),
-        wanted.key,
-        service_ids=wanted.service_ids,
-    )
+    try:
+        outcome = await services(request).book.hold(
+            wanted.provider_id,
+            wanted.clinic_id,
+            wanted.start,
+            wanted.slots_needed,
+            patient_id,
+            Patient(patient_id),
+            wanted.key,
+            service_ids=wanted.service_ids,
+        )
+    except (
+        HealthPlusError
+    ):  # no room or no time for it: their code is used up by now, and they are signed in all the same
+        return back_to, {}
     if not isinstance(outcome, Refused):
         return hold_path(wanted.provider_id, outcome.booking_id), {}
     if outcome.code == "claimed":

@@ -107,7 +107,7 @@ async def fulfilled(window: BrowserWindow) -> None:
 async def rated(window: BrowserWindow) -> None:
     await fulfilled(window)
     await window.page.check("#stars-4")
-    await window.press("Give these stars")
+    await window.press("Send rating")
 
 
 @state("visit-cancel")

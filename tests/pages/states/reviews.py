@@ -30,7 +30,7 @@ async def report(window: BrowserWindow) -> None:
 async def reported(window: BrowserWindow) -> None:
     await report(window)
     await window.press("Report")
-    await window.page.wait_for_selector("h1:has-text('Thank you')")
+    await window.page.get_by_role("heading", level=1, name=window.said("Thank you")).wait_for()
 
 
 @state("visit-reviewed")
@@ -39,7 +39,7 @@ async def written(window: BrowserWindow) -> None:
     await fulfilled(window)
     await window.page.check("#stars-2")
     await window.page.fill("#review-text", "Waited two hours, and nobody said why. " * 5)
-    await window.press("Give these stars")
+    await window.press("Send rating")
     await window.page.wait_for_selector("main [role=status]")
     await window.product.database.execute(
         "UPDATE reviews.review SET state = 'hidden' WHERE text LIKE 'Waited two%why. W%'"

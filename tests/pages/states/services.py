@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import UUID
 
@@ -126,8 +127,8 @@ async def tests_booked(window: BrowserWindow) -> None:
 @state("tests-appointment")
 async def tests_appointment(window: BrowserWindow) -> None:
     await tests_booked(window)
-    await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
-    await window.page.wait_for_selector("a[href$='/move']")
+    await window.page.locator(".changes a[href*='/appointments/']").last.click()
+    await window.page.wait_for_url(re.compile("/appointments/[0-9]+/[^/]+$"))
 
 
 @state("tests-receipt")
@@ -238,7 +239,7 @@ async def terms_appointment(window: BrowserWindow) -> None:
     await terms_hold(window)
     await window.page.locator("form .button").first.click()
     await window.page.wait_for_selector("a[href$='visit.ics']")
-    await window.page.locator("a[href*='/appointments/']:not([href$='.ics'])").first.click()
+    await window.page.locator(".changes a").last.click()
     await window.page.wait_for_selector("a[href$='/cancel']")
 
 

@@ -3,7 +3,7 @@
 import { sayNotSent } from "./connection.js";
 import { countDown, minutes } from "./countdown.js";
 
-const BUSY_AFTER = 300;
+const BUSY_AFTER_MS = 300;
 
 document.getElementById("error")?.focus();
 
@@ -25,7 +25,7 @@ addEventListener("submit", (event) => {
     if (!button?.dataset.busy) return;
     button.setAttribute("aria-disabled", "true");
     button.textContent = button.dataset.busy;
-  }, BUSY_AFTER);
+  }, BUSY_AFTER_MS);
   sending.set(event.target, () => {
     clearTimeout(timer);
     if (button?.dataset.busy) {

@@ -4,7 +4,8 @@ addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 
 addEventListener("push", (event) => {
   const { text, path, language, tag } = event.data.json();
-  event.waitUntil(registration.showNotification("HealthPlus", { body: text, lang: language, tag, renotify: true, data: path }));
+  // The tag is the message's own: one that comes again, as another device did not take it, takes its place and makes no sound.
+  event.waitUntil(registration.showNotification("HealthPlus", { body: text, lang: language, tag, data: path }));
 });
 
 addEventListener("notificationclick", (event) => {

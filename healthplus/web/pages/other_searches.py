@@ -29,7 +29,7 @@ COUNT_MAX, FREE_COUNT_MAX = 200, 50
 _PLACES_COMPARED = 20
 
 
-class Way(NamedTuple):
+class OtherSearch(NamedTuple):
     """A search to try instead of one that found nothing; `found`: how many results it has, up to `count_max` + 1."""
 
     text: str
@@ -46,7 +46,7 @@ async def criteria_of(database: Database, search: Search) -> SearchCriteria | No
         return None
 
 
-async def ways(database: Database, language: Language, search: Search, currency: str) -> list[Way]:
+async def other_searches(database: Database, language: Language, search: Search, currency: str) -> list[OtherSearch]:
     """Return searches with results: the search without each of its filters, on another day, and in a wider place."""
     _ = language.gettext
     tried: list[tuple[str, Search]] = [
@@ -66,13 +66,13 @@ async def ways(database: Database, language: Language, search: Search, currency:
         tried.append((_("In all of %(city)s") % city, wider))
     if search.is_located or search.place:
         tried.append((_("Everywhere"), structs.replace(search.but(near="", within=0), city=None, place="")))
-    found_ways = []
+    others = []
     for text, wider in tried:
         count_max = FREE_COUNT_MAX if wider.filters.day else COUNT_MAX
         criteria = await criteria_of(database, wider)
         if criteria and (found := await count_matching(database, criteria, count_max + 1)):
-            found_ways.append(Way(text, wider.path(), found, count_max))
-    return found_ways
+            others.append(OtherSearch(text, wider.path(), found, count_max))
+    return others
 
 
 async def _in_all_of_the_city(database: Database, search: Search) -> Search | None:
