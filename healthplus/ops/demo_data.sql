@@ -126,7 +126,8 @@ SELECT log_on FROM staff.account WHERE log_on = ANY ($1::text[])
 -- name: put_staff_password
 -- Let the demo's staff log in with a new password, and with nothing else.
 WITH gone AS (
-    DELETE FROM staff.passkey WHERE staff_id IN (SELECT staff_id FROM staff.account WHERE log_on = ANY ($1::text[])))
+    DELETE FROM staff.passkey WHERE staff_id IN (SELECT staff_id FROM staff.account WHERE log_on = ANY ($1::text[]))
+)
 UPDATE staff.account
 SET password_hash = $2, password_is_long = true, totp_secret = NULL, disabled_at = NULL, version = version + 1
 WHERE log_on = ANY ($1::text[])
