@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.pages.charts import a_chart, clear, take
+from tests.fixtures.clock import INDIA, days_ahead
+from tests.fixtures.directory import DAILY, make_provider, make_shift
+from tests.pages.charts import Chart, a_chart, clear, take
 from tests.pages.states.hold import held
 from tests.pages.test_booking import PROMPTLY, hold_by_other, starts
 from tests.pages.window import NARROW, NARROWEST, BrowserWindow, Product
@@ -81,7 +85,12 @@ async def test_what_is_taken_is_shown_when_asked_for(product: Product, browser: 
 
 
 async def test_a_full_part_of_the_day_is_one_line_that_says_what_is_on_hold(window: BrowserWindow) -> None:
-    chart = await a_chart(window, offset=1)
+    database, clinic_id = window.product.database, (await a_chart(window)).clinic_id
+    provider_id = await make_provider(database, {clinic_id: (50_000, "online")}, name="Dr Two Halves")
+    for begins, ends in ((time(9), time(11)), (time(16), time(18))):
+        await make_shift(database, provider_id, clinic_id, DAILY, begins, ends, 10)
+    day = (await days_ahead(database, 3, time(9))).astimezone(INDIA).date()
+    chart = Chart(provider_id, clinic_id, "Dr Two Halves", day)
     await take(window, chart, "reserved", but=2)
     await window.go(chart.path())
     folded = window.page.locator(".fold").first
