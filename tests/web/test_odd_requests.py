@@ -180,6 +180,7 @@ async def pages(
             "ticket": str(wait["number"]),
             "review_id": held["id"],  # no review has it
             "code": "A" * 22,
+            "session_id": held["id"],  # no session has it
             "person_id": person["id"],
             "city": "pune",
             "need": "doctor",

@@ -83,7 +83,7 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     assert offered["state"] == "offered"
     assert 'role="alert"' in offered["html"]
     page = await bina.get(wait)
-    assert "It’s your turn: 6:00 pm is held for you" in page.text
+    assert "It’s your turn: 6:00 pm is held for you" in re.sub("<[^>]+>", "", page.text)
     assert "Take 6:00 pm</button>" in page.text
     assert len((await bina.get(f"{wait}/news?after={offered['version']}x")).content) > 500
     taken = await bina.fill(wait, action="take")
