@@ -181,6 +181,7 @@ async def pages(
             "review_id": held["id"],  # no review has it
             "code": "A" * 22,
             "session_id": held["id"],  # no session has it
+            "passkey_id": held["id"],
             "person_id": person["id"],
             "city": "pune",
             "need": "doctor",

@@ -46,16 +46,17 @@ def choices(language: Language, search: Search, today: date) -> dict[str, list[t
 def quick_filters(language: Language, search: Search, currency: str, today: date) -> list[tuple[str, str]]:
     """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them.
 
-    The next Saturday is among them, when many have time who work all week.
+    The next Saturday is among them, when many have time who work all week. More would not fit on a line at 360 pixels.
     """
-    saturday = today + timedelta(days=(_SATURDAY - today.isoweekday() - 1) % 7 + 1)
-    offered = [("day", "today"), ("day", saturday.isoformat()), ("gender", "female"), ("rating", 4.0)]
-    wider = ((name, search.but(**{name: value})) for name, value in offered)
-    return [
-        (filter_text(language, name, one.filters, currency), one.path())
-        for name, one in wider
-        if not getattr(search.filters, name) and not (name == "gender" and search.filters.type not in ("", "doctor"))
-    ]
+    filters, found = search.filters, []
+    if not filters.day:
+        saturday = today + timedelta(days=(_SATURDAY - today.isoweekday() - 1) % 7 + 1)
+        found = [(language.gettext(_STRETCHES["today"]), search.but(day="today").path())]
+        found += [(language.weekday(_SATURDAY), search.but(day=saturday.isoformat()).path())]
+    if not filters.gender and filters.type in ("", "doctor"):
+        wider = search.but(gender="female")
+        found += [(filter_text(language, "gender", wider.filters, currency), wider.path())]
+    return found
 
 
 def _days(chosen: str, today: date) -> list[date]:
