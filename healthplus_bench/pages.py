@@ -263,7 +263,10 @@ async def _load(
 
 
 async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
-    """Return the bytes sent for a page and for each part that its first view loads; the page's own first."""
+    """Return the bytes sent for a page and for each part that its first view loads; the page's own first.
+
+    Photos are apart: browsers load them as they come into sight.
+    """
     sizes: list[int] = []
     paths = [page.path]
     seen = set(paths)
@@ -273,10 +276,12 @@ async def _first_view(client: aiohttp.ClientSession, page: _Page) -> list[int]:
             if answer.status != 200:
                 raise BenchFailed(f"{path} answers {answer.status}.")
             sizes.append(len(body) + sum(len(name) + len(value) + 4 for name, value in answer.raw_headers))
-            text = (gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body).decode()
-        found = _IMPORTS.findall(text) if path.endswith(".js") else _PARTS.findall(text) if path == page.path else []
-        for one in (urljoin(path, name) for name in found):
-            if one not in seen:
+        pattern = _PARTS if path == page.path else _IMPORTS if path.endswith(".js") else None
+        if pattern is None:
+            continue
+        text = (gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body).decode()
+        for one in (urljoin(path, name) for name in pattern.findall(text)):
+            if one not in seen and not one.startswith("/photo/"):
                 seen.add(one)
                 paths.append(one)
     return sizes
