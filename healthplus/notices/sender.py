@@ -36,6 +36,20 @@ def error_of_status(who: str, status: int) -> NoticeUndelivered | NoticeRefused:
     return kind(f"{who} answered {status}.")
 
 
+async def post_message(
+    who: str, session: aiohttp.ClientSession, url: str, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """Post a message as JSON to a relay, which errors call `who`. Raises NoticeUndelivered or NoticeRefused."""
+    try:
+        # A redirect could send number, text and token to another server.
+        async with session.post(url, json=body, headers=headers, allow_redirects=False) as answer:
+            status = answer.status
+    except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
+        raise NoticeUndelivered(f"{who} could not be reached ({type(error).__name__}).") from None
+    if not 200 <= status < 300:
+        raise error_of_status(who, status)
+
+
 class Sms(msgspec.Struct, frozen=True):
     """`to` is in E.164; `template_id` is our own name for the text, such as `code` or `booked`.
 
@@ -152,14 +166,7 @@ class HttpSmsSender:
             "template_id": self._templates.get(message.registered_name),
             "id": message.id,
         }
-        try:
-            # A redirect could send number, text and token to another server.
-            async with self._session.post(self._url, json=body, headers=self._headers, allow_redirects=False) as answer:
-                status = answer.status
-        except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
-            raise NoticeUndelivered(f"The SMS relay could not be reached ({type(error).__name__}).") from None
-        if not 200 <= status < 300:
-            raise error_of_status("The SMS relay", status)
+        await post_message("The SMS relay", self._session, self._url, body, self._headers)
 
 
 class SmtpSender:

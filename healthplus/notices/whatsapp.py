@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import aiohttp
 
-from healthplus.errors import NoticeRefused, NoticeUndelivered
-from healthplus.notices.sender import Sms, SmsSender, error_of_status
+from healthplus.errors import NoticeRefused
+from healthplus.notices.sender import Sms, SmsSender, post_message
 from healthplus.settings import Settings, registered_texts
 
 
@@ -42,11 +42,4 @@ class WhatsAppSender:
             },
             "biz_opaque_callback_data": message.id,
         }
-        try:
-            # A redirect could send number, text and token to another server.
-            async with self._session.post(self._url, json=body, headers=self._headers, allow_redirects=False) as answer:
-                status = answer.status
-        except (aiohttp.ClientError, OSError) as error:  # OSError includes TimeoutError
-            raise NoticeUndelivered(f"WhatsApp could not be reached ({type(error).__name__}).") from None
-        if not 200 <= status < 300:
-            raise error_of_status("WhatsApp", status)
+        await post_message("WhatsApp", self._session, self._url, body, self._headers)

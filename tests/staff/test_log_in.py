@@ -281,7 +281,7 @@ async def test_a_wide_network_is_counted_as_one(db: Database) -> None:
 
 
 async def test_what_the_browser_came_with_is_no_session(db: Database) -> None:
-    """Whoever plants a token in a browser has nothing of the session that begins there."""
+    """An attacker who plants a token in a browser has nothing of the session that begins there."""
     await make_staff(db)
     log_in = make_log_in(db)
     done = await logged_in(log_in, token="planted")

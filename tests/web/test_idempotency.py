@@ -143,7 +143,7 @@ async def _(clients: Clients) -> Request:
     return Request(clients.asha, "PUT", f"{path}/rating", {"stars": 4})
 
 
-# What follows heeds no key: it is said anew, and the last of it counts.
+# What follows heeds no key: it is said again, and the last of it counts.
 @route("PUT", "/providers/{provider_id:int}/holds/{hold_id:uuid}/reason")
 async def _(clients: Clients) -> Request:
     path = (await hold(clients.asha, hold_body(clients.environment, 9, ONLINE)))["url"]

@@ -46,7 +46,7 @@ class LogInController(Controller):
 
     @get("/switch", **needs("anybody"))
     async def ask_another(self, request: AnyRequest) -> Response[str]:
-        """Show the form to whoever takes a shared computer over; the session that is open ends once they are in."""
+        """Show the form to a colleague who takes a shared computer over; the open session ends once they are in."""
         return _log_in_page(request)
 
     @post("/log-in", **needs("anybody"))

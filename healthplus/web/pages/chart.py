@@ -19,6 +19,7 @@ from healthplus.web.pages.addresses import chart_path, hold_path, slug
 from healthplus.web.pages.booking import booking_queries, parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart_request import hold_here, requested_chart
 from healthplus.web.pages.chart_view import ChartView
+from healthplus.web.pages.chosen_time import claimed_instead, sign_in_to_hold
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import Form, FormError, PersonChoice, chosen_person, person_choice
@@ -26,7 +27,6 @@ from healthplus.web.pages.rendering import language_of, moved, page, see_other, 
 from healthplus.web.pages.service_choice import ServiceChoice, field_of
 from healthplus.web.pages.session import Claim, PatientSession, form_of, idempotency_key, session_of
 from healthplus.web.pages.shared_pages import shared_page
-from healthplus.web.pages.wanted import claimed_instead, sign_in_to_hold
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
 

@@ -22,11 +22,11 @@ from healthplus.accounts.sessions import agent_label
 from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
+from healthplus.web.pages.chosen_time import forget_chosen_time, hold_chosen_time
 from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, idempotency_key, local_path, session_of, site
 from healthplus.web.pages.sign_in_texts import error_text
-from healthplus.web.pages.wanted import end_wanted, hold_wanted
 from healthplus.web.services import AnyRequest, requester_of, services
 
 queries = load(Path(__file__).with_name("sign_in.sql"))
@@ -173,11 +173,11 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
 
 async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
     await services(request).preferences.note_language(signed_in.patient_id, language_of(request).code)
-    path, query = await hold_wanted(request, signed_in.patient_id, _back_to(request))
+    path, query = await hold_chosen_time(request, signed_in.patient_id, _back_to(request))
     cookies = [
         site(request).session_cookie(signed_in.token),
         site(request).end_cookie(_COOKIE),
-        *end_wanted(request),
+        *forget_chosen_time(request),
         site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
     ]
     return see_other(request, path, query, cookies)

@@ -1,4 +1,4 @@
-"""A time chosen before signing in is held with the code; and what happens where it is gone, or wanted no more."""
+"""A time chosen before signing in is held with the code; and what happens where it is gone, or chosen no more."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_it_is_held_once_however_often_the_code_is_sent(
     assert (held["state"], held["start"]) == ("reserved", environment.instant(10))
     assert "10:00 am is held for you" in (await nobody.get(second.headers["location"])).text
     # Nothing is left of it: who signs in again holds nothing by that.
-    assert any(one.startswith('wanted=""') and "Max-Age=0" in one for one in first.headers.get_list("set-cookie"))
+    assert any(one.startswith('chosen=""') and "Max-Age=0" in one for one in first.headers.get_list("set-cookie"))
 
 
 async def test_what_is_gone_meanwhile_is_said_with_what_is_free(
@@ -95,7 +95,7 @@ async def test_no_other_address_holds_anything(nobody: Browser, phone: Phone, en
     """What is to be held comes from us, sealed: an address that somebody else made leads to a chart at most."""
     chart = f"{address(environment)}&{urlencode({'start': environment.at(10)})}"
     page = await code_page(nobody, phone, f"/verify?{urlencode({'next': chart})}")
-    nobody.http.cookies.set("wanted", "e30.forged")
+    nobody.http.cookies.set("chosen", "e30.forged")
     assert (await nobody.post(page, {"code": await phone.code()})).headers["location"] == chart
     assert await environment.db.fetch(BOOKINGS) == []
 

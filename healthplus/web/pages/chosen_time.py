@@ -20,12 +20,12 @@ from healthplus.web.pages.session import site
 from healthplus.web.services import AnyRequest, services
 from healthplus.web.shared_charts import ChartKey
 
-_COOKIE = "wanted"
+_COOKIE = "chosen"
 _COOKIE_SECONDS = 2 * 3600
 """As long as a code may have to be waited for."""
 
 
-class WantedTime(msgspec.Struct, frozen=True):
+class ChosenTime(msgspec.Struct, frozen=True):
     """What was chosen on the chart at `back_to`, as a cookie has it; with `key`, asking again is asking once."""
 
     back_to: str
@@ -39,49 +39,48 @@ class WantedTime(msgspec.Struct, frozen=True):
 
 def sign_in_to_hold(request: AnyRequest, key: ChartKey, start: datetime, back_to: str, form_key: str) -> Response[str]:
     """Redirect to signing in, after which a start of the chart at `back_to` is held."""
-    wanted = WantedTime(back_to, key.provider_id, key.clinic_id, start, key.slots_needed, key.service_ids, form_key)
-    cookie = sealed_cookie(request, _COOKIE, wanted, _COOKIE_SECONDS)
+    chosen = ChosenTime(back_to, key.provider_id, key.clinic_id, start, key.slots_needed, key.service_ids, form_key)
+    cookie = sealed_cookie(request, _COOKIE, chosen, _COOKIE_SECONDS)
     return see_other(request, "/verify", {"next": back_to}, [cookie])
 
 
-async def hold_wanted(request: AnyRequest, patient_id: int, back_to: str) -> tuple[str, dict[str, object]]:
+async def hold_chosen_time(request: AnyRequest, patient_id: int, back_to: str) -> tuple[str, dict[str, object]]:
     """Hold what a patient who has just signed in had chosen on the page they are to be led back to.
 
     Return the path and query of what to show them: the hold, what is in its way, or that page, which says what is free.
     """
-    wanted = unsealed_cookie(request, _COOKIE, WantedTime)
-    if wanted is None or wanted.back_to != back_to:  # chosen before, and given up since
+    chosen = unsealed_cookie(request, _COOKIE, ChosenTime)
+    if chosen is None or chosen.back_to != back_to:  # chosen before, and given up since
         return back_to, {}
     try:
         outcome = await services(request).book.hold(
-            wanted.provider_id,
-            wanted.clinic_id,
-            wanted.start,
-            wanted.slots_needed,
+            chosen.provider_id,
+            chosen.clinic_id,
+            chosen.start,
+            chosen.slots_needed,
             patient_id,
             Patient(patient_id),
-            wanted.key,
-            service_ids=wanted.service_ids,
+            chosen.key,
+            service_ids=chosen.service_ids,
         )
-    except (
-        HealthPlusError
-    ):  # no room or no time for it: their code is used up by now, and they are signed in all the same
+    except HealthPlusError:
+        # No room or no time for it. The code is used up by now, so they are signed in all the same.
         return back_to, {}
     if not isinstance(outcome, Refused):
-        return hold_path(wanted.provider_id, outcome.booking_id), {}
+        return hold_path(chosen.provider_id, outcome.booking_id), {}
     if outcome.code == "claimed":
-        return "/busy", claimed_instead(wanted, wanted.start)
+        return "/busy", claimed_instead(chosen, chosen.start)
     return back_to, {}
 
 
-def end_wanted(request: AnyRequest) -> list[Cookie]:
+def forget_chosen_time(request: AnyRequest) -> list[Cookie]:
     """Return the cookie by which a browser forgets what was chosen, if it keeps anything."""
     return [site(request).end_cookie(_COOKIE)] if site(request).read(request, _COOKIE) else []
 
 
-def claimed_instead(wanted: ChartKey | WantedTime, start: datetime, person_id: UUID | None = None) -> dict[str, object]:
+def claimed_instead(chosen: ChartKey | ChosenTime, start: datetime, person_id: UUID | None = None) -> dict[str, object]:
     """Return the query of the page that asks whether to have a start instead of what the patient has."""
-    where = {"provider": wanted.provider_id, "clinic": wanted.clinic_id, "n": wanted.slots_needed}
-    at = {field_name("start", wanted.service_ids): start.isoformat()}
+    where = {"provider": chosen.provider_id, "clinic": chosen.clinic_id, "n": chosen.slots_needed}
+    at = {field_name("start", chosen.service_ids): start.isoformat()}
     person = {"person": person_id} if person_id else {}
-    return {"for": "hold", **where, **at, **person, "service": wanted.service_ids}
+    return {"for": "hold", **where, **at, **person, "service": chosen.service_ids}
