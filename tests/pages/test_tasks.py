@@ -199,6 +199,7 @@ async def cheapest(hand: Hand) -> None:
     await hand.link(re.compile("^Sat"))
     await hand.tap(hand.page.locator("summary", has_text="Sort by"))
     await hand.link("Lowest fee")
+    await hand.page.wait_for_url("**sort=price**")
     fees = [
         int(re.sub(r"\D", "", fee.replace("Free", "0")))
         for fee in await hand.page.locator(".doc .figures").locator("text=/^(₹[0-9,]+|Free)$/").all_inner_texts()
