@@ -42,6 +42,7 @@ SELECT provider_id, clinic_id, city_id, time_zone, provider.type::text AS type,
         AS specialities
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 JOIN directory.city USING (city_id)
+ORDER BY provider_id, clinic_id
 """
 
 
@@ -180,7 +181,9 @@ class Trial:
     def look(self) -> None:
         """Read every row, and every slot as the slots endpoint shows it."""
         self.posts = self.run(self.db.fetch(POSTS))
-        self.services = self.run(self.db.fetch("SELECT * FROM directory.service WHERE closed_at IS NULL"))
+        self.services = self.run(
+            self.db.fetch("SELECT * FROM directory.service WHERE closed_at IS NULL ORDER BY service_id")
+        )
         self.fitting.clear()
         book = Book(self.db)
         for post in self.posts:
