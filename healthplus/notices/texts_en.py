@@ -45,6 +45,11 @@ ENGLISH = Texts(
             "The clinic cannot keep your appointment on {when}.",
             "Choose another time or cancel",
         ),
+        "stands": Text(
+            "Your appointment stands",
+            "The clinic can see you after all: your appointment on {when} stands.",
+            _CHANGE,
+        ),
         "expired": Text(
             "Your 5 minutes are over", "Your 5 minutes are over; {when} was released. No money was taken.", "Try again"
         ),
