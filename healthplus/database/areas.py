@@ -28,8 +28,8 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql")),
-    Area("schedule", "schedule", ("openings.sql",)),
+    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql")),
+    Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
         "accounts",
         "accounts",
@@ -50,7 +50,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule")),
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule", "in_the_way")),
             *("lanes.sql", "rush.sql"),
         ),
     ),

@@ -47,7 +47,7 @@ ENGLISH = Texts(
         ),
         "stands": Text(
             "Your appointment stands",
-            "The clinic can see you after all: your appointment on {when} stands.",
+            "Your appointment on {when} stands after all.",
             _CHANGE,
         ),
         "expired": Text(
