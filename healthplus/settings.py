@@ -57,7 +57,8 @@ class Settings:
 
     Without `database_url` an embedded server runs on `data_folder`. `database_owner_url` is the role that migrates; by
     default it is that of `database_url`. `account` runs the app processes where root starts the product.
-    `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections.
+    `processes` is how many app processes run, each with `pool_size_min` to `pool_size_max` database connections, and
+    besides up to `staff_pool_size_max` for each of the four roles of staff.
     `drain_seconds` is how long these, once told to stop, still serve those who come, and send them elsewhere.
     The sandbox flags replace the payment gateway, or SMS and e-mail, by stand-ins that show what would have happened.
     `secret_key` is what codes and sign-ins are made with; all machines must share it. Without one, a key is made and
@@ -104,6 +105,7 @@ class Settings:
     drain_seconds: int = _between(0, 0, 60)
     pool_size_min: int = _between(2, 1, 1000)
     pool_size_max: int = _between(10, 1, 1000)
+    staff_pool_size_max: int = _between(2, 1, 100)
     allow_unsafe_commits: bool = False
     # Off by default: a stand-in shows sign-in codes to everybody.
     sandbox_payments: bool = False

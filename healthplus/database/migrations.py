@@ -322,6 +322,9 @@ async def _apply_after(connection: _Connection, statement: str, name: str) -> No
 
 
 async def _apply_functions(connection: _Connection, product: _Product, previous: int, app_role: str | None) -> None:
+    for schema in product.schemas:  # of an area that has functions and no tables, no migration makes it
+        if await connection.fetchval("SELECT to_regnamespace($1) IS NULL", schema):
+            await connection.execute(f"CREATE SCHEMA {schema}")
     await apply_functions(connection, product.definitions, product.schemas, product.release, previous)
     # In the same transaction: from its end on, processes of the release before use new tables by these functions.
     await apply_rights(connection, product.schemas, app_role)

@@ -1,4 +1,4 @@
-"""What the role that the product works as may do: everything its areas need, and nothing more.
+"""What the role that the product works as may do: everything its areas need, and nothing more. And staff's logins.
 
 Read from the catalogue after each migration, so that a new table needs no list. Only tables whose rows are never
 changed are listed; a trigger on each refuses the same to the owner (database/functions/append_only.sql).
@@ -12,6 +12,7 @@ import asyncpg
 
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
+from healthplus.database.logins import STAFF_ROLES, login_of
 from healthplus.errors import BadInput
 
 APPEND_ONLY = (
@@ -26,13 +27,39 @@ _READ_ONLY = ("public.schema_migration", "public.app_clock")
 
 _ROLE = "SELECT rolsuper FROM pg_roles WHERE rolname = $1"
 _MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+_HAS_CONSOLE = "SELECT to_regnamespace('console') IS NOT NULL AND to_regprocedure('staff.roles_with(text)') IS NOT NULL"
+_EVERYBODY_MAKES = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
+
+# Whatever is made anew may be run by everybody. What lies in public may be another's, or an extension's.
+_EVERYBODYS = """
+SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', string_agg(pg_proc.oid::regprocedure::text, ', '))
+FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+WHERE nspname = ANY ($1::text[]) AND nspname <> 'public'
+    AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
+HAVING count(*) > 0
+"""
+_EVERYBODYS_BY_DEFAULT = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_default_acl
+    WHERE defaclrole = current_user::regrole AND defaclnamespace = 0 AND defaclobjtype = 'f'
+        AND NOT EXISTS (SELECT FROM aclexplode(defaclacl) WHERE grantee = 0))
+"""
+
+# Which right a function of the console is for stands in its first statement.
+_FUNCTIONS_OF = r"""
+SELECT pg_proc.oid FROM pg_proc
+WHERE pronamespace = 'console'::regnamespace
+    AND $1 = ANY (staff.roles_with(substring(prosrc FROM 'staff\.authorise\(p_token_hash, ''(\w+)'''))::text[])
+"""
 
 # One statement for each object whose rights differ from what they should be: a GRANT replaces the row of its object in
-# the catalogue, and every plan that uses the object is made again.
+# the catalogue, and every plan that uses the object is made again. $6 are the functions of a login of staff, which has
+# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would.
 _CHANGES = """
 WITH object AS (
     SELECT 'TABLE' AS kind, pg_class.oid, pg_class.oid::regclass::text AS name,
-        CASE WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
+        CASE WHEN $6::oid[] IS NOT NULL THEN '{}'
+            WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
             WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
             WHEN pg_class.oid = ANY ($5::regclass[]) THEN '{SELECT,INSERT,UPDATE}'
             ELSE '{SELECT,INSERT,UPDATE,DELETE,MAINTAIN}' END::text[] AS wanted,
@@ -41,16 +68,23 @@ WITH object AS (
     WHERE relkind IN ('r', 'p', 'v')
         AND (nspname = ANY ($2::text[]) AND nspname <> 'public' OR pg_class.oid = ANY ($3::regclass[]))
     UNION ALL
-    SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text, '{USAGE,SELECT}', '{USAGE,SELECT,UPDATE}'
+    SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text,
+        CASE WHEN $6 IS NULL THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind = 'S' AND nspname = ANY ($2::text[]) AND nspname <> 'public'
     UNION ALL
-    SELECT 'SCHEMA', oid, quote_ident(nspname), '{USAGE}', '{USAGE,CREATE}'
+    SELECT 'SCHEMA', oid, quote_ident(nspname),
+        CASE WHEN nspname = 'public' OR (nspname = 'console') = ($6 IS NOT NULL) OR $7::boolean
+            THEN '{USAGE}' ELSE '{}' END::text[],
+        '{USAGE,CREATE}'
     FROM pg_namespace WHERE nspname = ANY ($2::text[])
     UNION ALL
-    SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text, '{EXECUTE}', '{EXECUTE}'
+    SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text,
+        CASE WHEN pg_proc.oid = ANY ($6) OR $6 IS NULL AND (nspname <> 'console' OR $7)
+            THEN '{EXECUTE}' ELSE '{}' END::text[],
+        '{EXECUTE}'
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-    WHERE nspname = ANY ($2::text[]) AND nspname <> 'public'
+    WHERE nspname = ANY ($2::text[]) AND (nspname <> 'public' OR $6 IS NULL AND proowner = current_user::regrole)
 ), difference AS (
     SELECT kind, name, privilege, privilege = ANY (wanted) AS is_wanted
     FROM object CROSS JOIN unnest(possible) AS privilege
@@ -69,27 +103,64 @@ FROM difference GROUP BY kind, name, is_wanted
 async def apply_rights(
     connection: asyncpg.Connection[asyncpg.Record], schemas: Sequence[str], role: str | None
 ) -> None:
-    """Grant `role` its rights in these schemas, in the caller's transaction, and revoke others.
+    """Grant `role` and the logins of staff their rights in these schemas, in the caller's transaction; revoke others.
 
-    None: there is no such role. One that is missing is made. Raises BadInput where that is not allowed, or the role is
-    a superuser's.
+    None: there is no such role. Those that are missing are made; where logins may not be, `role` also does what they
+    would. Raises BadInput where `role` may not be made, or one of them is a superuser's.
     """
+    for (change,) in await connection.fetch(_EVERYBODYS, schemas):
+        await connection.execute(change)
+    if await connection.fetchval(_EVERYBODYS_BY_DEFAULT):
+        await connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC")
+    # A database from before PostgreSQL 15 lets everybody make things here.
+    if await connection.fetchval(_EVERYBODY_MAKES):
+        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     if role is None or role == await connection.fetchval("SELECT current_user"):
         return
+    if not await _is_made(connection, role):
+        raise BadInput(
+            f"There is no role {role!r}, and the role of DATABASE_OWNER_URL may not make it. As an administrator "
+            f"of the server, run: CREATE ROLE {role} LOGIN PASSWORD '…'"
+        )
+    logins = await _logins(connection, role)
+    await _change(connection, schemas, role, None, is_shared=not logins)
+    for login, staff_role in logins.items():
+        functions = [oid for (oid,) in await connection.fetch(_FUNCTIONS_OF, staff_role)]
+        await _change(connection, schemas, login, functions, is_shared=False)
+
+
+async def _logins(connection: asyncpg.Connection[asyncpg.Record], role: str) -> dict[str, str]:
+    """Return the logins of staff with the role of each; none where they may not be made."""
+    if not await connection.fetchval(_HAS_CONSOLE):
+        return {}
+    logins = {login_of(role, staff_role): staff_role for staff_role in STAFF_ROLES}
+    made = [await _is_made(connection, login) for login in logins]
+    return logins if all(made) else {}
+
+
+async def _is_made(connection: asyncpg.Connection[asyncpg.Record], role: str) -> bool:
+    """Return whether there is a role, which is made where it may be. Raises BadInput for a superuser's."""
     is_super = await connection.fetchval(_ROLE, role)
     if is_super:
-        raise BadInput(f"The role {role!r} of DATABASE_URL is a superuser; the product needs one that is not.")
+        raise BadInput(f"The role {role!r} is a superuser; the product needs one that is not.")
     if is_super is None:
         if not await connection.fetchval(_MAY_MAKE_ROLES):
-            raise BadInput(
-                f"There is no role {role!r}, and the role of DATABASE_OWNER_URL may not make it. As an administrator "
-                f"of the server, run: CREATE ROLE {role} LOGIN PASSWORD '…'"
-            )
+            return False
         await connection.execute(await connection.fetchval("SELECT format('CREATE ROLE %I LOGIN', $1::text)", role))
-    # A database from before PostgreSQL 15 lets everybody make things here.
-    if await connection.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", role):
-        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    for (change,) in await connection.fetch(_CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT):
+    return True
+
+
+async def _change(
+    connection: asyncpg.Connection[asyncpg.Record],
+    schemas: Sequence[str],
+    role: str,
+    functions: Sequence[int] | None,
+    *,
+    is_shared: bool,
+) -> None:
+    for (change,) in await connection.fetch(
+        _CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT, functions, is_shared
+    ):
         await connection.execute(change)
 
 

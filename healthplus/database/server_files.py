@@ -1,12 +1,16 @@
-"""What the embedded server's configuration says: its settings, its two roles, and which account may be which."""
+"""What the embedded server's configuration says: its settings, its roles, and which account may be which."""
 
 from __future__ import annotations
 
 import pwd
 import sys
 
+from healthplus.database.logins import STAFF_ROLES, login_of
+
 OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
 """The roles of the embedded database: the owner migrates; the product works as the other, which owns nothing."""
+
+STAFF_LOGINS = tuple(login_of(APP_ROLE, role) for role in STAFF_ROLES)
 
 _HBA = """# Written by HealthPlus at every start.
 local all {owner} {method}
@@ -62,12 +66,14 @@ def access_files(account: pwd.struct_passwd, app_account: pwd.struct_passwd | No
     is_known = account.pw_name != str(account.pw_uid)
     rules = _HBA.format(
         owner=OWNER_ROLE,
-        app=APP_ROLE,
+        app=",".join((APP_ROLE, *STAFF_LOGINS)),
         method=f"peer map={OWNER_ROLE}" if is_known else "trust",
         method_app=f"peer map={APP_ROLE}" if is_known else "trust",
     )
-    names = [(OWNER_ROLE, name) for name in sorted(owners)] + [(APP_ROLE, name) for name in sorted(owners | visitors)]
-    maps = "".join(f'{role} "{name}" {role}\n' for role, name in names)
+    maps = "".join(f'{OWNER_ROLE} "{name}" {OWNER_ROLE}\n' for name in sorted(owners))
+    maps += "".join(
+        f'{APP_ROLE} "{name}" {role}\n' for role in (APP_ROLE, *STAFF_LOGINS) for name in sorted(owners | visitors)
+    )
     return {"pg_hba.conf": rules, "pg_ident.conf": maps}
 
 

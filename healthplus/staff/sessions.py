@@ -11,7 +11,7 @@ import msgspec
 from healthplus.accounts.actors import Staff
 from healthplus.accounts.sessions import hash_token
 from healthplus.database import Database, Record, load
-from healthplus.staff.rights import Right, Role, has_right
+from healthplus.staff.rights import Right, Role, has_right, role_for
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -41,6 +41,10 @@ class StaffSession(msgspec.Struct, frozen=True):
     @property
     def actor(self) -> Staff:
         return Staff(self.staff_id)
+
+    def role_for(self, right: Right, clinic_id: int | None = None) -> Role | None:
+        """Return the role that gives them a right at a clinic; without a clinic, at any. None: they have it not."""
+        return role_for(self.roles, right, clinic_id)
 
     def may(self, right: Right, clinic_id: int | None = None) -> bool:
         """Return whether they have a right at a clinic; without a clinic, at any."""

@@ -21,6 +21,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.booking.replacements import keep_cancelling_replaced
+from healthplus.console.logins import Logins
 from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
 from healthplus.directory.known_services import KnownServices
@@ -137,6 +138,8 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             sandbox = SandboxGateway(bank_url(settings), settings.payment_webhook_secret)
             gateway = await stack.enter_async_context(sandbox)
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
+        logins = await Logins.find(database, settings.database_url, settings.staff_pool_size_max)
+        stack.push_async_callback(logins.close)
         senders = await stack.enter_async_context(open_senders(settings, database))
         wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
         notices = Notices(background, senders, wording)
@@ -207,6 +210,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,
             staff_sessions=StaffSessions(database),
+            logins=logins,
             log_in=LogIn(database, secret, passwords),
             own_account=OwnAccount(database, secret, passwords),
             code_messages=code_messages,

@@ -35,8 +35,9 @@ BEGIN
 END $$;
 
 -- Has somebody be p_role at a clinic (NULL: at every), or nothing any more where p_role is NULL: 'done', 'not_found', 'last'.
-CREATE FUNCTION staff.set_role(p_staff_id bigint, p_clinic_id bigint, p_role staff.role, p_actor text) RETURNS text
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.set_role(
+    p_staff_id bigint, p_clinic_id bigint, p_role staff.role, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF p_clinic_id IS NULL AND p_role IS NULL AND staff.is_last_administrator(p_staff_id) THEN
         RETURN 'last';
@@ -51,7 +52,8 @@ BEGIN
         INSERT INTO staff.membership (staff_id, clinic_id, role) VALUES (p_staff_id, p_clinic_id, p_role)
         ON CONFLICT (staff_id, clinic_id) DO UPDATE SET role = excluded.role;
     END IF;
-    PERFORM staff.append_audit(p_actor, NULL, NULL, 'set_role', false, coalesce(p_role::text, 'none'), p_staff_id, p_clinic_id);
+    PERFORM staff.append_audit(
+        p_actor, p_session_id, p_address, 'set_role', false, coalesce(p_role::text, 'none'), p_staff_id, p_clinic_id);
     RETURN 'done';
 END $$;
 
