@@ -21,8 +21,7 @@ class Form:
     def __init__(self, given: Mapping[str, str], language: Language) -> None:
         self.given = dict(given)
         self.errors: dict[str, str] = {}
-        self._say = language.gettext
-        self._language = language
+        self.gettext = language.gettext
 
     @property
     def is_good(self) -> bool:
@@ -39,9 +38,9 @@ class Form:
         plain = text.replace("\r", "").replace("\n", " ") if lines else text
         if not text:
             if required:
-                self.fail(field, self._say("This is needed."))
+                self.fail(field, self.gettext("This is needed."))
         elif not is_name(plain, length_max):
-            self.fail(field, self._say("At most %(count)s letters and signs, please.") % {"count": length_max})
+            self.fail(field, self.gettext("At most %(count)s letters and signs, please.") % {"count": length_max})
         return text
 
     def names(self, field: str, count_max: int) -> list[str]:
@@ -49,7 +48,7 @@ class Form:
         parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
         names = [part for part in parts if part]
         if len(names) > count_max or not all(is_name(name, 60) for name in names):
-            self.fail(field, self._say("At most %(count)s, separated by commas.") % {"count": count_max})
+            self.fail(field, self.gettext("At most %(count)s, separated by commas.") % {"count": count_max})
         return names
 
     def number(self, field: str, low: int, high: int, default: int | None = None) -> int | None:
@@ -59,7 +58,7 @@ class Form:
             return default
         if re.fullmatch(r"\d{1,6}", text, re.ASCII) and low <= int(text) <= high:
             return int(text)
-        self.fail(field, self._say("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
+        self.fail(field, self.gettext("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
         return None
 
     def degrees(self, field: str, limit: int) -> float | None:
@@ -68,7 +67,7 @@ class Form:
             return None
         if re.fullmatch(r"-?\d{1,3}(\.\d{1,12})?", text, re.ASCII) and abs(float(text)) <= limit:
             return float(text)
-        self.fail(field, self._say("Degrees with decimals, such as 18.5074."))
+        self.fail(field, self.gettext("Degrees with decimals, such as 18.5074."))
         return None
 
     def fee(self, field: str, currency: str) -> int | None:
@@ -79,7 +78,7 @@ class Form:
                 raise BadInput
             return checked_fee(Decimal(text), currency)
         except BadInput:
-            self.fail(field, self._say("An amount such as 500 or 649.50."))
+            self.fail(field, self.gettext("An amount such as 500 or 649.50."))
         return None
 
     def clock(self, field: str) -> int | None:
@@ -88,7 +87,7 @@ class Form:
         minutes = int(found[1]) * 60 + int(found[2]) if found and int(found[2]) < 60 else DAY_MINUTES + 1
         if minutes <= DAY_MINUTES:
             return minutes
-        self.fail(field, self._say("A time of day, such as 09:30."))
+        self.fail(field, self.gettext("A time of day, such as 09:30."))
         return None
 
     def day(self, field: str, *, required: bool = False) -> date | None:
@@ -101,13 +100,13 @@ class Form:
             found = date.min
         if 2000 <= found.year < 2200:
             return found
-        self.fail(field, self._say("A day, such as 2026-12-24."))
+        self.fail(field, self.gettext("A day, such as 2026-12-24."))
         return None
 
     def choice(self, field: str, possible: Mapping[str, object] | tuple[str, ...], default: str = "") -> str:
         chosen = self.given.get(field, "") or default
         if chosen not in possible:
-            self.fail(field, self._say("Choose one of these."))
+            self.fail(field, self.gettext("Choose one of these."))
         return chosen
 
     def days(self, prefix: str = "day_") -> list[int]:
