@@ -40,7 +40,9 @@ AREAS = (
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
-        "staff", "staff", ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql", "clinics.sql")
+        "staff",
+        "staff",
+        ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql", "clinics.sql"),
     ),
     Area(
         "booking",
@@ -65,9 +67,7 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
-    Area(
-        "console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")
-    ),
+    Area("console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )

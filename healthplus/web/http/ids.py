@@ -11,3 +11,5 @@ ID_MAX = 2**63 - 1
 
 ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The provider's id.")]
 ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+ShiftId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+ServiceId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
