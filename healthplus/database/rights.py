@@ -17,9 +17,9 @@ from healthplus.errors import BadInput
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
-    *("staff.audit_entry", "staff.audit_link", "ledger.former_entry", "ledger.entry"),
+    *("ledger.former_entry", "ledger.entry"),
 )
-"""The last is a view, to which calls of release 2 may still add."""
+"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which calls of release 2 may still add."""
 KEPT = ("ledger.payment",)
 """Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
@@ -54,11 +54,12 @@ WHERE pronamespace = 'console'::regnamespace
 
 # One statement for each object whose rights differ from what they should be: a GRANT replaces the row of its object in
 # the catalogue, and every plan that uses the object is made again. $6 are the functions of a login of staff, which has
-# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would.
+# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would. In the
+# schema `staff` that role runs what log-in needs, which is SECURITY DEFINER, and reads no table.
 _CHANGES = """
 WITH object AS (
     SELECT 'TABLE' AS kind, pg_class.oid, pg_class.oid::regclass::text AS name,
-        CASE WHEN $6::oid[] IS NOT NULL THEN '{}'
+        CASE WHEN $6::oid[] IS NOT NULL OR nspname = 'staff' THEN '{}'
             WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
             WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
             WHEN pg_class.oid = ANY ($5::regclass[]) THEN '{SELECT,INSERT,UPDATE}'
@@ -69,7 +70,7 @@ WITH object AS (
         AND (nspname = ANY ($2::text[]) AND nspname <> 'public' OR pg_class.oid = ANY ($3::regclass[]))
     UNION ALL
     SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text,
-        CASE WHEN $6 IS NULL THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
+        CASE WHEN $6 IS NULL AND nspname <> 'staff' THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind = 'S' AND nspname = ANY ($2::text[]) AND nspname <> 'public'
     UNION ALL
@@ -80,7 +81,8 @@ WITH object AS (
     FROM pg_namespace WHERE nspname = ANY ($2::text[])
     UNION ALL
     SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text,
-        CASE WHEN pg_proc.oid = ANY ($6) OR $6 IS NULL AND (nspname <> 'console' OR $7)
+        CASE WHEN CASE WHEN $6 IS NOT NULL THEN pg_proc.oid = ANY ($6)
+                WHEN nspname = 'console' THEN $7 WHEN nspname = 'staff' THEN prosecdef ELSE true END
             THEN '{EXECUTE}' ELSE '{}' END::text[],
         '{EXECUTE}'
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace

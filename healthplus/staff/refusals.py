@@ -1,0 +1,29 @@
+"""What the database says when it does not let somebody do what they ask for, as our errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from healthplus.database import PostgresError
+from healthplus.errors import Forbidden, HealthPlusError, LogInNeeded, ProofDue, ScreenLocked
+
+_REFUSALS: dict[str | None, type[HealthPlusError]] = {
+    "HP401": LogInNeeded,
+    "HP403": Forbidden,
+    "HP423": ScreenLocked,
+    "HP428": ProofDue,
+}
+"""What staff.own_session, staff.authorise and staff.require_proof raise."""
+
+
+@contextlib.contextmanager
+def refusals_as_ours() -> Iterator[None]:
+    """Raise LogInNeeded, ScreenLocked, Forbidden or ProofDue where a function has said so."""
+    try:
+        yield
+    except PostgresError as error:
+        refusal = _REFUSALS.get(error.sqlstate)
+        if refusal is None:
+            raise
+        raise refusal from None
