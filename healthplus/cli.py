@@ -25,6 +25,7 @@ from healthplus.database import (
     migrations,
     running_database,
 )
+from healthplus.database.logins import missing_logins
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.reminder_commands import reminders_group
 from healthplus.directory.service_commands import service_group
@@ -95,9 +96,13 @@ def migrate_command(settings: Settings) -> None:
     """Make the database, or bring it to the state this version needs; `serve` and `demo` do so, too."""
     configure_logs(settings.log_format)
     logging.getLogger(migrations.__name__).setLevel(logging.INFO)
-    with migrated_database(settings):
-        pass
+    if settings.database_owner_url:
+        settings = with_secret_key(settings)  # of which the passwords of staff's logins are made
+    with migrated_database(settings) as found:
+        missing = asyncio.run(missing_logins(found))
     click.echo("The database is up to date.")
+    if missing:
+        click.echo(missing)
 
 
 @main.group("patient")

@@ -36,7 +36,9 @@ def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Set
         elif found.database_owner_url:
             app_role = asyncio.run(role_of(found.database_url))
         owner_url = found.database_owner_url or found.database_url
-        asyncio.run(migrate(owner_url, app_role=app_role, may_be_next=kept))
+        # The embedded server asks the kernel who is there, and needs no passwords.
+        login_key = None if server is not None else settings.secret_key
+        asyncio.run(migrate(owner_url, app_role=app_role, login_key=login_key, may_be_next=kept))
         if kept and server is not None:
             stack.enter_context(Keeper(server))
         yield found
