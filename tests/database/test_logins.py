@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
+from healthplus.accounts.secret import with_secret_key
 from healthplus.cli import main
 from healthplus.console.logins import Logins
 from healthplus.database import Database, migrate
@@ -100,7 +101,7 @@ async def test_an_owner_that_may_make_roles_makes_them_with_passwords(own: Setti
     assert not await require_logins(own)
     async with logins_of(own) as logins:
         assert await who(logins) == set(LOGINS)
-    assert await missing_logins(own) is None
+    assert await missing_logins(own, with_secret_key) is None
     # Neither without a password, nor with one of another key.
     assert not await is_let_in(blank_dsn.replace("//healthplus@", "//own_desk@"))
     other = replace(own, secret_key=f"another {KEY}")
