@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 
 import asyncpg
 
@@ -74,11 +75,8 @@ def _password(key: str, login: str) -> str:
     return hmac.new(key.encode(), f"database login\0{login}".encode(), "sha256").hexdigest()
 
 
-async def missing_logins(settings: Settings) -> str | None:
-    """Return what to do so that staff have logins of their own; None where they have.
-
-    `settings` have a database, and a secret key where its owner is another role than the product's.
-    """
+async def missing_logins(settings: Settings, with_key: Callable[[Settings], Settings]) -> str | None:
+    """Return what to do so that staff have logins of their own; None where they have. `with_key` gives a secret key."""
     assert settings.database_url is not None
     with failures_as_ours():
         connection = await _connected(settings.database_url)
@@ -95,9 +93,8 @@ async def missing_logins(settings: Settings) -> str | None:
             "rights, for DATABASE_URL, and give this one's address as DATABASE_OWNER_URL."
         )
     logins = [login_of(row["app_role"], staff_role) for staff_role in STAFF_ROLES]
-    statements = [
-        f"CREATE ROLE {login} LOGIN PASSWORD '{verifier(settings.secret_key or '', login)}';" for login in logins
-    ]
+    key = with_key(settings).secret_key or ""
+    statements = [f"CREATE ROLE {login} LOGIN PASSWORD '{verifier(key, login)}';" for login in logins]
     return "\n".join(
         (
             ONE_LOGIN,
