@@ -339,6 +339,9 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
         provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
     await tell()
+    (leave,) = await race.db.fetch("SELECT leave_id FROM schedule.leave WHERE provider_id = $1", provider_id)
+    await race.book.remove_leave(provider_id, leave["leave_id"], Staff(1))
+    await tell()
     await race.book.cancel(provider_id, booked, Patient(one))
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await cancel_by_terms(race, other)
