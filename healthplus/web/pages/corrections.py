@@ -49,7 +49,7 @@ async def _places(database: Database, search: Search) -> list[Search]:
         if not search.city and (city := await city_named(database, place)):
             found.append(structs.replace(search, city=city, place=""))
         elif await cities_with_part(database, place, search.city["slug"] if search.city else ""):
-            found.append(structs.replace(search, place=place))
+            found.append(structs.replace(search, place=place.title()))
     return found
 
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import DatabaseBusy, NotFound
+from healthplus.errors import NotFound
 from healthplus.money import INR
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
@@ -35,17 +35,18 @@ from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.home import known_names
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
-from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
+from healthplus.web.pages.result_map import contents_of_city, result_map
 from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, remembered_city, typed
 from healthplus.web.pages.service_choice import laboratories
-from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
 from healthplus.web.pages.specialities import by_name
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
 _SLUGS_LENGTH_MAX = 2000
+_KINDS = {"doctor": "doctor", "lab": "lab"}
+"""Of pins: the types of providers that a map tells apart from clinics and hospitals."""
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
 
@@ -59,13 +60,14 @@ class Card(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A page of results; `total` are all of them, up to one more than `total_max`."""
+    """A page of results; `total` are all of them, up to one more than `total_max`. Distances are from the `centre`."""
 
     rows: list[Record]
     total: int
     total_max: int
     has_more: bool
     is_place_known: bool
+    centre: tuple[float, float] | None = None
 
 
 class FindController(Controller):
@@ -234,7 +236,10 @@ async def _found(database: Database, search: Search, number: int) -> Found:
     # The last page shows by itself how many there are.
     has_more = len(rows) > _CARDS
     total = await count_matching(database, criteria, total_max + 1) if has_more else skip + len(rows)
-    return Found(rows[:_CARDS], total, total_max, has_more and number < PAGE_MAX, is_place_known=True)
+    around = criteria.latitude, criteria.longitude
+    centre = None if around[0] is None or around[1] is None else (around[0], around[1])
+    more = has_more and number < PAGE_MAX
+    return Found(rows[:_CARDS], total, total_max, more, is_place_known=True, centre=centre)
 
 
 async def _doctors_first(database: Database, criteria: SearchCriteria, skip: int, limit: int) -> list[Record]:
@@ -264,7 +269,6 @@ async def _results_page(
     is_map = search.filters.view == "map"
     today = _today(request, search.city)
     for_doctors = _is_for_doctors(search, found.rows)
-    positions = [(row["latitude"], row["longitude"]) if row["latitude"] is not None else None for row in found.rows]
     return page(
         request,
         "find/results.html",
@@ -285,8 +289,9 @@ async def _results_page(
         elsewhere=elsewhere,
         others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
         currency=currency,
-        contents=await _contents(request, city_id) if is_whole_city and city_id else None,
-        plot=plot(positions, site(request).map_tiles) if is_map else None,
+        contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
+        kinds=[_KINDS.get(row["type"], "place") for row in found.rows],
+        plot=await result_map(request, search, found.rows, found.centre) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )
 
@@ -307,14 +312,6 @@ async def _elsewhere(request: AnyRequest, search: Search) -> tuple[str, list[tup
     cities, _ = await known_names(request)
     here = by_name(language_of(request), "city", cities)
     return place, [(one, structs.replace(rest, city=one).path()) for one in here]
-
-
-async def _contents(request: AnyRequest, city_id: int) -> Record | None:
-    """Return what there is in a city; None where counting it takes too long now: the results are what is asked for."""
-    try:
-        return await services(request).browse.city_contents(city_id)
-    except DatabaseBusy:
-        return None
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:
