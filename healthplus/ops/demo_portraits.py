@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image, ImageDraw
 
@@ -14,6 +14,10 @@ _SIDE = 64
 _SCALE = 10  # pixels of a unit; smaller ones are made of these, with smooth edges
 _GROUNDS = ("#9fd6cb", "#f9cf80", "#a9cdf3", "#f6b7a2", "#f1afc6", "#c1b5ee")
 _INK = "#2b1d17"
+
+
+_Oval: TypeAlias = tuple[float, float, float, float]
+"""Its middle, and how far it reaches to either side, and up and down."""
 
 
 class _Look(NamedTuple):
@@ -79,9 +83,8 @@ class _Pen:
     def shape(self, corners: list[tuple[float, float]], fill: str) -> None:
         self._draw.polygon([(x * _SCALE, y * _SCALE) for x, y in corners], fill=fill)
 
-    def curve(
-        self, x: float, y: float, wide: float, high: float, degrees: tuple[int, int], colour: str, *, thick: float = 1.4
-    ) -> None:
+    def curve(self, oval: _Oval, degrees: tuple[int, int], colour: str, thick: float = 1.4) -> None:
+        x, y, wide, high = oval
         box = self._box(x - wide, y - high, x + wide, y + high)
         self._draw.arc(box, *degrees, fill=colour, width=round(thick * _SCALE))
 
@@ -97,8 +100,8 @@ def _drawn(look: _Look, ground: str) -> bytes:
     pen.block(8, 45, 56, 90, 17, "#ffffff")
     pen.shape([(25, 45), (39, 45), (32, 58)], look.shirt)
     pen.block(27.5, 36, 36.5, 49, 4.5, _darker(look.skin))
-    pen.curve(22, 50, 3.5, 9, (60, 200), look.shirt)
-    pen.curve(42, 48, 3, 9, (-20, 120), look.shirt)
+    pen.curve((22, 50, 3.5, 9), (60, 200), look.shirt)
+    pen.curve((42, 48, 3, 9), (-20, 120), look.shirt)
     pen.oval(42.5, 58, 2.4, 2.4, look.shirt)
     for x in (21.8, 42.2):
         pen.oval(x, 28, 2.3, 2.3, look.skin)
@@ -109,8 +112,8 @@ def _drawn(look: _Look, ground: str) -> bytes:
     for x in (28, 36):
         pen.oval(x, 27.5, 1.3, 1.3, _INK)
         if look.glasses:
-            pen.curve(x, 27.5, 3.6, 3.4, (0, 360), _INK, thick=0.8)
-    pen.curve(32, 32.5, 3.4, 2.4, (20, 160), "#d9937c" if look.beard else "#7a2f24")
+            pen.curve((x, 27.5, 3.6, 3.4), (0, 360), _INK, 0.8)
+    pen.curve((32, 32.5, 3.4, 2.4), (20, 160), "#d9937c" if look.beard else "#7a2f24")
     file = BytesIO()
     pen.picture.resize((_SIDE * _SCALE // 2, _SIDE * _SCALE // 2), Image.Resampling.LANCZOS).save(file, "PNG")
     return file.getvalue()

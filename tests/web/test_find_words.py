@@ -133,11 +133,13 @@ async def test_filters_are_those_that_make_sense(http: httpx.AsyncClient, city: 
 
 
 async def test_services_have_their_names_in_hindi(http: httpx.AsyncClient, city: Environment) -> None:
-    lab_id, clinic_id, test_id = await city.db.fetch_row(
+    row = await city.db.fetch_row(
         "SELECT provider_id, post.clinic_id, service_id FROM directory.provider JOIN directory.provider_clinic AS post "
         "USING (provider_id) JOIN directory.service USING (provider_id) JOIN directory.service_type "
         "USING (service_type_id) WHERE type = 'lab' AND slug = 'complete-blood-count'"
     )
+    assert row is not None
+    lab_id, clinic_id, test_id = row
     hindi = "सीबीसी (पूर्ण रक्त गणना)"
     for path in (
         f"/hi/doctor/{lab_id}/ruby-lab?about",

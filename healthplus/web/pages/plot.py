@@ -27,6 +27,9 @@ _EQUATOR_METRES = 40_075_016.7
 _SCALE_LENGTH_MAX = 110
 _RING_LENGTH_MIN = 52
 _RINGS_MAX = 5
+_CLOCKWISE = (-90, -60, -120, -30, -150, 0, 180, 30, 150, 60, 120, 90)
+_TURNED = (0, 2, -2, 4, -4, 8, -8, 16, -16)
+"""Where on a ring its distance may be said: in degrees, from the right on, or else from the middle of the drawing."""
 
 
 class Pin(NamedTuple):
@@ -176,13 +179,14 @@ def _rings(centre: tuple[float, float], metres_each: float, taken: list[_Box]) -
     )  # fmt: skip
     nearest = math.hypot(*(max(-value, 0, value - SIDE) for value in centre))
     farthest = math.hypot(*(max(value, SIDE - value) for value in centre))
+    towards = math.degrees(math.atan2(SIDE / 2 - centre[1], SIDE / 2 - centre[0]))
     first = math.floor(nearest * metres_each / step) + 1
     found = []
     for number in range(first, first + _RINGS_MAX):
         radius = number * step / metres_each
         if radius >= farthest:
             break
-        for degrees in (-90, -60, -120, -30, -150, 0, 180, 30, 150, 60, 120, 90):
+        for degrees in (*_CLOCKWISE, *(towards + turned for turned in _TURNED)):
             angle = math.radians(degrees)
             box = (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle), 18.0, 9.0)
             if _has_room(box, taken):
