@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from typing import NamedTuple, TypeAlias
 
@@ -59,7 +60,9 @@ OF_WOMEN, OF_MEN = range(len(_WOMEN)), range(len(_WOMEN), len(_WOMEN) + len(_MEN
 """The numbers of portraits, as `portraits` returns them."""
 
 
+@cache
 def portraits() -> list[Encoded]:
+    """Return all portraits, drawn once in a process."""
     return [encode(_drawn(look, _GROUNDS[number % len(_GROUNDS)])) for number, look in enumerate((*_WOMEN, *_MEN))]
 
 

@@ -87,17 +87,20 @@ def plot(
     *,
     centre: tuple[float, float] | None = None,
     around: Iterable[tuple[str, float, float]] = (),
+    is_centre_shown: bool = False,
 ) -> Plot | None:
     """Return a drawing of places by their latitudes and longitudes, numbered from 1; None where none is known.
 
     `tile_url` has {z}, {x} and {y} in it: tiles are behind the pins. Without one, there are rings of distance around
     `centre`, and the names of the places `around`, each with its latitude and longitude; those first are drawn first.
+    `is_centre_shown`: the centre lies within, however far off that is.
     """
     known = [(number, _projected(*place)) for number, place in enumerate(places, start=1) if place]
     if not known:
         return None
+    shown = [place for _, place in known] + ([_projected(*centre)] if centre and is_centre_shown else [])
     (left, right), (top, bottom) = (
-        (min(one[1][axis] for one in known), max(one[1][axis] for one in known)) for axis in (0, 1)
+        (min(one[axis] for one in shown), max(one[axis] for one in shown)) for axis in (0, 1)
     )
     zoom = min(_ZOOM_MAX, math.log2((SIDE - 2 * _MARGIN) / _TILE_SIDE / max(right - left, bottom - top, 1e-9)))
     if tile_url:
