@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.search.vocabulary import VOCABULARY
+from healthplus.search.vocabulary import VOCABULARY, runs
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -152,7 +152,8 @@ class Search(Struct, frozen=True, kw_only=True):
             return False
         if self.speciality:
             return self.speciality["slug"] not in _OF_LABORATORIES
-        return any(map(_is_doctor, self.need.casefold().split()))
+        words = self.need.casefold().replace(",", " ").split()
+        return any(map(_is_doctor, words)) or _is_for_specialities(words)
 
     @property
     def has_only_tests(self) -> bool:
@@ -235,6 +236,24 @@ def _is_doctor(word: str) -> bool:
         return True
     meaning = VOCABULARY.phrases.get(word)
     return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
+
+
+def _is_for_specialities(words: list[str]) -> bool:
+    """Return whether words name symptoms or specialities that doctors see to, and nothing else."""
+    if any(VOCABULARY.phrases[word].types for word in words if word in VOCABULARY.phrases):
+        return False  # as in: skin clinic
+    done, is_for_any = 0, False
+    for start, end, phrase in runs(words):
+        if start < done:
+            continue
+        meaning = VOCABULARY.phrases.get(phrase)
+        if meaning and (meaning.services or not _OF_LABORATORIES.isdisjoint(meaning.specialities)):
+            return False
+        if meaning or phrase in VOCABULARY.dropped:
+            done, is_for_any = end, is_for_any or bool(meaning and meaning.specialities)
+        elif end == start + 1:
+            return False
+    return is_for_any
 
 
 def typed(text: str | None) -> str:
