@@ -148,3 +148,30 @@ async def test_services_have_their_names_in_hindi(http: httpx.AsyncClient, city:
     # It is found by that name, too.
     found = await http.get(f"/hi/find?{urlencode({'need': hindi, 'place': 'Pune'})}")
     assert found.headers["location"] == "/hi/in/pune?service=complete-blood-count"
+
+
+async def test_a_map_says_what_is_around(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/in/pune?view=map")
+    drawing = text[text.index("<svg viewBox") : text.index("</figure>")]
+    for said in (">Kothrud</text>", " km</text>", ">Middle of Pune</span>", ">Doctor</span>", "without streets"):
+        assert said in drawing, said
+    # A doctor's own page, too; where nobody knows the middle of the city, nothing is measured from it.
+    assert "Middle of Pune" in await look(http, "/doctor/1/dr-1")
+    await city.db.execute("UPDATE directory.city SET latitude = NULL")
+    assert "Middle of Pune" not in await look(http, "/doctor/2/dr-2?about")
+
+
+async def test_ratings_lead_to_what_patients_say(http: httpx.AsyncClient, city: Environment) -> None:
+    row = await city.db.fetch_row(
+        "SELECT provider_id, clinic_id FROM directory.provider JOIN directory.provider_clinic USING (provider_id) "
+        "WHERE identifier = 'm'"
+    )
+    assert row is not None
+    path = f"/doctor/{row['provider_id']}/dr-meera-rao"
+    about = await look(http, f"{path}?about")
+    assert re.search(r'<a href="#reviews"><span class="rating">', about)
+    assert 'id="reviews"' in about
+    chart = await look(http, f"{path}/{row['clinic_id']}")
+    assert re.search(rf'href="{re.escape(path)}\?about#reviews"><span class="rating">', chart)
+    # There is nothing to be led to where nobody has rated.
+    assert "#reviews" not in await look(http, "/doctor/1/dr-1")

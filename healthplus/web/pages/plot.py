@@ -30,6 +30,11 @@ _RINGS_MAX = 5
 _CLOCKWISE = (-90, -60, -120, -30, -150, 0, 180, 30, 150, 60, 120, 90)
 _TURNED = (0, 2, -2, 4, -4, 8, -8, 16, -16)
 """Where on a ring its distance may be said: in degrees, from the right on, or else from the middle of the drawing."""
+_NEAR = sorted(
+    ((beside, below) for beside in (0, 25, -25, 50, -50) for below in (0, 13, -13, 26, -26, 39, -39, 52)),
+    key=lambda away: math.hypot(*away),
+)
+"""Where names are tried: on their places, and ever farther from them."""
 
 
 class Pin(NamedTuple):
@@ -203,10 +208,9 @@ def _labels(named: Iterable[tuple[str, float, float]], taken: list[_Box]) -> lis
     found = []
     for text, x, y in named:
         half = 4.0 * len(text) + 2
-        for below in (0, 13, -13, 26, -26, 39):
-            # A little to the side is better than not at all.
-            box = (min(max(x, half + 4), SIDE - half - 4), y + below, half, 8.0)
-            if abs(box[0] - x) < half and _has_room(box, taken):
+        for beside, below in _NEAR:
+            box = (x + beside, y + below, half, 8.0)
+            if _has_room(box, taken):
                 taken.append(box)
                 found.append(Label(text, round(box[0], 1), round(box[1] + 4, 1)))
                 break
