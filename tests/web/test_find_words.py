@@ -103,6 +103,23 @@ async def test_a_misspelt_place_is_corrected_to_a_place(http: httpx.AsyncClient,
     assert names(await look(http, "/find", need="skin doctor", place="Pyne"))[0] == "Dr Meera Rao"
 
 
+async def test_everywhere_leads_to_each_city(http: httpx.AsyncClient, city: Environment) -> None:
+    """With the same search; where a place is named already, nothing is asked."""
+    await city.db.execute(
+        """INSERT INTO directory.clinic (identifier, city_id, name) SELECT 'b', city_id, 'Bandra' FROM directory.city
+        WHERE slug = 'mumbai';
+        INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+        SELECT provider_id, clinic_id, 0, 'free' FROM directory.provider, directory.clinic
+        WHERE provider.identifier = 'm' AND clinic.identifier = 'b'"""
+    )
+    text = await look(http, "/find", need="skin", fee="900")
+    assert 'href="/find?need=skin&place=mumbai&fee=900"' in text
+    assert 'href="/find?need=skin&place=pune&fee=900"' in text
+    for query in ({"need": "skin", "place": "Kothrud"}, {"need": "skin", "near": "18.5,73.8"}):
+        assert "Choose a city" not in await look(http, "/find", **query)
+    assert "Choose a city" not in await look(http, "/in/pune/dermatology")
+
+
 async def test_an_illness_is_no_misspelt_word(http: httpx.AsyncClient, city: Environment) -> None:
     for need in ("covid", "covid 19", "corona"):
         text = await look(http, "/find", need=need)

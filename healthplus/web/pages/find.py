@@ -287,6 +287,7 @@ async def _results_page(
         instead_of=instead_of,
         meant=meant,
         elsewhere=elsewhere,
+        cities=await _in_each_city(request, search) if found.rows and not search.is_placed else [],
         others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
         currency=currency,
         contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
@@ -309,9 +310,13 @@ async def _elsewhere(request: AnyRequest, search: Search) -> tuple[str, list[tup
     if unknown is None:
         return None
     place, rest = unknown
+    return place, await _in_each_city(request, rest)
+
+
+async def _in_each_city(request: AnyRequest, search: Search) -> list[tuple[Record, str]]:
+    """Return each city, by name, with the address of the same search there."""
     cities, _ = await known_names(request)
-    here = by_name(language_of(request), "city", cities)
-    return place, [(one, structs.replace(rest, city=one).path()) for one in here]
+    return [(one, structs.replace(search, city=one).path()) for one in by_name(language_of(request), "city", cities)]
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:

@@ -135,6 +135,11 @@ class Search(Struct, frozen=True, kw_only=True):
         return bool(self.city or self.postal_code or self.filters.near)
 
     @property
+    def is_placed(self) -> bool:
+        """Return whether it says where to look at all."""
+        return bool(self.is_located or self.place)
+
+    @property
     def sort(self) -> str:
         """Return the order: the chosen one if it makes sense, else nearest first around a point or PIN code."""
         if self.filters.sort and (self.filters.sort != "distance" or self.is_located):
