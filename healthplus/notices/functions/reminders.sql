@@ -87,7 +87,8 @@ BEGIN
     RETURN added;
 END $$;
 
--- What a reply by SMS does: YES says that the patient is coming to the appointment of their last reminder, STOP ends reminders by text.
+-- What a reply by SMS does: YES says that the patient is coming to the appointment of their last reminder, STOP ends reminders by text
+-- and what was asked to be told of earlier times.
 -- Neither NO nor anything else cancels anything: NO is answered, once for each reminder, by how to do so. Returns what was done.
 CREATE FUNCTION notices.take_reply(p_phone text, p_answer text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -100,6 +101,7 @@ BEGIN
     ELSIF p_answer = 'stop' THEN
         INSERT INTO notices.preference AS known (patient_id, language, reminds_by_text) VALUES (patient, 'en', false)
         ON CONFLICT (patient_id) DO UPDATE SET reminds_by_text = false;
+        DELETE FROM notices.earlier_alert WHERE earlier_alert.patient_id = patient;
         RETURN 'stopped';
     END IF;
     SELECT reminder.* INTO last FROM notices.reminder

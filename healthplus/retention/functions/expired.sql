@@ -112,6 +112,23 @@ CREATE FUNCTION retention.forget_coming(p_now timestamptz, p_rows_max integer) R
     SELECT count(*) FROM gone
 $$;
 
+-- Alerts end when their book is next looked into; those of books in which nothing happens, here.
+CREATE FUNCTION retention.forget_earlier_alerts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.earlier_alert WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.earlier_alert WHERE starts_at < p_now
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_earlier_told(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.earlier_told WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.earlier_told WHERE told_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
 -- Devices on which the patient is not signed in any more.
 CREATE FUNCTION retention.forget_push_subscriptions(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (

@@ -92,6 +92,8 @@ BEGIN
         retention.forget_reasons(now_at, rows_max),
         retention.forget_reminders(now_at, rows_max),
         retention.forget_coming(now_at, rows_max),
+        retention.forget_earlier_alerts(now_at, rows_max),
+        retention.forget_earlier_told(now_at, rows_max),
         retention.forget_push_subscriptions(now_at, rows_max),
         retention.forget_photos(now_at, rows_max),
         retention.forget_reports(now_at, rows_max),
