@@ -188,7 +188,9 @@ async def test_in_whatever_order_things_happen_the_queue_is_never_overtaken(race
                 waited += (await race.join(provider, patient)).code == "waiting"
             case "pass":
                 await race.pass_time(timedelta(minutes=chance.choice((1, 2, 6, 30))))
-                await race.db.execute("DELETE FROM notices.earlier_told WHERE told_at < public.app_now() - interval '1 hour'")
+                await race.db.execute(
+                    "DELETE FROM notices.earlier_told WHERE told_at < public.app_now() - interval '1 hour'"
+                )
         await alerts.earlier.tell()
         assert not await race.db.fetch_value(WANTED_BY_THE_QUEUE)
     assert waited

@@ -18,9 +18,9 @@ from healthplus.notices.texts import (
     LANGUAGES,
     Wording,
     email_of,
-    push_of,
-    link_code,
     id_of_code,
+    link_code,
+    push_of,
     sms_of,
 )
 from tests.fixtures.clock import move_clock_to

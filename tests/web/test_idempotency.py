@@ -39,7 +39,14 @@ TABLES = (
         "accounts.consent",
     ),
     *("accounts.challenge", "accounts.idempotency", "reviews.rating"),
-    *("booking.reason", "notices.coming", "notices.preference", "reviews.review", "reviews.report"),
+    *(
+        "booking.reason",
+        "notices.coming",
+        "notices.earlier_alert",
+        "notices.preference",
+        "reviews.review",
+        "reviews.report",
+    ),
 )
 
 
@@ -158,6 +165,18 @@ async def _(clients: Clients) -> Request:
 @route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/coming")
 async def _(clients: Clients) -> Request:
     return Request(clients.asha, "PUT", f"{await booked(clients)}/coming")
+
+
+@route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PUT", f"{await booked(clients)}/earlier")
+
+
+@route("DELETE", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier")
+async def _(clients: Clients) -> Request:
+    path = f"{await booked(clients)}/earlier"
+    await clients.asha.ask("PUT", path)
+    return Request(clients.asha, "DELETE", path)
 
 
 @route("PUT", "/providers/{provider_id:int}/reviews/{review_id:uuid}/report")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Controller, get, put
+from litestar import Controller, delete, get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from healthplus.errors import NotFound
+from healthplus.errors import Conflict, NotFound
 from healthplus.notices.preferences import LanguageCode, Preference, TextBy
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
@@ -34,6 +34,19 @@ class Coming(Struct):
     """I am coming; the appointment stays booked also where nobody says so."""
 
     coming: bool = True
+
+
+class Earlier(Struct):
+    """Whether I am told when a time before my appointment comes free."""
+
+    earlier: bool
+
+
+_EARLIER = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier"
+_NOT_ASKED = {
+    "too_late": "No earlier time could be reached any more, or the clinic asks you to choose another time anyway.",
+    "many_free": "Many earlier times are free now; move the appointment to one of them.",
+}
 
 
 class NotificationsController(Controller):
@@ -67,6 +80,32 @@ class NotificationsController(Controller):
         if not await services(request).preferences.note_coming(provider_id, appointment_id, patient_id):
             raise NotFound
         return Coming()
+
+    @put(_EARLIER, responses={**READ_PROBLEMS, 409: PROBLEMS[409]}, **needs_key("book"))
+    async def ask_earlier(
+        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]
+    ) -> Earlier:
+        """Be told when a time before an appointment of mine comes free, which nobody in the queue can use.
+
+        The first who takes it has it, by `move`. It ends with the appointment's time. It needs no Idempotency-Key.
+        """
+        patient_id = await require_patient(request)
+        answer = await services(request).earlier.ask(provider_id, appointment_id, patient_id)
+        if answer == "not_found":
+            raise NotFound
+        if answer != "on":
+            raise Conflict(_NOT_ASKED[answer])
+        return Earlier(True)
+
+    @delete(_EARLIER, status_code=200, responses=READ_PROBLEMS, **needs_key("book"))
+    async def stop_earlier(
+        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]
+    ) -> Earlier:
+        """Be told of earlier times no more. It needs no Idempotency-Key: a repeat changes nothing."""
+        patient_id = await require_patient(request)
+        if not await services(request).earlier.stop(provider_id, appointment_id, patient_id):
+            raise NotFound
+        return Earlier(False)
 
 
 def _shown(chosen: Preference) -> NotificationSettings:
