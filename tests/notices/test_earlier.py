@@ -1,4 +1,4 @@
-"""Earlier times: the queue goes first, each patient is told once of each, in the order of asking, by day, and of what is true."""
+"""Earlier times: the queue goes first; each patient is told once of each, in the order of asking, by day."""
 
 from __future__ import annotations
 

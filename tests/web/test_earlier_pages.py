@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.texts import link_code
-from tests.fixtures.environment import PROVIDER, Environment
+from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.web.client import Browser, Client
 from tests.web.problem import problem
 from tests.web.test_holds import hold_body
@@ -22,7 +22,7 @@ STOP = "Stop telling me"
 
 async def booked(environment: Environment, who: Client, hour: int) -> str:
     """Book an appointment at an hour; return what follows /appointments in the address of its page."""
-    held = await who.post(f"providers/{PROVIDER}/holds", hold_body(environment, hour, 1))
+    held = await who.post(f"providers/{PROVIDER}/holds", hold_body(environment, hour, AT_CLINIC))
     paid = await who.post(f"{held.json()['url']}/payment", {"method": "card"})
     assert paid.json()["state"] == "booked", paid.text
     return f"{PROVIDER}/{paid.json()['id']}"

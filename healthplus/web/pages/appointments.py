@@ -259,7 +259,7 @@ async def _move_page(
 ) -> Response[str]:
     """Return the page with a week of days and the free times of one: `day`, or else the first that has any.
 
-    `chosen` is a time that was chosen before. It stays so where it cannot be had: one that others hold may soon be free.
+    `chosen` is a time that was chosen before. It stays so where it cannot be had: others may only hold it.
     """
     shown = partial(
         page,
