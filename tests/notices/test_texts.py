@@ -13,6 +13,7 @@ import pytest
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
+from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import (
     LANGUAGES,
@@ -350,6 +351,19 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await remind_and_refuse(race, third)
     await tell()
+    await free_an_earlier_time(race)
+    await tell()
+
+
+async def free_an_earlier_time(race: RaceEnvironment) -> None:
+    """Have a patient who asked for it be told of a time before their appointment; it is morning."""
+    provider = await race.provider(slots=2)
+    first, second = await reachable(race, 2, email=True)
+    booked = [await race.booked(provider, patient, slot) for slot, patient in enumerate((first, second))]
+    earlier = EarlierTimes(race.db)
+    assert await earlier.ask(provider.provider_id, booked[1], second) == "on"
+    await race.book.cancel(provider.provider_id, booked[0], Patient(first))
+    await earlier.tell()
 
 
 async def remind_and_refuse(race: RaceEnvironment, patient: int) -> None:
