@@ -297,7 +297,7 @@ async def _move_page(
     later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
     if chosen and chosen not in free and error is None:
         said = language_of(request).gettext("%(time)s is taken by now. Your appointment is unchanged.")
-        shown = partial(shown, error=said % {"time": language_of(request).clock(chosen, appointment["time_zone"])})
+        shown = partial(shown, gone=said % {"time": language_of(request).clock(chosen, appointment["time_zone"])})
         chosen = None
     return shown(
         chosen=chosen,
