@@ -269,6 +269,7 @@ async def _move_page(
         appointment=appointment,
         booked=await _chosen(request, appointment),
         error=error,
+        gone=None,
         limit=limit,
     )
     if appointment["state"] != "booked" or appointment["begun"]:
