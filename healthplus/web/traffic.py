@@ -118,7 +118,6 @@ _CLASSES = {
         PUT /api/v1/me/notifications
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/coming
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/earlier
-        DELETE /api/v1/providers/{provider_id}/appointments/{appointment_id}/earlier
         GET /api/v1/me/export
         GET /api/v1/me/sessions
         DELETE /api/v1/me/sessions

@@ -59,8 +59,8 @@ async def test_others_can_do_neither(environment: Environment, asha: Client, bin
         ).status_code == 404
     provider, booking = one.split("/")
     api = f"providers/{provider}/appointments/{booking}/earlier"
-    problem(await bina.ask("PUT", api), 404)
-    problem(await bina.ask("DELETE", api), 404)
+    for wanted in (True, False):
+        problem(await bina.ask("PUT", api, {"earlier": wanted}), 404)
     nobody = await Browser(app).post(f"/appointments/{one}/earlier", {"tell": "yes"})
     assert nobody.status_code == 303
     assert "/verify" in nobody.headers["location"]
@@ -72,14 +72,14 @@ async def test_the_api_asks_shows_and_ends_it(environment: Environment, asha: Cl
     one = f"providers/{provider}/appointments/{booking}"
     assert (await asha.get(one)).json()["earlier"] is False
     for _ in range(2):
-        assert (await asha.ask("PUT", f"{one}/earlier")).json() == {"earlier": True}
+        assert (await asha.ask("PUT", f"{one}/earlier", {"earlier": True})).json() == {"earlier": True}
     assert (await asha.get(one)).json()["earlier"] is True
     assert [row["earlier"] for row in (await asha.get("appointments")).json()] == [True]
     for _ in range(2):
-        assert (await asha.ask("DELETE", f"{one}/earlier")).json() == {"earlier": False}
+        assert (await asha.ask("PUT", f"{one}/earlier", {"earlier": False})).json() == {"earlier": False}
     assert (await asha.get(one)).json()["earlier"] is False
     await asha.delete(one)
-    assert "earlier time" in problem(await asha.ask("PUT", f"{one}/earlier"), 409)["detail"]
+    assert "earlier time" in problem(await asha.ask("PUT", f"{one}/earlier", {"earlier": True}), 409)["detail"]
 
 
 async def told(environment: Environment, one: str) -> tuple[UUID, datetime]:

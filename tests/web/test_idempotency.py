@@ -169,14 +169,7 @@ async def _(clients: Clients) -> Request:
 
 @route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier")
 async def _(clients: Clients) -> Request:
-    return Request(clients.asha, "PUT", f"{await booked(clients)}/earlier")
-
-
-@route("DELETE", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier")
-async def _(clients: Clients) -> Request:
-    path = f"{await booked(clients)}/earlier"
-    await clients.asha.ask("PUT", path)
-    return Request(clients.asha, "DELETE", path)
+    return Request(clients.asha, "PUT", f"{await booked(clients)}/earlier", {"earlier": True})
 
 
 @route("PUT", "/providers/{provider_id:int}/reviews/{review_id:uuid}/report")

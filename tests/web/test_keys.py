@@ -46,7 +46,6 @@ CHANGES = {
     ("PUT", f"{APPOINTMENT}/reason"),
     ("PUT", f"{APPOINTMENT}/coming"),
     ("PUT", f"{APPOINTMENT}/earlier"),
-    ("DELETE", f"{APPOINTMENT}/earlier"),
     ("PUT", f"providers/{PROVIDER}/reviews/{NOBODYS}/report"),
     ("POST", WAITS),
     ("POST", f"{WAITS}/{NOBODYS}/accept"),

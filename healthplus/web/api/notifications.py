@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Controller, delete, get, put
+from litestar import Controller, get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
@@ -36,7 +36,7 @@ class Coming(Struct):
     coming: bool = True
 
 
-class Earlier(Struct):
+class Earlier(Struct, forbid_unknown_fields=True):
     """Whether I am told when a time before my appointment comes free."""
 
     earlier: bool
@@ -82,30 +82,25 @@ class NotificationsController(Controller):
         return Coming()
 
     @put(_EARLIER, responses={**READ_PROBLEMS, 409: PROBLEMS[409]}, **needs_key("book"))
-    async def ask_earlier(
-        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]
+    async def choose_earlier(
+        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID], data: JSONBody[Earlier]
     ) -> Earlier:
-        """Be told when a time before an appointment of mine comes free, which nobody in the queue can use.
+        """Be told when a time before an appointment of mine comes free that nobody in the queue can use; or no more.
 
-        The first who takes it has it, by `move`. It ends with the appointment's time. It needs no Idempotency-Key.
+        The first who takes it has it, by `move`. It ends with the appointment's time.
         """
-        patient_id = await require_patient(request)
-        answer = await services(request).earlier.ask(provider_id, appointment_id, patient_id)
+        which = provider_id, appointment_id, await require_patient(request)
+        earlier = services(request).earlier
+        if not data.earlier:
+            if not await earlier.stop(*which):
+                raise NotFound
+            return data
+        answer = await earlier.ask(*which)
         if answer == "not_found":
             raise NotFound
         if answer != "on":
             raise Conflict(_NOT_ASKED[answer])
-        return Earlier(True)
-
-    @delete(_EARLIER, status_code=200, responses=READ_PROBLEMS, **needs_key("book"))
-    async def stop_earlier(
-        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID]
-    ) -> Earlier:
-        """Be told of earlier times no more. It needs no Idempotency-Key: a repeat changes nothing."""
-        patient_id = await require_patient(request)
-        if not await services(request).earlier.stop(provider_id, appointment_id, patient_id):
-            raise NotFound
-        return Earlier(False)
+        return data
 
 
 def _shown(chosen: Preference) -> NotificationSettings:
