@@ -44,7 +44,7 @@ async def coming(window: BrowserWindow) -> None:
 
 @state("appointment-earlier")
 async def earlier(window: BrowserWindow) -> None:
-    """An appointment in some days, before which times may be free."""
+    """Show an appointment before which times may be free."""
     await window.go(await unpaid(window))
 
 
@@ -62,7 +62,7 @@ async def listed(window: BrowserWindow) -> None:
 
 @state("appointment-earlier-taken")
 async def taken(window: BrowserWindow) -> None:
-    """The message's time is somebody else's by now."""
+    """Follow a message whose time somebody has by now."""
     path = await unpaid(window)
     booking = UUID(path.rpartition("/")[2])
     sql = "SELECT lower(during) - interval '1 minute' FROM booking.booking WHERE booking_id = $1"
