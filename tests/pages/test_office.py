@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FilePayload, expect
 
 from tests.pages.states.office import office
 from tests.pages.states.staff import be, go, localhost
@@ -74,7 +74,7 @@ async def test_a_clinic_is_set_up_from_nothing_and_its_first_patient_books(
         await hand.press("Add")
         hand.inputs += 1
         await hand.page.set_input_files(
-            "#photo", files=[{"name": "revati.jpg", "mimeType": "image/jpeg", "buffer": photo()}]
+            "#photo", files=FilePayload(name="revati.jpg", mimeType="image/jpeg", buffer=photo())
         )
         await hand.press("Save the photo")
         await expect(hand.page.locator(".notice")).to_have_text("The photo is saved.")
@@ -157,8 +157,8 @@ async def shift_starts(product: Product, url: str) -> int:
 async def test_a_file_that_is_too_large_is_not_sent(window: BrowserWindow) -> None:
     path, provider_id = await office(window, "demo-admin")
     await go(window, f"{path}/provider/{provider_id}")
-    large = {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": b"\xff" * (3 << 20)}
-    await window.page.set_input_files("#photo", files=[large])
+    large = FilePayload(name="large.jpg", mimeType="image/jpeg", buffer=b"\xff" * (3 << 20))
+    await window.page.set_input_files("#photo", files=large)
     await window.page.get_by_role("button", name="Save the photo").click()
     said = await window.page.locator("#photo").evaluate("field => field.validationMessage")
     assert "larger than 2 MB" in said

@@ -562,8 +562,8 @@ async def test_nothing_odd_breaks_the_office(administrator: Browser, app: Litest
     """Every page with odd queries, and every form with odd fields, as somebody who may have them."""
     filled = {
         **SHIFT, **DOCTOR, "day_1": "1", "weekday": "1", "who": str(PROVIDER), "from_day": "2027-03-01",
-        "provider": "1", "kind": "visit", "length_minutes": "30", "unit": "percent", "hours_1": "24", "kept_1": "10", "address": "a",
-        "city": "Pune", "state": "M",
+        "provider": "1", "kind": "visit", "length_minutes": "30", "unit": "percent", "hours_1": "24", "kept_1": "10",
+        "address": "a", "city": "Pune", "state": "M",
     }  # fmt: skip
     ids = {"clinic_id": CLINIC, "provider_id": PROVIDER, "shift_id": await shift_of(db, 1), "service_id": 1}
     ids |= {"leave_id": UUID(int=1), "holiday_id": UUID(int=1)}  # type: ignore[dict-item]
