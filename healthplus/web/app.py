@@ -30,6 +30,7 @@ from healthplus.monitoring import readiness
 from healthplus.monitoring.readiness import DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import Reporter
 from healthplus.monitoring.sentry import open_sentry
+from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.notices import Notices
 from healthplus.notices.preferences import Preferences
 from healthplus.notices.reminders import Reminders
@@ -181,6 +182,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             patients=patients,
             persons=Persons(database, secret),
             emails=Emails(database, secret),
+            earlier=EarlierTimes(database),
             preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=Codes(database, secret, settings),
@@ -201,6 +203,7 @@ def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaita
         ActiveReservations(background, book).run,
         partial(keep_cancelling_replaced, background, book),
         Reminders(background).run,
+        EarlierTimes(background).run,
         Retention(background).run,
         AuditChain(background).run,
         WordCounter(background).run,

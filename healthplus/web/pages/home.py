@@ -48,7 +48,7 @@ class HomeController(Controller):
     @get("/")
     async def home(self, request: AnyRequest) -> Response[bytes]:
         app, session = services(request), session_of(request)
-        cities, _ = await _known_names(request)
+        cities, _ = await known_names(request)
         slug = remembered_city(request)
         here = next((one for one in cities if one["slug"] == slug), None)
         return await shared_page(
@@ -62,7 +62,7 @@ class HomeController(Controller):
 
 async def _home(request: AnyRequest, here: Record | None) -> Response[str]:
     """Return the page of those who looked in a city last, or of those who have not looked in any."""
-    cities, specialities = await _known_names(request)
+    cities, specialities = await known_names(request)
     language = language_of(request)
     known = {one["slug"] for one in specialities}
     return page(
@@ -75,7 +75,8 @@ async def _home(request: AnyRequest, here: Record | None) -> Response[str]:
     )
 
 
-async def _known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
+async def known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
+    """Return the cities and specialities to choose from, as they were at most a minute ago."""
     app = services(request)
     return await app.reads.read("names", lambda: _names(app.database), seconds=_KEEP_SECONDS)
 
