@@ -181,6 +181,18 @@ class SignInUnavailable(HealthPlusError):
     status = 503
 
 
+class LogInNeeded(Unauthenticated):
+    """Log in first."""
+
+
+class ScreenLocked(Unauthenticated):
+    """The screen is locked; show again who you are."""
+
+
+class ProofDue(Unauthenticated):
+    """Show again who you are before you do this."""
+
+
 class LogInRefused(BadInput):
     """This log-on ID and password do not belong together, or the code or passkey is not the right one."""
 

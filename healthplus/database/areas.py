@@ -39,7 +39,9 @@ AREAS = (
         ),
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
-    Area("staff", "staff", ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql")),
+    Area(
+        "staff", "staff", ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql")
+    ),
     Area(
         "booking",
         "booking",
@@ -63,6 +65,7 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
+    Area("console", "console", ("accounts.sql",)),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )

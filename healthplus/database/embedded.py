@@ -46,6 +46,7 @@ from healthplus.database.system import (
     locked,
     make_private,
     processes_named,
+    require_own_name,
 )
 from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
@@ -233,6 +234,7 @@ class EmbeddedServer:
             folder.chmod(0o755)
 
     def _prepare_server_folder(self) -> None:
+        require_own_name()
         self._account = choose_account(self._server_folder)
         self._programs = Programs(self._account, self._folder, self._programs_folder)
         self.app_account = self._find_app_account()
@@ -260,7 +262,8 @@ class EmbeddedServer:
         self._run("rm", "-rf", unfinished)
         # lower() and the like come from the built-in provider, the same on every machine. The C library's C.UTF-8 tells
         # pg_trgm which characters (of Devanagari, say) are letters.
-        options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 --auth=trust"
+        options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8"
+        options += " --auth-local=peer --auth-host=reject"  # until it has its own rules
         made = self._run("initdb", "-D", unfinished, "-U", "healthplus", *options.split())
         if made.returncode == 0:
             create = "CREATE DATABASE healthplus"

@@ -172,18 +172,8 @@ class Database(_Runner):
         return self.max_size - self._free._value
 
     @classmethod
-    async def connect(
-        cls,
-        dsn: str,
-        min_size: int = 2,
-        max_size: int = 10,
-        limits: Limits = COMMANDS,
-        application_name: str = f"healthplus {RELEASE}",
-    ) -> Self:
-        """Connect, and check that the server is one the product can work with.
-
-        Raises DatabaseUnreachable, DatabaseTooOld or ExtensionMissing.
-        """
+    def unopened(cls, dsn: str, max_size: int, limits: Limits, application_name: str) -> Self:
+        """Return a pool whose connections are opened as they are needed, to a server that was looked at already."""
         session = limits.session(application_name) | _SESSION
 
         async def open_connection() -> _Connection:
@@ -198,11 +188,26 @@ class Database(_Runner):
             await _prepare_connection(connection)
             return connection
 
-        database = cls(open_connection, max_size, limits.wait_seconds)
+        return cls(open_connection, max_size, limits.wait_seconds)
+
+    @classmethod
+    async def connect(
+        cls,
+        dsn: str,
+        min_size: int = 2,
+        max_size: int = 10,
+        limits: Limits = COMMANDS,
+        application_name: str = f"healthplus {RELEASE}",
+    ) -> Self:
+        """Connect, and check that the server is one the product can work with.
+
+        Raises DatabaseUnreachable, DatabaseTooOld or ExtensionMissing.
+        """
+        database = cls.unopened(dsn, max_size, limits, application_name)
         try:
             for _ in range(max(1, min_size)):
                 with failures_as_ours():
-                    database._idle.append(await open_connection())
+                    database._idle.append(await database._open_connection())
             with failures_as_ours():
                 await check_server(database._idle[0])
         except BaseException:

@@ -1,4 +1,4 @@
-"""What the role that the product works as may do: everything its areas need, and nothing more.
+"""What the role that the product works as may do: everything its areas need, and nothing more. And staff's logins.
 
 Read from the catalogue after each migration, so that a new table needs no list. Only tables whose rows are never
 changed are listed; a trigger on each refuses the same to the owner (database/functions/append_only.sql).
@@ -12,13 +12,15 @@ import asyncpg
 
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
+from healthplus.database.logins import STAFF_ROLES, key_mark, login_of, verifier
 from healthplus.errors import BadInput
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
-    *("staff.audit_entry", "staff.audit_link", "ledger.former_entry", "ledger.entry"),
+    *("ledger.former_entry", "ledger.entry"),
 )
-"""The last is a view, to which calls of release 2 may still add."""
+"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which
+calls of release 2 may still add."""
 KEPT = ("ledger.payment",)
 """Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
@@ -26,13 +28,48 @@ _READ_ONLY = ("public.schema_migration", "public.app_clock")
 
 _ROLE = "SELECT rolsuper FROM pg_roles WHERE rolname = $1"
 _MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+_MARK = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
+_SET = "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)"
+_COMMENT = "SELECT format('COMMENT ON ROLE %I IS %L', $1::text, $2::text)"
+_HAS_CONSOLE = "SELECT to_regnamespace('console') IS NOT NULL AND to_regprocedure('staff.roles_with(text)') IS NOT NULL"
+_IS_OWNER = """
+SELECT bool_and(pg_has_role(nspowner, 'USAGE')) FROM pg_namespace
+WHERE nspname = ANY ($1::text[]) AND nspname <> 'public'
+"""
+_EVERYBODY_MAKES = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
+
+# Whatever is made anew may be run by everybody. What lies in public may be another's, or an extension's.
+_EVERYBODYS = """
+SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', string_agg(pg_proc.oid::regprocedure::text, ', '))
+FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+WHERE nspname = ANY ($1::text[]) AND proowner = current_user::regrole
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')
+    AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
+HAVING count(*) > 0
+"""
+_EVERYBODYS_BY_DEFAULT = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_default_acl
+    WHERE defaclrole = current_user::regrole AND defaclnamespace = 0 AND defaclobjtype = 'f'
+        AND NOT EXISTS (SELECT FROM aclexplode(defaclacl) WHERE grantee = 0))
+"""
+
+# Which right a function of the console is for stands in its first statement.
+_FUNCTIONS_OF = r"""
+SELECT pg_proc.oid FROM pg_proc
+WHERE pronamespace = 'console'::regnamespace
+    AND $1 = ANY (staff.roles_with(substring(prosrc FROM 'staff\.authorise\(p_token_hash, ''(\w+)'''))::text[])
+"""
 
 # One statement for each object whose rights differ from what they should be: a GRANT replaces the row of its object in
-# the catalogue, and every plan that uses the object is made again.
+# the catalogue, and every plan that uses the object is made again. $6 are the functions of a login of staff, which has
+# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would. In the
+# schema `staff` that role runs what log-in needs, which is SECURITY DEFINER, and reads no table.
 _CHANGES = """
 WITH object AS (
     SELECT 'TABLE' AS kind, pg_class.oid, pg_class.oid::regclass::text AS name,
-        CASE WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
+        CASE WHEN $6::oid[] IS NOT NULL OR nspname = 'staff' THEN '{}'
+            WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
             WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
             WHEN pg_class.oid = ANY ($5::regclass[]) THEN '{SELECT,INSERT,UPDATE}'
             ELSE '{SELECT,INSERT,UPDATE,DELETE,MAINTAIN}' END::text[] AS wanted,
@@ -41,16 +78,24 @@ WITH object AS (
     WHERE relkind IN ('r', 'p', 'v')
         AND (nspname = ANY ($2::text[]) AND nspname <> 'public' OR pg_class.oid = ANY ($3::regclass[]))
     UNION ALL
-    SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text, '{USAGE,SELECT}', '{USAGE,SELECT,UPDATE}'
+    SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text,
+        CASE WHEN $6 IS NULL AND nspname <> 'staff' THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind = 'S' AND nspname = ANY ($2::text[]) AND nspname <> 'public'
     UNION ALL
-    SELECT 'SCHEMA', oid, quote_ident(nspname), '{USAGE}', '{USAGE,CREATE}'
+    SELECT 'SCHEMA', oid, quote_ident(nspname),
+        CASE WHEN nspname = 'public' OR (nspname = 'console') = ($6 IS NOT NULL) OR $7::boolean
+            THEN '{USAGE}' ELSE '{}' END::text[],
+        '{USAGE,CREATE}'
     FROM pg_namespace WHERE nspname = ANY ($2::text[])
     UNION ALL
-    SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text, '{EXECUTE}', '{EXECUTE}'
+    SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text,
+        CASE WHEN CASE WHEN $6 IS NOT NULL THEN pg_proc.oid = ANY ($6)
+                WHEN nspname = 'console' THEN $7 WHEN nspname = 'staff' THEN prosecdef ELSE true END
+            THEN '{EXECUTE}' ELSE '{}' END::text[],
+        '{EXECUTE}'
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-    WHERE nspname = ANY ($2::text[]) AND nspname <> 'public'
+    WHERE nspname = ANY ($2::text[]) AND (nspname <> 'public' OR $6 IS NULL AND proowner = current_user::regrole)
 ), difference AS (
     SELECT kind, name, privilege, privilege = ANY (wanted) AS is_wanted
     FROM object CROSS JOIN unnest(possible) AS privilege
@@ -67,29 +112,95 @@ FROM difference GROUP BY kind, name, is_wanted
 
 
 async def apply_rights(
-    connection: asyncpg.Connection[asyncpg.Record], schemas: Sequence[str], role: str | None
+    connection: asyncpg.Connection[asyncpg.Record],
+    schemas: Sequence[str],
+    role: str | None,
+    login_key: str | None = None,
 ) -> None:
-    """Grant `role` its rights in these schemas, in the caller's transaction, and revoke others.
+    """Grant `role` and the logins of staff their rights in these schemas, in the caller's transaction; revoke others.
 
-    None: there is no such role. One that is missing is made. Raises BadInput where that is not allowed, or the role is
-    a superuser's.
+    None: there is no such role. Those that are missing are made; where logins may not be, `role` also does what they
+    would. `login_key`: the logins get passwords of this key. Raises BadInput where `role` may not be made, or one of
+    them is a superuser's.
     """
+    if await connection.fetchval(_IS_OWNER, schemas):
+        await _take_from_everybody(connection, schemas)
     if role is None or role == await connection.fetchval("SELECT current_user"):
         return
+    if not await _is_made(connection, role):
+        raise BadInput(
+            f"There is no role {role!r}, and the role of DATABASE_OWNER_URL may not make it. As an administrator "
+            f"of the server, run: CREATE ROLE {role} LOGIN PASSWORD '…'"
+        )
+    logins = await _logins(connection, role, login_key)
+    await _change(connection, schemas, role, None, is_shared=not logins)
+    for login, staff_role in logins.items():
+        functions = [oid for (oid,) in await connection.fetch(_FUNCTIONS_OF, staff_role)]
+        await _change(connection, schemas, login, functions, is_shared=False)
+
+
+async def _take_from_everybody(connection: asyncpg.Connection[asyncpg.Record], schemas: Sequence[str]) -> None:
+    for (change,) in await connection.fetch(_EVERYBODYS, schemas):
+        await connection.execute(change)
+    if await connection.fetchval(_EVERYBODYS_BY_DEFAULT):
+        await connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC")
+    # A database from before PostgreSQL 15 lets everybody make things here.
+    if await connection.fetchval(_EVERYBODY_MAKES):
+        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+
+async def _logins(connection: asyncpg.Connection[asyncpg.Record], role: str, login_key: str | None) -> dict[str, str]:
+    """Return the logins of staff with the role of each; none where they may not be made."""
+    if not await connection.fetchval(_HAS_CONSOLE):
+        return {}
+    logins = {login_of(role, staff_role): staff_role for staff_role in STAFF_ROLES}
+    made = [await _is_made(connection, login) for login in logins]
+    if not all(made):
+        return {}
+    for login in logins if login_key else ():
+        await _give_password(connection, login, login_key or "")
+    return logins
+
+
+async def _give_password(connection: asyncpg.Connection[asyncpg.Record], login: str, key: str) -> None:
+    """Give a login the password of this key, unless it has it; not where an administrator alone may."""
+    mark = f"A login of HealthPlus, with a password of key {key_mark(key, login)}"
+    if await connection.fetchval(_MARK, login) == mark:
+        return
+    attempt = connection.transaction()
+    await attempt.start()
+    try:
+        await connection.execute(await connection.fetchval(_SET, login, verifier(key, login)))
+        await connection.execute(await connection.fetchval(_COMMENT, login, mark))
+    except asyncpg.InsufficientPrivilegeError:
+        await attempt.rollback()
+    else:
+        await attempt.commit()
+
+
+async def _is_made(connection: asyncpg.Connection[asyncpg.Record], role: str) -> bool:
+    """Return whether there is a role, which is made where it may be. Raises BadInput for a superuser's."""
     is_super = await connection.fetchval(_ROLE, role)
     if is_super:
-        raise BadInput(f"The role {role!r} of DATABASE_URL is a superuser; the product needs one that is not.")
+        raise BadInput(f"The role {role!r} is a superuser; the product needs one that is not.")
     if is_super is None:
         if not await connection.fetchval(_MAY_MAKE_ROLES):
-            raise BadInput(
-                f"There is no role {role!r}, and the role of DATABASE_OWNER_URL may not make it. As an administrator "
-                f"of the server, run: CREATE ROLE {role} LOGIN PASSWORD '…'"
-            )
+            return False
         await connection.execute(await connection.fetchval("SELECT format('CREATE ROLE %I LOGIN', $1::text)", role))
-    # A database from before PostgreSQL 15 lets everybody make things here.
-    if await connection.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", role):
-        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    for (change,) in await connection.fetch(_CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT):
+    return True
+
+
+async def _change(
+    connection: asyncpg.Connection[asyncpg.Record],
+    schemas: Sequence[str],
+    role: str,
+    functions: Sequence[int] | None,
+    *,
+    is_shared: bool,
+) -> None:
+    for (change,) in await connection.fetch(
+        _CHANGES, role, schemas, _READ_ONLY, APPEND_ONLY, KEPT, functions, is_shared
+    ):
         await connection.execute(change)
 
 

@@ -1,17 +1,21 @@
-"""What the embedded server's configuration says: its settings, its two roles, and which account may be which."""
+"""What the embedded server's configuration says: its settings, its roles, and which account may be which."""
 
 from __future__ import annotations
 
 import pwd
 import sys
 
+from healthplus.database.logins import STAFF_ROLES, login_of
+
 OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
 """The roles of the embedded database: the owner migrates; the product works as the other, which owns nothing."""
 
+STAFF_LOGINS = tuple(login_of(APP_ROLE, role) for role in STAFF_ROLES)
+
 _HBA = """# Written by HealthPlus at every start.
-local all {owner} {method}
-local replication {owner} {method}
-local all {app} {method_app}
+local all {owner} peer map={owner}
+local replication {owner} peer map={owner}
+local all {visitors} peer map={app}
 """
 
 # For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
@@ -58,16 +62,11 @@ def access_files(account: pwd.struct_passwd, app_account: pwd.struct_passwd | No
     """Return pg_hba.conf and pg_ident.conf by their names, for a server that runs under `account`."""
     owners = {"root", account.pw_name}
     visitors = {app_account.pw_name} if app_account else set()
-    # PostgreSQL cannot tell accounts without a name apart; only the one may then enter the socket's folder.
-    is_known = account.pw_name != str(account.pw_uid)
-    rules = _HBA.format(
-        owner=OWNER_ROLE,
-        app=APP_ROLE,
-        method=f"peer map={OWNER_ROLE}" if is_known else "trust",
-        method_app=f"peer map={APP_ROLE}" if is_known else "trust",
+    rules = _HBA.format(owner=OWNER_ROLE, app=APP_ROLE, visitors=",".join((APP_ROLE, *STAFF_LOGINS)))
+    maps = "".join(f'{OWNER_ROLE} "{name}" {OWNER_ROLE}\n' for name in sorted(owners))
+    maps += "".join(
+        f'{APP_ROLE} "{name}" {role}\n' for role in (APP_ROLE, *STAFF_LOGINS) for name in sorted(owners | visitors)
     )
-    names = [(OWNER_ROLE, name) for name in sorted(owners)] + [(APP_ROLE, name) for name in sorted(owners | visitors)]
-    maps = "".join(f'{role} "{name}" {role}\n' for role, name in names)
     return {"pg_hba.conf": rules, "pg_ident.conf": maps}
 
 

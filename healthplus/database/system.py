@@ -87,6 +87,15 @@ def choose_account(server_folder: Path) -> pwd.struct_passwd:
     )
 
 
+def require_own_name() -> None:
+    """Raise EmbeddedServerFailed where this process's account is a mere number: PostgreSQL lets in whom it can name."""
+    if account_of(os.geteuid()).pw_name == str(os.geteuid()):
+        raise EmbeddedServerFailed(
+            f"The embedded database cannot be used by the account {os.geteuid()}, which has no name. Give it one "
+            "(a line in /etc/passwd, as containers can have for any user), or set DATABASE_URL to a server of your own."
+        )
+
+
 def account_of(uid: int) -> pwd.struct_passwd:
     """Return the account with this number."""
     try:

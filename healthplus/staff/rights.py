@@ -45,10 +45,15 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
 """Who has each right, at the clinics where they are that; an administrator at every clinic."""
 
 
-def has_right(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> bool:
-    """Return whether roles, by clinic, give a right at a clinic; without a clinic, at any.
+def role_for(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> Role | None:
+    """Return which of somebody's roles, by clinic, gives them a right at a clinic; without a clinic, at any.
 
-    None among the clinics of `roles` stands for every clinic.
+    None among the clinics of `roles` stands for every clinic. None: they have it not.
     """
     mine = roles.values() if clinic_id is None else (roles.get(clinic_id), roles.get(None))
-    return any(role in RIGHTS[right] for role in mine if role is not None)
+    return next((role for role in mine if role is not None and role in RIGHTS[right]), None)
+
+
+def has_right(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None = None) -> bool:
+    """Return whether roles, by clinic, give a right at a clinic; without a clinic, at any."""
+    return role_for(roles, right, clinic_id) is not None

@@ -21,6 +21,7 @@ from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.active_reservations import ActiveReservations
 from healthplus.booking.book import CLIENT_MARGIN, Book
 from healthplus.booking.replacements import keep_cancelling_replaced
+from healthplus.console.logins import Logins
 from healthplus.database import BACKGROUND, REQUESTS, ChangeFeed, Database, FreeSpace
 from healthplus.directory.currencies import Currencies
 from healthplus.directory.known_services import KnownServices
@@ -140,7 +141,10 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         notices = Notices(background, senders, wording)
         change_feed = ChangeFeed(settings.database_url)
         tokens = KnownTokens(database)
-        secret = Secret(with_secret_key(settings).secret_key or "")
+        key = with_secret_key(settings).secret_key or ""
+        secret = Secret(key)
+        logins = await Logins.find(database, settings.database_url, key, settings.staff_pool_size_max)
+        stack.push_async_callback(logins.close)
         patients = Patients(database, secret, tokens)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish, tokens)
@@ -187,6 +191,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             privacy=Privacy(database, book, patients, tokens),
             codes=Codes(database, secret, settings),
             staff_sessions=StaffSessions(database),
+            logins=logins,
             log_in=LogIn(database, secret, passwords),
             own_account=OwnAccount(database, secret, passwords),
             code_messages=code_messages,

@@ -16,6 +16,7 @@ from healthplus.accounts.persons import Persons
 from healthplus.accounts.secret import Secret
 from healthplus.accounts.sessions import KnownTokens
 from healthplus.booking.book import Book
+from healthplus.console.logins import Logins
 from healthplus.database import Database
 from healthplus.directory.currencies import Currencies
 from healthplus.directory.known_services import KnownServices
@@ -61,6 +62,7 @@ class AppServices:
     privacy: Privacy
     codes: Codes
     staff_sessions: StaffSessions
+    logins: Logins
     log_in: LogIn
     own_account: OwnAccount
     code_messages: CodeMessages

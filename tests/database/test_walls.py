@@ -50,6 +50,11 @@ EXECUTES = {
 PINS = {
     ("retention", "retention.forget"): "it runs with its owner's rights, and must find nothing of its caller's",
     ("monitoring", "monitoring.replicas"): "as with retention.forget",
+    (
+        "staff",
+        "staff.*",
+    ): "as with retention.forget: the login of patients has no right on their tables",
+    ("console", "console.*"): "as with retention.forget: the logins of staff have no right on any table",
 }
 """What sets a search path, and why."""
 _LISTED = (

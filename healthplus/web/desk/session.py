@@ -10,7 +10,8 @@ from litestar import Response
 from litestar.datastructures import Cookie
 
 from healthplus.accounts.sessions import agent_label
-from healthplus.errors import Forbidden, Unauthenticated
+from healthplus.console.console import Console
+from healthplus.errors import Forbidden, LogInNeeded, ProofDue, ScreenLocked
 from healthplus.setting_checks import is_loopback
 from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
@@ -28,18 +29,6 @@ _CHALLENGE_SECONDS = 300
 
 Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
 """What a route is for: a right, or `anybody`; who is `logged_in`; or that and the screen may also be `locked`."""
-
-
-class LogInNeeded(Unauthenticated):
-    """Log in first."""
-
-
-class ScreenLocked(Unauthenticated):
-    """The screen is locked; show again who you are."""
-
-
-class ProofDue(Unauthenticated):
-    """Show again who you are before you do this."""
 
 
 def needs(access: Access) -> dict[str, Any]:
@@ -93,6 +82,19 @@ def require_recent_proof(request: AnyRequest, back_to: str | None = None) -> Sta
     if not session.is_proven:
         raise ProofDue(**({"back_to": back_to} if back_to else {}))
     return session
+
+
+def console(request: AnyRequest) -> Console:
+    """Return what calls the console's functions for who is logged in, as the role that gives them this route's right.
+
+    The database looks again whether they have the right that the function is for.
+    """
+    session = require_staff(request)
+    role = session.role_for(request.route_handler.opt["access"], request.path_params.get("clinic_id"))
+    if role is None:
+        raise Forbidden
+    address = come_from(request).requester.address
+    return Console(services(request).logins.of(role), session.token_hash, address)
 
 
 def desk_path_of(text: object) -> str:

@@ -1,0 +1,51 @@
+-- The table of rights, as healthplus/staff/rights.py has it: tests/staff/test_rights.py compares them. No right of this name: NULL.
+CREATE FUNCTION staff.roles_with(p_right text) RETURNS staff.role[] IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE p_right
+        WHEN 'see_clinic' THEN '{desk,ward,administrator}'
+        WHEN 'see_own_day' THEN '{practitioner}'
+        WHEN 'add_patient' THEN '{desk,ward,administrator}'
+        WHEN 'book' THEN '{desk,ward,administrator}'
+        WHEN 'record_attendance' THEN '{desk,practitioner,ward,administrator}'
+        WHEN 'change_booking' THEN '{ward,administrator}'
+        WHEN 'ask_change' THEN '{desk}'
+        WHEN 'manage_schedule' THEN '{ward,administrator}'
+        WHEN 'ask_leave' THEN '{practitioner}'
+        WHEN 'manage_desk_accounts' THEN '{ward,administrator}'
+        WHEN 'manage_staff' THEN '{administrator}'
+        WHEN 'see_operations' THEN '{administrator}'
+    END::staff.role[]
+$$;
+
+-- Who asks with a session's token, if they have this right at this clinic: the first thing that each function of the console calls.
+-- Without a clinic: at every clinic, which administrators alone have. A practitioner has rights for their own days only, so p_provider_id
+-- must be theirs. Raises HP401 (nobody is logged in with it), HP423 (the screen is locked) or HP403 (they may not do this); nothing is cached.
+CREATE FUNCTION staff.authorise(
+    p_token_hash bytea, p_right text, p_clinic_id bigint, p_provider_id bigint DEFAULT NULL,
+    OUT staff_id bigint, OUT actor text, OUT session_id uuid, OUT role staff.role, OUT is_proven boolean
+) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+    held staff.session := staff.own_session(p_token_hash);
+BEGIN
+    SELECT membership.role INTO role
+    FROM staff.membership JOIN staff.account USING (staff_id)
+    WHERE membership.staff_id = held.staff_id AND (clinic_id = p_clinic_id OR clinic_id IS NULL)
+        AND membership.role = ANY (staff.roles_with(p_right))
+        AND (membership.role <> 'practitioner' OR provider_id = p_provider_id)
+    ORDER BY clinic_id NULLS LAST LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP403', MESSAGE = format('no right %s at clinic %s', p_right, p_clinic_id);
+    END IF;
+    staff_id := held.staff_id;
+    actor := 'staff:' || held.staff_id;
+    session_id := held.session_id;
+    is_proven := held.proven_at > public.app_now() - staff.proof_time();
+END $$;
+
+-- Before an act that others must not do at somebody's open screen: raises HP428 unless password or passkey was given just now.
+CREATE FUNCTION staff.require_proof(p_is_proven boolean) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF NOT p_is_proven THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP428', MESSAGE = 'password or passkey must be given again first';
+    END IF;
+END $$;
