@@ -11,7 +11,7 @@ from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.test_office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, picture
+from tests.web.office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, picture
 from tests.web.test_staff_routes import desk_routes
 
 _CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M"}
