@@ -57,6 +57,7 @@ ODD_FIELDS = (
         "max_booking_days",
         "latitude",
         "postal_code",
+        "gstin",
         "lead_minutes",
     ),
 )
