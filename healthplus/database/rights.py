@@ -17,7 +17,8 @@ from healthplus.errors import BadInput
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
-    *("staff.audit_entry", "staff.audit_link", "ledger.former_entry", "ledger.entry"),
+    *("staff.audit_entry", "staff.audit_link", "staff.breach", "staff.breach_entry"),
+    *("ledger.former_entry", "ledger.entry"),
 )
 """The last is a view, to which calls of release 2 may still add."""
 KEPT = ("ledger.payment",)
