@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time
 from typing import TypeVar, assert_never
+from uuid import UUID
 
 import click
 
 from healthplus.accounts.actors import System
-from healthplus.booking.book import Book, Shift
+from healthplus.booking.book import Book, Shift, queries
 from healthplus.booking.outcomes import ScheduleChanged, ScheduleRefused
-from healthplus.database import Database, running_database
-from healthplus.directory.commands import ID
-from healthplus.errors import BadInput, Conflict
+from healthplus.database import Database
+from healthplus.directory.commands import ID, with_database
+from healthplus.errors import BadInput, Conflict, NotFound
+from healthplus.schedule.shift_text import Shift as TextShift
 from healthplus.schedule.shift_text import parse_shifts
 from healthplus.settings import Settings
 
@@ -67,6 +68,49 @@ def add_shift_command(settings: Settings, provider_id: int, clinic_id: int, shif
     click.echo(f"Shifts added: {_with_book(settings, add)}.")
 
 
+@shift_group.command("list")
+@click.argument("provider_id", type=ID)
+@click.pass_obj
+def list_shifts_command(settings: Settings, provider_id: int) -> None:
+    """List a provider's shifts, with the ids that `remove` takes."""
+    rows = with_database(settings, lambda database: database.fetch(queries.shifts, provider_id), reads=True)
+    if not rows:
+        click.echo("No shifts: nothing can be booked.")
+    for row in rows:
+        shift = TextShift(row["weekday"], row["starts"], row["ends"], row["slot_minutes"])
+        more = [f" {name}={row[name]}" for name in ("seats", "slots_max") if row[name] != 1]
+        more += [f", from {row['valid_from']}"] if row["valid_from"] else []
+        more += [f", before {row['valid_to']}"] if row["valid_to"] else []
+        click.echo(
+            f"shift {row['shift_id']}, clinic {row['clinic_id']} ({row['clinic']}): "
+            f"{shift}/{row['slot_minutes']}{''.join(more)}"
+        )
+
+
+@shift_group.command("remove")
+@click.argument("provider_id", type=ID)
+@click.argument("shift_id", type=ID)
+@_flag
+@click.pass_obj
+def remove_shift_command(settings: Settings, provider_id: int, shift_id: int, flag_for_rebooking: bool) -> None:
+    """End a shift; `shift list` shows the ids."""
+
+    async def remove(database: Database) -> ScheduleChanged | ScheduleRefused:
+        for row in await database.fetch(queries.shifts, provider_id):
+            if row["shift_id"] == shift_id:
+                shift = Shift(
+                    provider_id, shift_id, row["clinic_id"], row["weekday"], _clock(row["starts"]), _clock(row["ends"]),
+                    row["slot_minutes"],
+                )  # fmt: skip
+                return await Book(database).change_shift(
+                    shift, _ACTOR, remove=True, flag_for_rebooking=flag_for_rebooking
+                )
+        raise NotFound(f"There is no shift {shift_id}; `healthplus shift list {provider_id}` shows them.")
+
+    _require_changed(with_database(settings, remove), "The shift was not ended")
+    click.echo("The shift is ended.")
+
+
 @click.group("leave")
 def leave_group() -> None:
     """Times a provider is away."""
@@ -112,13 +156,42 @@ def add_leave_command(
     click.echo("Added the leave.")
 
 
-def _with_book(settings: Settings, act: Callable[[Book], Awaitable[T]]) -> T:
-    async def run(dsn: str) -> T:
-        async with await Database.connect(dsn, min_size=1, max_size=1) as database:
-            return await act(Book(database))
+@leave_group.command("list")
+@click.argument("provider_id", type=ID)
+@click.pass_obj
+def list_leaves_command(settings: Settings, provider_id: int) -> None:
+    """List a provider's leaves that are not over, with the ids that `remove` takes."""
+    rows = with_database(settings, lambda database: database.fetch(queries.leaves, provider_id), reads=True)
+    if not rows:
+        click.echo("No leave.")
+    for row in rows:
+        where = f"clinic {row['clinic_id']} ({row['clinic']})" if row["clinic_id"] else "all clinics"
+        reason = f", {row['reason']}" if row["reason"] else ""
+        click.echo(
+            f"leave {row['leave_id']}, {where}: "
+            f"{row['starts_at']:%Y-%m-%dT%H:%M%z} to {row['ends_at']:%Y-%m-%dT%H:%M%z}{reason}"
+        )
 
-    with running_database(settings) as dsn:
-        return asyncio.run(run(dsn))
+
+@leave_group.command("remove")
+@click.argument("provider_id", type=ID)
+@click.argument("leave_id", type=click.UUID)
+@click.pass_obj
+def remove_leave_command(settings: Settings, provider_id: int, leave_id: UUID) -> None:
+    """Take a leave back: what was to be rebooked because of it stands again, and the patients are told."""
+
+    async def remove(book: Book) -> ScheduleChanged | ScheduleRefused:
+        return await book.remove_leave(provider_id, leave_id, _ACTOR)
+
+    outcome = _with_book(settings, remove)
+    if outcome.code == "not_found":
+        raise NotFound(f"There is no leave {leave_id}; `healthplus leave list {provider_id}` shows them.")
+    _require_changed(outcome, "The leave was not taken back")
+    click.echo("The leave is taken back.")
+
+
+def _with_book(settings: Settings, act: Callable[[Book], Awaitable[T]]) -> T:
+    return with_database(settings, lambda database: act(Book(database)))
 
 
 def _require_changed(outcome: ScheduleChanged | ScheduleRefused, failure: str) -> None:

@@ -88,7 +88,20 @@ SELECT * FROM booking.change_shift(
 
 -- name: change_leave
 -- Add a leave or remove one.
-SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, $6, $7)
+SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, NULL, $6, $7)
+
+-- name: shifts
+-- The shifts of a provider, at all of its clinics, in order.
+SELECT shift_id, clinic_id, clinic.name AS clinic, weekday, (extract(epoch FROM starts) / 60)::integer AS starts,
+    (extract(epoch FROM ends) / 60)::integer AS ends, slot_minutes, seats, slots_max, lower(valid) AS valid_from, upper(valid) AS valid_to
+FROM schedule.shift JOIN directory.clinic USING (clinic_id)
+WHERE provider_id = $1 ORDER BY clinic.name, clinic_id, weekday, starts, lower(valid) NULLS FIRST
+
+-- name: leaves
+-- The leaves of a provider that are not over, in order.
+SELECT leave_id, clinic_id, clinic.name AS clinic, lower(during) AS starts_at, upper(during) AS ends_at, reason
+FROM schedule.leave LEFT JOIN directory.clinic USING (clinic_id)
+WHERE provider_id = $1 AND upper(during) > (SELECT public.app_now()) ORDER BY during, leave_id
 
 -- name: due_replacements
 -- Bookings that others have replaced and that are to be cancelled, since when.

@@ -28,8 +28,8 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql")),
-    Area("schedule", "schedule", ("openings.sql",)),
+    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql")),
+    Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
         "accounts",
         "accounts",
@@ -40,12 +40,15 @@ AREAS = (
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
-        "staff",
-        "staff",
+    Area(
+        "console",
+        "console",
         (
-            *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
-            *("asks.sql", "breaches.sql"),
+            *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
+            *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),
+    ),
     ),
     Area(
         "booking",
@@ -57,7 +60,11 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
+<<<<<<< HEAD
             *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "schedule")),
+=======
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule", "in_the_way")),
+>>>>>>> office
             *("lanes.sql", "rush.sql"),
         ),
     ),
@@ -71,12 +78,16 @@ AREAS = (
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
     Area(
+<<<<<<< HEAD
         "console",
         "console",
         (
             *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),
+=======
+        "console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")
+>>>>>>> office
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),

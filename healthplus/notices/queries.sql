@@ -30,6 +30,10 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
                 SELECT FROM notices.reminder
                 WHERE reminder.reminder_id = taken.reminder_id AND reminder.starts_at = lower(during))) THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
+        WHEN taken.kind = 'stands' AND NOT (booking.state = 'booked' AND NOT booking.needs_rebooking AND EXISTS (
+            SELECT FROM notices.notice AS asked  -- who was not asked for another time need not be told that none is needed
+            WHERE asked.provider_id = taken.provider_id AND asked.booking_id = taken.booking_id AND asked.kind = 'needs_rebooking'
+                AND asked.sent_at IS NOT NULL)) THEN 'void'
         WHEN taken.kind = 'offered' AND NOT (ticket.state = 'offered' AND ticket.offer_id = booking.booking_id) THEN 'void'
         WHEN taken.kind = 'called' AND NOT (
             ticket.state = 'called' AND ticket.offer_id = booking.booking_id AND ticket.answered_at IS NULL) THEN 'void'

@@ -45,6 +45,11 @@ ENGLISH = Texts(
             "The clinic cannot keep your appointment on {when}.",
             "Choose another time or cancel",
         ),
+        "stands": Text(
+            "Your appointment stands",
+            "Your appointment on {when} stands after all.",
+            _CHANGE,
+        ),
         "expired": Text(
             "Your 5 minutes are over", "Your 5 minutes are over; {when} was released. No money was taken.", "Try again"
         ),

@@ -42,6 +42,9 @@ def _read() -> dict[str, _Asset]:
     # One style sheet for one request, made of a file for each area.
     css = b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/*.css")))
     bodies = {"app.css": _without_comments(css, rb"(?s)/\*.*?\*/")}
+    # What only staff see is no weight on patients' pages.
+    office = b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("css/office/*.css")))
+    bodies["office.css"] = _without_comments(office, rb"(?s)/\*.*?\*/")
     bodies |= {
         path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")
         for path in sorted(_FOLDER.glob("js/*.js"))

@@ -1266,7 +1266,11 @@ class Book:
             return Answer("conflict", conflicts=conflicts)
         self.advance()
         self.shifts, self.leaves = shifts, leaves
-        for b in self.out_of_schedule():
+        stranded = self.out_of_schedule()
+        for b in self.bookings:
+            if b.state == "booked" and b.start > self.now and b not in stranded:
+                b.flagged = False
+        for b in stranded:
             if b.state == "booked":
                 b.flagged = True
                 continue

@@ -68,5 +68,5 @@ END $$;
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
     WHEN ((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
         'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind,
-        'needs_rebooking'::booking.event_kind])))
+        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind])))
     EXECUTE FUNCTION notices.on_event();

@@ -7,6 +7,7 @@ from litestar import Response, Router
 from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
 from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.log_in import LogInController
+from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
 from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
@@ -26,7 +27,7 @@ def desk_routers() -> list[Router]:
     return [
         Router(
             language.url("/"),
-            route_handlers=[DeskController, AccountController, LogInController],
+            route_handlers=[DeskController, AccountController, LogInController, *OFFICE],
             before_request=enter_desk,
             exception_handlers={
                 LogInNeeded: _show_who,

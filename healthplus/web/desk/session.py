@@ -100,7 +100,7 @@ def console(request: AnyRequest) -> Console:
 def desk_path_of(text: object) -> str:
     """Return a path of the desk that came as a parameter; its first page for anything else."""
     path = local_path(text, "/desk")
-    return path if path == "/desk" or path.startswith(("/desk/", "/desk?")) else "/desk"
+    return path if path.split("?")[0].split("/")[1] in ("desk", "office") else "/desk"
 
 
 def come_from(request: AnyRequest) -> From:

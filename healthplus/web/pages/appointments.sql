@@ -96,7 +96,7 @@ CROSS JOIN LATERAL (
     SELECT count(*)::integer AS changes, max(at) AS at
     FROM booking.event_log
     WHERE event_log.provider_id = booking.provider_id AND event_log.booking_id = booking.booking_id
-        AND kind IN ('moved', 'needs_rebooking', 'cancelled')) AS changed
+        AND kind IN ('moved', 'needs_rebooking', 'stands', 'cancelled')) AS changed
 LEFT JOIN LATERAL (
     SELECT amount_minor, hold_id, authorisation, back.*, entry.*
     FROM ledger.payment

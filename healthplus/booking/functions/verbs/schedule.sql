@@ -20,6 +20,23 @@ RETURNS SETOF booking.booking LANGUAGE sql STABLE AS $$
     ORDER BY during, seat
 $$;
 
+-- Ends what an earlier change had asked the patients of a provider for: bookings that were to be rebooked, and that shifts and leave have
+-- room for again, stand. Their patients are told by the event.
+CREATE FUNCTION booking.keep_after_all(p_provider_id bigint, p_now timestamptz, p_actor text, p_kind text) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    kept booking.booking;
+BEGIN
+    FOR kept IN
+        UPDATE booking.booking SET needs_rebooking = false
+        WHERE provider_id = p_provider_id AND state = 'booked' AND needs_rebooking AND lower(during) > p_now
+            AND booking_id NOT IN (SELECT stranded.booking_id FROM booking.out_of_schedule(p_provider_id, p_now) AS stranded)
+        RETURNING *
+    LOOP
+        PERFORM booking.append_event(p_provider_id, p_now, 'stands', kept.booking_id, kept.ticket_id, p_actor, p_kind);
+    END LOOP;
+END $$;
+
 -- After a change of schedule: raises HP001 when bookings are in the way, which undoes the caller's change; else clears the
 -- way, advances the book and answers 'changed'.
 CREATE FUNCTION booking.rearrange(p_provider_id bigint, p_flag boolean, p_now timestamptz, p_actor text, p_kind text)
@@ -48,6 +65,7 @@ BEGIN
             PERFORM booking.append_event(p_provider_id, p_now, 'needs_rebooking', stranded.booking_id, stranded.ticket_id, p_actor, p_kind);
         END IF;
     END LOOP;
+    PERFORM booking.keep_after_all(p_provider_id, p_now, p_actor, p_kind);
     PERFORM booking.advance_book(p_provider_id, p_now);
     PERFORM booking.refresh_availability(p_provider_id, p_now);
     PERFORM booking.refresh_scarce_days(p_provider_id, p_now, p_everything => true);
@@ -65,44 +83,47 @@ BEGIN
     RETURN answer;
 END $$;
 
--- Adds a shift (p_shift.shift_id NULL), changes one at its clinic, or ends one (p_remove): 'changed', or 'conflict' with the
--- bookings in the way, 'shift_overlap', 'invalid', 'not_found'.
-CREATE FUNCTION booking.change_shift(p_shift schedule.shift, p_remove boolean, p_flag boolean, p_actor text)
-RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+-- Changes shifts of a provider at a clinic together: ends p_remove, then changes those of p_put that have an id, and adds the others:
+-- 'changed', or 'conflict' with the bookings in the way, 'shift_overlap', 'invalid', 'not_found'.
+CREATE FUNCTION booking.change_shifts(
+    p_provider_id bigint, p_clinic_id bigint, p_remove bigint[], p_put schedule.shift[], p_flag boolean, p_actor text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
     answer booking.outcome;
+    removed integer;
+    one schedule.shift;
     details text;
 BEGIN
-    opened := booking.open_book(p_shift.provider_id, p_actor, 'change_shift', NULL, NULL);
+    opened := booking.open_book(p_provider_id, p_actor, 'change_shift', NULL, NULL);
     answer := opened.answer;
     IF answer.code IS NOT NULL THEN
         RETURN answer;
-    ELSIF NOT booking.may_act(p_actor, NULL) THEN
+    ELSIF NOT booking.may_act(p_actor, NULL) OR NOT EXISTS (
+        SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
+    ) THEN
         RETURN booking.refuse('not_found');
     END IF;
-    IF p_remove THEN
-        DELETE FROM schedule.shift WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id;
-    ELSIF p_shift.shift_id IS NULL THEN
-        IF NOT EXISTS (
-            SELECT FROM directory.provider_clinic
-            WHERE provider_id = p_shift.provider_id AND clinic_id = p_shift.clinic_id
-        ) THEN
-            RETURN booking.refuse('not_found');
+    DELETE FROM schedule.shift WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND shift_id = ANY (p_remove);
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed <> cardinality(p_remove) THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP002';
+    END IF;
+    FOREACH one IN ARRAY p_put LOOP
+        IF one.shift_id IS NOT NULL THEN
+            UPDATE schedule.shift
+            SET weekday = one.weekday, starts = one.starts, ends = one.ends, slot_minutes = one.slot_minutes, seats = one.seats,
+                slots_max = one.slots_max, valid = one.valid
+            WHERE provider_id = p_provider_id AND shift_id = one.shift_id AND clinic_id = p_clinic_id;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION USING ERRCODE = 'HP002';
+            END IF;
         END IF;
-        INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max, valid)
-        SELECT p_shift.provider_id, p_shift.clinic_id, p_shift.weekday, p_shift.starts, p_shift.ends, p_shift.slot_minutes,
-            p_shift.seats, p_shift.slots_max, p_shift.valid;
-    ELSE
-        UPDATE schedule.shift
-        SET weekday = p_shift.weekday, starts = p_shift.starts, ends = p_shift.ends, slot_minutes = p_shift.slot_minutes,
-            seats = p_shift.seats, slots_max = p_shift.slots_max, valid = p_shift.valid
-        WHERE provider_id = p_shift.provider_id AND shift_id = p_shift.shift_id AND clinic_id = p_shift.clinic_id;
-    END IF;
-    IF NOT FOUND THEN
-        RETURN booking.refuse('not_found');
-    END IF;
-    RETURN booking.rearrange(p_shift.provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
+    END LOOP;
+    INSERT INTO schedule.shift (provider_id, clinic_id, weekday, starts, ends, slot_minutes, seats, slots_max, valid)
+    SELECT p_provider_id, p_clinic_id, added.weekday, added.starts, added.ends, added.slot_minutes, added.seats, added.slots_max, added.valid
+    FROM unnest(p_put) AS added WHERE added.shift_id IS NULL;
+    RETURN booking.rearrange(p_provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
 EXCEPTION
     WHEN exclusion_violation THEN
         RETURN booking.refuse('shift_overlap');
@@ -111,11 +132,23 @@ EXCEPTION
     WHEN SQLSTATE 'HP001' THEN
         GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
         RETURN booking.refuse_conflicts(details);
+    WHEN SQLSTATE 'HP002' THEN
+        RETURN booking.refuse('not_found');
+END $$;
+
+-- Adds a shift (p_shift.shift_id NULL), changes one at its clinic, or ends one (p_remove); answers as change_shifts does.
+CREATE FUNCTION booking.change_shift(p_shift schedule.shift, p_remove boolean, p_flag boolean, p_actor text)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN booking.change_shifts(
+        p_shift.provider_id, p_shift.clinic_id, CASE WHEN p_remove THEN ARRAY[p_shift.shift_id] ELSE '{}' END,
+        CASE WHEN p_remove THEN '{}' ELSE ARRAY[p_shift] END, p_flag, p_actor);
 END $$;
 
 -- Adds a leave (p_leave_id NULL) or takes one back: 'changed', or 'conflict' with the bookings in the way, 'invalid', 'not_found'.
+-- p_holiday_id: of which holiday the leave is a part (NULL: of none); one that is there already is left as it is.
 CREATE FUNCTION booking.change_leave(
-    p_provider_id bigint, p_leave_id uuid, p_clinic_id bigint, p_during tstzrange, p_reason text, p_flag boolean, p_actor text
+    p_provider_id bigint, p_leave_id uuid, p_clinic_id bigint, p_during tstzrange, p_reason text, p_holiday_id uuid, p_flag boolean, p_actor text
 ) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     opened record;
@@ -135,8 +168,10 @@ BEGIN
         ) THEN
             RETURN booking.refuse('not_found');
         END IF;
-        INSERT INTO schedule.leave (provider_id, clinic_id, during, reason)
-        VALUES (p_provider_id, p_clinic_id, p_during, p_reason);
+        INSERT INTO schedule.leave (provider_id, clinic_id, during, reason, holiday_id)
+        SELECT p_provider_id, p_clinic_id, p_during, p_reason, p_holiday_id
+        WHERE p_holiday_id IS NULL OR NOT EXISTS (
+            SELECT FROM schedule.leave WHERE leave.provider_id = p_provider_id AND leave.holiday_id = p_holiday_id);
     ELSE
         DELETE FROM schedule.leave WHERE provider_id = p_provider_id AND leave_id = p_leave_id;
         IF NOT FOUND THEN
@@ -147,6 +182,31 @@ BEGIN
 EXCEPTION
     WHEN check_violation THEN
         RETURN booking.refuse('invalid');
+    WHEN SQLSTATE 'HP001' THEN
+        GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
+        RETURN booking.refuse_conflicts(details);
+END $$;
+
+-- Closes a provider at a clinic, so that nothing there can be booked any more, or opens it again (p_closed_at NULL); as with shifts.
+CREATE FUNCTION booking.set_closed(p_provider_id bigint, p_clinic_id bigint, p_closed_at timestamptz, p_flag boolean, p_actor text)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    answer booking.outcome;
+    details text;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, 'set_closed', NULL, NULL);
+    answer := opened.answer;
+    IF answer.code IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    UPDATE directory.provider_clinic SET closed_at = p_closed_at
+    WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
+    IF NOT FOUND THEN
+        RETURN booking.refuse('not_found');
+    END IF;
+    RETURN booking.rearrange(p_provider_id, p_flag, opened.now_at, p_actor, 'shift_changed');
+EXCEPTION
     WHEN SQLSTATE 'HP001' THEN
         GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
         RETURN booking.refuse_conflicts(details);

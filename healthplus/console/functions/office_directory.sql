@@ -1,0 +1,143 @@
+-- Clinics, providers, services and terms, as a clinic's office changes them. A profile comes with its `version`, and is changed only where it
+-- still is that: {"code": "other", "now": …} else.
+
+-- Adds a clinic, at which its first people are still to be named: its id.
+CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic jsonb)
+RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    new_id bigint;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
+    new_id := directory.put_clinic(NULL, p_clinic, NULL);
+    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_clinic', false, p_clinic ->> 'name', NULL, new_id);
+    RETURN new_id;
+END $$;
+
+CREATE FUNCTION console.put_clinic(p_token_hash bytea, p_address text, p_clinic_id bigint, p_clinic jsonb, p_version text)
+RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    is_done boolean;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    is_done := directory.put_clinic(p_clinic_id, p_clinic, p_version) IS NOT NULL;
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'change_clinic', NOT is_done, p_clinic ->> 'name', NULL, p_clinic_id);
+    RETURN CASE WHEN is_done THEN '{"code": "done"}'
+        ELSE jsonb_build_object('code', 'other', 'now', directory.clinic_profile(p_clinic_id)) END;
+END $$;
+
+-- Adds a provider to a clinic (p_provider_id NULL), or changes one: {"code": "done", "provider_id": …}, or 'not_found', 'other', 'new_speciality'
+-- (only administrators add specialities: they become pages of their own). What a provider says of itself who works at other clinics, too, is
+-- changed by those alone who may at each of them; of others' only the fee here is.
+CREATE FUNCTION console.put_provider(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_provider jsonb, p_version text
+) RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    profile jsonb;
+    put_id bigint;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    profile := directory.provider_profile(p_provider_id, p_clinic_id);
+    IF p_provider_id IS NOT NULL AND profile IS NULL THEN
+        RETURN '{"code": "not_found"}';
+    ELSIF caller.role <> 'administrator' AND EXISTS (
+        SELECT FROM jsonb_to_recordset(p_provider -> 'specialities') AS given(slug text)
+        WHERE slug NOT IN (SELECT speciality.slug FROM directory.speciality)
+    ) THEN
+        RETURN '{"code": "new_speciality"}';
+    END IF;
+    put_id := directory.put_provider(p_provider_id, p_clinic_id, p_provider, p_version,
+        p_provider_id IS NULL OR staff.may_at_all(caller.staff_id, 'manage_schedule', array(
+            SELECT post.clinic_id FROM directory.provider_clinic AS post WHERE post.provider_id = p_provider_id)));
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, CASE WHEN p_provider_id IS NULL THEN 'add_provider' ELSE 'change_provider' END,
+        put_id IS NULL, format('%s; fee %s %s', p_provider ->> 'name', p_provider ->> 'fee_minor', p_provider ->> 'funding'), NULL, p_clinic_id,
+        NULL, coalesce(p_provider_id, put_id));
+    RETURN CASE WHEN put_id IS NULL THEN jsonb_build_object('code', 'other', 'now', directory.provider_profile(p_provider_id, p_clinic_id))
+        ELSE jsonb_build_object('code', 'done', 'provider_id', put_id) END;
+END $$;
+
+-- Gives a provider a photo or (p_hash NULL) takes it away: 'done', 'not_found', or 'elsewhere' where it works at others' clinics, too.
+CREATE FUNCTION console.set_photo(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_hash text, p_sizes smallint[], p_webps bytea[]
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    clinic_ids bigint[];
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    SELECT array_agg(clinic_id) INTO clinic_ids FROM directory.provider_clinic WHERE provider_id = p_provider_id;
+    IF p_clinic_id = ANY (clinic_ids) IS NOT TRUE THEN
+        RETURN 'not_found';
+    ELSIF NOT staff.may_at_all(caller.staff_id, 'manage_schedule', clinic_ids) THEN
+        RETURN 'elsewhere';
+    END IF;
+    PERFORM directory.set_photo(p_provider_id, p_hash, p_sizes, p_webps);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, CASE WHEN p_hash IS NULL THEN 'remove_photo' ELSE 'set_photo' END, false, p_hash, NULL,
+        p_clinic_id, NULL, p_provider_id);
+    RETURN 'done';
+END $$;
+
+-- Has a provider offer a service at a clinic, in the place of one of the same name: 'added', 'changed', 'unchanged', or 'not_found'.
+CREATE FUNCTION console.put_service(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_service jsonb)
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    counts record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    -- The clinic's currency stays what it is until this is done.
+    PERFORM FROM directory.clinic JOIN directory.provider_clinic USING (clinic_id)
+    WHERE clinic_id = p_clinic_id AND provider_id = p_provider_id FOR SHARE OF clinic;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    END IF;
+    PERFORM directory.put_service_types(jsonb_build_array(jsonb_build_object(
+        'slug', p_service -> 'service_type', 'name', p_service -> 'name', 'is_test', p_service -> 'is_test')));
+    SELECT added, updated INTO counts FROM directory.put_services(jsonb_build_array(p_service || jsonb_build_object(
+        'provider_id', p_provider_id, 'clinic_id', p_clinic_id,
+        'currency', (SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))));
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'put_service', false,
+        format('%s; %s; %s min', p_service ->> 'name', p_service ->> 'fee_minor', p_service ->> 'length_minutes'), NULL, p_clinic_id, NULL,
+        p_provider_id);
+    RETURN CASE WHEN counts.added > 0 THEN 'added' WHEN counts.updated > 0 THEN 'changed' ELSE 'unchanged' END;
+END $$;
+
+-- Closes a service: 'done' or 'not_found'.
+CREATE FUNCTION console.close_service(p_token_hash bytea, p_address text, p_clinic_id bigint, p_service_id bigint)
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    closed_of bigint;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    closed_of := directory.close_service(p_service_id, p_clinic_id);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'close_service', closed_of IS NULL, p_service_id::text, NULL, p_clinic_id, NULL, closed_of);
+    RETURN CASE WHEN closed_of IS NULL THEN 'not_found' ELSE 'done' END;
+END $$;
+
+-- Sets the terms of new holds, of the clinic or (p_slug) of one kind of service there; no steps: none. 'done' or 'not_found'.
+CREATE FUNCTION console.set_terms(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_slug text, p_hours smallint[], p_percents smallint[], p_amounts_minor integer[]
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    is_done boolean;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    PERFORM FROM directory.clinic WHERE clinic_id = p_clinic_id FOR SHARE;
+    is_done := directory.set_terms(
+        p_clinic_id, p_slug,
+        CASE WHEN cardinality(p_hours) > 0 THEN directory.put_terms(p_hours, p_percents, p_amounts_minor) END);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'set_terms', NOT is_done,
+        concat_ws('; ', p_slug, array_to_string(p_hours, ',') || 'h', array_to_string(p_percents, ',', '-') || '%',
+            array_to_string(p_amounts_minor, ',', '-')), NULL, p_clinic_id);
+    RETURN CASE WHEN is_done THEN 'done' ELSE 'not_found' END;
+END $$;

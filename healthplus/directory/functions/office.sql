@@ -1,0 +1,190 @@
+-- What a clinic's office changes of the directory. Each is a row's new values as an object; `version` is what was shown: where the row is
+-- another by now, nothing is changed.
+CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT profile || jsonb_build_object('version', md5(profile::text))
+    FROM (
+        SELECT jsonb_build_object(
+            'clinic_id', clinic_id, 'name', clinic.name, 'address', address, 'city', city.name, 'state', city.state,
+            'postal_code', coalesce(postal_code, ''), 'phone', coalesce(phone, ''), 'latitude', clinic.latitude,
+            'longitude', clinic.longitude, 'lead_minutes', lead_minutes, 'currency', currency, 'time_zone', time_zone,
+            'closed_at', closed_at) AS profile
+        FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
+    ) AS found
+$$;
+
+-- The id of the city of this name and state, which is added where there is none.
+CREATE FUNCTION directory.put_city(p_name text, p_state text, p_slug text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    found_id bigint;
+BEGIN
+    SELECT city_id INTO found_id FROM directory.city
+    WHERE lower(name) = lower(p_name) AND (lower(state) = lower(p_state) OR p_state = '' OR state = '') ORDER BY state = '', city_id LIMIT 1;
+    IF FOUND THEN
+        RETURN found_id;
+    END IF;
+    INSERT INTO directory.city (slug, name, state)
+    SELECT CASE WHEN EXISTS (SELECT FROM directory.city WHERE slug = p_slug) THEN p_slug || '-' || substr(md5(p_state), 1, 4) ELSE p_slug END,
+        p_name, p_state
+    ON CONFLICT DO NOTHING RETURNING city_id INTO found_id;
+    RETURN found_id;
+END $$;
+
+-- Adds a clinic (p_clinic_id NULL) or changes one; its id, or NULL where it is not what it was. Where no position is given, that of its
+-- postal code counts.
+CREATE FUNCTION directory.put_clinic(p_clinic_id bigint, p_clinic jsonb, p_version text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    given record;
+    put_id bigint := p_clinic_id;
+BEGIN
+    SELECT one.*, coalesce(one.latitude, area.latitude) AS place_latitude, coalesce(one.longitude, area.longitude) AS place_longitude
+    INTO given
+    FROM jsonb_to_record(p_clinic) AS one(
+        name text, address text, city text, state text, city_slug text, postal_code text, phone text, latitude double precision,
+        longitude double precision, lead_minutes smallint)
+    LEFT JOIN directory.postal_code AS area USING (postal_code);
+    IF p_clinic_id IS NULL THEN
+        INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, lead_minutes)
+        VALUES ('office-' || gen_random_uuid(), directory.put_city(given.city, given.state, given.city_slug), given.name, given.address,
+            nullif(given.postal_code, ''), nullif(given.phone, ''), given.place_latitude, given.place_longitude, given.lead_minutes)
+        RETURNING clinic_id INTO put_id;
+        RETURN put_id;
+    END IF;
+    PERFORM FROM directory.clinic WHERE clinic_id = p_clinic_id FOR UPDATE;
+    IF directory.clinic_profile(p_clinic_id) ->> 'version' IS DISTINCT FROM p_version THEN
+        RETURN NULL;
+    END IF;
+    -- A clinic stays in its city, whose clock its shifts go by.
+    UPDATE directory.clinic
+    SET name = given.name, address = given.address, postal_code = nullif(given.postal_code, ''), phone = nullif(given.phone, ''),
+        latitude = given.place_latitude, longitude = given.place_longitude, lead_minutes = given.lead_minutes
+    WHERE clinic_id = p_clinic_id;
+    RETURN put_id;
+END $$;
+
+CREATE FUNCTION directory.set_clinic_closed(p_clinic_id bigint, p_closed_at timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE directory.clinic SET closed_at = p_closed_at
+    WHERE clinic_id = p_clinic_id AND (closed_at IS NULL) IS DISTINCT FROM (p_closed_at IS NULL);
+    RETURN FOUND;
+END $$;
+
+-- What a provider says of itself, and its fee at a clinic; NULL where it does not work there.
+CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT profile || jsonb_build_object(
+        'version', md5(profile::text),
+        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id),
+        'clinics', (SELECT count(*) FROM directory.provider_clinic WHERE provider_clinic.provider_id = p_provider_id))
+    FROM (
+        SELECT jsonb_build_object(
+            'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
+            'qualifications', qualifications, 'registration', registration, 'council', council, 'bio', bio,
+            'languages', languages, 'practising_since', practising_since, 'phone', coalesce(provider.phone, ''),
+            'accepts_new_patients', accepts_new_patients, 'max_booking_days', max_booking_days,
+            'specialities', array(
+                SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
+                WHERE provider_speciality.provider_id = p_provider_id ORDER BY speciality.name),
+            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_at) AS profile
+        FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
+        WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
+    ) AS found
+$$;
+
+-- Adds a provider (p_provider_id NULL) who works at a clinic, or changes one: its id, or NULL where it is not what it was. p_is_whole: also
+-- what it says of itself; else only its fee there. Specialities are given by name and slug; those that there are not are added.
+CREATE FUNCTION directory.put_provider(p_provider_id bigint, p_clinic_id bigint, p_provider jsonb, p_version text, p_is_whole boolean)
+RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    given record;
+    put_id bigint := p_provider_id;
+BEGIN
+    SELECT * INTO given FROM jsonb_to_record(p_provider) AS one(
+        type directory.provider_type, name text, gender text, qualifications text, registration text, council text, bio text,
+        languages text[], practising_since smallint, phone text, accepts_new_patients boolean, max_booking_days smallint,
+        specialities jsonb, fee_minor integer, funding directory.funding);
+    IF p_provider_id IS NULL THEN
+        INSERT INTO directory.provider (identifier, type, name, accepts_new_patients, max_booking_days)
+        VALUES ('office-' || gen_random_uuid(), given.type, given.name, given.accepts_new_patients, given.max_booking_days)
+        RETURNING provider_id INTO put_id;
+        INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+        VALUES (put_id, p_clinic_id, given.fee_minor, given.funding);
+    ELSE
+        PERFORM FROM directory.provider WHERE provider_id = p_provider_id FOR NO KEY UPDATE;
+        IF directory.provider_profile(p_provider_id, p_clinic_id) ->> 'version' IS DISTINCT FROM p_version THEN
+            RETURN NULL;
+        END IF;
+        UPDATE directory.provider_clinic SET fee_minor = given.fee_minor, funding = given.funding
+        WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND (fee_minor, funding) <> (given.fee_minor, given.funding);
+    END IF;
+    IF NOT p_is_whole THEN
+        RETURN put_id;
+    END IF;
+    UPDATE directory.provider
+    SET type = given.type, name = given.name, gender = nullif(given.gender, '')::directory.gender, qualifications = given.qualifications,
+        registration = given.registration, council = given.council, bio = given.bio, languages = given.languages,
+        practising_since = given.practising_since, phone = nullif(given.phone, ''),
+        accepts_new_patients = given.accepts_new_patients, max_booking_days = given.max_booking_days
+    WHERE provider_id = put_id;
+    INSERT INTO directory.speciality (slug, name)
+    SELECT slug, name FROM jsonb_to_recordset(given.specialities) AS one(slug text, name text)
+    WHERE NOT EXISTS (SELECT FROM directory.speciality WHERE speciality.slug = one.slug)
+    ON CONFLICT DO NOTHING;
+    DELETE FROM directory.provider_speciality
+    WHERE provider_id = put_id AND speciality_id NOT IN (
+        SELECT speciality_id FROM directory.speciality JOIN jsonb_to_recordset(given.specialities) AS one(slug text) USING (slug));
+    INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+    SELECT put_id, speciality_id
+    FROM directory.speciality JOIN (SELECT DISTINCT slug FROM jsonb_to_recordset(given.specialities) AS one(slug text)) AS one USING (slug)
+    ON CONFLICT DO NOTHING;
+    RETURN put_id;
+END $$;
+
+-- Gives a provider a photo, in sizes, or (p_hash NULL) takes it away.
+CREATE FUNCTION directory.set_photo(p_provider_id bigint, p_hash text, p_sizes smallint[], p_webps bytea[]) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF p_hash IS NULL THEN
+        DELETE FROM directory.provider_photo WHERE provider_id = p_provider_id;
+        RETURN;
+    END IF;
+    INSERT INTO directory.photo (hash, size, webp, stored_at)
+    SELECT p_hash, size, webp, public.app_now() FROM unnest(p_sizes, p_webps) AS given(size, webp)
+    ON CONFLICT (hash, size) DO UPDATE SET stored_at = excluded.stored_at;
+    INSERT INTO directory.provider_photo (provider_id, hash, source) VALUES (p_provider_id, p_hash, '')
+    ON CONFLICT (provider_id) DO UPDATE SET hash = excluded.hash, source = excluded.source;
+END $$;
+
+-- Closes a service that is offered at a clinic, or at each clinic of a provider who has but this one: its provider, or NULL.
+CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    closed_of bigint;
+BEGIN
+    UPDATE directory.service SET closed_at = public.app_now()
+    WHERE service_id = p_service_id AND closed_at IS NULL AND EXISTS (
+            SELECT FROM directory.provider_clinic AS post WHERE post.provider_id = service.provider_id AND post.clinic_id = p_clinic_id)
+        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
+            SELECT FROM directory.provider_clinic AS other
+            WHERE other.provider_id = service.provider_id AND other.clinic_id <> p_clinic_id))
+    RETURNING provider_id INTO closed_of;
+    RETURN closed_of;
+END $$;
+
+-- Sets the terms of new holds at a clinic, or of services with a slug there; terms NULL: none. False where there is no such service.
+CREATE FUNCTION directory.set_terms(p_clinic_id bigint, p_slug text, p_terms_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    kind_id bigint;
+BEGIN
+    IF p_slug IS NULL THEN
+        UPDATE directory.clinic SET terms_id = p_terms_id WHERE clinic_id = p_clinic_id;
+        RETURN FOUND;
+    END IF;
+    SELECT service_type_id INTO kind_id FROM directory.service_type WHERE slug = p_slug;
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF p_terms_id IS NULL THEN
+        DELETE FROM directory.service_terms WHERE clinic_id = p_clinic_id AND service_type_id = kind_id;
+    ELSE
+        INSERT INTO directory.service_terms (clinic_id, service_type_id, terms_id) VALUES (p_clinic_id, kind_id, p_terms_id)
+        ON CONFLICT (clinic_id, service_type_id) DO UPDATE SET terms_id = excluded.terms_id;
+    END IF;
+    RETURN true;
+END $$;

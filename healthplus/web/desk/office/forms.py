@@ -1,0 +1,114 @@
+"""Read the office's forms: what is wrong is said field by field, and everything typed stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+from healthplus.directory.fees import checked_fee
+from healthplus.errors import BadInput
+from healthplus.names import is_name
+from healthplus.web.languages import Language
+
+DAY_MINUTES = 24 * 60
+
+
+class Form:
+    """What somebody typed, by field; `errors` says what is wrong, by the field that it is about."""
+
+    def __init__(self, given: Mapping[str, str], language: Language) -> None:
+        self.given = dict(given)
+        self.errors: dict[str, str] = {}
+        self.gettext = language.gettext
+
+    @property
+    def is_good(self) -> bool:
+        return not self.errors
+
+    def fail(self, field: str, text: str) -> None:
+        """Note what is wrong with a field; the first thing counts."""
+        self.errors.setdefault(field, text)
+
+    def text(self, field: str, length_max: int, *, required: bool = False, lines: bool = False) -> str:
+        """Return a text on one line, or on several where there may be `lines`."""
+        given = self.given.get(field, "")
+        text = given.strip() if lines else " ".join(given.split())
+        plain = text.replace("\r", "").replace("\n", " ") if lines else text
+        if not text:
+            if required:
+                self.fail(field, self.gettext("This is needed."))
+        elif not is_name(plain, length_max):
+            self.fail(field, self.gettext("At most %(count)s letters and signs, please.") % {"count": length_max})
+        return text
+
+    def names(self, field: str, count_max: int) -> list[str]:
+        """Return what is separated by commas, each once."""
+        parts = dict.fromkeys(" ".join(part.split()) for part in self.given.get(field, "").split(","))
+        names = [part for part in parts if part]
+        if len(names) > count_max or not all(is_name(name, 60) for name in names):
+            self.fail(field, self.gettext("At most %(count)s, separated by commas.") % {"count": count_max})
+        return names
+
+    def number(self, field: str, low: int, high: int, default: int | None = None) -> int | None:
+        """Return a whole number; `default` where nothing is typed, which without one is an error."""
+        text = self.given.get(field, "").strip()
+        if not text and default is not None:
+            return default
+        if re.fullmatch(r"\d{1,6}", text, re.ASCII) and low <= int(text) <= high:
+            return int(text)
+        self.fail(field, self.gettext("A whole number from %(low)s to %(high)s.") % {"low": low, "high": high})
+        return None
+
+    def degrees(self, field: str, limit: int) -> float | None:
+        text = self.given.get(field, "").strip()
+        if not text:
+            return None
+        if re.fullmatch(r"-?\d{1,3}(\.\d{1,12})?", text, re.ASCII) and abs(float(text)) <= limit:
+            return float(text)
+        self.fail(field, self.gettext("Degrees with decimals, such as 18.5074."))
+        return None
+
+    def fee(self, field: str, currency: str) -> int | None:
+        """Return an amount in the smallest unit; nothing typed is 0."""
+        text = self.given.get(field, "").strip().replace(",", "") or "0"
+        try:
+            if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+                raise BadInput
+            return checked_fee(Decimal(text), currency)
+        except BadInput:
+            self.fail(field, self.gettext("An amount such as 500 or 649.50."))
+        return None
+
+    def clock(self, field: str) -> int | None:
+        """Return a time of day in minutes after midnight; 24:00 is the end of the day."""
+        found = re.fullmatch(r"(\d{1,2}):(\d\d)", self.given.get(field, "").strip(), re.ASCII)
+        minutes = int(found[1]) * 60 + int(found[2]) if found and int(found[2]) < 60 else DAY_MINUTES + 1
+        if minutes <= DAY_MINUTES:
+            return minutes
+        self.fail(field, self.gettext("A time of day, such as 09:30."))
+        return None
+
+    def day(self, field: str, *, required: bool = False) -> date | None:
+        text = self.given.get(field, "").strip()
+        if not text and not required:
+            return None
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            found = date.min
+        if 2000 <= found.year < 2200:
+            return found
+        self.fail(field, self.gettext("A day, such as 2026-12-24."))
+        return None
+
+    def choice(self, field: str, possible: Mapping[str, object] | tuple[str, ...], default: str = "") -> str:
+        chosen = self.given.get(field, "") or default
+        if chosen not in possible:
+            self.fail(field, self.gettext("Choose one of these."))
+        return chosen
+
+    def days(self, prefix: str = "day_") -> list[int]:
+        """Return the weekdays that are ticked; Monday is 1."""
+        return [day for day in range(1, 8) if self.given.get(f"{prefix}{day}")]

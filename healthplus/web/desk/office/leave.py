@@ -1,0 +1,162 @@
+"""Leave of a provider, and holidays of all of a clinic: added over what is in the way, and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+
+from healthplus.database import Range
+from healthplus.web.desk.office.forms import DAY_MINUTES, Form
+from healthplus.web.desk.office.frame import (
+    BODY_BYTES_MAX,
+    ask,
+    change,
+    moves_of,
+    note_refusal,
+    office_page,
+    queries,
+    read_form,
+    seen_at,
+)
+from healthplus.web.desk.session import console, needs
+from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.services import AnyRequest, services
+
+EVERYBODY = "all"
+_AT_ONCE = 2
+"""So many providers' books at a time: as many connections as a role has."""
+_ROWS_SHOWN = 100
+_HOLIDAYS = UUID("6f9d1a0e-6d0b-4c59-9a53-2f0f6f1f9a11")
+"""The space of ids of holidays: each is made of the form it came by, so that sending that again goes on with it."""
+
+
+class LeaveController(Controller):
+    path = "/office/{clinic_id:int}"
+
+    @get("/leave", **needs("manage_schedule"))
+    async def leaves(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
+        return await _leave_page(request, clinic_id)
+
+    @post("/leave", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
+    async def add(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
+        """Add a leave or a holiday; what is in the way is shown first, with a choice for each."""
+        form = await read_form(request)
+        clinic = await ask(request, queries.office, clinic_id)
+        who = form.choice("who", {EVERYBODY: "", **{str(one["provider_id"]): "" for one in clinic["providers"]}})
+        during = _during(form, clinic["time_zone"], services(request).clock.now())
+        reason = form.text("reason", 200)
+        if during is None or not form.is_good:
+            return await _leave_page(request, clinic_id, form)
+        if who == EVERYBODY:
+            return await _add_holiday(request, clinic, form, during, reason)
+        leave = (clinic_id, int(who), during, reason, None, seen_at(form), moves_of(form))
+        answer = await change(request, queries.add_leave, *leave)
+        if answer["code"] == "changed":
+            counts = {name: answer[name] for name in ("moved", "flagged") if answer[name]}
+            return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **counts})
+        note_refusal(form, answer, request, "from_day")
+        return await _leave_page(request, clinic_id, form, answer)
+
+    @post("/leave/{provider_id:int}/{leave_id:uuid}/remove", **needs("manage_schedule"))
+    async def remove(
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, leave_id: FromPath[UUID]
+    ) -> Response[str]:
+        answer = await change(request, queries.remove_leave, clinic_id, provider_id, leave_id)
+        stands = {"stands": answer["stands"]} if answer["stands"] else {}
+        return see_other(request, f"/office/{clinic_id}/leave", {"done": "removed", **stands})
+
+    @post("/holiday/{holiday_id:uuid}/remove", **needs("manage_schedule"))
+    async def remove_holiday(
+        self, request: AnyRequest, clinic_id: ClinicId, holiday_id: FromPath[UUID]
+    ) -> Response[str]:
+        """Take a holiday back, of every provider."""
+        rows = await console(request).fetch(queries.holiday, clinic_id, holiday_id)
+        answers = await _each(
+            [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows]
+        )
+        stands = sum(answer["stands"] for answer in answers)
+        counts = {"stands": stands} if stands else {}
+        return see_other(request, f"/office/{clinic_id}/leave", {"done": "removed", **counts})
+
+
+async def _add_holiday(
+    request: AnyRequest, clinic: dict[str, Any], form: Form, during: Range[datetime], reason: str
+) -> Response[str]:
+    """Add the leave of each provider in a transaction of its own, as each has a book of its own.
+
+    Where one is refused, for what was booked meanwhile, the others' leave stays, and the form goes on with that one.
+    """
+    clinic_id, seen = clinic["clinic_id"], seen_at(form)
+    blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, during, _ROWS_SHOWN)
+    if seen is None and blocked["in_the_way"]:
+        return await _leave_page(request, clinic_id, form, blocked)
+    holiday_id = uuid5(_HOLIDAYS, f"{clinic_id} {form.given.get('key', '')} {during.lower} {during.upper}")
+    moves = moves_of(form)
+    seen = seen or blocked["seen_at"]
+    providers = [one["provider_id"] for one in clinic["providers"] if one["closed_at"] is None]
+    leaves = [(clinic_id, one, during, reason, holiday_id, seen, moves) for one in providers]
+    answers = await _each([change(request, queries.add_leave, *leave) for leave in leaves])
+    refused = [answer for answer in answers if answer["code"] != "changed"]
+    if refused:
+        note_refusal(form, refused[0], request, "from_day")
+        blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, during, _ROWS_SHOWN)
+        return await _leave_page(request, clinic_id, form, blocked)
+    flagged = sum(answer["flagged"] for answer in answers)
+    counts = {"providers": len(providers), "flagged": flagged or "", "moved": len(moves) or ""}
+    return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **counts})
+
+
+async def _each(changes: list[Any]) -> list[dict[str, Any]]:
+    """Return what changes answer, a few at a time."""
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(work: Any) -> dict[str, Any]:
+        async with free:
+            answer: dict[str, Any] = await work
+            return answer
+
+    return list(await asyncio.gather(*(one(work) for work in changes)))
+
+
+def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
+    """Return from when to when: whole days, or between two times of day."""
+    first, last = form.day("from_day", required=True), form.day("to_day")
+    starts = form.clock("from_time") if form.given.get("from_time") else 0
+    ends = form.clock("to_time") if form.given.get("to_time") else DAY_MINUTES
+    if first is None or starts is None or ends is None or not form.is_good:
+        return None
+    last = last or first
+    starts_at, ends_at = instant(first, starts, zone), instant(last, ends, zone)
+    if ends_at <= starts_at:
+        form.fail("to_day", form.gettext("It ends after it starts."))
+    elif ends_at <= now:
+        form.fail("to_day", form.gettext("This is over already."))
+    elif (last - first).days > 3660:
+        form.fail("to_day", form.gettext("This is too long; at most ten years."))
+    return Range(starts_at, ends_at)
+
+
+def instant(day: date, minutes: int, zone: str) -> datetime:
+    """Return when the clocks of a zone show so many minutes after midnight on a day."""
+    at = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001 - what clocks show
+    return at.replace(tzinfo=ZoneInfo(zone))
+
+
+async def _leave_page(
+    request: AnyRequest, clinic_id: int, form: Form | None = None, answer: dict[str, Any] | None = None
+) -> Response[str]:
+    clinic = await ask(request, queries.office, clinic_id)
+    if form is None:
+        form = Form({"who": request.query_params.get("who", "")[:20]}, language_of(request))
+        form.given["from_day"] = request.query_params.get("day", "")[:10]
+    shown = answer if answer and answer.get("in_the_way") else None
+    return office_page(
+        request, "leave.html", clinic_id, "leave", form, clinic=clinic, answer=shown, zone=clinic["time_zone"]
+    )

@@ -1,0 +1,218 @@
+"""Providers of a clinic: adding one, what they say of themselves and cost, their photo, closing and opening them there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zipfile
+from io import BytesIO
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from healthplus.directory.fees import FUNDINGS, amount_text
+from healthplus.directory.pictures import Encoded, encode
+from healthplus.errors import BadInput
+from healthplus.names import slug
+from healthplus.web.desk.office.forms import Form
+from healthplus.web.desk.office.frame import (
+    BODY_BYTES_MAX,
+    ask,
+    change,
+    note_refusal,
+    office_page,
+    queries,
+    read_form,
+    seen_at,
+)
+from healthplus.web.desk.office.photo_text import photo_problem
+from healthplus.web.desk.session import needs
+from healthplus.web.http.ids import ClinicId, ProviderId
+from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.services import AnyRequest, services
+
+TYPES = ("doctor", "clinic", "hospital", "lab")
+GENDERS = ("", "female", "male", "other")
+PHOTO_BYTES_MAX = 2 * 1024 * 1024
+_FORM_BYTES = 4 * 1024
+"""What a form has besides its file."""
+_encoding = asyncio.Semaphore(1)
+"""One large picture at a time fits into the memory."""
+
+
+class ProvidersController(Controller):
+    path = "/office/{clinic_id:int}/provider"
+
+    @get("/new", **needs("manage_schedule"))
+    async def ask_new(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
+        return await _provider_page(request, clinic_id, None)
+
+    @post("/new", **needs("manage_schedule"))
+    async def add(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
+        return await _put(request, clinic_id, None)
+
+    @get("/{provider_id:int}", **needs("manage_schedule"))
+    async def profile(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        return await _provider_page(request, clinic_id, provider_id)
+
+    @post("/{provider_id:int}", **needs("manage_schedule"))
+    async def change_profile(
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId
+    ) -> Response[str]:
+        return await _put(request, clinic_id, provider_id)
+
+    @post("/{provider_id:int}/photo", request_max_body_size=PHOTO_BYTES_MAX + _FORM_BYTES, **needs("manage_schedule"))
+    async def set_photo(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        form = Form({}, language_of(request))
+        try:
+            encoded = await _photo(request)
+        except BadInput as problem:
+            form.fail("photo", photo_problem(problem, form.gettext))
+            return await _provider_page(request, clinic_id, provider_id, form)
+        photo = (encoded.hash, list(encoded.webp), list(encoded.webp.values()))
+        return await _answer_photo(request, clinic_id, provider_id, *photo)
+
+    @post("/{provider_id:int}/photo/remove", **needs("manage_schedule"))
+    async def remove_photo(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        return await _answer_photo(request, clinic_id, provider_id, None, [], [])
+
+    @post("/{provider_id:int}/close", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
+    async def close(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        """Close a provider at the clinic, once the sender was shown which bookings are in the way."""
+        form = await read_form(request)
+        now = services(request).clock.now()
+        answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, now, seen_at(form))
+        if answer["code"] == "changed":
+            return see_other(request, f"/office/{clinic_id}", {"done": "closed", "flagged": answer["flagged"] or ""})
+        note_refusal(form, answer, request)
+        return await _provider_page(request, clinic_id, provider_id, form, answer)
+
+    @post("/{provider_id:int}/open", **needs("manage_schedule"))
+    async def open(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
+        return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "open"})
+
+
+async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:
+    form = await read_form(request)
+    clinic = await ask(request, queries.office, clinic_id)
+    given = _provider_of(form, clinic["currency"])
+    if not form.is_good:
+        return await _provider_page(request, clinic_id, provider_id, form)
+    version = form.given.get("version", "")[:64]
+    answer = await change(request, queries.put_provider, clinic_id, provider_id, given, version)
+    if answer["code"] == "new_speciality":
+        form.fail("specialities", form.gettext("One of these is not known here yet. Ask an administrator to add it."))
+    elif answer["code"] == "other":
+        return await _provider_page(request, clinic_id, provider_id, form, answer)
+    if not form.is_good:
+        return await _provider_page(request, clinic_id, provider_id, form)
+    if provider_id is None:
+        return see_other(request, f"/office/{clinic_id}/provider/{answer['provider_id']}", {"done": "added"})
+    return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "saved"})
+
+
+def _provider_of(form: Form, currency: str) -> dict[str, Any]:
+    fee_minor, funding = form.fee("fee", currency), form.choice("funding", ("", *FUNDINGS))
+    if not funding and fee_minor is not None:
+        funding = "online" if fee_minor else "clinic"
+    if funding == "online" and fee_minor == 0:
+        form.fail("funding", form.gettext("What is paid online costs something."))
+    elif funding == "free" and fee_minor:
+        form.fail("funding", form.gettext("What is free has no fee."))
+    now_year = 2200
+    since = form.given.get("practising_since", "").strip()
+    return {
+        "type": form.choice("type", TYPES, "doctor"),
+        "name": form.text("name", 200, required=True),
+        "gender": form.choice("gender", GENDERS),
+        "qualifications": form.text("qualifications", 200),
+        "registration": form.text("registration", 60),
+        "council": form.text("council", 200),
+        "bio": form.text("bio", 1000, lines=True),
+        "languages": form.names("languages", 20),
+        "practising_since": form.number("practising_since", 1900, now_year) if since else None,
+        "phone": form.text("phone", 40),
+        "accepts_new_patients": form.given.get("accepts", "1") == "1",
+        "max_booking_days": form.number("max_booking_days", 0, 366, 60),
+        "specialities": [{"slug": slug(name), "name": name} for name in form.names("specialities", 10)],
+        "fee_minor": fee_minor,
+        "funding": funding,
+    }
+
+
+async def _photo(request: AnyRequest) -> Encoded:
+    """Return the picture that was sent, as it is stored. Raises BadInput, whose text photo_problem knows."""
+    try:
+        form = await request.form()
+    except RequestEntityTooLarge:
+        raise BadInput("too large") from None
+    file = form.get("photo")
+    if not isinstance(file, UploadFile):
+        raise BadInput("none")
+    content = await file.read()
+    if not content:
+        raise BadInput("none")
+    if len(content) > PHOTO_BYTES_MAX:
+        raise BadInput("too large")
+    async with _encoding:
+        return await asyncio.to_thread(_encoded, content)
+
+
+_ALSO = re.compile(rb"<(?:html|script|svg|!doctype|\?php)|%PDF-", re.IGNORECASE)
+
+
+def _encoded(content: bytes) -> Encoded:
+    """Return a picture as it is stored; what is a page, a script, a document or an archive besides is refused."""
+    if _ALSO.search(content) or zipfile.is_zipfile(BytesIO(content)):
+        raise BadInput("something else besides")
+    return encode(content)
+
+
+async def _answer_photo(
+    request: AnyRequest, clinic_id: int, provider_id: int, content_hash: str | None, sizes: list[int], webps: list[bytes]
+) -> Response[str]:
+    answer = await change(request, queries.set_photo, clinic_id, provider_id, content_hash, sizes, webps)
+    if answer["code"] == "elsewhere":
+        form = Form({}, language_of(request))
+        form.fail("photo", form.gettext("They work at other clinics, too: an administrator changes their profile."))
+        return await _provider_page(request, clinic_id, provider_id, form)
+    path = f"/office/{clinic_id}/provider/{provider_id}"
+    return see_other(request, path, {"done": "photo" if content_hash else "photo_removed"})
+
+
+async def _provider_page(
+    request: AnyRequest,
+    clinic_id: int,
+    provider_id: int | None,
+    form: Form | None = None,
+    answer: dict[str, Any] | None = None,
+) -> Response[str]:
+    clinic = await ask(request, queries.office, clinic_id)
+    provider = None if provider_id is None else await ask(request, queries.provider, clinic_id, provider_id)
+    stored = _given_of(provider) if provider else {"type": "doctor"}
+    if form is None:
+        form = Form(stored, language_of(request))
+    elif "name" not in form.given:  # of the photo, or of closing
+        form.given = {**stored, **form.given}
+    elif answer and answer["code"] == "other":
+        form.given["version"] = answer["now"]["version"]
+    return office_page(
+        request, "provider.html", clinic_id, "providers", form,
+        clinic=clinic, provider=provider, stored=stored, answer=answer, zone=clinic["time_zone"],
+    )  # fmt: skip
+
+
+def _given_of(provider: dict[str, Any]) -> dict[str, str]:
+    plain = ("type", "name", "gender", "qualifications", "registration", "council", "bio", "phone", "version", "funding")
+    return {
+        **{name: provider[name] for name in plain},
+        "languages": ", ".join(provider["languages"]),
+        "specialities": ", ".join(provider["specialities"]),
+        "practising_since": str(provider["practising_since"] or ""),
+        "max_booking_days": str(provider["max_booking_days"]),
+        "accepts": "1" if provider["accepts_new_patients"] else "0",
+        "fee": amount_text(provider["fee_minor"], provider["currency"]),
+    }

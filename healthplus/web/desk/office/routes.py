@@ -1,0 +1,20 @@
+"""The routes of the office."""
+
+from __future__ import annotations
+
+from litestar import Controller
+
+from healthplus.web.desk.office.clinics import ClinicController, OfficesController
+from healthplus.web.desk.office.leave import LeaveController
+from healthplus.web.desk.office.providers import ProvidersController
+from healthplus.web.desk.office.services import ServicesController
+from healthplus.web.desk.office.week import WeekController
+
+OFFICE: tuple[type[Controller], ...] = (
+    OfficesController,
+    ClinicController,
+    WeekController,
+    LeaveController,
+    ServicesController,
+    ProvidersController,
+)

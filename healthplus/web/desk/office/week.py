@@ -1,0 +1,303 @@
+"""Shifts of a provider, week by week: a grid in which each is a link to its form; dragging one only fills that in."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from litestar import Controller, Response, get, post
+
+from healthplus.errors import NotFound
+from healthplus.web.desk.office.forms import DAY_MINUTES, Form
+from healthplus.web.desk.office.frame import (
+    BODY_BYTES_MAX,
+    REFUSED,
+    ask,
+    change,
+    moves_of,
+    note_refusal,
+    office_page,
+    queries,
+    read_form,
+    seen_at,
+)
+from healthplus.web.desk.office.week_grid import grid_of
+from healthplus.web.desk.session import needs
+from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId
+from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.services import AnyRequest, services
+
+
+class WeekController(Controller):
+    path = "/office/{clinic_id:int}/week/{provider_id:int}"
+
+    @get(**needs("manage_schedule"))
+    async def week(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        return await _week_page(request, clinic_id, provider_id)
+
+    @post(**needs("manage_schedule"))
+    async def add(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        """Add the same shift on each weekday that is ticked."""
+        form = await read_form(request)
+        shift = _shift_of(form)
+        days = form.days()
+        if not days:
+            form.fail("day_1", form.gettext("Tick at least one day."))
+        if form.is_good:
+            put = [{**shift, "weekday": day} for day in days]
+            answer = await change(request, queries.change_shifts, clinic_id, provider_id, [], put, {}, None, {})
+            if answer["code"] == "changed":
+                return see_other(request, _path(clinic_id, provider_id), {"done": "added", "week": _week_of(form)})
+            note_refusal(form, answer, request)
+        return await _week_page(request, clinic_id, provider_id, form)
+
+    @get("/shift/{shift_id:int}", **needs("manage_schedule"))
+    async def shift(
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+    ) -> Response[str]:
+        return await _shift_page(request, clinic_id, provider_id, shift_id)
+
+    @post("/shift/{shift_id:int}", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
+    async def change_shift(
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+    ) -> Response[str]:
+        """Change a shift: all of it, or from a day on, up to which the old one goes on."""
+        form = await read_form(request)
+        wanted = {**_shift_of(form), "weekday": form.number("weekday", 1, 7)}
+        since = form.day("since")
+        old = await _shift(request, clinic_id, provider_id, shift_id)
+        put = [{**wanted, "shift_id": shift_id}]
+        if since is not None and (old["valid_from"] is None or since > date.fromisoformat(old["valid_from"])):
+            before = {**_stored(old), "shift_id": shift_id, "valid_to": since.isoformat()}
+            put = [before, {**wanted, "valid_from": since.isoformat()}]
+        return await _change(request, (clinic_id, provider_id, shift_id), form, [], put)
+
+    @post("/shift/{shift_id:int}/end", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
+    async def end_shift(
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+    ) -> Response[str]:
+        """End a shift: at once, or after a last day."""
+        form = await read_form(request)
+        form.given["ends_it"] = "1"
+        last_day = form.day("last_day")
+        where = (clinic_id, provider_id, shift_id)
+        if last_day is None:
+            return await _change(request, where, form, [shift_id], [])
+        old = await _shift(request, *where)
+        ended = {**_stored(old), "shift_id": shift_id, "valid_to": (last_day + timedelta(days=1)).isoformat()}
+        return await _change(request, where, form, [], [ended])
+
+    @get("/copy", **needs("manage_schedule"))
+    async def ask_copy(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        return await _copy_page(request, clinic_id, provider_id)
+
+    @post("/copy", **needs("manage_schedule"))
+    async def copy(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
+        """Add the shifts of a day to other days, or those of the week to other providers; what is there stays."""
+        form = await read_form(request)
+        week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, form))
+        day, days = form.number("from_day", 0, 7, 0), form.days("to_day_")
+        others = [int(name[3:]) for name in form.given if name.startswith("to_") and name[3:].isdecimal()]
+        copied = [_stored(shift) for shift in week["shifts"] if day in (0, shift["weekday"])]
+        targets = [(one, copied) for one in others if one <= ID_MAX]
+        if day and days:
+            targets = [(provider_id, [{**one, "weekday": to} for one in copied for to in days if to != day])]
+        if not copied:
+            form.fail("from_day", form.gettext("There are no shifts to copy."))
+        elif not any(put for _, put in targets):
+            form.fail("from_day", form.gettext("Choose where to copy it: days for one day, doctors for the week."))
+        if not form.is_good:
+            return await _copy_page(request, clinic_id, provider_id, form)
+        names: dict[int, str] = {}
+        for other, put in targets:
+            answer = await change(request, queries.change_shifts, clinic_id, other, [], put, {}, None, {})
+            if answer["code"] != "changed":
+                names[other] = form.gettext(REFUSED.get(answer["code"], REFUSED["invalid"]))
+        if names:
+            for other, text in names.items():
+                form.fail("from_day" if other == provider_id else f"to_{other}", text)
+            return await _copy_page(request, clinic_id, provider_id, form)
+        shown = targets[0][0]
+        return see_other(request, _path(clinic_id, shown), {"done": "copied", "week": _week_of(form)})
+
+
+def _path(clinic_id: int, provider_id: int) -> str:
+    return f"/office/{clinic_id}/week/{provider_id}"
+
+
+def _week_of(form: Form) -> str:
+    return form.given.get("week", "")[:10]
+
+
+def _monday(request: AnyRequest, form: Form | None, today: date | None = None) -> date:
+    """Return the Monday of the week that is looked at."""
+    text = form.given.get("week", "") if form else request.query_params.get("week", "")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = today or services(request).clock.now().date()
+    if not 2000 <= day.year < 2200:
+        day = today or services(request).clock.now().date()
+    return day - timedelta(days=day.weekday())
+
+
+def _shift_of(form: Form) -> dict[str, Any]:
+    """Return a shift as a form gives it, as the console's functions take it, without its weekday."""
+    starts, ends = form.clock("starts"), form.clock("ends")
+    slot_minutes = form.number("slot_minutes", 5, 480)
+    valid_from, valid_until = form.day("valid_from"), form.day("valid_until")
+    if ends == 0:
+        ends = DAY_MINUTES
+    if starts is not None and ends is not None and ends <= starts:
+        form.fail("ends", form.gettext("It ends after it starts."))
+    elif None not in (starts, ends, slot_minutes) and ends - starts < slot_minutes:  # type: ignore[operator]
+        form.fail("slot_minutes", form.gettext("The shift is shorter than one slot."))
+    if valid_from and valid_until and valid_until < valid_from:
+        form.fail("valid_until", form.gettext("The last day is not before the first."))
+    return {
+        "starts": _clock(starts or 0),
+        "ends": _clock(ends or 0),
+        "slot_minutes": slot_minutes,
+        "seats": form.number("seats", 1, 100, 1),
+        "slots_max": form.number("slots_max", 1, 20, 1),
+        "valid_from": valid_from.isoformat() if valid_from else None,
+        "valid_to": (valid_until + timedelta(days=1)).isoformat() if valid_until else None,
+    }
+
+
+def _stored(shift: dict[str, Any]) -> dict[str, Any]:
+    """Return a shift that is stored, as the console's functions take it."""
+    until = shift["valid_until"]
+    return {
+        "weekday": shift["weekday"],
+        "starts": _clock(shift["starts"]),
+        "ends": _clock(shift["ends"]),
+        **{name: shift[name] for name in ("slot_minutes", "seats", "slots_max", "valid_from")},
+        "valid_to": (date.fromisoformat(until) + timedelta(days=1)).isoformat() if until else None,
+    }
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+async def _shift(request: AnyRequest, clinic_id: int, provider_id: int, shift_id: int) -> dict[str, Any]:
+    week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, None))
+    for shift in week["all_shifts"]:
+        if shift["shift_id"] == shift_id:
+            return {**shift, "provider": week["name"]}
+    raise NotFound
+
+
+async def _change(
+    request: AnyRequest, where: tuple[int, int, int], form: Form, remove: list[int], put: list[dict[str, Any]]
+) -> Response[str]:
+    """Change a shift as it was shown, over what the sender was shown to be in the way."""
+    clinic_id, provider_id, shift_id = where
+    if not form.is_good:
+        return await _shift_page(request, *where, form=form)
+    was = {str(shift_id): form.given.get("was", "")[:64]}
+    moves = moves_of(form)
+    change_it = (clinic_id, provider_id, remove, put, was, seen_at(form), moves)
+    answer = await change(request, queries.change_shifts, *change_it)
+    if answer["code"] == "changed":
+        done = {"done": "ended" if form.given.get("ends_it") else "changed", "week": _week_of(form)}
+        counts = {name: answer[name] for name in ("moved", "flagged") if answer[name]}
+        return see_other(request, _path(clinic_id, provider_id), {**done, **counts})
+    note_refusal(form, answer, request)
+    return await _shift_page(request, *where, form=form, answer=answer)
+
+
+async def _week_page(
+    request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None
+) -> Response[str]:
+    clinic = await ask(request, queries.office, clinic_id)
+    today = services(request).clock.now().astimezone(ZoneInfo(clinic["time_zone"])).date()
+    monday = _monday(request, form, today)
+    week = await ask(request, queries.week, clinic_id, provider_id, monday)
+    grid = grid_of(week, monday, clinic["time_zone"])
+    given = {**_dragged(request), "week": monday.isoformat()} if form is None else form.given
+    shown = form or Form(given, language_of(request))
+    return office_page(
+        request,
+        "week.html",
+        clinic_id,
+        "providers",
+        shown,
+        clinic=clinic,
+        week=week,
+        grid=grid,
+        monday=monday,
+        today=today,
+        week_before=monday - timedelta(days=7),
+        week_after=monday + timedelta(days=7),
+        zone=clinic["time_zone"],
+    )
+
+
+def _dragged(request: AnyRequest) -> dict[str, str]:
+    """Return what dragging over the grid fills in."""
+    names = ("starts", "ends", "weekday", *(f"day_{day}" for day in range(1, 8)))
+    return {name: request.query_params[name][:10] for name in names if name in request.query_params}
+
+
+async def _shift_page(
+    request: AnyRequest,
+    clinic_id: int,
+    provider_id: int,
+    shift_id: int,
+    form: Form | None = None,
+    answer: dict[str, Any] | None = None,
+) -> Response[str]:
+    clinic = await ask(request, queries.office, clinic_id)
+    try:
+        shift = await _shift(request, clinic_id, provider_id, shift_id)
+    except NotFound:
+        if answer is None:
+            raise
+        shift = None  # another has ended it
+    stored: dict[str, str] = {}
+    if shift is not None:
+        stored = {
+            **{name: str(shift[name] or "") for name in (
+                "weekday", "slot_minutes", "seats", "slots_max", "valid_from", "valid_until")},
+            "starts": _clock(shift["starts"]), "ends": _clock(shift["ends"]), "was": shift["digest"],
+        }  # fmt: skip
+    if form is None:
+        dragged = _dragged(request)
+        week = {"week": request.query_params.get("week", "")[:10]}
+        form = Form({**stored, **dragged, **week, "is_dragged": "1" if dragged else ""}, language_of(request))
+    elif answer and answer["code"] == "other":
+        form.given["was"] = stored.get("was", "")
+    elif form.given.get("ends_it"):
+        form.given = {**stored, **form.given}
+    return office_page(
+        request,
+        "shift.html",
+        clinic_id,
+        "providers",
+        form,
+        clinic=clinic,
+        shift=shift,
+        stored=stored,
+        provider_id=provider_id,
+        answer=answer,
+        zone=clinic["time_zone"],
+    )
+
+
+async def _copy_page(
+    request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None
+) -> Response[str]:
+    clinic = await ask(request, queries.office, clinic_id)
+    monday = _monday(request, form)
+    week = await ask(request, queries.week, clinic_id, provider_id, monday)
+    form = form or Form({"week": monday.isoformat()}, language_of(request))
+    others = [
+        one for one in clinic["providers"] if one["provider_id"] != provider_id and one["closed_at"] is None
+    ]
+    return office_page(
+        request, "copy.html", clinic_id, "providers", form, clinic=clinic, week=week, others=others, monday=monday
+    )
+
