@@ -28,8 +28,8 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql")),
-    Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
+    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql")),
+    Area("schedule", "schedule", ("openings.sql",)),
     Area(
         "accounts",
         "accounts",
@@ -40,15 +40,12 @@ AREAS = (
     ),
     Area("ledger", "ledger", ("ledger.sql",)),
     Area(
-    Area(
-        "console",
-        "console",
+        "staff",
+        "staff",
         (
-            *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
-            *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
-            *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
+            *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
+            *("clinics.sql", "asks.sql", "breaches.sql"),
         ),
-    ),
     ),
     Area(
         "booking",
@@ -60,11 +57,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-<<<<<<< HEAD
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "schedule")),
-=======
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule", "in_the_way")),
->>>>>>> office
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "schedule", "in_the_way")),
             *("lanes.sql", "rush.sql"),
         ),
     ),
@@ -78,16 +71,13 @@ AREAS = (
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
     Area(
-<<<<<<< HEAD
         "console",
         "console",
         (
             *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
+            *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),
-=======
-        "console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")
->>>>>>> office
     ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
