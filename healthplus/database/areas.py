@@ -28,8 +28,8 @@ _VERBS = (
 )
 AREAS = (
     Area("database", "public", ("clock.sql", "append_only.sql")),
-    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql")),
-    Area("schedule", "schedule", ("openings.sql",)),
+    Area("directory", "directory", ("currency.sql", "rating.sql", "services.sql", "office.sql")),
+    Area("schedule", "schedule", ("openings.sql", "shifts.sql")),
     Area(
         "accounts",
         "accounts",
