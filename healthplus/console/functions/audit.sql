@@ -1,6 +1,6 @@
 -- What administrators read of the audit; ward administrators of their clinic's. Without a clinic: of all, which is for administrators.
 
--- A page of it. Whoever turns further pages has been noted with the first.
+-- A page of it.
 CREATE FUNCTION console.audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
     p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
@@ -14,10 +14,9 @@ DECLARE
     caller record;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
-    IF p_before_at IS NULL THEN
-        PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'see_audit', false,
-            concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id, NULL, p_booking_from);
-    END IF;
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'see_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id, NULL,
+        (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1));
     RETURN QUERY SELECT * FROM staff.find_audit(
         p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, p_before_at, p_before_id,
         least(p_rows_max, 200));
@@ -38,8 +37,9 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
     PERFORM staff.require_proof(caller.is_proven);
-    PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'export_audit', false,
-        concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id, NULL, p_booking_from);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'export_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id,
+        NULL, (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1));
     RETURN QUERY SELECT * FROM staff.find_audit(
         p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, NULL, NULL, p_rows_max);
 END $$;
