@@ -9,7 +9,7 @@ JOIN (
         'clinic', count(DISTINCT provider_id) FILTER (WHERE type = 'clinic'),
         'lab', count(DISTINCT provider_id) FILTER (WHERE type = 'lab')) AS providers
     FROM directory.provider_clinic AS post JOIN directory.clinic USING (clinic_id) JOIN directory.provider USING (provider_id)
-    WHERE post.closed_at IS NULL
+    WHERE post.closed_since IS NULL
     GROUP BY city_id
 ) AS counted USING (city_id)
 ORDER BY name, state
@@ -47,7 +47,7 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
         FROM directory.provider_clinic AS post
         CROSS JOIN LATERAL directory.offered_services(post.provider_id, clinic.clinic_id) AS service
         JOIN directory.service_type USING (service_type_id)
-        WHERE post.clinic_id = clinic.clinic_id AND post.closed_at IS NULL AND is_test)
+        WHERE post.clinic_id = clinic.clinic_id AND post.closed_since IS NULL AND is_test)
 ) AS document
 FROM (SELECT public.app_now() AS now_at) AS clock, directory.clinic JOIN directory.city USING (city_id)
 WHERE clinic_id = $1
@@ -62,7 +62,7 @@ SELECT jsonb_build_object(
 ) AS document
 FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
 LEFT JOIN directory.provider_photo USING (provider_id)
-WHERE clinic_id = $1 AND provider_clinic.closed_at IS NULL
+WHERE clinic_id = $1 AND provider_clinic.closed_since IS NULL
 ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
 
@@ -105,7 +105,7 @@ SELECT jsonb_build_object(
                     SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id))
             ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
-        WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_at IS NULL)
+        WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_since IS NULL)
 ) AS document
 FROM (SELECT public.app_now() AS now_at) AS clock, directory.provider LEFT JOIN directory.provider_photo USING (provider_id)
 WHERE provider_id = $1
@@ -127,14 +127,14 @@ SELECT jsonb_build_object(
     'clinics', (
         SELECT coalesce(jsonb_agg(search.clinic_document(clinic, city) ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
-        WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_at IS NULL AND clinic.city_id = $2
+        WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_since IS NULL AND clinic.city_id = $2
             AND service_id IN (SELECT offered.service_id FROM directory.offered_services(provider.provider_id, clinic_id) AS offered))
 ) AS document
 FROM directory.service JOIN directory.provider USING (provider_id)
 WHERE service_type_id = $1 AND closed_at IS NULL AND EXISTS (
     SELECT FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
     CROSS JOIN LATERAL directory.offered_services(service.provider_id, clinic_id) AS offered
-    WHERE provider_clinic.provider_id = service.provider_id AND provider_clinic.closed_at IS NULL AND clinic.city_id = $2 AND offered.service_id = service.service_id)
+    WHERE provider_clinic.provider_id = service.provider_id AND provider_clinic.closed_since IS NULL AND clinic.city_id = $2 AND offered.service_id = service.service_id)
 ORDER BY fee_minor, provider_id, service_id
 LIMIT $3 OFFSET $4
 
@@ -204,14 +204,14 @@ SELECT
 -- Those with ids from $1 on and before $2 who can be booked anywhere.
 SELECT provider_id AS id, name FROM directory.provider
 WHERE provider_id >= $1 AND provider_id < $2
-    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.provider_id = provider.provider_id AND closed_at IS NULL)
+    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.provider_id = provider.provider_id AND closed_since IS NULL)
 ORDER BY provider_id
 
 -- name: bookable_clinics
 -- Those with ids from $1 on and before $2 where anybody can be booked.
 SELECT clinic_id AS id, name FROM directory.clinic
 WHERE clinic_id >= $1 AND clinic_id < $2
-    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND provider_clinic.closed_at IS NULL)
+    AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND provider_clinic.closed_since IS NULL)
 ORDER BY clinic_id
 
 -- name: city_specialities

@@ -8,7 +8,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 BEGIN
     PERFORM staff.authorise(p_token_hash, 'manage_staff', NULL);
     RETURN QUERY
-    SELECT clinic.clinic_id, clinic.name, city.name, clinic.closed_at
+    SELECT clinic.clinic_id, clinic.name, city.name, clinic.closed_since
     FROM directory.clinic JOIN directory.city USING (city_id)
     WHERE strpos(lower(clinic.name), lower(p_name)) > 0 ORDER BY clinic.name, clinic.clinic_id LIMIT 50;
 END $$;
@@ -24,17 +24,17 @@ BEGIN
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'provider_id', provider_id, 'name', name, 'type', type, 'qualifications', qualifications, 'photo', hash, 'fee_minor', fee_minor,
-                'funding', funding, 'closed_at', closed_at,
+                'funding', funding, 'closed_at', post.closed_since,
                 'shifts', (SELECT count(*) FROM schedule.shift WHERE shift.provider_id = post.provider_id AND shift.clinic_id = p_clinic_id),
                 'to_rebook', (
                     SELECT count(*) FROM booking.booking
                     WHERE booking.provider_id = post.provider_id AND booking.clinic_id = p_clinic_id AND booking.state = 'booked'
-                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY closed_at IS NOT NULL, name, provider_id), '[]')
+                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY post.closed_since IS NOT NULL, name, provider_id), '[]')
             FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
             LEFT JOIN directory.provider_photo USING (provider_id)
             WHERE post.clinic_id = p_clinic_id),
         'leaves', (
-            SELECT coalesce(jsonb_agg(to_jsonb(found) ORDER BY starts_at, ends_at, provider), '[]')
+            SELECT coalesce(jsonb_agg(to_jsonb(away) ORDER BY starts_at, ends_at, provider), '[]')
             FROM (
                 SELECT holiday_id, lower(during) AS starts_at, upper(during) AS ends_at, reason, count(*) AS providers,
                     min(provider.name) AS provider, min(provider_id) AS provider_id, min(leave_id::text) AS leave_id,
@@ -44,7 +44,7 @@ BEGIN
                 JOIN directory.provider USING (provider_id)
                 WHERE post.clinic_id = p_clinic_id AND (leave.clinic_id = p_clinic_id OR leave.clinic_id IS NULL) AND upper(during) > now_at
                 GROUP BY holiday_id, during, reason, CASE WHEN holiday_id IS NULL THEN leave_id END
-            ) AS found));
+            ) AS away));
 END $$;
 
 -- The leaves that make up a holiday of a clinic.
@@ -127,7 +127,7 @@ BEGIN
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]')
             FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id AND closed_at IS NULL),
+            WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL),
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,

@@ -3,7 +3,7 @@
 --     the caller was shown those that were (NULL: nobody was). Called again with that seen_at, holds are released, and bookings moved to where
 --     p_moves says (an object of starts by booking id), or flagged, so that their patients choose another time.
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
---   * {"code": "other", "now": …, "by": …, "at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
+--   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
 --   * {"code": "changed", "moved": 2, "flagged": 1}, or what the verbs refuse: shift_overlap, invalid, not_found.
 
 CREATE FUNCTION console.change_shifts(
@@ -27,9 +27,10 @@ BEGIN
     HAVING count(*) > 0;
     IF FOUND AND answer IS NOT NULL THEN
         RETURN answer || coalesce((
-            SELECT jsonb_build_object('by', account.name, 'at', audit_entry.at)
+            SELECT jsonb_build_object('by', account.name, 'changed_at', audit_entry.at)
             FROM staff.audit_entry LEFT JOIN staff.account ON 'staff:' || account.staff_id = audit_entry.actor
-            WHERE audit_entry.at > public.app_now() - interval '1 day' AND provider_id = p_provider_id AND clinic_id = p_clinic_id
+            WHERE audit_entry.at > public.app_now() - interval '1 day' AND audit_entry.provider_id = p_provider_id
+                AND clinic_id = p_clinic_id
                 AND action = 'change_shifts'
             ORDER BY entry_id DESC LIMIT 1), '{}');
     END IF;
@@ -121,7 +122,7 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     IF p_closed_at IS NOT NULL AND EXISTS (
-        SELECT FROM directory.provider_clinic WHERE clinic_id = p_clinic_id AND closed_at IS NULL
+        SELECT FROM directory.provider_clinic WHERE clinic_id = p_clinic_id AND closed_since IS NULL
     ) THEN
         RETURN 'open';
     END IF;
@@ -143,14 +144,14 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS place
         FROM booking.booking
-        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND closed_at IS NULL)
+        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )
     SELECT jsonb_build_object(
         -- What was committed in the last second may not be in the list.
         'seen_at', now_at - interval '1 second',
-        'providers', (SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = p_clinic_id AND closed_at IS NULL),
+        'providers', (SELECT count(*) FROM directory.provider_clinic WHERE clinic_id = p_clinic_id AND closed_since IS NULL),
         'booked', (SELECT count(*) FROM found WHERE state = 'booked'), 'held', (SELECT count(*) FROM found WHERE state = 'reserved'),
         'in_the_way', (
             SELECT coalesce(jsonb_agg(row ORDER BY row ->> 'starts_at', row ->> 'provider'), '[]')

@@ -7,7 +7,7 @@ CREATE FUNCTION directory.clinic_profile(p_clinic_id bigint) RETURNS jsonb LANGU
             'clinic_id', clinic_id, 'name', clinic.name, 'address', address, 'city', city.name, 'state', city.state,
             'postal_code', coalesce(postal_code, ''), 'phone', coalesce(phone, ''), 'latitude', clinic.latitude,
             'longitude', clinic.longitude, 'lead_minutes', lead_minutes, 'currency', currency, 'time_zone', time_zone,
-            'closed_at', closed_at) AS profile
+            'closed_at', closed_since) AS profile
         FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id
     ) AS found
 $$;
@@ -63,8 +63,8 @@ END $$;
 
 CREATE FUNCTION directory.set_clinic_closed(p_clinic_id bigint, p_closed_at timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    UPDATE directory.clinic SET closed_at = p_closed_at
-    WHERE clinic_id = p_clinic_id AND (closed_at IS NULL) IS DISTINCT FROM (p_closed_at IS NULL);
+    UPDATE directory.clinic SET closed_since = p_closed_at
+    WHERE clinic_id = p_clinic_id AND (closed_since IS NULL) IS DISTINCT FROM (p_closed_at IS NULL);
     RETURN FOUND;
 END $$;
 
@@ -83,7 +83,7 @@ CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id big
             'specialities', array(
                 SELECT speciality.name FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
                 WHERE provider_speciality.provider_id = p_provider_id ORDER BY speciality.name),
-            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_at) AS profile
+            'fee_minor', fee_minor, 'funding', funding, 'currency', currency, 'closed_at', provider_clinic.closed_since) AS profile
         FROM directory.provider_clinic JOIN directory.provider USING (provider_id) JOIN directory.clinic USING (clinic_id)
         WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id
     ) AS found

@@ -19,7 +19,7 @@ CREATE FUNCTION schedule.openings(
         JOIN directory.provider USING (provider_id)
         JOIN directory.clinic USING (clinic_id)
         JOIN directory.city USING (city_id)
-        WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id) AND provider_clinic.closed_at IS NULL
+        WHERE provider_id = p_provider_id AND (p_clinic_id IS NULL OR clinic_id = p_clinic_id) AND provider_clinic.closed_since IS NULL
         OFFSET 0  -- computed once for each clinic, before its shifts are read
     ) AS at_clinic
     JOIN schedule.shift ON shift.provider_id = p_provider_id AND shift.clinic_id = at_clinic.clinic_id

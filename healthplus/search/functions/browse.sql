@@ -42,7 +42,7 @@ CREATE FUNCTION search.clinic_hours(p_clinic_id bigint, p_today date) RETURNS js
         FROM (
             SELECT DISTINCT weekday, starts, ends
             FROM directory.provider_clinic JOIN schedule.shift USING (provider_id, clinic_id)
-            WHERE clinic_id = p_clinic_id AND provider_clinic.closed_at IS NULL AND search.is_this_week(shift, p_today)
+            WHERE clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL AND search.is_this_week(shift, p_today)
         ) AS hours
         GROUP BY weekday
     ) AS day
@@ -55,7 +55,7 @@ CREATE FUNCTION search.is_open(p_clinic_id bigint, p_time_zone text, p_now times
         SELECT
         FROM (SELECT (p_now AT TIME ZONE p_time_zone)::date AS today OFFSET 0) AS clock
         CROSS JOIN directory.provider_clinic JOIN schedule.shift USING (provider_id, clinic_id)
-        WHERE clinic_id = p_clinic_id AND provider_clinic.closed_at IS NULL AND weekday = extract(isodow FROM today) AND valid @> today
+        WHERE clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL AND weekday = extract(isodow FROM today) AND valid @> today
             AND (today + starts) AT TIME ZONE p_time_zone <= p_now AND (today + ends) AT TIME ZONE p_time_zone > p_now
             AND NOT EXISTS (
                 SELECT FROM schedule.leave

@@ -76,7 +76,7 @@ CREATE FUNCTION search.listing_of(p_provider_ids bigint[]) RETURNS TABLE (
             GROUP BY weekday
         ) AS open USING (weekday)
     ) AS week
-    WHERE provider.provider_id = ANY(p_provider_ids) AND post.closed_at IS NULL
+    WHERE provider.provider_id = ANY(p_provider_ids) AND post.closed_since IS NULL
 $$;
 
 -- Bring the rows of these providers up to date, in order of the key, so that two transactions that do so cannot deadlock.
@@ -88,7 +88,7 @@ BEGIN
     DELETE FROM search.listing
     WHERE provider_id = ANY(p_provider_ids) AND NOT EXISTS (
         SELECT FROM directory.provider_clinic AS post
-        WHERE post.provider_id = listing.provider_id AND post.clinic_id = listing.clinic_id AND post.closed_at IS NULL);
+        WHERE post.provider_id = listing.provider_id AND post.clinic_id = listing.clinic_id AND post.closed_since IS NULL);
     INSERT INTO search.listing AS old (
         provider_id, clinic_id, city_id, type, terms, place, score, rating, fee, gender, languages, practising_since,
         accepts_new_patients, max_booking_days, lead_minutes, regular, utc_offset_minutes, first_starts, last_starts, next_days, scarce,

@@ -11,7 +11,8 @@ ID_MAX = 2**63 - 1
 
 ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, description="The provider's id.")]
 ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
-
+ShiftId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+ServiceId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 StaffId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 BreachId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 KeyId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]

@@ -12,7 +12,7 @@ SELECT * FROM (
     LEFT JOIN directory.provider_photo USING (provider_id)
     JOIN directory.clinic USING (clinic_id)
     JOIN directory.city USING (city_id)
-    WHERE patient_id = $1 AND provider_clinic.closed_at IS NULL
+    WHERE patient_id = $1 AND provider_clinic.closed_since IS NULL
         AND (booking.state = 'fulfilled' OR (booking.state IN ('booked', 'arrived') AND booking.visit_end(during, service_ids) <= now_at))
     ORDER BY booking.provider_id, booking.clinic_id, during DESC
 ) AS seen

@@ -33,7 +33,7 @@ SELECT slug, name FROM (
     SELECT slug, city.name, (
         SELECT count(*) FROM directory.clinic
         WHERE clinic.city_id = city.city_id
-            AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND provider_clinic.closed_at IS NULL)
+            AND EXISTS (SELECT FROM directory.provider_clinic WHERE provider_clinic.clinic_id = clinic.clinic_id AND provider_clinic.closed_since IS NULL)
     ) AS clinics
     FROM directory.city
 ) AS city

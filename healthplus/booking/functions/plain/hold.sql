@@ -13,7 +13,7 @@ LANGUAGE sql STABLE AS $$
         JOIN directory.provider USING (provider_id)
         JOIN directory.clinic USING (clinic_id)
         CROSS JOIN LATERAL (SELECT time_zone FROM directory.city WHERE city.city_id = clinic.city_id OFFSET 0) AS city
-        WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id AND place.closed_at IS NULL
+        WHERE place.provider_id = p_provider_id AND place.clinic_id = p_clinic_id AND place.closed_since IS NULL
             AND p_start > p_now + make_interval(mins => lead_minutes)
             -- the last day that can be booked ends at its midnight, which is for the verb
             AND p_start < p_now + make_interval(days => max_booking_days - 1)

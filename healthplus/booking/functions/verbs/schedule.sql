@@ -200,7 +200,7 @@ BEGIN
     IF answer.code IS NOT NULL THEN
         RETURN answer;
     END IF;
-    UPDATE directory.provider_clinic SET closed_at = p_closed_at
+    UPDATE directory.provider_clinic SET closed_since = p_closed_at
     WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id AND booking.may_act(p_actor, NULL);
     IF NOT FOUND THEN
         RETURN booking.refuse('not_found');

@@ -24,6 +24,7 @@ def all_page(
         given=Typed(form.given if form else {}),
         errors=Typed(form.errors if form else {}),
         done=request.query_params.get("done", "") if request.method == "GET" else "",
+        counts=Typed(),
         answer=None,
         **values,
     )

@@ -10,6 +10,7 @@ from healthplus.database import Range
 from healthplus.names import slug
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
+    Typed,
     ask,
     change,
     note_refusal,
@@ -149,8 +150,8 @@ def _new_page(request: AnyRequest, form: Form | None) -> Response[str]:
         request,
         "office/clinic_new.html",
         status=422 if form else 200,
-        given=form.given if form else {},
-        errors=form.errors if form else {},
+        given=Typed(form.given if form else {}),
+        errors=Typed(form.errors if form else {}),
         answer=None,
         tab="",
     )

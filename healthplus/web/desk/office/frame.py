@@ -34,6 +34,20 @@ REFUSED = {
 }
 
 
+class Document(dict[str, Any]):
+    """An object of which a template may ask what it has not."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+class Typed(dict[str, str]):
+    """What was typed, or said of it, by field; nothing is an empty text."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
 async def read_form(request: AnyRequest) -> Form:
     return Form(await form_of(request), language_of(request))
 
@@ -61,7 +75,7 @@ async def change(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]
 def timed(value: Any) -> Any:
     """Return a document of the database in which instants, whose fields end in _at, or are `starts`, are times."""
     if isinstance(value, dict):
-        return {key: _instant(key, item) for key, item in value.items()}
+        return Document({key: _instant(key, item) for key, item in value.items()})
     if isinstance(value, list):
         return [timed(item) for item in value]
     return value
@@ -128,8 +142,8 @@ def office_page(
         status=status,
         clinic_id=clinic_id,
         tab=tab,
-        given=form.given if form else {},
-        errors=form.errors if form else {},
+        given=Typed(form.given if form else {}),
+        errors=Typed(form.errors if form else {}),
         done=request.query_params.get("done", "") if request.method == "GET" else "",
         counts={name: request.query_params.get(name, "")[:6] for name in ("moved", "flagged", "stands", "providers")},
         **{"answer": None, **values},

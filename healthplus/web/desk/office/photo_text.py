@@ -10,7 +10,9 @@ from healthplus.web.languages import N_
 _TEXTS = {
     "none": N_("Choose a photo first."),
     "too large": N_("This file is larger than 2 MB. Choose a smaller photo, or have your phone make it smaller."),
-    "something else besides": N_("This file is not only a photo. Open it in a picture program, and save it again as JPEG."),
+    "something else besides": N_(
+        "This file is not only a photo. Open it in a picture program, and save it again as JPEG."
+    ),
     "it moves": N_("This picture moves. Choose a still one."),
     "it is no picture that can be read: JPEG, PNG and WebP can": N_(
         "This is no photo that we can read. JPEG, PNG and WebP are taken."

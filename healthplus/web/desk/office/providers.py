@@ -58,9 +58,7 @@ class ProvidersController(Controller):
         return await _provider_page(request, clinic_id, provider_id)
 
     @post("/{provider_id:int}", **needs("manage_schedule"))
-    async def change_profile(
-        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId
-    ) -> Response[str]:
+    async def change_profile(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
         return await _put(request, clinic_id, provider_id)
 
     @post("/{provider_id:int}/photo", request_max_body_size=PHOTO_BYTES_MAX + _FORM_BYTES, **needs("manage_schedule"))
@@ -172,7 +170,12 @@ def _encoded(content: bytes) -> Encoded:
 
 
 async def _answer_photo(
-    request: AnyRequest, clinic_id: int, provider_id: int, content_hash: str | None, sizes: list[int], webps: list[bytes]
+    request: AnyRequest,
+    clinic_id: int,
+    provider_id: int,
+    content_hash: str | None,
+    sizes: list[int],
+    webps: list[bytes],
 ) -> Response[str]:
     answer = await change(request, queries.set_photo, clinic_id, provider_id, content_hash, sizes, webps)
     if answer["code"] == "elsewhere":
@@ -206,7 +209,18 @@ async def _provider_page(
 
 
 def _given_of(provider: dict[str, Any]) -> dict[str, str]:
-    plain = ("type", "name", "gender", "qualifications", "registration", "council", "bio", "phone", "version", "funding")
+    plain = (
+        "type",
+        "name",
+        "gender",
+        "qualifications",
+        "registration",
+        "council",
+        "bio",
+        "phone",
+        "version",
+        "funding",
+    )
     return {
         **{name: provider[name] for name in plain},
         "languages": ", ".join(provider["languages"]),

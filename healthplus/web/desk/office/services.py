@@ -11,12 +11,12 @@ from healthplus.directory.fees import FUNDINGS, amount_text
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
 from healthplus.directory.weekdays import has_day, in_bits
-from healthplus.errors import BadInput, NotFound
+from healthplus.errors import BadInput
 from healthplus.names import service_slug
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import ask, change, office_page, queries, read_form
 from healthplus.web.desk.session import needs
-from healthplus.web.http.ids import ID_MAX, ClinicId
+from healthplus.web.http.ids import ClinicId, ServiceId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest
 
@@ -44,9 +44,7 @@ class ServicesController(Controller):
         return see_other(request, f"/office/{clinic_id}/services", {"done": answer["code"]})
 
     @post("/services/{service_id:int}/close", **needs("manage_schedule"))
-    async def close(self, request: AnyRequest, clinic_id: ClinicId, service_id: int) -> Response[str]:
-        if not 1 <= service_id <= ID_MAX:
-            raise NotFound
+    async def close(self, request: AnyRequest, clinic_id: ClinicId, service_id: ServiceId) -> Response[str]:
         await change(request, queries.close_service, clinic_id, service_id)
         return see_other(request, f"/office/{clinic_id}/services", {"done": "closed"})
 

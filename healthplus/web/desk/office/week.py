@@ -24,7 +24,7 @@ from healthplus.web.desk.office.frame import (
 )
 from healthplus.web.desk.office.week_grid import grid_of
 from healthplus.web.desk.session import needs
-from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId
+from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId, ShiftId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
@@ -54,13 +54,13 @@ class WeekController(Controller):
 
     @get("/shift/{shift_id:int}", **needs("manage_schedule"))
     async def shift(
-        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: ShiftId
     ) -> Response[str]:
         return await _shift_page(request, clinic_id, provider_id, shift_id)
 
     @post("/shift/{shift_id:int}", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
     async def change_shift(
-        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: ShiftId
     ) -> Response[str]:
         """Change a shift: all of it, or from a day on, up to which the old one goes on."""
         form = await read_form(request)
@@ -75,7 +75,7 @@ class WeekController(Controller):
 
     @post("/shift/{shift_id:int}/end", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
     async def end_shift(
-        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: int
+        self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId, shift_id: ShiftId
     ) -> Response[str]:
         """End a shift: at once, or after a last day."""
         form = await read_form(request)
@@ -209,9 +209,7 @@ async def _change(
     return await _shift_page(request, *where, form=form, answer=answer)
 
 
-async def _week_page(
-    request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None
-) -> Response[str]:
+async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
     today = services(request).clock.now().astimezone(ZoneInfo(clinic["time_zone"])).date()
     monday = _monday(request, form, today)
@@ -287,17 +285,12 @@ async def _shift_page(
     )
 
 
-async def _copy_page(
-    request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None
-) -> Response[str]:
+async def _copy_page(request: AnyRequest, clinic_id: int, provider_id: int, form: Form | None = None) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
     monday = _monday(request, form)
     week = await ask(request, queries.week, clinic_id, provider_id, monday)
     form = form or Form({"week": monday.isoformat()}, language_of(request))
-    others = [
-        one for one in clinic["providers"] if one["provider_id"] != provider_id and one["closed_at"] is None
-    ]
+    others = [one for one in clinic["providers"] if one["provider_id"] != provider_id and one["closed_at"] is None]
     return office_page(
         request, "copy.html", clinic_id, "providers", form, clinic=clinic, week=week, others=others, monday=monday
     )
-

@@ -77,7 +77,11 @@ def _block(shift: dict[str, Any], first_hour: int, leaves: list[Leave]) -> Block
 def _leave_on(leave: dict[str, Any], day: date, zone: str) -> Leave:
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
     starts, ends = (
-        int((leave[name].astimezone(ZoneInfo(zone)).replace(tzinfo=None) - midnight.replace(tzinfo=None)).total_seconds())
+        int(
+            (
+                leave[name].astimezone(ZoneInfo(zone)).replace(tzinfo=None) - midnight.replace(tzinfo=None)
+            ).total_seconds()
+        )
         // 60
         for name in ("starts_at", "ends_at")
     )

@@ -38,3 +38,12 @@ if (locked) {
   setInterval(lock, 5_000);
   document.addEventListener("visibilitychange", lock); // the computer slept
 }
+
+// A file that is too large is not sent at all.
+for (const input of document.querySelectorAll("input[type=file][data-too-large]")) {
+  input.addEventListener("change", () => {
+    const most = Number(input.form.dataset.most);
+    input.setCustomValidity(input.files[0]?.size > most ? input.dataset.tooLarge : "");
+    input.reportValidity();
+  });
+}
