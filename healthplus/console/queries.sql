@@ -4,7 +4,7 @@ SELECT * FROM console.clinic_accounts($1, $2, $3)
 
 -- name: remove_from_desk
 -- Take the front desk of a clinic from somebody.
-SELECT console.remove_from_desk($1, $2, $3, $4)
+SELECT console.remove_from_desk($1, $2, $3, $4) AS outcome
 
 -- name: add_to_desk
 -- Add somebody to the front desk of a clinic, with a link.

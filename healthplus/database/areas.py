@@ -42,14 +42,10 @@ AREAS = (
     Area(
         "staff",
         "staff",
-<<<<<<< HEAD
         (
             *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
             *("clinics.sql", "asks.sql", "breaches.sql"),
         ),
-=======
-        ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql", "clinics.sql"),
->>>>>>> office
     ),
     Area(
         "booking",
@@ -74,7 +70,6 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
-<<<<<<< HEAD
     Area(
         "console",
         "console",
@@ -84,9 +79,6 @@ AREAS = (
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),
     ),
-=======
-    Area("console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")),
->>>>>>> office
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )

@@ -163,3 +163,7 @@ SELECT link, hash FROM staff.audit_link ORDER BY link DESC LIMIT 1
 -- name: link_hash
 -- The hash of a link.
 SELECT hash FROM staff.audit_link WHERE link = $1
+
+-- name: breaches
+-- The breaches, as they stand.
+SELECT *, extract(epoch FROM report_due_at - public.app_now())::double precision AS seconds_left FROM staff.breaches()

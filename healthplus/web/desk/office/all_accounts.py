@@ -13,8 +13,8 @@ from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.staff.accounts import LINK_PATH
 from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
-from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
 from healthplus.web.desk.session import console, needs, require_recent_proof

@@ -124,15 +124,15 @@ def _wish(form: Form, kind: str) -> dict[str, Any]:
         case "edit_patient":
             return {
                 "name": form.text("name", 200, required=True),
-                "birth_year": form.number("birth_year", 1900, 2199) if form.given.get("birth_year", "").strip() else None,
+                "birth_year": form.number("birth_year", 1900, 2199)
+                if form.given.get("birth_year", "").strip()
+                else None,
                 "sex": form.choice("sex", tuple(SEXES), "unknown"),
             }
     return {}
 
 
-async def _send(
-    request: AnyRequest, clinic_id: int, row: Record, kind: str, wish: dict[str, Any], reason: str
-) -> str:
+async def _send(request: AnyRequest, clinic_id: int, row: Record, kind: str, wish: dict[str, Any], reason: str) -> str:
     what = (row["provider_id"], row["booking_id"], kind, wish, reason)
     answer = await console(request).change(queries.ask, clinic_id, *what)
     assert answer is not None

@@ -122,12 +122,19 @@ async def _export(request: AnyRequest, clinic_id: int | None) -> Response[bytes]
     search, clinic = await _search(request, clinic_id)
     if not search.form.is_good:
         return _show(  # type: ignore[return-value]  # a page instead of the file, which says what is wrong
-            request, "audit.html", clinic, search, rows=[], next_query=None, is_first=True, export_rows_max=EXPORT_ROWS_MAX
+            request,
+            "audit.html",
+            clinic,
+            search,
+            rows=[],
+            next_query=None,
+            is_first=True,
+            export_rows_max=EXPORT_ROWS_MAX,
         )
     rows = await console(request).fetch(queries.export_audit, clinic_id, *search.args, EXPORT_ROWS_MAX)
     name = f"audit-{clinic_id}.csv" if clinic_id else "audit.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return document(request, _csv_of(rows), "text/csv; charset=utf-8", headers=headers)
+    return document(request, _csv_of(rows), "text/csv", headers=headers)
 
 
 def _csv_of(rows: Sequence[Record]) -> bytes:

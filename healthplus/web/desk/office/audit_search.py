@@ -87,4 +87,3 @@ def _mark_of(text: str) -> tuple[datetime | None, int | None]:
     if found.tzinfo is None or not re.fullmatch(r"\d{1,18}", number, re.ASCII):
         return None, None
     return found, int(number)
-

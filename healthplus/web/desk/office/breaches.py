@@ -96,6 +96,7 @@ class BreachesController(Controller):
     async def add(self, request: AnyRequest, breach_id: BreachId) -> Response[str]:
         form = await read_form(request)
         kind = form.choice("kind", ("described", *DUTIES, "closed"))
+        entry: tuple[datetime | None, str, str, int | None, str]
         if kind == "described":
             entry = (None, *_described(form))
         else:

@@ -1,4 +1,4 @@
-"""Secrets that are shown once, after the form that made them: in a sealed cookie that ends with the page that shows it."""
+"""Secrets that are shown once, after their form: in a sealed cookie that ends with the page that shows it."""
 
 from __future__ import annotations
 

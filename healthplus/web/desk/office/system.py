@@ -36,7 +36,7 @@ class SystemController(Controller):
 
     @get(**needs("see_operations"))
     async def system(self, request: AnyRequest) -> Response[str]:
-        """Show whether all is well, and the faults of the last days: their kinds and places, nothing that people typed."""
+        """Show whether all is well, and the faults of the last days: kinds and places, nothing that people typed."""
         await console(request).fetch_value(queries.see_system)
         app = services(request)
         errors = await app.database.fetch(monitoring_queries.errors, _ERROR_DAYS)
