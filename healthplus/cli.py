@@ -25,6 +25,7 @@ from healthplus.database import (
     migrations,
     running_database,
 )
+from healthplus.database.logins import missing_logins
 from healthplus.directory.commands import fee_command, find_command
 from healthplus.directory.reminder_commands import reminders_group
 from healthplus.directory.service_commands import service_group
@@ -96,8 +97,10 @@ def migrate_command(settings: Settings) -> None:
     """Make the database, or bring it to the state this version needs; `serve` and `demo` do so, too."""
     configure_logs(settings.log_format)
     logging.getLogger(migrations.__name__).setLevel(logging.INFO)
-    with migrated_database(settings):
-        pass
+    with migrated_database(settings, with_secret_key) as found:
+        missing = asyncio.run(missing_logins(found, with_secret_key))
+    if missing:
+        click.echo(missing)
     click.echo("The database is up to date.")
 
 
@@ -165,7 +168,7 @@ def serve(i_know: bool, allow_unsafe_commits: bool, until_stdin_ends: bool, **op
     settings = Settings.from_environment(options=options)
     configure_logs(settings.log_format)
     _require_startable(settings, i_know=i_know)
-    with migrated_database(settings, kept=True) as found:
+    with migrated_database(settings, with_secret_key, kept=True) as found:
         run_app(found)
 
 
@@ -186,7 +189,7 @@ def demo(i_know: bool, port: str | None) -> None:
 
     _require_startable(settings, i_know=i_know, needs_sandboxes=True)
     require_free_port(settings.host, settings.port)
-    with migrated_database(settings, kept=True) as found:
+    with migrated_database(settings, with_secret_key, kept=True) as found:
         click.echo("Making the demo's data, 20 cities x 300 providers, unless it is there …")
         # As the owner: it is made in bulk, and moves the counters of ids.
         click.echo(asyncio.run(fill(found.database_owner_url or found.database_url or "")))

@@ -19,6 +19,7 @@ from granian.server import Server as Granian
 
 from healthplus.accounts.secret import with_secret_key
 from healthplus.database import refuse_unsafe_commits
+from healthplus.database.logins import ONE_LOGIN, require_logins
 from healthplus.errors import Conflict
 from healthplus.lifeline import SPARE_SECONDS, running_beside
 from healthplus.logs import server_log_config
@@ -71,11 +72,15 @@ class _Supervisor(Granian):  # type: ignore[valid-type, misc]
 def run_app(settings: Settings) -> None:
     """Run the app processes on a migrated database until SIGINT or SIGTERM; they finish their requests first.
 
-    Raises Conflict when the port is in use, UnsafeCommits where the database may lose what it acknowledges.
+    Raises Conflict when the port is in use, UnsafeCommits where the database may lose what it acknowledges, and the
+    errors of `require_logins`.
     """
     require_free_port(settings.host, settings.port)
+    settings = with_secret_key(settings)
     if not settings.allow_unsafe_commits:
         asyncio.run(refuse_unsafe_commits(settings.database_url or ""))
+    if asyncio.run(require_logins(settings)):
+        logger.warning("%s", ONE_LOGIN)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_followed_by_backup(settings))
         if settings.sandbox_payments:
@@ -95,7 +100,7 @@ def _followed_by_backup(settings: Settings) -> contextlib.AbstractContextManager
 def _run_processes(settings: Settings) -> None:
     allow_open_files()
     # App processes read their settings from the environment. They never migrate.
-    own = replace(with_secret_key(settings), database_owner_url=None, backup_url=None, backup_command=None)
+    own = replace(settings, database_owner_url=None, backup_url=None, backup_command=None)
     os.environ.update(own.as_environment())
     supervisor = _Supervisor(
         "healthplus.web.worker:create_app_in_account",

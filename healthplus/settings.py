@@ -37,6 +37,8 @@ _EMBEDDED_CONNECTIONS_MAX = 190
 """Of the 200 of the embedded server (database/server_files.py); the others are for commands."""
 _CONNECTIONS_BESIDE_POOL = 5
 """Connections that an app process has besides its pool (web/app.py): 3 in the background, of the feed, for /ready."""
+_STAFF_LOGINS = 4
+"""Each of which has a pool (console/logins.py)."""
 
 
 def _between(default: int, least: int, most: int) -> Any:
@@ -144,6 +146,16 @@ class Settings:
     def site_url(self) -> str:
         """Return the product's address as it is written in messages, without a slash at its end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections all processes may need as the product's own role."""
+        return self.processes * (self.pool_size_max + _CONNECTIONS_BESIDE_POOL)
+
+    @property
+    def staff_connections(self) -> int:
+        """Return how many they may need besides, as the logins of staff."""
+        return self.processes * _STAFF_LOGINS * self.staff_pool_size_max
 
     @property
     def space_folder(self) -> Path | None:
@@ -458,11 +470,11 @@ def _misfits(settings: Settings, is_set: Set[str]) -> list[str]:
             f"HEALTHPLUS_POOL_SIZE_MIN ({settings.pool_size_min}) is more than HEALTHPLUS_POOL_SIZE_MAX "
             f"({settings.pool_size_max})."
         )
-    connections = settings.processes * (settings.pool_size_max + _CONNECTIONS_BESIDE_POOL)
+    connections = settings.connections + settings.staff_connections
     if settings.database_url is None and connections > _EMBEDDED_CONNECTIONS_MAX:
         faults.append(
-            f"HEALTHPLUS_PROCESSES and HEALTHPLUS_POOL_SIZE_MAX need {connections} connections, and the embedded "
-            f"database has {_EMBEDDED_CONNECTIONS_MAX}; lower one of them."
+            "HEALTHPLUS_PROCESSES, HEALTHPLUS_POOL_SIZE_MAX and HEALTHPLUS_STAFF_POOL_SIZE_MAX need "
+            f"{connections} connections, and the embedded database has {_EMBEDDED_CONNECTIONS_MAX}; lower one of them."
         )
     bookings_mib, changes_mib = settings.space_for_bookings_mib, settings.space_for_changes_mib
     if bookings_mib is not None and changes_mib is not None and bookings_mib < changes_mib:

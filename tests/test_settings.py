@@ -164,7 +164,7 @@ def test_a_pool_that_cannot_be_is_refused() -> None:
         "HEALTHPLUS_POOL_SIZE_MIN (11) is more than HEALTHPLUS_POOL_SIZE_MAX (10)."
     ]
     many = {"HEALTHPLUS_PROCESSES": "20", "HEALTHPLUS_POOL_SIZE_MAX": "10"}
-    assert "need 300 connections, and the embedded database has 190" in faults(many)[0]
+    assert "need 460 connections, and the embedded database has 190" in faults(many)[0]
     assert faults({**many, "DATABASE_URL": GOOD["DATABASE_URL"]}) == []
 
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from healthplus.database import Database, PostgresError, Record, load, note_change
-from healthplus.errors import Forbidden, HealthPlusError, LogInNeeded, ProofDue, ScreenLocked
+from healthplus.database import Database, Record, load, note_change
+from healthplus.staff.refusals import refusals_as_ours
 
 queries = load(Path(__file__).with_name("queries.sql"))
-
-_REFUSALS: dict[str | None, type[HealthPlusError]] = {
-    "HP401": LogInNeeded,
-    "HP403": Forbidden,
-    "HP423": ScreenLocked,
-    "HP428": ProofDue,
-}
-"""What staff.authorise and staff.require_proof raise."""
 
 
 class Console:
@@ -34,15 +24,15 @@ class Console:
         self._first = (token_hash, address)
 
     async def fetch(self, sql: str, *args: object) -> list[Record]:
-        with _refusals_as_ours():
+        with refusals_as_ours():
             return await self._database.fetch(sql, *self._first, *args)
 
     async def fetch_row(self, sql: str, *args: object) -> Record | None:
-        with _refusals_as_ours():
+        with refusals_as_ours():
             return await self._database.fetch_row(sql, *self._first, *args)
 
     async def fetch_value(self, sql: str, *args: object) -> Any:
-        with _refusals_as_ours():
+        with refusals_as_ours():
             return await self._database.fetch_value(sql, *self._first, *args)
 
     async def change(self, sql: str, *args: object) -> Record | None:
@@ -50,14 +40,3 @@ class Console:
         row = await self.fetch_row(sql, *args)
         note_change()
         return row
-
-
-@contextlib.contextmanager
-def _refusals_as_ours() -> Iterator[None]:
-    try:
-        yield
-    except PostgresError as error:
-        refusal = _REFUSALS.get(error.sqlstate)
-        if refusal is None:
-            raise
-        raise refusal from None

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from healthplus.database import REQUESTS, Database
-from healthplus.database.logins import as_login, login_of
+from healthplus.database.logins import IS_SHARED, as_login, login_of
 from healthplus.staff.rights import ROLES, Role
-
-_IS_SHARED = """
-SELECT session_user AS app_role, has_schema_privilege('console', 'USAGE') AS is_shared"""
 
 
 class Logins:
@@ -17,15 +14,17 @@ class Logins:
         self._pools = pools
 
     @classmethod
-    async def find(cls, database: Database, dsn: str, size_max: int) -> Logins:
-        """Return the pools of `size_max` connections each, beside that of the product, which is asked what there is."""
-        row = await database.fetch_row(_IS_SHARED)
-        assert row is not None
-        if row["is_shared"]:
+    async def find(cls, database: Database, dsn: str, key: str, size_max: int) -> Logins:
+        """Return the pools of `size_max` connections each, beside that of the product, which is asked what there is.
+
+        `dsn` is the address of that one, and `key` the product's secret key.
+        """
+        if await database.fetch_value(IS_SHARED):
             return cls(dict.fromkeys(ROLES, database))
+        app_role = await database.fetch_value("SELECT session_user")
         pools = {}
         for role in ROLES:
-            own = as_login(dsn, login_of(row["app_role"], role))
+            own = as_login(dsn, login_of(app_role, role), key)
             pools[role] = Database.unopened(own, size_max, REQUESTS, f"healthplus {role}")
             pools[role].space, pools[role].slow_seconds = database.space, database.slow_seconds
         return cls(pools)

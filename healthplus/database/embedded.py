@@ -260,7 +260,8 @@ class EmbeddedServer:
         self._run("rm", "-rf", unfinished)
         # lower() and the like come from the built-in provider, the same on every machine. The C library's C.UTF-8 tells
         # pg_trgm which characters (of Devanagari, say) are letters.
-        options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8 --auth=trust"
+        options = "--encoding=UTF8 --locale=C.UTF-8 --locale-provider=builtin --builtin-locale=C.UTF-8"
+        options += " --auth-local=peer --auth-host=reject"  # until it has its own rules
         made = self._run("initdb", "-D", unfinished, "-U", "healthplus", *options.split())
         if made.returncode == 0:
             create = "CREATE DATABASE healthplus"

@@ -1,13 +1,47 @@
 """The database's logins for staff: one for each role, which may run that role's functions and has no right on a table.
 
 The login of patients is the role that the product works as. Theirs are named after it: `healthplus_desk` beside
-`healthplus_app`.
+`healthplus_app`. At a server of one's own, their passwords come from the product's secret key, so that nobody has to
+keep them; the server only gets what it checks them by (RFC 5803). The embedded server asks the kernel who is there.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+
+import asyncpg
+
+from healthplus.database.failures import failures_as_ours
+from healthplus.database.limits import COMMANDS
+from healthplus.errors import DatabaseError
+from healthplus.settings import Settings
+
 STAFF_ROLES = ("desk", "practitioner", "ward", "administrator")
 """As in the type staff.role."""
+IS_SHARED = "SELECT has_schema_privilege(to_regnamespace('console'), 'USAGE')"
+"""Whether the login that asks also does what those of staff would, as there are none."""
+
+ONE_LOGIN = (
+    "The database has ONE LOGIN for everybody: a fault in the pages of patients would lead to all that staff may see "
+    "and do. `healthplus migrate` says how staff get logins of their own; see docs/operate.md, The database's roles."
+)
+
+_ITERATIONS = 4096
+"""As PostgreSQL has it. These passwords have 256 bits, which no number of guesses finds."""
+_RESERVED = 10
+"""Connections for commands and the back-up."""
+_CAPACITY = """
+SELECT least(
+        current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+            - current_setting('reserved_connections')::integer,
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) AS connections,
+    (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = session_user) AS role_connections,
+    has_schema_privilege(to_regnamespace('console'), 'USAGE') AS is_shared, session_user AS app_role
+"""
 
 
 def login_of(app_role: str, staff_role: str) -> str:
@@ -15,8 +49,108 @@ def login_of(app_role: str, staff_role: str) -> str:
     return f"{app_role.removesuffix('_app')}_{staff_role}"
 
 
-def as_login(dsn: str, login: str) -> str:
-    """Return the DSN with which another role connects to the same database, without a password."""
+def as_login(dsn: str, login: str, key: str) -> str:
+    """Return the DSN with which a login of staff connects to the same database; `key` is the product's secret key."""
     scheme, _, rest = dsn.partition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}://{login}@{authority.rpartition('@')[2]}{slash}{path}"
+    return f"{scheme}://{login}:{_password(key, login)}@{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def verifier(key: str, login: str) -> str:
+    """Return what a server checks a login's password by, and nobody can log in with."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", _password(key, login).encode(), salt, _ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt_text, stored_text, server_text = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${_ITERATIONS}:{salt_text}${stored_text}:{server_text}"
+
+
+def key_mark(key: str, login: str) -> str:
+    """Return what tells which key a login's password was made with, and nothing of the password."""
+    return hashlib.sha256(f"mark {_password(key, login)}".encode()).hexdigest()[:16]
+
+
+def _password(key: str, login: str) -> str:
+    return hmac.new(key.encode(), f"database login\0{login}".encode(), "sha256").hexdigest()
+
+
+async def missing_logins(settings: Settings, with_key: Callable[[Settings], Settings]) -> str | None:
+    """Return what to do so that staff have logins of their own; None where they have. `with_key` gives a secret key."""
+    assert settings.database_url is not None
+    with failures_as_ours():
+        connection = await _connected(settings.database_url)
+        try:
+            row = await connection.fetchrow(_CAPACITY)
+        finally:
+            await connection.close()
+    assert row is not None
+    if not row["is_shared"]:
+        return None
+    if not settings.database_owner_url:
+        return (
+            f"{ONE_LOGIN}\nThe role {row['app_role']} both owns the database and serves it. Make another one, without "
+            "rights, for DATABASE_URL, and give this one's address as DATABASE_OWNER_URL."
+        )
+    logins = [login_of(row["app_role"], staff_role) for staff_role in STAFF_ROLES]
+    key = with_key(settings).secret_key or ""
+    statements = [f"CREATE ROLE {login} LOGIN PASSWORD '{verifier(key, login)}';" for login in logins]
+    return "\n".join(
+        (
+            ONE_LOGIN,
+            "The role of DATABASE_OWNER_URL may not make roles (CREATEROLE). As an administrator of the server, run "
+            "this, which tells nobody a password, and then `healthplus migrate` again:",
+            *statements,
+        )
+    )
+
+
+async def require_logins(settings: Settings) -> bool:
+    """Look, before the product starts, whether its processes can connect; return whether one login does all.
+
+    `settings` have a database and a secret key. Raises DatabaseError where the server has too few connections for all
+    of them, or does not let a login of staff in, and DatabaseUnreachable.
+    """
+    assert settings.database_url is not None
+    with failures_as_ours():
+        connection = await _connected(settings.database_url)
+        try:
+            row = await connection.fetchrow(_CAPACITY)
+        finally:
+            await connection.close()
+    assert row is not None
+    is_shared: bool = row["is_shared"]
+    needed = settings.connections + (0 if is_shared else settings.staff_connections) + _RESERVED
+    if needed > row["connections"]:
+        raise DatabaseError(
+            f"The database server has {row['connections']} connections for us, and {settings.processes} processes with "
+            f"some for commands may need {needed}. Raise its max_connections, or lower HEALTHPLUS_PROCESSES, "
+            "HEALTHPLUS_POOL_SIZE_MAX or HEALTHPLUS_STAFF_POOL_SIZE_MAX."
+        )
+    if row["role_connections"] is not None and settings.connections > row["role_connections"]:
+        raise DatabaseError(
+            f"The role {row['app_role']} may have {row['role_connections']} connections, and {settings.processes} "
+            f"processes may need {settings.connections}. As an administrator of the server, run: "
+            f"ALTER ROLE {row['app_role']} CONNECTION LIMIT -1"
+        )
+    for staff_role in () if is_shared else STAFF_ROLES:
+        await _require_let_in(settings.database_url, login_of(row["app_role"], staff_role), settings.secret_key or "")
+    return is_shared
+
+
+async def _require_let_in(dsn: str, login: str, key: str) -> None:
+    with failures_as_ours():
+        try:
+            connection = await _connected(as_login(dsn, login, key))
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise DatabaseError(
+                f"The database does not let the login {login} of staff in ({error}). Run `healthplus migrate` with "
+                "DATABASE_OWNER_URL and with the HEALTHPLUS_SECRET_KEY that the product has; see docs/operate.md."
+            ) from None
+        await connection.close()
+
+
+async def _connected(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
+    return await asyncpg.connect(
+        dsn, server_settings=COMMANDS.session("healthplus"), command_timeout=COMMANDS.answer_seconds
+    )

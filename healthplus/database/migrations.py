@@ -140,11 +140,13 @@ async def migrate(
     release: int = RELEASE,
     app_role: str | None = None,
     *,
+    login_key: str | None = None,
     may_be_next: bool = False,
 ) -> None:
     """Apply what the database lacks, as its owner; safe when several processes do so at once.
 
-    `app_role` is what the product works as, if that is another role. With `may_be_next`, a database that went from this
+    `app_role` is what the product works as, if that is another role, beside which there are logins for staff; with
+    `login_key`, these get passwords made with that key. With `may_be_next`, a database that went from this
     release to the next is left as it is: what processes of this one use was kept. Raises MigrationConflict when the
     database is of a newer release, its record and the files disagree, or processes of a release that could not go on
     are connected; DatabaseError when a table is in use all the time or this role may not change it, BadInput for an
@@ -165,7 +167,7 @@ async def migrate(
         if state.lacks_anything(product):
             with _owners_only():
                 await _apply_all(connection, product, state, app_role)
-        await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role))
+        await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role, login_key))
 
 
 async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:

@@ -172,13 +172,7 @@ class Database(_Runner):
         return self.max_size - self._free._value
 
     @classmethod
-    def unopened(
-        cls,
-        dsn: str,
-        max_size: int,
-        limits: Limits,
-        application_name: str,
-    ) -> Self:
+    def unopened(cls, dsn: str, max_size: int, limits: Limits, application_name: str) -> Self:
         """Return a pool whose connections are opened as they are needed, to a server that was looked at already."""
         session = limits.session(application_name) | _SESSION
 

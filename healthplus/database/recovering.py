@@ -75,10 +75,8 @@ class RecoveringServer(EmbeddedServer):
         return self._account if os.geteuid() == 0 else None  # nobody else visits it
 
     def _write_access(self) -> bool:
-        is_known = self._account.pw_name != str(self._account.pw_uid)
-        method = "peer map=recovery" if is_known else "trust"
         names = "".join(f'recovery "{name}" all\n' for name in sorted({"root", self._account.pw_name}))
-        for name, text in (("hba_file", f"local all all {method}\n"), ("ident_file", names)):
+        for name, text in (("hba_file", "local all all peer map=recovery\n"), ("ident_file", names)):
             self._access[name].write_text(text)
             self._access[name].chmod(0o644)
         return False

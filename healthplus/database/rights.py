@@ -12,15 +12,18 @@ import asyncpg
 
 from healthplus.database.failures import failures_as_ours
 from healthplus.database.limits import COMMANDS
-from healthplus.database.logins import STAFF_ROLES, login_of
+from healthplus.database.logins import STAFF_ROLES, key_mark, login_of, verifier
 from healthplus.errors import BadInput
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
-    *("staff.audit_entry", "staff.audit_link", "staff.breach", "staff.breach_entry"),
+<<<<<<< HEAD
+=======
+>>>>>>> roles
     *("ledger.former_entry", "ledger.entry"),
 )
-"""The last is a view, to which calls of release 2 may still add."""
+"""Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which
+calls of release 2 may still add."""
 KEPT = ("ledger.payment",)
 """Rows that change and never go; what is written once in them, a trigger keeps."""
 _READ_ONLY = ("public.schema_migration", "public.app_clock")
@@ -28,14 +31,22 @@ _READ_ONLY = ("public.schema_migration", "public.app_clock")
 
 _ROLE = "SELECT rolsuper FROM pg_roles WHERE rolname = $1"
 _MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+_MARK = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
+_SET = "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)"
+_COMMENT = "SELECT format('COMMENT ON ROLE %I IS %L', $1::text, $2::text)"
 _HAS_CONSOLE = "SELECT to_regnamespace('console') IS NOT NULL AND to_regprocedure('staff.roles_with(text)') IS NOT NULL"
+_IS_OWNER = """
+SELECT bool_and(pg_has_role(nspowner, 'USAGE')) FROM pg_namespace
+WHERE nspname = ANY ($1::text[]) AND nspname <> 'public'
+"""
 _EVERYBODY_MAKES = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
 
 # Whatever is made anew may be run by everybody. What lies in public may be another's, or an extension's.
 _EVERYBODYS = """
 SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', string_agg(pg_proc.oid::regprocedure::text, ', '))
 FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
-WHERE nspname = ANY ($1::text[]) AND nspname <> 'public'
+WHERE nspname = ANY ($1::text[]) AND proowner = current_user::regrole
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')
     AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0)
 HAVING count(*) > 0
 """
@@ -55,11 +66,12 @@ WHERE pronamespace = 'console'::regnamespace
 
 # One statement for each object whose rights differ from what they should be: a GRANT replaces the row of its object in
 # the catalogue, and every plan that uses the object is made again. $6 are the functions of a login of staff, which has
-# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would.
+# nothing else; NULL for the role that the product works as. $7: that one also does what logins of staff would. In the
+# schema `staff` that role runs what log-in needs, which is SECURITY DEFINER, and reads no table.
 _CHANGES = """
 WITH object AS (
     SELECT 'TABLE' AS kind, pg_class.oid, pg_class.oid::regclass::text AS name,
-        CASE WHEN $6::oid[] IS NOT NULL THEN '{}'
+        CASE WHEN $6::oid[] IS NOT NULL OR nspname = 'staff' THEN '{}'
             WHEN pg_class.oid = ANY ($4::regclass[]) THEN '{SELECT,INSERT}'
             WHEN pg_class.oid = ANY ($3::regclass[]) OR relkind = 'v' THEN '{SELECT}'
             WHEN pg_class.oid = ANY ($5::regclass[]) THEN '{SELECT,INSERT,UPDATE}'
@@ -70,7 +82,7 @@ WITH object AS (
         AND (nspname = ANY ($2::text[]) AND nspname <> 'public' OR pg_class.oid = ANY ($3::regclass[]))
     UNION ALL
     SELECT 'SEQUENCE', pg_class.oid, pg_class.oid::regclass::text,
-        CASE WHEN $6 IS NULL THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
+        CASE WHEN $6 IS NULL AND nspname <> 'staff' THEN '{USAGE,SELECT}' ELSE '{}' END::text[], '{USAGE,SELECT,UPDATE}'
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind = 'S' AND nspname = ANY ($2::text[]) AND nspname <> 'public'
     UNION ALL
@@ -81,7 +93,8 @@ WITH object AS (
     FROM pg_namespace WHERE nspname = ANY ($2::text[])
     UNION ALL
     SELECT 'ROUTINE', pg_proc.oid, pg_proc.oid::regprocedure::text,
-        CASE WHEN pg_proc.oid = ANY ($6) OR $6 IS NULL AND (nspname <> 'console' OR $7)
+        CASE WHEN CASE WHEN $6 IS NOT NULL THEN pg_proc.oid = ANY ($6)
+                WHEN nspname = 'console' THEN $7 WHEN nspname = 'staff' THEN prosecdef ELSE true END
             THEN '{EXECUTE}' ELSE '{}' END::text[],
         '{EXECUTE}'
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
@@ -102,20 +115,19 @@ FROM difference GROUP BY kind, name, is_wanted
 
 
 async def apply_rights(
-    connection: asyncpg.Connection[asyncpg.Record], schemas: Sequence[str], role: str | None
+    connection: asyncpg.Connection[asyncpg.Record],
+    schemas: Sequence[str],
+    role: str | None,
+    login_key: str | None = None,
 ) -> None:
     """Grant `role` and the logins of staff their rights in these schemas, in the caller's transaction; revoke others.
 
     None: there is no such role. Those that are missing are made; where logins may not be, `role` also does what they
-    would. Raises BadInput where `role` may not be made, or one of them is a superuser's.
+    would. `login_key`: the logins get passwords of this key. Raises BadInput where `role` may not be made, or one of
+    them is a superuser's.
     """
-    for (change,) in await connection.fetch(_EVERYBODYS, schemas):
-        await connection.execute(change)
-    if await connection.fetchval(_EVERYBODYS_BY_DEFAULT):
-        await connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC")
-    # A database from before PostgreSQL 15 lets everybody make things here.
-    if await connection.fetchval(_EVERYBODY_MAKES):
-        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    if await connection.fetchval(_IS_OWNER, schemas):
+        await _take_from_everybody(connection, schemas)
     if role is None or role == await connection.fetchval("SELECT current_user"):
         return
     if not await _is_made(connection, role):
@@ -123,20 +135,50 @@ async def apply_rights(
             f"There is no role {role!r}, and the role of DATABASE_OWNER_URL may not make it. As an administrator "
             f"of the server, run: CREATE ROLE {role} LOGIN PASSWORD '…'"
         )
-    logins = await _logins(connection, role)
+    logins = await _logins(connection, role, login_key)
     await _change(connection, schemas, role, None, is_shared=not logins)
     for login, staff_role in logins.items():
         functions = [oid for (oid,) in await connection.fetch(_FUNCTIONS_OF, staff_role)]
         await _change(connection, schemas, login, functions, is_shared=False)
 
 
-async def _logins(connection: asyncpg.Connection[asyncpg.Record], role: str) -> dict[str, str]:
+async def _take_from_everybody(connection: asyncpg.Connection[asyncpg.Record], schemas: Sequence[str]) -> None:
+    for (change,) in await connection.fetch(_EVERYBODYS, schemas):
+        await connection.execute(change)
+    if await connection.fetchval(_EVERYBODYS_BY_DEFAULT):
+        await connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC")
+    # A database from before PostgreSQL 15 lets everybody make things here.
+    if await connection.fetchval(_EVERYBODY_MAKES):
+        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+
+async def _logins(connection: asyncpg.Connection[asyncpg.Record], role: str, login_key: str | None) -> dict[str, str]:
     """Return the logins of staff with the role of each; none where they may not be made."""
     if not await connection.fetchval(_HAS_CONSOLE):
         return {}
     logins = {login_of(role, staff_role): staff_role for staff_role in STAFF_ROLES}
     made = [await _is_made(connection, login) for login in logins]
-    return logins if all(made) else {}
+    if not all(made):
+        return {}
+    for login in logins if login_key else ():
+        await _give_password(connection, login, login_key or "")
+    return logins
+
+
+async def _give_password(connection: asyncpg.Connection[asyncpg.Record], login: str, key: str) -> None:
+    """Give a login the password of this key, unless it has it; not where an administrator alone may."""
+    mark = f"A login of HealthPlus, with a password of key {key_mark(key, login)}"
+    if await connection.fetchval(_MARK, login) == mark:
+        return
+    attempt = connection.transaction()
+    await attempt.start()
+    try:
+        await connection.execute(await connection.fetchval(_SET, login, verifier(key, login)))
+        await connection.execute(await connection.fetchval(_COMMENT, login, mark))
+    except asyncpg.InsufficientPrivilegeError:
+        await attempt.rollback()
+    else:
+        await attempt.commit()
 
 
 async def _is_made(connection: asyncpg.Connection[asyncpg.Record], role: str) -> bool:

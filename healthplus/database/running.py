@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from healthplus.database.embedded import EmbeddedServer
@@ -19,11 +19,14 @@ from healthplus.settings import Settings
 
 
 @contextlib.contextmanager
-def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Settings]:
+def migrated_database(
+    settings: Settings, with_key: Callable[[Settings], Settings], *, kept: bool = False
+) -> Iterator[Settings]:
     """Bring the operator's own database, or an embedded one that runs for this block, to this release.
 
     An embedded server that is to be `kept` is started again when it is gone; then a database of the next release is
-    left as it is, so that a machine that is upgraded last, or goes back, can start. Yields the settings with which the
+    left as it is, so that a machine that is upgraded last, or goes back, can start. `with_key` gives settings a secret
+    key, of which the passwords of staff's logins are made, where they have some. Yields the settings with which the
     product works on it: the URLs of the role that owns nothing and of the owner, and the account of the app processes.
     Raises EmbeddedServerFailed and the errors of `migrate` and `role_of`.
     """
@@ -36,7 +39,9 @@ def migrated_database(settings: Settings, *, kept: bool = False) -> Iterator[Set
         elif found.database_owner_url:
             app_role = asyncio.run(role_of(found.database_url))
         owner_url = found.database_owner_url or found.database_url
-        asyncio.run(migrate(owner_url, app_role=app_role, may_be_next=kept))
+        # The embedded server asks the kernel who is there, and nobody for a password.
+        login_key = with_key(found).secret_key if server is None and app_role is not None else None
+        asyncio.run(migrate(owner_url, app_role=app_role, login_key=login_key, may_be_next=kept))
         if kept and server is not None:
             stack.enter_context(Keeper(server))
         yield found

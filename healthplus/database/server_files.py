@@ -13,9 +13,9 @@ OWNER_ROLE, APP_ROLE = "healthplus", "healthplus_app"
 STAFF_LOGINS = tuple(login_of(APP_ROLE, role) for role in STAFF_ROLES)
 
 _HBA = """# Written by HealthPlus at every start.
-local all {owner} {method}
-local replication {owner} {method}
-local all {app} {method_app}
+local all {owner} peer map={owner}
+local replication {owner} peer map={owner}
+local all {visitors} peer map={app}
 """
 
 # For a machine with 4 GB and 4 cores that the product shares. No setting gives up durability.
@@ -62,14 +62,7 @@ def access_files(account: pwd.struct_passwd, app_account: pwd.struct_passwd | No
     """Return pg_hba.conf and pg_ident.conf by their names, for a server that runs under `account`."""
     owners = {"root", account.pw_name}
     visitors = {app_account.pw_name} if app_account else set()
-    # PostgreSQL cannot tell accounts without a name apart; only the one may then enter the socket's folder.
-    is_known = account.pw_name != str(account.pw_uid)
-    rules = _HBA.format(
-        owner=OWNER_ROLE,
-        app=",".join((APP_ROLE, *STAFF_LOGINS)),
-        method=f"peer map={OWNER_ROLE}" if is_known else "trust",
-        method_app=f"peer map={APP_ROLE}" if is_known else "trust",
-    )
+    rules = _HBA.format(owner=OWNER_ROLE, app=APP_ROLE, visitors=",".join((APP_ROLE, *STAFF_LOGINS)))
     maps = "".join(f'{OWNER_ROLE} "{name}" {OWNER_ROLE}\n' for name in sorted(owners))
     maps += "".join(
         f'{APP_ROLE} "{name}" {role}\n' for role in (APP_ROLE, *STAFF_LOGINS) for name in sorted(owners | visitors)

@@ -74,17 +74,27 @@ def disk_trouble(folder: Path, said: str) -> str | None:
 
 
 def choose_account(server_folder: Path) -> pwd.struct_passwd:
-    """Return the account that a server runs under whose files are in `server_folder`: never root."""
+    """Return the account that a server runs under whose files are in `server_folder`: never root, nor a mere number."""
     if os.geteuid() != 0:
-        return account_of(os.geteuid())
+        return _named(account_of(os.geteuid()))
     if server_folder.exists() and (uid := server_folder.stat().st_uid) != 0:
-        return account_of(uid)
+        return _named(account_of(uid))
     if account := server_account():
         return account
     raise EmbeddedServerFailed(
         "PostgreSQL refuses to run as root, and there is no account 'postgres' or 'nobody' to run it. "
         "Start HealthPlus as an ordinary user, or set DATABASE_URL."
     )
+
+
+def _named(account: pwd.struct_passwd) -> pwd.struct_passwd:
+    """Return an account that has a name: by its name, PostgreSQL knows who is at its socket. It trusts nobody."""
+    if account.pw_name == str(account.pw_uid):
+        raise EmbeddedServerFailed(
+            f"The embedded database cannot run under the account {account.pw_uid}, which has no name. Give it one "
+            "(a line in /etc/passwd, as containers can have for any user), or set DATABASE_URL to a server of your own."
+        )
+    return account
 
 
 def account_of(uid: int) -> pwd.struct_passwd:

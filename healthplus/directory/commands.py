@@ -10,15 +10,17 @@ from typing import TypeVar
 
 import click
 
-from healthplus.database import Database, Record, load, running_database
+from healthplus.database import Database, PostgresError, Record, found_database, load
 from healthplus.directory.fees import FUNDINGS, checked_fee, require_funding
-from healthplus.errors import NotFound
+from healthplus.errors import DatabaseError, NotFound
 from healthplus.money import INR, in_units, unit_name
 from healthplus.settings import Settings
 
 T = TypeVar("T")
 
 ID = click.IntRange(1, 2**63 - 1)
+
+_NO_RIGHT = "42501"
 
 queries = load(Path(__file__).with_name("directory.sql"))
 
@@ -59,15 +61,29 @@ def fee_command(settings: Settings, provider_id: int, clinic_id: int, fee: int, 
     click.echo("The fee is set.")
 
 
-def with_database(settings: Settings, act: Callable[[Database], Awaitable[T]], *, reads: bool = False) -> T:
-    """Return what an act on the running database returns. `reads`: it changes nothing."""
+def with_database(
+    settings: Settings, act: Callable[[Database], Awaitable[T]], *, reads: bool = False, as_owner: bool = False
+) -> T:
+    """Return what an act on the running database returns. `reads`: it changes nothing.
+
+    `as_owner`: the act needs more than the product may. Raises DatabaseError where the settings do not lead there.
+    """
 
     async def run(dsn: str) -> T:
         async with await Database.connect(dsn, min_size=1, max_size=1) as database:
             return await act(database)
 
-    with running_database(settings, reads=reads) as dsn:
-        return asyncio.run(run(dsn))
+    with found_database(settings, reads=reads) as found:
+        dsn = (found.database_owner_url if as_owner else None) or found.database_url
+        assert dsn is not None
+        try:
+            return asyncio.run(run(dsn))
+        except PostgresError as error:
+            if as_owner and error.sqlstate == _NO_RIGHT:
+                raise DatabaseError(
+                    "This needs the database's owner: set DATABASE_OWNER_URL, the address with which it connects."
+                ) from error
+            raise
 
 
 async def find_row(database: Database, sql: str, text: str, what: str) -> Record:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from healthplus.backup.state import BackupState
 from healthplus.database import Database, FreeSpace, PostgresError, Record
+from healthplus.database.logins import IS_SHARED, ONE_LOGIN
 from healthplus.database.release import RELEASE
 from healthplus.errors import HealthPlusError
 from healthplus.money import in_units
@@ -36,6 +37,8 @@ class Status:
 
     reasons: list[str]
     """Why bookings cannot be made; none, when they can."""
+    is_login_shared: bool | None = None
+    """Whether staff have no logins of their own at the database. None: it cannot be asked."""
     database: str = ""
     """Which was looked at: where the service has other settings, that may be another than it works on."""
     release: int = RELEASE
@@ -66,6 +69,7 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             status.reasons = await Readiness(checks.all()).reasons()
             _add(status, await read_figures(database, settings))
             status.database_release = await database.fetch_value(queries.database_release)
+            status.is_login_shared = await database.fetch_value(IS_SHARED)
             for row in await database.fetch(queries.processes):
                 (status.processes if row["seen_seconds"] < SILENT_SECONDS else status.silent).append(dict(row))
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
@@ -136,6 +140,8 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     databases = "" if status.database_release == status.release else f"; database: release {status.database_release}"
     yield "HealthPlus", f"release {status.release}{databases}", False
     yield "Database", status.database, False
+    if status.is_login_shared:
+        yield "", ONE_LOGIN, True
     yield "Bookings", "can be made" if not status.reasons else "CANNOT be made", bool(status.reasons)
     for reason in status.reasons:
         yield "", reason, True

@@ -40,17 +40,14 @@ async def verify_audit(database: Database, seen: tuple[int, str] | None = None) 
 
     Raises HealthPlusError, which names the first link that does not fit.
     """
-    if seen is not None:
-        number, noted = seen
-        kept = await database.fetch_value(queries.link_hash, number)
-        if kept is None or kept.hex() != noted:
-            raise HealthPlusError(f"Link {number} is not the one that was noted: the audit was changed since.")
-    row = await database.fetch_row(queries.verify_audit)
+    number, noted = seen or (None, "")
+    row = await database.fetch_row(queries.verify_audit, number)
     assert row is not None
+    if seen is not None and (row["seen_hash"] is None or row["seen_hash"].hex() != noted):
+        raise HealthPlusError(f"Link {number} is not the one that was noted: the audit was changed since.")
     if row["broken"] is not None:
         raise HealthPlusError(
             f"Link {row['broken']} does not fit its entries: an entry was changed, taken out or put in there."
         )
-    last = await database.fetch_row(queries.last_link)
-    number, noted = (last["link"], last["hash"].hex()) if last else (0, "")
-    return Verified(row["links"], row["entries"], row["unchained"], number, noted)
+    last, last_hash = (row["last"], row["last_hash"].hex()) if row["last"] else (0, "")
+    return Verified(row["links"], row["entries"], row["unchained"], last, last_hash)

@@ -25,7 +25,7 @@ def list_command(settings: Settings) -> None:
     async def read(database: Database) -> list[Record]:
         return await database.fetch(queries.breaches)
 
-    for row in with_database(settings, read, reads=True):
+    for row in with_database(settings, read, reads=True, as_owner=True):
         people = "an unknown number of" if row["people"] is None else row["people"]
         click.echo(
             f"{row['breach_id']} known since {row['known_at']:%Y-%m-%d %H:%M} UTC, {people} people: {_state(row)}"

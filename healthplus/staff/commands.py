@@ -56,14 +56,14 @@ def add_command(
                 await set_role(transaction, staff_id, clinic_id, role, _OPERATOR)
             return await make_link(transaction, staff_id, _OPERATOR)
 
-    _show_link(settings, with_database(settings, add))
+    _show_link(settings, with_database(settings, add, as_owner=True))
 
 
 @staff_group.command("list")
 @click.pass_obj
 def list_command(settings: Settings) -> None:
     """List the staff, with their roles and how they log in."""
-    for row in with_database(settings, list_staff, reads=True):
+    for row in with_database(settings, list_staff, reads=True, as_owner=True):
         click.echo(f"{row['log_on']} {row['name']}: {', '.join(row['roles'] or ('no role',))}; {_way_in(row)}")
 
 
@@ -81,7 +81,7 @@ def role_command(settings: Settings, log_on: str, role: str, clinic: str | None)
         wanted = next((one for one in ROLES if one == role), None)
         await set_role(database, account["staff_id"], at["clinic_id"] if at else None, wanted, _OPERATOR)
 
-    with_database(settings, change)
+    with_database(settings, change, as_owner=True)
     click.echo("The role is set.")
 
 
@@ -94,7 +94,7 @@ def disable_command(settings: Settings, log_on: str) -> None:
     async def disable(database: Database) -> None:
         await disable_staff(database, (await staff_named(database, log_on))["staff_id"], _OPERATOR)
 
-    with_database(settings, disable)
+    with_database(settings, disable, as_owner=True)
     click.echo("The account is disabled.")
 
 
@@ -110,7 +110,7 @@ def enable_command(settings: Settings, log_on: str) -> None:
             await enable_staff(transaction, staff_id, _OPERATOR)
             return await make_link(transaction, staff_id, _OPERATOR)
 
-    _show_link(settings, with_database(settings, enable))
+    _show_link(settings, with_database(settings, enable, as_owner=True))
 
 
 @staff_group.command("reset")
@@ -124,7 +124,7 @@ def reset_command(settings: Settings, log_on: str, *, ends_factors: bool) -> Non
         staff_id = (await staff_named(database, log_on))["staff_id"]
         return await make_link(database, staff_id, _OPERATOR, ends_factors=ends_factors)
 
-    _show_link(settings, with_database(settings, reset))
+    _show_link(settings, with_database(settings, reset, as_owner=True))
 
 
 def _show_link(settings: Settings, token: str) -> None:

@@ -72,19 +72,19 @@ class LogIn:
         """Check a password. Raises LogInRefused and TooManyGuesses."""
         log_on = _normal_log_on(log_on)
         account = await self._check(log_on, password, come_from.requester, "log_in")
-        factors = await self._database.fetch_row(queries.factors, account["staff_id"])
-        if factors is None or factors["version"] != account["version"]:
+        factors = await self._database.fetch_row(queries.factors, account["staff_id"], account["version"])
+        if factors is None:
             raise LogInRefused
-        if factors["totp_secret"] is not None or factors["has_passkey"]:
-            has_app = factors["totp_secret"] is not None
-            return SecondFactorNeeded(account["staff_id"], account["version"], log_on, has_app, factors["has_passkey"])
+        has_app, has_passkey = factors["has_app"], factors["has_passkey"]
+        if has_app or has_passkey:
+            return SecondFactorNeeded(account["staff_id"], account["version"], log_on, has_app, has_passkey)
         return await self._begin(account["staff_id"], account["version"], log_on, come_from, "password")
 
     async def with_code(self, half: SecondFactorNeeded, code: str, come_from: From) -> LoggedIn:
         """Check the code of an app, after the password. Raises LogInRefused and TooManyGuesses."""
         key = await self._count_code(half, come_from.requester.device)
-        factors = await self._database.fetch_row(queries.factors, half.staff_id)
-        if factors is None or factors["version"] != half.version or factors["totp_secret"] is None:
+        factors = await self._database.fetch_row(queries.factors, half.staff_id, half.version)
+        if factors is None or not factors["has_app"]:
             raise LogInRefused(reason="over")
         app_secret = self._apps.unseal(factors["totp_secret"], half.staff_id)
         step = app_secret and step_of_code(app_secret, code, factors["now_at"], factors["totp_step"])
@@ -117,7 +117,7 @@ class LogIn:
 
     async def passkey_ids(self, staff_id: int) -> list[bytes]:
         """Return the ids of somebody's passkeys, for a question to their browser."""
-        return [row["credential_id"] for row in await self._database.fetch(queries.passkeys, staff_id)]
+        return [credential_id for (credential_id,) in await self._database.fetch(queries.credentials, staff_id)]
 
     async def _check(
         self, log_on: str, password: str, requester: Requester, action: str, session: StaffSession | None = None

@@ -13,6 +13,7 @@ from healthplus.staff import passkeys
 from healthplus.staff.apps import AppSecrets, step_of_code
 from healthplus.staff.log_in import Challenge
 from healthplus.staff.passwords import Passwords, is_long
+from healthplus.staff.refusals import refusals_as_ours
 from healthplus.staff.sessions import StaffSession, queries
 
 _TOKEN_LENGTH_MAX = 128
@@ -57,20 +58,18 @@ class OwnAccount:
 
     async def factors(self, session: StaffSession) -> Record:
         """Return what somebody can log in with."""
-        row = await self._database.fetch_row(queries.factors, session.staff_id)
-        if row is None:
-            raise LogInRefused(reason="over")
+        with refusals_as_ours():
+            row = await self._database.fetch_row(queries.own_factors, session.token_hash)
+        assert row is not None
         return row
 
     async def change_password(self, session: StaffSession, password: str, address: str) -> None:
         """Change the password; all other sessions end. Raises WeakPassword and LastFactor."""
         row = await self.factors(session)
-        has_factor = row["totp_secret"] is not None or row["has_passkey"]
+        has_factor = row["has_app"] or row["has_passkey"]
         await self._require_strong(session.staff_id, password, has_factor=has_factor)
         password_hash = await self._passwords.hash(password)
-        if not await self._database.fetch_value(
-            queries.change_password, session.staff_id, session.session_id, password_hash, is_long(password), address
-        ):
+        if not await self._change(session, queries.change_password, password_hash, is_long(password), address):
             raise LastFactor
 
     async def set_up_app(self, session: StaffSession, app_secret: str, code: str, address: str) -> None:
@@ -79,18 +78,17 @@ class OwnAccount:
         if step is None:
             raise LogInRefused(reason="code")
         sealed = self._apps.seal(app_secret, session.staff_id)
-        await self._database.execute(queries.set_app, session.staff_id, session.session_id, sealed, step, address)
+        await self._change(session, queries.set_app, sealed, step, address)
 
     async def remove_app(self, session: StaffSession, address: str) -> None:
         """Take the app away. Raises LastFactor."""
-        if not await self._database.fetch_value(
-            queries.set_app, session.staff_id, session.session_id, None, None, address
-        ):
+        if not await self._change(session, queries.set_app, None, None, address):
             raise LastFactor
 
     async def passkeys(self, session: StaffSession) -> list[Record]:
         """Return somebody's passkeys, the oldest first."""
-        return await self._database.fetch(queries.passkeys, session.staff_id)
+        with refusals_as_ours():
+            return await self._database.fetch(queries.passkeys, session.token_hash)
 
     async def add_passkey(
         self, session: StaffSession, challenge: Challenge, answer: str, agent: str, address: str
@@ -99,17 +97,19 @@ class OwnAccount:
         made = None
         if challenge.expires_at > await self._now():
             made = passkeys.new_passkey(challenge.site, challenge.value, answer)
-        if made is None or not await self._database.fetch_value(
-            queries.add_passkey, session.staff_id, session.session_id, *made, agent, address
-        ):
+        if made is None or not await self._change(session, queries.add_passkey, *made, agent, address):
             raise BadInput("passkey: it could not be added; try again.")
 
     async def remove_passkey(self, session: StaffSession, passkey_id: UUID, address: str) -> None:
         """Remove a passkey. Raises LastFactor, also where it is gone."""
-        if not await self._database.fetch_value(
-            queries.remove_passkey, session.staff_id, session.session_id, passkey_id, address
-        ):
+        if not await self._change(session, queries.remove_passkey, passkey_id, address):
             raise LastFactor
+
+    async def _change(self, session: StaffSession, sql: str, *args: object) -> bool:
+        """Call a function that changes the account of who is logged in; return whether it did."""
+        with refusals_as_ours():
+            done: bool = await self._database.fetch_value(sql, session.token_hash, *args)
+        return done
 
     async def _require_strong(self, staff_id: int, password: str, *, has_factor: bool) -> None:
         own = await self._database.fetch_row(queries.own_words, staff_id)

@@ -20,10 +20,7 @@ SELECT staff.make_link($1, $2, $3, $4)
 
 -- name: link
 -- Whose link a token is, while it can be used.
-SELECT account.staff_id, log_on, account.name, ends_factors, totp_secret IS NOT NULL AND NOT ends_factors AS has_app,
-    EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AND NOT ends_factors AS has_passkey
-FROM staff.link JOIN staff.account USING (staff_id)
-WHERE token_hash = $1 AND used_at IS NULL AND expires_at > (SELECT public.app_now()) AND disabled_at IS NULL
+SELECT * FROM staff.link_for($1)
 
 -- name: use_link
 -- Choose a password with a link, once.
@@ -44,22 +41,20 @@ SELECT account.staff_id, log_on, account.name, disabled_at, password_hash IS NOT
 FROM staff.account WHERE log_on IS NOT NULL ORDER BY log_on
 
 -- name: memberships
--- At which clinics somebody works, and as what.
-SELECT clinic_id, role::text, clinic.name AS clinic FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
-WHERE staff_id = $1 ORDER BY clinic.name, clinic_id
+-- At which clinics who is logged in works, and as what.
+SELECT clinic_id, role, clinic FROM staff.own_memberships($1)
 
 -- name: own_words
 -- What a password must not be made of: names of the person and of their clinics.
-SELECT log_on, name, ARRAY (
-        SELECT clinic.name FROM directory.clinic
-        WHERE clinic_id IN (SELECT membership.clinic_id FROM staff.membership WHERE membership.staff_id = account.staff_id)) AS clinics
-FROM staff.account WHERE staff_id = $1
+SELECT log_on, name, clinics FROM staff.own_words($1)
 
 -- name: factors
--- What an account can log in with.
-SELECT password_hash, password_is_long, totp_secret, totp_step, version, handle,
-    EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AS has_passkey, public.app_now() AS now_at
-FROM staff.account WHERE staff_id = $1 AND disabled_at IS NULL
+-- What somebody can log in with, whose password was right.
+SELECT has_app, totp_secret, totp_step, has_passkey, now_at FROM staff.factors_of($1, $2)
+
+-- name: own_factors
+-- What who is logged in can log in with.
+SELECT handle, has_password, password_is_long, has_app, has_passkey FROM staff.own_factors($1)
 
 -- name: count_guess
 -- Count a guess at a password, and return what to check it against.
@@ -79,7 +74,7 @@ SELECT staff.return_guess(VARIADIC $1::bytea[])
 
 -- name: append_refusal
 -- Note a log-in, an unlocking or a proof that was refused.
-SELECT staff.append_audit($1, $2, $3, $4, true, $5, $6)
+SELECT staff.append_refusal($1, $2, $3, $4, $5, $6)
 
 -- name: use_code
 -- Use up the code of a time step.
@@ -87,29 +82,31 @@ SELECT staff.use_code($1, $2, $3)
 
 -- name: change_password
 -- Change the password; other sessions end.
-SELECT staff.change_password($1, $2, $3, $4, $5)
+SELECT staff.change_password($1, $2, $3, $4)
 
 -- name: set_app
 -- Set up an app for codes, or take it away.
-SELECT staff.set_app($1, $2, $3, $4, $5)
+SELECT staff.set_app($1, $2, $3, $4)
 
 -- name: passkeys
--- Somebody's passkeys.
-SELECT passkey_id, credential_id, agent, created_at, used_at FROM staff.passkey WHERE staff_id = $1 ORDER BY created_at, passkey_id
+-- The passkeys of who is logged in.
+SELECT passkey_id, agent, created_at, used_at FROM staff.own_passkeys($1)
+
+-- name: credentials
+-- The ids of somebody's passkeys, for their browser.
+SELECT staff.credentials_of($1)
 
 -- name: passkey
 -- A passkey, and whose it is.
-SELECT passkey.staff_id, log_on, public_key, sign_count, account.version, public.app_now() AS now_at
-FROM staff.passkey JOIN staff.account USING (staff_id)
-WHERE credential_id = $1 AND disabled_at IS NULL
+SELECT staff_id, log_on, public_key, sign_count, version, now_at FROM staff.passkey_of($1)
 
 -- name: add_passkey
 -- Add a passkey.
-SELECT staff.add_passkey($1, $2, $3, $4, $5, $6, $7)
+SELECT staff.add_passkey($1, $2, $3, $4, $5, $6)
 
 -- name: remove_passkey
 -- Remove a passkey.
-SELECT staff.remove_passkey($1, $2, $3, $4)
+SELECT staff.remove_passkey($1, $2, $3)
 
 -- name: use_passkey
 -- Note a passkey's use; false where its challenge was answered before.
@@ -136,33 +133,24 @@ SELECT staff.lock_session($1, $2)
 SELECT staff.end_session($1, $2, $3)
 
 -- name: end_other
--- End another session of the same person.
-SELECT staff.end_other($1, $2, $3, $4)
+-- Log out another device.
+SELECT staff.end_other($1, $2, $3)
 
 -- name: end_sessions
 -- Log out everywhere.
-SELECT staff.end_sessions($1, $2, $3, $4)
+SELECT staff.end_sessions($1, $2)
 
 -- name: sessions
--- Somebody's live sessions; is_this marks the one that makes the request.
-SELECT session_id, agent, created_at, seen_at, session_id = $2 AS is_this FROM staff.session
-WHERE staff_id = $1 AND staff.is_live(session, (SELECT public.app_now())) ORDER BY created_at DESC
+-- The live sessions of who is logged in; is_this marks the one that makes the request.
+SELECT session_id, agent, created_at, seen_at, is_this FROM staff.own_sessions($1)
 
 -- name: chain_audit
 -- Add a link to the chain of the audit, if there is anything for it.
 SELECT staff.chain_audit()
 
 -- name: verify_audit
--- Look through the chain of the audit.
-SELECT * FROM staff.verify_audit()
-
--- name: last_link
--- The last link of the chain.
-SELECT link, hash FROM staff.audit_link ORDER BY link DESC LIMIT 1
-
--- name: link_hash
--- The hash of a link.
-SELECT hash FROM staff.audit_link WHERE link = $1
+-- Look through the chain of the audit, and read the hash of a link.
+SELECT * FROM staff.verify_audit($1)
 
 -- name: breaches
 -- The breaches, as they stand.

@@ -11,6 +11,7 @@ import msgspec
 from healthplus.accounts.actors import Staff
 from healthplus.accounts.sessions import hash_token
 from healthplus.database import Database, Record, load
+from healthplus.staff.refusals import refusals_as_ours
 from healthplus.staff.rights import Right, Role, has_right, role_for
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -79,17 +80,20 @@ class StaffSessions:
 
     async def end_other(self, session: StaffSession, session_id: UUID, address: str) -> None:
         """Log out another session of the same person, if it still goes on."""
-        await self._database.execute(queries.end_other, session.staff_id, session_id, session.session_id, address)
+        with refusals_as_ours():
+            await self._database.execute(queries.end_other, session.token_hash, session_id, address)
 
     async def end_all(self, session: StaffSession, address: str) -> None:
         """Log the person out everywhere, at once and in every process; no browser of theirs is known any more."""
-        actor = str(session.actor)
-        await self._database.execute(queries.end_sessions, session.staff_id, actor, session.session_id, address)
+        with refusals_as_ours():
+            await self._database.execute(queries.end_sessions, session.token_hash, address)
 
     async def of(self, session: StaffSession) -> list[Record]:
         """Return where the person is logged in; `is_this` marks this session."""
-        return await self._database.fetch(queries.sessions, session.staff_id, session.session_id)
+        with refusals_as_ours():
+            return await self._database.fetch(queries.sessions, session.token_hash)
 
-    async def memberships(self, staff_id: int) -> list[Record]:
+    async def memberships(self, session: StaffSession) -> list[Record]:
         """Return the clinics of a person with what they are there; None stands for every clinic."""
-        return await self._database.fetch(queries.memberships, staff_id)
+        with refusals_as_ours():
+            return await self._database.fetch(queries.memberships, session.token_hash)

@@ -14,6 +14,8 @@ from healthplus.staff.rights import Role
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, come_from, make_log_in, make_staff
 
+KEY = "of no matter to the embedded server"
+
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +26,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 async def logins(dsn: str, environment: Environment) -> AsyncIterator[Logins]:
     """The logins of staff, each by its own authentication, at a database with three clinics."""
     async with await Database.connect(as_app_role(dsn), min_size=1, max_size=2) as database:
-        found = await Logins.find(database, as_app_role(dsn), 2)
+        found = await Logins.find(database, as_app_role(dsn), KEY, 2)
         yield found
         await found.close()
 

@@ -219,3 +219,12 @@ def test_as_root_binaries_the_account_cannot_reach_are_copied(
         executable = Path(f"/proc/{postmaster_pid(server_folder)}/exe").readlink()
         assert executable.is_relative_to(server_folder)
         assert ask(dsn, "CREATE EXTENSION btree_gist") is None
+
+
+@as_root
+def test_an_account_without_a_name_is_refused(server_folder: Path) -> None:
+    """PostgreSQL asks the kernel who is at its socket, by name; older releases trusted everybody there."""
+    (server_folder / "server").mkdir()
+    os.chown(server_folder / "server", 23456, 23456)
+    with pytest.raises(EmbeddedServerFailed, match="23456, which has no name"):
+        EmbeddedServer(server_folder, FAST).start()

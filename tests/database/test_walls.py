@@ -36,7 +36,6 @@ WRITES = {
     ("ops", "*"): "the demo's data is made in bulk, into an empty database",
     ("privacy", "booking.booking"): "erasing clears the names of the people that a patient booked for",
     ("privacy", "booking.reason"): "and why they came",
-    ("privacy", "staff.ask"): "erasing deletes what the desk asked to have changed of a patient's appointments",
     ("privacy", "reviews.review"): "erasing deletes what a patient wrote of providers",
     ("privacy", "reviews.report"): "and what they reported of others",
     ("privacy", "booking.idempotency"): "erasing deletes the stored results of a patient's requests",
@@ -51,6 +50,10 @@ EXECUTES = {
 PINS = {
     ("retention", "retention.forget"): "it runs with its owner's rights, and must find nothing of its caller's",
     ("monitoring", "monitoring.replicas"): "as with retention.forget",
+    (
+        "staff",
+        "staff.*",
+    ): "as with retention.forget: the login of patients has no right on their tables",
     ("console", "console.*"): "as with retention.forget: the logins of staff have no right on any table",
 }
 """What sets a search path, and why."""

@@ -177,8 +177,8 @@ class Cluster:
         at = f"{address}:5432"
         connection = await asyncpg.connect(self.dsn("postgres", at, "postgres"))
         try:
-            for role in (OWNER, APP):
-                await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{self._passwords[role]}'")
+            for role, more in ((OWNER, "CREATEROLE"), (APP, "")):
+                await connection.execute(f"CREATE ROLE {role} LOGIN {more} PASSWORD '{self._passwords[role]}'")
             password = self._passwords[BACKUP]
             await connection.execute(f"CREATE ROLE {BACKUP} LOGIN REPLICATION PASSWORD '{password}'")
             await connection.execute(f"GRANT pg_monitor TO {BACKUP}")
@@ -191,7 +191,7 @@ class Cluster:
             await connection.execute(_PROBE_TABLE)
         finally:
             await connection.close()
-        await migrate(self.dsn(OWNER, at), app_role=APP)
+        await migrate(self.dsn(OWNER, at), app_role=APP, login_key=self._secret_key)
 
     def views(self) -> list[dict[str, dict[str, Any]]]:
         """Return what each Patroni that answers says of each machine; one that was cut off may say what was."""

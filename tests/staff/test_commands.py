@@ -27,6 +27,7 @@ Run: TypeAlias = Callable[..., Awaitable[str]]
 async def run(environment: Environment, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """What runs `healthplus staff` on a directory with clinics, and returns what it says."""
     monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
+    monkeypatch.setenv("DATABASE_OWNER_URL", dsn)
 
     async def invoke(*words: object, fails: bool = False) -> str:
         # In a thread: a command runs an event loop of its own.

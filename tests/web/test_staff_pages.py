@@ -297,7 +297,8 @@ async def test_every_form_leaves_a_row_of_the_audit(app: Litestar, db: Database)
     desk = Browser(app)
     account = "/desk/account"
     passkey = "SELECT passkey_id FROM staff.passkey"
-    add_passkey = "SELECT staff.add_passkey($1, NULL, sha256('id'), 'key', 0, '', '')"
+    add_passkey = """SELECT staff.add_passkey(token_hash, sha256('id'), 'key', 0, '', '')
+        FROM staff.session WHERE ended_at IS NULL"""
     end = "SELECT session_id FROM staff.session WHERE ended_at IS NULL ORDER BY created_at LIMIT 1"
     app_page = r'name="(app)" value="([^"]+)"'
     done: dict[str, list[str]] = {}
@@ -322,7 +323,7 @@ async def test_every_form_leaves_a_row_of_the_audit(app: Litestar, db: Database)
     page = (await desk.get(f"{account}/app")).text
     secret = words(page).split("with this key: ")[1][:39].replace(" ", "")
     await send(f"{account}/app", {**dict(re.findall(app_page, page)), "code": await code_of(db, secret)})
-    await db.fetch(add_passkey, staff_id)
+    await db.fetch(add_passkey)
     await send(
         f"{account}/passkey/{{passkey_id}}/remove", path=f"{account}/passkey/{await db.fetch_value(passkey)}/remove"
     )

@@ -121,7 +121,7 @@ END $$;
 -- Takes a link, once: sets the password, and the app that was set up with it, if one was. All sessions end; whether the link was good.
 CREATE FUNCTION staff.use_link(
     p_token_hash bytea, p_password_hash text, p_is_long boolean, p_totp_secret bytea, p_totp_step bigint, p_address text
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     used staff.link;
 BEGIN
@@ -149,8 +149,87 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Whose link a token is, while it can be used.
+CREATE FUNCTION staff.link_for(p_token_hash bytea)
+RETURNS TABLE (staff_id bigint, log_on text, name text, ends_factors boolean, has_app boolean, has_passkey boolean)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT account.staff_id, log_on, account.name, ends_factors, totp_secret IS NOT NULL AND NOT ends_factors,
+        EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id) AND NOT ends_factors
+    FROM staff.link JOIN staff.account USING (staff_id)
+    WHERE token_hash = p_token_hash AND used_at IS NULL AND expires_at > public.app_now() AND disabled_at IS NULL
+$$;
+
+-- What a password must not be made of: names of the person and of their clinics.
+CREATE FUNCTION staff.own_words(p_staff_id bigint) RETURNS TABLE (log_on text, name text, clinics text[])
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT log_on, name, ARRAY (
+            SELECT clinic.name FROM directory.clinic
+            WHERE clinic_id IN (SELECT membership.clinic_id FROM staff.membership WHERE membership.staff_id = account.staff_id))
+    FROM staff.account WHERE staff_id = p_staff_id
+$$;
+
+-- What an account can log in with: of the person whose password was right, or who is logged in.
+CREATE FUNCTION staff.factors_of(p_staff_id bigint, p_version integer)
+RETURNS TABLE (has_app boolean, totp_secret bytea, totp_step bigint, has_passkey boolean, now_at timestamptz)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT totp_secret IS NOT NULL, totp_secret, totp_step,
+        EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id), public.app_now()
+    FROM staff.account WHERE staff_id = p_staff_id AND version = p_version AND disabled_at IS NULL
+$$;
+
+CREATE FUNCTION staff.own_factors(p_token_hash bytea)
+RETURNS TABLE (handle uuid, has_password boolean, password_is_long boolean, has_app boolean, has_passkey boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
+BEGIN
+    RETURN QUERY
+    SELECT handle, password_hash IS NOT NULL, password_is_long, totp_secret IS NOT NULL,
+        EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id)
+    FROM staff.account WHERE staff_id = own.staff_id;
+END $$;
+
+-- The passkeys of a person, for a question to their browser; of who is logged in, with what the page of the account shows.
+CREATE FUNCTION staff.credentials_of(p_staff_id bigint) RETURNS SETOF bytea
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT credential_id FROM staff.passkey WHERE staff_id = p_staff_id ORDER BY created_at, passkey_id
+$$;
+
+CREATE FUNCTION staff.own_passkeys(p_token_hash bytea)
+RETURNS TABLE (passkey_id uuid, agent text, created_at timestamptz, used_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
+BEGIN
+    RETURN QUERY
+    SELECT passkey_id, agent, created_at, used_at FROM staff.passkey WHERE staff_id = own.staff_id ORDER BY created_at, passkey_id;
+END $$;
+
+CREATE FUNCTION staff.passkey_of(p_credential_id bytea)
+RETURNS TABLE (staff_id bigint, log_on text, public_key bytea, sign_count bigint, version integer, now_at timestamptz)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT passkey.staff_id, log_on, public_key, sign_count, account.version, public.app_now()
+    FROM staff.passkey JOIN staff.account USING (staff_id)
+    WHERE credential_id = p_credential_id AND disabled_at IS NULL
+$$;
+
+-- At which clinics who is logged in works, and as what.
+CREATE FUNCTION staff.own_memberships(p_token_hash bytea) RETURNS TABLE (clinic_id bigint, role text, clinic text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
+BEGIN
+    RETURN QUERY
+    SELECT clinic_id, role::text, clinic.name FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE staff_id = own.staff_id ORDER BY clinic.name, clinic_id;
+END $$;
+
 -- Uses up the code of a time step; whether it was not used before, nor a later one.
-CREATE FUNCTION staff.use_code(p_staff_id bigint, p_version integer, p_step bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.use_code(p_staff_id bigint, p_version integer, p_step bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE staff.account SET totp_step = p_step WHERE staff_id = p_staff_id AND version = p_version AND totp_step < p_step;
     RETURN FOUND;
@@ -158,77 +237,84 @@ END $$;
 
 -- Changes the password of who is logged in; other sessions end, this one goes on.
 CREATE FUNCTION staff.change_password(
-    p_staff_id bigint, p_session_id uuid, p_password_hash text, p_is_long boolean, p_address text
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+    p_token_hash bytea, p_password_hash text, p_is_long boolean, p_address text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    own staff.session := staff.own_session(p_token_hash);
     new_version integer;
 BEGIN
     UPDATE staff.account SET password_hash = p_password_hash, password_is_long = p_is_long, version = version + 1
-    WHERE staff_id = p_staff_id AND disabled_at IS NULL
-        AND (p_is_long OR totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = p_staff_id))
+    WHERE staff_id = own.staff_id AND disabled_at IS NULL
+        AND (p_is_long OR totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = own.staff_id))
     RETURNING version INTO new_version;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     UPDATE staff.session SET version = new_version
-    WHERE session_id = p_session_id AND staff_id = p_staff_id AND version = new_version - 1;
-    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'change_password', false, '', p_staff_id);
+    WHERE session_id = own.session_id AND staff_id = own.staff_id AND version = new_version - 1;
+    PERFORM staff.append_audit('staff:' || own.staff_id, own.session_id, p_address, 'change_password', false, '', own.staff_id);
     RETURN true;
 END $$;
 
 -- Sets up an app, or with NULL takes it away: false where a password too short to stand alone would.
-CREATE FUNCTION staff.set_app(p_staff_id bigint, p_session_id uuid, p_totp_secret bytea, p_totp_step bigint, p_address text)
-RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.set_app(p_token_hash bytea, p_totp_secret bytea, p_totp_step bigint, p_address text)
+RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    PERFORM FROM staff.account WHERE staff_id = own.staff_id FOR UPDATE;
     UPDATE staff.account SET totp_secret = p_totp_secret, totp_step = coalesce(p_totp_step, totp_step)
-    WHERE staff_id = p_staff_id AND disabled_at IS NULL
-        AND (p_totp_secret IS NOT NULL OR password_is_long OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = p_staff_id));
+    WHERE staff_id = own.staff_id AND disabled_at IS NULL
+        AND (p_totp_secret IS NOT NULL OR password_is_long OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = own.staff_id));
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address,
-        CASE WHEN p_totp_secret IS NULL THEN 'remove_app' ELSE 'add_app' END, false, '', p_staff_id);
+    PERFORM staff.append_audit('staff:' || own.staff_id, own.session_id, p_address,
+        CASE WHEN p_totp_secret IS NULL THEN 'remove_app' ELSE 'add_app' END, false, '', own.staff_id);
     RETURN true;
 END $$;
 
 CREATE FUNCTION staff.add_passkey(
-    p_staff_id bigint, p_session_id uuid, p_credential_id bytea, p_public_key bytea, p_sign_count bigint, p_agent text, p_address text
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+    p_token_hash bytea, p_credential_id bytea, p_public_key bytea, p_sign_count bigint, p_agent text, p_address text
+) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = p_staff_id AND disabled_at IS NULL FOR UPDATE;
+    PERFORM FROM staff.account WHERE staff_id = own.staff_id AND disabled_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     INSERT INTO staff.passkey (credential_id, staff_id, public_key, sign_count, agent, created_at)
-    VALUES (p_credential_id, p_staff_id, p_public_key, p_sign_count, p_agent, public.app_now()) ON CONFLICT DO NOTHING;
+    VALUES (p_credential_id, own.staff_id, p_public_key, p_sign_count, p_agent, public.app_now()) ON CONFLICT DO NOTHING;
     IF FOUND THEN
-        PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'add_passkey', false, p_agent, p_staff_id);
+        PERFORM staff.append_audit('staff:' || own.staff_id, own.session_id, p_address, 'add_passkey', false, p_agent, own.staff_id);
     END IF;
     RETURN FOUND;
 END $$;
 
 -- As with an app: false for the last second factor of a short password, and for a passkey that is not there.
-CREATE FUNCTION staff.remove_passkey(p_staff_id bigint, p_session_id uuid, p_passkey_id uuid, p_address text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.remove_passkey(p_token_hash bytea, p_passkey_id uuid, p_address text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
 BEGIN
-    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    PERFORM FROM staff.account WHERE staff_id = own.staff_id FOR UPDATE;
     DELETE FROM staff.passkey
-    WHERE passkey_id = p_passkey_id AND staff_id = p_staff_id
+    WHERE passkey_id = p_passkey_id AND staff_id = own.staff_id
         AND (EXISTS (
                 SELECT FROM staff.account
-                WHERE account.staff_id = p_staff_id AND (password_is_long OR totp_secret IS NOT NULL))
-            OR EXISTS (SELECT FROM staff.passkey AS other WHERE other.staff_id = p_staff_id AND other.passkey_id <> p_passkey_id));
+                WHERE account.staff_id = own.staff_id AND (password_is_long OR totp_secret IS NOT NULL))
+            OR EXISTS (SELECT FROM staff.passkey AS other WHERE other.staff_id = own.staff_id AND other.passkey_id <> p_passkey_id));
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM staff.append_audit('staff:' || p_staff_id, p_session_id, p_address, 'remove_passkey', false, '', p_staff_id);
+    PERFORM staff.append_audit('staff:' || own.staff_id, own.session_id, p_address, 'remove_passkey', false, '', own.staff_id);
     RETURN true;
 END $$;
 
 -- Notes a passkey's use, for which its answer came; whether the challenge was not answered before.
 CREATE FUNCTION staff.use_passkey(p_credential_id bytea, p_sign_count bigint, p_challenge_hash bytea, p_expires_at timestamptz)
-RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO staff.spent_challenge (challenge_hash, expires_at) VALUES (p_challenge_hash, p_expires_at) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
@@ -237,6 +323,7 @@ BEGIN
     UPDATE staff.passkey SET sign_count = p_sign_count, used_at = public.app_now() WHERE credential_id = p_credential_id;
     RETURN FOUND;
 END $$;
+<<<<<<< HEAD
 
 -- Ends every session of a person, and knows none of their browsers any more.
 CREATE FUNCTION staff.end_sessions(p_staff_id bigint, p_actor text, p_session_id uuid, p_address text) RETURNS void
@@ -254,3 +341,5 @@ CREATE FUNCTION staff.roles_of(p_staff_id bigint) RETURNS jsonb LANGUAGE sql STA
     FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
     WHERE staff_id = p_staff_id
 $$;
+=======
+>>>>>>> roles

@@ -21,7 +21,7 @@ END $$;
 
 -- Adds a link for what has been committed since the last one; whether there was anything. Entries are taken by their transactions, of which
 -- all before the oldest that still runs are over: ids are given before a commit, and one may come after a greater one.
-CREATE FUNCTION staff.chain_audit() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.chain_audit() RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     horizon xid8;
     former staff.audit_link;
@@ -45,9 +45,12 @@ BEGIN
 END $$;
 
 -- Looks through the chain: the first link that does not fit what there is (NULL: all do), how many links and entries do, and how many entries
--- are not in it yet. The first link that is left, unless it is the first of all, is only what the next one goes on from.
-CREATE FUNCTION staff.verify_audit(OUT broken bigint, OUT links bigint, OUT entries bigint, OUT unchained bigint)
-LANGUAGE plpgsql VOLATILE AS $$
+-- are not in it yet; the last link with its hash, and the hash of link p_seen. The first link that is left, unless it is the first of all,
+-- is only what the next one goes on from.
+CREATE FUNCTION staff.verify_audit(
+    p_seen bigint, OUT broken bigint, OUT links bigint, OUT entries bigint, OUT unchained bigint, OUT last bigint, OUT last_hash bytea,
+    OUT seen_hash bytea
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     one staff.audit_link;
     former staff.audit_link;
@@ -55,6 +58,7 @@ DECLARE
 BEGIN
     links := 0;
     entries := 0;
+    SELECT hash INTO seen_hash FROM staff.audit_link WHERE link = p_seen;
     former.link := 0;
     former.upto := '0';
     former.hash := sha256('healthplus audit');
@@ -72,6 +76,10 @@ BEGIN
         former := one;
     END LOOP;
     SELECT count(*) INTO unchained FROM staff.audit_entry WHERE xid >= former.upto;
+    IF former.link > 0 THEN
+        last := former.link;
+        last_hash := former.hash;
+    END IF;
 END $$;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_link

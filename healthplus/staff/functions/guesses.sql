@@ -30,7 +30,7 @@ CREATE FUNCTION staff.count_guess(
     p_log_on text, p_account_hash bytea, p_address_hash bytea, p_network_hash bytea, p_device_hash bytea,
     OUT wait_seconds integer, OUT held_seconds double precision, OUT is_known boolean,
     OUT staff_id bigint, OUT version integer, OUT password_hash text
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_at timestamptz := public.app_now();
@@ -60,7 +60,7 @@ END $$;
 -- in which the person has logged in before has one of its own; all others share one, whatever they say of themselves.
 CREATE FUNCTION staff.count_code(
     p_staff_id bigint, p_device_hash bytea, p_device_key bytea, p_strangers_key bytea, OUT wait_seconds integer, OUT key_hash bytea
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_at timestamptz := public.app_now();
 BEGIN
@@ -74,13 +74,15 @@ BEGIN
 END $$;
 
 -- Counts an answer of a passkey from an address, so that nobody fills the audit with bad ones: 0, or how long to wait.
-CREATE FUNCTION staff.count_answer(p_address_hash bytea) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.count_answer(p_address_hash bytea) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN staff.take_guess(p_address_hash, 10, interval '1 minute', public.app_now());
 END $$;
 
 -- A right one was no guess. In the order in which they were taken.
-CREATE FUNCTION staff.return_guess(VARIADIC p_key_hashes bytea[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.return_guess(VARIADIC p_key_hashes bytea[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     key bytea;
 BEGIN

@@ -28,15 +28,8 @@ CREATE FUNCTION staff.authorise(
 ) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
-    now_at timestamptz := public.app_now();
-    held staff.session;
+    held staff.session := staff.own_session(p_token_hash);
 BEGIN
-    SELECT * INTO held FROM staff.session WHERE token_hash = p_token_hash;
-    IF NOT FOUND OR NOT staff.is_live(held, now_at) THEN
-        RAISE EXCEPTION USING ERRCODE = 'HP401', MESSAGE = 'nobody is logged in with this token';
-    ELSIF held.locked_at IS NOT NULL OR held.seen_at <= now_at - staff.lock_time() THEN
-        RAISE EXCEPTION USING ERRCODE = 'HP423', MESSAGE = 'the screen is locked';
-    END IF;
     SELECT membership.role INTO role
     FROM staff.membership JOIN staff.account USING (staff_id)
     WHERE membership.staff_id = held.staff_id AND (clinic_id = p_clinic_id OR clinic_id IS NULL)
@@ -49,7 +42,7 @@ BEGIN
     staff_id := held.staff_id;
     actor := 'staff:' || held.staff_id;
     session_id := held.session_id;
-    is_proven := held.proven_at > now_at - staff.proof_time();
+    is_proven := held.proven_at > public.app_now() - staff.proof_time();
 END $$;
 
 -- Before an act that others must not do at somebody's open screen: raises HP428 unless password or passkey was given just now.

@@ -1,4 +1,7 @@
 -- Sessions of staff. Each request looks its own up here, so what ends one does so at the next request, in every process.
+--
+-- The login of patients serves log-in, too, and has no right on a table of this schema: in all of its files, what that login calls is
+-- SECURITY DEFINER, and what it must not call is not. Whoever is logged in is named by their session's token.
 CREATE FUNCTION staff.session_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '24 hours' $$;
 CREATE FUNCTION staff.idle_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 hour' $$;
 CREATE FUNCTION staff.lock_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '10 minutes' $$;
@@ -20,7 +23,7 @@ CREATE FUNCTION staff.use_session(p_token_hash bytea)
 RETURNS TABLE (
     session_id uuid, staff_id bigint, version integer, log_on text, name text, provider_id bigint, is_locked boolean, is_proven boolean,
     clinic_ids bigint[], roles text[]
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_at timestamptz := public.app_now();
@@ -57,7 +60,7 @@ END $$;
 CREATE FUNCTION staff.begin_session(
     p_staff_id bigint, p_version integer, p_token_hash bytea, p_former_hash bytea, p_device_hash bytea, p_agent text, p_address text,
     p_how text
-) RETURNS TABLE (session_id uuid) LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS TABLE (session_id uuid) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_at timestamptz;
@@ -77,7 +80,8 @@ BEGIN
     RETURN QUERY SELECT new_id;
 END $$;
 
-CREATE FUNCTION staff.end_session(p_token_hash bytea, p_why text, p_address text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.end_session(p_token_hash bytea, p_why text, p_address text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held staff.session;
 BEGIN
@@ -87,20 +91,64 @@ BEGIN
     END IF;
 END $$;
 
--- Ends another session of the same person; whether there was one.
-CREATE FUNCTION staff.end_other(p_staff_id bigint, p_session_id uuid, p_by uuid, p_address text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
+-- The session of who is logged in, of which they may do what is about themselves; raises HP401 and HP423 as staff.authorise does.
+CREATE FUNCTION staff.own_session(p_token_hash bytea) RETURNS staff.session LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_at timestamptz := public.app_now();
+    held staff.session;
+BEGIN
+    SELECT * INTO held FROM staff.session WHERE token_hash = p_token_hash;
+    IF NOT FOUND OR NOT staff.is_live(held, now_at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP401', MESSAGE = 'nobody is logged in with this token';
+    ELSIF held.locked_at IS NOT NULL OR held.seen_at <= now_at - staff.lock_time() THEN
+        RAISE EXCEPTION USING ERRCODE = 'HP423', MESSAGE = 'the screen is locked';
+    END IF;
+    RETURN held;
+END $$;
+
+-- The live sessions of who is logged in; is_this marks the one that asks.
+CREATE FUNCTION staff.own_sessions(p_token_hash bytea)
+RETURNS TABLE (session_id uuid, agent text, created_at timestamptz, seen_at timestamptz, is_this boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
+BEGIN
+    RETURN QUERY
+    SELECT session_id, agent, created_at, seen_at, session_id = own.session_id FROM staff.session
+    WHERE staff_id = own.staff_id AND staff.is_live(session, public.app_now()) ORDER BY created_at DESC;
+END $$;
+
+-- Ends another session of who is logged in; whether there was one.
+CREATE FUNCTION staff.end_other(p_token_hash bytea, p_session_id uuid, p_address text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
 BEGIN
     UPDATE staff.session SET ended_at = public.app_now()
-    WHERE staff_id = p_staff_id AND session_id = p_session_id AND ended_at IS NULL;
+    WHERE staff_id = own.staff_id AND session_id = p_session_id AND ended_at IS NULL;
     IF FOUND THEN
-        PERFORM staff.append_audit('staff:' || p_staff_id, p_by, p_address, 'log_out', false, 'another device', p_staff_id);
+        PERFORM staff.append_audit(
+            'staff:' || own.staff_id, own.session_id, p_address, 'log_out', false, 'another device', own.staff_id);
         RETURN true;
     END IF;
     RETURN false;
 END $$;
 
-CREATE FUNCTION staff.lock_session(p_token_hash bytea, p_address text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Ends every session of who is logged in, and knows none of their browsers any more.
+CREATE FUNCTION staff.end_sessions(p_token_hash bytea, p_address text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own staff.session := staff.own_session(p_token_hash);
+BEGIN
+    UPDATE staff.account SET version = version + 1 WHERE staff_id = own.staff_id;
+    DELETE FROM staff.device WHERE staff_id = own.staff_id;
+    PERFORM staff.append_audit(
+        'staff:' || own.staff_id, own.session_id, p_address, 'log_out_everywhere', false, '', own.staff_id);
+END $$;
+
+CREATE FUNCTION staff.lock_session(p_token_hash bytea, p_address text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held staff.session;
 BEGIN
@@ -113,7 +161,7 @@ END $$;
 
 -- Notes that the person has just given password or passkey again, which also opens a locked screen; whether the session still goes on.
 CREATE FUNCTION staff.prove_session(p_token_hash bytea, p_version integer, p_action text, p_how text, p_address text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now_at timestamptz;
     held staff.session;

@@ -45,7 +45,7 @@ class DeskController(Controller):
         return desk_page(
             request,
             "first.html",
-            memberships=await services(request).staff_sessions.memberships(session.staff_id),
+            memberships=await services(request).staff_sessions.memberships(session),
             roles=ROLES,
             rights=[text for right, text in RIGHT_TEXTS.items() if session.may(right)],
             has_right=bool(session.roles),
