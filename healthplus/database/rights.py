@@ -17,9 +17,6 @@ from healthplus.errors import BadInput
 
 APPEND_ONLY = (
     *("booking.event_log", "booking.event_of_release_2", "booking.queue_entry"),
-<<<<<<< HEAD
-=======
->>>>>>> roles
     *("ledger.former_entry", "ledger.entry"),
 )
 """Beside staff.audit_entry and staff.audit_link, on which that role has no right at all. The last is a view, to which

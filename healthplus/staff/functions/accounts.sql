@@ -323,16 +323,6 @@ BEGIN
     UPDATE staff.passkey SET sign_count = p_sign_count, used_at = public.app_now() WHERE credential_id = p_credential_id;
     RETURN FOUND;
 END $$;
-<<<<<<< HEAD
-
--- Ends every session of a person, and knows none of their browsers any more.
-CREATE FUNCTION staff.end_sessions(p_staff_id bigint, p_actor text, p_session_id uuid, p_address text) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    UPDATE staff.account SET version = version + 1 WHERE staff_id = p_staff_id;
-    DELETE FROM staff.device WHERE staff_id = p_staff_id;
-    PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'log_out_everywhere', false, '', p_staff_id);
-END $$;
 
 -- What somebody is where: objects with `clinic_id` (NULL: every clinic), `clinic` and `role`.
 CREATE FUNCTION staff.roles_of(p_staff_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -341,5 +331,3 @@ CREATE FUNCTION staff.roles_of(p_staff_id bigint) RETURNS jsonb LANGUAGE sql STA
     FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
     WHERE staff_id = p_staff_id
 $$;
-=======
->>>>>>> roles
