@@ -34,12 +34,12 @@ END $$;
 
 -- What was asked of a patient's appointments, for themselves.
 CREATE FUNCTION staff.asks_of(p_patient_id bigint) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(to_jsonb(ask) - 'asked_by' - 'answered_by' ORDER BY asked_at), '[]') FROM staff.ask WHERE patient_id = p_patient_id
 $$;
 
 -- Deletes it, with their account.
 CREATE FUNCTION staff.erase_asks(p_patient_id bigint) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM staff.ask WHERE patient_id = p_patient_id
 $$;
