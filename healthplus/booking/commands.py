@@ -10,7 +10,8 @@ from uuid import UUID
 import click
 
 from healthplus.accounts.actors import System
-from healthplus.booking.book import Book, Shift, queries
+from healthplus.booking.book import Book, Shift
+from healthplus.booking.calls import queries
 from healthplus.booking.outcomes import ScheduleChanged, ScheduleRefused
 from healthplus.database import Database
 from healthplus.directory.commands import ID, with_database

@@ -46,6 +46,7 @@ from healthplus.database.system import (
     locked,
     make_private,
     processes_named,
+    require_own_name,
 )
 from healthplus.database.warden import Warden
 from healthplus.errors import EmbeddedServerFailed
@@ -233,6 +234,7 @@ class EmbeddedServer:
             folder.chmod(0o755)
 
     def _prepare_server_folder(self) -> None:
+        require_own_name()
         self._account = choose_account(self._server_folder)
         self._programs = Programs(self._account, self._folder, self._programs_folder)
         self.app_account = self._find_app_account()

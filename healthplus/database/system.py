@@ -74,11 +74,11 @@ def disk_trouble(folder: Path, said: str) -> str | None:
 
 
 def choose_account(server_folder: Path) -> pwd.struct_passwd:
-    """Return the account that a server runs under whose files are in `server_folder`: never root, nor a mere number."""
+    """Return the account that a server runs under whose files are in `server_folder`: never root."""
     if os.geteuid() != 0:
-        return _named(account_of(os.geteuid()))
+        return account_of(os.geteuid())
     if server_folder.exists() and (uid := server_folder.stat().st_uid) != 0:
-        return _named(account_of(uid))
+        return account_of(uid)
     if account := server_account():
         return account
     raise EmbeddedServerFailed(
@@ -87,14 +87,13 @@ def choose_account(server_folder: Path) -> pwd.struct_passwd:
     )
 
 
-def _named(account: pwd.struct_passwd) -> pwd.struct_passwd:
-    """Return an account that has a name: by its name, PostgreSQL knows who is at its socket. It trusts nobody."""
-    if account.pw_name == str(account.pw_uid):
+def require_own_name() -> None:
+    """Raise EmbeddedServerFailed where this process's account is a mere number: PostgreSQL lets in whom it can name."""
+    if account_of(os.geteuid()).pw_name == str(os.geteuid()):
         raise EmbeddedServerFailed(
-            f"The embedded database cannot run under the account {account.pw_uid}, which has no name. Give it one "
+            f"The embedded database cannot be used by the account {os.geteuid()}, which has no name. Give it one "
             "(a line in /etc/passwd, as containers can have for any user), or set DATABASE_URL to a server of your own."
         )
-    return account
 
 
 def account_of(uid: int) -> pwd.struct_passwd:

@@ -11,7 +11,7 @@ import pytest
 
 from healthplus.database import Database
 from healthplus.refusals import refused
-from healthplus.retention.retention import Retention
+from tests.fixtures.clock import forget_beside_the_app
 from tests.fixtures.directory import DAILY, make_clinic, make_provider, make_shift
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
@@ -163,5 +163,5 @@ async def test_erasing_oneself_sheds_no_lapses(
     await environment.pass_time(seconds=barred["retry_after"] + 1)
     assert (await me.post(HOLDS, hold)).status_code == 201
     await environment.pass_time(hours=1)
-    await Retention(environment.db).forget(pause_seconds=0)
+    await forget_beside_the_app(environment.db)
     assert await environment.db.fetch_value("SELECT count(*) FROM accounts.former_account") == 0

@@ -221,10 +221,18 @@ def test_as_root_binaries_the_account_cannot_reach_are_copied(
         assert ask(dsn, "CREATE EXTENSION btree_gist") is None
 
 
-@as_root
-def test_an_account_without_a_name_is_refused(server_folder: Path) -> None:
-    """PostgreSQL asks the kernel who is at its socket, by name; older releases trusted everybody there."""
-    (server_folder / "server").mkdir()
-    os.chown(server_folder / "server", 23456, 23456)
+def test_who_has_no_name_is_refused(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel would say only a number at the socket, where older releases trusted everybody."""
+    monkeypatch.setattr(os, "geteuid", lambda: 23456)
     with pytest.raises(EmbeddedServerFailed, match="23456, which has no name"):
         EmbeddedServer(server_folder, FAST).start()
+
+
+@as_root
+def test_as_root_a_server_whose_account_lost_its_name_knows_who_comes(server_folder: Path) -> None:
+    with EmbeddedServer(server_folder, FAST) as dsn:
+        ask(dsn, "CREATE TABLE kept ()")
+    subprocess.run(["chown", "-R", "23456:23456", server_folder / "server"], check=True)  # noqa: S607
+    with EmbeddedServer(server_folder, FAST) as dsn:
+        assert ask(dsn, "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules") == "peer"
+        assert ask(dsn, "SELECT count(*) FROM kept") == 0

@@ -9,7 +9,7 @@ import pytest
 
 import healthplus
 from healthplus.database import Database
-from healthplus.retention.retention import Retention
+from tests.fixtures.clock import forget_beside_the_app
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment, attend
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -98,7 +98,7 @@ async def test_it_goes_a_month_after_the_appointment(asha: Client, environment: 
     left = []
     for days in (29, 4):
         await environment.pass_time(days=days)
-        await Retention(db).forget(rows_max=1000, pause_seconds=0)
+        await forget_beside_the_app(db)
         left.append(await db.fetch_value("SELECT count(*) FROM booking.reason"))
     assert left == [2, 0]
 

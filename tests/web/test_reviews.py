@@ -10,9 +10,8 @@ import pytest
 
 from healthplus.database import Database
 from healthplus.errors import NotFound
-from healthplus.retention.retention import Retention
 from healthplus.reviews.reviews import judge, reviews_to_look_at
-from tests.fixtures.clock import INDIA
+from tests.fixtures.clock import INDIA, forget_beside_the_app
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment, attend
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -190,7 +189,7 @@ async def test_one_person_reports_five_a_day(
 
     await db.execute("UPDATE reviews.review SET state = 'shown' WHERE text <> '101'")
     await db.execute("UPDATE reviews.report SET reported_at = reported_at - interval '91 days'")
-    await Retention(db).forget(rows_max=1000, pause_seconds=0)
+    await forget_beside_the_app(db)
     left = "SELECT count(*) FROM reviews.report JOIN reviews.review USING (review_id) WHERE state <> 'reported'"
     assert await db.fetch_value(left) == 0
 

@@ -40,7 +40,7 @@ class OfficesController(Controller):
         name = request.query_params.get("name", "")[:200]
         rows: list[Any] = []
         if not is_administrator:
-            memberships = await services(request).staff_sessions.memberships(session.staff_id)
+            memberships = await services(request).staff_sessions.memberships(session)
             rows = [row for row in memberships if session.may("manage_schedule", row["clinic_id"])]
         return desk_page(
             request, "office/clinics.html", clinics=rows, is_administrator=is_administrator, name=name, tab=""

@@ -1,4 +1,4 @@
-"""What the pages of a clinic's office share: the clinic's tabs, and how a change that others are in the way of is answered."""
+"""What the pages of a clinic's office share: how they are shown, and how a change that was refused is answered."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def change(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]
 
 
 def timed(value: Any) -> Any:
-    """Return a document of the database in which instants, whose fields end in _at, or are `starts`, are times."""
+    """Return a document of the database in which instants are times: fields that end in _at, and lists of `starts`."""
     if isinstance(value, dict):
         return Document({key: _instant(key, item) for key, item in value.items()})
     if isinstance(value, list):
@@ -130,7 +130,7 @@ def note_refusal(form: Form, answer: Mapping[str, Any], request: AnyRequest, fie
 def office_page(
     request: AnyRequest, template: str, clinic_id: int, tab: str, form: Form | None = None, **values: Any
 ) -> Response[str]:
-    """Return a page of a clinic's office. With a form that has errors, or in whose way something is, its status says so."""
+    """Return a page of a clinic's office; its status says that a form has errors, or that something is in its way."""
     status = values.pop("status", 200)
     if form is not None and form.errors:
         status = 422

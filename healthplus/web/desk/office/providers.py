@@ -1,4 +1,4 @@
-"""Providers of a clinic: adding one, what they say of themselves and cost, their photo, closing and opening them there."""
+"""Providers of a clinic: adding one, their profile, fee and photo, closing and opening them there."""
 
 from __future__ import annotations
 
@@ -103,10 +103,9 @@ async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> 
     answer = await change(request, queries.put_provider, clinic_id, provider_id, given, version)
     if answer["code"] == "new_speciality":
         form.fail("specialities", form.gettext("One of these is not known here yet. Ask an administrator to add it."))
-    elif answer["code"] == "other":
-        return await _provider_page(request, clinic_id, provider_id, form, answer)
-    if not form.is_good:
         return await _provider_page(request, clinic_id, provider_id, form)
+    if answer["code"] == "other":
+        return await _provider_page(request, clinic_id, provider_id, form, answer)
     if provider_id is None:
         return see_other(request, f"/office/{clinic_id}/provider/{answer['provider_id']}", {"done": "added"})
     return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "saved"})

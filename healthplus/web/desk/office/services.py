@@ -94,7 +94,7 @@ def _service_of(form: Form, currency: str) -> Service | None:
 
 
 def _steps_of(form: Form, currency: str) -> tuple[Step, ...]:
-    """Return the steps of a ladder, those with hours; the one longest before an appointment first, whatever the order."""
+    """Return the steps of a ladder, those with hours, in whatever order they were typed."""
     unit = form.choice("unit", ("percent", "amount"), "percent")
     parts = []
     for row in range(1, _STEPS_SHOWN + 1):

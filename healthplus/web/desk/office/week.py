@@ -68,7 +68,7 @@ class WeekController(Controller):
         since = form.day("since")
         old = await _shift(request, clinic_id, provider_id, shift_id)
         put = [{**wanted, "shift_id": shift_id}]
-        if since is not None and (old["valid_from"] is None or since > date.fromisoformat(old["valid_from"])):
+        if since and old and (old["valid_from"] is None or since > date.fromisoformat(old["valid_from"])):
             before = {**_stored(old), "shift_id": shift_id, "valid_to": since.isoformat()}
             put = [before, {**wanted, "valid_from": since.isoformat()}]
         return await _change(request, (clinic_id, provider_id, shift_id), form, [], put)
@@ -82,9 +82,9 @@ class WeekController(Controller):
         form.given["ends_it"] = "1"
         last_day = form.day("last_day")
         where = (clinic_id, provider_id, shift_id)
-        if last_day is None:
-            return await _change(request, where, form, [shift_id], [])
         old = await _shift(request, *where)
+        if last_day is None or old is None:
+            return await _change(request, where, form, [shift_id], [])
         ended = {**_stored(old), "shift_id": shift_id, "valid_to": (last_day + timedelta(days=1)).isoformat()}
         return await _change(request, where, form, [], [ended])
 
@@ -182,12 +182,13 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-async def _shift(request: AnyRequest, clinic_id: int, provider_id: int, shift_id: int) -> dict[str, Any]:
+async def _shift(request: AnyRequest, clinic_id: int, provider_id: int, shift_id: int) -> dict[str, Any] | None:
+    """Return a shift; None where there is none, as another may have ended it."""
     week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, None))
     for shift in week["all_shifts"]:
         if shift["shift_id"] == shift_id:
             return {**shift, "provider": week["name"]}
-    raise NotFound
+    return None
 
 
 async def _change(
@@ -249,12 +250,9 @@ async def _shift_page(
     answer: dict[str, Any] | None = None,
 ) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
-    try:
-        shift = await _shift(request, clinic_id, provider_id, shift_id)
-    except NotFound:
-        if answer is None:
-            raise
-        shift = None  # another has ended it
+    shift = await _shift(request, clinic_id, provider_id, shift_id)
+    if shift is None and answer is None:
+        raise NotFound
     stored: dict[str, str] = {}
     if shift is not None:
         stored = {

@@ -1,4 +1,4 @@
-"""Where the shifts of a week stand in its grid, which has a row for each half hour, and on which of its days there is leave."""
+"""Where the shifts of a week stand in its grid, which has a row for each half hour, and which days have leave."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 // Dragging a shift over the week, or over what is empty, fills in a form. Nothing changes before it is sent; forms alone do all.
 const SNAP = 15;
-const week = document.querySelector(".week");
-const days = [...document.querySelectorAll(".day")];
+const week = document.querySelector(".shift-week");
+const days = [...document.querySelectorAll(".shift-day")];
 const first = Number(week.dataset.first);
 
 const clock = (minutes) => `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
@@ -36,7 +36,7 @@ const follow = (event, moved, end) => {
   addEventListener("pointercancel", stop);
 };
 
-for (const shift of document.querySelectorAll(".week .shift")) {
+for (const shift of document.querySelectorAll(".shift-week .shift")) {
   shift.draggable = false;
   let dragged = false;
   shift.addEventListener("click", (event) => {
@@ -66,7 +66,7 @@ for (const shift of document.querySelectorAll(".week .shift")) {
         const length = ends - starts;
         const from = resizes ? starts : Math.min(Math.max(0, starts + by), 1440 - length);
         const to = resizes ? Math.min(Math.max(starts + SNAP, ends + by), 1440) : from + length;
-        go(shift.href, { weekday: resizes ? shift.closest(".day").dataset.weekday : day.dataset.weekday, starts: clock(from), ends: clock(to) });
+        go(shift.href, { weekday: resizes ? shift.closest(".shift-day").dataset.weekday : day.dataset.weekday, starts: clock(from), ends: clock(to) });
       },
     );
   });
