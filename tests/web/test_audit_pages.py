@@ -251,6 +251,7 @@ async def test_pages_in_hindi(administrator: Browser, ward: Browser) -> None:
 
 async def test_the_command_lists_breaches(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
+    monkeypatch.setenv("DATABASE_OWNER_URL", dsn)
     await db.execute(
         "SELECT staff.note_breach(app_now() - interval '3 hours', 'staff:1', 'A laptop was stolen', 'Names', 5, '')"
     )

@@ -75,6 +75,7 @@ EVENTS: dict[str, str] = {
     "moved": N_("Moved"),
     "named": N_("Patient’s name set"),
     "needs_rebooking": N_("Needs another time"),
+    "stands": N_("Stands again"),
     "offered": N_("Offered to the queue"),
     "called": N_("Offered to several in the queue"),
     "accepted": N_("Taken by the queue"),
