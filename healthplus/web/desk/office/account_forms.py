@@ -18,7 +18,7 @@ def name_and_log_on(form: Form) -> tuple[str, str]:
     if not is_log_on(log_on):
         form.fail(
             "log_on",
-            form.gettext("3 to 40 small letters, digits, dots, hyphens and underscores, as in asha.rao."),
+            form.gettext("This can’t be a log-on ID. Write it like asha.rao."),
         )
     return log_on, form.text("name", NAME_LENGTH_MAX, required=True)
 

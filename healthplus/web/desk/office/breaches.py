@@ -26,9 +26,18 @@ _PEOPLE_MAX = 999_999
 _HOUR = timedelta(hours=1)
 
 DUTIES = {
-    "board_told": N_("The Data Protection Board, a first notice: what happened, when and where, and how far it goes"),
-    "people_told": N_("Those concerned: what happened, what may come of it, what is done, and what they can do"),
-    "board_reported": N_("The Data Protection Board, the detailed report: causes, measures, who was told"),
+    "board_told": (
+        N_("Data Protection Board: first notice"),
+        N_("What happened, when and where, how far it goes, and what may come of it"),
+    ),
+    "people_told": (
+        N_("Those concerned"),
+        N_("What happened, what may come of it, what is done, what they can do, and whom they can ask"),
+    ),
+    "board_reported": (
+        N_("Data Protection Board: detailed report"),
+        N_("Causes, measures, who did it as far as is known, and who was told"),
+    ),
 }
 """Who must be told; the last within 72 hours from when it was known, the others without delay."""
 _REFUSALS = {
@@ -42,7 +51,8 @@ class Duty(NamedTuple):
     """Whom to tell, and when they were; else how many hours are left, below 0 once it is late. None: without delay."""
 
     kind: str
-    text: str
+    whom: str
+    what: str
     told_at: datetime | None
     hours_left: int | None
 
@@ -52,8 +62,8 @@ def duties_of(row: Record, now: datetime) -> list[Duty]:
     hours_left = (row["report_due_at"] - now) // _HOUR
     told = (row["board_told_at"], row["people_told_at"], row["board_reported_at"])
     return [
-        Duty(kind, text, at, hours_left if kind == "board_reported" else None)
-        for (kind, text), at in zip(DUTIES.items(), told, strict=True)
+        Duty(kind, whom, what, at, hours_left if kind == "board_reported" else None)
+        for (kind, (whom, what)), at in zip(DUTIES.items(), told, strict=True)
     ]
 
 
