@@ -222,3 +222,8 @@ REMINDERS = Counter(
 )
 for _outcome in ("sent", "late", "failed"):
     REMINDERS.open(_outcome)
+EARLIER_TIMES = Counter(
+    "healthplus_earlier_times_total",
+    "Messages that an earlier time is free, by each channel: sent, given up (failed), or true no longer (void).",
+    "outcome",
+)

@@ -10,8 +10,9 @@ from healthplus.staff.rights import ROLES, Role
 class Logins:
     """Which pool serves whom. On a server that has no logins for staff, that of the product itself serves all."""
 
-    def __init__(self, pools: dict[Role, Database]) -> None:
+    def __init__(self, pools: dict[Role, Database], *, is_shared: bool = False) -> None:
         self._pools = pools
+        self._is_shared = is_shared
 
     @classmethod
     async def find(cls, database: Database, dsn: str, key: str, size_max: int) -> Logins:
@@ -20,7 +21,7 @@ class Logins:
         `dsn` is the address of that one, and `key` the product's secret key.
         """
         if await database.fetch_value(IS_SHARED):
-            return cls(dict.fromkeys(ROLES, database))
+            return cls(dict.fromkeys(ROLES, database), is_shared=True)
         app_role = await database.fetch_value("SELECT session_user")
         pools = {}
         for role in ROLES:
@@ -33,6 +34,6 @@ class Logins:
         return self._pools[role]
 
     async def close(self) -> None:
-        """Close the pools; that of the product, where it is one of them, too."""
-        for pool in self._pools.values():
+        """Close the pools, but for that of the product."""
+        for pool in () if self._is_shared else self._pools.values():
             await pool.close()

@@ -61,7 +61,7 @@ AREAS = (
             *("lanes.sql", "rush.sql"),
         ),
     ),
-    Area("notices", "notices", ("notices.sql", "reminders.sql")),
+    Area("notices", "notices", ("notices.sql", "reminders.sql", "earlier.sql")),
     Area("backup", "backup"),
     Area("payments", "payments", ("currency.sql", "gateway_events.sql")),
     Area(

@@ -324,7 +324,8 @@ async def _apply_after(connection: _Connection, statement: str, name: str) -> No
 
 
 async def _apply_functions(connection: _Connection, product: _Product, previous: int, app_role: str | None) -> None:
-    for schema in product.schemas:  # of an area that has functions and no tables, no migration makes it
+    # That of an area without tables is made by no migration.
+    for schema in {definition.name.partition(".")[0] for definition in product.definitions if "." in definition.name}:
         if await connection.fetchval("SELECT to_regnamespace($1) IS NULL", schema):
             await connection.execute(f"CREATE SCHEMA {schema}")
     await apply_functions(connection, product.definitions, product.schemas, product.release, previous)

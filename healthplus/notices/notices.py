@@ -11,7 +11,7 @@ from uuid import UUID
 
 from healthplus.database import Database, PostgresError, Record, load
 from healthplus.errors import DatabaseUnreachable, DiskFull, HealthPlusError, NoticeRefused, NoticeUndelivered
-from healthplus.metrics import REMINDERS
+from healthplus.metrics import EARLIER_TIMES, REMINDERS
 from healthplus.notices.sender import NoSender
 from healthplus.notices.senders import Senders
 from healthplus.notices.texts import Wording, email_of, push_of, sms_of
@@ -137,6 +137,8 @@ class Notices:
 
 
 def _count(row: Record, outcome: str) -> None:
+    if row["kind"] == "earlier":
+        EARLIER_TIMES.add(outcome)
     if row["kind"] == "reminder" and outcome != "void":
         taken_at: datetime = row["taken_at"]
         is_late = outcome == "sent" and taken_at > row["created_at"] + REMINDER_LATE

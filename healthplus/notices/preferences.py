@@ -16,7 +16,7 @@ from healthplus.errors import BadInput, BadSignature
 from healthplus.notices.push import DEVICES_MAX, Subscription, WebPushSender
 from healthplus.notices.sender import NoSender
 from healthplus.notices.senders import Senders
-from healthplus.notices.texts import reminder_of_code
+from healthplus.notices.texts import id_of_code
 from healthplus.signatures import is_signed
 
 queries = load(Path(__file__).with_name("queries.sql"))
@@ -91,7 +91,7 @@ class Preferences:
 
     async def reminded_of(self, code: str, patient_id: int) -> tuple[int, UUID] | None:
         """Return the provider and booking that a reminder's link leads to; None where it is not this patient's."""
-        reminder_id = reminder_of_code(code)
+        reminder_id = id_of_code(code)
         row = reminder_id and await self._database.fetch_row(queries.reminded_of, reminder_id, patient_id)
         return (row["provider_id"], row["booking_id"]) if row else None
 

@@ -14,7 +14,7 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.reminder_id,
-    coalesce(preference.language, 'en') AS language, way.address, lower(booking.during) AS starts_at,
+    taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
@@ -29,6 +29,16 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
             AND EXISTS (
                 SELECT FROM notices.reminder
                 WHERE reminder.reminder_id = taken.reminder_id AND reminder.starts_at = lower(during))) THEN 'void'
+        WHEN taken.kind = 'earlier' AND NOT (  -- ended, moved, cancelled; or somebody has the time
+            EXISTS (
+                SELECT FROM notices.earlier_alert
+                WHERE earlier_alert.provider_id = taken.provider_id AND earlier_alert.booking_id = taken.booking_id
+                    AND earlier_alert.starts_at = lower(during))
+            AND notices.may_be_earlier(booking, (SELECT public.app_now()))
+            AND EXISTS (
+                SELECT FROM booking.seat_for(
+                    taken.provider_id, booking.clinic_id, told.free_at, booking.need_of(booking.slots_needed, taken.provider_id, booking.service_ids),
+                    (SELECT public.app_now()), NULL, taken.booking_id))) THEN 'void'
         WHEN taken.kind = 'needs_rebooking' AND NOT (booking.state = 'booked' AND booking.needs_rebooking) THEN 'void'
         WHEN taken.kind = 'stands' AND NOT (booking.state = 'booked' AND NOT booking.needs_rebooking AND EXISTS (
             SELECT FROM notices.notice AS asked  -- who was not asked for another time need not be told that none is needed
@@ -46,6 +56,7 @@ JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id
+LEFT JOIN notices.earlier_told AS told ON told.told_id = taken.told_id
 LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
@@ -90,6 +101,51 @@ SELECT notices.take_reply($1, $2)
 -- name: reminded_of
 -- The appointment that a reminder's link leads to, if it is this patient's.
 SELECT provider_id, booking_id FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+
+-- name: tell_earlier
+-- Tell who asked for earlier times of those that came free; return how many books were looked into.
+SELECT notices.tell_earlier($1)
+
+-- name: ask_earlier
+-- Tell a patient of times before an appointment of theirs from now on.
+SELECT notices.ask_earlier($1, $2, $3)
+
+-- name: stop_earlier
+-- Tell a patient of such times no more; whether the appointment is theirs.
+WITH gone AS (
+    DELETE FROM notices.earlier_alert WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+)
+SELECT EXISTS (
+    SELECT FROM booking.booking
+    WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3
+        AND state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show'))
+
+-- name: earlier_alerts
+-- The appointments of a patient for which they are told of earlier times, the next first.
+SELECT earlier_alert.provider_id, earlier_alert.booking_id, earlier_alert.starts_at, provider.name AS provider, time_zone
+FROM notices.earlier_alert
+JOIN booking.booking ON booking.provider_id = earlier_alert.provider_id AND booking.booking_id = earlier_alert.booking_id
+    AND lower(during) = earlier_alert.starts_at AND notices.may_be_earlier(booking, (SELECT public.app_now()))
+JOIN directory.provider ON provider.provider_id = earlier_alert.provider_id
+JOIN directory.clinic USING (clinic_id)
+JOIN directory.city USING (city_id)
+WHERE earlier_alert.patient_id = $1
+ORDER BY earlier_alert.starts_at, earlier_alert.booking_id
+
+-- name: earlier_state
+-- Whether a patient can be told of times before an appointment of theirs, is, and how many are free now, and the first.
+SELECT cardinality(free) <= notices.earlier_known_max() AS may_ask, cardinality(free) AS free_count, free[1] AS first_free,
+    EXISTS (
+        SELECT FROM notices.earlier_alert
+        WHERE earlier_alert.provider_id = booking.provider_id AND earlier_alert.booking_id = booking.booking_id
+            AND starts_at = lower(during)) AS is_on
+FROM public.app_now() AS now_at, booking.booking
+CROSS JOIN LATERAL notices.earlier_times(booking, now_at) AS free
+WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND notices.may_be_earlier(booking, now_at)
+
+-- name: told_of
+-- The appointment and the free time that a message's link leads to, if it is this patient's.
+SELECT provider_id, booking_id, free_at FROM notices.earlier_told WHERE told_id = $1 AND patient_id = $2
 
 -- name: note_coming
 -- Note that a patient is coming.

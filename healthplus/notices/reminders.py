@@ -8,7 +8,8 @@ from healthplus.database import Database, load, repeat
 
 queries = load(Path(__file__).with_name("queries.sql"))
 
-BATCH_MAX = 200
+BATCH_MAX = 2000
+"""Each batch looks through all that begin in its stretch of time: many small ones took minutes in a busy evening."""
 EVERY_SECONDS = 30.0
 
 

@@ -10,6 +10,8 @@ TURN = "/turn"
 """Leads to what the patient who is signed in waits for, or is offered."""
 REMINDER = "/a/"
 """Leads, with the reminder's own code after it, to the appointment, for the patient who was reminded."""
+EARLIER = "/e/"
+"""Leads, in the same way, to where the appointment can be moved to the time that came free."""
 
 
 class Text(NamedTuple):

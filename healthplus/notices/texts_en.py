@@ -1,6 +1,6 @@
 """The texts of all notices in English: ASCII, since with one other letter an SMS holds half as many."""
 
-from healthplus.notices.text import REMINDER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, REMINDER, TURN, Text, Texts
 
 _CHANGE = "See, move or cancel it"
 
@@ -101,6 +101,12 @@ ENGLISH = Texts(
             "Your appointment is on {when}. Coming? Reply YES.",
             "To move or cancel",
             page=REMINDER,
+        ),
+        "earlier": Text(
+            "An earlier time is free",
+            "{when} is free, before your time. The first who takes it has it.",
+            "Take it",
+            page=EARLIER,
         ),
         "not_cancelled": Text(
             "Your appointment is not cancelled",

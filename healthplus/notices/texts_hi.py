@@ -1,6 +1,6 @@
 """The texts of all notices in Hindi. Each SMS is as short as it can be: a part holds 67 of these letters."""
 
-from healthplus.notices.text import REMINDER, TURN, Text, Texts
+from healthplus.notices.text import EARLIER, REMINDER, TURN, Text, Texts
 
 _CHANGE = "बदलें या रद्द करें"
 
@@ -75,6 +75,12 @@ HINDI = Texts(
             "अपॉइंटमेंट {when} पर। आएँगे? YES लिखें।",
             "बदलें",
             page=REMINDER,
+        ),
+        "earlier": Text(
+            "इससे पहले का समय खाली है",
+            "{when} खाली है। जो पहले ले, उसी का।",
+            "लें",
+            page=EARLIER,
         ),
         "not_cancelled": Text("आपकी अपॉइंटमेंट रद्द नहीं हुई", "रद्द नहीं हुई: {when}।", "बदलें या रद्द करें", page=REMINDER),
     },

@@ -17,7 +17,8 @@ from healthplus.database import Database, Record, Transaction, load
 from healthplus.ops.demo_book import BOOKING_AGE_MAX, BookMaker
 from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
-from healthplus.ops.demo_profiles import Profile, portraits, profile
+from healthplus.ops.demo_portraits import portraits
+from healthplus.ops.demo_profiles import Profile, profile
 from healthplus.ops.demo_services import SERVICE_TYPES, Service
 from healthplus.ops.demo_staff import make_staff
 from healthplus.search.word_counts import count_words

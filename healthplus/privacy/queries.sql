@@ -84,6 +84,11 @@ SELECT jsonb_build_object(
         FROM notices.push_subscription WHERE patient_id = $1),
     'reminders', (SELECT coalesce(jsonb_agg(to_jsonb(reminder) ORDER BY due_at), '[]') FROM notices.reminder WHERE patient_id = $1),
     'coming_to', (SELECT coalesce(jsonb_agg(to_jsonb(coming) ORDER BY starts_at), '[]') FROM notices.coming WHERE patient_id = $1),
+    'earlier_alerts', (
+        SELECT coalesce(jsonb_agg(to_jsonb(earlier_alert) ORDER BY asked_at), '[]')
+        FROM notices.earlier_alert WHERE patient_id = $1),
+    'earlier_times_told', (
+        SELECT coalesce(jsonb_agg(to_jsonb(earlier_told) ORDER BY told_at), '[]') FROM notices.earlier_told WHERE patient_id = $1),
     'events', (
         SELECT coalesce(jsonb_agg(to_jsonb(event) ORDER BY at, provider_id, seq), '[]')
         FROM booking.event
@@ -104,6 +109,10 @@ WITH settings AS (
     DELETE FROM notices.reminder WHERE patient_id = $1
 ), answers AS (
     DELETE FROM notices.coming WHERE patient_id = $1
+), alerts AS (
+    DELETE FROM notices.earlier_alert WHERE patient_id = $1
+), told AS (
+    DELETE FROM notices.earlier_told WHERE patient_id = $1
 )
 DELETE FROM notices.notice WHERE patient_id = $1
 

@@ -140,7 +140,8 @@ LIMIT $3 OFFSET $4
 
 -- name: city_contents
 -- What there is in city $1: how many providers of each type and with each speciality; and the parts of it, by the last name in the
--- addresses of their clinics, with how many doctors each has. An address of which there is but one names no part.
+-- addresses of their clinics, with how many doctors each has, and where they are on average. An address of which there is but one names
+-- no part.
 WITH here AS MATERIALIZED (SELECT DISTINCT provider_id, type FROM search.listing WHERE city_id = $1)
 SELECT
     (
@@ -156,11 +157,12 @@ SELECT
         JOIN directory.speciality USING (speciality_id)
     ) AS specialities,
     (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'doctors', doctors) ORDER BY doctors DESC, name), '[]')
+        SELECT coalesce(jsonb_agg(
+            jsonb_build_object('name', name, 'doctors', doctors, 'latitude', latitude, 'longitude', longitude) ORDER BY doctors DESC, name), '[]')
         FROM (
-            SELECT placed.name, count(DISTINCT provider_id) AS doctors
+            SELECT placed.name, count(DISTINCT provider_id) AS doctors, avg(latitude) AS latitude, avg(longitude) AS longitude
             FROM (
-                SELECT clinic_id, (
+                SELECT clinic_id, clinic.latitude, clinic.longitude, (
                     SELECT btrim(named) FROM unnest(string_to_array(address, ',')) WITH ORDINALITY AS part(named, number)
                     WHERE btrim(named) NOT IN ('', city.name, city.state) AND named !~ '[0-9]'
                     ORDER BY number DESC LIMIT 1

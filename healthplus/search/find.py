@@ -180,6 +180,14 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
     )
 
 
+def of_types(criteria: SearchCriteria, types: Sequence[str]) -> SearchCriteria:
+    """Return the same criteria, for these types of providers only."""
+    parts = [criteria.terms, _one_of("type", types)]
+    if criteria.city_id is not None:
+        parts.append(_one_of("city", [criteria.city_id]))
+    return structs.replace(criteria, terms=" & ".join(f"({part})" for part in parts if part), city_id=None)
+
+
 async def city_named(database: Database, text: str) -> Record | None:
     """Return the city with this slug, name or older name, as the query `city` selects it, or None."""
     phrase = " ".join(await normal_words(database, text))

@@ -1,8 +1,8 @@
 """Suggest corrections of a misspelt keyword.
 
-A word is right when words.toml has it, or when the directory has it and has no similar word far more often: the
-directory's own texts have misspellings too. Of the words that might have been meant, the one with most points wins;
-`points` says how they are counted.
+A word is right when words.toml has it, if only as a town, or when the directory has it and has no similar word far more
+often: the directory's own texts have misspellings too. Of the words that might be meant, the one with most points
+wins; `points` says how they are counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from healthplus.database import Database, load
 from healthplus.search.keyword import Part, split_keyword
-from healthplus.search.vocabulary import VOCABULARY
+from healthplus.search.vocabulary import VOCABULARY, runs
 
 _queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -77,7 +77,8 @@ async def did_you_mean(database: Database, keyword: str, city_id: int | None) ->
     """Return up to three corrections of the keyword, the likeliest first; none when nothing seems wrong."""
     parts = (await split_keyword(database, keyword, city_id)).parts
     words = [word for part in parts for word in part.words]
-    doubtful = _doubtful(parts)[:_WORDS_MAX]
+    towns = {word for _, _, phrase in runs(words) if phrase in VOCABULARY.places for word in phrase.split()}
+    doubtful = [word for word in _doubtful(parts) if word not in towns][:_WORDS_MAX]
     if not doubtful:
         return []
     near = await _near_words(database, words, doubtful, city_id)

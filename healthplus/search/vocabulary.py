@@ -40,7 +40,12 @@ class Vocabulary:
     phrases: Mapping[str, Meaning]
     words: frozenset[str]  # all of them, one by one
     city_words: frozenset[str]
+    places: frozenset[str]
     phrase_words_max: int
+
+    def is_place(self, phrase: str) -> bool:
+        """Return whether a phrase is the name of a city, whether or not the directory has it."""
+        return phrase in self.places or bool(phrase in self.phrases and self.phrases[phrase].cities)
 
 
 def _load(path: Path) -> Vocabulary:
@@ -65,7 +70,8 @@ def _load(path: Path) -> Vocabulary:
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
     longest = max(len(phrase.split()) for phrase in phrases)
-    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, longest)
+    places = frozenset(content["places"])
+    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest)
 
 
 VOCABULARY = _load(Path(__file__).with_name("words.toml"))

@@ -31,6 +31,7 @@ from healthplus.monitoring import readiness
 from healthplus.monitoring.readiness import DatabaseChecks, Readiness
 from healthplus.monitoring.reporter import Reporter
 from healthplus.monitoring.sentry import open_sentry
+from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.notices import Notices
 from healthplus.notices.preferences import Preferences
 from healthplus.notices.reminders import Reminders
@@ -178,6 +179,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             payments.reconciliation.run,
             notices.run,
             Reminders(background).run,
+            EarlierTimes(background).run,
             Retention(background).run,
             AuditChain(background).run,
             clock.run,
@@ -207,6 +209,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             patients=patients,
             persons=Persons(database, secret),
             emails=Emails(database, secret),
+            earlier=EarlierTimes(database),
             preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
             codes=codes,

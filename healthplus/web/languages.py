@@ -54,7 +54,7 @@ class Language:
         self.name = name
         self.prefix = prefix
         self.locale = Locale(code, "IN")
-        self.translations, self._names = _translations(code)
+        self.translations, self._known, self._own = _translations(code)
         self.gettext = self.translations.gettext
         self.ngettext = self.translations.ngettext
 
@@ -63,13 +63,17 @@ class Language:
         return self.prefix + path
 
     def known_name(self, kind: str, name: str) -> str:
-        """Return a city's or speciality's name in this language, or as the directory has it where none is known."""
-        known: str = self.translations.pgettext(kind, name)  # type: ignore[assignment]  # never plural
-        return known
+        """Return the name of a city, speciality, service or language, or the directory's own where none is known."""
+        return self._known.get((kind, name.casefold()), name)
+
+    def named(self, kind: str, name: str) -> Markup:
+        """Return a known name for a page; one that is not known in the reader's language is read aloud as English."""
+        known = self.known_name(kind, name)
+        return Markup('<span lang="en">{}</span>').format(name) if self.prefix and known == name else escape(known)
 
     def own_name(self, kind: str, text: str) -> str:
-        """Return the directory's name of a city or speciality that `text` names in this language; else `text`."""
-        return self._names.get((kind, text.casefold()), text)
+        """Return the directory's name of what `text` names in this language, as `known_name` has it; else `text`."""
+        return self._own.get((kind, text.casefold()), text)
 
     def day(self, on: _Day, today: _Day | None = None) -> str:
         """Return a day as "Tue 24 Nov"; where `today` is given and it is near, as "Today" or "Tomorrow"."""
@@ -187,20 +191,28 @@ def _for_readers_elsewhere(text: str, zone: str) -> Markup:
     return Markup('<span class="zone" data-zone="{}">{}</span>').format(zone, text)
 
 
-def _translations(code: str) -> tuple[Translations, dict[tuple[str, str], str]]:
+_Names: TypeAlias = dict[tuple[str, str], str]
+
+
+def _translations(code: str) -> tuple[Translations, _Names, _Names]:
+    """Return the texts of a language, and names by their kind and small letters: to this language, and back."""
     merged = Translations()
-    names: dict[tuple[str, str], str] = {}
+    known: _Names = {}
+    own: _Names = {}
     for path in sorted((CATALOGUES / code).glob("*.po")):
         with path.open("rb") as file:
             catalogue = read_po(file, locale=code, abort_invalid=True)
         for message in catalogue:
             if message.context:
-                names[message.context, str(message.string).casefold()] = str(message.id)
+                name, there = str(message.id), str(message.string)
+                known[message.context, name.casefold()] = there
+                # Of several that are called the same here, the first in the catalogue.
+                own.setdefault((message.context, there.casefold()), name)
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)
         merged.merge(Translations(compiled))
-    return merged, names
+    return merged, known, own
 
 
 ENGLISH = Language("en", "English", "")

@@ -21,6 +21,7 @@ from healthplus.database import Database
 from healthplus.directory.currencies import Currencies
 from healthplus.directory.known_services import KnownServices
 from healthplus.monitoring.readiness import Readiness
+from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.preferences import Preferences
 from healthplus.payments.payments import Payments
 from healthplus.privacy.privacy import Privacy
@@ -56,6 +57,7 @@ class AppServices:
     patients: Patients
     persons: Persons
     emails: Emails
+    earlier: EarlierTimes
     preferences: Preferences
     privacy: Privacy
     codes: Codes

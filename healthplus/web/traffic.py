@@ -153,6 +153,7 @@ _CLASSES = {
         GET /api/v1/me/notifications
         PUT /api/v1/me/notifications
         PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/coming
+        PUT /api/v1/providers/{provider_id}/appointments/{appointment_id}/earlier
         GET /api/v1/me/export
         GET /api/v1/me/sessions
         DELETE /api/v1/me/sessions
@@ -199,7 +200,9 @@ _CLASSES = {
         GET /appointments/{provider_id}/{booking_id}/receipt
         GET /appointments/{provider_id}/{booking_id}/visit.ics
         POST /appointments/{provider_id}/{booking_id}/coming
+        POST /appointments/{provider_id}/{booking_id}/earlier
         GET /a/{code}
+        GET /e/{code}
         GET /notifications
         POST /notifications
         POST /notifications/push

@@ -24,9 +24,9 @@ SCHEMAS = [area.schema for area in AREAS]
 LOGINS = {login_of(APP_ROLE, role): role for role in ROLES}
 
 _FIRST = re.compile(
-    r"\s*(?:#variable_conflict use_column\s+)?DECLARE\s(?:(?!BEGIN).)*\bcaller record;(?:(?!BEGIN).)*"
-    r"BEGIN\s+caller := staff\.authorise\(p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)\);",
-    re.DOTALL,
+    r"\s*(?:#variable_conflict use_column\s+)?(?:DECLARE\s+(?:\w+ [\w.\[\]]+(?: := public\.app_now\(\))?;\s+)+)?"
+    r"BEGIN\s+(?:caller :=|PERFORM) staff\.authorise\("
+    r"p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)\);"
 )
 """How a function of the console begins."""
 _PATH = ["search_path=pg_catalog, public, pg_temp"]
@@ -161,6 +161,10 @@ WRONG_FUNCTIONS = {
             (SELECT token_hash FROM staff.session WHERE staff_id = p_staff_id LIMIT 1), 'book', p_clinic_id);""",
     ),
     "no right": _FUNCTION.format(arguments=_BY_TOKEN, first="caller := staff.own_session(p_token_hash);"),
+    "a right asked for too late": _FUNCTION.format(
+        arguments=_BY_TOKEN,
+        first="caller := staff.authorise(p_token_hash, 'book', p_clinic_id);",
+    ).replace("caller record;", "caller record; gone text := staff.disable(1, '');"),
     "a right that there is not": _FUNCTION.format(
         arguments=_BY_TOKEN, first="caller := staff.authorise(p_token_hash, 'all', p_clinic_id);"
     ),

@@ -26,6 +26,7 @@ READS: dict[tuple[str, str], str] = {}
 WRITES = {
     ("booking", "schedule.shift"): "a change of a shift is a verb: it needs the lock of the book that it disturbs",
     ("booking", "schedule.leave"): "as with shifts",
+    ("booking", "directory.provider_clinic"): "whether a provider is closed at a clinic, as with shifts",
     ("waiting", "booking.presence"): "presence is noted in batches by each process; the verbs only read it",
     ("payments", "ledger.payment"): "a process that takes what is due moves its time, so that no other takes it, too",
     ("reviews", "directory.provider"): "the totals of the ratings stand in the provider's row, where search reads them",

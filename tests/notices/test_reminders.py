@@ -14,7 +14,7 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.database import Database
 from healthplus.metrics import MEMORY, REMINDERS
 from healthplus.notices.reminders import Reminders, queries
-from healthplus.notices.texts import reminder_code
+from healthplus.notices.texts import link_code
 from healthplus.retention.retention import Retention
 from tests.fixtures.clock import INDIA, move_clock_to, until
 from tests.fixtures.races import Provider, RaceEnvironment
@@ -64,7 +64,7 @@ async def test_a_day_and_two_hours_before(race: RaceEnvironment) -> None:
     assert [(one["booking_id"], one["patient_id"]) for one in (first, second)] == [(booking, patient)] * 2
     for message, row in zip(recorder.sent, (first, second), strict=True):
         assert f"{starts.astimezone(INDIA):%a}" in message.text
-        assert message.text.endswith(f" {SITE}/a/{reminder_code(row['reminder_id'])}")
+        assert message.text.endswith(f" {SITE}/a/{link_code(row['reminder_id'])}")
 
 
 @pytest.mark.parametrize("guarded", [False, True])

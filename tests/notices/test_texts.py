@@ -13,14 +13,15 @@ import pytest
 
 from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
+from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.sender import Email, Sms
 from healthplus.notices.texts import (
     LANGUAGES,
     Wording,
     email_of,
+    id_of_code,
+    link_code,
     push_of,
-    reminder_code,
-    reminder_of_code,
     sms_of,
 )
 from tests.fixtures.clock import move_clock_to
@@ -38,6 +39,7 @@ ROW: dict[str, Any] = {
     "address": "+919876543210",
     "notice_id": UUID(int=7),
     "reminder_id": UUID("6f2c1b9e-8a54-4c0e-9b4d-0f3f5b7a9c11"),
+    "told_id": UUID("0c4f4b0a-3a0e-4f0c-8d0e-5d1d7a3c1f22"),
     "patient_id": 7,
     "language": "en",
     "starts_at": datetime(2026, 11, 25, 4, 50, tzinfo=UTC),
@@ -135,15 +137,15 @@ def test_an_html_mail_says_what_its_text_says() -> None:
 def test_a_device_shows_the_message_and_opens_its_page() -> None:
     shown = push_of(ROW | {"kind": "reminder", "language": "hi"}, WORDING)  # type: ignore[arg-type]
     assert shown.text == "अपॉइंटमेंट बुध 25 नव॰, सुबह 10:20 IST पर है।"
-    assert shown.path == f"/hi/a/{reminder_code(ROW['reminder_id'])}"
+    assert shown.path == f"/hi/a/{link_code(ROW['reminder_id'])}"
     assert shown.patient_id == 7
 
 
 def test_a_reminders_code_is_its_id() -> None:
-    assert len(reminder_code(ROW["reminder_id"])) == 22
-    assert reminder_of_code(reminder_code(ROW["reminder_id"])) == ROW["reminder_id"]
+    assert len(link_code(ROW["reminder_id"])) == 22
+    assert id_of_code(link_code(ROW["reminder_id"])) == ROW["reminder_id"]
     for code in ("", "x", "a" * 21, "a" * 24, "é" * 22, "=" * 22, "a" * 20 + "==", "../../etc"):
-        assert reminder_of_code(code) is None or len(code) == 22
+        assert id_of_code(code) is None or len(code) == 22
 
 
 @pytest.mark.dates
@@ -178,7 +180,9 @@ def test_links_lead_to_the_turn_or_to_the_appointments() -> None:
         is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")
         link = f"{SITE}/turn" if is_turn else f"{SITE}/appointments"
         if row["kind"] in ("reminder", "not_cancelled"):
-            link = f"{SITE}/a/{reminder_code(row['reminder_id'])}"
+            link = f"{SITE}/a/{link_code(row['reminder_id'])}"
+        if row["kind"] == "earlier":
+            link = f"{SITE}/e/{link_code(row['told_id'])}"
         assert sms(**row).text.endswith(f" {link}")
         assert re.findall(r"https?://\S+", email(**row).text) == [link, f"{SITE}/notifications"]
 
@@ -339,6 +343,9 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
         provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
     )
     await tell()
+    (leave,) = await race.db.fetch("SELECT leave_id FROM schedule.leave WHERE provider_id = $1", provider_id)
+    await race.book.remove_leave(provider_id, leave["leave_id"], Staff(1))
+    await tell()
     await race.book.cancel(provider_id, booked, Patient(one))
     await race.db.execute("SELECT notices.add($1, $2, NULL, 'refunded', public.app_now())", provider_id, booked)
     await cancel_by_terms(race, other)
@@ -347,6 +354,19 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await remind_and_refuse(race, third)
     await tell()
+    await free_an_earlier_time(race)
+    await tell()
+
+
+async def free_an_earlier_time(race: RaceEnvironment) -> None:
+    """Have a patient who asked for it be told of a time before their appointment; it is morning."""
+    provider = await race.provider(slots=2)
+    first, second = await reachable(race, 2, email=True)
+    booked = [await race.booked(provider, patient, slot) for slot, patient in enumerate((first, second))]
+    earlier = EarlierTimes(race.db)
+    assert await earlier.ask(provider.provider_id, booked[1], second) == "on"
+    await race.book.cancel(provider.provider_id, booked[0], Patient(first))
+    await earlier.tell()
 
 
 async def remind_and_refuse(race: RaceEnvironment, patient: int) -> None:

@@ -110,6 +110,7 @@ async def test_clinics_are_in_their_locality_with_its_postal_code(db: Database) 
     assert len(seen) > 12
     codes = {row["postal_code"] for row in await db.fetch("SELECT postal_code FROM directory.postal_code")}
     assert codes == {place["pin"] for city in FACTS["cities"][:3] for place in (city, *city["localities"].values())}
+    assert "411001" in codes  # the middle of Pune
 
 
 async def test_services_are_as_the_facts_say(db: Database) -> None:

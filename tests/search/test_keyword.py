@@ -173,12 +173,13 @@ async def test_what_is_typed_is_understood(db: Database) -> None:
 
 async def test_the_vocabulary_is_normal(db: Database) -> None:
     """As search.words would write it, or its phrases would never be found; and what is dropped means nothing else."""
-    phrases = [*VOCABULARY.phrases, *VOCABULARY.dropped]
+    phrases = [*VOCABULARY.phrases, *VOCABULARY.dropped, *VOCABULARY.places]
     rows = await db.fetch(
         "SELECT phrase, array_to_string(search.words(phrase), ' ') AS normal FROM unnest($1::text[]) AS phrase", phrases
     )
     assert [row["phrase"] for row in rows if row["phrase"] != row["normal"]] == []
     assert VOCABULARY.dropped.isdisjoint(VOCABULARY.phrases)
+    assert VOCABULARY.places.isdisjoint({*VOCABULARY.phrases, *VOCABULARY.dropped})
 
 
 _NASTY = st.text(st.sampled_from("ab é'\"\\:*&|!()<>-@\0\ud800१कि़🦷\uff21ﷺIİ\u0301\u200d0"), max_size=60)

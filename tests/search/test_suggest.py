@@ -45,9 +45,10 @@ async def test_what_is_typed_is_completed(db: Database) -> None:
     dermatology = Suggestion("speciality", "Dermatology", speciality="dermatology")
     assert dermatology in await suggest(db, "derm", None, 10)
     skin = Suggestion("speciality", "Dermatology", matched="skin", speciality="dermatology")
-    assert await suggest(db, "sk", None, 10) == [skin, Suggestion("symptom", "skin rash")]
+    rash, dry = Suggestion("symptom", "skin rash"), Suggestion("symptom", "dry skin")
+    assert await suggest(db, "sk", None, 10) == [skin, rash, dry]
     assert await texts(db, "asth") == []  # nobody here sees to it
-    assert await texts(db, "pain", limit=2) == ["symptom: gum pain", "symptom: back pain"]
+    assert await texts(db, "pain", limit=2) == ["symptom: gum pain", "symptom: jaw pain"]
     assert "symptom: back pain" in await texts(db, "back p")
     assert await suggest(db, "bomb", None, 10) == [Suggestion("city", "Mumbai", matched="bombay", city="mumbai")]
     assert await suggest(db, "त्व", None, 10) == [

@@ -39,7 +39,14 @@ TABLES = (
         "accounts.consent",
     ),
     *("accounts.challenge", "accounts.idempotency", "reviews.rating"),
-    *("booking.reason", "notices.coming", "notices.preference", "reviews.review", "reviews.report"),
+    *(
+        "booking.reason",
+        "notices.coming",
+        "notices.earlier_alert",
+        "notices.preference",
+        "reviews.review",
+        "reviews.report",
+    ),
 )
 
 
@@ -158,6 +165,11 @@ async def _(clients: Clients) -> Request:
 @route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/coming")
 async def _(clients: Clients) -> Request:
     return Request(clients.asha, "PUT", f"{await booked(clients)}/coming")
+
+
+@route("PUT", "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier")
+async def _(clients: Clients) -> Request:
+    return Request(clients.asha, "PUT", f"{await booked(clients)}/earlier", {"earlier": True})
 
 
 @route("PUT", "/providers/{provider_id:int}/reviews/{review_id:uuid}/report")

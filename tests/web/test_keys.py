@@ -45,6 +45,7 @@ CHANGES = {
     ("PUT", f"{APPOINTMENT}/rating"),
     ("PUT", f"{APPOINTMENT}/reason"),
     ("PUT", f"{APPOINTMENT}/coming"),
+    ("PUT", f"{APPOINTMENT}/earlier"),
     ("PUT", f"providers/{PROVIDER}/reviews/{NOBODYS}/report"),
     ("POST", WAITS),
     ("POST", f"{WAITS}/{NOBODYS}/accept"),

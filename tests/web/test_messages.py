@@ -47,6 +47,11 @@ def test_names_of_the_demo_are_known_in_hindi() -> None:
         assert HINDI.known_name("speciality", name) != name
     for city in FACTS["cities"]:
         assert HINDI.known_name("city", city["name"]) != city["name"]
+    for kind in ("services", "tests"):
+        for name in (one for named in FACTS[kind].values() for one in named):
+            assert HINDI.known_name("service", name) != name
+            assert HINDI.own_name("service", HINDI.known_name("service", name)) == name
+    assert HINDI.known_name("service", "complete blood count") == HINDI.known_name("service", "Complete Blood Count")
     assert HINDI.known_name("city", "Atlantis") == "Atlantis"
 
 

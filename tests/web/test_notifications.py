@@ -18,7 +18,7 @@ from healthplus.notices.preferences import Preferences, answer_of
 from healthplus.notices.push import DEVICES_MAX, WebPushSender
 from healthplus.notices.sender import NoSender
 from healthplus.notices.senders import Senders
-from healthplus.notices.texts import reminder_code
+from healthplus.notices.texts import link_code
 from healthplus.notices.web_push import new_private_key
 from healthplus.settings import Settings
 from healthplus.signatures import sign
@@ -77,7 +77,7 @@ async def remind(environment: Environment) -> str:
             FROM booking.booking WHERE state = 'booked' RETURNING reminder_id"""
         )
     assert found
-    return f"/a/{reminder_code(found)}"
+    return f"/a/{link_code(found)}"
 
 
 async def test_what_is_chosen_is_kept_and_shown(browser: Browser, asha: Client, app: Litestar) -> None:

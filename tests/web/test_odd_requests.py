@@ -182,6 +182,10 @@ async def pages(
             "code": "A" * 22,
             "session_id": held["id"],  # no session has it
             "passkey_id": held["id"],
+            "leave_id": held["id"],
+            "holiday_id": held["id"],
+            "shift_id": "1",
+            "service_id": "1",
             "person_id": person["id"],
             "city": "pune",
             "need": "doctor",

@@ -6,6 +6,7 @@ import re
 import zipfile
 from datetime import datetime, time, timedelta
 from io import BytesIO
+from itertools import cycle
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,8 @@ from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
 from tests.web.client import Browser
+from tests.web.test_odd_requests import NO_FORMS, ODD, check
+from tests.web.test_staff_routes import desk_routes
 
 CLINIC, OTHER_CLINIC = AT_CLINIC, ONLINE
 OFFICE = f"/office/{CLINIC}"
@@ -262,7 +265,7 @@ async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Data
     await ward.post(f"{OFFICE}/leave", {**form, "seen": "2020-01-01T00:00:00+00:00"})
     assert await db.fetch_value("SELECT count(*) FROM schedule.leave") == 2
     page = await ward.get(f"{OFFICE}/leave")
-    assert "Holiday , 2 doctors" in words(page)
+    assert "Holiday, 2 doctors" in words(page)
     remove = re.search(rf'action="({OFFICE}/holiday/[^"]+/remove)"', page.text)
     assert remove
     assert goes_to(await ward.post(remove[1])) == f"{OFFICE}/leave?done=removed&stands=1"
@@ -507,3 +510,80 @@ async def test_others_clinics_and_what_is_not_there_are_refused(ward: Browser, a
     assert await db.fetch_value("SELECT count(*) FROM schedule.shift WHERE shift_id = $1", shift_there) == 1
     desk = await log_in(app, db, "desk", CLINIC, "arun")
     assert (await desk.get(OFFICE)).status_code == 403
+
+
+ODD_FIELDS = (
+    *(
+        "starts",
+        "ends",
+        "slot_minutes",
+        "seats",
+        "weekday",
+        "valid_from",
+        "since",
+        "was",
+        "week",
+        "seen",
+        "from_day",
+        "to_1",
+    ),
+    *(
+        "last_day",
+        "who",
+        "to_day",
+        "from_time",
+        "reason",
+        "key",
+        f"move_{UUID(int=1)}",
+        "provider",
+        "name",
+        "fee",
+        "kind",
+    ),
+    *("length_minutes", "buffer_minutes", "funding", "service", "unit", "hours_1", "kept_1", "version", "languages"),
+    *(
+        "specialities",
+        "type",
+        "gender",
+        "bio",
+        "practising_since",
+        "max_booking_days",
+        "latitude",
+        "postal_code",
+        "lead_minutes",
+    ),
+)
+
+
+ODD_QUERIES = ("week", "who", "day", "change", "service", "provider", "name", "done", "moved")
+
+
+async def test_nothing_odd_breaks_the_office(administrator: Browser, app: Litestar, db: Database) -> None:
+    """Every page with odd queries, and every form with odd fields, as somebody who may have them."""
+    filled = {
+        **SHIFT, **DOCTOR, "day_1": "1", "weekday": "1", "who": str(PROVIDER), "from_day": "2027-03-01",
+        "provider": "1", "kind": "visit", "length_minutes": "30", "unit": "percent", "hours_1": "24", "kept_1": "10",
+        "address": "a", "city": "Pune", "state": "M",
+    }  # fmt: skip
+    ids = {"clinic_id": CLINIC, "provider_id": PROVIDER, "shift_id": await shift_of(db, 1), "service_id": 1}
+    ids |= {"leave_id": UUID(int=1), "holiday_id": UUID(int=1)}  # type: ignore[dict-item]
+    odd = [one for one in ODD if one]
+    asked = 0
+    for route, _ in desk_routes(app):
+        method, path = route.split(" ")
+        if not path.startswith("/office"):
+            continue
+        address = path.format(**ids)
+        if method == "GET":
+            for value, name in zip(cycle(odd), ODD_QUERIES, strict=False):
+                check(await administrator.http.get(address, params={name: value}), (address, name, value))
+            continue
+        # Of the odd values of the fields each form has some, and others have others.
+        for number, name in enumerate(ODD_FIELDS[len(path) % 5 :: 5]):
+            value = ODD[(number + len(path)) % len(ODD)]
+            check(await administrator.http.post(address, data={**filled, name: value}), (address, name, value))
+            asked += 1
+        for kind, body in NO_FORMS:
+            answer = await administrator.http.post(address, content=body, headers={"Content-Type": kind})
+            check(answer, (address, kind, body))
+    assert asked > 100

@@ -37,6 +37,38 @@ def test_each_pin_can_be_pressed(places: list[tuple[float, float]]) -> None:
     assert all(math.dist(one[1:3], other[1:3]) > 34 for one, other in combinations(drawn.pins, 2))
 
 
+def test_rings_are_as_far_from_the_centre_as_they_say() -> None:
+    drawn = plot([BANER, HADAPSAR], centre=PUNE)
+    assert drawn
+    assert drawn.centre
+    metres = drawn.scale_metres / drawn.scale_length
+    assert [ring.metres for ring in drawn.rings] == [5000, 10_000]
+    for ring in drawn.rings:
+        assert ring.radius * metres == pytest.approx(ring.metres, rel=0.01)
+        assert math.dist((ring.x, ring.y - 4), drawn.centre) == pytest.approx(ring.radius, abs=0.2)
+    # From afar, too, where only arcs cross the drawing.
+    [nearest, *_] = [ring.metres for ring in plot([HADAPSAR], centre=PUNE).rings]  # type: ignore[union-attr]
+    assert 7000 <= nearest <= 8000
+    assert plot([BANER]).rings == []  # type: ignore[union-attr]
+
+
+def test_names_around_cover_no_pin_and_no_other_name() -> None:
+    around = [("Baner", *BANER), ("Pune Station", *PUNE), ("Hadapsar", *HADAPSAR), ("Far away", 20.0, 75.0)]
+    around += [(f"Near {number}", *HADAPSAR) for number in range(9)]
+    drawn = plot([BANER, BANER, HADAPSAR], centre=PUNE, around=around)
+    assert drawn
+    assert [label.text for label in drawn.labels][:3] == ["Baner", "Pune Station", "Hadapsar"]
+    assert "Far away" not in {label.text for label in drawn.labels}
+    assert len(drawn.labels) < len(around) - 1
+    for label in drawn.labels:
+        half = 4 * len(label.text)
+        assert half < label.x < SIDE - half
+        for pin in drawn.pins:
+            assert abs(pin.x - label.x) > half or abs(pin.y - label.y) > 15
+    for one, other in combinations(drawn.labels, 2):
+        assert abs(one.x - other.x) > 4 * (len(one.text) + len(other.text)) or abs(one.y - other.y) >= 16
+
+
 def test_tiles_cover_the_drawing() -> None:
     drawn = plot([PUNE, BANER, HADAPSAR], TILES)
     assert drawn

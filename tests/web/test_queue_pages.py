@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from datetime import timedelta
 from uuid import UUID
@@ -366,6 +367,9 @@ async def test_the_part_of_the_day_that_is_offered_is_one_with_a_held_time(
     page = (await bina.get(f"{FREE_LINE}?day={day}&part=morning")).text
     assert "Any evening time" in page
     assert "Any morning time" not in page
-    assert "part=evening" in page  # where the form is sent to
+    (action,) = re.findall(r'method="post" action="([^"]+/line[^"]*)"', page)
+    assert "part=evening" in action
+    joined = await bina.fill(html.unescape(action), what="part")
+    assert (joined.status_code, "/wait/" in joined.headers["location"]) == (303, True)
     nothing_held = (await bina.get(f"/doctor/{PROVIDER}/dr-1/{ONLINE}/line?day={day}&part=morning")).text
     assert "Any morning time" in nothing_held

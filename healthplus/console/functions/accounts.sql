@@ -4,8 +4,9 @@
 -- Every function of this schema is like these two (tests/console/test_contract.py):
 --   * SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp: it runs with its owner's rights; the logins of staff have none on tables.
 --   * First p_token_hash (SHA-256 of the session's token; never a staff id), then p_address (where the request comes from, for the audit).
---   * First statement: `caller := staff.authorise(p_token_hash, 'a right', p_clinic_id);`, with the right as a literal: who has EXECUTE is
---     read from there. A function for practitioners passes whose day it is about as a fourth argument.
+--   * First statement: `caller := staff.authorise(p_token_hash, 'a right', p_clinic_id);`, or PERFORM, with the right as a literal: who has
+--     EXECUTE is read from there. NULL for the clinic: of every clinic, which administrators alone are. A function for practitioners passes whose day
+--     it is about, p_provider_id, as a fourth argument. What others must not do at an open screen: PERFORM staff.require_proof(caller.is_proven);
 --   * Objects are looked for at that clinic (WHERE clinic_id = p_clinic_id), so that another clinic's number finds nothing.
 --   * An audit row in the same function, of reads of patients and accounts, too: staff.append_audit(caller.actor, caller.session_id, …).
 --   * Tables of other areas are written by those areas' functions (tests/database/test_walls.py), which may leave the audit's row themselves.

@@ -1,14 +1,14 @@
 -- Clinics, providers, services and terms, as a clinic's office changes them. A profile comes with its `version`, and is changed only where it
 -- still is that: {"code": "other", "now": …} else.
 
--- Adds a clinic, at which its first people are still to be named: its id.
-CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic jsonb)
+-- Adds a clinic (p_clinic_id NULL: there is none yet), at which its first people are still to be named: its id.
+CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic_id bigint, p_clinic jsonb)
 RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
     new_id bigint;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
+    caller := staff.authorise(p_token_hash, 'manage_staff', p_clinic_id);
     new_id := directory.put_clinic(NULL, p_clinic, NULL);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_clinic', false, p_clinic ->> 'name', NULL, new_id);
     RETURN new_id;

@@ -1,12 +1,14 @@
 -- What the pages of a clinic's office show: one function a page. None of it is about patients, other than how many there are.
 
--- Clinics by a part of their name, for administrators.
-CREATE FUNCTION console.clinics_named(p_token_hash bytea, p_address text, p_name text)
+-- Clinics by a part of their name, for administrators (p_clinic_id NULL: it is of no clinic).
+CREATE FUNCTION console.clinics_named(p_token_hash bytea, p_address text, p_clinic_id bigint, p_name text)
 RETURNS TABLE (clinic_id bigint, name text, city text, closed_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    caller record;
 BEGIN
-    PERFORM staff.authorise(p_token_hash, 'manage_staff', NULL);
+    caller := staff.authorise(p_token_hash, 'manage_staff', p_clinic_id);
     RETURN QUERY
     SELECT clinic.clinic_id, clinic.name, city.name, clinic.closed_since
     FROM directory.clinic JOIN directory.city USING (city_id)
@@ -17,9 +19,10 @@ END $$;
 CREATE FUNCTION console.office(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+    caller record;
     now_at timestamptz := public.app_now();
 BEGIN
-    PERFORM staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN directory.clinic_profile(p_clinic_id) || jsonb_build_object(
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -52,8 +55,10 @@ CREATE FUNCTION console.holiday(p_token_hash bytea, p_address text, p_clinic_id 
 RETURNS TABLE (provider_id bigint, leave_id uuid)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    caller record;
 BEGIN
-    PERFORM staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN QUERY
     SELECT leave.provider_id, leave.leave_id FROM schedule.leave
     JOIN directory.provider_clinic AS post USING (provider_id)
@@ -65,10 +70,11 @@ END $$;
 CREATE FUNCTION console.week(p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_monday date)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+    caller record;
     now_at timestamptz := public.app_now();
     zone text;
 BEGIN
-    PERFORM staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     SELECT time_zone INTO zone FROM directory.clinic JOIN directory.city USING (city_id) WHERE clinic_id = p_clinic_id;
     RETURN directory.provider_profile(p_provider_id, p_clinic_id) || jsonb_build_object(
         'shifts', (
@@ -121,8 +127,10 @@ END $$;
 -- of services. What a provider offers at each of its clinics is `is_everywhere`.
 CREATE FUNCTION console.services(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
 BEGIN
-    PERFORM staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN directory.clinic_profile(p_clinic_id) || jsonb_build_object(
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]')

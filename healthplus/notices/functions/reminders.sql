@@ -23,16 +23,20 @@ RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     added integer;
 BEGIN
-    WITH new AS (
+    WITH due AS MATERIALIZED (
+        -- Once for each start, of which there are few, however many appointments begin then: it takes longer than all else.
+        SELECT starts_at, notices.reminder_time(starts_at, p_hours, p_zone) AS at
+        FROM (
+            SELECT DISTINCT lower(during) AS starts_at FROM booking.booking
+            WHERE lower(during) > p_from AND lower(during) <= p_to) AS start
+    ), new AS (
         INSERT INTO notices.reminder (provider_id, booking_id, starts_at, due_at, patient_id)
         SELECT booking.provider_id, booking.booking_id, lower(during), due.at, booking.patient_id
-        FROM booking.booking
+        FROM due
+        JOIN booking.booking ON lower(during) = due.starts_at
         JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id AND p_hours = ANY (coalesce(reminder_hours, notices.usual_hours()))
         JOIN directory.city ON city.city_id = clinic.city_id AND city.time_zone = p_zone
-        -- OFFSET 0: once for each appointment, which takes longer than all else.
-        CROSS JOIN LATERAL (SELECT notices.reminder_time(lower(during), p_hours, p_zone) AS at OFFSET 0) AS due
-        WHERE booking.state = 'booked' AND lower(during) > p_from AND lower(during) <= p_to
-            AND booking.patient_id IS NOT NULL AND NOT needs_rebooking
+        WHERE booking.state = 'booked' AND booking.patient_id IS NOT NULL AND NOT needs_rebooking
             AND due.at <= p_now AND due.at > p_now - notices.reminder_patience()
             AND booking.created_at <= due.at - interval '10 minutes'
             AND NOT EXISTS (
@@ -87,7 +91,8 @@ BEGIN
     RETURN added;
 END $$;
 
--- What a reply by SMS does: YES says that the patient is coming to the appointment of their last reminder, STOP ends reminders by text.
+-- What a reply by SMS does: YES says that the patient is coming to the appointment of their last reminder, STOP ends reminders by text
+-- and what was asked to be told of earlier times.
 -- Neither NO nor anything else cancels anything: NO is answered, once for each reminder, by how to do so. Returns what was done.
 CREATE FUNCTION notices.take_reply(p_phone text, p_answer text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -100,6 +105,7 @@ BEGIN
     ELSIF p_answer = 'stop' THEN
         INSERT INTO notices.preference AS known (patient_id, language, reminds_by_text) VALUES (patient, 'en', false)
         ON CONFLICT (patient_id) DO UPDATE SET reminds_by_text = false;
+        DELETE FROM notices.earlier_alert WHERE earlier_alert.patient_id = patient;
         RETURN 'stopped';
     END IF;
     SELECT reminder.* INTO last FROM notices.reminder

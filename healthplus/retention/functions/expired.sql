@@ -53,6 +53,60 @@ CREATE FUNCTION retention.forget_devices(p_now timestamptz, p_rows_max integer) 
     SELECT count(*) FROM gone
 $$;
 
+-- What is left of patients whose accounts were deleted in the last day: processes of the release before know nothing of these tables.
+CREATE FUNCTION retention.forget_erased(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH erased AS MATERIALIZED (
+        SELECT patient_id FROM accounts.former_account JOIN accounts.patient USING (patient_id)
+        WHERE former_account.erased_at <= p_now AND patient.erased_at IS NOT NULL
+    ), review_gone AS (
+        DELETE FROM reviews.review WHERE ctid = ANY (ARRAY (
+            SELECT review.ctid FROM reviews.review JOIN erased ON erased.patient_id = review.patient_id
+            LIMIT p_rows_max FOR UPDATE OF review SKIP LOCKED)) RETURNING 1
+    ), report_gone AS (
+        DELETE FROM reviews.report WHERE ctid = ANY (ARRAY (
+            SELECT report.ctid FROM reviews.report JOIN erased ON erased.patient_id = report.reporter_id
+            LIMIT p_rows_max FOR UPDATE OF report SKIP LOCKED)) RETURNING 1
+    ), reason_gone AS (
+        DELETE FROM booking.reason WHERE ctid = ANY (ARRAY (
+            SELECT reason.ctid FROM booking.reason JOIN erased ON erased.patient_id = reason.patient_id
+            LIMIT p_rows_max FOR UPDATE OF reason SKIP LOCKED)) RETURNING 1
+    ), preference_gone AS (
+        DELETE FROM notices.preference WHERE ctid = ANY (ARRAY (
+            SELECT preference.ctid FROM notices.preference JOIN erased ON erased.patient_id = preference.patient_id
+            LIMIT p_rows_max FOR UPDATE OF preference SKIP LOCKED)) RETURNING 1
+    ), push_subscription_gone AS (
+        DELETE FROM notices.push_subscription WHERE ctid = ANY (ARRAY (
+            SELECT push_subscription.ctid FROM notices.push_subscription JOIN erased ON erased.patient_id = push_subscription.patient_id
+            LIMIT p_rows_max FOR UPDATE OF push_subscription SKIP LOCKED)) RETURNING 1
+    ), reminder_gone AS (
+        DELETE FROM notices.reminder WHERE ctid = ANY (ARRAY (
+            SELECT reminder.ctid FROM notices.reminder JOIN erased ON erased.patient_id = reminder.patient_id
+            LIMIT p_rows_max FOR UPDATE OF reminder SKIP LOCKED)) RETURNING 1
+    ), coming_gone AS (
+        DELETE FROM notices.coming WHERE ctid = ANY (ARRAY (
+            SELECT coming.ctid FROM notices.coming JOIN erased ON erased.patient_id = coming.patient_id
+            LIMIT p_rows_max FOR UPDATE OF coming SKIP LOCKED)) RETURNING 1
+    ), earlier_alert_gone AS (
+        DELETE FROM notices.earlier_alert WHERE ctid = ANY (ARRAY (
+            SELECT earlier_alert.ctid FROM notices.earlier_alert JOIN erased ON erased.patient_id = earlier_alert.patient_id
+            LIMIT p_rows_max FOR UPDATE OF earlier_alert SKIP LOCKED)) RETURNING 1
+    ), earlier_told_gone AS (
+        DELETE FROM notices.earlier_told WHERE ctid = ANY (ARRAY (
+            SELECT earlier_told.ctid FROM notices.earlier_told JOIN erased ON erased.patient_id = earlier_told.patient_id
+            LIMIT p_rows_max FOR UPDATE OF earlier_told SKIP LOCKED)) RETURNING 1
+    )
+    SELECT greatest(
+        (SELECT count(*) FROM review_gone),
+        (SELECT count(*) FROM report_gone),
+        (SELECT count(*) FROM reason_gone),
+        (SELECT count(*) FROM preference_gone),
+        (SELECT count(*) FROM push_subscription_gone),
+        (SELECT count(*) FROM reminder_gone),
+        (SELECT count(*) FROM coming_gone),
+        (SELECT count(*) FROM earlier_alert_gone),
+        (SELECT count(*) FROM earlier_told_gone))
+$$;
+
 CREATE FUNCTION retention.forget_former_accounts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
     WITH gone AS (
         DELETE FROM accounts.former_account WHERE ctid = ANY (ARRAY (
@@ -108,6 +162,23 @@ CREATE FUNCTION retention.forget_coming(p_now timestamptz, p_rows_max integer) R
     WITH gone AS (
         DELETE FROM notices.coming WHERE ctid = ANY (ARRAY (
             SELECT ctid FROM notices.coming WHERE starts_at < p_now - interval '90 days'
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+-- Alerts end when their book is next looked into; those of books in which nothing happens, here.
+CREATE FUNCTION retention.forget_earlier_alerts(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.earlier_alert WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.earlier_alert WHERE starts_at < p_now
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+
+CREATE FUNCTION retention.forget_earlier_told(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM notices.earlier_told WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM notices.earlier_told WHERE told_at < p_now - interval '90 days'
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
     SELECT count(*) FROM gone
 $$;

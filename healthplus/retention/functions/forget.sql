@@ -78,20 +78,25 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(18, 4) THEN
         RETURN NULL;
     END IF;
+    -- Before it is forgotten that they were deleted.
+    most := retention.forget_erased(now_at, rows_max);
     most := greatest(
+        most,
         retention.forget_challenges(now_at, rows_max),
         retention.forget_account_keys(now_at, rows_max),
         retention.forget_sessions(now_at, rows_max),
         retention.forget_key_uses(now_at, rows_max),
         retention.forget_proofs(now_at, rows_max),
         retention.forget_devices(now_at, rows_max),
-        retention.forget_former_accounts(now_at, rows_max),
+        CASE WHEN most < rows_max THEN retention.forget_former_accounts(now_at, rows_max) END,
         retention.forget_results(now_at, rows_max),
         retention.forget_presence(now_at, rows_max),
         retention.forget_notices(now_at, rows_max),
         retention.forget_reasons(now_at, rows_max),
         retention.forget_reminders(now_at, rows_max),
         retention.forget_coming(now_at, rows_max),
+        retention.forget_earlier_alerts(now_at, rows_max),
+        retention.forget_earlier_told(now_at, rows_max),
         retention.forget_push_subscriptions(now_at, rows_max),
         retention.forget_photos(now_at, rows_max),
         retention.forget_reports(now_at, rows_max),

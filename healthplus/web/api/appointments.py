@@ -36,9 +36,11 @@ class AppointmentsController(Controller):
         app = services(request)
         rows = await app.book.appointments(patient_id)
         coming = await app.preferences.coming(patient_id)
+        earlier = {(one["provider_id"], one["booking_id"]) for one in await app.earlier.of(patient_id)}
         shown = [await booking_of_row(row, row["provider_id"], app, patient_id) for row in rows]
         for one in shown:
             one.coming = (one.provider_id, one.id) in coming
+            one.earlier = (one.provider_id, one.id) in earlier
         return shown
 
     @get(_ONE, responses=READ_PROBLEMS)
@@ -51,6 +53,8 @@ class AppointmentsController(Controller):
             raise NotFound
         shown = await booking_of_row(row, provider_id, app, patient_id)
         shown.coming = (provider_id, appointment_id) in await app.preferences.coming(patient_id)
+        state = await app.earlier.state(provider_id, appointment_id, patient_id)
+        shown.earlier = state is not None and state["is_on"]
         return shown
 
     @delete(_ONE, status_code=200, responses=PROBLEMS, **needs_key("book"))

@@ -178,6 +178,7 @@ class Booking(Fee, kw_only=True):
     """A hold or an appointment. While held, it has `expires_at`, and `expires_in`, in seconds.
 
     `coming`, when it is read: I have said that I am coming, by a reminder or at the same URL with `/coming` after it.
+    `earlier`, when it is read: I am told when an earlier time comes free, as asked at the same URL with `/earlier`.
     `can_rate`: the appointment took place, and its provider can be rated, at the same URL with `/rating` after it.
     When it is read, it has `person_id`, and in `patient_name` that person's name as it was when they were booked for;
     and, when it is read by itself, the `reason` that was given for it.
@@ -213,6 +214,7 @@ class Booking(Fee, kw_only=True):
     needs_rebooking: bool | UnsetType = UNSET
     can_rate: bool | UnsetType = UNSET
     coming: bool | UnsetType = UNSET
+    earlier: bool | UnsetType = UNSET
     terms: list[TermsStep] | UnsetType = UNSET
     cancel_now: CancelNow | UnsetType = UNSET
     money: str | UnsetType = UNSET

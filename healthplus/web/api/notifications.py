@@ -8,7 +8,7 @@ from litestar import Controller, get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from healthplus.errors import NotFound
+from healthplus.errors import Conflict, NotFound
 from healthplus.notices.preferences import LanguageCode, Preference, TextBy
 from healthplus.web.api.keys import needs_key
 from healthplus.web.api.problems import PROBLEMS, READ_PROBLEMS
@@ -34,6 +34,19 @@ class Coming(Struct):
     """I am coming; the appointment stays booked also where nobody says so."""
 
     coming: bool = True
+
+
+class Earlier(Struct, forbid_unknown_fields=True):
+    """Whether I am told when a time before my appointment comes free."""
+
+    earlier: bool
+
+
+_EARLIER = "/providers/{provider_id:int}/appointments/{appointment_id:uuid}/earlier"
+_NOT_ASKED = {
+    "too_late": "No earlier time could be reached any more, or the clinic asks you to choose another time anyway.",
+    "many_free": "Many earlier times are free now; move the appointment to one of them.",
+}
 
 
 class NotificationsController(Controller):
@@ -67,6 +80,27 @@ class NotificationsController(Controller):
         if not await services(request).preferences.note_coming(provider_id, appointment_id, patient_id):
             raise NotFound
         return Coming()
+
+    @put(_EARLIER, responses={**READ_PROBLEMS, 409: PROBLEMS[409]}, **needs_key("book"))
+    async def choose_earlier(
+        self, request: AnyRequest, provider_id: ProviderId, appointment_id: FromPath[UUID], data: JSONBody[Earlier]
+    ) -> Earlier:
+        """Be told when a time before an appointment of mine comes free that nobody in the queue can use; or no more.
+
+        The first who takes it has it, by `move`. It ends with the appointment's time.
+        """
+        which = provider_id, appointment_id, await require_patient(request)
+        earlier = services(request).earlier
+        if not data.earlier:
+            if not await earlier.stop(*which):
+                raise NotFound
+            return data
+        answer = await earlier.ask(*which)
+        if answer == "not_found":
+            raise NotFound
+        if answer != "on":
+            raise Conflict(_NOT_ASKED[answer])
+        return data
 
 
 def _shown(chosen: Preference) -> NotificationSettings:

@@ -111,10 +111,17 @@ class AppointmentsController(Controller):
 
     @get(f"{_ONE}/move")
     async def choose_another_time(
-        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = ""
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID], day: Day = "", start: Day = ""
     ) -> Response[str]:
+        """Show when an appointment could be instead; `start`: a time that is chosen already, if it is still free."""
         _, appointment = await _mine(request, provider_id, booking_id)
-        return await _move_page(request, appointment, parsed_day(day))
+        chosen = parsed_instant(start)
+        if chosen is None:
+            return await _move_page(request, appointment, parsed_day(day))
+        if chosen == appointment["starts_at"] and not appointment["needs_rebooking"]:  # taken, and tapped again
+            return see_other(request, appointment_path(provider_id, booking_id))
+        chosen_day = chosen.astimezone(ZoneInfo(appointment["time_zone"])).date()
+        return await _move_page(request, appointment, chosen_day, chosen=chosen)
 
     @post(f"{_ONE}/move")
     async def move(
@@ -203,11 +210,20 @@ async def _appointment_page(
         chosen=await _chosen(request, appointment),
         error=error,
         field=field,
+        earlier=await _earlier(request, appointment),
         arrive_at=appointment["starts_at"] - ARRIVE_EARLY,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
         stars_max=_STARS_MAX,
         review_text=appointment["review"] or "" if written is None else written,
     )
+
+
+async def _earlier(request: AnyRequest, appointment: Record) -> Record | None:
+    """Return how things stand with earlier times; None where there can be none."""
+    if appointment["state"] != "booked" or appointment["begun"] or appointment["needs_rebooking"]:
+        return None
+    which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
+    return await services(request).earlier.state(*which)
 
 
 async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
@@ -243,7 +259,7 @@ async def _move_page(
 ) -> Response[str]:
     """Return the page with a week of days and the free times of one: `day`, or else the first that has any.
 
-    `chosen` is a time that could not be had. It stays chosen: a time that others hold may soon be free again.
+    `chosen` is a time that was chosen before. It stays so where it cannot be had: others may only hold it.
     """
     shown = partial(
         page,
@@ -253,6 +269,7 @@ async def _move_page(
         appointment=appointment,
         booked=await _chosen(request, appointment),
         error=error,
+        gone=None,
         limit=limit,
     )
     if appointment["state"] != "booked" or appointment["begun"]:
@@ -279,6 +296,10 @@ async def _move_page(
         starts[row["starts_at"].astimezone(zone).date()].append(row["starts_at"])
     free = starts[day]
     later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
+    if chosen and chosen not in free and error is None:
+        said = language_of(request).gettext("%(time)s is taken by now. Your appointment is unchanged.")
+        shown = partial(shown, gone=said % {"time": language_of(request).clock(chosen, appointment["time_zone"])})
+        chosen = None
     return shown(
         chosen=chosen,
         kept_minor=terms.kept_minor if appointment["money"] else 0,

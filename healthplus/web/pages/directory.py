@@ -105,6 +105,13 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
 
 
 def _map(request: AnyRequest, clinics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the drawing of where clinics are, and the headers of a page with it."""
-    positions = [(at["latitude"], at["longitude"]) if (at := one["position"]) else None for one in clinics]
-    return {"plot": plot(positions, site(request).map_tiles), "headers": policy_of_map(request)}
+    """Return the drawing of where clinics are, with the middle of their city, and the headers of a page with it."""
+    positions = [_position(one) for one in clinics]
+    middles = {_position(one["city"]) for one in clinics}
+    middle = middles.pop() if len(middles) == 1 else None
+    drawing = plot(positions, site(request).map_tiles, centre=middle, is_centre_shown=True)
+    return {"plot": drawing, "headers": policy_of_map(request)}
+
+
+def _position(place: Mapping[str, Any]) -> tuple[float, float] | None:
+    return (at["latitude"], at["longitude"]) if (at := place["position"]) else None

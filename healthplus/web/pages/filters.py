@@ -27,23 +27,32 @@ _LANGUAGES = (
 _SATURDAY = 6  # of ISO's days of the week
 
 
-def choices(language: Language, search: Search, today: date) -> dict[str, list[tuple[str, str]]]:
-    """Return what each list of the form has to choose from, and the orders: values and texts."""
+def choices(language: Language, search: Search, today: date, *, for_doctors: bool) -> dict[str, list[tuple[str, str]]]:
+    """Return what each list of the form has to choose from, and the orders: values and texts.
+
+    `for_doctors`: whether there are doctors among the results, whom people choose by more than they choose a place by.
+    """
 
     def named(texts: dict[str, str]) -> list[tuple[str, str]]:
         return [(name, language.gettext(text)) for name, text in texts.items()]
 
     days = [(day.isoformat(), language.day(day)) for day in _days(search.filters.day, today)]
+    sorts = {*_ORDERS} - {
+        *(() if search.is_located else ("distance",)),
+        *(() if for_doctors or search.sort == "experience" else ("experience",)),
+    }
     return {
         "days": named(_STRETCHES) + days,
         "types": named(_TYPES),
         "genders": named(_GENDERS),
         "languages": _languages(language, search.filters.language),
-        "sorts": [one for one in named(_ORDERS) if one[0] != "distance" or search.is_located],
+        "sorts": [one for one in named(_ORDERS) if one[0] in sorts],
     }
 
 
-def quick_filters(language: Language, search: Search, currency: str, today: date) -> list[tuple[str, str]]:
+def quick_filters(
+    language: Language, search: Search, currency: str, today: date, *, for_doctors: bool
+) -> list[tuple[str, str]]:
     """Return filters that are one tap away, and not set: their texts, and the addresses of the results with them.
 
     The next Saturday is among them, when many have time who work all week. More would not fit on a line at 360 pixels.
@@ -53,7 +62,7 @@ def quick_filters(language: Language, search: Search, currency: str, today: date
         saturday = today + timedelta(days=(_SATURDAY - today.isoweekday() - 1) % 7 + 1)
         found = [(language.gettext(_STRETCHES["today"]), search.but(day="today").path())]
         found += [(language.weekday(_SATURDAY), search.but(day=saturday.isoformat()).path())]
-    if not filters.gender and filters.type in ("", "doctor"):
+    if for_doctors and not filters.gender:
         wider = search.but(gender="female")
         found += [(filter_text(language, "gender", wider.filters, currency), wider.path())]
     return found

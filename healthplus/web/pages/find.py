@@ -13,35 +13,40 @@ from msgspec import structs
 
 from healthplus.database import Database, Record
 from healthplus.directory.known_services import SERVICES_MAX
-from healthplus.errors import DatabaseBusy, NotFound
+from healthplus.errors import NotFound
 from healthplus.money import INR
 from healthplus.search.find import (
     RADIUS_KM_DEFAULT,
     TIME_ZONE_DEFAULT,
+    SearchCriteria,
     city_named,
     count_matching,
     find_matching,
-    parse_request,
+    of_types,
     service_types,
 )
 from healthplus.search.keyword import parse_keyword
-from healthplus.search.spelling import did_you_mean
 from healthplus.search.vocabulary import normal_words, sendable
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
+from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path
+from healthplus.web.pages.corrections import meanings, unknown_place
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
+from healthplus.web.pages.home import known_names
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
-from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
+from healthplus.web.pages.result_map import contents_of_city, result_map
 from healthplus.web.pages.searches import TYPES, Filters, Search, city_to_remember, page_number, remembered_city, typed
 from healthplus.web.pages.service_choice import laboratories
-from healthplus.web.pages.session import site
 from healthplus.web.pages.shared_pages import shared_page
+from healthplus.web.pages.specialities import by_name
 from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
 _SLUGS_LENGTH_MAX = 2000
+_KINDS = {"doctor": "doctor", "lab": "lab"}
+"""Of pins: the types of providers that a map tells apart from clinics and hospitals."""
 _FEW_RESULTS = 3
 """With so many results or fewer, a keyword may be misspelt."""
 
@@ -55,13 +60,14 @@ class Card(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A page of results; `total` are all of them, up to one more than `total_max`."""
+    """A page of results; `total` are all of them, up to one more than `total_max`. Distances are from the `centre`."""
 
     rows: list[Record]
     total: int
     total_max: int
     has_more: bool
     is_place_known: bool
+    centre: tuple[float, float] | None = None
 
 
 class FindController(Controller):
@@ -136,7 +142,8 @@ async def _search_of_form(request: AnyRequest) -> Search:
     own = language.own_name("speciality", need)
     speciality = None
     chosen = await _services(request)
-    if chosen and need == typed(Search(services=chosen).service_names) and all(one["is_offered"] for one in chosen):
+    named = typed(Search(services=chosen).service_names(language))
+    if chosen and need == named and all(one["is_offered"] for one in chosen):
         need = ""
     elif need:
         chosen = ()
@@ -145,8 +152,8 @@ async def _search_of_form(request: AnyRequest) -> Search:
     elif need:
         phrase = " ".join(await normal_words(database, own))
         speciality = await database.fetch_row(queries.speciality, sendable(own), phrase)
-        if speciality is None and (named := await _service_named(database, need, phrase)):
-            need, chosen = "", (named,)
+        if speciality is None and (service := await _service_named(database, language, need)):
+            need, chosen = "", (service,)
     return Search(
         need="" if speciality else need,
         speciality=speciality,
@@ -164,8 +171,12 @@ async def _services(request: AnyRequest) -> tuple[Record, ...]:
     return tuple(known if all(one["is_test"] for one in known) else known[:1])
 
 
-async def _service_named(database: Database, need: str, phrase: str) -> Record | None:
+async def _service_named(database: Database, language: Language, need: str) -> Record | None:
     """Return the type of service of this name or slug, unless the words mean others, too."""
+    own = language.own_name("service", need)
+    phrase = " ".join(await normal_words(database, own))
+    if own != need:
+        return await database.fetch_row(queries.service, sendable(own), phrase)
     named = await database.fetch_row(queries.service, sendable(need), phrase)
     meant = (await parse_keyword(database, need, None)).service_groups if named else ()
     return named if named and {one for group in meant for one in group} <= {named["service_type_id"]} else None
@@ -205,20 +216,10 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     found = await _found(database, search, number)
     if not found.rows and number > 1:
         return see_other(request, search.path())
-    keyword = search.request().keyword
-    city_id = search.city["city_id"] if search.city else None
-    meant = await did_you_mean(database, keyword, city_id) if keyword and found.total <= _FEW_RESULTS else []
-    instead_of = ""
-    if not found.rows and meant and search.need and not search.filters.exact:
-        corrected = _meaning(search, meant[0])
-        if (better := await _found(database, corrected, 1)).rows:
-            instead_of = search.need
-            search, found, meant = corrected, better, []
-    return await _results_page(request, search, found, number, meant, instead_of)
-
-
-def _meaning(search: Search, need: str) -> Search:
-    return structs.replace(search, need=need, speciality=None, services=(), place="")
+    meant = await meanings(database, search) if found.total <= _FEW_RESULTS else []
+    if not found.rows and meant and not search.filters.exact:
+        return await _results_page(request, meant[0], await _found(database, meant[0], 1), 1, [], instead_of=search)
+    return await _results_page(request, search, found, number, meant)
 
 
 async def _found(database: Database, search: Search, number: int) -> Found:
@@ -226,38 +227,48 @@ async def _found(database: Database, search: Search, number: int) -> Found:
     if criteria is None:
         return Found([], 0, COUNT_MAX, has_more=False, is_place_known=False)
     limit, skip = limit_and_offset(number, _CARDS)
-    if search.is_for_doctors:
-        rows = await _doctors_first(database, search, skip, limit)
+    # Whoever is searched for by their own name comes first, whatever they are.
+    if search.is_for_doctors and not criteria.own_ids:
+        rows = await _doctors_first(database, criteria, skip, limit)
     else:
         rows = await find_matching(database, criteria, skip, limit)
     total_max = FREE_COUNT_MAX if search.filters.day else COUNT_MAX
     # The last page shows by itself how many there are.
     has_more = len(rows) > _CARDS
     total = await count_matching(database, criteria, total_max + 1) if has_more else skip + len(rows)
-    return Found(rows[:_CARDS], total, total_max, has_more and number < PAGE_MAX, is_place_known=True)
+    around = criteria.latitude, criteria.longitude
+    centre = None if around[0] is None or around[1] is None else (around[0], around[1])
+    more = has_more and number < PAGE_MAX
+    return Found(rows[:_CARDS], total, total_max, more, is_place_known=True, centre=centre)
 
 
-async def _doctors_first(database: Database, search: Search, skip: int, limit: int) -> list[Record]:
+async def _doctors_first(database: Database, criteria: SearchCriteria, skip: int, limit: int) -> list[Record]:
     """Return doctors, and after the last of them the others."""
-    asked = search.request()
-    doctors = await parse_request(database, structs.replace(asked, types=TYPES[:1]))
-    others = await parse_request(database, structs.replace(asked, types=TYPES[1:]))
-    rows = await find_matching(database, doctors, skip, limit) if doctors else []
-    if len(rows) < limit and others:
-        before = skip + len(rows) if rows or not doctors else await count_matching(database, doctors, skip)
+    doctors, others = of_types(criteria, TYPES[:1]), of_types(criteria, TYPES[1:])
+    rows = await find_matching(database, doctors, skip, limit)
+    if len(rows) < limit:
+        before = skip + len(rows) if rows else await count_matching(database, doctors, skip)
         rows += await find_matching(database, others, max(0, skip - before), limit - len(rows))
     return rows
 
 
 async def _results_page(
-    request: AnyRequest, search: Search, found: Found, number: int, meant: list[str], instead_of: str
+    request: AnyRequest,
+    search: Search,
+    found: Found,
+    number: int,
+    meant: list[Search],
+    *,
+    instead_of: Search | None = None,
 ) -> Response[str]:
     database, language = services(request).database, language_of(request)
+    elsewhere = None if found.rows else await _elsewhere(request, search)
     city_id = search.city["city_id"] if search.city else None
     currency = search.city["currency"] if search.city else found.rows[0]["currency"] if found.rows else INR
     is_whole_city = search.city is not None and search.path(number) == results_path(search.city["slug"])
     is_map = search.filters.view == "map"
-    positions = [(row["latitude"], row["longitude"]) if row["latitude"] is not None else None for row in found.rows]
+    today = _today(request, search.city)
+    for_doctors = _is_for_doctors(search, found.rows)
     return page(
         request,
         "find/results.html",
@@ -266,29 +277,46 @@ async def _results_page(
         cards=await _cards(database, found.rows),
         number=number,
         radius_km_default=int(RADIUS_KM_DEFAULT),
-        choices=choices(language, search, _today(request, search.city)),
+        for_doctors=for_doctors,
+        choices=choices(language, search, today, for_doctors=for_doctors),
         active=[
             (filter_text(language, name, search.filters, currency), search.without(name).path())
             for name in search.filters.active()
         ],
-        quick_filters=quick_filters(language, search, currency, _today(request, search.city)),
+        quick_filters=quick_filters(language, search, currency, today, for_doctors=for_doctors),
         instead_of=instead_of,
-        as_typed=structs.replace(search, need=instead_of).but(exact=1).path(),
-        meant=[(text, _meaning(search, text).path()) for text in meant],
-        others=[] if found.rows else await other_searches(database, language, search, currency),
+        meant=meant,
+        elsewhere=elsewhere,
+        cities=await _in_each_city(request, search) if found.rows and not search.is_placed else [],
+        others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
         currency=currency,
-        contents=await _contents(request, city_id) if is_whole_city and city_id else None,
-        plot=plot(positions, site(request).map_tiles) if is_map else None,
+        contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,
+        kinds=[_KINDS.get(row["type"], "place") for row in found.rows],
+        plot=await result_map(request, search, found.rows, found.centre) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )
 
 
-async def _contents(request: AnyRequest, city_id: int) -> Record | None:
-    """Return what there is in a city; None where counting it takes too long now: the results are what is asked for."""
-    try:
-        return await services(request).browse.city_contents(city_id)
-    except DatabaseBusy:
+def _is_for_doctors(search: Search, rows: list[Record]) -> bool:
+    """Return whether there are doctors among the results, or where there are no results, whether there could be."""
+    if rows:
+        return any(row["type"] == "doctor" for row in rows)
+    return search.filters.type in ("", "doctor") and not search.has_only_tests
+
+
+async def _elsewhere(request: AnyRequest, search: Search) -> tuple[str, list[tuple[Record, str]]] | None:
+    """Return the place that a search names and that nobody is in, and each city with the same search there."""
+    unknown = await unknown_place(services(request).database, search)
+    if unknown is None:
         return None
+    place, rest = unknown
+    return place, await _in_each_city(request, rest)
+
+
+async def _in_each_city(request: AnyRequest, search: Search) -> list[tuple[Record, str]]:
+    """Return each city, by name, with the address of the same search there."""
+    cities, _ = await known_names(request)
+    return [(one, structs.replace(search, city=one).path()) for one in by_name(language_of(request), "city", cities)]
 
 
 async def _cards(database: Database, rows: list[Record]) -> list[Card]:

@@ -48,7 +48,7 @@ class HomeController(Controller):
     @get("/")
     async def home(self, request: AnyRequest) -> Response[bytes]:
         app, session = services(request), session_of(request)
-        cities, specialities = await _known_names(request)
+        cities, specialities = await known_names(request)
         known = {one["slug"] for one in specialities}
         slug = remembered_city(request)
         return await shared_page(
@@ -63,7 +63,7 @@ class HomeController(Controller):
 
 
 async def _home(request: AnyRequest) -> Response[str]:
-    cities, specialities = await _known_names(request)
+    cities, specialities = await known_names(request)
     language = language_of(request)
     return page(
         request,
@@ -73,7 +73,8 @@ async def _home(request: AnyRequest) -> Response[str]:
     )
 
 
-async def _known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
+async def known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
+    """Return the cities and specialities to choose from, as they were at most a minute ago."""
     app = services(request)
     return await app.reads.read("names", lambda: _names(app.database), seconds=_KEEP_SECONDS)
 

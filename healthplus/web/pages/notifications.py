@@ -44,6 +44,7 @@ class NotificationsController(Controller):
             has_whatsapp=preferences.has_whatsapp,
             push_key=preferences.push_key,
             known=known,
+            alerts=await services(request).earlier.of(session.patient_id),
             saved="saved" in request.query_params,
         )
 

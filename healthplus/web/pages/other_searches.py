@@ -88,16 +88,19 @@ async def _in_all_of_the_city(database: Database, search: Search) -> Search | No
         )
     if not place or search.postal_code or not (need or search.speciality or search.services or search.filters.type):
         return None
-    # It is a part of the one city where clinics have it in their addresses.
-    at = SearchRequest(keyword=place, city=search.city["slug"] if search.city else "")
-    words = place.casefold().split()
-    slugs = {
-        row["city_slug"]
-        for row in await find(database, at, 0, _PLACES_COMPARED)
-        if all(word in (row["address"] or "").casefold() for word in words)
-    }
+    slugs = await cities_with_part(database, place, search.city["slug"] if search.city else "")
     known = await city_named(database, slugs.pop()) if len(slugs) == 1 else None
     return None if known is None else structs.replace(search, need=need, place="", city=known)
+
+
+async def cities_with_part(database: Database, place: str, city: str = "") -> set[str]:
+    """Return the cities, by slug, where clinics have a place in their addresses; `city`: no other is looked at."""
+    words = place.casefold().split()
+    return {
+        row["city_slug"]
+        for row in await find(database, SearchRequest(keyword=place, city=city), 0, _PLACES_COMPARED)
+        if all(word in (row["address"] or "").casefold() for word in words)
+    }
 
 
 async def _other_day(database: Database, search: Search) -> date | None:

@@ -16,6 +16,7 @@ from healthplus.web.pages.chart_month import ChartMonthController
 from healthplus.web.pages.claimed import ClaimedController
 from healthplus.web.pages.demo import DemoController
 from healthplus.web.pages.directory import DirectoryController
+from healthplus.web.pages.earlier import EarlierTimesController
 from healthplus.web.pages.email import EmailController
 from healthplus.web.pages.find import FindController
 from healthplus.web.pages.hold import HoldController
@@ -48,6 +49,7 @@ _CONTROLLERS = (
     SignInController,
     AppointmentsController,
     NotificationsController,
+    EarlierTimesController,
     PrivacyController,
     PeopleController,
     EmailController,

@@ -13,7 +13,9 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
+from healthplus.search.vocabulary import VOCABULARY, runs
 from healthplus.web.http.paging import PAGE_MAX
+from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.session import site
@@ -32,7 +34,12 @@ ORDERS = {
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
-_DOCTORS = {"doctor", "doctors", "डॉक्टर"}
+_DOCTORS = {"doctor", "doctors", "specialist", "specialists", "डॉक्टर", "डाक्टर", "चिकित्सक", "विशेषज्ञ", "सर्जन"}
+_DOCTOR_ENDINGS = ("ist", "ists", "ian", "ians", "geon", "geons", "practitioner", "practitioners")
+"""Of words for a doctor of some speciality: dentist, physician, dietitian, surgeon."""
+_SURE_DOCTOR_ENDINGS = ("ologist", "ologists", "ician", "icians")
+"""Of those that are such words even where words.toml has none of them."""
+_OF_LABORATORIES = {"pathology", "radiology"}
 _TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
 _DAYS_AHEAD_MAX = 366
@@ -100,9 +107,23 @@ class Search(Struct, frozen=True, kw_only=True):
     place: str = ""
     filters: Filters = Filters()
 
-    @property
-    def service_names(self) -> str:
-        return ", ".join(one["name"] for one in self.services)
+    def service_names(self, language: Language) -> str:
+        return ", ".join(language.known_name("service", one["name"]) for one in self.services)
+
+    def needed(self, language: Language) -> str:
+        """Return what it is for, as the form has it."""
+        named = language.known_name("speciality", self.speciality["name"]) if self.speciality else ""
+        return named or self.service_names(language) or self.need
+
+    def placed(self, language: Language) -> str:
+        """Return where it looks, as the form has it."""
+        city = language.known_name("city", self.city["name"]) if self.city else ""
+        return ", ".join(part for part in (self.place, city) if part)
+
+    def said(self, language: Language, unlike: Search) -> str:
+        """Return in words in what it is unlike another search: what for, where, or both."""
+        parts = ((self.needed(language), unlike.needed(language)), (self.placed(language), unlike.placed(language)))
+        return ", ".join(own for own, other in parts if own and own != other)
 
     @property
     def postal_code(self) -> str | None:
@@ -112,6 +133,11 @@ class Search(Struct, frozen=True, kw_only=True):
     def is_located(self) -> bool:
         """Return whether there is a place from which distances are measured."""
         return bool(self.city or self.postal_code or self.filters.near)
+
+    @property
+    def is_placed(self) -> bool:
+        """Return whether it says where to look at all."""
+        return bool(self.is_located or self.place)
 
     @property
     def sort(self) -> str:
@@ -127,8 +153,17 @@ class Search(Struct, frozen=True, kw_only=True):
     @property
     def is_for_doctors(self) -> bool:
         """Return whether somebody looks for a doctor of some kind, so that others come after them."""
-        is_narrowed = self.filters.type or self.sort != "best"
-        return not is_narrowed and not _DOCTORS.isdisjoint(self.need.casefold().split())
+        if self.filters.type or self.sort != "best":
+            return False
+        if self.speciality:
+            return self.speciality["slug"] not in _OF_LABORATORIES
+        words = self.need.casefold().replace(",", " ").split()
+        return any(map(_is_doctor, words)) or _is_for_specialities(words)
+
+    @property
+    def has_only_tests(self) -> bool:
+        """Return whether it is for laboratory tests and nothing else."""
+        return bool(self.services) and all(one["is_test"] for one in self.services)
 
     def without(self, name: str) -> Search:
         return self.but(**{name: type(getattr(self.filters, name))()})
@@ -199,6 +234,31 @@ def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
 
 
 _STRETCHES = tuple(stretch.value for stretch in Available)
+
+
+def _is_doctor(word: str) -> bool:
+    if word in _DOCTORS or word.endswith(_SURE_DOCTOR_ENDINGS):
+        return True
+    meaning = VOCABULARY.phrases.get(word)
+    return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
+
+
+def _is_for_specialities(words: list[str]) -> bool:
+    """Return whether words name symptoms or specialities that doctors see to, and nothing else."""
+    if any(VOCABULARY.phrases[word].types for word in words if word in VOCABULARY.phrases):
+        return False  # as in: skin clinic
+    done, is_for_any = 0, False
+    for start, end, phrase in runs(words):
+        if start < done:
+            continue
+        meaning = VOCABULARY.phrases.get(phrase)
+        if meaning and (meaning.services or not _OF_LABORATORIES.isdisjoint(meaning.specialities)):
+            return False
+        if meaning or phrase in VOCABULARY.dropped:
+            done, is_for_any = end, is_for_any or bool(meaning and meaning.specialities)
+        elif end == start + 1:
+            return False
+    return is_for_any
 
 
 def typed(text: str | None) -> str:

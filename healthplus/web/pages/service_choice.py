@@ -145,7 +145,7 @@ def _checked(
 def _changed_text(old: Service, now: Service | None, clinic_id: int, language: Language) -> str:
     """Return what has become of a service that cannot be booked so any more; `now` is what is offered instead."""
     _ = language.gettext
-    values = {"name": old.name}
+    values = {"name": language.known_name("service", old.name)}
     if now is None:
         is_elsewhere = old.clinic_id not in (None, clinic_id)
         said = (

@@ -91,3 +91,8 @@ async def results_on_a_map(window: BrowserWindow) -> None:
 @state("find-corrected")
 async def corrected(window: BrowserWindow) -> None:
     await window.go("/find?need=dermotologist&place=pune")
+
+
+@state("find-unknown-place")
+async def unknown_place(window: BrowserWindow) -> None:
+    await window.go("/find?need=dentist&place=Noida")

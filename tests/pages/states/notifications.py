@@ -40,3 +40,31 @@ async def coming_asked(window: BrowserWindow) -> None:
 async def coming(window: BrowserWindow) -> None:
     await coming_asked(window)
     await window.press("I am coming")
+
+
+@state("appointment-earlier")
+async def earlier(window: BrowserWindow) -> None:
+    """Show an appointment before which times may be free."""
+    await window.go(await unpaid(window))
+
+
+@state("appointment-earlier-on")
+async def earlier_on(window: BrowserWindow) -> None:
+    await earlier(window)
+    await window.press("Tell me of earlier times")
+
+
+@state("notifications-earlier")
+async def listed(window: BrowserWindow) -> None:
+    await earlier_on(window)
+    await window.go("/notifications")
+
+
+@state("appointment-earlier-taken")
+async def taken(window: BrowserWindow) -> None:
+    """Follow a message whose time somebody has by now."""
+    path = await unpaid(window)
+    booking = UUID(path.rpartition("/")[2])
+    sql = "SELECT lower(during) - interval '1 minute' FROM booking.booking WHERE booking_id = $1"
+    free_at = await window.product.database.fetch_value(sql, booking)
+    await window.go(f"{path}/move?start={free_at.isoformat().replace('+', '%2B')}")

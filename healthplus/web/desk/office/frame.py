@@ -49,7 +49,9 @@ class Typed(dict[str, str]):
 
 
 async def read_form(request: AnyRequest) -> Form:
-    return Form(await form_of(request), language_of(request))
+    # The database keeps no NUL, and nobody types one.
+    given = {name: value.replace("\0", "") for name, value in (await form_of(request)).items()}
+    return Form(given, language_of(request))
 
 
 async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:

@@ -37,7 +37,9 @@ function find(text) {
   const words = text.toLowerCase().split(/\s+/);
   let found = 0;
   for (const row of rows) {
-    const name = row.querySelector("[lang]").textContent.toLowerCase();
+    const shown = row.querySelector("[data-name]");
+    // By its English name, too: many type that, whatever language they read.
+    const name = `${shown.textContent} ${shown.dataset.name}`.toLowerCase();
     const matches = words.every((word) => name.includes(word));
     row.hidden = !(matches || boxOf(row).checked);
     found += matches;
