@@ -113,7 +113,7 @@ async def too_much(db: Database | Connection) -> list[str]:
         if row[1] not in entries
     ]
     powers = await db.fetch(_POWERS, [*LOGINS, APP_ROLE], SCHEMAS, APP_ROLE)
-    return found + [f"{row[0]} has powers" for row in powers]
+    return sorted(found + [f"{row[0]} has powers" for row in powers])
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_what_is_made_anew_is_nobodys(attempt: Connection) -> None:
     await attempt.execute(anew)
     assert await too_much(attempt) == [
         f"healthplus_{role} may not run console.clinic_accounts(bytea,text,bigint)"
-        for role in ("ward", "administrator")
+        for role in ("administrator", "ward")
     ]
     # As PostgreSQL has it by default, it would be everybody's.
     await attempt.execute(f"ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC; {anew}")
