@@ -1,4 +1,4 @@
-"""All errors that the product raises on purpose, in one tree.
+"""The errors that the product raises on purpose, in one tree; what a booking verb refuses is in booking/errors.py.
 
 The docstring of a class is its default message; `code` is its name in an API answer, `status` its HTTP status. One
 handler in the web layer turns them into problem documents (RFC 9457), one in the command line into one line.
@@ -94,57 +94,6 @@ class Gone(HealthPlusError):
 
     code = "gone"
     status = 410
-
-
-# Refusals of the booking verbs: `code` is that of their outcome.
-
-
-class SlotFull(Conflict):
-    """Others have booked this time; choose another."""
-
-    code = "slot_full"
-
-
-class SlotHeld(Conflict):
-    """Others are holding this time and may let it go; choose another, or wait."""
-
-    code = "slot_held"
-
-
-class NoSuchSlot(BadInput):
-    """There is no such slot."""
-
-    code = "no_such_slot"
-
-
-class Claimed(Conflict):
-    """You already hold a slot or wait for one; pay for it, give it back or leave the queue first."""
-
-    code = "claimed"
-
-
-class Overlap(Conflict):
-    """This person has another appointment then; choose another time, or hold this one `instead_of` that."""
-
-    code = "overlap"
-
-
-class SameDay(Conflict):
-    """This person has an appointment with this provider on that day; move it, or choose another day."""
-
-    code = "same_day"
-
-
-class TooManyUnpaid(Conflict):
-    """Too many appointments ahead are not paid online; cancel one, or choose a time that is paid online."""
-
-    code = "too_many_unpaid"
-
-
-class TooManyAhead(Conflict):
-    """This person has as many appointments ahead as one may have; cancel one, or hold this one `instead_of` it."""
-
-    code = "too_many_ahead"
 
 
 class UnknownDeveloperKey(Unauthenticated):
@@ -310,68 +259,16 @@ class PersonStillBooked(Conflict):
     code = "person_still_booked"
 
 
-class TooManyLapses(HealthPlusError):
-    """Too many of your holds ran out unpaid in the last day; `retry_at` says when you may hold or wait again."""
-
-    code = "lapses"
-    status = 429
-
-
-class HoldBudget(HealthPlusError):
-    """Too many of your holds were given up, moved or ran out; `retry_at` says when you may hold or wait again."""
-
-    code = "hold_budget"
-    status = 429
-
-
-class TurnsUsed(HealthPlusError):
-    """You let two turns go here in the last day; `retry_at` says when you may wait here again."""
-
-    code = "turns_used"
-    status = 429
-
-
 class KeyReused(BadInput):
     """This Idempotency-Key came before with another request; use a new key for a new request."""
 
     code = "key_reused"
 
 
-class HoldExpired(Gone):
-    """The reservation has expired, and its slots are free for others; hold again."""
-
-    code = "expired"
-
-
-class OfferOver(Gone):
-    """The offer is over: it was not accepted in time."""
-
-    code = "offer_over"
-
-
-class WrongState(Conflict):
-    """It is not in a state in which this can be done; look at it again."""
-
-    code = "wrong_state"
-
-
-class TooLate(Conflict):
-    """The visit has begun; call the clinic to change it."""
-
-    code = "too_late"
-
-
 class NotFulfilled(Conflict):
     """A visit can be rated once the clinic has noted that it took place; try again after it."""
 
     code = "not_fulfilled"
-
-
-class PaymentRequired(HealthPlusError):
-    """This visit is paid for online; pay to book it."""
-
-    code = "payment_required"
-    status = 402
 
 
 class PaymentDeclined(HealthPlusError):

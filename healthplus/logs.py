@@ -100,7 +100,7 @@ def server_log_config(log_format: str) -> dict[str, Any] | None:
 
 
 def check_log_format(text: str) -> None:
-    """Raise ValueError for what is no format; so do the checks of settings (settings.py)."""
+    """Raise ValueError for what is no format; so do the checks of settings (setting_checks.py)."""
     if text not in ("text", "json"):
         raise ValueError(f"must be text or json, not {text!r}.")
 

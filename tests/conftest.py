@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -37,6 +38,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - only the folders that tempfile makes 
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:
     tempfile.tempdir = str(_MEMORY)
 _serial = itertools.count(1)
+_NAMES = re.compile(r"\b[a-z_]+\.[a-z_]+\b")
 
 
 def pytest_collection_finish() -> None:
@@ -149,14 +151,24 @@ async def _start_clock(dsn: str) -> None:
         await connection.close()
 
 
+# Each table, and whether it may have rows.
+_TABLES = """SELECT relation.oid::regclass::text AS name,
+        relkind <> 'r' OR pg_relation_size(relation.oid) > 0 AS is_used
+    FROM pg_class AS relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'v', 'm', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema')"""
+
+
 async def _check_invariants(dsn: str) -> None:
-    # All in one statement over a bare connection: a third less time than `healthplus check` takes.
-    each = (
-        f"SELECT '{name}' AS invariant, to_jsonb(violation) FROM ({sql}\n) AS violation"
-        for name, sql in invariants.items()
-    )
+    # All in one statement over a bare connection: a third less time than `healthplus check` takes. Without those that
+    # look at empty tables alone, which is half as much again, and most of all that the tests of most areas cost.
     connection = await asyncpg.connect(dsn)
     try:
+        tables = {row["name"]: row["is_used"] for row in await connection.fetch(_TABLES)}
+        each = (
+            f"SELECT '{name}' AS invariant, to_jsonb(violation) FROM ({sql}\n) AS violation"
+            for name, sql in invariants.items()
+            if not (looked_at := tables.keys() & set(_NAMES.findall(sql))) or any(tables[one] for one in looked_at)
+        )
         assert [tuple(row) for row in await connection.fetch("\nUNION ALL\n".join(each))] == []
     finally:
         await connection.close()

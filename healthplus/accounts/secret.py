@@ -11,7 +11,8 @@ import tempfile
 from dataclasses import replace
 
 from healthplus.errors import BadInput
-from healthplus.settings import SECRET_LENGTH_MIN, Settings
+from healthplus.setting_checks import SECRET_LENGTH_MIN
+from healthplus.settings import Settings
 
 
 class Secret:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
+from healthplus.booking.errors import HoldExpired, TooLate, WrongState
 from healthplus.database import Database, load
-from healthplus.errors import BadInput, HoldExpired, NotFound, TooLate, WrongState
+from healthplus.errors import BadInput, NotFound
 from healthplus.names import is_name
 
 queries = load(Path(__file__).with_name("reasons.sql"))

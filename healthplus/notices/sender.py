@@ -17,7 +17,8 @@ import msgspec
 
 from healthplus.database import Database, load
 from healthplus.errors import NoticeRefused, NoticeUndelivered
-from healthplus.settings import Settings, registered_texts
+from healthplus.setting_checks import registered_texts
+from healthplus.settings import Settings
 
 queries = load(Path(__file__).with_name("queries.sql"))
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ import aiohttp
 
 from healthplus.errors import NoticeRefused
 from healthplus.notices.sender import Sms, SmsSender, post_message
-from healthplus.settings import Settings, registered_texts
+from healthplus.setting_checks import registered_texts
+from healthplus.settings import Settings
 
 
 class WhatsAppSender:

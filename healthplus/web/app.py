@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from litestar import Litestar
@@ -134,10 +134,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
     if settings.database_url is None:
         raise DatabaseUnreachable("DATABASE_URL is not set; `healthplus serve` sets it.")
     async with contextlib.AsyncExitStack() as stack:
-        gateway: Gateway = NoGateway()
-        if settings.sandbox_payments:
-            sandbox = SandboxGateway(bank_url(settings), settings.payment_webhook_secret)
-            gateway = await stack.enter_async_context(sandbox)
+        gateway = await _open_gateway(stack, settings)
         database, background, ready_database = await _open_pools(stack, settings, settings.database_url)
         senders = await stack.enter_async_context(open_senders(settings, database))
         wording = Wording(settings.site_url, CLIENT_MARGIN, takes_replies=settings.sms_reply_secret is not None)
@@ -149,7 +146,6 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         logins = await Logins.find(database, settings.database_url, key, settings.staff_pool_size_max)
         stack.push_async_callback(logins.close)
         patients = Patients(database, secret, tokens)
-        codes = Codes(database, secret, settings)
         code_messages = CodeMessages(senders.sms, settings.public_url, senders.email, settings.site_url)
         book = Book(database, change_feed.publish, tokens)
         background_book = Book(background, change_feed.publish)
@@ -158,37 +154,18 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(waiting.on_change)
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
-        reporter = Reporter(
-            background,
-            {"requests": database, "background": background},
-            (admission.sample, waiting.sample),
-            open_sentry(settings.sentry_dsn),
-        )
+        pools = {"requests": database, "background": background}
+        samples = admission.sample, waiting.sample
+        reporter = Reporter(background, pools, samples, open_sentry(settings.sentry_dsn))
         await stack.enter_async_context(reporter.listening())
-        checks = DatabaseChecks(ready_database, allow_unsafe_commits=settings.allow_unsafe_commits)
         passwords = Passwords()
         clock = DatabaseClock(background)
         await clock.follow()
         runs = (
-            ActiveReservations(background, background_book).run,
-            waiting.run,
-            charts.run,
-            change_feed.run,
-            payments.captures.run,
-            payments.captures.run_from_memory,
-            payments.reconciliation.run,
-            notices.run,
-            Reminders(background).run,
-            EarlierTimes(background).run,
-            Retention(background).run,
-            AuditChain(background).run,
-            clock.run,
-            WordCounter(background).run,
-            admission.run,
-            partial(keep_cancelling_replaced, background, background_book),
-            refused.run,
-            reporter.run,
-            reporter.run_samples,
+            *_housekeeping(background, background_book),
+            *(waiting.run, charts.run, change_feed.run, notices.run, clock.run, admission.run, refused.run),
+            *(payments.captures.run, payments.captures.run_from_memory, payments.reconciliation.run),
+            *(reporter.run, reporter.run_samples),
         )
         await stack.enter_async_context(run_in_background(runs))
         stack.push_async_callback(code_messages.drain)
@@ -212,7 +189,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             earlier=EarlierTimes(database),
             preferences=Preferences(database, senders, settings.sms_reply_secret),
             privacy=Privacy(database, book, patients, tokens),
-            codes=codes,
+            codes=Codes(database, secret, settings),
             staff_sessions=StaffSessions(database),
             logins=logins,
             log_in=LogIn(database, secret, passwords),
@@ -221,8 +198,32 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
             proxies=TrustedProxies(settings.trusted_proxies),
             currencies=Currencies(database),
             known_services=KnownServices(database),
-            readiness=Readiness([*checks.all(), partial(readiness.has_room, database)]),
+            readiness=_readiness(settings, ready_database, database),
         )
+
+
+def _housekeeping(background: Database, book: Book) -> tuple[Callable[[], Awaitable[None]], ...]:
+    """Return the background tasks that nobody waits for, and that need no more than the database."""
+    return (
+        ActiveReservations(background, book).run,
+        partial(keep_cancelling_replaced, background, book),
+        Reminders(background).run,
+        EarlierTimes(background).run,
+        Retention(background).run,
+        AuditChain(background).run,
+        WordCounter(background).run,
+    )
+
+
+def _readiness(settings: Settings, ready_database: Database, database: Database) -> Readiness:
+    checks = DatabaseChecks(ready_database, allow_unsafe_commits=settings.allow_unsafe_commits)
+    return Readiness([*checks.all(), partial(readiness.has_room, database)])
+
+
+async def _open_gateway(stack: contextlib.AsyncExitStack, settings: Settings) -> Gateway:
+    if not settings.sandbox_payments:
+        return NoGateway()
+    return await stack.enter_async_context(SandboxGateway(bank_url(settings), settings.payment_webhook_secret))
 
 
 async def _open_pools(

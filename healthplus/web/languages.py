@@ -187,6 +187,7 @@ def zone_names(starts: Sequence[datetime], zone: str) -> str:
     return " / ".join(dict.fromkeys(f"{at.astimezone(ZoneInfo(zone)):%Z}" for at in ends))
 
 
+@lru_cache(_WRITTEN_MAX)
 def _for_readers_elsewhere(text: str, zone: str) -> Markup:
     return Markup('<span class="zone" data-zone="{}">{}</span>').format(zone, text)
 

@@ -6,6 +6,7 @@ import functools
 import gc
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,8 @@ from healthplus.web.app import create_routes, furnish
 from healthplus.web.code_messages import CodeMessages
 from tests.fixtures.environment import Environment
 from tests.web.client import Client, connect
-from tests.web.phone import Phone
+from tests.web.phone import Phone, sign_in
+from tests.web.pune import DIRECTORY
 
 
 @functools.cache
@@ -104,3 +106,17 @@ async def chand(http: httpx.AsyncClient, environment: Environment) -> Client:
 @pytest.fixture
 async def anyone(http: httpx.AsyncClient) -> Client:
     return Client(http, None)
+
+
+@pytest.fixture
+async def city(environment: Environment) -> Environment:
+    """The directory, at six in the morning of the environment's day."""
+    await environment.db.execute(DIRECTORY)
+    await environment.pass_until(environment.day + timedelta(hours=6))
+    return environment
+
+
+@pytest.fixture
+async def me(http: httpx.AsyncClient, anyone: Client, phone: Phone) -> Client:
+    """Somebody who has just signed in by phone."""
+    return Client(http, await sign_in(anyone, phone))

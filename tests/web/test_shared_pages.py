@@ -90,7 +90,7 @@ async def test_each_form_has_a_key_of_its_own_and_each_page_its_time(
 
 
 async def what_the_maker_sees(http: httpx.AsyncClient, token: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    async def make(request: AnyRequest) -> Response[str]:
+    async def make(request: AnyRequest, _: object = None) -> Response[str]:
         response = page(request, "information/help.html")
         seen = session_of(request), dict(request.cookies), sorted(request.headers.items()), request.client
         return Response(f"{response.content}{seen}", headers=response.headers, status_code=200)
@@ -117,7 +117,7 @@ async def test_who_makes_a_page_for_all_sees_nobody(
 async def test_a_page_for_all_cannot_show_who_asks_by_mistake(
     app: Litestar, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make(request: AnyRequest) -> Response[str]:
+    async def make(request: AnyRequest, _: object = None) -> Response[str]:
         return page(request, "personal/nav.html")
 
     monkeypatch.setattr(home, "_home", make)

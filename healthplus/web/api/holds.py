@@ -8,9 +8,10 @@ from litestar import Controller, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from healthplus.accounts.actors import Patient
+from healthplus.booking.errors import HoldExpired
 from healthplus.booking.outcomes import ConfirmRefused
 from healthplus.booking.reasons import give_reason
-from healthplus.errors import HealthPlusError, HoldExpired, NotFound
+from healthplus.errors import HealthPlusError, NotFound
 from healthplus.web import direct
 from healthplus.web.api.idempotency import IdempotencyKey
 from healthplus.web.api.keys import needs_key

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from healthplus.accounts.actors import Actor
+from healthplus.booking.errors import NoSuchSlot
 from healthplus.booking.outcomes import Refused
 from healthplus.directory.known_services import SERVICES_MAX, KnownServices
-from healthplus.errors import BadInput, HealthPlusError, NoSuchSlot
+from healthplus.errors import BadInput, HealthPlusError
 from healthplus.web.http.ids import ID_MAX
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.services import AppServices

@@ -12,7 +12,7 @@ from litestar.datastructures import Cookie
 from healthplus.accounts.sessions import agent_label
 from healthplus.console.console import Console
 from healthplus.errors import Forbidden, LogInNeeded, ProofDue, ScreenLocked
-from healthplus.settings import is_loopback
+from healthplus.setting_checks import is_loopback
 from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from healthplus.settings import networks
+from healthplus.setting_checks import networks
 
 _NETWORK_BITS = 64
 """The part of an IPv6 address that names a household's network, in which it may choose any address."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from healthplus import errors
+from healthplus.booking import errors as refusals
 from healthplus.booking.outcomes import ACCOUNT_UNPAID_MAX, STATUS_TEXTS, NoSlotReason, RefusalCode, Refused
 from healthplus.errors import HealthPlusError
 
@@ -53,44 +54,47 @@ def _kind_and_detail(  # noqa: C901, PLR0911, PLR0912 - a case for each code
         case "no_such_slot":
             assert outcome.reason is not None
             is_unknown = outcome.reason == "no_such_provider" or outcome.reason == "no_such_clinic"
-            return errors.NotFound if is_unknown else errors.NoSuchSlot, _NO_SUCH_SLOT[outcome.reason]
+            return errors.NotFound if is_unknown else refusals.NoSuchSlot, _NO_SUCH_SLOT[outcome.reason]
         case "slot_held":
             several = "Others are holding this time; choose one of the alternatives, or wait."
-            return errors.SlotHeld, several if outcome.alternatives else None
+            return refusals.SlotHeld, several if outcome.alternatives else None
         case "slot_full":
             none = "Others have booked this time, and nothing near by is free; choose another day."
-            return errors.SlotFull, None if outcome.alternatives else none
+            return refusals.SlotFull, None if outcome.alternatives else none
         case "wrong_state":
             state = (outcome.state or "").replace("_", " ")
-            return errors.WrongState, f"This cannot be done with what is {state}; look at it again." if state else None
+            return (
+                refusals.WrongState,
+                f"This cannot be done with what is {state}; look at it again." if state else None,
+            )
         case "claimed":
-            return errors.Claimed, None
+            return refusals.Claimed, None
         case "lapses":
-            return errors.TooManyLapses, None
+            return refusals.TooManyLapses, None
         case "turns_used":
-            return errors.TurnsUsed, None
+            return refusals.TurnsUsed, None
         case "hold_budget":
-            return errors.HoldBudget, None
+            return refusals.HoldBudget, None
         case "overlap":
-            return errors.Overlap, None
+            return refusals.Overlap, None
         case "same_day":
-            return errors.SameDay, None
+            return refusals.SameDay, None
         case "too_many_unpaid":
             whose = "This account" if outcome.limit_max == ACCOUNT_UNPAID_MAX else "This person"
             said = f"{whose} has {outcome.limit_max} appointments ahead that are not paid online"
-            return errors.TooManyUnpaid, f"{said}; cancel one, or choose a time that is paid online."
+            return refusals.TooManyUnpaid, f"{said}; cancel one, or choose a time that is paid online."
         case "too_many_ahead":
-            return errors.TooManyAhead, None
+            return refusals.TooManyAhead, None
         case "key_reused":
             return errors.KeyReused, None
         case "expired":
-            return errors.HoldExpired, None
+            return refusals.HoldExpired, None
         case "offer_over":
-            return errors.OfferOver, None
+            return refusals.OfferOver, None
         case "too_late":
-            return errors.TooLate, None
+            return refusals.TooLate, None
         case "payment_required":
-            return errors.PaymentRequired, None
+            return refusals.PaymentRequired, None
         case "busy" | "conflict" | "shift_overlap" | "invalid":  # of the desk and of background tasks
             return errors.Conflict, None
         case _:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 _SLUG_LENGTH_MAX = 60
 
 
+@lru_cache(5000)  # a page says most names several times
 def slug(name: str) -> str:
     """Return a name as a part of an address, as "dr-asha-rao"; "-" for one without Latin letters or digits."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

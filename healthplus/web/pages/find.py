@@ -45,6 +45,8 @@ from healthplus.web.services import AnyRequest, services
 
 _CARDS = 10
 _SLUGS_LENGTH_MAX = 2000
+_CITY_KEEP_SECONDS = 60.0
+"""How long it is known which city a text names: that changes rarely."""
 _KINDS = {"doctor": "doctor", "lab": "lab"}
 """Of pins: the types of providers that a map tells apart from clinics and hospitals."""
 _FEW_RESULTS = 3
@@ -197,7 +199,9 @@ async def _named_city(request: AnyRequest) -> str:
     last = typed(request.query_params.get("place")).rpartition(",")[2].strip()
     if not last or last.casefold() == remembered_city(request):
         return ""
-    city = await _city(request, last)
+    app = services(request)
+    key = "city named", language_of(request).code, request.query_params.get("city"), last
+    city = await app.reads.read(key, lambda: _city(request, last), seconds=_CITY_KEEP_SECONDS)
     return city["slug"] if city else ""
 
 

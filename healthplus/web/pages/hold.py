@@ -9,18 +9,11 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.booking.book import CLIENT_MARGIN
+from healthplus.booking.errors import HoldExpired, TooLate, WrongState
 from healthplus.booking.outcomes import Refused
 from healthplus.booking.reasons import REASON_MAX, give_reason
 from healthplus.database import Record
-from healthplus.errors import (
-    BadInput,
-    HoldExpired,
-    NotFound,
-    PaymentDeclined,
-    PaymentUnavailable,
-    TooLate,
-    WrongState,
-)
+from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, appointment_number, booking_queries

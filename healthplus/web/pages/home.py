@@ -48,26 +48,28 @@ class HomeController(Controller):
     @get("/")
     async def home(self, request: AnyRequest) -> Response[bytes]:
         app, session = services(request), session_of(request)
-        cities, specialities = await known_names(request)
-        known = {one["slug"] for one in specialities}
+        cities, _ = await known_names(request)
         slug = remembered_city(request)
+        here = next((one for one in cities if one["slug"] == slug), None)
         return await shared_page(
             request,
-            _home,
-            here=next((one for one in cities if one["slug"] == slug), None),
-            specialities=by_name(language_of(request), "speciality", specialities),
-            tiles=[one for one in _TILES if one.slug in known],
+            lambda unsent: _home(unsent, here),
+            among=here and here["slug"],
             appointments=await app.privacy.booked_ahead(session.patient_id) if session else [],
             seen_before=await _seen_before(app.database, session.patient_id) if session else [],
         )
 
 
-async def _home(request: AnyRequest) -> Response[str]:
+async def _home(request: AnyRequest, here: Record | None) -> Response[str]:
+    """Return the page of those who looked in a city last, or of those who have not looked in any."""
     cities, specialities = await known_names(request)
     language = language_of(request)
+    known = {one["slug"] for one in specialities}
     return page(
         request,
         "home/home.html",
+        here=here,
+        tiles=[one for one in _TILES if one.slug in known],
         cities=by_name(language, "city", cities),
         specialities=by_name(language, "speciality", specialities),
     )

@@ -34,6 +34,7 @@ from healthplus.web.pages.addresses import (
     speciality_path,
     ticket_path,
 )
+from healthplus.web.pages.engine import Environment
 from healthplus.web.pages.session import note_sent_form, session_of, site
 from healthplus.web.services import AnyRequest, services
 
@@ -73,22 +74,11 @@ HOLE = f"\N{OBJECT REPLACEMENT CHARACTER}{secrets.token_hex(16)}:%s;"
 """What stands for a hole, by the template that fills it. Nothing that anybody typed can be taken for one."""
 
 
-def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader(_TEMPLATES),
-        extensions=["jinja2.ext.i18n"],
-        autoescape=True,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-    other = HINDI if language is ENGLISH else ENGLISH
-    environment.globals.update(
-        language=language,
-        other_language=other,
+def _environment(language: Language, *, has_holes: bool = False) -> Environment:
+    return Environment(
+        _TEMPLATES,
+        language,
+        other_language=HINDI if language is ENGLISH else ENGLISH,
         asset=asset_url,
         new_key=_new_key,
         personal=_hole if has_holes else _personal,
@@ -111,7 +101,6 @@ def _environment(language: Language, *, has_holes: bool = False) -> jinja2.Envir
         queue_receipt_path=queue_receipt_path,
         ticket_path=ticket_path,
     )
-    return environment
 
 
 def _new_key() -> str:

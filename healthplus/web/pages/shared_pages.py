@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Any, NamedTuple, Self
 
 from litestar import MediaType, Response
@@ -72,19 +72,23 @@ class SharedPage(NamedTuple):
 
 
 async def shared_page(
-    request: AnyRequest, make: Callable[[AnyRequest], Awaitable[Response[str]]], **own: object
+    request: AnyRequest,
+    make: Callable[[AnyRequest], Awaitable[Response[str]]],
+    among: Hashable = None,
+    **own: object,
 ) -> Response[bytes]:
     """Return the page at the address of this request, from what was made for all in the last second.
 
     `make` makes it, for a request with the same address that nobody sent: it carries no header and no session. Only
-    templates that the page's template names with `personal` see who asks; `own` are more values for them.
+    templates that the page's template names with `personal` see who asks; `own` are more values for them. `among` says
+    with whom the page is shared, where that is not everybody: what else than the address `make` makes it of.
     A viewer who has just changed something gets a page that was begun after that.
     """
 
     async def read() -> SharedPage:
         return SharedPage.of(await make(_from_nobody(request)))
 
-    key = SharedPage, request.scope["path"], request.scope["query_string"]
+    key = SharedPage, request.scope["path"], request.scope["query_string"], among
     found = await services(request).reads.read(key, read, afresh=has_just_changed(request), size=lambda page: page.size)
     fillings = [text.encode() for text in fragments(request, found.holes, **own)]
     headers = {**found.headers, "Vary": f"{found.headers['Vary']}, Accept-Encoding"}
