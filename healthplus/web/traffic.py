@@ -82,7 +82,8 @@ _CLASSES = {
         GET /desk/{clinic_id}/ask
         POST /desk/{clinic_id}/ask
         GET /office/{clinic_id}/asks
-        POST /office/{clinic_id}/asks/{ask_id}
+        POST /office/{clinic_id}/asks/{ask_id}/confirm
+        POST /office/{clinic_id}/asks/{ask_id}/refuse
         GET /office/{clinic_id}/audit
         GET /office/{clinic_id}/audit/export
         GET /office/{clinic_id}/audit/history

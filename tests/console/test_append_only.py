@@ -1,4 +1,4 @@
-"""Nobody changes what the audit and the record of breaches say: no login, nor the owner while the triggers are there."""
+"""Nobody changes what the audit and the record of breaches say: no login, nor the owner while triggers are there."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ _FILL = """
 INSERT INTO staff.audit_entry (
     at, actor, address, action, is_refused, detail, clinic_id, patient_id, provider_id, booking_id)
 SELECT public.app_now() - make_interval(secs => n * 30), 'staff:' || 10 + n % 200, '192.0.2.1',
-    (ARRAY['see_booking', 'see_ask', 'ask_change', 'log_in', 'confirm_ask'])[1 + n % 5], false, 'a detail of some length', 1 + n % 50,
+    (ARRAY['see_booking', 'see_ask', 'ask_change', 'log_in', 'confirm_ask'])[1 + n % 5], false,
+    'a detail of some length', 1 + n % 50,
     1 + n % 40000, 1 + n % 300, md5((n / 3)::text)::uuid
 FROM generate_series($1::integer, $2::integer) AS n
 """
@@ -66,7 +67,9 @@ async def test_every_filter_has_its_index(db: Database, logins: Logins) -> None:
             print(f"{role}: {name}: first page {took[0]}, from the middle {took[1]}")
             async with db.transaction() as tx:
                 before = await tx.fetch_value(_SCANS)
-                await tx.fetch("SELECT * FROM staff.find_audit($1, $2, $3, $4, $5, $6, $7, $8, NULL, NULL, 51)", clinic_id, *args)
+                await tx.fetch(
+                    "SELECT * FROM staff.find_audit($1, $2, $3, $4, $5, $6, $7, $8, NULL, NULL, 51)", clinic_id, *args
+                )
                 assert await tx.fetch_value(_SCANS) == before, name
         began = time.perf_counter()
         history = await console.fetch(queries.history, clinic_id, None, low, high, 300)

@@ -56,9 +56,9 @@ async def ask(desk: Browser, booking: UUID, kind: str, **more: str) -> str:
 
 async def answer(ward: Browser, how: str = "confirm") -> str:
     """Answer the first ask."""
-    found = re.search(rf'action="({ASKS}/[0-9a-f-]+)"', (await ward.get(ASKS)).text)
+    found = re.search(rf'action="({ASKS}/[0-9a-f-]+)/{how}"', (await ward.get(ASKS)).text)
     assert found
-    return goes_to(await ward.post(found[1], {"answer": how}))
+    return goes_to(await ward.post(f"{found[1]}/{how}"))
 
 
 async def state_of(db: Database, booking: UUID) -> tuple[str, float, str]:
@@ -142,17 +142,17 @@ async def test_it_is_over_when_the_appointment_changed(
     db: Database, environment: Environment, booking: UUID, desk: Browser, ward: Browser
 ) -> None:
     await ask(desk, booking, "cancel")
-    found = re.search(rf'action="({ASKS}/[0-9a-f-]+)"', (await ward.get(ASKS)).text)
+    found = re.search(rf'action="({ASKS}/[0-9a-f-]+/confirm)"', (await ward.get(ASKS)).text)
     assert found
     moved = await environment.book.reschedule(PROVIDER, booking, environment.instant(11), environment.actor("asha"))
     assert moved.code == "moved"
-    assert goes_to(await ward.post(found[1], {"answer": "confirm"})) == f"{ASKS}?done=over"
+    assert goes_to(await ward.post(found[1])) == f"{ASKS}?done=over"
     assert (await state_of(db, booking))[0] == "booked"
     page = await shows(ward, f"{ASKS}?done=over")
     assert "Then: Booked," in page
     assert "9:00 am" in page
     assert "11:00 am" in page
-    assert goes_to(await ward.post(found[1], {"answer": "confirm"})) == f"{ASKS}?done=not_found"
+    assert goes_to(await ward.post(found[1])) == f"{ASKS}?done=answered"
     # Also when it is only looked at.
     await ask(desk, booking, "cancel")
     assert (await environment.book.cancel(PROVIDER, booking, environment.actor("asha"))).code == "cancelled"
@@ -205,9 +205,9 @@ async def test_what_cannot_be_done_stays_open(
 ) -> None:
     await ask(desk, booking, "move", start=environment.instant(10).isoformat())
     await environment.held(hour=10, name="bina")
-    found = re.search(rf'action="({ASKS}/[0-9a-f-]+)"', (await ward.get(ASKS)).text)
+    found = re.search(rf'action="({ASKS}/[0-9a-f-]+/confirm)"', (await ward.get(ASKS)).text)
     assert found
-    refused = await ward.post(found[1], {"answer": "confirm"})
+    refused = await ward.post(found[1])
     assert refused.status_code == 422
     assert "Somebody holds this time just now" in words(refused)
     entry = (await audited(db, "confirm_ask"))[-1]
@@ -249,13 +249,11 @@ async def test_other_clinics_are_not_theirs(
     assert (await other.post("/desk/1/ask", form)).status_code == 403
     assert await audited(db, "see_booking") == []
     await ask(desk, booking, "cancel")
-    found = re.search(rf'action="{ASKS}/([0-9a-f-]+)"', (await ward.get(ASKS)).text)
+    found = re.search(rf'action="{ASKS}/([0-9a-f-]+/confirm)"', (await ward.get(ASKS)).text)
     assert found
     other_ward = await log_in(app, db, "ward", AT_CLINIC)
-    assert goes_to(await other_ward.post(f"/office/2/asks/{found[1]}", {"answer": "confirm"})).endswith(
-        "done=not_found"
-    )
-    assert (await other_ward.post(f"/office/1/asks/{found[1]}", {"answer": "confirm"})).status_code == 403
-    assert (await desk.post(f"{ASKS}/{found[1]}", {"answer": "confirm"})).status_code == 403
+    assert (await other_ward.post(f"/office/2/asks/{found[1]}")).status_code == 404
+    assert (await other_ward.post(f"/office/1/asks/{found[1]}")).status_code == 403
+    assert (await desk.post(f"{ASKS}/{found[1]}")).status_code == 403
     assert (await state_of(db, booking))[0] == "booked"
     assert ONLINE == 1

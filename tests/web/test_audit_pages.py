@@ -222,8 +222,8 @@ async def test_clinics_errors_and_back_ups(db: Database, administrator: Browser,
     assert "No back-up is set up" in await shows(administrator, "/office/system")
     await db.execute("INSERT INTO backup.progress (full_at, wal_at) VALUES (app_now() - interval '3 days', app_now())")
     await db.execute(
-        "INSERT INTO monitoring.error (fingerprint, hour, times, first_at, last_at, type, place, route, release) VALUES "
-        "('f', date_trunc('hour', app_now()), 7, app_now(), app_now(), 'KeyError', 'x.py:1', 'GET /x', 6)"
+        "INSERT INTO monitoring.error (fingerprint, hour, times, first_at, last_at, type, place, route, release) "
+        "VALUES ('f', date_trunc('hour', app_now()), 7, app_now(), app_now(), 'KeyError', 'x:1', 'GET /x', 6)"
     )
     page = await shows(administrator, "/office/system")
     for said in ("3 days ago", "Too long ago", "never", "KeyError", "7 times"):

@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar, Router, get, post
 from litestar.params import FromPath
 
+from healthplus.accounts.keys import add_key
 from healthplus.console.console import queries
 from healthplus.database import Database
 from healthplus.errors import NotFound
@@ -38,7 +39,26 @@ async def _desk_account(db: Database, clinic_id: int) -> int:
     return await make_staff(db, f"desk.account{next(_serial)}", "desk", clinic_id)
 
 
-OBJECTS: dict[str, Callable[[Database, int], Awaitable[object]]] = {"staff_id": _desk_account}
+async def _ask(db: Database, clinic_id: int) -> object:
+    staff_id = await _desk_account(db, clinic_id)
+    opened = "SELECT staff.open_ask($1, 1, gen_random_uuid(), NULL, 'cancel', '{}', '{}', 'x', $2)"
+    return await db.fetch_value(opened, clinic_id, staff_id)
+
+
+async def _breach(db: Database, _: int) -> object:
+    return await db.fetch_value("SELECT staff.note_breach(public.app_now(), 'staff:1', 'x', 'y', NULL, '')")
+
+
+async def _key(db: Database, _: int) -> object:
+    return (await add_key(db, "Acme", ["search"]))[0]
+
+
+OBJECTS: dict[str, Callable[[Database, int], Awaitable[object]]] = {
+    "staff_id": _desk_account,
+    "ask_id": _ask,
+    "breach_id": _breach,
+    "key_id": _key,
+}
 """How to make what a route's path names, at a clinic and nowhere else."""
 
 

@@ -135,7 +135,7 @@ BEGIN
 END $$;
 
 -- Confirms or refuses what was asked: 'done' (the confirmer did it, by their own right), 'refused', 'over' (the appointment changed
--- meanwhile), 'not_found' (no longer open); or why it cannot be done, as the verbs of the booking area say it: then it stays open.
+-- meanwhile), 'answered' (before), 'not_found'; or why it cannot be done, as the verbs of the booking area say it: then it stays open.
 CREATE FUNCTION console.answer_ask(p_token_hash bytea, p_address text, p_clinic_id bigint, p_ask_id uuid, p_confirms boolean)
 RETURNS TABLE (outcome text, provider_id bigint) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
@@ -147,10 +147,9 @@ DECLARE
     code text;
 BEGIN
     caller := staff.authorise(p_token_hash, 'change_booking', p_clinic_id);
-    SELECT * INTO asked FROM staff.ask
-    WHERE ask.ask_id = p_ask_id AND ask.clinic_id = p_clinic_id AND ask.state = 'open' FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN QUERY SELECT 'not_found', NULL::bigint;
+    SELECT * INTO asked FROM staff.ask WHERE ask.ask_id = p_ask_id AND ask.clinic_id = p_clinic_id FOR UPDATE;
+    IF NOT FOUND OR asked.state <> 'open' THEN
+        RETURN QUERY SELECT CASE WHEN asked.ask_id IS NULL THEN 'not_found' ELSE 'answered' END, NULL::bigint;
         RETURN;
     END IF;
     -- So that nothing changes between looking and doing.

@@ -57,9 +57,10 @@ DECLARE
     caller record;
     provider_ids bigint[];
     booking_ids uuid[];
-    whose_id bigint := p_patient_id;
+    whose_id bigint;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
+    whose_id := p_patient_id;
     IF p_patient_id IS NULL THEN
         SELECT array_agg(booking.provider_id), array_agg(booking.booking_id), min(booking.patient_id)
         INTO provider_ids, booking_ids, whose_id

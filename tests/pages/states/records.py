@@ -42,7 +42,8 @@ async def ask(window: BrowserWindow) -> int:
         ("move", '{"starts_at": 1800000000}', "booking.as_seen($2, $3) || '{\"starts_at\": 1790000000}'"),
     ):
         await database.execute(
-            f"SELECT staff.open_ask($1, $2, $3, NULL, $4, '{wish}', {seen}, 'She called: her train is late.', staff_id) "
+            f"SELECT staff.open_ask($1, $2, $3, NULL, $4, '{wish}', {seen}, 'She called, her train is late.', "
+            "staff_id) "
             "FROM staff.account WHERE log_on = 'demo-desk'",
             clinic_id,
             provider_id,

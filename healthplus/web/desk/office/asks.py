@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from healthplus.console.console import queries
 from healthplus.database import Record
-from healthplus.errors import ProofDue
+from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.office.audit_search import booking_range
 from healthplus.web.desk.office.clinic import clinic_of
 from healthplus.web.desk.office.forms import Form
@@ -90,25 +90,32 @@ class AsksController(Controller):
     async def asks(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         return await _asks_page(request, clinic_id)
 
-    @post("/{ask_id:uuid}", **needs("change_booking"))
-    async def answer(self, request: AnyRequest, clinic_id: ClinicId, ask_id: FromPath[UUID]) -> Response[str]:
-        """Confirm what was asked, or refuse it; what is confirmed is done at once, by the right of who confirms it."""
-        form = await read_form(request)
-        answer = form.choice("answer", ("confirm", "refuse"))
-        if not form.is_good:
-            return await _asks_page(request, clinic_id, form)
-        try:
-            row = await console(request).change(queries.answer_ask, clinic_id, ask_id, answer == "confirm")
-        except ProofDue:
-            raise ProofDue(back_to=f"/office/{clinic_id}/asks") from None
-        assert row is not None
-        outcome = row["outcome"]
-        if row["provider_id"] is not None:
-            services(request).book.changed(row["provider_id"])  # charts show it, and the queue goes on
-        if outcome in ("done", "refused", "over", "not_found"):
-            return see_other(request, f"/office/{clinic_id}/asks", {"done": outcome})
-        form.fail(f"ask-{ask_id}", form.gettext(_NOT_DONE.get(outcome, _CANNOT)))
-        return await _asks_page(request, clinic_id, form)
+    @post("/{ask_id:uuid}/confirm", **needs("change_booking"))
+    async def confirm(self, request: AnyRequest, clinic_id: ClinicId, ask_id: FromPath[UUID]) -> Response[str]:
+        """Confirm what was asked: it is done at once, by the right of who confirms it."""
+        return await _answer(request, clinic_id, ask_id, confirms=True)
+
+    @post("/{ask_id:uuid}/refuse", **needs("change_booking"))
+    async def refuse(self, request: AnyRequest, clinic_id: ClinicId, ask_id: FromPath[UUID]) -> Response[str]:
+        return await _answer(request, clinic_id, ask_id, confirms=False)
+
+
+async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms: bool) -> Response[str]:
+    try:
+        row = await console(request).change(queries.answer_ask, clinic_id, ask_id, confirms)
+    except ProofDue:
+        raise ProofDue(back_to=f"/office/{clinic_id}/asks") from None
+    assert row is not None
+    outcome = row["outcome"]
+    if outcome == "not_found":
+        raise NotFound
+    if row["provider_id"] is not None:
+        services(request).book.changed(row["provider_id"])  # charts show it, and the queue goes on
+    if outcome in ("done", "refused", "over", "answered"):
+        return see_other(request, f"/office/{clinic_id}/asks", {"done": outcome})
+    form = await read_form(request)
+    form.fail(f"ask-{ask_id}", form.gettext(_NOT_DONE.get(outcome, _CANNOT)))
+    return await _asks_page(request, clinic_id, form)
 
 
 def _wish(form: Form, kind: str) -> dict[str, Any]:
