@@ -1,8 +1,8 @@
 -- What the front desk asks to have changed of appointments. Callers have looked whether they may; they do, and say, what comes of it.
 CREATE FUNCTION staff.ask_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
 
--- What of an appointment an ask of this kind is about: when that changes, the ask is over.
-CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE LANGUAGE sql AS $$
+-- What of an appointment an ask of this kind is about: when that changes, the ask is over. NULL: there is no such appointment.
+CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE STRICT LANGUAGE sql AS $$
     SELECT CASE p_kind
         WHEN 'edit_patient' THEN jsonb_build_object('name', p_seen -> 'name', 'birth_year', p_seen -> 'birth_year', 'sex', p_seen -> 'sex')
         ELSE jsonb_build_object('state', p_seen -> 'state', 'starts_at', p_seen -> 'starts_at', 'funding', p_seen -> 'funding') END
