@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.directory import make_clinic, make_provider
+from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 
 
 @pytest.mark.dates
@@ -34,3 +36,44 @@ async def test_a_leave_that_is_over_by_the_products_clock_is_refused(
     assert refused.exit_code == 1
     assert "A leave must not end in the past." in refused.output
     assert await db.fetch_value("SELECT count(*) FROM schedule.leave") == 1
+
+
+async def test_shifts_and_leaves_are_listed_and_taken_back(
+    dsn: str, db: Database, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
+    held = await environment.hold(environment.instant(13), AT_CLINIC)
+    assert held.booking_id is not None
+    booked = await environment.book.confirm(PROVIDER, held.booking_id, None, environment.actor("asha"))
+    assert booked.code == "booked"
+    flagged = "SELECT needs_rebooking FROM booking.booking WHERE state = 'booked'"
+
+    async def run(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, main, [*words])
+
+    listed = (await run("shift", "list", str(PROVIDER))).output
+    day = (environment.day + timedelta(hours=6)).strftime("%a")
+    shift = re.search(rf"shift (\d+), clinic 2 \(Clinic 2\): {day} 13:00-16:00/30 slots_max=4", listed)
+    assert shift, listed
+    refused = await run("shift", "remove", str(PROVIDER), shift[1])
+    assert f"bookings are in the way: {held.booking_id}" in refused.output
+    assert (await run("shift", "remove", str(PROVIDER), "999999")).exit_code == 1
+    ended = await run("shift", "remove", str(PROVIDER), shift[1], "--flag-for-rebooking")
+    assert (ended.exit_code, ended.output) == (0, "The shift is ended.\n")
+    assert await db.fetch_value(flagged)
+    # With the shift there again, the appointment stands.
+    assert (await run("shift", "add", str(PROVIDER), "2", f"{day} 13:00-16:00/30 slots_max=4")).exit_code == 0
+    assert not await db.fetch_value(flagged)
+    assert (await run("leave", "list", str(PROVIDER))).output == "No leave.\n"
+    times = [f"{at:%Y-%m-%dT%H:%M%z}" for at in (environment.instant(12), environment.instant(15))]
+    assert (await run("leave", "add", str(PROVIDER), *times, "--reason", "Holi", "--flag-for-rebooking")).exit_code == 0
+    assert await db.fetch_value(flagged)
+    leave = re.fullmatch(
+        r"leave ([0-9a-f-]{36}), all clinics: .*, Holi\n", (await run("leave", "list", str(PROVIDER))).output
+    )
+    assert leave
+    back = await run("leave", "remove", str(PROVIDER), leave[1])
+    assert (back.exit_code, back.output) == (0, "The leave is taken back.\n")
+    assert not await db.fetch_value(flagged)
+    assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'stands'") == 2
+    assert "There is no leave" in (await run("leave", "remove", str(PROVIDER), leave[1])).output
