@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context, Macro
 from markupsafe import Markup
 
@@ -26,6 +28,22 @@ class _Context(Context):
         return called(*args, **kwargs)
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Templates compiled once for all environments, which differ in names alone: each takes about 10 ms."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
+
+
 class Environment(jinja2.Environment):
     """The templates of one language, which escape what they show. `templates` are their texts, by name.
 
@@ -37,6 +55,7 @@ class Environment(jinja2.Environment):
     def __init__(self, templates: Mapping[str, str], language: Language, **names: object) -> None:
         super().__init__(
             loader=jinja2.DictLoader(templates),
+            bytecode_cache=_COMPILED,
             extensions=["jinja2.ext.i18n"],
             autoescape=True,
             auto_reload=False,
