@@ -20,7 +20,7 @@ from healthplus.database import Database
 from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import AT_CLINIC, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
-from tests.web.client import Browser
+from tests.web.client import Browser, forget_shared_reads
 from tests.web.test_odd_requests import NO_FORMS, ODD, check
 from tests.web.test_staff_routes import desk_routes
 
@@ -149,6 +149,13 @@ async def test_shifts_are_added_changed_and_ended(ward: Browser, db: Database, e
     assert [(row["ends"], str(row["first"]), str(row["until"])) for row in kept] == [
         ("08:00:00", "2027-01-04", "2027-02-01"), ("08:30:00", "2027-02-01", "None"),
     ]  # fmt: skip
+    # Neither is made longer by ending it, nor changed after its end.
+    changed = await ward.get(path)
+    for late in ({"since": "2027-03-01", **change}, {"since": "2027-01-20", **change, "valid_until": "2027-01-10"}):
+        answer = await ward.post(path, {**late, "was": hidden(changed, "was")})
+        assert answer.status_code == 422, late
+    answer = await ward.post(f"{path}/end", {"was": hidden(changed, "was"), "last_day": "2027-06-01"})
+    assert "The shift is over by then." in words(answer)
     # It is not what was looked at any more.
     answer = await ward.post(f"{path}/end", {"was": was, "last_day": ""})
     assert answer.status_code == 409
@@ -418,7 +425,7 @@ def zipped() -> bytes:
     return file.getvalue()
 
 
-async def test_closing_and_opening(ward: Browser, db: Database, environment: Environment) -> None:
+async def test_closing_and_opening(ward: Browser, app: Litestar, db: Database, environment: Environment) -> None:
     await book(environment, environment.instant(14))
     path = f"{OFFICE}/provider/{PROVIDER}"
     answer = await ward.post(f"{path}/close")
@@ -430,6 +437,8 @@ async def test_closing_and_opening(ward: Browser, db: Database, environment: Env
     assert await events(db, "stands") == 1
     assert (await environment.hold(environment.instant(13), CLINIC, "bina")).code == "reserved"
     # The clinic: with all its providers, and back.
+    anybody = Browser(app)
+    assert "Clinic 2" in (await anybody.get(f"/doctor/{PROVIDER}/dr-1")).text
     await environment.pass_time(seconds=2)
     answer = await ward.post(f"{OFFICE}/close")
     assert answer.status_code == 409
@@ -437,6 +446,10 @@ async def test_closing_and_opening(ward: Browser, db: Database, environment: Env
         goes_to(await ward.post(f"{OFFICE}/close", {"seen": hidden(answer, "seen")})) == f"{OFFICE}/clinic?done=closed"
     )
     assert "Closed since" in words(await ward.get(f"{OFFICE}/clinic"))
+    forget_shared_reads(app)
+    assert "Clinic 2" not in (await anybody.get(f"/doctor/{PROVIDER}/dr-1")).text
+    assert (await anybody.get(f"/doctor/{PROVIDER}/dr-1/{CLINIC}")).status_code == 200
+    assert await db.fetch_value("SELECT count(*) FROM search.listing WHERE clinic_id = $1", CLINIC) == 0
     assert goes_to(await ward.post(f"{OFFICE}/open")) == f"{OFFICE}/clinic?done=open"
     assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 0
 

@@ -159,9 +159,11 @@ BEGIN
         'in_the_way', (
             SELECT coalesce(jsonb_agg(row ORDER BY row ->> 'starts_at', row ->> 'provider'), '[]')
             FROM (
-                SELECT provider_id, array_agg(booking_id) AS ids FROM found WHERE place <= p_rows GROUP BY provider_id
+                -- Of many providers, each has choices for its first bookings: to look for them takes some milliseconds each.
+                SELECT provider_id, array_agg(booking_id) AS ids, CASE WHEN count(*) OVER () > 5 THEN 3 ELSE 20 END AS choices
+                FROM found WHERE place <= p_rows GROUP BY provider_id
             ) AS shown
-            CROSS JOIN LATERAL jsonb_array_elements(booking.rows_in_the_way(provider_id, ids, 3, p_during, now_at)) AS row))
+            CROSS JOIN LATERAL jsonb_array_elements(booking.rows_in_the_way(provider_id, ids, choices, p_during, now_at)) AS row))
     INTO answer;
     PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(

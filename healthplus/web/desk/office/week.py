@@ -68,7 +68,10 @@ class WeekController(Controller):
         since = form.day("since")
         old = await _shift(request, clinic_id, provider_id, shift_id)
         put = [{**wanted, "shift_id": shift_id}]
-        if since and old and (old["valid_from"] is None or since > date.fromisoformat(old["valid_from"])):
+        if since and old and since > _first_day(old):
+            _require_before_its_end(form, "since", since, old)
+            if wanted["valid_to"] and wanted["valid_to"] <= since.isoformat():
+                form.fail("valid_until", form.gettext("The last day is not before the first."))
             before = {**_stored(old), "shift_id": shift_id, "valid_to": since.isoformat()}
             put = [before, {**wanted, "valid_from": since.isoformat()}]
         return await _change(request, (clinic_id, provider_id, shift_id), form, [], put)
@@ -83,8 +86,9 @@ class WeekController(Controller):
         last_day = form.day("last_day")
         where = (clinic_id, provider_id, shift_id)
         old = await _shift(request, *where)
-        if last_day is None or old is None:
+        if last_day is None or old is None or last_day < _first_day(old):
             return await _change(request, where, form, [shift_id], [])
+        _require_before_its_end(form, "last_day", last_day, old)
         ended = {**_stored(old), "shift_id": shift_id, "valid_to": (last_day + timedelta(days=1)).isoformat()}
         return await _change(request, where, form, [], [ended])
 
@@ -176,6 +180,16 @@ def _stored(shift: dict[str, Any]) -> dict[str, Any]:
         **{name: shift[name] for name in ("slot_minutes", "seats", "slots_max", "valid_from")},
         "valid_to": (date.fromisoformat(until) + timedelta(days=1)).isoformat() if until else None,
     }
+
+
+def _first_day(shift: dict[str, Any]) -> date:
+    return date.fromisoformat(shift["valid_from"]) if shift["valid_from"] else date.min
+
+
+def _require_before_its_end(form: Form, field: str, day: date, shift: dict[str, Any]) -> None:
+    """Have a form say so where a shift is over by a day."""
+    if shift["valid_until"] and day.isoformat() > shift["valid_until"]:
+        form.fail(field, form.gettext("The shift is over by then."))
 
 
 def _clock(minutes: int) -> str:
