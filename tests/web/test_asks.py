@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from uuid import UUID
 
@@ -257,3 +258,16 @@ async def test_other_clinics_are_not_theirs(
     assert (await desk.post(f"{ASKS}/{found[1]}")).status_code == 403
     assert (await state_of(db, booking))[0] == "booked"
     assert ONLINE == 1
+
+
+async def test_two_who_confirm_at_once_do_it_once(
+    app: Litestar, db: Database, environment: Environment, booking: UUID, desk: Browser, ward: Browser
+) -> None:
+    other = await log_in(app, db, "ward", 1, "second.ward")
+    await ask(desk, booking, "cancel")
+    found = re.search(rf'action="({ASKS}/[0-9a-f-]+/confirm)"', (await ward.get(ASKS)).text)
+    assert found
+    answers = await asyncio.gather(*(browser.post(found[1]) for browser in (ward, other)))
+    assert sorted(goes_to(one) for one in answers) == [f"{ASKS}?done=answered", f"{ASKS}?done=done"]
+    assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'cancelled'") == 1
+    assert len(await audited(db, "confirm_ask")) == 1
