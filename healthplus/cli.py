@@ -16,6 +16,7 @@ from healthplus.accounts.commands import key_group
 from healthplus.accounts.patients import add_patient
 from healthplus.accounts.secret import Secret, with_secret_key
 from healthplus.booking.commands import leave_group, shift_group
+from healthplus.booking.number_commands import appointment_command
 from healthplus.database import (
     BULK,
     Database,
@@ -204,6 +205,7 @@ def _require_startable(settings: Settings, *, i_know: bool, needs_sandboxes: boo
 
 
 for command in (
+    appointment_command,
     backup_command,
     check_command,
     errors_command,

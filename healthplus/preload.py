@@ -8,8 +8,12 @@ import signal
 import granian.server.mp
 
 import healthplus.web.app
+import healthplus.web.pages.invoice
+from healthplus.fonts import hindi_font
 
 __all__ = ["granian", "healthplus"]
+
+hindi_font()
 
 # A SIGTERM to all processes of the product is for the app processes, which finish their requests first. The one that
 # forked them ends by itself after the last of them; until then it tells their supervisor how they ended.

@@ -21,6 +21,7 @@ from healthplus.accounts.secret import with_secret_key
 from healthplus.database import refuse_unsafe_commits
 from healthplus.database.logins import ONE_LOGIN, require_logins
 from healthplus.errors import Conflict
+from healthplus.fonts import warn_without_font
 from healthplus.lifeline import SPARE_SECONDS, running_beside
 from healthplus.logs import server_log_config
 from healthplus.monitoring.exporter import published_metrics
@@ -76,6 +77,7 @@ def run_app(settings: Settings) -> None:
     errors of `require_logins`.
     """
     require_free_port(settings.host, settings.port)
+    warn_without_font()
     settings = with_secret_key(settings)
     if not settings.allow_unsafe_commits:
         asyncio.run(refuse_unsafe_commits(settings.database_url or ""))

@@ -22,6 +22,12 @@ CONSENTS = (
         "We keep your number, the patient's name and this visit, so the clinic can expect you and reach you; "
         "clinic staff see it. Withdraw any time in Privacy; complain to the Data Protection Board.",
     ),
+    Consent(
+        "2026-11-30",
+        "appointments",
+        "We keep your number, the patient's name and your appointments, so that the clinic can expect you and reach "
+        "you; its staff see them. Withdraw any time in Privacy; you may complain to the Data Protection Board.",
+    ),
 )
 CURRENT = CONSENTS[-1]
 

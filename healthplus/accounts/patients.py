@@ -6,6 +6,7 @@ import re
 import secrets
 from uuid import UUID
 
+from healthplus.accounts.consent import Consent
 from healthplus.accounts.idempotency import is_new_request
 from healthplus.accounts.phone_numbers import is_mobile, phone_number
 from healthplus.accounts.secret import Secret
@@ -130,6 +131,13 @@ class Patients:
     async def consents(self, patient_id: int) -> list[Record]:
         """Return the patient's consents, latest first."""
         return await self._database.fetch(queries.consents, patient_id)
+
+    async def agree(self, patient_id: int, consent: Consent) -> None:
+        """Note that a patient agrees to a text; nothing where they agreed to none before, or have withdrawn that."""
+        async with self._database.transaction() as transaction:
+            # Otherwise a withdrawal under way would leave this consent behind.
+            await transaction.execute(queries.lock_patient, patient_id)
+            await transaction.execute(queries.agree, patient_id, consent.purpose, consent.version)
 
     async def withdraw_consents(self, patient_id: int) -> None:
         """End every consent and every session: signing in again asks for consent again."""

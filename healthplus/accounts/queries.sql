@@ -119,6 +119,13 @@ SELECT request_hash FROM accounts.idempotency WHERE patient_id = $1 AND operatio
 -- What a patient agreed to, latest first.
 SELECT purpose, version, given_at, withdrawn_at FROM accounts.consent WHERE patient_id = $1 ORDER BY given_at DESC, version DESC
 
+-- name: agree
+-- Note that a patient agrees to a text ($3) who agreed to another for the same purpose, and has not withdrawn that.
+INSERT INTO accounts.consent (patient_id, purpose, version, given_at)
+SELECT $1, $2, $3, (SELECT public.app_now())
+WHERE EXISTS (SELECT FROM accounts.consent WHERE patient_id = $1 AND purpose = $2 AND withdrawn_at IS NULL)
+ON CONFLICT DO NOTHING
+
 -- name: lock_patient
 -- So that the patient cannot sign in meanwhile.
 SELECT FROM accounts.patient WHERE patient_id = $1 FOR UPDATE

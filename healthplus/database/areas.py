@@ -52,7 +52,7 @@ AREAS = (
         "booking",
         (
             *(f"core/{name}.sql" for name in ("figures", "needs", "terms", "actors", "states", "next_due")),
-            *("core/outcome.sql", "core/idempotency.sql"),
+            *("core/outcome.sql", "core/idempotency.sql", "core/ids.sql"),
             *("availability.sql", "chart.sql", "scarce_days.sql"),
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),

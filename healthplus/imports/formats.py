@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, Type
 import msgspec
 
 from healthplus.directory.fees import checked_fee, require_funding
+from healthplus.directory.gstin import checked_gstin
 from healthplus.directory.reminder_hours import parse_reminder_hours
 from healthplus.directory.service_text import Service, parse_services
 from healthplus.errors import BadInput
@@ -57,6 +58,7 @@ class Clinic(msgspec.Struct, frozen=True):
     currency: str | None = None
     pictures: tuple[str, ...] | None = None
     reminder_hours: list[int] | None = None
+    gstin: str | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +167,7 @@ class _ProviderRow(msgspec.Struct, kw_only=True):
     latitude: _Latitude | None = None
     longitude: _Longitude | None = None
     reminders: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    gstin: Annotated[str, msgspec.Meta(max_length=40)] | None = None
     currency: str | None = None
     fee: Decimal | None = None
     fee_rupees: Decimal | None = None
@@ -248,6 +251,7 @@ def _provider_entry(line: int, row: _ProviderRow) -> Entry:
         row.currency,
         _pictures(row.pictures),
         _reminder_hours(row.reminders),
+        None if row.gstin is None else checked_gstin(row.gstin),
     )
     other = ("identifier", "languages", "bio", "practising_since")
     provider = Provider(

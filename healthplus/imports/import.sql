@@ -53,7 +53,7 @@ WITH given AS (
     SELECT given.*, city.city_id, clinic.clinic_id
     FROM jsonb_to_recordset($1) AS given(
         identifier text, city_slug text, name text, address text, postal_code text, phone text,
-        latitude double precision, longitude double precision, currency text, reminder_hours smallint[])
+        latitude double precision, longitude double precision, currency text, reminder_hours smallint[], gstin text)
     JOIN directory.city ON city.slug = given.city_slug
     LEFT JOIN directory.clinic ON clinic.identifier = given.identifier
 ), updated AS (
@@ -66,20 +66,23 @@ WITH given AS (
         latitude = coalesce(given.latitude, clinic.latitude),
         longitude = coalesce(given.longitude, clinic.longitude),
         currency = coalesce(given.currency, clinic.currency),
-        reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours)
+        reminder_hours = coalesce(given.reminder_hours, clinic.reminder_hours),
+        gstin = coalesce(given.gstin, clinic.gstin)
     FROM given
     WHERE clinic.clinic_id = given.clinic_id
         AND (clinic.city_id, clinic.name, clinic.address, clinic.postal_code, clinic.phone, clinic.latitude, clinic.longitude,
-            clinic.currency, clinic.reminder_hours)
+            clinic.currency, clinic.reminder_hours, clinic.gstin)
         IS DISTINCT FROM (
             given.city_id, given.name, coalesce(given.address, clinic.address),
             coalesce(given.postal_code, clinic.postal_code), coalesce(given.phone, clinic.phone),
             coalesce(given.latitude, clinic.latitude), coalesce(given.longitude, clinic.longitude),
-            coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours))
+            coalesce(given.currency, clinic.currency), coalesce(given.reminder_hours, clinic.reminder_hours),
+            coalesce(given.gstin, clinic.gstin))
     RETURNING 1
 ), added AS (
-    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours)
-    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours
+    INSERT INTO directory.clinic (identifier, city_id, name, address, postal_code, phone, latitude, longitude, currency, reminder_hours, gstin)
+    SELECT identifier, city_id, name, coalesce(address, ''), postal_code, phone, latitude, longitude, coalesce(currency, 'INR'), reminder_hours,
+        gstin
     FROM given WHERE clinic_id IS NULL
     RETURNING 1
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from healthplus.database import Database, FreeSpace, PostgresError, Record
 from healthplus.database.logins import IS_SHARED, ONE_LOGIN
 from healthplus.database.release import RELEASE
 from healthplus.errors import HealthPlusError
+from healthplus.fonts import NO_FONT, hindi_font
 from healthplus.money import in_units
 from healthplus.monitoring.figures import Read, read_figures
 from healthplus.monitoring.readiness import LIMITS, DatabaseChecks, Readiness
@@ -55,12 +57,15 @@ class Status:
     replicas: list[dict[str, Any]] = field(default_factory=list)
     disk: dict[str, float] | None = None
     tasks: dict[str, float] = field(default_factory=dict)
+    has_hindi_font: bool = True
+    """On the machine that is asked: it is no fault, and another may have one."""
     faults: list[str] = field(default_factory=list)
 
 
 async def read_status(settings: Settings, dsn: str) -> Status:
     """Return the state; where the database cannot be asked, with that as the reason."""
     status = Status([], database=shown_database(settings))
+    status.has_hindi_font = await asyncio.to_thread(hindi_font) is not None
     space = FreeSpace.of(settings)
     try:
         async with await Database.connect(dsn, 1, 1, LIMITS, "healthplus status") as database:
@@ -160,6 +165,8 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
         free, floor = status.disk["free_bytes"], status.disk["bookings_floor_bytes"]
         text = f"{_size(free)} free of {_size(status.disk['all_bytes'])}; bookings need {_size(floor)}"
         yield "Disk", text, free < floor
+    if not status.has_hindi_font:
+        yield "Fonts", NO_FONT, False
     if not status.replicas:
         yield "Replicas", "none", False
     for one in status.replicas:

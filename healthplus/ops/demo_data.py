@@ -177,7 +177,7 @@ async def _store_directory(
         "directory.clinic",
         [
             *("clinic_id", "identifier", "city_id", "name", "address", "postal_code", "phone"),
-            *("latitude", "longitude", "terms_id"),
+            *("latitude", "longitude", "terms_id", "gstin"),
         ],
         directory.clinics,
     )

@@ -9,7 +9,7 @@ from itertools import cycle
 from random import Random
 from typing import Any
 
-from healthplus.ops.demo_facts import FACTS, draw_person, fake_phone, slug
+from healthplus.ops.demo_facts import FACTS, GST_STATE, draw_person, fake_gstin, fake_phone, slug
 from healthplus.ops.demo_services import Service, ServiceMaker, drawn_rupees
 
 _LAB_SPECIALITIES = tuple(FACTS["tests"])
@@ -132,6 +132,7 @@ class DirectoryMaker:
                 latitude,
                 longitude,
                 terms_id,
+                fake_gstin(self._clinic_id) if kind == "hospital" and city["state"] == GST_STATE else None,
             )
         )
         return self._clinic_id

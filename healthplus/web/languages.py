@@ -132,6 +132,10 @@ class Language:
 
     def span(self, starts: datetime, ends: datetime, zone: str) -> Markup:
         """Return from when to when, for a page, as "10:20 to 10:30 am IST"."""
+        return self._with_zone(self.bare_span(starts, ends, zone), ends, zone)
+
+    def bare_span(self, starts: datetime, ends: datetime, zone: str) -> str:
+        """Return from when to when, as "10:20 to 10:30 am", for use beside a day that has the zone."""
         start, end = self.clock(starts, zone), self.clock(ends, zone)
         if self._part_of_day(starts, zone) == self._part_of_day(ends, zone):
             # The half of the day is said once: where it stands behind, with the end, else with the start.
@@ -139,7 +143,7 @@ class Language:
                 end = self.dial(ends, zone)
             else:
                 start = self.dial(starts, zone)
-        return self._with_zone(self.gettext("%(start)s to %(end)s") % {"start": start, "end": end}, ends, zone)
+        return self.gettext("%(start)s to %(end)s") % {"start": start, "end": end}
 
     def _part_of_day(self, at: datetime, zone: str) -> tuple[str, str]:
         part = _write_moment(at, _CLOCKS[self.code][0].replace("h:mm", "").strip(), ZoneInfo(zone), self.locale)

@@ -199,6 +199,7 @@ _CLASSES = {
         POST /appointments/{provider_id}/{booking_id}
         GET /appointments/{provider_id}/{booking_id}/move
         GET /appointments/{provider_id}/{booking_id}/receipt
+        GET /appointments/{provider_id}/{booking_id}/invoice.pdf
         GET /appointments/{provider_id}/{booking_id}/visit.ics
         POST /appointments/{provider_id}/{booking_id}/coming
         POST /appointments/{provider_id}/{booking_id}/earlier
@@ -216,6 +217,7 @@ _CLASSES = {
         GET /privacy/withdraw
         POST /privacy/withdraw
         GET /privacy/withdrawn
+        POST /privacy/agree
         POST /privacy/sign-out-everywhere
         GET /help
         GET /accessibility

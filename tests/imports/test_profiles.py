@@ -180,3 +180,18 @@ def test_facts_come_back_as_they_are_written(tmp_path: Path, texts: tuple[str, .
     row = f"{WHO},{','.join([*again[:3], str(since), '', again[3], '', ''])}"
     assert one.practising_since == since
     assert read_file(write(tmp_path, HEAD + row))[0][0].provider == one
+
+
+async def test_a_clinic_has_the_gstin_of_the_file(db: Database, tmp_path: Path) -> None:
+    head = "provider_identifier,type,name,clinic_identifier,clinic_name,city,state,gstin\n"
+
+    async def stored_with(gstin: str) -> tuple[Summary, str | None]:
+        summary = await import_csv(db, write(tmp_path, f"{head}{WHO},{gstin}"), Options())
+        return summary, await db.fetch_value("SELECT gstin FROM directory.clinic WHERE identifier = 'c-1'")
+
+    assert (await stored_with("27 aapfu0939f1zv"))[1] == "27AAPFU0939F1ZV"
+    assert (await stored_with(""))[1] == "27AAPFU0939F1ZV"  # what the file leaves out stays
+    summary, kept = await stored_with("27AAPFU0939F1ZW")
+    assert kept == "27AAPFU0939F1ZV"
+    assert "mistyped" in str(summary)
+    assert (await stored_with("29AAGCB7383J1Z4"))[1] == "29AAGCB7383J1Z4"

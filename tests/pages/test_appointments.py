@@ -21,7 +21,7 @@ async def calendar_entry(window: BrowserWindow, folder: Path, link: str = "Add t
     async with window.page.expect_download() as coming:
         await window.page.get_by_role("link", name=link).click()
     file = await coming.value
-    assert file.suggested_filename == "visit.ics"
+    assert file.suggested_filename == "appointment.ics"
     await file.save_as(folder / "visit.ics")
     [event] = Calendar.from_ical((folder / "visit.ics").read_bytes()).walk("VEVENT")
     return event

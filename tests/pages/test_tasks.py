@@ -132,7 +132,7 @@ async def move(hand: Hand) -> None:
     await hand.tap(hand.page.locator("a", has_text="Meera Rao").first)
     await hand.link("Reschedule")
     # Any other day that has free times stands for Friday.
-    await hand.tap(hand.page.locator(".visit-days a").last)
+    await hand.tap(hand.page.locator(".days a").last)
     await hand.tap(hand.page.locator(".slot.free").first)
     await hand.button("Reschedule to this time")
     await expect(hand.page.locator("main")).to_contain_text("Your appointment has a new time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from icalendar import Calendar
 
 from healthplus.accounts.actors import Staff
+from healthplus.booking.numbers import number_of
 from tests.fixtures.environment import ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.test_appointments_pages import sign_in, visit_of
@@ -50,6 +52,7 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
     page = (await http.get(path)).text
     assert "Oncology" in page
     assert "https://www.openstreetmap.org/directions?to=18.52%2C73.84" in page
+    assert 'href="geo:18.52,73.84?q=18.52,73.84(Clinic%201)"' in page
 
     calendar, event = await entry(http, path)
     assert event.summary == f"Appointment: {LONG}"
@@ -63,6 +66,7 @@ async def test_the_calendar_file(http: httpx.AsyncClient, asha: Client, environm
     assert (event["geo"].latitude, event["geo"].longitude) == (18.52, 73.84)
     assert event.url.endswith(path)
     assert path in event.description
+    assert number_of(UUID(event.uid)) in event.description
     assert (event.uid, event.sequence, event.status) == (path.rpartition("/")[2], 0, "CONFIRMED")
     before = [alarm["trigger"].dt for alarm in event.walk("VALARM")]
     assert before == [-timedelta(days=1), -timedelta(hours=2)]

@@ -281,13 +281,13 @@ async def test_only_ones_own(http: httpx.AsyncClient, asha: Client, environment:
     nobodys = f"/appointments/{PROVIDER}/{UUID(int=7)}"
     elsewhere = path.replace(f"/{PROVIDER}/", f"/{OTHER_PROVIDER}/")
     is_hold = f"/appointments/{PROVIDER}/{held['id']}"
-    pages, forms = ("", "/cancel", "/move", "/visit.ics", "/receipt"), ("", "/cancel", "/move")
+    pages, forms = ("", "/cancel", "/move", "/visit.ics", "/invoice.pdf", "/receipt"), ("", "/cancel", "/move")
     before = await environment.counts()
 
     # Nobody is signed in: sign in, and back to a page, never to a form or a file.
     for name in pages:
         answer = await http.get(path + name)
-        back_to = path if name == "/visit.ics" else path + name
+        back_to = path if name in ("/visit.ics", "/invoice.pdf") else path + name
         assert (answer.status_code, answer.headers["location"]) == (303, f"/verify?next={back_to.replace('/', '%2F')}")
     for name in forms:
         answer = await submit(http, path + name, {"key": "k", "stars": "1", "start": environment.at(11)})

@@ -48,6 +48,33 @@ def nobody(app: Litestar) -> Browser:
     return Browser(app)
 
 
+async def test_the_bar_says_the_time_that_the_address_names(
+    environment: Environment, asha: Browser, bina: Browser, nobody: Browser
+) -> None:
+    """Without a script, too: where a card's time leads to, it need not be chosen again."""
+    address = f"{CHART}?{urlencode({'day': day_of(environment), 'start': environment.at(10)})}"
+
+    def bar(page: str) -> list[str]:
+        found = re.findall(r'<span class="as-named">(.*?)</span>', page)
+        assert len(found) == 2
+        return found
+
+    for browser in (nobody, asha):
+        page = (await browser.get(address)).text
+        assert bar(page) == ["10:00 to 10:30 am", "Hold 10:00"]
+        assert re.search(r'value="[^"]+"\s+data-from="10:00 am"[^>]* checked data-named>', page)
+    assert bar((await nobody.get(f"{address}&n=2")).text)[0] == "10:00 to 11:00 am"
+    assert bar((await nobody.get(f"/hi{address}")).text) == ["सुबह 10:00 से 10:30", "10:00 रोकें"]
+    assert bar((await nobody.get(address.partition("&start")[0])).text) == ["Choose a time", "Hold"]
+    await hold(asha, environment, 11)
+    assert bar((await asha.get(address)).text)[1] == "Change to 10:00"
+    await hold(bina, environment)
+    await bina.get("/")
+    page = (await asha.get(address)).text  # gone by now
+    assert bar(page)[0] == "Choose a time"
+    assert "10:00 am has just been taken" in page
+
+
 async def test_a_hold_is_its_owners_alone(
     environment: Environment, asha: Browser, bina: Browser, nobody: Browser
 ) -> None:

@@ -23,7 +23,7 @@ from healthplus.notices.web_push import new_private_key
 from healthplus.settings import Settings
 from healthplus.signatures import sign
 from tests.fixtures.clock import move_clock, move_clock_to
-from tests.fixtures.environment import PROVIDER, Environment
+from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.notices.sending import Recorder
 from tests.notices.test_push import AUTH, BROWSER_PUBLIC
 from tests.web.client import Browser, Client
@@ -230,6 +230,33 @@ async def test_messages_are_in_the_language_of_the_pages_until_one_is_chosen(
     await browser.post("/sign-out", {})
     await sign_in(browser, phone, "")
     assert await environment.db.fetch_value(language) == "hi"
+
+
+async def test_booking_writes_no_language_where_one_was_chosen(
+    app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages in Hindi are noted with the first booking; not with each one once messages are to be in English."""
+    noted: list[str] = []
+    note = Preferences.note_language
+
+    async def count(preferences: Preferences, patient_id: int, language: str) -> None:
+        noted.append(language)
+        await note(preferences, patient_id, language)
+
+    monkeypatch.setattr(Preferences, "note_language", count)
+    browser = Browser(app, environment.tokens["asha"])
+
+    async def book(hour: int) -> None:
+        held = await browser.post(f"/hi/doctor/{PROVIDER}/dr-1/{AT_CLINIC}", {"start": environment.at(hour)})
+        booked = await browser.post(held.headers["location"], {"who": "me", "name": "Asha"})
+        assert booked.status_code == 303, booked.text
+
+    await book(13)
+    assert noted == ["hi"]
+    await browser.post("/notifications", {"language": "en"})
+    await book(24 + 13)
+    assert noted == ["hi"]
+    assert await environment.db.fetch_value("SELECT language FROM notices.preference") == "en"
 
 
 async def sign_in(browser: Browser, phone: Phone, prefix: str) -> None:

@@ -90,6 +90,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/verify/desk": ("code", "consent", "key"),
     "/verify/wait": ("proof",),
     "/busy": ("has", "key"),
+    "/privacy/agree": ("consent", "next"),
     "/people": ("name", "birth_year", "sex", "key"),
     "/people/{person_id}": ("name", "birth_year", "sex", "key"),
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import re
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
+from healthplus.booking.numbers import number_of
 from tests.fixtures.clock import INDIA
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.services import close_service, offer_service
@@ -117,6 +119,13 @@ async def test_a_service_closed_at_the_last_moment_is_said(
     assert "The price of Scaling has changed from ₹1,200 to ₹1,500." in said(refused.text)
 
 
+async def test_a_longer_time_at_the_same_fee_is_not_offered(asha: Browser, environment: Environment) -> None:
+    """Up to four slots in a row can be booked here, for the fee of one: how long it takes is the clinic's to say."""
+    page = (await asha.get(CHART)).text
+    assert 'name="n"' not in page
+    assert not re.search(r"[?&]n=[2-9]", page)
+
+
 async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Environment) -> None:
     db = environment.db
     await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
@@ -148,8 +157,9 @@ async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Env
     assert "Tests Cbc ₹260 Mri brain ₹8,880 Total ₹9,140" in said((await asha.get(appointment)).text)
     assert "2 tests" in said((await asha.get(f"{appointment}/cancel")).text)
     file = (await asha.get(f"{appointment}/visit.ics")).text
-    # The random id may have any letters up to f.
-    file = file.replace(appointment.rpartition("/")[2], "")
+    # The random id may have any letters up to f, and the number any.
+    booking_id = appointment.rpartition("/")[2]
+    file = file.replace(booking_id, "").replace(number_of(UUID(booking_id)), "")
     assert "cbc" not in file.lower()
     assert "mri" not in file.lower()
     assert f"DTEND;TZID=Asia/Kolkata:{(environment.instant(10)).astimezone(INDIA):%Y%m%dT%H%M%S}" in file

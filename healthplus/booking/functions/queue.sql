@@ -47,7 +47,7 @@ BEGIN
     INSERT INTO booking.booking (
         provider_id, booking_id, clinic_id, patient_id, during, seat, slots_needed, state, deadline, offer, ticket_id,
         fee_minor, funding, created_at, person_id, patient_name, service_ids, terms_id)
-    SELECT p_ticket.provider_id, gen_random_uuid(), run.clinic_id, owner.patient_id,
+    SELECT p_ticket.provider_id, booking.new_id(p_ticket.provider_id), run.clinic_id, owner.patient_id,
         tstzrange(run.starts_at, run.ends_at), run.seat, p_ticket.slots_needed, 'reserved',
         p_now + booking.offer_time(), true, p_ticket.ticket_id, fee_minor, funding, p_now,
         owner.person_id, booking.name_of(owner), p_ticket.service_ids, terms_id

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Calendar, Event
 
+from healthplus.booking.numbers import number_of
 from healthplus.database import Record
 from healthplus.web.languages import Language
 
@@ -26,7 +27,8 @@ def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
     zone = ZoneInfo(appointment["time_zone"])
     is_cancelled = appointment["state"] == "cancelled"
     summary = language.gettext("Appointment: %(name)s") % {"name": appointment["provider"]}
-    description = language.gettext("See, reschedule or cancel it: %(url)s") % {"url": url}
+    number = language.gettext("Appointment number: %(number)s") % {"number": number_of(appointment["booking_id"])}
+    description = language.gettext("See, reschedule or cancel it: %(url)s") % {"url": url} + f"\n{number}"
     if appointment["patient_name"]:
         description = language.gettext("For %(name)s") % {"name": appointment["patient_name"]} + f"\n{description}"
     event = Event.new(
@@ -51,7 +53,7 @@ def calendar_of(appointment: Record, url: str, language: Language) -> bytes:
         alarm.add("trigger", -before)
         event.add_component(alarm)
     calendar = Calendar()
-    calendar.add("prodid", "-//HealthPlus//Visits//EN")
+    calendar.add("prodid", "-//HealthPlus//Appointments//EN")
     calendar.add("version", "2.0")
     calendar.add_component(event)
     day = appointment["starts_at"].date()

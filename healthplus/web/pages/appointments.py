@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,19 +13,22 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
+from healthplus.booking.numbers import number_of
 from healthplus.booking.outcomes import CancelRefused, MoveRefused
 from healthplus.database import Record, load
 from healthplus.directory.known_services import Service
 from healthplus.errors import BadInput, NotFound, NotFulfilled
+from healthplus.fonts import Font, hindi_font
 from healthplus.reviews.ratings import TEXT_MAX, rate
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.http.refusals import error_for_refusal
-from healthplus.web.languages import Language
+from healthplus.web.languages import ENGLISH, Language
 from healthplus.web.pages import appointment_calendar
 from healthplus.web.pages.addresses import appointment_path
-from healthplus.web.pages.booking import ARRIVE_EARLY, appointment_number, parsed_day, parsed_instant
+from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import periods_of
+from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
 from healthplus.web.pages.limits import Limit, limit_of
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
@@ -163,7 +167,7 @@ class AppointmentsController(Controller):
             headers={
                 "Cache-Control": "private, no-cache",
                 # Phones then offer to add it to the calendar rather than to keep a file.
-                "Content-Disposition": 'inline; filename="visit.ics"',
+                "Content-Disposition": 'inline; filename="appointment.ics"',
             },
         )
 
@@ -177,14 +181,37 @@ class AppointmentsController(Controller):
             "appointments/receipt.html",
             appointment=appointment,
             chosen=await _chosen(request, appointment),
-            number=appointment_number(appointment["hold_id"]),
+            number=number_of(booking_id),
+            is_invoice_foreign=await _is_invoice_foreign(request, appointment),
+        )
+
+    @get(f"{_ONE}/invoice.pdf")
+    async def invoice(
+        self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]
+    ) -> Response[bytes]:
+        _, appointment = await _mine(request, provider_id, booking_id)
+        if appointment["taken_at"] is None:
+            raise NotFound
+        font = await asyncio.to_thread(hindi_font)
+        language = language_of(request) if font else ENGLISH
+        text = invoice_text(appointment, await _chosen(request, appointment), language)
+        file = await asyncio.to_thread(_invoice, text, font, services(request).clock.now())
+        return document(
+            request,
+            file,
+            "application/pdf",
+            headers={
+                "Cache-Control": "private, no-cache",
+                # Files are seen by others: its name says whose it is to nobody, nor what for.
+                "Content-Disposition": f'inline; filename="HealthPlus-{number_of(booking_id)}.pdf"',
+            },
         )
 
 
 async def _mine(request: AnyRequest, provider_id: int, booking_id: UUID) -> tuple[PatientSession, Record]:
     """Return the session and its patient's appointment. Raises Unauthenticated, and NotFound also for another's."""
     # Neither a form nor a file is a page to come back to.
-    is_page = request.method == "GET" and not request.url.path.endswith(".ics")
+    is_page = request.method == "GET" and not request.url.path.endswith((".ics", ".pdf"))
     session = require_patient(request, None if is_page else appointment_path(provider_id, booking_id))
     appointment = await services(request).database.fetch_row(
         queries.appointment, provider_id, booking_id, session.patient_id
@@ -208,6 +235,8 @@ async def _appointment_page(
         status=status,
         appointment=appointment,
         chosen=await _chosen(request, appointment),
+        number=number_of(appointment["booking_id"]),
+        is_invoice_foreign=await _is_invoice_foreign(request, appointment),
         error=error,
         field=field,
         earlier=await _earlier(request, appointment),
@@ -229,6 +258,19 @@ async def _earlier(request: AnyRequest, appointment: Record) -> Record | None:
 async def _chosen(request: AnyRequest, appointment: Record) -> list[Service]:
     """Return the services that an appointment is for."""
     return await services(request).known_services.of(appointment["service_ids"])
+
+
+async def _is_invoice_foreign(request: AnyRequest, appointment: Record) -> bool:
+    """Return whether there is an invoice, and it is not in the language of the page."""
+    is_other = language_of(request) is not ENGLISH and appointment["taken_at"] is not None
+    return is_other and await asyncio.to_thread(hindi_font) is None
+
+
+def _invoice(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
+    # Loading it takes a second and 50 MB: the processes of the app do so ahead (preload.py), and no command does.
+    from healthplus.web.pages.invoice import invoice_of  # noqa: PLC0415
+
+    return invoice_of(text, font, made_at)
 
 
 async def _cancel_page(

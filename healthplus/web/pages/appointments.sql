@@ -71,7 +71,7 @@ SELECT
         SELECT speciality.name
         FROM directory.provider_speciality JOIN directory.speciality USING (speciality_id)
         WHERE provider_speciality.provider_id = booking.provider_id ORDER BY speciality.name) AS specialities,
-    clinic.name AS clinic, clinic.phone AS clinic_phone, clinic.latitude, clinic.longitude, time_zone,
+    clinic.name AS clinic, clinic.gstin, clinic.phone AS clinic_phone, clinic.latitude, clinic.longitude, time_zone,
     -- many addresses have city and postal code in them
     concat_ws(', ', clinic.name, nullif(address, ''),
         CASE WHEN strpos(address, city.name) = 0 THEN city.name END,

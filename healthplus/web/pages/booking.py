@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 from healthplus.database import Record, load
 from healthplus.errors import NotFound
@@ -63,12 +62,6 @@ def parsed_number(text: str, most: int = ID_MAX) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise NotFound
     return int(text)
-
-
-def appointment_number(booking_id: UUID) -> str:
-    """Return a booking's number for people: a part of its random id, so that it does not tell how many there are."""
-    digits = booking_id.hex[:12].upper()
-    return f"HP-{digits[:4]}-{digits[4:8]}-{digits[8:]}"
 
 
 async def practice_location(request: AnyRequest, provider_id: int, clinic_id: int) -> Record:

@@ -43,6 +43,13 @@ class SlotTimes(NamedTuple):
     rest: str
 
 
+class ChosenTimes(NamedTuple):
+    """A chosen time, as "10:20 to 10:30 am", and its start for a button, as "10:20"."""
+
+    span: str
+    dial: str
+
+
 # A page of slots has some hundred of these, and the next page, for another patient, the same ones.
 @lru_cache(20_000)
 def _slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> SlotTimes:
@@ -147,6 +154,18 @@ class ChartView:
     @property
     def chosen(self) -> datetime | None:
         return self.start if any(cell.starts_at == self.start for cell in self.chart.cells) else None
+
+    @property
+    def chosen_times(self) -> ChosenTimes | None:
+        """Return the time that the address names as the bar below the chart says it; None where it is not free."""
+        at = next((at for at, cell in enumerate(self.chart.cells) if cell.starts_at == self.start), None)
+        if at is None or self.chart.cells[at].state != "free":
+            return None
+        times = self.times(self.chart.cells[at])
+        ends_at = self.chart.cells[at : at + self.key.slots_needed][-1].ends_at
+        if length := timedelta(minutes=self.choice.length_minutes):
+            ends_at = self.chart.cells[at].starts_at + length
+        return ChosenTimes(self.language.bare_span(self.chart.cells[at].starts_at, ends_at, self.key.zone), times.dial)
 
     @property
     def is_gone(self) -> bool:

@@ -10,13 +10,14 @@ from litestar.params import FromPath
 
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.booking.errors import HoldExpired, TooLate, WrongState
+from healthplus.booking.numbers import number_of
 from healthplus.booking.outcomes import Refused
 from healthplus.booking.reasons import REASON_MAX, give_reason
 from healthplus.database import Record
 from healthplus.errors import BadInput, NotFound, PaymentDeclined, PaymentUnavailable
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
-from healthplus.web.pages.booking import ARRIVE_EARLY, appointment_number, booking_queries
+from healthplus.web.pages.booking import ARRIVE_EARLY, booking_queries
 from healthplus.web.pages.cancelling import Period, periods_of
 from healthplus.web.pages.chart import Text
 from healthplus.web.pages.limits import limit_of
@@ -191,7 +192,7 @@ async def _page(
         chosen=chosen,
         periods=await _periods(request, hold),
         appointment=appointment_path(provider_id, hold_id),
-        number=appointment_number(hold_id),
+        number=number_of(hold_id),
         arrive_at=hold["starts_at"] - ARRIVE_EARLY,
         replaced=replaced,
     )

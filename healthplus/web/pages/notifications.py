@@ -24,7 +24,7 @@ _TEXT_LENGTH_MAX = 2000
 async def note_language(request: AnyRequest, session: PatientSession) -> None:
     """Write to a patient in the language of the page by which they book, unless they chose one."""
     language = language_of(request).code
-    if session.language != language:
+    if not session.has_chosen_language and session.language != language:
         await services(request).preferences.note_language(session.patient_id, language)
 
 

@@ -7,7 +7,7 @@ from healthplus.accounts.consent import CONSENTS, CURRENT
 from healthplus.errors import Conflict
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import document, page, see_other
-from healthplus.web.pages.session import require_patient, session_of
+from healthplus.web.pages.session import form_of, local_path, require_patient, session_of
 from healthplus.web.pages.sign_in import signed_out
 from healthplus.web.services import AnyRequest, services
 
@@ -38,6 +38,16 @@ class PrivacyController(Controller):
             msgspec.json.format(msgspec.json.encode(data)),
             headers={"Content-Disposition": 'attachment; filename="healthplus-my-data.json"'},
         )
+
+    @post("/agree")
+    async def agree(self, request: AnyRequest) -> Response[str]:
+        """Note that a patient agrees to the present text, and lead back to where they were."""
+        form = await form_of(request)
+        back_to = local_path(form.get("next"), "/privacy")
+        session = require_patient(request, back_to)
+        if form.get("consent") == CURRENT.version:  # else they saw another text, and are asked again
+            await services(request).patients.agree(session.patient_id, CURRENT)
+        return see_other(request, back_to)
 
     @post("/sign-out-everywhere")
     async def sign_out_everywhere(self, request: AnyRequest) -> Response[str]:

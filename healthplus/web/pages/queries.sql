@@ -1,6 +1,10 @@
 -- name: session
--- The patient who is signed in, and their live claim.
-SELECT patient.name, patient.phone, preference.language, live.*
+-- The patient who is signed in, and their live claim. `has_old_consent`: they agreed, but not to the present text ($2).
+SELECT patient.name, patient.phone, preference.language, coalesce(language_chosen, false) AS has_chosen_language,
+    coalesce((
+        SELECT bool_and(version <> $2) FROM accounts.consent
+        WHERE consent.patient_id = patient.patient_id AND withdrawn_at IS NULL), false) AS has_old_consent,
+    live.*
 FROM accounts.patient
 LEFT JOIN notices.preference ON preference.patient_id = patient.patient_id
 LEFT JOIN LATERAL (

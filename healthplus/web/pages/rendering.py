@@ -13,6 +13,7 @@ from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 from markupsafe import Markup
 
+from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import CLIENT_MARGIN
 from healthplus.web.assets import asset_url
 from healthplus.web.languages import ENGLISH, HINDI, LANGUAGES, Language, split_path
@@ -83,6 +84,7 @@ def _environment(language: Language, *, has_holes: bool = False) -> Environment:
         new_key=_new_key,
         personal=_hole if has_holes else _personal,
         client_margin=CLIENT_MARGIN,
+        current_consent=CURRENT,
         about_path=about_path,
         call_url=call_url,
         directions_url=directions_url,

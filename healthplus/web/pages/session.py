@@ -15,6 +15,7 @@ from uuid import UUID
 from litestar.datastructures import Cookie
 
 from healthplus.accounts.actors import Patient
+from healthplus.accounts.consent import CURRENT
 from healthplus.accounts.phone_numbers import masked
 from healthplus.database import Record, load
 from healthplus.errors import CrossSite, Unauthenticated
@@ -106,7 +107,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class PatientSession:
-    """A patient who is signed in; `phone` is masked. `language`: that of their messages, None where it is not known."""
+    """A patient who is signed in; `phone` is masked.
+
+    `language`: that of their messages, None where it is not known. `has_old_consent`: they agreed, but to another text.
+    """
 
     patient_id: int
     token: str
@@ -114,6 +118,8 @@ class PatientSession:
     phone: str
     claim: Claim | None
     language: str | None = None
+    has_chosen_language: bool = False
+    has_old_consent: bool = False
 
     @property
     def actor(self) -> Patient:
@@ -154,11 +160,18 @@ async def load_session(request: AnyRequest) -> None:
     patient_id = await app.tokens.patient_of(token, afresh=request.method != "GET")
     if patient_id is None:
         return
-    row = await app.database.fetch_row(queries.session, patient_id)
+    row = await app.database.fetch_row(queries.session, patient_id, CURRENT.version)
     assert row is not None
     claim = Claim(row["kind"], row["provider_id"], row["claim_id"], row) if row["kind"] else None
     request.state.session = PatientSession(
-        patient_id, token, row["name"], masked(row["phone"] or ""), claim, row["language"]
+        patient_id,
+        token,
+        row["name"],
+        masked(row["phone"] or ""),
+        claim,
+        row["language"],
+        row["has_chosen_language"],
+        row["has_old_consent"],
     )
 
 

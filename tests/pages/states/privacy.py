@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from healthplus.accounts.consent import CURRENT
+from healthplus.accounts.consent import CONSENTS, CURRENT
 from tests.pages.states import state
 from tests.pages.window import BrowserWindow, SignedInPatient
 
 
-async def consenting(window: BrowserWindow) -> SignedInPatient:
+async def consenting(window: BrowserWindow, version: str = CURRENT.version) -> SignedInPatient:
     patient = await window.patient()
     await window.product.database.execute(
         "INSERT INTO accounts.consent (patient_id, purpose, version, given_at) VALUES ($1, $2, $3, app_now())",
         patient.patient_id,
         CURRENT.purpose,
-        CURRENT.version,
+        version,
     )
     return patient
 
@@ -25,6 +25,12 @@ async def privacy(window: BrowserWindow) -> None:
 async def signed_in(window: BrowserWindow) -> None:
     await consenting(window)
     await window.go("/privacy")
+
+
+@state("consent-again")
+async def consent_again(window: BrowserWindow) -> None:
+    await consenting(window, CONSENTS[0].version)
+    await window.go("/appointments")
 
 
 @state("privacy-withdraw")

@@ -149,7 +149,7 @@ async def tests_list(window: BrowserWindow) -> None:
 async def tests_move(window: BrowserWindow) -> None:
     await tests_appointment(window)
     await window.page.locator("a[href$='/move']").click()
-    await window.page.wait_for_selector(".visit-days")
+    await window.page.wait_for_selector(".days")
 
 
 @state("service-line")
@@ -254,7 +254,7 @@ async def terms_cancel(window: BrowserWindow) -> None:
 async def terms_move(window: BrowserWindow) -> None:
     await terms_appointment(window)
     await window.page.locator("a[href$='/move']").click()
-    await window.page.wait_for_selector(".visit-days")
+    await window.page.wait_for_selector(".days")
 
 
 async def add_terms(window: BrowserWindow, path: str) -> None:

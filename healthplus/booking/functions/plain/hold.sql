@@ -95,7 +95,7 @@ DECLARE
     answer booking.outcome;
 BEGIN
     answer.code := 'reserved';
-    answer.booking_id := gen_random_uuid();
+    answer.booking_id := booking.new_id(p_provider_id);
     answer.state := 'reserved';
     answer.clinic_id := p_clinic_id;
     answer.starts_at := lower(p_during);

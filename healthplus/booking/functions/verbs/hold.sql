@@ -73,7 +73,7 @@ BEGIN
         RETURN booking.refuse_run(
             p_provider_id, p_clinic_id, p_start, need, p_now, booking.why_not(p_provider_id, p_clinic_id, p_start, need, p_now));
     END IF;
-    held.booking_id := gen_random_uuid();
+    held.booking_id := booking.new_id(p_provider_id);
     held.provider_id := p_provider_id;
     held.clinic_id := p_clinic_id;
     held.patient_id := p_patient_id;

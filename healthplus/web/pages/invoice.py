@@ -1,0 +1,134 @@
+"""Draws an invoice as a PDF. What it needs takes a second to load: see appointments.py."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime
+from unicodedata import category, normalize
+
+from fpdf import FPDF
+from fpdf.enums import Align, TableBordersLayout, XPos, YPos
+from fpdf.fonts import FontFace
+
+from healthplus.fonts import Font
+from healthplus.web.pages.invoice_text import InvoiceText
+
+_FAMILY = "invoice"
+_CORE_FAMILY = "helvetica"
+"""Every reader of PDF has it, with the letters of Latin-1."""
+_CORE_LETTERS = frozenset(range(0x20, 0x7F)) | frozenset(range(0xA0, 0x100))
+_IN_OTHER_LETTERS = str.maketrans({"₹": "Rs. ", "’": "'", "“": '"', "”": '"', "\N{EN DASH}": "-", "\N{EM DASH}": "-"})
+_LOST = "\N{REPLACEMENT CHARACTER}"
+_SMALL, _BODY, _MID, _BIG = 9, 11, 14, 22
+_MARGIN_MM = 20
+_LINE_MM = 6
+_BRAND, _TEXT, _MUTED, _RULE = (10, 106, 97), (16, 36, 31), (75, 92, 88), (190, 182, 166)
+
+# They write into the log which letters of a name the font lacks.
+for _name in ("fpdf", "fontTools"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
+    """Return the file; without a font, with Latin letters only. It takes some tenths of a second: use a thread."""
+    pdf = FPDF()
+    if font:
+        pdf.add_font(_FAMILY, fname=font.file)
+        pdf.set_text_shaping(use_shaping_engine=True)
+    family = _FAMILY if font else _CORE_FAMILY
+    text = shown_by(font, text)
+    pdf.set_margin(_MARGIN_MM)
+    pdf.set_title(f"{text.title} {text.kind_and_number}")
+    pdf.set_author(text.clinic)
+    pdf.set_producer("HealthPlus")
+    pdf.set_lang(text.language)
+    pdf.set_creation_date(made_at)
+    pdf.set_font(family)
+    pdf.add_page()
+    _paragraph(pdf, text.title, _BIG, _BRAND, 11)
+    _paragraph(pdf, text.kind_and_number, _BODY, _MUTED)
+    pdf.ln(_LINE_MM)
+    _paragraph(pdf, text.clinic, _MID, _TEXT, 7)
+    for line in text.address:
+        _paragraph(pdf, line, _BODY, _MUTED)
+    pdf.ln(_LINE_MM)
+    _table(pdf, text.facts, (50, 120), (Align.L, Align.L), muted=0)
+    _table(pdf, text.prices, (130, 40), (Align.L, Align.R), large=text.total)
+    for line in text.notes:
+        _paragraph(pdf, line, _SMALL, _MUTED, 5)
+    return bytes(pdf.output())
+
+
+def shown_by(font: Font | None, text: InvoiceText) -> InvoiceText:
+    """Return the texts in what a font can show; with "?" for other letters, and then a note of that."""
+    letters = font.letters if font else _CORE_LETTERS
+    is_whole = True
+
+    def line(said: str) -> str:
+        nonlocal is_whole
+        shown = _shown(said, letters)
+        is_whole = is_whole and _LOST not in shown
+        return shown.replace(_LOST, "?")
+
+    def pairs(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(line(name), line(said)) for name, said in rows]
+
+    shown = text._replace(
+        title=line(text.title),
+        kind_and_number=line(text.kind_and_number),
+        clinic=line(text.clinic),
+        address=[line(one) for one in text.address],
+        facts=pairs(text.facts),
+        prices=pairs(text.prices),
+        total=line(text.total),
+        notes=[line(one) for one in text.notes],
+    )
+    return shown if is_whole else shown._replace(notes=[*shown.notes, line(text.note_of_letters)])
+
+
+def _shown(text: str, letters: frozenset[int]) -> str:
+    """Return a text in these letters, with a mark for each run of others in a word."""
+    shown = (one if ord(one) in letters else _in_other_letters(one, letters) for one in normalize("NFC", text))
+    return re.sub(f"{_LOST}+", _LOST, "".join(shown))
+
+
+def _in_other_letters(letter: str, letters: frozenset[int]) -> str:
+    if category(letter) in ("Cf", "Cc"):
+        return " " if letter.isspace() else ""
+    plain = normalize("NFKD", letter.translate(_IN_OTHER_LETTERS))
+    return "".join(one for one in plain if ord(one) in letters) or _LOST
+
+
+def _paragraph(pdf: FPDF, text: str, size: int, colour: tuple[int, int, int], height: float = _LINE_MM) -> None:
+    """Write a text from margin to margin."""
+    pdf.set_font(size=size)
+    pdf.set_text_color(*colour)
+    pdf.multi_cell(0, height, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _table(
+    pdf: FPDF,
+    rows: list[tuple[str, str]],
+    widths: tuple[int, int],
+    align: tuple[Align, Align],
+    muted: int | None = None,
+    large: str = "",
+) -> None:
+    """Write rows with a line between two; `muted`: the column of names; `large`: the name of a large row."""
+    pdf.set_font(size=_BODY)
+    pdf.set_draw_color(*_RULE)
+    with pdf.table(
+        col_widths=widths,
+        text_align=align,
+        first_row_as_headings=False,
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        line_height=_LINE_MM,
+        padding=(1, 0),
+    ) as table:
+        for cells in rows:
+            row = table.row()
+            size = _MID if cells[0] == large else _BODY
+            for at, text in enumerate(cells):
+                row.cell(text, style=FontFace(size_pt=size, color=_MUTED if at == muted else _TEXT))
+    pdf.ln(_LINE_MM)
