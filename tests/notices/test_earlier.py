@@ -123,7 +123,7 @@ async def test_a_lapse_and_a_leave_taken_back_free_times_too(race: RaceEnvironme
     assert await alerts.told() == [(0, 0)]
     provider_id, starts = alerts.provider.provider_id, alerts.provider.starts
     await race.pass_time(QUIET)
-    left = "SELECT code FROM booking.change_leave($1, $2, NULL, tstzrange($3, $4), '', false, $5)"
+    left = "SELECT code FROM booking.change_leave($1, $2, NULL, tstzrange($3, $4), '', NULL, false, $5)"
     staff = str(Staff(1))
     await alerts.cancel(1)
     assert await race.db.fetch_value(left, provider_id, None, starts[0], starts[2], staff) == "changed"

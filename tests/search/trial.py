@@ -203,7 +203,7 @@ class Trial:
             clinic = draw.choice([None, post["clinic_id"]])
             self.run(
                 self.db.fetch(
-                    "SELECT * FROM booking.change_leave($1, NULL, $2, $3, '', true, 'system:test')",
+                    "SELECT * FROM booking.change_leave($1, NULL, $2, $3, '', NULL, true, 'system:test')",
                     post["provider_id"],
                     clinic,
                     stretch,

@@ -18,7 +18,9 @@ from healthplus.settings import Settings
 from healthplus.web.app import create_routes, furnish
 from healthplus.web.code_messages import CodeMessages
 from tests.fixtures.environment import Environment
-from tests.web.client import Client, connect
+from tests.fixtures.staff import cheap_hashes
+from tests.web.client import Browser, Client, connect
+from tests.web.office import log_in
 from tests.web.phone import Phone, sign_in
 from tests.web.pune import DIRECTORY
 
@@ -120,3 +122,17 @@ async def city(environment: Environment) -> Environment:
 async def me(http: httpx.AsyncClient, anyone: Client, phone: Phone) -> Client:
     """Somebody who has just signed in by phone."""
     return Client(http, await sign_in(anyone, phone))
+
+
+@pytest.fixture
+async def ward(app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    """The browser of a ward administrator who is logged in."""
+    cheap_hashes(monkeypatch)
+    return await log_in(app, environment.db)
+
+
+@pytest.fixture
+async def administrator(app: Litestar, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    """The browser of an administrator who is logged in."""
+    cheap_hashes(monkeypatch)
+    return await log_in(app, environment.db, "administrator", None, "nair")

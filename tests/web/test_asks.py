@@ -10,13 +10,13 @@ import pytest
 from litestar import Litestar
 
 from healthplus.accounts.actors import Staff
+from healthplus.booking.numbers import number_of
 from healthplus.database import Database
-from healthplus.web.pages.booking import appointment_number
 from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import AT_CLINIC, ONLINE, PROVIDER, Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes
 from tests.web.client import Browser
-from tests.web.office import audited, goes_to, log_in, shows, words
+from tests.web.desks import audited, goes_to, log_in, shows, words
 
 ASK, ASKS = "/desk/1/ask", "/office/1/asks"
 
@@ -46,7 +46,7 @@ async def booking(environment: Environment) -> UUID:
 
 async def ask(desk: Browser, booking: UUID, kind: str, **more: str) -> str:
     form = {
-        "number": appointment_number(booking),
+        "number": number_of(booking),
         "booking": str(booking),
         "kind": kind,
         "reason": "She called",
@@ -75,7 +75,7 @@ async def state_of(db: Database, booking: UUID) -> tuple[str, float, str]:
 async def test_moving(
     app: Litestar, db: Database, environment: Environment, booking: UUID, desk: Browser, ward: Browser
 ) -> None:
-    number = appointment_number(booking)
+    number = number_of(booking)
     page = await shows(desk, f"{ASK}?number={number}")
     assert "asha" in page
     assert "₹500 paid" in page
@@ -178,7 +178,7 @@ async def test_correcting_who_came_and_refunding(
     assert await state_of(db, booking) == ("fulfilled", environment.instant(9).timestamp(), "free")
     assert await db.fetch_value("SELECT due::text FROM ledger.payment") in ("void", "refund", None)
     # It is given back once.
-    assert "Give all back" not in (await shows(desk, f"{ASK}?number={appointment_number(booking)}")).split("Why")[0]
+    assert "Give all back" not in (await shows(desk, f"{ASK}?number={number_of(booking)}")).split("Why")[0]
 
 
 async def test_an_attendance_is_taken_back(
@@ -234,7 +234,7 @@ async def test_what_cannot_be_done_stays_open(
     ],
 )
 async def test_bad_asks(db: Database, booking: UUID, desk: Browser, form: dict[str, str]) -> None:
-    whole = {"number": appointment_number(booking), "booking": str(booking), "reason": "Because", **form}
+    whole = {"number": number_of(booking), "booking": str(booking), "reason": "Because", **form}
     assert (await desk.post(ASK, whole)).status_code == 422
     assert await db.fetch_value("SELECT count(*) FROM staff.ask") == 0
 
@@ -243,7 +243,7 @@ async def test_other_clinics_are_not_theirs(
     app: Litestar, db: Database, environment: Environment, booking: UUID, desk: Browser, ward: Browser
 ) -> None:
     other = await log_in(app, db, "desk", AT_CLINIC)
-    number = appointment_number(booking)
+    number = number_of(booking)
     assert (await other.get(f"/desk/2/ask?number={number}")).status_code == 422
     form = {"number": number, "booking": str(booking), "kind": "cancel", "reason": "Because"}
     assert (await other.post("/desk/2/ask", form)).status_code == 422

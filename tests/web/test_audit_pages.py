@@ -15,17 +15,17 @@ from click.testing import CliRunner
 from litestar import Litestar
 
 from healthplus.accounts.actors import Staff
+from healthplus.booking.numbers import number_of
 from healthplus.cli import main
 from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.booking import appointment_number
 from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.office import audited, goes_to, log_in, shows, words
+from tests.web.desks import audited, goes_to, log_in, shows, words
 
 APPEND = "SELECT staff.append_audit($1, NULL, '192.0.2.1', $2, false, $3, NULL, $4, $5, NULL, $6)"
 
@@ -61,7 +61,7 @@ async def test_filters(db: Database, administrator: Browser) -> None:
         ("who=nobody", set()),
         ("what=ask_change", {"two", "three"}),
         ("patient=7", {"one", "three"}),
-        (f"booking={appointment_number(booking)}", {"one"}),
+        (f"booking={number_of(booking)}", {"one"}),
         (f"booking={booking}", {"one"}),
         (f"from={day}", {"one", "two"}),
         (f"to={day - timedelta(days=1)}", {"three"}),
@@ -108,7 +108,7 @@ async def test_a_whole_history(app: Litestar, db: Database, environment: Environ
     await environment.book.confirm(PROVIDER, held, "auth_1", environment.actor("asha"))
     await environment.book.reschedule(PROVIDER, held, environment.instant(10), Staff(1))
     desk = await log_in(app, db, "desk")
-    number = appointment_number(held)
+    number = number_of(held)
     await desk.get(f"/desk/1/ask?number={number}")
     page = await shows(ward, f"/office/1/audit/history?booking={number}")
     order = ["Looked at an appointment", "Moved", "Booked", "Time held"]

@@ -12,7 +12,7 @@ from tests.fixtures.clock import move_clock
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import PASSWORD, cheap_hashes, make_staff
 from tests.web.client import Browser
-from tests.web.office import audited, goes_to, log_in, shows, words
+from tests.web.desks import audited, goes_to, log_in, shows, words
 
 STAFF = "/office/1/staff"
 

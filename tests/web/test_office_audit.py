@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from litestar import Litestar
 
+from healthplus.booking.numbers import number_of
 from healthplus.database import Database
 from healthplus.staff.rights import Role
-from healthplus.web.pages.booking import appointment_number
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.test_office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, picture
+from tests.web.office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, picture
 from tests.web.test_staff_routes import desk_routes
 
 _CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M"}
@@ -119,7 +119,7 @@ async def test_every_change_leaves_its_row_in_the_audit(
 async def send(browser: Browser, db: Database, step: Step, booking: UUID) -> None:
     row = await db.fetch_row(_IDS, AT_CLINIC, PROVIDER)
     assert row is not None
-    values = {**dict(row), "booking_id": booking, "number": appointment_number(booking)}
+    values = {**dict(row), "booking_id": booking, "number": number_of(booking)}
     path = step.route.format(**values)
     form = {name: text.format(**values) for name, text in step.form.items()}
     if path.endswith("/photo"):

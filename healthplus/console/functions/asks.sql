@@ -1,6 +1,6 @@
 -- The front desk changes nothing that is recorded: it asks, and a ward administrator confirms or refuses.
 
--- The appointments at a clinic whose ids lie between two, as their number has it (pages/booking.py); `seen` is what an ask is about, and
+-- The appointments at a clinic whose ids lie between two, as their number has it (booking/numbers.py); `seen` is what an ask is about, and
 -- `free_starts` when it could be instead, in the next 14 days.
 CREATE FUNCTION console.find_booking(p_token_hash bytea, p_address text, p_clinic_id bigint, p_booking_from uuid, p_booking_to uuid)
 RETURNS TABLE (

@@ -210,10 +210,10 @@ async def test_the_shift_constraint_alone_refuses_what_overlaps(race: RaceEnviro
     # what the lock is for.
     await rewrite(
         race.db,
-        "booking.change_shift",
+        "booking.change_shifts",
         (
             "INSERT INTO schedule.shift",
-            f"PERFORM pg_sleep(CASE p_shift.clinic_id WHEN {other_clinic_id} THEN 0.2 ELSE 0 END);"
+            f"PERFORM pg_sleep(CASE p_clinic_id WHEN {other_clinic_id} THEN 0.2 ELSE 0 END);"
             " INSERT INTO schedule.shift",
         ),
         ("RETURN booking.rearrange(", "PERFORM pg_sleep(0.4); RETURN booking.rearrange("),

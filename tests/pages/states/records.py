@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from healthplus.web.pages.booking import appointment_number
+from healthplus.booking.numbers import number_of
 from tests.pages.states import state
 from tests.pages.states.staff import be, go
 from tests.pages.window import BrowserWindow
@@ -97,7 +97,7 @@ async def history(window: BrowserWindow) -> None:
     clinic_id = await clinic_of(window)
     _, booking_id = await ahead(window, clinic_id)
     await be(window)
-    await go(window, f"/office/{clinic_id}/audit/history?booking={appointment_number(booking_id)}")
+    await go(window, f"/office/{clinic_id}/audit/history?booking={number_of(booking_id)}")
 
 
 @state("desk-ask")
@@ -106,7 +106,7 @@ async def desk_ask(window: BrowserWindow) -> None:
     _, booking_id = await ahead(window, clinic_id)
     await window.product.database.execute("DELETE FROM staff.ask WHERE kind = 'move'")
     await be(window, "demo-desk")
-    await go(window, f"/desk/{clinic_id}/ask?number={appointment_number(booking_id)}")
+    await go(window, f"/desk/{clinic_id}/ask?number={number_of(booking_id)}")
 
 
 @state("office-all-audit-wrong")

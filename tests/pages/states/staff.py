@@ -178,7 +178,7 @@ async def factors(window: BrowserWindow) -> None:
     staff_id = await staff_id_of(window, "demo-admin")
     await database.execute("UPDATE staff.account SET totp_secret = 'x' WHERE staff_id = $1", staff_id)
     await database.execute(
-        "SELECT staff.add_passkey($1, NULL, sha256('id'), 'key', 0, 'Chrome on Windows', '127.0.0.1')", staff_id
+        "SELECT staff.add_passkey($1, sha256('id'), 'key', 0, 'Chrome on Windows', '127.0.0.1')", hash_token(token)
     )
     await database.execute(
         "INSERT INTO staff.session (token_hash, staff_id, version, agent, created_at, seen_at, proven_at) "

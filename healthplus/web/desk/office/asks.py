@@ -9,6 +9,7 @@ from uuid import UUID
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
@@ -19,7 +20,7 @@ from healthplus.web.desk.office.frame import Typed, office_page, read_form
 from healthplus.web.desk.session import console, desk_page, needs
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import N_
-from healthplus.web.pages.booking import appointment_number, parsed_instant
+from healthplus.web.pages.booking import parsed_instant
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
@@ -168,7 +169,7 @@ async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response
         states=STATES,
         sexes=SEXES,
         possible=possible_kinds,
-        number_of=appointment_number,
+        number_of=number_of,
         done=request.query_params.get("done", "") if request.method == "GET" else "",
     )
 
@@ -201,7 +202,7 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         kinds=KINDS,
         states=STATES,
         sexes=SEXES,
-        number_of=appointment_number,
+        number_of=number_of,
         instant=_instant,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Controller, Response, get
 
+from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.web.desk.office.all_frame import all_page
@@ -20,7 +21,6 @@ from healthplus.web.desk.office.frame import office_page
 from healthplus.web.desk.session import console, needs, require_recent_proof
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.booking import appointment_number
 from healthplus.web.pages.rendering import document, language_of
 from healthplus.web.services import AnyRequest
 
@@ -110,7 +110,7 @@ def _show(
         "actions": ACTIONS,
         "events": EVENTS,
         "zone": clinic["time_zone"] if clinic else HOME_ZONE,
-        "number_of": appointment_number,
+        "number_of": number_of,
     }
     if clinic is None:
         return all_page(request, template, "audit", search.form, clinic=None, **values)

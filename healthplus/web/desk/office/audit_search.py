@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from healthplus.booking.numbers import ids_of
 from healthplus.database import Record
+from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.http.ids import ID_MAX
 
@@ -63,18 +65,17 @@ class AuditSearch:
 
 
 def booking_range(form: Form, field: str) -> tuple[UUID | None, UUID | None]:
-    """Return between which ids a booking lies whose number, or id, somebody typed; None for nothing or what is none.
-
-    A number is the first digits of the id (`appointment_number` in pages/booking.py).
-    """
+    """Return between which ids a booking lies whose number, or id, somebody typed; None for nothing or what is none."""
     text = form.given.get(field, "").strip()
-    digits = re.sub(r"[\s-]", "", text.upper().removeprefix("HP")).lower()
     if not text:
         return None, None
-    if re.fullmatch(r"[0-9a-f]{12}|[0-9a-f]{32}", digits):
-        return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-    form.fail(field, form.gettext("An appointment’s number, such as HP-12AB-34CD-56EF."))
-    return None, None
+    try:
+        if re.fullmatch(r"[0-9a-f-]{36}", text.lower()):
+            return UUID(text), UUID(text)
+        return ids_of(text)
+    except (BadInput, ValueError):
+        form.fail(field, form.gettext("An appointment’s number, such as HP-7K3M-2QXD."))
+        return None, None
 
 
 def _mark_of(text: str) -> tuple[datetime | None, int | None]:
