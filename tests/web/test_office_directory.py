@@ -149,7 +149,10 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     found = await administrator.get("/office/find?name=sahy")
     assert "Sahyadri Clinic" in words(found)
     page = await administrator.get(f"{path}/clinic")
-    changed = {**form, "phone": "020 1234", "version": hidden(page, "version")}
+    assert 'value="4, Karve Road"' in page.text
+    changed = {**form, "phone": "020 1234", "gstin": "27aapfu0939f1zv", "version": hidden(page, "version")}
+    mistyped = await administrator.post(f"{path}/clinic", {**changed, "gstin": "27AAPFU0939F1ZX"})
+    assert mistyped.status_code == 422
     assert goes_to(await administrator.post(f"{path}/clinic", changed)) == f"{path}/clinic?done=saved"
     assert (await administrator.post(f"{path}/clinic", {**changed, "phone": "2"})).status_code == 409
     assert (await administrator.get(f"/office/{2**40}")).status_code == 404

@@ -57,6 +57,7 @@ ODD_FIELDS = (
         "max_booking_days",
         "latitude",
         "postal_code",
+        "gstin",
         "lead_minutes",
     ),
     *("log_on", "role", "clinic", "known", "told", "happened", "data", "people", "per_day", "expires_days", "factors"),

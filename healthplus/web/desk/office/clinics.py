@@ -7,6 +7,8 @@ from typing import Any
 from litestar import Controller, Response, get, post
 
 from healthplus.database import Range
+from healthplus.directory.gstin import checked_gstin
+from healthplus.errors import BadInput
 from healthplus.names import slug
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
@@ -21,12 +23,11 @@ from healthplus.web.desk.office.frame import (
 )
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
-from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
 _ROWS_SHOWN = 50
-_FAR_DAYS = 3660
+_FIELDS = ("name", "address", "postal_code", "phone", "gstin", "latitude", "longitude", "lead_minutes")
 
 
 class OfficesController(Controller):
@@ -135,6 +136,7 @@ def _clinic_of(form: Form, *, is_new: bool) -> dict[str, Any]:
         "address": form.text("address", 500, required=True),
         "postal_code": form.text("postal_code", 20),
         "phone": form.text("phone", 40),
+        "gstin": _gstin(form),
         "latitude": latitude,
         "longitude": longitude,
         "lead_minutes": form.number("lead_minutes", 7, 1440, 10),
@@ -143,6 +145,15 @@ def _clinic_of(form: Form, *, is_new: bool) -> dict[str, Any]:
         city, state = form.text("city", 100, required=True), form.text("state", 100, required=True)
         clinic |= {"city": city, "state": state, "city_slug": slug(city)}
     return clinic
+
+
+def _gstin(form: Form) -> str:
+    text = form.text("gstin", 30)
+    try:
+        return checked_gstin(text) if text else ""
+    except BadInput:
+        form.fail("gstin", form.gettext("15 letters and digits, such as 27AAPFU0939F1ZV; one of these is mistyped."))
+    return ""
 
 
 def _new_page(request: AnyRequest, form: Form | None) -> Response[str]:
@@ -161,6 +172,11 @@ async def _profile_page(
     request: AnyRequest, clinic_id: int, form: Form | None = None, answer: dict[str, Any] | None = None
 ) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
+    stored = {name: str(clinic[name] or "") for name in _FIELDS}
+    if form is None:
+        form = Form(stored, language_of(request))
+    elif "name" not in form.given:  # of closing
+        form.given = {**stored, **form.given}
     return office_page(
         request,
         "clinic.html",
@@ -169,6 +185,5 @@ async def _profile_page(
         form,
         clinic=clinic,
         answer=answer,
-        zone=clinic["time_zone"] or HOME_ZONE,
-        language_code=language_of(request).code,
+        zone=clinic["time_zone"],
     )

@@ -135,14 +135,15 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
     ends = form.clock("to_time") if form.given.get("to_time") else DAY_MINUTES
     if first is None or starts is None or ends is None or not form.is_good:
         return None
+    field = "to_day" if last else "from_day"
     last = last or first
     starts_at, ends_at = instant(first, starts, zone), instant(last, ends, zone)
     if ends_at <= starts_at:
-        form.fail("to_day", form.gettext("It ends after it starts."))
+        form.fail(field, form.gettext("It ends after it starts."))
     elif ends_at <= now:
-        form.fail("to_day", form.gettext("This is over already."))
+        form.fail(field, form.gettext("This is over already."))
     elif (last - first).days > 3660:
-        form.fail("to_day", form.gettext("This is too long; at most ten years."))
+        form.fail(field, form.gettext("This is too long; at most ten years."))
     return Range(starts_at, ends_at)
 
 
