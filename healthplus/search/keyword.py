@@ -27,8 +27,8 @@ class ParsedKeyword:
 
     `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
     a search for `dentist` should not put people of that name first.
-    `own_ids` are the providers whose own names the keyword has, the longest of such, or else, after a title, their first or
-    last name; none where `name_terms` is "".
+    `own_ids` are the providers whose own names the keyword has, the longest of such, or else, after a title, their
+    first or last name; none where `name_terms` is "".
     `city_id` is the one city that the keyword names. `service_groups` are the types of services that it names: of each
     phrase those of which any will do, and no type in two of them. `words` are those that were looked at, in order.
     """

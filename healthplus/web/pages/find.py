@@ -28,9 +28,9 @@ from healthplus.search.find import (
 )
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import (
+    VOCABULARY,
     first_specialities,
     gender_asked,
-    is_doctor,
     normal_words,
     plain_words,
     sendable,
@@ -178,11 +178,11 @@ async def _search_of_form(request: AnyRequest) -> Search:
 
 
 def _with_gender(need: str, filters: Filters) -> tuple[str, Filters]:
-    """Return a need without the word for a doctor's gender, and the filters with it: `lady doctor` is a filter alone."""
+    """Return a need without the word for a doctor's gender, and filters with it: `lady doctor` is a filter alone."""
     gender, rest = gender_asked(need)
     if not gender:
         return need, filters
-    if all(map(is_doctor, plain_words(rest))):
+    if VOCABULARY.dropped.issuperset(plain_words(rest)):
         return "", structs.replace(filters, gender=gender, type="doctor")
     return rest, structs.replace(filters, gender=gender)
 
@@ -245,7 +245,7 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
         # Whatever else was typed with it: those who see to it, here or anywhere.
         for wider in (structs.replace(search, need=phrase), Search(need=phrase)):
             found = found if found.rows else await _found(database, wider, 1)
-        return await _results_page(request, search, found, 1, [])
+        return await _results_page(request, search, found._replace(has_more=False), 1, [])
     meant = await meanings(database, search) if found.total <= _FEW_RESULTS else []
     if not found.rows and meant and not search.filters.exact:
         return await _results_page(request, meant[0], await _found(database, meant[0], 1), 1, [], instead_of=search)
@@ -330,6 +330,7 @@ async def _results_page(
         meant=meant,
         elsewhere=elsewhere,
         urgency=urgency(search.need),
+        heading=await _heading(request, search),
         cities=cities,
         needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
         others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
@@ -339,6 +340,18 @@ async def _results_page(
         plot=await result_map(request, search, found.rows, found.centre) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )
+
+
+async def _heading(request: AnyRequest, search: Search) -> str:
+    """Return what a search is for: a word for a speciality in the reader's language, where that is not English."""
+    language = language_of(request)
+    needed = search.needed(language)
+    meaning = VOCABULARY.phrases.get(" ".join(plain_words(search.need)))
+    if not language.prefix or not needed.isascii() or not meaning or meaning.is_symptom:
+        return needed
+    _, specialities = await known_names(request)
+    meant = (one["name"] for one in specialities if one["slug"] in meaning.specialities)
+    return language.known_name("speciality", next(meant, needed))
 
 
 def _is_for_doctors(search: Search, rows: list[Record]) -> bool:
