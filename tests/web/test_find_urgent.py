@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from healthplus.search.find import SearchRequest, find
+from healthplus.search.spelling import did_you_mean
 from healthplus.search.word_counts import count_words
 from tests.fixtures.environment import Environment
 from tests.web.test_find_words import look, names
@@ -148,6 +149,8 @@ async def test_a_word_for_a_gender_is_the_filter(http: httpx.AsyncClient, city: 
     rows = await find(city.db, SearchRequest(keyword="female gynaecologist", city="pune"), 0, 10)
     assert [row["name"] for row in rows] == ["Dr Gita Nene"]
     assert "Remove filter" not in await look(http, "/find", need="male infertility", place="Pune")
+    assert await did_you_mean(city.db, "female", None) == []  # not: family
+    assert await did_you_mean(city.db, "femily", None) == ["family"]
 
 
 async def test_a_name_after_a_title_is_a_persons(http: httpx.AsyncClient, city: Environment) -> None:

@@ -28,11 +28,8 @@ from healthplus.search.find import (
 )
 from healthplus.search.keyword import parse_keyword
 from healthplus.search.vocabulary import (
-    VOCABULARY,
     first_specialities,
-    gender_asked,
     normal_words,
-    plain_words,
     sendable,
     urgency,
     urgent_phrase,
@@ -44,6 +41,7 @@ from healthplus.web.pages.corrections import meanings, unknown_place
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
 from healthplus.web.pages.home import known_names, popular_needs
+from healthplus.web.pages.needs import heading, with_gender
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
 from healthplus.web.pages.result_map import contents_of_city, result_map
@@ -151,7 +149,7 @@ async def _search_of_form(request: AnyRequest) -> Search:
         filters = structs.replace(
             filters, near="", **({} if Search(place=place, city=city).postal_code else {"within": 0})
         )
-    need, filters = _with_gender(need, filters)
+    need, filters = with_gender(need, filters)
     own = language.own_name("speciality", need)
     speciality = None
     chosen = await _services(request)
@@ -175,16 +173,6 @@ async def _search_of_form(request: AnyRequest) -> Search:
         place=place,
         filters=filters,
     )
-
-
-def _with_gender(need: str, filters: Filters) -> tuple[str, Filters]:
-    """Return a need without the word for a doctor's gender, and filters with it: `lady doctor` is a filter alone."""
-    gender, rest = gender_asked(need)
-    if not gender:
-        return need, filters
-    if VOCABULARY.dropped.issuperset(plain_words(rest)):
-        return "", structs.replace(filters, gender=gender, type="doctor")
-    return rest, structs.replace(filters, gender=gender)
 
 
 async def _services(request: AnyRequest) -> tuple[Record, ...]:
@@ -330,7 +318,7 @@ async def _results_page(
         meant=meant,
         elsewhere=elsewhere,
         urgency=urgency(search.need),
-        heading=await _heading(request, search),
+        heading=await heading(request, search),
         cities=cities,
         needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
         others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
@@ -340,18 +328,6 @@ async def _results_page(
         plot=await result_map(request, search, found.rows, found.centre) if is_map else None,
         headers=policy_of_map(request) if is_map else None,
     )
-
-
-async def _heading(request: AnyRequest, search: Search) -> str:
-    """Return what a search is for: a word for a speciality in the reader's language, where that is not English."""
-    language = language_of(request)
-    needed = search.needed(language)
-    meaning = VOCABULARY.phrases.get(" ".join(plain_words(search.need)))
-    if not language.prefix or not needed.isascii() or not meaning or meaning.is_symptom:
-        return needed
-    _, specialities = await known_names(request)
-    meant = (one["name"] for one in specialities if one["slug"] in meaning.specialities)
-    return language.known_name("speciality", next(meant, needed))
 
 
 def _is_for_doctors(search: Search, rows: list[Record]) -> bool:
