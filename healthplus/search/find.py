@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput
 from healthplus.search.keyword import parse_keyword
-from healthplus.search.vocabulary import VOCABULARY, normal_words, sendable
+from healthplus.search.vocabulary import VOCABULARY, gender_asked, normal_words, sendable
 
 queries = load(Path(__file__).with_name("find.sql"))
 
@@ -141,7 +141,8 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
     city = await city_named(database, request.city) if request.city else None
     if request.city and city is None:
         return None
-    keyword = await parse_keyword(database, request.keyword, city["city_id"] if city else None)
+    gender, needed = gender_asked(request.keyword)
+    keyword = await parse_keyword(database, needed, city["city_id"] if city else None)
     if city is None and keyword.city_id is not None:
         city = await database.fetch_row(queries.city_by_id, keyword.city_id)
     now: datetime = await database.fetch_value(queries.now)
@@ -170,7 +171,7 @@ async def parse_request(database: Database, request: SearchRequest) -> SearchCri
         fee_max=request.fee_max,
         practising_since_max=None if request.experience_years_min is None else now.year - request.experience_years_min,
         rating_min=request.rating_min,
-        gender=request.gender,
+        gender=request.gender or gender or None,
         language=request.language and sendable(request.language).lower(),
         accepts_new_patients=request.accepts_new_patients,
         ordering=request.order.value,
@@ -186,6 +187,18 @@ def of_types(criteria: SearchCriteria, types: Sequence[str]) -> SearchCriteria:
     if criteria.city_id is not None:
         parts.append(_one_of("city", [criteria.city_id]))
     return structs.replace(criteria, terms=" & ".join(f"({part})" for part in parts if part), city_id=None)
+
+
+async def seen_first(
+    database: Database, criteria: SearchCriteria, slugs: Collection[str]
+) -> tuple[SearchCriteria, SearchCriteria]:
+    """Return the same criteria, for these specialities only, and for all but these."""
+    ids = await database.fetch_value(queries.speciality_ids, sorted(slugs))
+    of_these = _one_of("speciality", ids)
+    return (
+        structs.replace(criteria, terms=f"({criteria.terms}) & ({of_these})"),
+        structs.replace(criteria, terms=f"({criteria.terms}) & !({of_these})"),
+    )
 
 
 async def city_named(database: Database, text: str) -> Record | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from healthplus.database import Database, load
-from healthplus.search.vocabulary import VOCABULARY, Meaning, normal_words, runs
+from healthplus.search.vocabulary import TITLES, VOCABULARY, Meaning, normal_words, runs
 
 _queries = load(Path(__file__).with_name("queries.sql"))
 
@@ -27,7 +27,8 @@ class ParsedKeyword:
 
     `name_terms` requires all words in the names, whatever they mean. It is "" for a single word that has a meaning:
     a search for `dentist` should not put people of that name first.
-    `own_ids` are the providers whose own names the keyword has, the longest of such; none where `name_terms` is "".
+    `own_ids` are the providers whose own names the keyword has, the longest of such, or else, after a title, their
+    first or last name; none where `name_terms` is "".
     `city_id` is the one city that the keyword names. `service_groups` are the types of services that it names: of each
     phrase those of which any will do, and no type in two of them. `words` are those that were looked at, in order.
     """
@@ -82,7 +83,8 @@ class SplitKeyword:
         self._known = found.known_words(city_id)
         self._found = found
         self.parts = list(_parts(words, found, city_id))
-        self.own_ids = tuple(sorted(found.named.get(max(found.named, key=len, default=""), ())))
+        named = found.named or found.titled  # a whole name tells more
+        self.own_ids = tuple(sorted(named.get(max(named, key=len, default=""), ())))
 
     def word_query(self, word: str) -> str:
         """Return the query of a word: itself or, if no listing has it, all words that start with it."""
@@ -120,16 +122,29 @@ async def split_keyword(database: Database, keyword: str, city_id: int | None) -
         words,
         city_id,
         sorted(set().union(*(meaning.services for meaning in meanings))),
+        sorted(_titled(words)),
     )
     found = _LookUp()
     for row in rows:
         if row["kind"] == "provider":
             found.named[row["phrase"]].add(row["id"])
+        elif row["kind"] == "titled":
+            found.titled[row["phrase"]].add(row["id"])
         elif row["kind"] == "word":
             found.frequency[row["phrase"]][row["id"]] = row["frequency"]
         else:
             found.ids[row["kind"], row["slug"], row["phrase"]].add(row["id"])
     return SplitKeyword(words, city_id, found)
+
+
+def _titled(words: list[str]) -> set[str]:
+    """Return the phrases that may be somebody's name, since a title stands before them."""
+    return {
+        phrase
+        for start, _, phrase in runs(words)
+        if start and words[start - 1] in TITLES and words[start] not in VOCABULARY.dropped
+        if phrase not in VOCABULARY.phrases
+    }
 
 
 @dataclass
@@ -140,6 +155,9 @@ class _LookUp:
     named: defaultdict[str, set[int]] = field(
         default_factory=lambda: defaultdict(set)
     )  # providers, by their whole names
+    titled: defaultdict[str, set[int]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  # providers, by a first or last name that has a title before it
 
     def known_words(self, city_id: int | None) -> frozenset[str]:
         return VOCABULARY.words | {word for word, by_city in self.frequency.items() if by_city.get(city_id or 0)}

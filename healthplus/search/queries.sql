@@ -8,7 +8,8 @@ SELECT coalesce(search.name_words($1), '{}')
 
 -- name: look_up
 -- What the database has of a keyword: $1 slugs of cities, $2 of specialities, $3 phrases, $4 words, $5 the city searched in, or
--- NULL, $6 slugs of services, of which only those count that somebody offers. Of each name a hundred providers have, at most.
+-- NULL, $6 slugs of services, of which only those count that somebody offers. Of each name a hundred providers have, at
+-- most; $7 are phrases after a title, which may be a first or last name alone: of a thousand who have it, the preferred hundred.
 -- Words come with how often they occur everywhere (city 0), in that city, and in the cities that the phrases name.
 WITH cities AS (
     SELECT city_id, slug, NULL::text AS phrase FROM directory.city WHERE slug = ANY($1::text[])
@@ -33,6 +34,17 @@ SELECT 'provider', id, NULL, phrase, NULL
 FROM unnest($3::text[]) AS phrase
 CROSS JOIN LATERAL (
     SELECT id FROM search.name WHERE key = phrase AND kind = 'provider' AND ($5::bigint IS NULL OR city_id = $5) LIMIT 100) AS named -- noqa: AM09
+UNION ALL
+SELECT 'titled', id, NULL, phrase, NULL
+FROM unnest($7::text[]) AS phrase
+CROSS JOIN LATERAL (
+    SELECT id
+    FROM (
+        SELECT id, preference FROM search.name
+        WHERE key >= phrase || ' ' AND key < phrase || '!' AND kind = 'provider' AND ($5::bigint IS NULL OR city_id = $5)
+        LIMIT 1000) AS begun -- noqa: AM09
+    ORDER BY preference DESC, id
+    LIMIT 100) AS named
 UNION ALL
 SELECT 'word', city_id, NULL, word, frequency
 FROM search.word

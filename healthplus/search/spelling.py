@@ -91,7 +91,8 @@ def _doubtful(parts: Iterable[Part]) -> list[str]:
     return [
         word
         for word in dict.fromkeys(words)
-        if len(word) in _LENGTHS and word.isascii() and word.isalpha() and word not in VOCABULARY.words
+        if len(word) in _LENGTHS and word.isascii() and word.isalpha()
+        if word not in VOCABULARY.words and word not in VOCABULARY.genders
     ]
 
 

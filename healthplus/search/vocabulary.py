@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from collections import defaultdict
@@ -18,6 +19,14 @@ WORDS_MAX = 12
 WORD_LENGTH_MAX = 50
 _LENGTH_MAX = 1000  # of a text, before it is split into words
 
+TITLES = frozenset({"dr", "doctor", "डॉ", "डॉक्टर", "डाक्टर"})
+"""Before a name: a person's, then."""
+_DOCTORS = TITLES | {"doctors", "doc", "specialist", "specialists", "चिकित्सक", "विशेषज्ञ", "सर्जन"}
+_DOCTOR_ENDINGS = ("ist", "ists", "ian", "ians", "geon", "geons", "practitioner", "practitioners")
+"""Of words for a doctor of some speciality: dentist, physician, dietitian, surgeon."""
+_SURE_DOCTOR_ENDINGS = ("ologist", "ologists", "ician", "icians")
+"""Of those that are such words even where words.toml has none of them."""
+
 
 @dataclass
 class Meaning:
@@ -30,6 +39,8 @@ class Meaning:
     services: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     is_symptom: bool = False
+    first: frozenset[str] = frozenset()  # of the specialities that see to a symptom, the one that sees it first
+    urgent: str = ""  # body or mind: what cannot wait for an appointment
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Vocabulary:
     city_words: frozenset[str]
     places: frozenset[str]
     phrase_words_max: int
+    genders: Mapping[str, str]  # by a word that asks for a doctor of this gender
 
     def is_place(self, phrase: str) -> bool:
         """Return whether a phrase is the name of a city, whether or not the directory has it."""
@@ -52,27 +64,38 @@ def _load(path: Path) -> Vocabulary:
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     phrases: defaultdict[str, Meaning] = defaultdict(Meaning)
     for provider_type, words in content["types"].items():
-        for phrase in words:
+        for phrase in map(_folded, words):
             phrases[phrase].types.add(provider_type)
     for slug, others in content["cities"].items():
-        names = [slug.replace("-", " "), *others]
+        names = [slug.replace("-", " "), *map(_folded, others)]
         for phrase in names:
             phrases[phrase].cities.update(name.replace(" ", "-") for name in names if name.isascii())
     for kind in ("specialities", "services"):
         for meant in content[kind].values():
-            for phrase in meant["words"]:
+            for phrase in map(_folded, meant["words"]):
                 getattr(phrases[phrase], kind).update(meant["slugs"])
-    for phrase, specialities in content["symptoms"].items():
-        phrases[phrase].is_symptom = True
-        for speciality in specialities:
-            phrases[phrase].specialities.update(content["specialities"][speciality]["slugs"])
-    dropped = frozenset(content["dropped"])
+    for urgent, symptoms in {"": content["symptoms"], **content["urgent"]}.items():
+        for phrase, specialities in symptoms.items():
+            slugs = [content["specialities"][speciality]["slugs"] for speciality in specialities]
+            meaning = phrases[_folded(phrase)]
+            meaning.is_symptom, meaning.urgent, meaning.first = True, urgent, frozenset(slugs[0])
+            meaning.specialities.update(*slugs)
+    dropped = frozenset(map(_folded, content["dropped"]))
     words = frozenset(word for phrase in (*phrases, *dropped) for word in phrase.split())
     city_words = frozenset(word for phrase, meaning in phrases.items() if meaning.cities for word in phrase.split())
     longest = max(len(phrase.split()) for phrase in phrases)
-    places = frozenset(content["places"])
-    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest)
+    places = frozenset(map(_folded, content["places"]))
+    genders = {_folded(word): gender for gender, words in content["genders"].items() for word in words}
+    return Vocabulary(dropped, MappingProxyType(dict(phrases)), words, city_words, places, longest, genders)
 
+
+def _folded(text: str) -> str:
+    """Return a text with one spelling of what Hindi writes in two: जाँच is जांच, ख़ून is खून."""
+    # Composed letters with a dot below come apart here, and are not put together again.
+    return unicodedata.normalize("NFKC", text).translate(_HINDI_SIGNS)
+
+
+_HINDI_SIGNS = {0x0901: 0x0902, 0x093C: None}  # candrabindu as anusvara; no nukta
 
 VOCABULARY = _load(Path(__file__).with_name("words.toml"))
 
@@ -88,7 +111,69 @@ async def normal_words(database: Database, text: str) -> list[str]:
     if not text or text.isspace():
         return []
     words = await database.fetch_value(_queries.words, sendable(text))
-    return [word[:WORD_LENGTH_MAX] for word in words[:WORDS_MAX]]
+    return [_spelt(word[:WORD_LENGTH_MAX]) for word in words[:WORDS_MAX]]
+
+
+def plain_words(text: str) -> list[str]:
+    """Return nearly the same as `normal_words`, without the database: accents stay."""
+    plain = re.sub("['`’]", "", sendable(text).lower())
+    return [_spelt(word) for word in re.split("[^a-z0-9\u0900-\u0dff]+", plain) if word]
+
+
+def _spelt(word: str) -> str:
+    """Return a word as words.toml spells it, if it is in there: a name keeps its own spelling."""
+    folded = _folded(word)
+    is_known = folded in VOCABULARY.words or folded in VOCABULARY.genders or folded in VOCABULARY.places
+    return folded if is_known else word
+
+
+def urgency(text: str) -> str:
+    """Return whether a text tells of what cannot wait: "mind", "body" or ""; of both "mind", whose notice says all."""
+    return max((VOCABULARY.phrases[phrase].urgent for phrase in _phrases_of(plain_words(text))), default="")
+
+
+def urgent_phrase(text: str) -> str:
+    """Return the phrase of a text that tells of what cannot wait; "" for none."""
+    return next((one for one in _phrases_of(plain_words(text)) if VOCABULARY.phrases[one].urgent), "")
+
+
+def first_specialities(text: str) -> frozenset[str]:
+    """Return the specialities, by slug, that see first to what a text names, where that is symptoms alone."""
+    found = [VOCABULARY.phrases[phrase] for phrase in _phrases_of(plain_words(text))]
+    symptoms = [meaning for meaning in found if meaning.is_symptom]
+    are_others = any(meaning.specialities for meaning in found if not meaning.is_symptom)
+    return frozenset() if are_others else frozenset().union(*(meaning.first for meaning in symptoms))
+
+
+def gender_asked(text: str) -> tuple[str, str]:
+    """Return the gender that a text asks a doctor to have and the text without the word for it, or "" and all of it.
+
+    Only with a word for a doctor, or by itself: male infertility is a patient's, and Lady Hardinge a name.
+    """
+    typed = [(word, "".join(plain_words(word))) for word in text.split()]
+    asked = [VOCABULARY.genders[plain] for _, plain in typed if plain in VOCABULARY.genders]
+    rest = [(word, plain) for word, plain in typed if plain not in VOCABULARY.genders]
+    of_phrases = {word for phrase in _phrases_of([plain for _, plain in typed]) for word in phrase.split()}
+    if not asked or of_phrases & VOCABULARY.genders.keys() or (rest and not any(is_doctor(plain) for _, plain in rest)):
+        return "", text
+    return asked[0], " ".join(word for word, _ in rest)
+
+
+def is_doctor(word: str) -> bool:
+    """Return whether a word is one for doctors, or for those of some speciality."""
+    if word in _DOCTORS or word.endswith(_SURE_DOCTOR_ENDINGS):
+        return True
+    meaning = VOCABULARY.phrases.get(word)
+    return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
+
+
+def _phrases_of(words: list[str]) -> Iterable[str]:
+    """Yield the phrases of words.toml in a text, the longest from each word on."""
+    done = 0
+    for start, end, phrase in runs(words):
+        if start >= done and phrase in VOCABULARY.phrases:
+            done = end
+            yield phrase
 
 
 def runs(words: list[str]) -> Iterable[tuple[int, int, str]]:

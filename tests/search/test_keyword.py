@@ -44,7 +44,7 @@ MEANT = [
     ("", "orthopedic", ["Poona Hospital"], None),
     ("", "pediatrician", ["Ruby Hall Clinic"], None),
     ("", "gynecologist", ["Mata Clinic"], None),
-    ("", "lady doctor", ["Mata Clinic"], None),
+    ("", "womens doctor", ["Mata Clinic"], None),
     ("", "pregnancy", ["Mata Clinic"], None),
     ("", "hospital", HOSPITALS, None),
     ("", "hospitals in mumbai", ["Heart Care Hospital"], "mumbai"),

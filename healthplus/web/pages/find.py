@@ -23,17 +23,25 @@ from healthplus.search.find import (
     count_matching,
     find_matching,
     of_types,
+    seen_first,
     service_types,
 )
 from healthplus.search.keyword import parse_keyword
-from healthplus.search.vocabulary import normal_words, sendable
+from healthplus.search.vocabulary import (
+    first_specialities,
+    normal_words,
+    sendable,
+    urgency,
+    urgent_phrase,
+)
 from healthplus.web.http.paging import PAGE_MAX, limit_and_offset
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.corrections import meanings, unknown_place
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
-from healthplus.web.pages.home import known_names
+from healthplus.web.pages.home import known_names, popular_needs
+from healthplus.web.pages.needs import heading, with_gender
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
 from healthplus.web.pages.rendering import language_of, moved, page, policy_of_map, see_other
 from healthplus.web.pages.result_map import contents_of_city, result_map
@@ -141,6 +149,7 @@ async def _search_of_form(request: AnyRequest) -> Search:
         filters = structs.replace(
             filters, near="", **({} if Search(place=place, city=city).postal_code else {"within": 0})
         )
+    need, filters = with_gender(need, filters)
     own = language.own_name("speciality", need)
     speciality = None
     chosen = await _services(request)
@@ -220,6 +229,11 @@ async def _results(request: AnyRequest, search: Search) -> Response[str]:
     found = await _found(database, search, number)
     if not found.rows and number > 1:
         return see_other(request, search.path())
+    if not found.rows and (phrase := urgent_phrase(search.need)):
+        # Whatever else was typed with it: those who see to it, here or anywhere.
+        for wider in (structs.replace(search, need=phrase), Search(need=phrase)):
+            found = found if found.rows else await _found(database, wider, 1)
+        return await _results_page(request, search, found._replace(has_more=False), 1, [])
     meant = await meanings(database, search) if found.total <= _FEW_RESULTS else []
     if not found.rows and meant and not search.filters.exact:
         return await _results_page(request, meant[0], await _found(database, meant[0], 1), 1, [], instead_of=search)
@@ -233,7 +247,7 @@ async def _found(database: Database, search: Search, number: int) -> Found:
     limit, skip = limit_and_offset(number, _CARDS)
     # Whoever is searched for by their own name comes first, whatever they are.
     if search.is_for_doctors and not criteria.own_ids:
-        rows = await _doctors_first(database, criteria, skip, limit)
+        rows = await _doctors_first(database, search, criteria, skip, limit)
     else:
         rows = await find_matching(database, criteria, skip, limit)
     total_max = FREE_COUNT_MAX if search.filters.day else COUNT_MAX
@@ -246,13 +260,20 @@ async def _found(database: Database, search: Search, number: int) -> Found:
     return Found(rows[:_CARDS], total, total_max, more, is_place_known=True, centre=centre)
 
 
-async def _doctors_first(database: Database, criteria: SearchCriteria, skip: int, limit: int) -> list[Record]:
-    """Return doctors, and after the last of them the others."""
+async def _doctors_first(
+    database: Database, search: Search, criteria: SearchCriteria, skip: int, limit: int
+) -> list[Record]:
+    """Return doctors, those first who see first to the symptoms searched for, and after the last of them the others."""
     doctors, others = of_types(criteria, TYPES[:1]), of_types(criteria, TYPES[1:])
-    rows = await find_matching(database, doctors, skip, limit)
-    if len(rows) < limit:
-        before = skip + len(rows) if rows else await count_matching(database, doctors, skip)
-        rows += await find_matching(database, others, max(0, skip - before), limit - len(rows))
+    slugs = first_specialities(search.need)
+    stages = (*(await seen_first(database, doctors, slugs) if slugs else (doctors,)), others)
+    rows: list[Record] = []
+    for stage in stages:
+        if len(rows) >= limit:
+            break
+        found = await find_matching(database, stage, skip, limit - len(rows))
+        skip = 0 if found or not skip else skip - await count_matching(database, stage, skip)
+        rows += found
     return rows
 
 
@@ -273,6 +294,11 @@ async def _results_page(
     is_map = search.filters.view == "map"
     today = _today(request, search.city)
     for_doctors = _is_for_doctors(search, found.rows)
+    # A city among the words of the need is a place, too.
+    is_anywhere = not search.is_placed and found.centre is None
+    # Where nobody is found, a city's whole list is of more use than the same search there.
+    asked = search if found.rows else Search()
+    cities = await _in_each_city(request, asked) if is_anywhere and not elsewhere else []
     return page(
         request,
         "find/results.html",
@@ -291,7 +317,10 @@ async def _results_page(
         instead_of=instead_of,
         meant=meant,
         elsewhere=elsewhere,
-        cities=await _in_each_city(request, search) if found.rows and not search.is_placed else [],
+        urgency=urgency(search.need),
+        heading=await heading(request, search),
+        cities=cities,
+        needs=[] if found.rows or elsewhere else await popular_needs(request, search.city),
         others=[] if found.rows or elsewhere else await other_searches(database, language, search, currency),
         currency=currency,
         contents=await contents_of_city(request, city_id) if is_whole_city and city_id else None,

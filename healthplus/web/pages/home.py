@@ -7,6 +7,7 @@ from litestar import Controller, Response, get
 
 from healthplus.database import Database, Record, load
 from healthplus.web.languages import N_
+from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.free_times import Day, Location, by_day, next_times
 from healthplus.web.pages.rendering import language_of, page
 from healthplus.web.pages.searches import remembered_city
@@ -79,6 +80,20 @@ async def known_names(request: AnyRequest) -> tuple[list[Record], list[Record]]:
     """Return the cities and specialities to choose from, as they were at most a minute ago."""
     app = services(request)
     return await app.reads.read("names", lambda: _names(app.database), seconds=_KEEP_SECONDS)
+
+
+async def popular_needs(request: AnyRequest, city: Record | None) -> list[tuple[str, str]]:
+    """Return what most look for, as the home page has it, in a city or anywhere: texts and addresses."""
+    _, specialities = await known_names(request)
+    known = {one["slug"] for one in specialities}
+    return [
+        (
+            language_of(request).gettext(one.text),
+            results_path(city["slug"], one.slug) if city else f"/find?need={one.slug}",
+        )
+        for one in _TILES
+        if one.slug in known
+    ]
 
 
 async def _names(database: Database) -> tuple[list[Record], list[Record]]:

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from healthplus.database import Record
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest
-from healthplus.search.vocabulary import VOCABULARY, runs
+from healthplus.search.vocabulary import VOCABULARY, is_doctor, plain_words, runs
 from healthplus.web.http.paging import PAGE_MAX
 from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path, slug
@@ -34,11 +34,6 @@ ORDERS = {
 FILTERS = ("day", "type", "fee", "gender", "language", "rating", "experience")
 """What narrows a search, in the order of the pages; each is a field of `Filters`."""
 
-_DOCTORS = {"doctor", "doctors", "specialist", "specialists", "डॉक्टर", "डाक्टर", "चिकित्सक", "विशेषज्ञ", "सर्जन"}
-_DOCTOR_ENDINGS = ("ist", "ists", "ian", "ians", "geon", "geons", "practitioner", "practitioners")
-"""Of words for a doctor of some speciality: dentist, physician, dietitian, surgeon."""
-_SURE_DOCTOR_ENDINGS = ("ologist", "ologists", "ician", "icians")
-"""Of those that are such words even where words.toml has none of them."""
 _OF_LABORATORIES = {"pathology", "radiology"}
 _TEXT_MAX = 200
 _CITY_SECONDS = 180 * 86_400
@@ -157,8 +152,8 @@ class Search(Struct, frozen=True, kw_only=True):
             return False
         if self.speciality:
             return self.speciality["slug"] not in _OF_LABORATORIES
-        words = self.need.casefold().replace(",", " ").split()
-        return any(map(_is_doctor, words)) or _is_for_specialities(words)
+        words = plain_words(self.need)
+        return any(map(is_doctor, words)) or _is_for_specialities(words)
 
     @property
     def has_only_tests(self) -> bool:
@@ -234,13 +229,6 @@ def city_to_remember(request: AnyRequest, slug: str) -> list[Cookie]:
 
 
 _STRETCHES = tuple(stretch.value for stretch in Available)
-
-
-def _is_doctor(word: str) -> bool:
-    if word in _DOCTORS or word.endswith(_SURE_DOCTOR_ENDINGS):
-        return True
-    meaning = VOCABULARY.phrases.get(word)
-    return bool(meaning and meaning.specialities and word.endswith(_DOCTOR_ENDINGS))
 
 
 def _is_for_specialities(words: list[str]) -> bool:

@@ -96,3 +96,18 @@ async def corrected(window: BrowserWindow) -> None:
 @state("find-unknown-place")
 async def unknown_place(window: BrowserWindow) -> None:
     await window.go("/find?need=dentist&place=Noida")
+
+
+@state("find-urgent")
+async def for_the_body(window: BrowserWindow) -> None:
+    await window.go("/find?need=chest+pain&place=pune")
+
+
+@state("find-urgent-mind")
+async def for_the_mind(window: BrowserWindow) -> None:
+    await window.go("/find?need=suicide")
+
+
+@state("find-nothing-at-all")
+async def with_ways_on(window: BrowserWindow) -> None:
+    await window.go("/find?need=xqzv")

@@ -72,7 +72,7 @@ function complete(input) {
     let found = [];
     if (typed.length > 1) {
       try {
-        const answer = await fetch(`${input.dataset.suggest}?limit=8&q=${encodeURIComponent(typed)}`, { signal: asked.signal });
+        const answer = await fetch(`${input.dataset.suggest}&q=${encodeURIComponent(typed)}`, { signal: asked.signal });
         if (answer.ok) found = await answer.json();
       } catch {
         return; // another letter was typed, or the network is gone
@@ -137,7 +137,7 @@ function entry(input, one, number) {
   const item = document.createElement("li");
   item.id = `need-${number}`;
   item.role = "option";
-  item.lang = "en";
+  if (/^[ -~]*$/.test(one.text)) item.lang = "en";
   item.dataset.text = one.text;
   if (one.provider_id) item.dataset.href = `${input.dataset.doctor}${one.provider_id}`;
   if (one.clinic_id) item.dataset.href = `${input.dataset.clinic}${one.clinic_id}`;

@@ -1,0 +1,193 @@
+"""What a search says and whom it shows first: in an emergency, for a symptom, a gender, a name."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from healthplus.search.find import SearchRequest, find
+from healthplus.search.spelling import did_you_mean
+from healthplus.search.word_counts import count_words
+from tests.fixtures.environment import Environment
+from tests.web.test_find_words import look, names
+
+# Name, speciality, clinic, gender, rating: those whom a search is for are rated worst.
+_DOCTORS = [
+    ("Dr Asha Sen", "psychiatry", "Mind Clinic", "female", 1),
+    ("Dr Kiran Das", "nephrology", "Kidney Clinic", "male", 5),
+    ("Dr Ravi Pal", "cardiology", "Heart Clinic", "male", 1),
+    ("Dr Uma Iyer", "neurology", "Brain Clinic", "female", 1),
+    ("Dr Om Stroke", "physiotherapy", "Stroke Clinic", "male", 5),
+    ("Dr Nila Bose", "general-medicine", "City Clinic", "female", 1),
+    ("Dr Tara Jain", "paediatrics", "Child Clinic", "female", 5),
+    ("Dr Gita Nene", "gynaecology", "Mata Clinic", "female", 1),
+    ("Dr Hari Nene", "gynaecology", "Mata Clinic", "male", 5),
+    ("Dr Meera Rao", "dentistry", "Smile Clinic", "female", 1),
+    ("Dr Anil Shah", "dentistry", "Rao Clinic", "male", 5),
+    ("Dr Nita Shah", "dentistry", "Meera Clinic", "female", 5),
+    ("Dr Paro Lab", "pathology", "Blood Clinic", "female", 5),
+]
+
+pytestmark = pytest.mark.breaks_invariants  # ratings that nobody gave
+
+
+@pytest.fixture
+async def city(environment: Environment) -> Environment:
+    db = environment.db
+    await db.execute("INSERT INTO directory.city (slug, name) VALUES ('mumbai', 'Mumbai')")
+    for name, speciality, clinic, gender, stars in _DOCTORS:
+        await db.execute(
+            """WITH clinic AS (
+                INSERT INTO directory.clinic (identifier, city_id, name)
+                SELECT $3, city_id, $3 FROM directory.city WHERE slug = 'pune'
+                ON CONFLICT (identifier) DO UPDATE SET name = excluded.name RETURNING clinic_id
+            ), speciality AS (
+                INSERT INTO directory.speciality (slug, name) VALUES ($2, initcap($2))
+                ON CONFLICT (slug) DO UPDATE SET name = excluded.name RETURNING speciality_id
+            ), provider AS (
+                INSERT INTO directory.provider (identifier, type, name, gender, rating_total, rating_count)
+                VALUES ($1, 'doctor', $1, $4::directory.gender, $5, 1) RETURNING provider_id
+            ), post AS (
+                INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+                SELECT provider_id, clinic_id, 50000, 'clinic' FROM provider, clinic
+            )
+            INSERT INTO directory.provider_speciality (provider_id, speciality_id)
+            SELECT provider_id, speciality_id FROM provider, speciality""",
+            name,
+            speciality,
+            clinic,
+            gender,
+            stars,
+        )
+    await count_words(db)
+    return environment
+
+
+_BODY = (
+    ("chest pain", "Dr Ravi Pal"),
+    ("I have a heart attack", "Dr Ravi Pal"),
+    ("can't breathe", "Dr Ravi Pal"),
+    ("can’t breathe", "Dr Ravi Pal"),
+    ("stroke", "Dr Uma Iyer"),
+    ("unconscious", "Dr Nila Bose"),
+    ("poisoning", "Dr Nila Bose"),
+    ("severe bleeding", "Dr Nila Bose"),
+    ("seene mein dard", "Dr Ravi Pal"),
+    ("सीने में दर्द", "Dr Ravi Pal"),
+    ("दिल का दौरा", "Dr Ravi Pal"),
+)
+_MIND = (
+    "suicide", "I want to die", "kill myself", "self harm", "self-harm", "suicide hotline", "sucide",
+    "आत्महत्या", "मरना चाहता हूँ",
+)  # fmt: skip
+
+
+async def test_what_cannot_wait_has_a_number_to_call_above_it(http: httpx.AsyncClient, city: Environment) -> None:
+    for need, first in _BODY:
+        text = await look(http, "/find", need=need, place="Pune")
+        said = text.index('id="urgent"')
+        assert said < text.index('href="tel:112"', said) < text.index('id="result-1"'), need
+        assert names(text)[0] == first, need
+        assert "14416" not in text[said : text.index("</section>", said)], need
+    assert 'id="urgent"' not in await look(http, "/find", need="fever", place="Pune")
+
+
+async def test_who_wants_to_die_is_told_who_listens(http: httpx.AsyncClient, city: Environment) -> None:
+    for need in _MIND:
+        # Nobody is in Mumbai; what is misspelt is corrected where somebody is found.
+        for place in ("Pune", "") if need == "sucide" else ("Pune", "", "Mumbai"):
+            text = await look(http, "/find", need=need, place=place)
+            said = text.index('id="urgent"')
+            notice = text[said : text.index("</section>", said)]
+            assert 'href="tel:14416"' in notice, need
+            assert 'href="tel:112"' in notice, need
+            assert "No doctors match" not in text, need
+            assert names(text) == ["Dr Asha Sen"], (need, place)
+            assert "Dr Kiran Das" not in text, need
+    assert "आप अकेले नहीं हैं" in await look(http, "/hi/find", need="suicide")
+
+
+async def test_who_sees_a_symptom_first_comes_first(http: httpx.AsyncClient, city: Environment) -> None:
+    for need, order in (
+        ("stroke", ["Dr Uma Iyer", "Dr Om Stroke"]),
+        ("fever", ["Dr Nila Bose", "Dr Tara Jain"]),
+        ("बुखार", ["Dr Nila Bose", "Dr Tara Jain"]),
+        ("sardi", ["Dr Nila Bose"]),
+    ):
+        assert names(await look(http, "/find", need=need, place="Pune")) == order, need
+
+
+async def test_signs_that_hindi_writes_in_two_ways_are_one(http: httpx.AsyncClient, city: Environment) -> None:
+    for same in (
+        ("खून की जांच", "खून की जाँच", "ख़ून की जाँच", "ख़ून की जांच", "khoon ki jaanch"),
+        ("खांसी", "खाँसी", "khansi"),
+    ):
+        found = [names(await look(http, "/find", need=need, place="Pune")) for need in same]
+        assert found[0] == [{"खू": "Dr Paro Lab"}.get(same[0][:2], "Dr Nila Bose")]
+        assert found == [found[0]] * len(same)
+    assert names(await look(http, "/find", need="दाँत", place="पुणे")) != []
+
+
+async def test_a_word_for_a_gender_is_the_filter(http: httpx.AsyncClient, city: Environment) -> None:
+    for need, chip, found in (
+        ("female gynaecologist", "Women", ["Dr Gita Nene"]),
+        ("male gynaecologist", "Men", ["Dr Hari Nene"]),
+        ("lady doctor for fever", "Women", ["Dr Nila Bose", "Dr Tara Jain"]),
+    ):
+        text = await look(http, "/find", need=need, place="Pune")
+        assert names(text) == found, need
+        assert f"Remove filter:</span> {chip}<" in text, need
+        assert "Showing results for" not in text, need
+    for need, kept in (
+        ("lady doctor", "female"),
+        ("woman doctor", "female"),
+        ("महिला डॉक्टर", "female"),
+        ("male doctor", "male"),
+    ):
+        page = await http.get("/find", params={"need": need, "place": "Pune"})
+        assert page.headers["location"] == f"/in/pune/doctor?gender={kept}", need
+    rows = await find(city.db, SearchRequest(keyword="female gynaecologist", city="pune"), 0, 10)
+    assert [row["name"] for row in rows] == ["Dr Gita Nene"]
+    assert "Remove filter" not in await look(http, "/find", need="male infertility", place="Pune")
+    assert await did_you_mean(city.db, "female", None) == []  # not: family
+    assert (await did_you_mean(city.db, "femily", None))[0] == "family"
+
+
+async def test_a_name_after_a_title_is_a_persons(http: httpx.AsyncClient, city: Environment) -> None:
+    for need in ("Dr Rao", "Dr. rao", "Doctor Rao", "Dr Meera"):
+        assert names(await look(http, "/find", need=need, place="Pune"))[0] == "Dr Meera Rao", need
+    assert len(names(await look(http, "/find", need="Dr Rao", place="Pune"))) == 2
+
+
+async def test_where_nobody_is_found_other_ways_are_shown(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/find", need="xqzv")
+    assert 'href="/find?need=cardiology"' in text
+    assert 'class="chip" href="/in/pune"' in text
+    assert 'class="chip" href="/in/pune/cardiology"' in await look(http, "/find", need="xqzv", place="Pune")
+
+
+async def test_a_city_among_the_words_is_a_place(http: httpx.AsyncClient, city: Environment) -> None:
+    await city.db.execute(
+        """UPDATE directory.city SET latitude = 18.52, longitude = 73.86 WHERE slug = 'pune';
+        INSERT INTO directory.clinic (identifier, city_id, name) SELECT 'b', city_id, 'Bandra' FROM directory.city
+        WHERE slug = 'mumbai';
+        INSERT INTO directory.provider_clinic (provider_id, clinic_id, fee_minor, funding)
+        SELECT provider_id, clinic_id, 0, 'free' FROM directory.provider, directory.clinic
+        WHERE provider.identifier = 'Dr Meera Rao' AND clinic.identifier = 'b'"""
+    )
+    assert "Choose a city" in await look(http, "/find", need="dentist")
+    assert "Choose a city" not in await look(http, "/find", need="dentist in pune")
+
+
+async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: Environment) -> None:
+    text = await look(http, "/hi/find", need="dentist", place="Pune")
+    heading = text[text.index("<h1>") : text.index("</h1>")]
+    assert "दंत चिकित्सा" in heading
+    assert "entist" not in heading
+    for typed in ("dent", "दंत"):
+        found = (await http.get("/api/v1/suggest", params={"q": typed, "language": "hi"})).json()
+        assert found[0]["text"] == "दंत चिकित्सा", typed
+        assert found[0]["speciality"] == "dentistry"
+    assert (await http.get("/api/v1/suggest", params={"q": "dent"})).json()[0]["text"] == "Dentistry"
+    # What somebody may look for in distress is proposed to nobody.
+    assert "suicid" not in (await http.get("/api/v1/suggest", params={"q": "sui"})).text
