@@ -70,7 +70,7 @@ class KnownServices:
         if not service_ids:
             return []
         found = await self.find(service_ids)
-        return sorted(found.values(), key=lambda one: (one.name, one.service_id))
+        return sorted(found.values(), key=lambda one: (one.name.casefold(), one.service_id))
 
     async def offered(
         self, provider_id: int, clinic_id: int | None, ids: Sequence[int], slugs: Sequence[str]

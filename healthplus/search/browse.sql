@@ -43,7 +43,7 @@ SELECT search.clinic_document(clinic, city) || jsonb_build_object(
         SELECT coalesce(jsonb_agg(
             jsonb_build_object('provider_id', post.provider_id, 'slug', slug, 'name', service_type.name, 'price_minor', service.fee_minor,
                 'currency', service.currency, 'funding', service.funding)
-            ORDER BY service_type.name, service.fee_minor, post.provider_id), '[]')
+            ORDER BY lower(service_type.name), service.fee_minor, post.provider_id), '[]')
         FROM directory.provider_clinic AS post
         CROSS JOIN LATERAL directory.offered_services(post.provider_id, clinic.clinic_id) AS service
         JOIN directory.service_type USING (service_type_id)
@@ -82,7 +82,7 @@ SELECT jsonb_build_object(
         SELECT coalesce(jsonb_agg(
             jsonb_build_object('slug', slug, 'name', service_type.name, 'price_minor', fee_minor, 'currency', currency,
                 'funding', funding)
-            ORDER BY service_type.name, service_id), '[]')
+            ORDER BY lower(service_type.name), service_id), '[]')
         FROM directory.service JOIN directory.service_type USING (service_type_id)
         WHERE service.provider_id = provider.provider_id AND is_test AND closed_at IS NULL),
     'services', (

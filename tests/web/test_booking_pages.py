@@ -48,6 +48,18 @@ def nobody(app: Litestar) -> Browser:
     return Browser(app)
 
 
+async def test_the_chart_says_who_it_is(nobody: Browser, environment: Environment) -> None:
+    await environment.db.execute(
+        "UPDATE directory.provider SET practising_since = extract(year FROM public.app_now()) - 14, "
+        "languages = '{Marathi,Hindi}' WHERE provider_id = $1",
+        PROVIDER,
+    )
+    page = (await nobody.get(CHART)).text
+    band = page[page.index('class="width booked-with"') : page.index('<div class="sides">')]
+    assert "14 years’ experience · Marathi, Hindi" in re.sub(r"<[^>]+>|\s*\n\s*", "", band)
+    assert f'<a href="/doctor/{PROVIDER}/dr-1?about">About</a>' in band
+
+
 async def test_the_bar_says_the_time_that_the_address_names(
     environment: Environment, asha: Browser, bina: Browser, nobody: Browser
 ) -> None:

@@ -37,6 +37,15 @@ def test_each_pin_can_be_pressed(places: list[tuple[float, float]]) -> None:
     assert all(math.dist(one[1:3], other[1:3]) > 34 for one, other in combinations(drawn.pins, 2))
 
 
+def test_no_pin_covers_the_north() -> None:
+    corner = (PUNE[0] + 0.05, PUNE[1] + 0.05)
+    drawn = plot([PUNE, corner, corner, corner])
+    assert drawn
+    assert any(pin.place_x > 270 and pin.place_y < 50 for pin in drawn.pins)
+    assert not [pin for pin in drawn.pins if pin.x + 15 > 281 and pin.y - 15 < 59]
+    assert all(math.dist(one[1:3], other[1:3]) > 34 for one, other in combinations(drawn.pins, 2))
+
+
 def test_rings_are_as_far_from_the_centre_as_they_say() -> None:
     drawn = plot([BANER, HADAPSAR], centre=PUNE)
     assert drawn

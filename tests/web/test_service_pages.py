@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from healthplus.booking.book import Book
 from healthplus.booking.numbers import number_of
+from healthplus.web.pages.addresses import slug
 from tests.fixtures.clock import INDIA
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.services import close_service, offer_service
@@ -126,6 +127,30 @@ async def test_a_longer_time_at_the_same_fee_is_not_offered(asha: Browser, envir
     assert not re.search(r"[?&]n=[2-9]", page)
 
 
+async def test_a_laboratory_is_called_one(asha: Browser, app: Litestar, environment: Environment) -> None:
+    db = environment.db
+    await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
+    clinic = await db.fetch_value("SELECT name FROM directory.clinic WHERE clinic_id = $1", ONLINE)
+    await db.execute("UPDATE directory.provider SET name = $2 WHERE provider_id = $1", PROVIDER, clinic)
+    for name in ("hba1c", "widal", "ct-head", "cbc"):
+        await offer_service(db, PROVIDER, name, 26_000, is_test=True)
+    await db.execute("UPDATE directory.service_type SET name = lower(name) WHERE slug = 'hba1c'")
+    forget_shared_reads(app)
+    path = f"/doctor/{PROVIDER}/{slug(clinic)}/{ONLINE}"
+    page = await asha.get(path)
+    assert page.status_code == 200
+    # Without regard to capitals.
+    assert re.findall(r'data-name="([^"]+)"', page.text) == ["Cbc", "Ct head", "hba1c", "Widal"]
+    words = said(page.text)
+    assert [text in words for text in ("Lab", "Other labs", "Opening times", "Bring")] == [True] * 4
+    assert [text in words for text in ("Other doctors", f"{clinic} , ", f"{clinic}, {clinic}")] == [False] * 3
+    test = re.findall(r'name="service" value="(\d+)"', page.text)[0]
+    held = await asha.post(f"{path}?service={test}", at(environment.instant(9)))
+    page = await asha.get(held.headers["location"])
+    assert f"{clinic}, {clinic}" not in page.text
+    assert page.text.count(clinic) < 3
+
+
 async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Environment) -> None:
     db = environment.db
     await db.execute("UPDATE directory.provider SET type = 'lab' WHERE provider_id = $1", PROVIDER)
@@ -146,6 +171,10 @@ async def test_a_laboratory_asks_for_tests_first(asha: Browser, environment: Env
     assert "2 tests, 60 min · ₹9,140" in shown
     again = (await asha.get(f"{on(environment, mri, cbc)}&tests")).text
     assert again.count(" checked>") == 2
+    # One test by its name.
+    one = said((await asha.get(on(environment, cbc))).text)
+    assert ("Cbc · ₹260" in one, "1 test" in one) == (True, False)
+    assert "Cbc · ₹260 See times" in said((await asha.get(f"{on(environment, cbc)}&tests")).text)
     held = await asha.post(on(environment, mri, cbc), at(environment.instant(9)))
     path = held.headers["location"]
     assert "Cbc ₹260 Mri brain ₹8,880 Total ₹9,140" in said((await asha.get(path)).text)

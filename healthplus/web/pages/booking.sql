@@ -4,7 +4,7 @@
 SELECT
     provider.name AS provider, provider_id, clinic_id, provider.type::text AS type, max_booking_days,
     search.specialities(provider_id) AS specialities, directory.rating_mean(rating_total, rating_count) AS rating, rating_count,
-    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years, qualifications, hash AS photo,
+    (extract(year FROM public.app_now()) - practising_since)::integer AS experience_years, qualifications, languages, hash AS photo,
     clinic.name AS clinic, clinic.address, clinic.latitude, clinic.longitude, coalesce(clinic.phone, provider.phone) AS phone,
     city.name AS city, city.slug AS city_slug, time_zone,
     fee_minor, clinic.currency, funding::text AS funding,
@@ -25,6 +25,10 @@ CROSS JOIN LATERAL (
         AND valid && daterange((public.app_now() AT TIME ZONE time_zone)::date, NULL)
 ) AS shift
 WHERE provider_id = $1 AND clinic_id = $2
+
+-- name: opening_times
+-- The opening times of a clinic in the zone $2, in a usual week.
+SELECT search.clinic_hours($1, (public.app_now() AT TIME ZONE $2)::date)
 
 -- name: own_times
 -- A patient's own holds and appointments with a provider, from $3 until $4.

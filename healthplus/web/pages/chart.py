@@ -18,9 +18,10 @@ from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.pages.addresses import chart_path, hold_path, slug
 from healthplus.web.pages.booking import booking_queries, parsed_instant, parsed_number, practice_location
 from healthplus.web.pages.chart_request import hold_here, requested_chart
-from healthplus.web.pages.chart_view import ChartView
+from healthplus.web.pages.chart_view import ChartView, others_path
 from healthplus.web.pages.chosen_time import claimed_instead, sign_in_to_hold
 from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.opening import week
 from healthplus.web.pages.patient_chart import ChartUpdate, own_times, patient_chart
 from healthplus.web.pages.person_choice import Form, FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.rendering import language_of, moved, page, see_other, updates_response
@@ -217,7 +218,7 @@ async def _page(
     who: PersonChoice | None = None,
 ) -> Response[str]:
     if choice.tests and (choice.lacks_tests or (outcome is None and "tests" in request.query_params)):
-        return _tests_page(request, location, key, choice, start, form_error)
+        return await _tests_page(request, location, key, choice, start, form_error)
     app = services(request)
     now = app.clock.now()
     chart = await patient_chart(request, key)
@@ -247,7 +248,7 @@ async def _page(
     return page(request, "chart/chart.html", status=view.status, view=view)
 
 
-def _tests_page(
+async def _tests_page(
     request: AnyRequest,
     location: Record,
     key: ChartKey,
@@ -260,11 +261,16 @@ def _tests_page(
     error = form_error or choice.fault
     if error is None and is_sent and not choice.chosen:
         error = language_of(request).gettext("Choose at least one test first.")
+    hours = await services(request).database.fetch_value(
+        booking_queries.opening_times, location["clinic_id"], location["time_zone"]
+    )
     return page(
         request,
         "chart/tests.html",
         status=409 if form_error else 422 if request.method == "POST" else 200,
         location=location,
+        others=others_path(location),
+        week=week(hours, location["time_zone"]),
         choice=choice,
         action=chart_path(key.provider_id, location["provider"], key.clinic_id),
         day=request.query_params.get("day", "") and key.day,

@@ -65,6 +65,13 @@ def month_path(location: Record, key: ChartKey, day: date) -> str:
     return _path_below(location, key, "month", {"month": f"{day:%Y-%m}"})
 
 
+def others_path(location: Record) -> str:
+    """Return where the other labs of the city are, or others of the first speciality there."""
+    specialities = location["specialities"]
+    need = "lab" if location["type"] == "lab" else specialities[0]["slug"] if specialities else ""
+    return results_path(location["city_slug"], need)
+
+
 def _path_below(location: Record, key: ChartKey, name: str, query: dict[str, object]) -> str:
     path = chart_path(key.provider_id, location["provider"], key.clinic_id)
     query |= {"n": key.slots_needed, PARAMETER: key.service_ids}
@@ -235,8 +242,7 @@ class ChartView:
 
     @property
     def others_path(self) -> str:
-        specialities = self.location["specialities"]
-        return results_path(self.location["city_slug"], specialities[0]["slug"] if specialities else "")
+        return others_path(self.location)
 
     def path(
         self,

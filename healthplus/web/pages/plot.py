@@ -20,6 +20,10 @@ _APART = 40
 _ABOVE = 22
 """How far above its place the head of a pin is, where nothing pushes it elsewhere."""
 _HEAD = 15
+_Box: TypeAlias = tuple[float, float, float, float]
+"""Where the middle of something is, and how far it reaches to either side, and up and down."""
+_NORTH: _Box = (300.0, 30.0, 20.0, 30.0)
+"""The corner where the drawing says where north is: no pin covers it."""
 _ROUNDS = 80
 _TILE_SIDE = 256
 _ZOOM_MAX = 15
@@ -127,7 +131,7 @@ def plot(
     taken: list[_Box] = [(pin.x, pin.y, _HEAD, _HEAD) for pin in pins]
     taken += [(pin.place_x, pin.place_y, 5, 5) for pin in pins]
     # The corners with the scale and the north.
-    taken += [(70.0, SIDE - 26.0, 70.0, 26.0), (300.0, 30.0, 20.0, 30.0)]
+    taken += [(70.0, SIDE - 26.0, 70.0, 26.0), _NORTH]
     middle = drawn(_projected(*centre)) if centre else None
     rings = _rings(middle, metres_each, taken) if middle else []
     named = ((text, *drawn(_projected(latitude, longitude))) for text, latitude, longitude in around)
@@ -165,11 +169,11 @@ def _apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
                     other[axis] -= away[axis] * push
         for pin in at:
             pin[:] = (max(_MARGIN / 2, min(SIDE - _MARGIN / 2, value)) for value in pin)
+            aside, below = _NORTH[0] - _NORTH[2] - _HEAD, _NORTH[1] + _NORTH[3] + _HEAD
+            if pin[0] > aside and pin[1] < below:
+                axis, edge = (0, aside) if pin[0] - aside < below - pin[1] else (1, below)
+                pin[axis] = edge
     return [(x, y) for x, y in at]
-
-
-_Box: TypeAlias = tuple[float, float, float, float]
-"""Where the middle of something is, and how far it reaches to either side, and up and down."""
 
 
 def _has_room(box: _Box, taken: Iterable[_Box]) -> bool:

@@ -92,7 +92,7 @@ async def service_choice(request: AnyRequest, location: Record, held: Sequence[i
     found = await services(request).known_services.find({*location["service_ids"], *wanted})
     offered = sorted(
         (found[service_id] for service_id in location["service_ids"]),
-        key=lambda one: (one.is_test, 0 if one.is_test else one.fee_minor, one.name, one.service_id),
+        key=lambda one: (one.is_test, 0 if one.is_test else one.fee_minor, one.name.casefold(), one.service_id),
     )
     is_laboratory = location["type"] == "lab" and any(one.is_test for one in offered)
     choice = ServiceChoice(offered, is_laboratory=is_laboratory, asked_ids=wanted)
@@ -163,4 +163,4 @@ def _changed_text(old: Service, now: Service | None, clinic_id: int, language: L
 
 
 def _by_name(chosen: Iterable[Service]) -> list[Service]:
-    return sorted(chosen, key=lambda one: (one.name, one.service_id))
+    return sorted(chosen, key=lambda one: (one.name.casefold(), one.service_id))

@@ -4,6 +4,7 @@ const sum = document.getElementById("sum");
 const say = sum.dataset;
 const rows = [...form.querySelectorAll("li")];
 const boxOf = (row) => row.querySelector("input");
+const nameOf = (box) => box.closest("li").querySelector("[data-name]").textContent;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 function amount(minor) {
@@ -29,7 +30,7 @@ function add() {
   const most = Number(form.dataset.most);
   let text = say.none;
   if (count > most) text = fill(say.tooMany, { count: most });
-  else if (count) text = fill(count === 1 ? say.one : say.many, { count, amount: total(chosen) });
+  else if (count) text = fill(count === 1 ? say.one : say.many, { count, name: nameOf(chosen[0]), amount: total(chosen) });
   if (sum.textContent !== text) sum.textContent = text;
 }
 

@@ -1,0 +1,39 @@
+"""Text of twice the usual size on a phone: nothing is cut off, and nothing covers what is read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.pages.charts import a_chart
+from tests.pages.states.hold import held
+from tests.pages.window import BrowserWindow, Product
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+_OVER_WORDS = """() => [...document.querySelectorAll(".bar")]
+    .filter(bar => bar.checkVisibility() && getComputedStyle(bar).position !== "static").map(bar => bar.textContent)"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def large(product: Product, browser: Browser) -> AsyncIterator[BrowserWindow]:
+    """A window of a browser whose reader has chosen 32 pixels."""
+    arguments = ["--no-sandbox", "--blink-settings=defaultFontSize=32"]
+    other = await browser.browser_type.launch(executable_path=shutil.which("chromium"), args=arguments)
+    async with BrowserWindow.open(product, other) as window:
+        yield window
+    await other.close()
+
+
+async def test_pages_are_read_without_scrolling_sideways(large: BrowserWindow) -> None:
+    chart, laboratory = await a_chart(large), large.product.data.lab_id
+    for path in ("/", "/in/pune", "/in/pune?view=map", chart.path(), f"/doctor/{laboratory}/lab", await held(large)):
+        await large.go(path)
+        assert await large.page.evaluate("getComputedStyle(document.body).fontSize") == "32px"
+        assert await large.overflow() == 0, path
+        assert await large.page.evaluate(_OVER_WORDS) == [], path
