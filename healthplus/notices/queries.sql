@@ -137,13 +137,15 @@ WHERE earlier_alert.patient_id = $1
 ORDER BY earlier_alert.starts_at, earlier_alert.booking_id
 
 -- name: earlier_state
--- Whether a patient can be told of times before an appointment of theirs, is, and how many are free now, and the first.
+-- Whether a patient can be told of times before an appointment of theirs, is, and by text; how many are free now, and the first.
 SELECT cardinality(free) <= notices.earlier_known_max() AS may_ask, cardinality(free) AS free_count, free[1] AS first_free,
     EXISTS (
         SELECT FROM notices.earlier_alert
         WHERE earlier_alert.provider_id = booking.provider_id AND earlier_alert.booking_id = booking.booking_id
-            AND starts_at = lower(during)) AS is_on
+            AND starts_at = lower(during)) AS is_on,
+    notices.address(patient, 'sms') IS NOT NULL AS is_texted
 FROM public.app_now() AS now_at, booking.booking
+JOIN accounts.patient USING (patient_id)
 CROSS JOIN LATERAL notices.earlier_times(booking, now_at) AS free
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND notices.may_be_earlier(booking, now_at)
 

@@ -141,11 +141,13 @@ class AppointmentsController(Controller):
         moved_to = appointment_path(provider_id, booking_id, "?moved=1")
         if start == appointment["starts_at"] and not appointment["needs_rebooking"]:  # by a second click, or going back
             return see_other(request, moved_to)
-        outcome = await services(request).book.reschedule(
+        app = services(request)
+        was_told = any(one["booking_id"] == booking_id for one in await app.earlier.of(session.patient_id))
+        outcome = await app.book.reschedule(
             provider_id, booking_id, start, session.actor, idempotency_key(form, "start")
         )
         if outcome.code == "moved":
-            return see_other(request, moved_to)
+            return see_other(request, f"{moved_to}&told=off" if was_told else moved_to)
         limit = await limit_of(request, outcome, appointment["time_zone"])
         error = limit.text if limit else _not_moved(outcome, appointment, start, language)
         _, appointment = await _mine(request, provider_id, booking_id)
@@ -172,7 +174,10 @@ class AppointmentsController(Controller):
 
     @get(f"{_ONE}/receipt")
     async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        """Show the receipt; as long as the money is only blocked, the appointment, which says so."""
         _, appointment = await _mine(request, provider_id, booking_id)
+        if appointment["taken_at"] is None and appointment["money"]:
+            return see_other(request, appointment_path(provider_id, booking_id))
         if appointment["taken_at"] is None:
             raise NotFound
         return page(
@@ -240,14 +245,16 @@ async def _appointment_page(
         field=field,
         earlier=await _earlier(request, appointment),
         arrive_at=appointment["starts_at"] - ARRIVE_EARLY,
+        phone=require_patient(request).phone,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
+        is_told_no_more="told" in request.query_params,
         stars_max=_STARS_MAX,
         review_text=appointment["review"] or "" if written is None else written,
     )
 
 
 async def _earlier(request: AnyRequest, appointment: Record) -> Record | None:
-    """Return how things stand with earlier times; None where there can be none."""
+    """Return how things stand with earlier times; None where there can be none, as when it begins soon."""
     if appointment["state"] != "booked" or appointment["begun"] or appointment["needs_rebooking"]:
         return None
     which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
