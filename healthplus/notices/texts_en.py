@@ -18,8 +18,20 @@ ENGLISH = Texts(
     why="You get this because you book with HealthPlus.",
     settings="Choose what we send you",
     texts={
-        "booked": Text("Your appointment is booked", "Your appointment is booked for {when}.", _CHANGE, with_fee=True, page=APPOINTMENT),
-        "moved": Text("Your appointment has moved", "Your appointment has moved to {when}.", _CHANGE, with_fee=True, page=APPOINTMENT),
+        "booked": Text(
+            "Your appointment is booked",
+            "Your appointment is booked for {when}.",
+            _CHANGE,
+            with_fee=True,
+            page=APPOINTMENT,
+        ),
+        "moved": Text(
+            "Your appointment has moved",
+            "Your appointment has moved to {when}.",
+            _CHANGE,
+            with_fee=True,
+            page=APPOINTMENT,
+        ),
         "cancelled": Text(
             "Your appointment is cancelled",
             "Appointment on {when} cancelled. What was paid online is refunded.",

@@ -19,7 +19,9 @@ HINDI = Texts(
     settings="चुनें कि हम आपको क्या भेजें",
     texts={
         "booked": Text("आपकी अपॉइंटमेंट बुक हो गई", "अपॉइंटमेंट बुक: {when}।", _CHANGE, with_fee=True, page=APPOINTMENT),
-        "moved": Text("आपकी अपॉइंटमेंट का समय बदल गया", "अपॉइंटमेंट अब {when} पर है।", _CHANGE, with_fee=True, page=APPOINTMENT),
+        "moved": Text(
+            "आपकी अपॉइंटमेंट का समय बदल गया", "अपॉइंटमेंट अब {when} पर है।", _CHANGE, with_fee=True, page=APPOINTMENT
+        ),
         "cancelled": Text("आपकी अपॉइंटमेंट रद्द हो गई", "{when} रद्द। दिया पैसा लौटेगा।", "फिर से बुक करें", page=APPOINTMENT),
         "cancelled_kept": Text("आपकी अपॉइंटमेंट रद्द हो गई", "{when} रद्द: {kept} कटे, {returned} लौटेंगे।", "विवरण"),
         "replaced": Text(

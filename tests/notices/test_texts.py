@@ -66,7 +66,11 @@ def _reminder(kind: str) -> dict[str, UUID]:
 KEPT = {"kept_minor": 99_999_950, "returned_minor": 99_999_950}
 """More than any visit costs."""
 ROWS = [
-    *(ROW | {"kind": kind} | _reminder(kind) for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)),
+    *(
+        ROW | {"kind": kind} | _reminder(kind)
+        for kind in TEXTS
+        if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)
+    ),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},

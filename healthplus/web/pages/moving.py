@@ -91,7 +91,9 @@ async def move_page(
     )
 
 
-def _parts(starts: list[datetime], appointment: Record, language: Language) -> dict[str, list[tuple[datetime, SlotTimes]]]:
+def _parts(
+    starts: list[datetime], appointment: Record, language: Language
+) -> dict[str, list[tuple[datetime, SlotTimes]]]:
     """Return the times of a day by its parts, each with how it is written."""
     zone, length = appointment["time_zone"], appointment["ends_at"] - appointment["starts_at"]
     parts: dict[str, list[tuple[datetime, SlotTimes]]] = {}
