@@ -45,6 +45,7 @@ from healthplus.payments.gateways.sandbox_process import require_bank
 from healthplus.reviews.commands import review_group
 from healthplus.serving import require_free_port, run_app
 from healthplus.settings import Settings
+from healthplus.staff.breach_commands import breach_group
 from healthplus.staff.commands import staff_group, verify_audit_command
 from healthplus.waiting.commands import verify_queue_command
 
@@ -219,6 +220,7 @@ for command in (
     service_group,
     shift_group,
     staff_group,
+    breach_group,
     status_command,
     terms_group,
     review_group,

@@ -179,6 +179,11 @@ def _key_use(row: Record, later: int) -> KeyUse:
     return KeyUse(row["key_id"], later >= 0, quotas)
 
 
+def new_key() -> str:
+    """Return a key that nobody has."""
+    return f"hp_{secrets.token_urlsafe(32)}"
+
+
 async def add_key(
     database: Database | Transaction,
     name: str,
@@ -194,7 +199,7 @@ async def add_key(
     name = name.strip()
     if not is_name(name, _NAME_LENGTH_MAX):
         raise BadInput(f"A developer's name has 1 to {_NAME_LENGTH_MAX} printable characters.")
-    key = f"hp_{secrets.token_urlsafe(32)}"
+    key = new_key()
     key_id: int = await database.fetch_value(
         queries.add_developer_key,
         name,

@@ -182,25 +182,12 @@ SELECT * FROM accounts.use_developer_key($1, $2, $3)
 
 -- name: add_developer_key
 -- Add a developer's key, as its SHA-256.
-INSERT INTO accounts.developer_key (name, key_hash, scopes, per_minute, per_day, created_at, expires_at)
-SELECT $1, $2, $3, $4, $5, now_at, now_at + $6::interval FROM public.app_now() AS now_at
-RETURNING key_id
+SELECT accounts.add_developer_key($1, $2, $3, $4, $5, $6)
 
 -- name: developer_keys
 -- Every developer's key, and how often it was used.
-SELECT key_id, name, scopes::text[] AS scopes, per_minute, per_day, expires_at, expires_at <= now_at AS is_expired, revoked_at,
-    coalesce(sum(requests) FILTER (WHERE day = today), 0) AS today,
-    coalesce(sum(requests) FILTER (WHERE day > today - 7), 0) AS last_7_days,
-    coalesce(sum(requests) FILTER (WHERE day > today - 30), 0) AS last_30_days,
-    max(minute_at) AS used_at
-FROM public.app_now() AS now_at
-CROSS JOIN LATERAL (SELECT (now_at AT TIME ZONE 'UTC')::date AS today) AS clock
-CROSS JOIN accounts.developer_key LEFT JOIN accounts.developer_key_use USING (key_id)
-GROUP BY key_id, now_at
-ORDER BY key_id
+SELECT * FROM accounts.developer_keys()
 
 -- name: revoke_developer_key
--- No row when there is no such key, or it was revoked before.
-UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now())
-WHERE key_id = $1 AND revoked_at IS NULL
-RETURNING name
+-- NULL when there is no such key, or it was revoked before.
+SELECT accounts.revoke_developer_key($1)

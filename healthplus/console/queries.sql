@@ -4,4 +4,112 @@ SELECT * FROM console.clinic_accounts($1, $2, $3)
 
 -- name: remove_from_desk
 -- Take the front desk of a clinic from somebody.
-SELECT console.remove_from_desk($1, $2, $3, $4)
+SELECT console.remove_from_desk($1, $2, $3, $4) AS outcome
+
+-- name: add_to_desk
+-- Add somebody to the front desk of a clinic, with a link.
+SELECT console.add_to_desk($1, $2, $3, $4, $5, $6) AS staff_id
+
+-- name: link_for_desk
+-- Make a new link for somebody of the front desk.
+SELECT console.link_for_desk($1, $2, $3, $4, $5, $6) AS outcome
+
+-- name: disable_desk
+-- End the way in of somebody of the front desk.
+SELECT console.disable_desk($1, $2, $3, $4) AS outcome
+
+-- name: enable_desk
+-- Let somebody of the front desk in again, with a new link.
+SELECT console.enable_desk($1, $2, $3, $4, $5) AS outcome
+
+-- name: accounts
+-- A page of all accounts.
+SELECT * FROM console.accounts($1, $2, $3, $4, $5)
+
+-- name: account
+-- One account.
+SELECT * FROM console.account($1, $2, $3)
+
+-- name: add_account
+-- Add an account with a role and a link.
+SELECT * FROM console.add_account($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: set_role
+-- Have somebody be something at a clinic, or nothing any more.
+SELECT console.set_role($1, $2, $3, $4, $5) AS outcome
+
+-- name: make_link
+-- Make a new link.
+SELECT console.make_link($1, $2, $3, $4, $5) AS outcome
+
+-- name: disable_account
+-- End somebody's way in.
+SELECT console.disable_account($1, $2, $3) AS outcome
+
+-- name: enable_account
+-- Let somebody in again, with a new link.
+SELECT console.enable_account($1, $2, $3, $4) AS outcome
+
+-- name: audit
+-- A page of the audit.
+SELECT * FROM console.audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+
+-- name: export_audit
+-- The audit to take away.
+SELECT * FROM console.export_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: history
+-- All that is known of one appointment, or of a patient's.
+SELECT * FROM console.history($1, $2, $3, $4, $5, $6, $7)
+
+-- name: breaches
+-- The breaches, as they stand.
+SELECT * FROM console.breaches($1, $2)
+
+-- name: breach_entries
+-- The entries of a breach.
+SELECT * FROM console.breach_entries($1, $2, $3)
+
+-- name: note_breach
+-- Note a breach.
+SELECT console.note_breach($1, $2, $3, $4, $5, $6, $7) AS breach_id
+
+-- name: add_to_breach
+-- Add an entry to a breach.
+SELECT console.add_to_breach($1, $2, $3, $4, $5, $6, $7, $8, $9) AS outcome
+
+-- name: find_booking
+-- The appointments of a number.
+SELECT * FROM console.find_booking($1, $2, $3, $4, $5)
+
+-- name: ask
+-- Ask for a change of an appointment.
+SELECT console.ask($1, $2, $3, $4, $5, $6, $7, $8) AS outcome
+
+-- name: asks
+-- What is asked at a clinic, and what was answered lately.
+SELECT * FROM console.asks($1, $2, $3)
+
+-- name: answer_ask
+-- Confirm or refuse what was asked.
+SELECT * FROM console.answer_ask($1, $2, $3, $4, $5)
+
+-- name: clinics
+-- A page of the clinics.
+SELECT * FROM console.clinics($1, $2, $3, $4, $5, $6)
+
+-- name: see_system
+-- Note that somebody looks at errors and back-ups.
+SELECT console.see_system($1, $2)
+
+-- name: developer_keys
+-- The keys of developers.
+SELECT * FROM console.keys($1, $2)
+
+-- name: add_key
+-- Add a developer's key.
+SELECT console.add_key($1, $2, $3, $4, $5, $6, $7, $8) AS key_id
+
+-- name: revoke_key
+-- Revoke a developer's key.
+SELECT console.revoke_key($1, $2, $3) AS name

@@ -42,7 +42,10 @@ AREAS = (
     Area(
         "staff",
         "staff",
-        ("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql", "clinics.sql"),
+        (
+            *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
+            *("clinics.sql", "asks.sql", "breaches.sql"),
+        ),
     ),
     Area(
         "booking",
@@ -54,7 +57,7 @@ AREAS = (
             *(f"core/{name}.sql" for name in ("lock", "locked", "events", "persons", "reasons", "ahead", "claims")),
             *("group_offers.sql", "queue.sql", "persons.sql"),
             *("plain/hold.sql", "plain/confirm.sql", "plain/join.sql"),
-            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "schedule", "in_the_way")),
+            *(f"verbs/{name}.sql" for name in (*_VERBS, "attend", "correct", "schedule", "in_the_way")),
             *("lanes.sql", "rush.sql"),
         ),
     ),
@@ -67,7 +70,15 @@ AREAS = (
         tuple(f"{name}.sql" for name in ("words", "browse", "word_counts", "listing", "find", "names", "refresh_all")),
     ),
     Area("reviews", "reviews", ("rate.sql", "reviews.sql")),
-    Area("console", "console", ("accounts.sql", "office_read.sql", "office_schedule.sql", "office_directory.sql")),
+    Area(
+        "console",
+        "console",
+        (
+            *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
+            *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
+            *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
+        ),
+    ),
     Area("monitoring", "monitoring", ("money.sql", "replicas.sql")),
     Area("retention", "retention", ("expired.sql", "forget.sql")),
 )

@@ -76,6 +76,7 @@ class Privacy:
             await transaction.execute(queries.erase_reviews, patient_id)
             await transaction.execute(queries.erase_reports, patient_id)
             await transaction.execute(queries.erase_notices, patient_id)
+            await transaction.execute(queries.erase_asks, patient_id)
             await transaction.execute(queries.erase_idempotency_keys, str(Patient(patient_id)))
         self._tokens.forget(patient_id)
         return given_up

@@ -75,6 +75,7 @@ SELECT jsonb_build_object(
     'ratings', (SELECT coalesce(jsonb_agg(to_jsonb(rating) ORDER BY rated_at), '[]') FROM reviews.rating WHERE patient_id = $1),
     'reviews', (
         SELECT coalesce(jsonb_agg(to_jsonb(review) - 'reply' ORDER BY written_at), '[]') FROM reviews.review WHERE patient_id = $1),
+    'asks', staff.asks_of($1),  -- what the clinic's desk asked to have changed
     'reports', (SELECT coalesce(jsonb_agg(to_jsonb(report) ORDER BY reported_at), '[]') FROM reviews.report WHERE reporter_id = $1),
     'notices', (SELECT coalesce(jsonb_agg(to_jsonb(notice) ORDER BY created_at), '[]') FROM notices.notice WHERE patient_id = $1),
     'notification_settings', (SELECT to_jsonb(preference) FROM notices.preference WHERE patient_id = $1),
@@ -146,3 +147,7 @@ DELETE FROM reviews.review WHERE patient_id = $1
 -- name: erase_reports
 -- Which reviews the patient reported.
 DELETE FROM reviews.report WHERE reporter_id = $1
+
+-- name: erase_asks
+-- What was asked to be changed of the patient's appointments.
+SELECT staff.erase_asks($1)

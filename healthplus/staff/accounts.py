@@ -14,7 +14,13 @@ from healthplus.staff.rights import Role
 from healthplus.staff.sessions import queries
 
 LINK_PATH = "/desk/welcome?link="
-_NAME_LENGTH_MAX = 200
+NAME_LENGTH_MAX = 200
+_LOG_ON = re.compile(r"[a-z0-9][a-z0-9._-]{2,39}")
+
+
+def is_log_on(text: str) -> bool:
+    """Return whether a text may be a log-on ID."""
+    return _LOG_ON.fullmatch(text) is not None
 
 
 async def add_staff(
@@ -22,10 +28,10 @@ async def add_staff(
 ) -> int:
     """Add a member of the staff, who has no role and no way in yet. Raises BadInput, and Conflict for a taken ID."""
     log_on, name = log_on.strip().lower(), name.strip()
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{2,39}", log_on):
+    if not is_log_on(log_on):
         raise BadInput("A log-on ID has 3 to 40 small letters, digits, dots, hyphens and underscores, as in asha.rao.")
-    if not is_name(name, _NAME_LENGTH_MAX):
-        raise BadInput(f"A name has 1 to {_NAME_LENGTH_MAX} printable characters.")
+    if not is_name(name, NAME_LENGTH_MAX):
+        raise BadInput(f"A name has 1 to {NAME_LENGTH_MAX} printable characters.")
     staff_id: int | None = await database.fetch_value(queries.add_account, log_on, name, provider_id, str(actor))
     if staff_id is None:
         raise Conflict(f"Somebody has the log-on ID {log_on} already; choose another.")

@@ -151,3 +151,7 @@ SELECT staff.chain_audit()
 -- name: verify_audit
 -- Look through the chain of the audit, and read the hash of a link.
 SELECT * FROM staff.verify_audit($1)
+
+-- name: breaches
+-- The breaches, as they stand.
+SELECT *, extract(epoch FROM report_due_at - public.app_now())::double precision AS seconds_left FROM staff.breaches()

@@ -21,6 +21,9 @@ Right: TypeAlias = Literal[
     "manage_desk_accounts",
     "manage_staff",
     "see_operations",
+    "see_audit",
+    "manage_keys",
+    "manage_breaches",
 ]
 
 _CLINICS: frozenset[Role] = frozenset({"desk", "ward", "administrator"})
@@ -41,6 +44,9 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     "manage_desk_accounts": _CHANGES,
     "manage_staff": _ADMINISTRATOR,
     "see_operations": _ADMINISTRATOR,
+    "see_audit": _CHANGES,
+    "manage_keys": _ADMINISTRATOR,
+    "manage_breaches": _ADMINISTRATOR,
 }
 """Who has each right, at the clinics where they are that; an administrator at every clinic."""
 

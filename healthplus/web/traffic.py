@@ -79,6 +79,43 @@ _CLASSES = {
         GET /desk/prove
         POST /desk/prove
         POST /desk/seen
+        GET /desk/{clinic_id}/ask
+        POST /desk/{clinic_id}/ask
+        GET /office/{clinic_id}/asks
+        POST /office/{clinic_id}/asks/{ask_id}/confirm
+        POST /office/{clinic_id}/asks/{ask_id}/refuse
+        GET /office/{clinic_id}/audit
+        GET /office/{clinic_id}/audit/export
+        GET /office/{clinic_id}/audit/history
+        GET /office/{clinic_id}/staff
+        GET /office/{clinic_id}/staff/new
+        POST /office/{clinic_id}/staff/new
+        POST /office/{clinic_id}/staff/{staff_id}/disable
+        POST /office/{clinic_id}/staff/{staff_id}/enable
+        POST /office/{clinic_id}/staff/{staff_id}/link
+        POST /office/{clinic_id}/staff/{staff_id}/remove
+        GET /office/audit
+        GET /office/audit/export
+        GET /office/audit/history
+        GET /office/breaches
+        GET /office/breaches/new
+        POST /office/breaches/new
+        GET /office/breaches/{breach_id}
+        POST /office/breaches/{breach_id}
+        GET /office/staff
+        GET /office/staff/new
+        POST /office/staff/new
+        GET /office/staff/{staff_id}
+        POST /office/staff/{staff_id}/disable
+        POST /office/staff/{staff_id}/enable
+        POST /office/staff/{staff_id}/link
+        POST /office/staff/{staff_id}/role
+        GET /office/system
+        GET /office/system/clinics
+        GET /office/system/keys
+        GET /office/system/keys/new
+        POST /office/system/keys/new
+        POST /office/system/keys/{key_id}/revoke
     """,
     Traffic.POLL: """
         GET /api/v1/providers/{provider_id}/holds/{hold_id}

@@ -20,7 +20,7 @@ async def test_they_see_and_remove_their_own_desk(db: Database, logins: Logins) 
     elsewhere_id, _ = await log_in(db, "other", "desk", 2)
     ward = console_of(logins, "ward", token_hash)
     rows = await ward.fetch(queries.clinic_accounts, 1)
-    assert [(row["staff_id"], row["role"], row["is_desk_only"]) for row in rows] == [
+    assert [(row["staff_id"], row["role"], row["is_own"]) for row in rows] == [
         (desk_id, "desk", True),
         (ward_id, "ward", False),
     ]

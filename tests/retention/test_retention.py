@@ -213,6 +213,12 @@ OLD_ROWS = {
         "SELECT 1, 'sms', 'booked', min(patient_id), md5($2)::uuid, $1, $1, NULL FROM accounts.patient",
         timedelta(days=90),
     ),
+    "staff.ask": (
+        "INSERT INTO staff.ask (clinic_id, provider_id, booking_id, kind, wish, seen, reason, asked_by, asked_at) "
+        "SELECT 1, 1, md5($2)::uuid, 'cancel', '{}', '{}', 'x', "
+        "staff.add_account('a' || left(md5($2), 9), 'x', NULL, 'system:tests'), $1",
+        timedelta(days=400),
+    ),
     "payments.webhook_event": (
         "INSERT INTO payments.webhook_event VALUES (1, $2, gen_random_uuid(), 'x', 'captured', $1)",
         timedelta(days=30),

@@ -71,3 +71,34 @@ BEGIN
     day_left := greatest(0, held.per_day - used.requests);
     day_ends_in := accounts.seconds_until((today + 1)::timestamp AT TIME ZONE 'UTC', now_at);
 END $$;
+
+-- Adds a developer's key, as its SHA-256; returns its id. p_expires_in: NULL is never.
+CREATE FUNCTION accounts.add_developer_key(
+    p_name text, p_key_hash bytea, p_scopes accounts.developer_scope[], p_per_minute integer, p_per_day integer, p_expires_in interval
+) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    INSERT INTO accounts.developer_key (name, key_hash, scopes, per_minute, per_day, created_at, expires_at)
+    SELECT p_name, p_key_hash, p_scopes, p_per_minute, p_per_day, now_at, now_at + p_expires_in FROM public.app_now() AS now_at
+    RETURNING key_id
+$$;
+
+-- Every developer's key, and how often it was used: today (in UTC), and in the last 7 and 30 days including today.
+CREATE FUNCTION accounts.developer_keys() RETURNS TABLE (
+    key_id bigint, name text, scopes text[], per_minute integer, per_day integer, expires_at timestamptz, is_expired boolean,
+    revoked_at timestamptz, today bigint, last_7_days bigint, last_30_days bigint, used_at timestamptz
+) LANGUAGE sql STABLE AS $$
+    SELECT key_id, name, scopes::text[], per_minute, per_day, expires_at, expires_at <= now_at, revoked_at,
+        coalesce(sum(requests) FILTER (WHERE day = today), 0)::bigint, coalesce(sum(requests) FILTER (WHERE day > today - 7), 0)::bigint,
+        coalesce(sum(requests) FILTER (WHERE day > today - 30), 0)::bigint, max(minute_at)
+    FROM public.app_now() AS now_at
+    CROSS JOIN LATERAL (SELECT (now_at AT TIME ZONE 'UTC')::date AS today) AS clock
+    CROSS JOIN accounts.developer_key LEFT JOIN accounts.developer_key_use USING (key_id)
+    GROUP BY key_id, now_at
+    ORDER BY key_id
+$$;
+
+-- Revokes a key; its developer's name, or NULL where there is no such key, or it was revoked before.
+CREATE FUNCTION accounts.revoke_developer_key(p_key_id bigint) RETURNS text LANGUAGE sql VOLATILE AS $$
+    UPDATE accounts.developer_key SET revoked_at = (SELECT public.app_now())
+    WHERE key_id = p_key_id AND revoked_at IS NULL
+    RETURNING name
+$$;

@@ -1,5 +1,5 @@
--- What ward administrators see to of the accounts of their clinic's desk. A person who is more than the front desk anywhere is the
--- administrators' matter: their link or their name would be a way to more than a ward administrator has.
+-- What ward administrators see to of the accounts of their clinic's desk. A person who is more than the front desk, or that elsewhere too, is
+-- the administrators' matter: their link would be a way to more than a ward administrator has.
 --
 -- Every function of this schema is like these two (tests/console/test_contract.py):
 --   * SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp: it runs with its owner's rights; the logins of staff have none on tables.
@@ -13,10 +13,10 @@
 --   * What cannot be done is answered by a word ('not_found'), as verbs do; verbs of the booking area get caller.actor as p_actor.
 -- In Python: `await console(request).fetch(queries.clinic_accounts, clinic_id)`, which passes the first two arguments itself.
 
--- The people of a clinic, with what they are there and how they can log in.
+-- The people of a clinic, with what they are there and how they can log in. `is_own`: its ward administrator sees to the account.
 CREATE FUNCTION console.clinic_accounts(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS TABLE (
-    staff_id bigint, log_on text, name text, role text, disabled_at timestamptz, has_password boolean, has_factor boolean, is_desk_only boolean
+    staff_id bigint, log_on text, name text, role text, disabled_at timestamptz, has_password boolean, has_factor boolean, is_own boolean
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -27,7 +27,9 @@ BEGIN
     RETURN QUERY
     SELECT account.staff_id, account.log_on, account.name, membership.role::text, account.disabled_at, account.password_hash IS NOT NULL,
         account.totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id),
-        NOT EXISTS (SELECT FROM staff.membership AS more WHERE more.staff_id = account.staff_id AND more.role <> 'desk')
+        NOT EXISTS (
+            SELECT FROM staff.membership AS more
+            WHERE more.staff_id = account.staff_id AND (more.role <> 'desk' OR more.clinic_id <> p_clinic_id))
     FROM staff.membership JOIN staff.account USING (staff_id)
     WHERE membership.clinic_id = p_clinic_id AND account.log_on IS NOT NULL
     ORDER BY account.disabled_at IS NOT NULL, account.name, account.staff_id;
@@ -40,6 +42,7 @@ DECLARE
     caller record;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
+    PERFORM staff.require_proof(caller.is_proven);
     -- Locked, so that they do not become more meanwhile.
     PERFORM FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk' FOR UPDATE;
     IF NOT FOUND THEN

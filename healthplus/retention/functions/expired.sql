@@ -335,3 +335,12 @@ BEGIN
     PERFORM set_config('healthplus.retention', '', true);
     RETURN gone;
 END $$;
+
+-- What the front desk asked: as long as the audit says so.
+CREATE FUNCTION retention.forget_asks(p_now timestamptz, p_rows_max integer) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    WITH gone AS (
+        DELETE FROM staff.ask WHERE ctid = ANY (ARRAY (
+            SELECT ctid FROM staff.ask WHERE asked_at <= p_now - staff.ask_time()
+            LIMIT p_rows_max FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*) FROM gone
+$$;

@@ -2,15 +2,16 @@
 CREATE FUNCTION staff.link_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 day' $$;
 
 -- Adds an account; NULL where the log-on ID is taken.
-CREATE FUNCTION staff.add_account(p_log_on text, p_name text, p_provider_id bigint, p_actor text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.add_account(
+    p_log_on text, p_name text, p_provider_id bigint, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
+) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     new_id bigint;
 BEGIN
     INSERT INTO staff.account (log_on, name, provider_id, created_at) VALUES (p_log_on, p_name, p_provider_id, public.app_now())
     ON CONFLICT DO NOTHING RETURNING staff_id INTO new_id;
     IF FOUND THEN
-        PERFORM staff.append_audit(p_actor, NULL, NULL, 'add_staff', false, '', new_id);
+        PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'add_staff', false, '', new_id);
     END IF;
     RETURN new_id;
 END $$;
@@ -57,8 +58,18 @@ BEGIN
     RETURN 'done';
 END $$;
 
+-- Whether somebody is the front desk of this clinic, and nothing else anywhere: then its ward administrator sees to their account, as its link
+-- or name are no way to more. The account is locked, so that it stays so.
+CREATE FUNCTION staff.is_desk_of(p_staff_id bigint, p_clinic_id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM FROM staff.account WHERE staff_id = p_staff_id FOR UPDATE;
+    RETURN EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk')
+        AND NOT EXISTS (SELECT FROM staff.membership WHERE staff_id = p_staff_id AND (clinic_id <> p_clinic_id OR role <> 'desk'));
+END $$;
+
 -- Ends an account's way in: its secrets, devices, links and sessions: 'done', 'not_found', 'last'.
-CREATE FUNCTION staff.disable(p_staff_id bigint, p_actor text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.disable(p_staff_id bigint, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF staff.is_last_administrator(p_staff_id) THEN
         RETURN 'last';
@@ -71,24 +82,26 @@ BEGIN
     END IF;
     DELETE FROM staff.passkey WHERE staff_id = p_staff_id;
     DELETE FROM staff.device WHERE staff_id = p_staff_id;
-    PERFORM staff.append_audit(p_actor, NULL, NULL, 'disable', false, '', p_staff_id);
+    PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'disable', false, '', p_staff_id);
     RETURN 'done';
 END $$;
 
-CREATE FUNCTION staff.enable(p_staff_id bigint, p_actor text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.enable(p_staff_id bigint, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL)
+RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE staff.account SET disabled_at = NULL, version = version + 1
     WHERE staff_id = p_staff_id AND disabled_at IS NOT NULL AND log_on IS NOT NULL;
     IF FOUND THEN
-        PERFORM staff.append_audit(p_actor, NULL, NULL, 'enable', false, '', p_staff_id);
+        PERFORM staff.append_audit(p_actor, p_session_id, p_address, 'enable', false, '', p_staff_id);
         RETURN true;
     END IF;
     RETURN false;
 END $$;
 
 -- Stores a link, in the place of those made before; whether there is such an account.
-CREATE FUNCTION staff.make_link(p_staff_id bigint, p_token_hash bytea, p_ends_factors boolean, p_actor text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION staff.make_link(
+    p_staff_id bigint, p_token_hash bytea, p_ends_factors boolean, p_actor text, p_session_id uuid DEFAULT NULL, p_address text DEFAULT NULL
+) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_at timestamptz;
 BEGIN
@@ -101,7 +114,7 @@ BEGIN
     INSERT INTO staff.link (token_hash, staff_id, ends_factors, made_by, created_at, expires_at)
     VALUES (p_token_hash, p_staff_id, p_ends_factors, p_actor, now_at, now_at + staff.link_time());
     PERFORM staff.append_audit(
-        p_actor, NULL, NULL, 'make_link', false, CASE WHEN p_ends_factors THEN 'ends second factors' ELSE '' END, p_staff_id);
+        p_actor, p_session_id, p_address, 'make_link', false, CASE WHEN p_ends_factors THEN 'ends second factors' ELSE '' END, p_staff_id);
     RETURN true;
 END $$;
 
@@ -310,3 +323,11 @@ BEGIN
     UPDATE staff.passkey SET sign_count = p_sign_count, used_at = public.app_now() WHERE credential_id = p_credential_id;
     RETURN FOUND;
 END $$;
+
+-- What somebody is where: objects with `clinic_id` (NULL: every clinic), `clinic` and `role`.
+CREATE FUNCTION staff.roles_of(p_staff_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        jsonb_agg(jsonb_build_object('clinic_id', clinic_id, 'clinic', clinic.name, 'role', role) ORDER BY clinic.name NULLS FIRST, clinic_id), '[]')
+    FROM staff.membership LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE staff_id = p_staff_id
+$$;

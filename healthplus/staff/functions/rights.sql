@@ -13,6 +13,9 @@ CREATE FUNCTION staff.roles_with(p_right text) RETURNS staff.role[] IMMUTABLE LA
         WHEN 'manage_desk_accounts' THEN '{ward,administrator}'
         WHEN 'manage_staff' THEN '{administrator}'
         WHEN 'see_operations' THEN '{administrator}'
+        WHEN 'see_audit' THEN '{ward,administrator}'
+        WHEN 'manage_keys' THEN '{administrator}'
+        WHEN 'manage_breaches' THEN '{administrator}'
     END::staff.role[]
 $$;
 

@@ -31,7 +31,10 @@ RIGHTS: dict[Right, str] = {
     "ask_leave": N_("Ask for leave"),
     "manage_desk_accounts": N_("Manage the accounts of the clinic’s desk"),
     "manage_staff": N_("Manage all accounts and roles"),
-    "see_operations": N_("See keys, errors and back-ups"),
+    "see_operations": N_("See every clinic, errors and back-ups"),
+    "see_audit": N_("See who saw and changed what"),
+    "manage_keys": N_("Manage the keys of programs"),
+    "manage_breaches": N_("Keep the record of data breaches"),
 }
 _REFUSED = {
     None: N_("This log-on ID and password don’t belong together."),

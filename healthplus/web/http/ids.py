@@ -13,3 +13,7 @@ ProviderId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX, descriptio
 ClinicId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 ShiftId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
 ServiceId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+StaffId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+BreachId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+KeyId: TypeAlias = Annotated[int, PathParameter(ge=1, le=ID_MAX)]
+"""Of the office's pages."""

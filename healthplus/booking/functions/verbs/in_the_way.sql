@@ -40,6 +40,17 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
     LEFT JOIN accounts.patient USING (patient_id)
 $$;
 
+-- Notes that somebody of the staff was shown these rows: whose appointments they are, for each.
+CREATE FUNCTION booking.note_seen(p_rows jsonb, p_actor text, p_session_id uuid, p_address text, p_clinic_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM staff.append_audit(
+        p_actor, p_session_id, p_address, 'see_in_the_way', false, '', NULL, p_clinic_id, booking.patient_id, booking.provider_id,
+        booking.booking_id)
+    FROM jsonb_to_recordset(p_rows) AS shown (provider_id bigint, booking_id uuid)
+    JOIN booking.booking USING (provider_id, booking_id);
+END $$;
+
 -- Moves bookings of a provider that a change of schedule is to be made over, each to a start that staff chose: an object by booking id. NULL,
 -- or the id of the first that could not be moved, and why.
 CREATE FUNCTION booking.move_away(p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text)

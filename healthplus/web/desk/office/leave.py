@@ -12,6 +12,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from healthplus.database import Range
+from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
 from healthplus.web.desk.office.frame import (
     BODY_BYTES_MAX,
@@ -78,6 +79,8 @@ class LeaveController(Controller):
     ) -> Response[str]:
         """Take a holiday back, of every provider."""
         rows = await console(request).fetch(queries.holiday, clinic_id, holiday_id)
+        if not rows:
+            raise NotFound
         answers = await _each(
             [change(request, queries.remove_leave, clinic_id, row["provider_id"], row["leave_id"]) for row in rows]
         )

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from litestar import Controller
 
+from healthplus.web.desk.office.all_accounts import AccountsController
+from healthplus.web.desk.office.asks import AskController, AsksController
+from healthplus.web.desk.office.audit import AuditController, ClinicAuditController
+from healthplus.web.desk.office.breaches import BreachesController
 from healthplus.web.desk.office.clinics import ClinicController, OfficesController
+from healthplus.web.desk.office.desk_accounts import DeskAccountsController
 from healthplus.web.desk.office.leave import LeaveController
 from healthplus.web.desk.office.providers import ProvidersController
 from healthplus.web.desk.office.services import ServicesController
+from healthplus.web.desk.office.system import SystemController
 from healthplus.web.desk.office.week import WeekController
 
 OFFICE: tuple[type[Controller], ...] = (
@@ -17,4 +23,12 @@ OFFICE: tuple[type[Controller], ...] = (
     LeaveController,
     ServicesController,
     ProvidersController,
+    DeskAccountsController,
+    AccountsController,
+    AskController,
+    AsksController,
+    ClinicAuditController,
+    AuditController,
+    BreachesController,
+    SystemController,
 )

@@ -1,0 +1,112 @@
+-- What is put right after an appointment was recorded: who came, what it cost, and for whom it is. No patient may.
+
+-- An appointment as those who ask for a change of it see it (staff.ask); NULL where there is none.
+CREATE FUNCTION booking.as_seen(p_provider_id bigint, p_booking_id uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'state', state, 'starts_at', extract(epoch FROM lower(during)), 'funding', booking.funding,
+        'name', coalesce(patient_name, ''), 'birth_year', birth_year, 'sex', sex)
+    FROM booking.booking LEFT JOIN accounts.person USING (person_id)
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id
+$$;
+
+-- Records that it was otherwise than 'arrived' or 'no_show', which an appointment is: 'corrected'; else 'wrong_state', 'overlap',
+-- 'not_found'. What has taken place stays, as patients may have rated it.
+CREATE FUNCTION booking.correct_attendance(p_provider_id bigint, p_booking_id uuid, p_state booking.booking_state, p_actor text)
+RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    target booking.booking;
+    step text;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, 'correct_attendance', NULL, NULL);
+    IF (opened.answer).code IS NOT NULL THEN
+        RETURN opened.answer;
+    END IF;
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
+        RETURN booking.refuse('not_found');
+    ELSIF target.state NOT IN ('arrived', 'no_show') OR p_state NOT IN ('booked', 'arrived', 'fulfilled', 'no_show') OR p_state = target.state
+        OR (p_state = 'no_show' AND lower(target.during) > opened.now_at)
+    THEN
+        RETURN booking.describe('wrong_state', target);
+    END IF;
+    -- Who was not there may have something else at this time by now.
+    IF target.state = 'no_show' THEN
+        PERFORM booking.lock_patient(target.patient_id);
+        IF EXISTS (
+            SELECT FROM booking.booking AS other
+            WHERE other.patient_id = target.patient_id AND other.person_id = target.person_id AND other.booking_id <> target.booking_id
+                AND other.during && target.during AND other.state IN ('reserved', 'booked', 'arrived'))
+        THEN
+            RETURN booking.describe('overlap', target);
+        END IF;
+    END IF;
+    UPDATE booking.booking SET state = p_state WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    PERFORM booking.append_event(p_provider_id, opened.now_at, 'attendance_undone', p_booking_id, target.ticket_id, p_actor);
+    FOREACH step IN ARRAY CASE p_state
+        WHEN 'fulfilled' THEN ARRAY['arrived', 'fulfilled'] WHEN 'booked' THEN ARRAY[]::text[] ELSE ARRAY[p_state::text] END
+    LOOP
+        PERFORM booking.append_event(p_provider_id, opened.now_at, step, p_booking_id, target.ticket_id, p_actor);
+    END LOOP;
+    RETURN booking.describe('corrected', target);
+END $$;
+
+-- What was paid online for an appointment and has not gone back, nor is to.
+CREATE FUNCTION booking.paid_minor(p_booking booking.booking) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(amount_minor), 0)::integer FROM ledger.payment
+    WHERE provider_id = p_booking.provider_id AND booking_id = p_booking.booking_id
+        AND hold_id = ANY (ledger.holds_paid(p_booking.provider_id, p_booking.booking_id))
+        AND p_booking.state IN ('booked', 'arrived', 'fulfilled', 'no_show')
+        AND ((state = 'authorised' AND due = 'capture') OR (state = 'captured' AND due IS NULL))
+$$;
+
+-- Gives all back that was paid online for an appointment whose patient has come, or did not: the clinic forgoes its fee. 'refunded', or
+-- 'wrong_state' (one that is still to come is cancelled instead, and what was not paid online goes back at the clinic), 'not_found'.
+CREATE FUNCTION booking.refund(p_provider_id bigint, p_booking_id uuid, p_actor text) RETURNS booking.outcome
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    target booking.booking;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, 'refund', NULL, NULL);
+    IF (opened.answer).code IS NOT NULL THEN
+        RETURN opened.answer;
+    END IF;
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
+        RETURN booking.refuse('not_found');
+    ELSIF target.state NOT IN ('arrived', 'fulfilled', 'no_show') OR booking.paid_minor(target) = 0 THEN
+        RETURN booking.describe('wrong_state', target);
+    END IF;
+    PERFORM ledger.order_return(p_provider_id, p_booking_id, opened.now_at);
+    UPDATE booking.booking SET funding = 'free', fee_minor = 0
+    WHERE provider_id = p_provider_id AND booking_id = p_booking_id RETURNING * INTO target;
+    PERFORM booking.append_event(p_provider_id, opened.now_at, 'refunded', p_booking_id, target.ticket_id, p_actor);
+    RETURN booking.describe('refunded', target);
+END $$;
+
+-- Puts right who an appointment is for: the person of the account, and the name that the appointment keeps. 'changed', or 'birth_year',
+-- 'not_found'.
+CREATE FUNCTION booking.edit_patient(
+    p_provider_id bigint, p_booking_id uuid, p_name text, p_birth_year integer, p_sex text, p_actor text
+) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    opened record;
+    target booking.booking;
+    answer text;
+BEGIN
+    opened := booking.open_book(p_provider_id, p_actor, 'edit_patient', NULL, NULL);
+    IF (opened.answer).code IS NOT NULL THEN
+        RETURN (opened.answer).code;
+    END IF;
+    SELECT * INTO target FROM booking.booking WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+    IF NOT FOUND OR NOT booking.may_act(p_actor, NULL) THEN
+        RETURN 'not_found';
+    END IF;
+    answer := accounts.change_person(target.patient_id, target.person_id, p_name, p_birth_year, p_sex);
+    IF answer = 'changed' AND p_name IS DISTINCT FROM target.patient_name THEN
+        UPDATE booking.booking SET patient_name = p_name WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
+        PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, target.ticket_id, p_actor);
+    END IF;
+    RETURN answer;
+END $$;

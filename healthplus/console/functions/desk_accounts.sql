@@ -1,0 +1,66 @@
+-- Changes of a clinic's desk accounts. Each needs proof just now that it is the ward administrator who sits there. Links are good once, for a
+-- day, and are stored as their SHA-256.
+
+-- Adds somebody to the front desk, with the link of their first log-in: their id, or NULL where the log-on ID is taken.
+CREATE FUNCTION console.add_to_desk(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_log_on text, p_name text, p_link_hash bytea
+) RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    new_id bigint;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
+    PERFORM staff.require_proof(caller.is_proven);
+    new_id := staff.add_account(p_log_on, p_name, NULL, caller.actor, caller.session_id, p_address);
+    IF new_id IS NOT NULL THEN
+        PERFORM staff.set_role(new_id, p_clinic_id, 'desk', caller.actor, caller.session_id, p_address);
+        PERFORM staff.make_link(new_id, p_link_hash, false, caller.actor, caller.session_id, p_address);
+    END IF;
+    RETURN new_id;
+END $$;
+
+-- Makes a new link for somebody of the desk: 'done', 'not_found' or 'disabled'.
+CREATE FUNCTION console.link_for_desk(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_staff_id bigint, p_link_hash bytea, p_ends_factors boolean
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
+    PERFORM staff.require_proof(caller.is_proven);
+    IF NOT staff.is_desk_of(p_staff_id, p_clinic_id) THEN
+        RETURN 'not_found';
+    END IF;
+    RETURN CASE WHEN staff.make_link(p_staff_id, p_link_hash, p_ends_factors, caller.actor, caller.session_id, p_address)
+        THEN 'done' ELSE 'disabled' END;
+END $$;
+
+-- Ends the way in of somebody of the desk, at once: 'done' or 'not_found'.
+CREATE FUNCTION console.disable_desk(p_token_hash bytea, p_address text, p_clinic_id bigint, p_staff_id bigint)
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
+    PERFORM staff.require_proof(caller.is_proven);
+    RETURN CASE WHEN staff.is_desk_of(p_staff_id, p_clinic_id)
+        THEN staff.disable(p_staff_id, caller.actor, caller.session_id, p_address) ELSE 'not_found' END;
+END $$;
+
+-- Lets somebody of the desk in again, with a new link: 'done' or 'not_found'.
+CREATE FUNCTION console.enable_desk(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_staff_id bigint, p_link_hash bytea
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
+    PERFORM staff.require_proof(caller.is_proven);
+    IF NOT staff.is_desk_of(p_staff_id, p_clinic_id)
+        OR NOT staff.enable(p_staff_id, caller.actor, caller.session_id, p_address)
+    THEN
+        RETURN 'not_found';
+    END IF;
+    PERFORM staff.make_link(p_staff_id, p_link_hash, false, caller.actor, caller.session_id, p_address);
+    RETURN 'done';
+END $$;

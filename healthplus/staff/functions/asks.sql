@@ -1,0 +1,45 @@
+-- What the front desk asks to have changed of appointments. Callers have looked whether they may; they do, and say, what comes of it.
+CREATE FUNCTION staff.ask_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '400 days' $$;
+
+-- What of an appointment an ask of this kind is about: when that changes, the ask is over. NULL: there is no such appointment.
+CREATE FUNCTION staff.part_of_seen(p_kind staff.ask_kind, p_seen jsonb) RETURNS jsonb IMMUTABLE STRICT LANGUAGE sql AS $$
+    SELECT CASE p_kind
+        WHEN 'edit_patient' THEN jsonb_build_object('name', p_seen -> 'name', 'birth_year', p_seen -> 'birth_year', 'sex', p_seen -> 'sex')
+        ELSE jsonb_build_object('state', p_seen -> 'state', 'starts_at', p_seen -> 'starts_at', 'funding', p_seen -> 'funding') END
+$$;
+
+-- Notes an ask; NULL where the same was asked of this appointment and is open.
+CREATE FUNCTION staff.open_ask(
+    p_clinic_id bigint, p_provider_id bigint, p_booking_id uuid, p_patient_id bigint, p_kind staff.ask_kind, p_wish jsonb, p_seen jsonb,
+    p_reason text, p_asked_by bigint
+) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    new_id uuid;
+BEGIN
+    INSERT INTO staff.ask (clinic_id, provider_id, booking_id, patient_id, kind, wish, seen, reason, asked_by, asked_at)
+    VALUES (
+        p_clinic_id, p_provider_id, p_booking_id, p_patient_id, p_kind, p_wish, staff.part_of_seen(p_kind, p_seen), p_reason, p_asked_by,
+        public.app_now())
+    ON CONFLICT DO NOTHING RETURNING ask_id INTO new_id;
+    RETURN new_id;
+END $$;
+
+-- Answers an open ask: 'done' or 'refused'; or 'over', with how the appointment was found.
+CREATE FUNCTION staff.close_ask(p_ask_id uuid, p_state staff.ask_state, p_answered_by bigint, p_found jsonb DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE staff.ask SET state = p_state, answered_by = p_answered_by, answered_at = public.app_now(), found = p_found
+    WHERE ask_id = p_ask_id AND state = 'open';
+END $$;
+
+-- What was asked of a patient's appointments, for themselves.
+CREATE FUNCTION staff.asks_of(p_patient_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(ask) - 'asked_by' - 'answered_by' ORDER BY asked_at), '[]') FROM staff.ask WHERE patient_id = p_patient_id
+$$;
+
+-- Deletes it, with their account.
+CREATE FUNCTION staff.erase_asks(p_patient_id bigint) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM staff.ask WHERE patient_id = p_patient_id
+$$;

@@ -1,0 +1,34 @@
+"""Secrets that are shown once, after their form: in a sealed cookie that ends with the page that shows it."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar.datastructures import Cookie
+
+from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
+from healthplus.web.pages.session import site
+from healthplus.web.services import AnyRequest
+
+_COOKIE = "desk-once"
+_SECONDS = 120
+
+
+class ShownOnce(msgspec.Struct, frozen=True):
+    """A link or key, and whose it is; `page` is where it may be shown."""
+
+    page: str
+    whose: str
+    secret: str
+
+
+def keep_once(request: AnyRequest, shown: ShownOnce) -> Cookie:
+    """Return the cookie that brings a secret to the page that follows."""
+    return sealed_cookie(request, _COOKIE, shown, _SECONDS)
+
+
+def take_once(request: AnyRequest, page: str) -> tuple[ShownOnce | None, list[Cookie]]:
+    """Return the secret that a page shows now, if there is one, and the cookie that ends it."""
+    shown = unsealed_cookie(request, _COOKIE, ShownOnce)
+    if shown is None or shown.page != page:
+        return None, []
+    return shown, [site(request).end_cookie(_COOKIE)]
