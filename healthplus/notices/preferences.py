@@ -89,10 +89,10 @@ class Preferences:
         """Stop a device from showing the patient's notices."""
         await self._database.execute(queries.remove_push_subscription, patient_id, endpoint)
 
-    async def reminded_of(self, code: str, patient_id: int) -> tuple[int, UUID] | None:
-        """Return the provider and booking that a reminder's link leads to; None where it is not this patient's."""
-        reminder_id = id_of_code(code)
-        row = reminder_id and await self._database.fetch_row(queries.reminded_of, reminder_id, patient_id)
+    async def appointment_of(self, code: str, patient_id: int) -> tuple[int, UUID] | None:
+        """Return the provider and booking that a message's link leads to; None where it is not this patient's."""
+        link_id = id_of_code(code)
+        row = link_id and await self._database.fetch_row(queries.appointment_of, link_id, patient_id)
         return (row["provider_id"], row["booking_id"]) if row else None
 
     async def note_coming(self, provider_id: int, booking_id: UUID, patient_id: int) -> bool:

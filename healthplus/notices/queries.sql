@@ -13,8 +13,8 @@ WITH taken AS (
         FOR UPDATE SKIP LOCKED)
     RETURNING *
 )
-SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.reminder_id,
-    taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
+SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.booking_id,
+    taken.reminder_id, taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
@@ -98,9 +98,13 @@ SELECT notices.add_reminders($1)
 -- Do what a reply by SMS says.
 SELECT notices.take_reply($1, $2)
 
--- name: reminded_of
--- The appointment that a reminder's link leads to, if it is this patient's.
+-- name: appointment_of
+-- The appointment that the code of a reminder, or of the booking itself, leads to, if it is this patient's.
 SELECT provider_id, booking_id FROM notices.reminder WHERE reminder_id = $1 AND patient_id = $2
+UNION ALL
+SELECT provider_id, booking_id FROM booking.booking
+WHERE booking_id = $1 AND patient_id = $2 AND state IN ('booked', 'cancelled', 'arrived', 'fulfilled', 'no_show')
+LIMIT 1
 
 -- name: tell_earlier
 -- Tell who asked for earlier times of those that came free; return how many books were looked into.
@@ -133,13 +137,15 @@ WHERE earlier_alert.patient_id = $1
 ORDER BY earlier_alert.starts_at, earlier_alert.booking_id
 
 -- name: earlier_state
--- Whether a patient can be told of times before an appointment of theirs, is, and how many are free now, and the first.
+-- Whether a patient can be told of times before an appointment of theirs, is, and by text; how many are free now, and the first.
 SELECT cardinality(free) <= notices.earlier_known_max() AS may_ask, cardinality(free) AS free_count, free[1] AS first_free,
     EXISTS (
         SELECT FROM notices.earlier_alert
         WHERE earlier_alert.provider_id = booking.provider_id AND earlier_alert.booking_id = booking.booking_id
-            AND starts_at = lower(during)) AS is_on
+            AND starts_at = lower(during)) AS is_on,
+    notices.address(patient, 'sms') IS NOT NULL AS is_texted
 FROM public.app_now() AS now_at, booking.booking
+JOIN accounts.patient USING (patient_id)
 CROSS JOIN LATERAL notices.earlier_times(booking, now_at) AS free
 WHERE provider_id = $1 AND booking_id = $2 AND patient_id = $3 AND notices.may_be_earlier(booking, now_at)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 APPOINTMENTS = "/appointments"
 TURN = "/turn"
 """Leads to what the patient who is signed in waits for, or is offered."""
-REMINDER = "/a/"
-"""Leads, with the reminder's own code after it, to the appointment, for the patient who was reminded."""
+APPOINTMENT = "/a/"
+"""Leads, with the code of the reminder or else of the booking after it, to the appointment, for its patient."""
 EARLIER = "/e/"
 """Leads, in the same way, to where the appointment can be moved to the time that came free."""
 

@@ -2,7 +2,7 @@
 
 They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
 it is kept for years. For the same reason their links name nothing either: they lead to pages that ask the reader to
-sign in, that of a turn to the offer itself, those of a reminder and of an earlier time to the appointment.
+sign in, that of a turn to the offer itself, those of an appointment and of an earlier time to the appointment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from healthplus.database import Record
 from healthplus.money import INR, in_units
 from healthplus.notices.mail import mail_html
 from healthplus.notices.sender import Email, Push, Sms
-from healthplus.notices.text import EARLIER, REMINDER, Text, Texts
+from healthplus.notices.text import APPOINTMENT, EARLIER, Text, Texts
 from healthplus.notices.texts_en import ENGLISH
 from healthplus.notices.texts_hi import HINDI
 
@@ -116,7 +116,7 @@ def push_of(row: Record, wording: Wording) -> Push:
 
 
 def link_code(link_id: UUID) -> str:
-    """Return what the link of a reminder, or of an earlier time, ends with."""
+    """Return what the link to an appointment, or to an earlier time, ends with."""
     return base64.urlsafe_b64encode(link_id.bytes).decode().rstrip("=")
 
 
@@ -129,8 +129,8 @@ def id_of_code(code: str) -> UUID | None:
 
 
 def _link(row: Record, wording: Wording, texts: Texts, text: Text) -> str:
-    own_id = {REMINDER: "reminder_id", EARLIER: "told_id"}.get(text.page)
-    end = link_code(row[own_id]) if own_id else ""
+    own_id = {APPOINTMENT: row["reminder_id"] or row["booking_id"], EARLIER: row["told_id"]}.get(text.page)
+    end = link_code(own_id) if own_id else ""
     return f"{wording.site_url}{texts.prefix}{text.page}{end}"
 
 

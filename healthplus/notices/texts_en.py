@@ -1,6 +1,6 @@
 """The texts of all notices in English: ASCII, since with one other letter an SMS holds half as many."""
 
-from healthplus.notices.text import EARLIER, REMINDER, TURN, Text, Texts
+from healthplus.notices.text import APPOINTMENT, EARLIER, TURN, Text, Texts
 
 _CHANGE = "See, move or cancel it"
 
@@ -18,12 +18,25 @@ ENGLISH = Texts(
     why="You get this because you book with HealthPlus.",
     settings="Choose what we send you",
     texts={
-        "booked": Text("Your appointment is booked", "Your appointment is booked for {when}.", _CHANGE, with_fee=True),
-        "moved": Text("Your appointment has moved", "Your appointment has moved to {when}.", _CHANGE, with_fee=True),
+        "booked": Text(
+            "Your appointment is booked",
+            "Your appointment is booked for {when}.",
+            _CHANGE,
+            with_fee=True,
+            page=APPOINTMENT,
+        ),
+        "moved": Text(
+            "Your appointment has moved",
+            "Your appointment has moved to {when}.",
+            _CHANGE,
+            with_fee=True,
+            page=APPOINTMENT,
+        ),
         "cancelled": Text(
             "Your appointment is cancelled",
-            "Your appointment on {when} is cancelled. What was paid online is refunded.",
+            "Appointment on {when} cancelled. What was paid online is refunded.",
             "Book again",
+            page=APPOINTMENT,
         ),
         "cancelled_kept": Text(
             "Your appointment is cancelled",
@@ -43,12 +56,14 @@ ENGLISH = Texts(
         "needs_rebooking": Text(
             "Please choose another time",
             "The clinic cannot keep your appointment on {when}.",
-            "Choose another time or cancel",
+            "Choose another time",
+            page=APPOINTMENT,
         ),
         "stands": Text(
             "Your appointment stands",
             "Your appointment on {when} stands after all.",
             _CHANGE,
+            page=APPOINTMENT,
         ),
         "expired": Text(
             "Your 5 minutes are over", "Your 5 minutes are over; {when} was released. No money was taken.", "Try again"
@@ -82,25 +97,29 @@ ENGLISH = Texts(
             page=TURN,
         ),
         "refunded": Text(
-            "Your refund has started", "What you paid is refunded. Your bank may take some days to show it.", "Details"
+            "Your refund has started",
+            "{returned} is refunded. Your bank may take some days to show it.",
+            "Details",
+            page=APPOINTMENT,
         ),
         "refunded_part": Text(
             "Your refund has started",
             "{returned} of what you paid is refunded. Your bank may take some days to show it.",
             "Details",
+            page=APPOINTMENT,
         ),
         "reminder": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}.",
             "Confirm, move or cancel",
             with_fee=True,
-            page=REMINDER,
+            page=APPOINTMENT,
         ),
         "reminder_reply": Text(
             "Your appointment is coming up",
             "Your appointment is on {when}. Coming? Reply YES.",
             "To move or cancel",
-            page=REMINDER,
+            page=APPOINTMENT,
         ),
         "earlier": Text(
             "An earlier time is free",
@@ -112,7 +131,7 @@ ENGLISH = Texts(
             "Your appointment is not cancelled",
             "Nothing is cancelled yet: your appointment is on {when}.",
             "Move or cancel it",
-            page=REMINDER,
+            page=APPOINTMENT,
         ),
     },
 )

@@ -131,8 +131,11 @@ class Language:
         return self._with_zone(self.clock(at, zone, seconds=seconds), at, zone)
 
     def span(self, starts: datetime, ends: datetime, zone: str) -> Markup:
-        """Return from when to when, for a page, as "10:20 to 10:30 am IST"."""
-        return self._with_zone(self.bare_span(starts, ends, zone), ends, zone)
+        """Return from when to when, for a page, as "10:20 to 10:30 am IST"; it breaks only before the zone."""
+        text = self.bare_span(starts, ends, zone)
+        name = f"{ends.astimezone(ZoneInfo(zone)):%Z}"
+        together = Markup('<span class="together">{}</span>').format(text)
+        return together if text.endswith(name) else together + _for_readers_elsewhere(f" {name}", zone)
 
     def bare_span(self, starts: datetime, ends: datetime, zone: str) -> str:
         """Return from when to when, as "10:20 to 10:30 am", for use beside a day that has the zone."""

@@ -15,6 +15,7 @@ from healthplus.accounts.actors import Patient, Staff
 from healthplus.booking.replacements import cancel_replaced
 from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.sender import Email, Sms
+from healthplus.notices.text import APPOINTMENT
 from healthplus.notices.texts import (
     LANGUAGES,
     Wording,
@@ -23,6 +24,7 @@ from healthplus.notices.texts import (
     link_code,
     push_of,
     sms_of,
+    template_of,
 )
 from tests.fixtures.clock import move_clock_to
 from tests.fixtures.directory import make_city, make_clinic
@@ -32,13 +34,15 @@ from tests.notices.sending import SITE, Recorder, notices, phone, reachable, swe
 
 WORDING = Wording(SITE, timedelta(seconds=5))
 TEXTS = LANGUAGES["en"].texts
+REMINDER_ID = UUID("6f2c1b9e-8a54-4c0e-9b4d-0f3f5b7a9c11")
 ROW: dict[str, Any] = {
     "kind": "booked",
     "offer": False,
     "ticket_state": None,
     "address": "+919876543210",
     "notice_id": UUID(int=7),
-    "reminder_id": UUID("6f2c1b9e-8a54-4c0e-9b4d-0f3f5b7a9c11"),
+    "booking_id": UUID("3d0c6f1e-77a4-4d55-8b6a-6a1e1c0b9f33"),
+    "reminder_id": None,
     "told_id": UUID("0c4f4b0a-3a0e-4f0c-8d0e-5d1d7a3c1f22"),
     "patient_id": 7,
     "language": "en",
@@ -53,10 +57,20 @@ ROW: dict[str, Any] = {
     "kept_minor": 0,
     "returned_minor": 0,
 }
+
+
+def _reminder(kind: str) -> dict[str, UUID]:
+    return {"reminder_id": REMINDER_ID} if kind in ("reminder", "not_cancelled") else {}
+
+
 KEPT = {"kept_minor": 99_999_950, "returned_minor": 99_999_950}
 """More than any visit costs."""
 ROWS = [
-    *(ROW | {"kind": kind} for kind in TEXTS if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)),
+    *(
+        ROW | {"kind": kind} | _reminder(kind)
+        for kind in TEXTS
+        if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)
+    ),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
     ROW | {"kind": "expired", "is_paid": True},
     ROW | {"kind": "cancelled", "is_replaced": True},
@@ -103,7 +117,7 @@ def test_both_languages_say_the_same_facts() -> None:
             assert sorted(said) == sorted(other), name
         assert (text.page, text.with_fee) == (hindi[name].page, hindi[name].with_fee)
     assert "बुध 25 नव॰, सुबह 10:20 IST" in sms(language="hi").text
-    assert sms(language="hi").text.endswith(f"{SITE}/hi/appointments")
+    assert sms(language="hi").text.endswith(f"{SITE}/hi/a/{link_code(ROW['booking_id'])}")
 
 
 def test_values_of_a_template_are_what_stands_in_its_places() -> None:
@@ -135,15 +149,15 @@ def test_an_html_mail_says_what_its_text_says() -> None:
 
 
 def test_a_device_shows_the_message_and_opens_its_page() -> None:
-    shown = push_of(ROW | {"kind": "reminder", "language": "hi"}, WORDING)  # type: ignore[arg-type]
+    shown = push_of(ROW | {"kind": "reminder", "language": "hi", "reminder_id": REMINDER_ID}, WORDING)  # type: ignore[arg-type]
     assert shown.text == "अपॉइंटमेंट बुध 25 नव॰, सुबह 10:20 IST पर है।"
-    assert shown.path == f"/hi/a/{link_code(ROW['reminder_id'])}"
+    assert shown.path == f"/hi/a/{link_code(REMINDER_ID)}"
     assert shown.patient_id == 7
 
 
 def test_a_reminders_code_is_its_id() -> None:
-    assert len(link_code(ROW["reminder_id"])) == 22
-    assert id_of_code(link_code(ROW["reminder_id"])) == ROW["reminder_id"]
+    assert len(link_code(REMINDER_ID)) == 22
+    assert id_of_code(link_code(REMINDER_ID)) == REMINDER_ID
     for code in ("", "x", "a" * 21, "a" * 24, "é" * 22, "=" * 22, "a" * 20 + "==", "../../etc"):
         assert id_of_code(code) is None or len(code) == 22
 
@@ -179,12 +193,17 @@ def test_links_lead_to_the_turn_or_to_the_appointments() -> None:
     for row in ROWS:
         is_turn = row["kind"] in ("offered", "called") or row["ticket_state"] in ("waiting", "called")
         link = f"{SITE}/turn" if is_turn else f"{SITE}/appointments"
-        if row["kind"] in ("reminder", "not_cancelled"):
-            link = f"{SITE}/a/{link_code(row['reminder_id'])}"
+        if TEXTS[template_of(row)].page == APPOINTMENT:  # type: ignore[arg-type]
+            link = f"{SITE}/a/{link_code(row['reminder_id'] or row['booking_id'])}"
         if row["kind"] == "earlier":
             link = f"{SITE}/e/{link_code(row['told_id'])}"
         assert sms(**row).text.endswith(f" {link}")
         assert re.findall(r"https?://\S+", email(**row).text) == [link, f"{SITE}/notifications"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Rs 500 is refunded."), ("hi", "₹500 लौटा दिए हैं।")])
+def test_a_refund_names_its_amount(language: str, said: str) -> None:
+    assert f"HealthPlus: {said}" in sms(kind="refunded", returned_minor=50_000, language=language).text
 
 
 def test_who_never_paid_is_not_told_that_money_goes_back() -> None:

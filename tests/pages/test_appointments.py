@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from icalendar import Calendar
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.fixtures.environment import attend
+from tests.pages.states import hold as hold_state
 from tests.pages.states.appointments import path_of, receipt
 from tests.pages.window import BrowserWindow, Product
 
@@ -46,13 +48,13 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     await page.keyboard.press("ArrowRight")
     chosen = page.locator("input:checked")
     await expect(chosen).to_be_focused()
-    said = (await page.locator(".slot:has(:checked) b").inner_text()).strip()
+    said = await chosen.get_attribute("data-dial") or "no time"
     await page.keyboard.press("Tab")
-    await expect(page.get_by_role("button", name="Reschedule to this time")).to_be_focused()
+    await expect(page.get_by_role("button", name="Reschedule")).to_be_focused()
     await page.keyboard.press("Enter")
     await page.wait_for_url("**?moved=1")
     await expect(page.get_by_role("status").filter(has_text="has a new time")).to_be_visible()
-    await expect(page.locator("dl")).to_contain_text(said.removesuffix(" am").removesuffix(" pm"))
+    await expect(page.locator("dl")).to_contain_text(said)
     second = await calendar_entry(window, tmp_path)
     assert (second.uid, second.sequence) == (first.uid, 1)
     assert second.start != first.start
@@ -93,7 +95,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.get_by_role("navigation", name=window.said("Days")).get_by_role("link").nth(1).click()
         assert "?day=" in page.url
         await page.get_by_role("radio").nth(2).check()
-        await window.press("Reschedule to this time")
+        await window.press("Reschedule")
         await expect(page.get_by_role("status").last).to_contain_text("समय बदल गया है")
         await attend(product.database, path, "arrived", "fulfilled")
         await page.reload()
@@ -131,3 +133,54 @@ async def test_the_bar_of_rescheduling_has_two_lines(product: Product, browser: 
         box = await window.page.locator(".bar").bounding_box()
         assert box
         assert box["height"] <= 80
+
+
+async def test_a_time_chosen_by_the_address_is_in_sight_at_360(product: Product, browser: Browser) -> None:
+    async with BrowserWindow.open(product, browser, width=360) as window:
+        page = window.page
+        path = path_of(window, await window.book(await window.patient()))
+        await window.go(f"{path}/move")
+        last = page.get_by_role("radio").last
+        start, anchor = await last.get_attribute("value"), await last.get_attribute("id")
+        said = await last.get_attribute("data-from")
+        await window.go(f"{path}/move?{urlencode({'start': start})}#{anchor}")
+        slot = page.locator(".slot:has(:checked)")
+        await expect(slot).to_be_in_viewport(ratio=1)
+        await expect(page.locator("#change")).to_contain_text(f", {said}")
+        box, bar = await slot.bounding_box(), await page.locator(".bar").bounding_box()
+        assert box
+        assert bar
+        assert box["y"] + box["height"] <= bar["y"]
+        await page.get_by_role("radio").first.check()
+        first = await page.get_by_role("radio").first.get_attribute("data-from")
+        await expect(page.locator("#change")).to_contain_text(f"→ {await _day(page)}, {first}")
+        assert window.faults == []
+
+
+async def _day(page: Page) -> str:
+    return (await page.locator("#move").get_attribute("data-change") or "").partition("→ ")[2].partition(", {")[0]
+
+
+@pytest.mark.parametrize(("language", "span"), [("en", "10:00 to 10:05 am"), ("hi", "सुबह 10:00 से 10:05")])
+async def test_long_times_stay_in_their_cards_at_360(
+    product: Product, browser: Browser, language: str, span: str
+) -> None:
+    """To readers elsewhere, who see the zone behind the time."""
+    async with BrowserWindow.open(product, browser, width=360, language=language, zone="Europe/Berlin") as window:
+        await window.go(await hold_state.held(window))
+        await _stays_in(window.page, ".held-time", span)
+        await receipt(window)
+        await _stays_in(window.page, ".receipt .card", span)
+
+
+async def _stays_in(page: Page, card: str, span: str) -> None:
+    sticks_out = """([card, span]) => {
+        document.documentElement.dataset.elsewhere = "";
+        const box = [...document.querySelectorAll(card)].find((one) => one.checkVisibility());
+        const time = [...box.querySelectorAll(".together")].find((one) => one.nextElementSibling?.matches(".zone"));
+        time.textContent = span;
+        const edge = box.getBoundingClientRect().right - parseFloat(getComputedStyle(box).paddingRight);
+        const rights = [time, time.nextElementSibling].map((one) => one.getBoundingClientRect().right);
+        return Math.max(...rights) - edge;
+    }"""
+    assert await page.evaluate(sticks_out, [card, span]) <= 0.5

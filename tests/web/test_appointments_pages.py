@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from healthplus.accounts.actors import Staff
+from healthplus.notices.texts import link_code
 from healthplus.web.languages import ENGLISH
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, OTHER_PROVIDER, PROVIDER, Environment, attend
 from tests.web.client import Client
@@ -150,6 +151,18 @@ async def test_what_is_told_from_arrival_on(http: httpx.AsyncClient, asha: Clien
         assert (await http.get(f"/appointments?page={odd}")).status_code == 200
 
 
+async def test_a_message_leads_to_its_appointment(
+    http: httpx.AsyncClient, asha: Client, environment: Environment
+) -> None:
+    path = await visit_of(asha, environment, 13, AT_CLINIC)
+    link = f"/a/{link_code(UUID(path.rpartition('/')[2]))}"
+    assert "/verify" in (await http.get(link)).headers["location"]
+    sign_in(http, environment, "asha")
+    assert (await http.get(link)).headers["location"] == path
+    sign_in(http, environment, "bina")
+    assert (await http.get(link)).headers["location"] == "/appointments"
+
+
 async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, environment: Environment) -> None:
     sign_in(http, environment, "asha")
     paid = await visit_of(asha, environment)
@@ -163,7 +176,8 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     )
     assert "Patient Meera Rao" in await said(http, paid)
     receipt = await said(http, f"{paid}/receipt")
-    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "Patient Meera Rao"):
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", receipt)  # what the bank calls it is shown by its end
+    for text in ("HP-", "₹500", "Paid", "Dr 1", "Clinic 1, Pune", "Patient Meera Rao", "Service Consultation ₹500"):
         assert text in receipt
     for again in (form, form, {"key": "another"}):
         assert (await submit(http, f"{paid}/cancel", again)).headers["location"] == paid
@@ -216,7 +230,7 @@ async def test_moving(
     ):
         refused = await submit(http, f"{move}?day={day}", {"key": "k", "start": start})
         assert (refused.status_code, what in refused.text) == (409, True), refused.text
-        kept = re.findall(r'value="([^"]+)" required checked', refused.text)
+        kept = re.findall(r'value="([^"]+)"[^>]* checked', refused.text)
         assert [datetime.fromisoformat(one) for one in kept] == [datetime.fromisoformat(start)]
         assert "9:30 am" in refused.text
     held = await hold(chand, hold_body(environment, 11))

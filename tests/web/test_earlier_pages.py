@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from litestar import Litestar
 
 from healthplus.notices.earlier import EarlierTimes
 from healthplus.notices.texts import link_code
+from healthplus.web.languages import ENGLISH
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.web.client import Browser, Client
 from tests.web.problem import problem
+from tests.web.test_appointments_pages import words
 from tests.web.test_holds import hold_body
 
 ASK = "Tell me of earlier times"
@@ -42,6 +46,11 @@ async def test_asked_for_and_ended_on_the_appointments_page(
     shown = (await browser.get(path)).text
     assert STOP in shown
     assert ASK not in shown
+    assert "We will tell you, between 8 am and 8 pm" in words(shown)  # there is no number to text to
+    await environment.db.execute(
+        "UPDATE accounts.patient SET phone = '+919876547777' WHERE patient_id = $1", environment.ids["asha"]
+    )
+    assert "We will text ••• 7777 , between 8 am and 8 pm" in words((await browser.get(path)).text)
     assert path in (await browser.get("/notifications")).text
     for _ in range(2):
         assert (await browser.post(f"{path}/earlier", {"tell": "no"})).status_code == 303
@@ -114,13 +123,64 @@ async def test_the_message_leads_to_its_time_chosen_already(
     led = await browser.get(link)
     assert led.headers["location"].startswith(f"/appointments/{one}/move?start=")
     page = (await browser.get(led.headers["location"])).text
-    (chosen,) = re.findall(r'value="([^"]+)" required checked', page)
+    (chosen,) = re.findall(r'value="([^"]+)"[^>]* checked', page)
     assert datetime.fromisoformat(chosen) == free_at
     moved = await browser.post(f"/appointments/{one}/move", {"start": chosen, "key": "k" * 20})
     assert moved.headers["location"] == f"/appointments/{one}?moved=1"
     # Tapped again, it leads to the appointment, which is at that time now.
     again = await browser.get((await browser.get(link)).headers["location"])
     assert (again.status_code, again.headers["location"]) == (303, f"/appointments/{one}")
+
+
+async def test_a_free_time_is_one_link(environment: Environment, asha: Client, app: Litestar) -> None:
+    """The time and its zone are one text in it, or each would have a line below it of its own."""
+    browser = Browser(app, environment.tokens["asha"])
+    page = (await browser.get(f"/appointments/{await booked(environment, asha, 15)}")).text
+    (link,) = re.findall(r'<a class="alone" href="[^"]*/move[?]start=[^"]*#t\d+">(.*?)</a>', page)
+    assert re.match(r"<span>Free now, before your time: .*</span><svg", link)
+
+
+async def test_moving_ends_it_and_says_so(environment: Environment, asha: Client, app: Litestar) -> None:
+    browser = Browser(app, environment.tokens["asha"])
+    path = f"/appointments/{await booked(environment, asha, 15)}"
+    off = "We no longer tell you of earlier times"
+    await browser.post(f"{path}/earlier", {"tell": "yes"})
+    moved = await browser.post(f"{path}/move", {"start": environment.at(14), "key": "k" * 20})
+    assert moved.headers["location"] == f"{path}?moved=1&told=off"
+    shown = (await browser.get(moved.headers["location"])).text
+    assert off in shown
+    assert ASK in shown
+    await browser.post(f"{path}/earlier", {"tell": "yes"})
+    assert off not in (await browser.get(moved.headers["location"])).text
+    assert off not in (await browser.get(f"{path}?told=off")).text
+
+
+async def test_why_nobody_can_be_told_is_said(environment: Environment, asha: Client, app: Litestar) -> None:
+    browser = Browser(app, environment.tokens["asha"])
+    path = f"/appointments/{await booked(environment, asha, 15)}"
+    await environment.db.execute(
+        "CREATE OR REPLACE FUNCTION notices.earlier_known_max() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0'"
+    )
+    many = words((await browser.get(path)).text)
+    await environment.db.execute(
+        "CREATE OR REPLACE FUNCTION notices.earlier_known_max() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 200'"
+    )
+    assert re.search(r"So many earlier times are free now \([1-9]\d*\)", many)
+    await environment.pass_until(environment.instant(14))
+    page = (await browser.get(path)).text
+    assert "It begins too soon for us to tell you of earlier times." in page
+    assert ASK not in page
+
+
+async def test_the_bar_says_from_when_to_when(environment: Environment, asha: Client, app: Litestar) -> None:
+    browser = Browser(app, environment.tokens["asha"])
+    path = f"/appointments/{await booked(environment, asha, 15)}/move"
+    shown = words((await browser.get(f"{path}?{urlencode({'start': environment.at(14)})}")).text)
+    day = ENGLISH.day(environment.day.astimezone(ZoneInfo("Asia/Kolkata")))
+    assert f"{day}, 3:00 pm → {day}, 2:00 pm" in shown
+    shown = words((await browser.get(path)).text)
+    assert f"Now: {day}, 3:00 pm" in shown
+    assert re.search(r"Afternoon [1-9] free", shown)
 
 
 async def test_who_comes_too_late_is_told_so_and_keeps_the_appointment(
@@ -131,7 +191,7 @@ async def test_who_comes_too_late_is_told_so_and_keeps_the_appointment(
     browser = Browser(app, environment.tokens["asha"])
     move = (await browser.get(f"/e/{link_code(told_id)}")).headers["location"]
     page = (await browser.get(move)).text
-    (chosen,) = re.findall(r'value="([^"]+)" required checked', page)
+    (chosen,) = re.findall(r'value="([^"]+)"[^>]* checked', page)
     await booked(environment, bina, 14)
     # Both had the page open: the slower one is told by the form,
     late = await browser.post(f"/appointments/{one}/move", {"start": chosen, "key": "k" * 20})

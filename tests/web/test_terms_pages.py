@@ -43,11 +43,11 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "After that: cancel, and ₹100 of it is refunded." in page
     await pay(asha, hold)
     booked = said((await asha.get(hold)).text)
-    assert "Paid: ₹500" in booked
+    assert "Paid: ₹500 Receipt" in booked
     assert f"{first}, 9:00 am: cancel free, all of it is refunded." in booked
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "The ₹500 that" in cancel
-    assert f"After {first.removeprefix('Until ')}, 9:00 am IST , less is refunded." in cancel
+    assert f"After {first.removeprefix('Until ')}, 9:00 am IST , only ₹375 is refunded." in cancel
     await environment.pass_until(environment.instant(0))
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
     assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 is refunded" in cancel

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, time, timedelta
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -29,7 +28,8 @@ from healthplus.web.pages.addresses import appointment_path
 from healthplus.web.pages.booking import ARRIVE_EARLY, parsed_day, parsed_instant
 from healthplus.web.pages.cancelling import periods_of
 from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
-from healthplus.web.pages.limits import Limit, limit_of
+from healthplus.web.pages.limits import limit_of
+from healthplus.web.pages.moving import move_page
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
@@ -38,7 +38,6 @@ from healthplus.web.services import AnyRequest, services
 queries = load(Path(__file__).with_name("appointments.sql"))
 
 _PAST_A_PAGE = 20
-_WEEK = timedelta(days=7)
 _STARS_MAX = 5
 
 Day = Annotated[str, QueryParameter(max_length=40)]
@@ -121,11 +120,11 @@ class AppointmentsController(Controller):
         _, appointment = await _mine(request, provider_id, booking_id)
         chosen = parsed_instant(start)
         if chosen is None:
-            return await _move_page(request, appointment, parsed_day(day))
+            return await move_page(request, appointment, parsed_day(day))
         if chosen == appointment["starts_at"] and not appointment["needs_rebooking"]:  # taken, and tapped again
             return see_other(request, appointment_path(provider_id, booking_id))
         chosen_day = chosen.astimezone(ZoneInfo(appointment["time_zone"])).date()
-        return await _move_page(request, appointment, chosen_day, chosen=chosen)
+        return await move_page(request, appointment, chosen_day, chosen=chosen)
 
     @post(f"{_ONE}/move")
     async def move(
@@ -136,22 +135,24 @@ class AppointmentsController(Controller):
         form = await form_of(request)
         start = parsed_instant(form.get("start", ""))
         if start is None:
-            return await _move_page(
+            return await move_page(
                 request, appointment, parsed_day(day), 422, language.gettext("Choose one of the times.")
             )
         moved_to = appointment_path(provider_id, booking_id, "?moved=1")
         if start == appointment["starts_at"] and not appointment["needs_rebooking"]:  # by a second click, or going back
             return see_other(request, moved_to)
-        outcome = await services(request).book.reschedule(
+        app = services(request)
+        was_told = any(one["booking_id"] == booking_id for one in await app.earlier.of(session.patient_id))
+        outcome = await app.book.reschedule(
             provider_id, booking_id, start, session.actor, idempotency_key(form, "start")
         )
         if outcome.code == "moved":
-            return see_other(request, moved_to)
+            return see_other(request, f"{moved_to}&told=off" if was_told else moved_to)
         limit = await limit_of(request, outcome, appointment["time_zone"])
         error = limit.text if limit else _not_moved(outcome, appointment, start, language)
         _, appointment = await _mine(request, provider_id, booking_id)
         chosen_day = start.astimezone(ZoneInfo(appointment["time_zone"])).date()
-        return await _move_page(request, appointment, chosen_day, 409, error, start, limit)
+        return await move_page(request, appointment, chosen_day, 409, error, start, limit)
 
     @get(f"{_ONE}/visit.ics")
     async def calendar_file(
@@ -173,7 +174,10 @@ class AppointmentsController(Controller):
 
     @get(f"{_ONE}/receipt")
     async def receipt(self, request: AnyRequest, provider_id: ProviderId, booking_id: FromPath[UUID]) -> Response[str]:
+        """Show the receipt; as long as the money is only blocked, the appointment, which says so."""
         _, appointment = await _mine(request, provider_id, booking_id)
+        if appointment["taken_at"] is None and appointment["money"]:
+            return see_other(request, appointment_path(provider_id, booking_id))
         if appointment["taken_at"] is None:
             raise NotFound
         return page(
@@ -241,14 +245,16 @@ async def _appointment_page(
         field=field,
         earlier=await _earlier(request, appointment),
         arrive_at=appointment["starts_at"] - ARRIVE_EARLY,
+        phone=require_patient(request).phone,
         has_moved="moved" in request.query_params and appointment["changes"] > 0,
+        is_told_no_more="told" in request.query_params,
         stars_max=_STARS_MAX,
         review_text=appointment["review"] or "" if written is None else written,
     )
 
 
 async def _earlier(request: AnyRequest, appointment: Record) -> Record | None:
-    """Return how things stand with earlier times; None where there can be none."""
+    """Return how things stand with earlier times; None where there can be none, as when it begins soon."""
     if appointment["state"] != "booked" or appointment["begun"] or appointment["needs_rebooking"]:
         return None
     which = appointment["provider_id"], appointment["booking_id"], require_patient(request).patient_id
@@ -288,75 +294,6 @@ async def _cancel_page(
         periods=periods_of(terms, appointment),
         error=error,
     )
-
-
-async def _move_page(
-    request: AnyRequest,
-    appointment: Record,
-    day: date | None,
-    status: int = 200,
-    error: str | None = None,
-    chosen: datetime | None = None,
-    limit: Limit | None = None,
-) -> Response[str]:
-    """Return the page with a week of days and the free times of one: `day`, or else the first that has any.
-
-    `chosen` is a time that was chosen before. It stays so where it cannot be had: others may only hold it.
-    """
-    shown = partial(
-        page,
-        request,
-        "appointments/move.html",
-        status=status,
-        appointment=appointment,
-        booked=await _chosen(request, appointment),
-        error=error,
-        gone=None,
-        limit=limit,
-    )
-    if appointment["state"] != "booked" or appointment["begun"]:
-        return shown()
-    app = services(request)
-    zone = ZoneInfo(appointment["time_zone"])
-    now = app.clock.now()
-    today, appointment_day = now.astimezone(zone).date(), appointment["starts_at"].astimezone(zone).date()
-    last_day = today + timedelta(days=appointment["max_booking_days"])
-    which = (appointment["provider_id"], appointment["booking_id"])
-    terms = await app.book.terms(*which, require_patient(request).patient_id)
-    assert terms is not None
-    if day is None:
-        # Near the day that suited until now, if there is anything.
-        start = await app.database.fetch_value(queries.next_free_start, *which, _midnight(appointment_day, zone)) or (
-            await app.database.fetch_value(queries.next_free_start, *which, now)
-        )
-        day = start.astimezone(zone).date() if start else appointment_day
-    day = min(max(day, today), last_day)
-    week = today + (day - today) // _WEEK * _WEEK
-    starts: dict[date, list[datetime]] = {week + timedelta(days=n): [] for n in range(7)}
-    rows = await app.database.fetch(queries.free_starts, *which, _midnight(week, zone), _midnight(week + _WEEK, zone))
-    for row in rows:
-        starts[row["starts_at"].astimezone(zone).date()].append(row["starts_at"])
-    free = starts[day]
-    later = None if free else await app.database.fetch_value(queries.next_free_start, *which, _midnight(day, zone))
-    if chosen and chosen not in free and error is None:
-        said = language_of(request).gettext("%(time)s is taken by now. Your appointment is unchanged.")
-        shown = partial(shown, gone=said % {"time": language_of(request).clock(chosen, appointment["time_zone"])})
-        chosen = None
-    return shown(
-        chosen=chosen,
-        kept_minor=terms.kept_minor if appointment["money"] else 0,
-        day=day,
-        zone_name=language_of(request).zone(free or [chosen or _midnight(day, zone)], appointment["time_zone"]),
-        days={one: len(free) for one, free in starts.items() if one <= last_day},
-        free=free,
-        later=later.astimezone(zone).date() if later else None,
-        earlier_week=week - _WEEK if week > today else None,
-        later_week=week + _WEEK if week + _WEEK <= last_day else None,
-    )
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone)
 
 
 def _not_changed(outcome: CancelRefused | MoveRefused, language: Language) -> str:

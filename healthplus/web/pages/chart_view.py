@@ -52,7 +52,7 @@ class ChosenTimes(NamedTuple):
 
 # A page of slots has some hundred of these, and the next page, for another patient, the same ones.
 @lru_cache(20_000)
-def _slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> SlotTimes:
+def slot_times(starts_at: datetime, ends_at: datetime, zone: str, language: Language) -> SlotTimes:
     from_, dial = language.clock(starts_at, zone), language.dial(starts_at, zone)
     to = language.clock(ends_at, zone)
     return SlotTimes(
@@ -275,7 +275,7 @@ class ChartView:
     def times(self, cell: Cell) -> SlotTimes:
         length = timedelta(minutes=self.choice.length_minutes)
         ends_at = cell.starts_at + length if length else cell.ends_at
-        return _slot_times(cell.starts_at, ends_at, self.key.zone, self.language)
+        return slot_times(cell.starts_at, ends_at, self.key.zone, self.language)
 
     def minutes_left(self, at: datetime) -> int:
         # A second less: clocks differ a little, and a hold of five minutes is never one of six.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
@@ -37,8 +38,6 @@ class EarlierTimesController(Controller):
         told = await services(request).earlier.told_of(code, session.patient_id)
         if told is None:
             return see_other(request, "/appointments")
-        return see_other(
-            request,
-            appointment_path(told.provider_id, told.booking_id, "/move"),
-            {"start": told.free_at.isoformat()},
-        )
+        query = urlencode({"start": told.free_at.isoformat()})
+        page = f"/move?{query}#t{told.free_at.timestamp():.0f}"  # where the page is to be scrolled to
+        return see_other(request, appointment_path(told.provider_id, told.booking_id, page))

@@ -89,9 +89,9 @@ class NotificationsController(Controller):
 
     @get("/a/{code:str}")
     async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
-        """Redirect from a reminder's link to its appointment, or to all of them where it is not this patient's."""
+        """Redirect from a message's link to its appointment, or to all of them where it is not this patient's."""
         session = require_patient(request)
-        found = await services(request).preferences.reminded_of(code, session.patient_id)
+        found = await services(request).preferences.appointment_of(code, session.patient_id)
         return see_other(request, appointment_path(*found) if found else "/appointments")
 
     @post("/appointments/{provider_id:int}/{booking_id:uuid}/coming")

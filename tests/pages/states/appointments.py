@@ -150,7 +150,7 @@ async def move_taken(window: BrowserWindow) -> None:
     held = await book.hold(provider_id, slot["clinic_id"], slot["starts_at"], 1, other, Patient(other))
     assert held.booking_id is not None
     await window.book_for_other(provider_id, held.booking_id, other)
-    await window.press("Reschedule to this time")
+    await window.press("Reschedule")
 
 
 @state("visit-receipt")
