@@ -53,7 +53,7 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 is refunded" in cancel
     await asha.fill(f"{appointment}/cancel")
     after = said((await asha.get(appointment)).text)
-    assert "Refund of ₹375 started (UPI: 2 to 7 days); ₹125 is not" in after or "₹375 was refunded" in after
+    assert "Refund of ₹375 is on its way, usually within 7 days; ₹125 is not" in after or "₹375 was refunded" in after
 
 
 @pytest.mark.dates
