@@ -157,7 +157,7 @@ class Bank:
         return AuthoriseAnswer(url=f"{self._pages}/pay/{request.key}") if later else AuthoriseAnswer(authorisation=name)
 
     def ask_patient(self, key: str) -> tuple[int, str] | None:
-        """Give the patient time to answer; return amount and currency of what waits for them, None where nothing does."""
+        """Give the patient time to answer; return amount and currency of what waits for them, or None."""
         update = """UPDATE payment SET due_at = ? WHERE authorisation = ? AND state = 'pending'
             RETURNING amount_minor, currency"""
         row = self._ledger.execute(update, (time.time() + PATIENT_SECONDS, f"sandbox-{key}")).fetchone()

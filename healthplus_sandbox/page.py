@@ -31,12 +31,16 @@ _HINDI = {
     "wait": "एक मिनट तक कुछ न करने पर यह मंज़ूर हो जाएगा।",
     "back": "वापस जाएँ",
 }
-STYLE = """:root { color-scheme: light dark; --back: #f6f1e7; --card: #fff; --text: #10241f; --soft: #4b5c58; --brand: #0a6a61; --on-brand: #fff; }
+STYLE = """:root {
+  color-scheme: light dark;
+  --back: #f6f1e7; --card: #fff; --text: #10241f; --soft: #4b5c58; --brand: #0a6a61; --on-brand: #fff;
+}
 @media (prefers-color-scheme: dark) {
   :root { --back: #0d1513; --card: #17211e; --text: #e9f1ee; --soft: #a9bab5; --brand: #62d2c2; --on-brand: #06201c; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; padding: 1rem; background: var(--back); color: var(--text); font: 1.0625rem/1.5 system-ui, sans-serif; }
+body { margin: 0; padding: 1rem; background: var(--back); color: var(--text);
+  font: 1.0625rem/1.5 system-ui, sans-serif; }
 main { max-width: 26rem; margin: 2rem auto; padding: 1.5rem; border-radius: 1.25rem; background: var(--card); }
 h1 { margin: 0; font-size: 1.5rem; }
 p { margin: .5rem 0 0; color: var(--soft); }
@@ -45,7 +49,10 @@ dl div { display: flex; justify-content: space-between; gap: 1rem; }
 dt { color: var(--soft); }
 dd { margin: 0; font-weight: 700; }
 form { display: grid; gap: .75rem; }
-button { min-height: 3rem; border: 2px solid var(--brand); border-radius: .75rem; background: none; color: var(--brand); font: inherit; font-weight: 700; cursor: pointer; }
+button {
+  min-height: 3rem; border: 2px solid var(--brand); border-radius: .75rem;
+  background: none; color: var(--brand); font: inherit; font-weight: 700; cursor: pointer;
+}
 button:first-child { background: var(--brand); color: var(--on-brand); }
 a { display: inline-block; padding: .75rem 0; color: var(--brand); }
 :focus-visible { outline: 3px solid var(--brand); outline-offset: 3px; }

@@ -23,7 +23,6 @@ _LOST = "\N{REPLACEMENT CHARACTER}"
 _SMALL, _BODY, _MID, _BIG = 9, 11, 14, 22
 _MARGIN_MM = 20
 _LINE_MM = 6
-_LINE_WIDTH_MM = 0.2
 _MARK_MM = 9
 _BRAND, _TEXT, _MUTED, _RULE = (10, 106, 97), (16, 36, 31), (75, 92, 88), (190, 182, 166)
 
@@ -72,16 +71,13 @@ def blank(font: Font | None, language: str) -> FPDF:
 def _mark(pdf: FPDF) -> None:
     """Write the product's name with its ring and dot, as at the top of its pages."""
     left, top, middle = pdf.get_x(), pdf.get_y(), _MARK_MM / 2
-    pdf.set_draw_color(*_BRAND)
-    pdf.set_fill_color(*_BRAND)
-    pdf.set_line_width(_MARK_MM / 9)
     ring = _MARK_MM * 0.81
-    pdf.arc(left + middle - ring / 2, top + middle - ring / 2, ring, -18, 288)
-    for across, down in ((0.19, 0), (0, 0.19)):
-        x, y = _MARK_MM * across, _MARK_MM * down
-        pdf.line(left + middle - x, top + middle - y, left + middle + x, top + middle + y)
-    pdf.circle(left + _MARK_MM * 0.79, top + _MARK_MM * 0.21, _MARK_MM * 0.075, style="F")
-    pdf.set_line_width(_LINE_WIDTH_MM)
+    with pdf.local_context(draw_color=_BRAND, fill_color=_BRAND, line_width=_MARK_MM / 9):
+        pdf.arc(left + middle - ring / 2, top + middle - ring / 2, ring, -18, 288)
+        for across, down in ((0.19, 0), (0, 0.19)):
+            x, y = _MARK_MM * across, _MARK_MM * down
+            pdf.line(left + middle - x, top + middle - y, left + middle + x, top + middle + y)
+        pdf.circle(left + _MARK_MM * 0.79, top + _MARK_MM * 0.21, _MARK_MM * 0.075, style="F")
     pdf.set_x(left + _MARK_MM + 2)
     _paragraph(pdf, "HealthPlus", _MID, _BRAND, _MARK_MM)
     pdf.ln(_LINE_MM)

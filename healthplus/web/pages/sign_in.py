@@ -132,9 +132,8 @@ class SignInController(Controller):
             if not _was_last_try(error):
                 return await _code_page(request, pending, error)
             pending = msgspec.structs.replace(pending, expires_at=services(request).clock.now())
-            return await _code_page(
-                request, pending, error, [sealed_cookie(request, _COOKIE, pending, _COOKIE_SECONDS)]
-            )
+            ended = sealed_cookie(request, _COOKIE, pending, _COOKIE_SECONDS)
+            return await _code_page(request, pending, error, [ended])
         return await _signed_in(request, signed_in)
 
     @get("/verify/desk")
