@@ -134,11 +134,12 @@ class BookMaker:
         return self._write(provider_id, visits[len(held) :], held)
 
     def _fill(self, provider_id: int, shifts: Sequence[Shift]) -> list[_Event]:
-        """Book all slots but four, and have three of these held."""
+        """Book all slots but four, and have three of these held; the fourth is the only one of its day, tomorrow."""
         slots = self._slots_ahead(shifts)
-        spared = self._random.sample(range(len(slots)), 4)
-        booked = [slot for index, slot in enumerate(slots) if index not in spared]
-        return self._write(provider_id, booked, [slots[index] for index in spared[:3]])
+        tomorrow = self._today.date() + timedelta(days=1)
+        free = self._random.choice([slot for slot in slots if slot.starts_at.date() == tomorrow])
+        held = self._random.sample([slot for slot in slots if slot.starts_at.date() != tomorrow], 3)
+        return self._write(provider_id, [slot for slot in slots if slot not in (free, *held)], held)
 
     def _slots_ahead(self, shifts: Sequence[Shift]) -> list[_Visit]:
         slots = (self._slot(shifts, number) for number in range(_DAYS * len(shifts) * SLOTS_A_SHIFT))

@@ -42,7 +42,8 @@ class DemoData:
 
     `patient_phone`: with which one signs in as the first of them, who has been to doctors; None where somebody had it
     before, or an earlier release made the data.
-    In the next four days all of the nearly full doctor's slots but four are booked, and three of those four are held.
+    In the next four days all of the nearly full doctor's slots but four are booked, and three of those four are held;
+    the fourth is the only one of its day.
     """
 
     two_clinics_doctor_id: int

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from healthplus.accounts.consent import CURRENT
 from healthplus.booking.book import Book
-from healthplus.database import Database
+from healthplus.database import Database, load
 from healthplus.ops.demo_data import DemoData
 from healthplus.ops.demo_staff import STAFF
 from healthplus.staff.rights import Role
 
+_queries = load(Path(__file__).with_name("demo_guide.sql"))
 _ZONE = ZoneInfo("Asia/Kolkata")
+_DAYS = 4
+_LASTING = timedelta(hours=1)
 _READ_ID = """python3 -c 'import json,sys; body=json.load(sys.stdin); print(body.get("id") or sys.exit(str(body)))'"""
 
 
@@ -36,7 +41,7 @@ async def demo_guide(database: Database, data: DemoData, address: str) -> str:
     )
     return f"""
 HealthPlus is starting: open {address} in a browser ({address}/hi for Hindi).
-{await _waiting_room(book, data.nearly_full_doctor_id, address, tomorrow)}
+{await _waiting_room(database, book, data.nearly_full_doctor_id, address)}
 {_services(data, first, address)}
 {_desk(data, address)}
 Its programming interface, in another terminal:
@@ -78,14 +83,20 @@ ask $FIRST {address}/api/v1/openapi.json
 Stop with Ctrl-C; what was booked stays."""
 
 
-async def _waiting_room(book: Book, doctor: int, address: str, tomorrow: datetime) -> str:
-    """Return how to try the queue alone, at a doctor who has a day with hardly a slot left; "" where there is none."""
-    chart = await book.chart(doctor, None, tomorrow, tomorrow + timedelta(days=3), 1, None)
-    days = Counter((row["clinic_id"], row["starts_at"].astimezone(_ZONE).date()) for row in chart if row["fits"])
-    if not days:
+async def _waiting_room(database: Database, book: Book, nearly_full_id: int, address: str) -> str:
+    """Return how to try the queue alone, where one time of a day is left; "" where no doctor has a free time."""
+    now = (await book.now()).replace(microsecond=0)
+    scarce = await database.fetch(_queries.doctors_with_full_days, now)
+    best: tuple[int, int, int, int, date] | None = None
+    for doctor in (nearly_full_id, *(row["provider_id"] for row in scarce)):
+        days = [(one.left, one.free, doctor, one.clinic_id, one.day) for one in await _days_of(book, doctor, now)]
+        best = min(days if best is None else [best, *days], default=None)
+        if best is not None and best[0] == 1:
+            break
+    if best is None:
         return ""
-    (clinic, day), count = min(days.items(), key=lambda one: one[1])
-    left, then = ("the one free time", "it is") if count == 1 else (f"one of the {count} free times", "once all are")
+    _, free, doctor, clinic, day = best
+    left, then = ("the one free time", "it is") if free == 1 else (f"one of the {free} free times", "once all are")
     return f"""
 The waiting room, with two phones, or two browsers that do not know of each other (one a private window):
   1. On the first, hold {left} of a doctor who is nearly full:
@@ -94,6 +105,28 @@ The waiting room, with two phones, or two browsers that do not know of each othe
   2. On the second, with another number, open the same address: {then} held, join the queue.
   3. On the first, give the time back, or let its five minutes pass: the second is offered it, at once.
 """
+
+
+class _Day(NamedTuple):
+    """A day of a doctor at a clinic with `free` times. `left`: with those that are held, and may soon be free again."""
+
+    clinic_id: int
+    day: date
+    free: int
+    left: int
+
+
+async def _days_of(book: Book, doctor: int, now: datetime) -> list[_Day]:
+    """Return the next days, each as a whole, that have a free time for an hour yet."""
+    last = datetime.combine(now.astimezone(_ZONE).date() + timedelta(days=_DAYS), time(), _ZONE)
+    free, left, lasting = Counter[tuple[int, date]](), Counter[tuple[int, date]](), set()
+    for row in await book.chart(doctor, None, now, last, 1, None):
+        where = row["clinic_id"], row["starts_at"].astimezone(_ZONE).date()
+        free[where] += row["fits"]
+        left[where] += row["fits"] or row["state"] == "held"
+        if row["fits"] and row["starts_at"] > now + _LASTING:
+            lasting.add(where)
+    return [_Day(*where, free[where], left[where]) for where in sorted(lasting)]
 
 
 def _services(data: DemoData, patient: str, address: str) -> str:

@@ -132,7 +132,7 @@ async def test_a_hold_that_has_looked_keeps_the_service_and_closing_does_not_wai
     db = environment.db
     _, service_id = await put(db, 80000)
     await without_plain_case(db)
-    looked = "held.booking_id := gen_random_uuid();"
+    looked = "held.booking_id := booking.new_id("
     await rewrite(db, "booking.hold_in_book", (looked, f"PERFORM pg_advisory_xact_lock_shared({PAUSE}); {looked}"))
     async with db.transaction() as pause:
         await pause.execute("SELECT pg_advisory_xact_lock($1)", PAUSE)

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from random import Random
 
 import pytest
 
+from healthplus.accounts.actors import Patient
 from healthplus.accounts.keys import SCOPES, KeyUses
 from healthplus.accounts.patients import add_patient
-from healthplus.database import Database, migrate
+from healthplus.booking.book import Book
+from healthplus.booking.outcomes import BookingChanged
+from healthplus.database import Database, Record, migrate
 from healthplus.errors import UnknownDeveloperKey
 from healthplus.ops.demo_data import Scale, create_demo_data
 from healthplus.ops.demo_directory import Directory, DirectoryMaker
 from healthplus.ops.demo_facts import FACTS
+from healthplus.ops.demo_guide import demo_guide
 from healthplus.ops.demo_services import NOT_FOR_EVERYBODY
 from tests.fixtures.clock import move_clock
 from tests.fixtures.patients import make_patients
@@ -80,6 +86,33 @@ async def test_what_is_shown_is_there(db: Database) -> None:
         )
         assert found == name
     assert len(demo.patient_tokens) == 2
+
+
+async def test_the_guide_sends_to_a_day_with_one_free_time(db: Database) -> None:
+    demo = await create_demo_data(db, SMALL)
+    book = Book(db)
+
+    async def shown() -> tuple[str, int, list[Record]]:
+        """Return the guide, and the doctor and the free slots of the day that it names."""
+        guide = await demo_guide(db, demo, "http://127.0.0.1:8000")
+        found = re.search(r"/doctor/(\d+)/-/(\d+)\?day=(\S+)", guide)
+        assert found
+        begins = datetime.fromisoformat(f"{found[3]}T00:00:00+05:30")
+        chart = await book.chart(int(found[1]), int(found[2]), begins, begins + timedelta(days=1), 1, None)
+        return guide, int(found[1]), [slot for slot in chart if slot["fits"]]
+
+    guide, doctor, free = await shown()
+    assert (doctor, len(free)) == (demo.nearly_full_doctor_id, 1)
+    assert "hold the one free time of a doctor" in guide
+    # When that is booked, the guide says what is there then.
+    patient_id, _ = await add_patient(db, "Somebody")
+    actor = Patient(patient_id)
+    hold = await book.hold(doctor, free[0]["clinic_id"], free[0]["starts_at"], 1, patient_id, actor)
+    assert isinstance(hold, BookingChanged)
+    assert (await book.confirm(doctor, hold.booking_id, "paid", actor)).code == "booked"
+    guide, _, free = await shown()
+    assert 0 < len(free) < 72
+    assert ("hold the one free time of" if len(free) == 1 else f"one of the {len(free)} free times") in guide
 
 
 async def test_holds_are_live_and_bookings_can_be_acted_on(db: Database) -> None:

@@ -120,6 +120,10 @@ async def test_four_want_one_slot(product: Product, browser: Browser, scripts: b
         await lapse(morning)
         await asha.sees("Your 5 minutes are over")
         await bina.sees("It’s your turn")
+        # What needs a script is there with one alone; until when, always.
+        await expect(bina.page.locator(".minute")).to_contain_text("until ")
+        for needs_script in (".minute figure", "[data-shown=actions]"):
+            await expect(bina.page.locator(needs_script)).to_be_visible(visible=scripts)
         await chand.sees("You are number 1 in the queue")
         # They do not take it: it goes on to the next, whose turn it is now.
         await lapse(morning)

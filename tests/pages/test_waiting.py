@@ -48,8 +48,10 @@ async def test_an_offer_comes_to_the_page_as_it_is_and_is_taken(window: BrowserW
     await expect(page.locator("dd[data-part=ahead]")).to_have_text("0")
     await expect(alert).to_be_focused()
     assert await page.evaluate("scrollY") == scrolled
+    await page.evaluate("document.getElementById('say').textContent = 'You are number 1 in the queue.'")
     await waiting.morning.release()
     await expect(page.get_by_role("alert")).to_contain_text("It’s your turn: 10:20 am is held for you")
+    await expect(page.locator("#say")).to_be_empty()  # the number is read no more
     await expect(alert).to_be_focused()
     await expect(page.get_by_role("timer")).to_contain_text("0:5")
     assert (await page.title()).startswith("Your turn 0:5")

@@ -64,7 +64,7 @@ async def test_the_bar_says_the_time_that_the_address_names(
         assert bar(page) == ["10:00 to 10:30 am", "Hold 10:00"]
         assert re.search(r'value="[^"]+"\s+data-from="10:00 am"[^>]* checked data-named>', page)
     assert bar((await nobody.get(f"{address}&n=2")).text)[0] == "10:00 to 11:00 am"
-    assert bar((await nobody.get(f"/hi{address}")).text) == ["सुबह 10:00 से 10:30", "10:00 रोकें"]
+    assert bar((await nobody.get(f"/hi{address}")).text) == ["सुबह 10:00 से 10:30", "10:00 होल्ड करें"]
     assert bar((await nobody.get(address.partition("&start")[0])).text) == ["Choose a time", "Hold"]
     await hold(asha, environment, 11)
     assert bar((await asha.get(address)).text)[1] == "Change to 10:00"

@@ -78,10 +78,13 @@ async def test_a_ticket_from_the_queue_to_the_hold(
     assert "Next hold ends within 5 min" in news["say"]
     hindi = (await bina.get(f"/hi{wait}/news")).json()
     assert "किसी" in hindi["html"] or "आप" in hindi["html"]
+    assert hindi["say"].startswith(f"{hindi['title']}। ")
     polling = bina.get(f"{wait}/news?after={news['version']}")
     await asha.delete(held["url"])
     offered = (await polling).json()
-    assert offered["state"] == "offered"
+    assert (offered["state"], offered["say"]) == ("offered", "")  # the number of before is read no more
+    # Until when, below the ring: it is there without a script, and the ring, which stands still then, is not.
+    assert re.search(r"</figure>\s*<p>until ", offered["html"])
     assert 'role="alert"' in offered["html"]
     page = await bina.get(wait)
     assert "It’s your turn: 6:00 pm is held for you" in re.sub("<[^>]+>", "", page.text)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, QueryParameter
 
-from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, Refused
+from healthplus.booking.outcomes import AcceptRefused, AnswerRefused, JoinRefused, LeaveRefused, RefusalCode, Refused
 from healthplus.database import Record, load
 from healthplus.errors import BadInput, NotFound
 from healthplus.notices.text import APPOINTMENTS
@@ -21,9 +21,11 @@ from healthplus.web.http.ids import ClinicId, ProviderId
 from healthplus.web.http.instants import YEAR_MAX, YEAR_MIN
 from healthplus.web.http.refusals import error_for_refusal
 from healthplus.web.http.requests import is_head
+from healthplus.web.languages import split_path
 from healthplus.web.pages.acceptance_rate import AcceptanceRate
 from healthplus.web.pages.addresses import chart_path, hold_path, provider_path, queue_path, ticket_path
 from healthplus.web.pages.booking import no_such_slot_text
+from healthplus.web.pages.chosen_queue import ChosenQueue, NotJoined, forget_not_joined, not_joined, sign_in_to_join
 from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.person_choice import FormError, PersonChoice, chosen_person, person_choice
 from healthplus.web.pages.queue_windows import PARTS, SPANS, QueueWindow, part_of
@@ -79,8 +81,19 @@ class JoinQueueController(Controller):
         window = _queue_window(request, queue, day, part, form["what"])
         anywhere = "anywhere" in form and _is_anywhere(wanted)
         back_to = queue_path(provider_id, queue["provider"], clinic_id, **window.query(n, anywhere, wanted.ids))
-        session = require_patient(request, back_to)
-        bounds = window.bounds(queue["time_zone"])
+        chosen = ChosenQueue(
+            back_to,
+            provider_id,
+            queue["provider"],
+            clinic_id,
+            anywhere,
+            window.bounds(queue["time_zone"]),
+            n,
+            wanted.ids,
+            idempotency_key(form, "what", "anywhere"),
+        )
+        if (session := session_of(request)) is None:
+            return sign_in_to_join(request, chosen)
         try:
             person_id = await chosen_person(request, session, form)
         except FormError as error:
@@ -89,7 +102,7 @@ class JoinQueueController(Controller):
         joined = await services(request).waiting.join(
             provider_id,
             None if anywhere else clinic_id,
-            bounds,
+            chosen.bounds,
             n,
             session.patient_id,
             session.actor,
@@ -102,14 +115,7 @@ class JoinQueueController(Controller):
             assert ticket is not None
             return see_other(request, ticket_path(provider_id, ticket.ticket_id))
         if joined.code == "claimed":
-            choice: dict[str, object] = {"for": "line", "provider": provider_id, "clinic": clinic_id, "n": n}
-            choice |= {
-                "service": wanted.ids,
-                field_name("from", wanted.ids): bounds[0].isoformat(),
-                "to": bounds[1].isoformat(),
-                "person": person_id,
-            }
-            return see_other(request, "/busy", choice | ({"anywhere": 1} if anywhere else {}))
+            return see_other(request, "/busy", chosen.instead(person_id))
         return await refused_join(request, queue, window, n, anywhere, person_id, joined)
 
 
@@ -125,14 +131,19 @@ async def _ask(
     window = _queue_window(request, queue, day, part, request.query_params.get("what", "part"))
     anywhere = "anywhere" in request.query_params
     slots = await _slots_of_day(request, provider_id, queue, window, n, wanted.ids)
-    window = window.with_part_among(
-        {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
-    )
+    session = session_of(request)
+    tried = not_joined(request, session, split_path(f"{request.url.path}?{request.url.query}")[1])
+    if tried is None:
+        window = window.with_part_among(
+            {part_of(row["starts_at"], queue["time_zone"]) for row in slots if row["state"] == "held"}
+        )
     begins, ends = window.bounds(queue["time_zone"])
     free = sum(row["fits"] and row["state"] == "free" and begins <= row["starts_at"] < ends for row in slots)
-    session = session_of(request)
     who = await person_choice(request, session) if session is not None else None
-    return await _join_page(request, queue, wanted, window, n, anywhere=anywhere, who=who, free=free)
+    refused = None if tried is None else tried.refused
+    return await _join_page(
+        request, queue, wanted, window, n, anywhere=anywhere, who=who, refused=refused, free=free, tried=tried
+    )
 
 
 def _is_anywhere(wanted: ServiceChoice) -> bool:
@@ -324,8 +335,9 @@ async def _join_page(  # noqa: PLR0913
     *,
     anywhere: bool,
     who: PersonChoice | None,
-    refused: JoinRefused | None = None,
+    refused: Refused[RefusalCode] | None = None,
     free: int = 0,
+    tried: NotJoined | None = None,
 ) -> Response[str]:
     is_full = refused is not None and refused.code == "slot_full"
     limit = await limit_of(request, refused, queue["time_zone"])
@@ -341,7 +353,8 @@ async def _join_page(  # noqa: PLR0913
     return page(
         request,
         "queue/join.html",
-        status=_status(refused, who),
+        status=_status(refused, who) if tried is None else 200,
+        cookies=forget_not_joined(request),
         queue=queue,
         action=queue_path(provider_id, provider, clinic_id, service=wanted.ids, day=window.day, part=window.part, n=n),
         chosen=wanted.chosen,
@@ -357,6 +370,7 @@ async def _join_page(  # noqa: PLR0913
         chart=chart(window.day),
         provider=provider_path(provider_id, provider),
         refused=refused,
+        has_tried=tried is not None,
         limit=limit,
         is_full=is_full,
         why=_why_not(request, refused),
@@ -364,13 +378,13 @@ async def _join_page(  # noqa: PLR0913
     )
 
 
-def _why_not(request: AnyRequest, refused: JoinRefused | None) -> str | None:
+def _why_not(request: AnyRequest, refused: Refused[RefusalCode] | None) -> str | None:
     """Return why services can never be had then; None for any other refusal."""
     reason = refused.reason if refused is not None else None
     return no_such_slot_text(language_of(request), reason) if reason in ("too_long", "not_that_day") else None
 
 
-def _status(refused: JoinRefused | None, who: PersonChoice | None) -> int:
+def _status(refused: Refused[RefusalCode] | None, who: PersonChoice | None) -> int:
     if refused is not None:
         return error_for_refusal(refused).status
     return 200 if who is None or who.error is None else 422

@@ -22,6 +22,7 @@ from healthplus.accounts.sessions import agent_label
 from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
 from healthplus.web.languages import HOME_ZONE
+from healthplus.web.pages.chosen_queue import chosen_queue, forget_chosen_queue, join_chosen_queue
 from healthplus.web.pages.chosen_time import forget_chosen_time, hold_chosen_time
 from healthplus.web.pages.rendering import language_of, page, see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
@@ -36,6 +37,7 @@ _COOKIE_SECONDS = 15 * 60
 _WAIT_SECONDS = 2 * 3600
 _CLINIC = re.compile(r"/doctor/(\d{1,9})/[^/?]+/(\d{1,9})(?![^/?])")
 """Where the chart or the queue of a provider at a clinic is."""
+_CHART = re.compile(rf"{_CLINIC.pattern}(?!/)")
 _DEVICE_SECONDS = 400 * 86_400
 """As long as a device is known (accounts.device_time in the database), and the longest that browsers keep a cookie."""
 
@@ -177,11 +179,17 @@ def signed_out(request: AnyRequest, path: str, query: dict[str, object] | None =
 
 async def _signed_in(request: AnyRequest, signed_in: SignedIn) -> Response[str]:
     await services(request).preferences.note_language(signed_in.patient_id, language_of(request).code)
-    path, query = await hold_chosen_time(request, signed_in.patient_id, _back_to(request))
+    back_to, more = _back_to(request), list[Cookie]()
+    if (chosen := chosen_queue(request, back_to)) is not None:
+        path, query, more = await join_chosen_queue(request, signed_in.patient_id, chosen)
+    else:
+        path, query = await hold_chosen_time(request, signed_in.patient_id, back_to)
     cookies = [
+        *more,
         site(request).session_cookie(signed_in.token),
         site(request).end_cookie(_COOKIE),
         *forget_chosen_time(request),
+        *forget_chosen_queue(request),
         site(request).cookie(_DEVICE_COOKIE, signed_in.device, _DEVICE_SECONDS),
     ]
     return see_other(request, path, query, cookies)
@@ -248,7 +256,8 @@ def _page(
         headers={} if seconds is None else {"Retry-After": str(seconds)},
         cookies=cookies,
         query=_query(back_to),
-        has_chosen_time=back_to.startswith("/doctor/"),
+        has_chosen_time=bool(_CHART.match(back_to)),
+        chosen_queue=chosen_queue(request, back_to),
         error=error and error_text(request, error),
         consent=CURRENT,
         **values,

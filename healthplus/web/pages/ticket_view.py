@@ -90,9 +90,8 @@ class TicketView:
         """Return what is read aloud when it changes; the text of an offer or a call is an alert already."""
         if self.state in ("offered", "called"):
             return ""
-        if self.state != "waiting" or not self.ticket.holds:
-            return f"{self.title}."
-        return f"{self.title}. {self.next_text}"
+        sentence = self.language.gettext("%(sentence)s.") % {"sentence": self.title}
+        return sentence if self.state != "waiting" or not self.ticket.holds else f"{sentence} {self.next_text}"
 
     @property
     def next_text(self) -> str:

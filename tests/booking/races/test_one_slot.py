@@ -24,7 +24,7 @@ async def widen_window(race: RaceEnvironment) -> None:
     await rewrite(
         race.db,
         "booking.hold_in_book",
-        ("held.booking_id := gen_random_uuid();", "PERFORM pg_sleep(0.3); held.booking_id := gen_random_uuid();"),
+        ("held.booking_id := booking.new_id(", "PERFORM pg_sleep(0.3); held.booking_id := booking.new_id("),
     )
 
 

@@ -110,7 +110,8 @@ function show(update) {
     if (state !== before) {
       if (isTurn()) ring();
       else hush();
-      if (!isLive()) speak(update.say);
+      // Of a turn nothing: its band is an alert, and the number of before is to be read no more.
+      if (state !== "waiting") speak(update.say);
     }
     if (state === "waiting" && update.say !== words.said) {
       toSay = words.said = update.say;
