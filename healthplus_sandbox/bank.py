@@ -29,6 +29,8 @@ STEPS: dict[str, tuple[PaymentState, PaymentState]] = {
     "refund": ("captured", "refunded"),
 }
 _POLL_SECONDS = 0.05
+PATIENT_SECONDS = 60
+"""So long a patient who opened the bank's page has to answer; then what waits is approved."""
 _TRIES_MAX = 12
 
 _LEDGER = """
@@ -153,6 +155,24 @@ class Bank:
         if later and request.return_url.startswith(("http://", "https://")):
             self.return_urls[request.key] = request.return_url
         return AuthoriseAnswer(url=f"{self._pages}/pay/{request.key}") if later else AuthoriseAnswer(authorisation=name)
+
+    def ask_patient(self, key: str) -> tuple[int, str] | None:
+        """Give the patient time to answer; return amount and currency of what waits for them, or None."""
+        update = """UPDATE payment SET due_at = ? WHERE authorisation = ? AND state = 'pending'
+            RETURNING amount_minor, currency"""
+        row = self._ledger.execute(update, (time.time() + PATIENT_SECONDS, f"sandbox-{key}")).fetchone()
+        return row and (row[0], row[1])
+
+    def answer(self, key: str, *, is_approved: bool) -> None:
+        """Authorise what waits for the patient's answer, or forget it."""
+        name = f"sandbox-{key}"
+        known = self._find(name)
+        if known is None or known.state != "pending":
+            return
+        if is_approved:
+            self._advance(name, "authorised", prompted=False)
+        else:
+            self._ledger.execute("DELETE FROM payment WHERE authorisation = ?", (name,))
 
     def _find(self, name: str) -> _Payment | None:
         find = "SELECT amount_minor, currency, state, refunded_minor FROM payment WHERE authorisation = ?"

@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import html
-import math
 import random
 import signal
 import socket
 from collections import Counter
 from http import HTTPStatus
 from typing import NamedTuple, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
 from healthplus.settings import has_own_host
-from healthplus_sandbox.bank import STEPS, Bank, FaultPlan, PaymentRequest
+from healthplus_sandbox.bank import PATIENT_SECONDS, STEPS, Bank, FaultPlan, PaymentRequest
+from healthplus_sandbox.page import POLICY, STYLE, STYLE_PATH, bank_page
 
 _KEEP_SECONDS = 75
 _NEVER_SECONDS = 60
@@ -55,6 +54,8 @@ class _Answer(NamedTuple):
     status: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    more: str = ""
+    """Whole lines of headers."""
 
 
 _NOT_FOUND = _Answer(404, b"The sandbox bank has no such address.")
@@ -70,12 +71,18 @@ def _document(answer: object) -> _Answer:
 
 
 def _page(bank: Bank, key: str) -> _Answer:
-    return_url = html.escape(bank.return_urls.get(key, ""))
-    wait = math.ceil(bank.plan.later_seconds) + 1
-    back = f'<meta http-equiv="refresh" content="{wait};url={return_url}"><p><a href="{return_url}">Go back</a></p>'
-    said = "This is the sandbox bank. It will say yes in a few seconds, and no money moves."
-    page = f'<!doctype html><html lang="en"><title>Sandbox bank</title><p>{said}</p>{back if return_url else ""}</html>'
-    return _Answer(200, page.encode(), "text/html; charset=utf-8")
+    return_url = bank.return_urls.get(key, "")
+    said = bank_page(key, bank.ask_patient(key), return_url, PATIENT_SECONDS + 1)
+    return _Answer(200, said.encode(), "text/html; charset=utf-8", f"Content-Security-Policy: {POLICY}\r\n")
+
+
+def _answered(bank: Bank, key: str, *, is_approved: bool) -> _Answer:
+    """Do what the patient answers, and lead them back; of what waits for none, or no longer, nothing changes."""
+    bank.answer(key, is_approved=is_approved)
+    back = bank.return_urls.get(key) or f"/pay/{quote(key, safe='')}"
+    if not is_approved:
+        back = urlsplit(back)._replace(query="bank=declined").geturl()
+    return _Answer(303, b"", more=f"Location: {back}\r\n")
 
 
 def _play_from_now(bank: Bank, body: bytes) -> _Answer:
@@ -99,6 +106,10 @@ def _answer(bank: Bank, request: _Request) -> _Answer:
                 answer = _document(done if isinstance(done, tuple) else {"state": done})
             case "GET", "payments", key:
                 answer = _document(bank.payments(key))
+            case "GET", "pay", name if name == STYLE_PATH:
+                answer = _Answer(200, STYLE.encode(), "text/css; charset=utf-8")
+            case "POST", "pay", key, ("approve" | "decline") as said:
+                answer = _answered(bank, key, is_approved=said == "approve")
             case "GET", "pay", key:
                 answer = _page(bank, key)
             case "POST", "fault-plan":
@@ -200,7 +211,8 @@ class _Connection(asyncio.Protocol):
             return
         head = (
             f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
-            f"Content-Length: {len(answer.body)}\r\nConnection: {'close' if request.closes else 'keep-alive'}\r\n\r\n"
+            f"Content-Length: {len(answer.body)}\r\n{answer.more}"
+            f"Connection: {'close' if request.closes else 'keep-alive'}\r\n\r\n"
         )
         self._transport.write(head.encode() + answer.body)
         if request.closes:

@@ -40,6 +40,11 @@ def is_mobile(phone: str) -> bool:
     return phonenumbers.number_type(phonenumbers.parse(phone)) in _MOBILE
 
 
+def written(phone: str) -> str:
+    """Return a number in E.164 as people write it, with its country code."""
+    return phonenumbers.format_number(phonenumbers.parse(phone), PhoneNumberFormat.INTERNATIONAL)
+
+
 def masked(phone: str) -> str:
     """Return what may be shown of a number: its last digits."""
     return f"••• {phone[-4:]}"

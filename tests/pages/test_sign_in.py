@@ -20,7 +20,7 @@ async def test_by_keyboard_from_a_page_and_back_to_it(window: BrowserWindow) -> 
     await page.keyboard.type("98765 43210")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/verify/code?next=*")
-    await expect(page.locator("main")).to_contain_text("••• 3210")
+    await expect(page.locator("main")).to_contain_text("+91 98765 43210")
     again = page.locator("button[data-from]")
     await expect(again).to_have_attribute("aria-disabled", "true")
     await expect(again).to_contain_text("Send again in 0:")
@@ -73,7 +73,7 @@ async def test_a_price_is_paid_by_a_worker_without_anybody_noticing(window: Brow
     await window.page.fill("#phone", number)
     await window.press("Agree and send code")
     await window.page.wait_for_url("**/verify/code?next=*")
-    await expect(window.page.locator("main")).to_contain_text(f"••• {number[-4:]}")
+    await expect(window.page.locator("main")).to_contain_text(number[-4:])
     await window.page.fill("#code", await window.product.code())
     await window.press("Confirm")
     await window.page.wait_for_url("**/privacy/withdraw")
@@ -107,7 +107,7 @@ async def test_without_javascript_a_code_is_waited_for(product: Product, browser
         await window.go("/verify?next=/help")
         await window.page.fill("#phone", number)
         await window.press("Agree and send code")
-        await expect(window.page.locator("main")).to_contain_text(f"••• {number[-4:]}")
+        await expect(window.page.locator("main")).to_contain_text(number[-4:])
         # It loads again by itself when its time has come; who is too early loses nothing.
         assert 80 < int(await window.page.locator("meta[http-equiv=refresh]").get_attribute("content") or 0) <= 90
         await window.press("Send code")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -177,6 +179,26 @@ async def test_the_bank_answers_requests_in_order_however_they_come(sandbox_bank
         statuses = [part.split(b" ", 1)[0] for part in said.split(b"HTTP/1.1 ")[1:]]
         assert statuses == [b"200", b"404"]
     assert b"Sandbox bank" in said
+
+
+async def test_the_banks_page_asks_the_patient(sandbox_bank: Settings) -> None:
+    """With whom is paid and how much; the answer leads back, and a declined payment is as if there had been none."""
+    english, hindi = ("Approve", "Decline", ">HealthPlus<"), ("मंज़ूर करें", 'lang="hi"')
+    for back, said in (("/doctor/1", english), ("/hi/doctor/1", hindi)):
+        for answer, state in (("approve", b'"authorised"'), ("decline", b"[]")):
+            key = uuid.uuid4().hex
+            payment = {"key": key, "amount_minor": 150_000, "currency": "INR", "method": "sandbox-later"}
+            payment["return_url"] = f"http://127.0.0.1{back}?bank=later"
+            await exchange(sandbox_bank, asks("/payments", method="POST", body=json.dumps(payment).encode()))
+            page = (await exchange(sandbox_bank, asks(f"/pay/{key}"))).decode()
+            assert all(one in page for one in (*said, "₹1,500.00", "style-src 'self'", 'href="/pay/style.css"'))
+            answered = await exchange(sandbox_bank, asks(f"/pay/{key}/{answer}", method="POST"))
+            query = {"approve": "later", "decline": "declined"}[answer]
+            assert b"303" in answered
+            assert f"Location: http://127.0.0.1{back}?bank={query}\r\n".encode() in answered
+            assert state in await exchange(sandbox_bank, asks(f"/payments/{key}"))
+            assert b"<form" not in await exchange(sandbox_bank, asks(f"/pay/{key}"))
+    assert b"text/css" in await exchange(sandbox_bank, asks("/pay/style.css"))
 
 
 @pytest.mark.parametrize(

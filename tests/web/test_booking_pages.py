@@ -213,14 +213,14 @@ async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
     path = await hold(asha, environment)
     other = {"who": "other", "other": "Tara", "birth_year": "2015", "sex": "female", "method": "sandbox-ok"}
     for change, said, field in (
-        ({"other": ""}, "Write the patient", "other"),
-        ({"other": "x" * 201}, "Write the patient", "other"),
-        ({"other": "\x07"}, "Write the patient", "other"),
+        ({"other": ""}, "Enter the patient", "other"),
+        ({"other": "x" * 201}, "Enter the patient", "other"),
+        ({"other": "\x07"}, "Enter the patient", "other"),
         ({"birth_year": ""}, "Write the year of birth", "birth_year"),
         ({"birth_year": "15"}, "Write the year of birth", "birth_year"),
         ({"birth_year": "9999"}, "Write the year of birth", "birth_year"),
         ({"birth_year": "²015"}, "Write the year of birth", "birth_year"),
-        ({"who": "me", "name": "\x00"}, "Write the patient", "name"),
+        ({"who": "me", "name": "\x00"}, "Enter the patient", "name"),
         ({"who": "for:Tara"}, "Choose who", "who"),
         ({"who": str(UUID(int=7))}, "Choose who", "who"),
         ({"method": "gold"}, "Choose how to pay.", "method"),
@@ -228,7 +228,17 @@ async def test_what_is_wrong_with_a_form_is_said_and_nothing_typed_is_lost(
         form = other | change
         refused = await asha.post(path, form)
         assert refused.status_code == 422
-        assert f'<a href="#{field}">{said}' in refused.text
+        # One sentence: of a field there, which takes the focus, of a choice above.
+        assert refused.text.count(said) == 1
+        if field in ("who", "method", "name"):  # Asha has a name, so there is no field for it
+            assert f'<a href="#{field}">{said}' in refused.text
+        else:
+            assert f'<p class="error" id="{field}-error">{said}' in refused.text
+            assert 'id="error"' not in refused.text
+            wrong = re.findall(r"<input [^>]*autofocus[^>]*>", refused.text)
+            assert len(wrong) == 1
+            assert f'id="{field}"' in wrong[0]
+            assert f'aria-describedby="{field}-error"' in wrong[0]
         for name in ("other", "birth_year"):
             assert f'name="{name}"' in refused.text
             if form[name].isprintable():
@@ -256,6 +266,20 @@ async def test_a_person_booked_for_is_erased_with_the_patient(environment: Envir
             )
             == 0
         )
+
+
+async def test_where_the_bank_has_not_answered_one_sentence_says_what_to_do(
+    environment: Environment, asha: Browser
+) -> None:
+    """What is said while the time is held goes away at the moment that its end is said."""
+    path = await hold(asha, environment)
+    shown = (await asha.get(f"{path}?bank=unanswered")).text
+    assert shown.count("you are charged once for one appointment") == 1
+    for gone in ("Don’t pay again", "text you", "Paying again"):
+        assert gone not in shown
+    assert '<div data-while="hold"><div class="notice' in shown.replace("\n", "")
+    assert '<p class="actions" data-while="hold">' in shown
+    assert "Any amount blocked will be released." in shown
 
 
 async def test_updates_of_a_hold(environment: Environment, asha: Browser) -> None:

@@ -16,7 +16,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.fonts import Font, hindi_font
 from healthplus.web.languages import ENGLISH, HINDI
 from healthplus.web.pages.appointments import queries
-from healthplus.web.pages.invoice import invoice_of, shown_by
+from healthplus.web.pages.invoice import blank, invoice_of, shown_by
 from healthplus.web.pages.invoice_text import InvoiceText, invoice_text
 from tests.fixtures.environment import AT_CLINIC, Environment
 from tests.web.client import Client
@@ -106,9 +106,10 @@ async def test_an_invoice_says_what_was_refunded(
     text = await text_of(environment, path)
     assert text.kind_and_number == number_of(UUID(path.rpartition("/")[2]))  # a clinic without a GSTIN
     assert dict(text.facts)["Appointment"].endswith("(Cancelled)")
-    name, amount = text.prices[-1]
+    (name, amount), net = text.prices[-2:]
     assert name.startswith("Refunded on ")
     assert amount == "-₹500"
+    assert net == ("Net", "₹0")
     assert (await http.get(f"{path}/invoice.pdf")).status_code == 200
 
 
@@ -147,6 +148,17 @@ async def test_with_a_font_the_hindi_page_does_not_say_english(
     shown = (await http.get(f"/hi{path}")).text
     assert "बिल (PDF)" in shown
     assert "अंग्रेज़ी में" not in shown
+
+
+def test_hindi_after_latin_letters_is_shaped_as_hindi(font: Font) -> None:
+    """Each run on its own is as wide as both together: no vowel sign or halant stands over another letter."""
+    pdf = blank(font, "hi")
+    pdf.set_font(size=9)
+    pdf.add_page()
+    for hindi in ("से क्षत्रिय", "स्ट्रीट कि"):
+        apart = pdf.get_string_width("HealthPlus ") + pdf.get_string_width(hindi)
+        assert pdf.get_string_width(f"HealthPlus {hindi}") == pytest.approx(apart)
+    pdf.output()  # closes the font's file
 
 
 def test_what_letters_are_shown_as(font: Font) -> None:

@@ -80,7 +80,7 @@ async def remind(environment: Environment) -> str:
     return f"/a/{link_code(found)}"
 
 
-async def test_what_is_chosen_is_kept_and_shown(browser: Browser, asha: Client, app: Litestar) -> None:
+async def test_what_is_chosen_is_kept_and_shown(browser: Browser, asha: Client, environment: Environment) -> None:
     before = (await asha.get("me/notifications")).json()
     assert before == {
         "language": "en",
@@ -89,7 +89,16 @@ async def test_what_is_chosen_is_kept_and_shown(browser: Browser, asha: Client, 
         "reminds_by_email": True,
         "reminds_by_push": True,
     }
-    saved = await browser.post("/notifications", {"language": "hi", "text_by": "whatsapp", "reminds_by": "push"})
+    by_email = '<input type="checkbox" name="reminds_by" value="email"'
+    choice = {"language": "hi", "text_by": "whatsapp", "reminds_by": "push"}
+    # Without an address it cannot be ticked, and stays chosen for when there is one.
+    assert f"{by_email} disabled>" in (await browser.get("/notifications")).text
+    await browser.post("/notifications", choice)
+    assert (await asha.get("me/notifications")).json()["reminds_by_email"] is True
+    for change in ("email = 'a@example.org'", "email_verified_at = public.app_now()"):
+        await environment.db.execute(f"UPDATE accounts.patient SET {change} WHERE name = 'asha'")
+    assert f"{by_email} checked>" in (await browser.get("/notifications")).text
+    saved = await browser.post("/notifications", choice)
     assert (saved.status_code, saved.headers["location"]) == (303, "/notifications?saved=1")
     shown = (await browser.get("/notifications?saved=1")).text
     assert "Saved." in shown

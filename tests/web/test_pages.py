@@ -169,8 +169,16 @@ async def test_wrong_expired_and_broken_codes(http: httpx.AsyncClient, phone: Ph
     ):
         page = await submit(http, "/verify/code", {"code": text, "key": "same"})
         assert page.status_code == 422
-        assert said in page.text
-    assert "the last try" in (await submit(http, "/verify/code", {"code": wrong})).text
+        # Once, at the field, which has the focus.
+        assert re.findall(r'class="error" id="code-error">[^<]*' + said, page.text)
+        assert 'id="error"' not in page.text
+        assert re.search(r'<input id="code"[^>]* autofocus', page.text)
+        assert "98765 43210" in page.text
+    last = await submit(http, "/verify/code", {"code": wrong})
+    assert "the last try" in last.text
+    for ended in (last, await http.get("/verify/code")):
+        assert 'id="code"' not in ended.text
+        assert re.search(r'<button class="button wide" [^>]*data-from="[^>]*>Send a new code', ended.text)
     assert "Too many wrong codes" in (await submit(http, "/verify/code", {"code": wrong})).text
     await environment.pass_time(minutes=6)
     over = await submit(http, "/verify/code", {"code": wrong})

@@ -89,7 +89,7 @@ async def test_what_is_wrong_is_said_and_nothing_typed_is_lost(environment: Envi
     tara = await add(asha, environment)
     for path in ("/people", tara):
         for change, text, field in (
-            ({"name": " "}, "Write the patient", "name"),
+            ({"name": " "}, "Enter the patient", "name"),
             ({"birth_year": "next year"}, "Write the year of birth", "birth_year"),
             ({"birth_year": "1850"}, "Write the year of birth", "birth_year"),
         ):

@@ -50,10 +50,10 @@ async def test_steps_are_said_in_rupees_before_paying_and_cancelling(asha: Brows
     assert f"After {first.removeprefix('Until ')}, 9:00 am IST , only ₹375 is refunded." in cancel
     await environment.pass_until(environment.instant(0))
     cancel = said((await asha.get(f"{appointment}/cancel")).text)
-    assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 is refunded" in cancel
+    assert "You paid ₹500. ₹125 of it is not refunded, as we said before you paid. ₹375 goes back" in cancel
     await asha.fill(f"{appointment}/cancel")
     after = said((await asha.get(appointment)).text)
-    assert "Refund of ₹375 started (UPI: 2 to 7 days); ₹125 is not" in after or "₹375 was refunded" in after
+    assert "Refund of ₹375 is on its way, usually within 7 days; ₹125 is not" in after or "₹375 was refunded" in after
 
 
 @pytest.mark.dates

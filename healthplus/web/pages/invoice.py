@@ -23,6 +23,7 @@ _LOST = "\N{REPLACEMENT CHARACTER}"
 _SMALL, _BODY, _MID, _BIG = 9, 11, 14, 22
 _MARGIN_MM = 20
 _LINE_MM = 6
+_MARK_MM = 9
 _BRAND, _TEXT, _MUTED, _RULE = (10, 106, 97), (16, 36, 31), (75, 92, 88), (190, 182, 166)
 
 # They write into the log which letters of a name the font lacks.
@@ -32,11 +33,7 @@ for _name in ("fpdf", "fontTools"):
 
 def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes:
     """Return the file; without a font, with Latin letters only. It takes some tenths of a second: use a thread."""
-    pdf = FPDF()
-    if font:
-        pdf.add_font(_FAMILY, fname=font.file)
-        pdf.set_text_shaping(use_shaping_engine=True)
-    family = _FAMILY if font else _CORE_FAMILY
+    pdf = blank(font, text.language)
     text = shown_by(font, text)
     pdf.set_margin(_MARGIN_MM)
     pdf.set_title(f"{text.title} {text.kind_and_number}")
@@ -44,8 +41,8 @@ def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes
     pdf.set_producer("HealthPlus")
     pdf.set_lang(text.language)
     pdf.set_creation_date(made_at)
-    pdf.set_font(family)
     pdf.add_page()
+    _mark(pdf)
     _paragraph(pdf, text.title, _BIG, _BRAND, 11)
     _paragraph(pdf, text.kind_and_number, _BODY, _MUTED)
     pdf.ln(_LINE_MM)
@@ -58,6 +55,32 @@ def invoice_of(text: InvoiceText, font: Font | None, made_at: datetime) -> bytes
     for line in text.notes:
         _paragraph(pdf, line, _SMALL, _MUTED, 5)
     return bytes(pdf.output())
+
+
+def blank(font: Font | None, language: str) -> FPDF:
+    """Return a file without pages that writes in a font; without one, in that of every reader."""
+    pdf = FPDF()
+    if font:
+        pdf.add_font(_FAMILY, fname=font.file)
+        # Its rules also fit Latin letters; of a line that begins with those, it would be shaped by theirs only.
+        pdf.set_text_shaping(use_shaping_engine=True, script="Deva", language=language)
+    pdf.set_font(_FAMILY if font else _CORE_FAMILY)
+    return pdf
+
+
+def _mark(pdf: FPDF) -> None:
+    """Write the product's name with its ring and dot, as at the top of its pages."""
+    left, top, middle = pdf.get_x(), pdf.get_y(), _MARK_MM / 2
+    ring = _MARK_MM * 0.81
+    with pdf.local_context(draw_color=_BRAND, fill_color=_BRAND, line_width=_MARK_MM / 9):
+        pdf.arc(left + middle - ring / 2, top + middle - ring / 2, ring, -18, 288)
+        for across, down in ((0.19, 0), (0, 0.19)):
+            x, y = _MARK_MM * across, _MARK_MM * down
+            pdf.line(left + middle - x, top + middle - y, left + middle + x, top + middle + y)
+        pdf.circle(left + _MARK_MM * 0.79, top + _MARK_MM * 0.21, _MARK_MM * 0.075, style="F")
+    pdf.set_x(left + _MARK_MM + 2)
+    _paragraph(pdf, "HealthPlus", _MID, _BRAND, _MARK_MM)
+    pdf.ln(_LINE_MM)
 
 
 def shown_by(font: Font | None, text: InvoiceText) -> InvoiceText:

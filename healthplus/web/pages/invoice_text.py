@@ -35,7 +35,7 @@ def invoice_text(appointment: Record, services: Sequence[Service], language: Lan
     gstin, clinic = appointment["gstin"], appointment["clinic"]
     # What a clinic that is registered gives for services that are exempt.
     kind = [_("Bill of supply")] if gstin else []
-    notes = [_("Booked and paid with HealthPlus. Made by a program, valid without a signature.")]
+    notes = [_("Booked and paid with HealthPlus. Computer-generated, valid without a signature.")]
     if appointment["currency"] == INR:
         exempt = _("Healthcare services are exempt from GST (Notification 12/2017, Central Tax (Rate), entry 74).")
         notes.insert(0, exempt)
@@ -87,4 +87,6 @@ def _prices(appointment: Record, services: Sequence[Service], language: Language
         prices.append((_("Refund started"), f"-{money(returned)}"))
     if kept:
         prices.append((_("Not refunded, because of the late cancellation"), money(kept)))
+    if returned:
+        prices.append((_("Net"), money(paid - returned)))
     return prices

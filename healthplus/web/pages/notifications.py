@@ -54,14 +54,14 @@ class NotificationsController(Controller):
         preferences = services(request).preferences
         form = await request.form()
         reminds_by = form.getall("reminds_by", [])
-        before, _ = await preferences.of(session.patient_id)
+        before, reach = await preferences.of(session.patient_id)
         has_push = preferences.push_key is not None
         chosen = Preference(
             language="hi" if form.get("language") == HINDI.code else "en",
             text_by="whatsapp" if form.get("text_by") == "whatsapp" and preferences.has_whatsapp else "sms",
             reminds_by_text="text" in reminds_by,
-            reminds_by_email="email" in reminds_by,
             # What the form did not ask stays as it was.
+            reminds_by_email="email" in reminds_by if reach.has_email else before.reminds_by_email,
             reminds_by_push="push" in reminds_by if has_push else before.reminds_by_push,
         )
         await preferences.choose(session.patient_id, chosen)

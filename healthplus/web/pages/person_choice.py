@@ -64,7 +64,7 @@ def details_of(form: Form, language: Language, name_field: str = "name", *, need
     try:
         name = checked_name(form.get(name_field, ""))
     except BadInput:
-        raise FormError(language.gettext("Write the patient’s name, in up to 200 letters."), name_field) from None
+        raise FormError(language.gettext("Enter the patient’s name."), name_field) from None
     year = form.get("birth_year", "").strip()
     if (year or needs_year) and not (year.isdecimal() and len(year) == _YEAR_LENGTH):
         raise birth_year_error(language)
@@ -132,7 +132,7 @@ async def _name_holder(request: AnyRequest, session: PatientSession, form: Form)
             session.patient_id, {"name": form.get("name", "")}, idempotency_key(form, "name")
         )
     except BadInput:
-        said = language_of(request).gettext("Write the patient’s name, in up to 200 letters.")
+        said = language_of(request).gettext("Enter the patient’s name.")
         raise FormError(said, "name") from None
 
 

@@ -15,7 +15,8 @@ LEFT JOIN LATERAL (
             WHEN ticket.state = 'called' AND booking.state_at(held, (SELECT public.app_now())) <> 'expired' THEN 'call'
             ELSE 'ticket'
         END AS kind,
-        claim.provider_id, provider.name AS provider,
+        claim.provider_id, provider.name AS provider, provider.type::text AS type,
+        (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = claim.provider_id) AS photo,
         coalesce(claim.booking_id, CASE WHEN ticket.state = 'accepted' THEN ticket.offer_id ELSE claim.ticket_id END) AS claim_id,
         held.clinic_id, held.slots_needed, coalesce(held.service_ids, ticket.service_ids) AS service_ids, lower(held.during) AS starts_at, held.deadline,
         coalesce(city.time_zone, 'Asia/Kolkata') AS time_zone

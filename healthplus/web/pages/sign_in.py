@@ -17,7 +17,7 @@ from litestar.datastructures import Cookie
 from healthplus import errors
 from healthplus.accounts.codes import SignedIn
 from healthplus.accounts.consent import CURRENT, require_consent
-from healthplus.accounts.phone_numbers import masked
+from healthplus.accounts.phone_numbers import masked, written
 from healthplus.accounts.sessions import agent_label
 from healthplus.database import load
 from healthplus.errors import HealthPlusError, ProofNeeded
@@ -131,7 +131,11 @@ class SignInController(Controller):
                 pending.challenge_id, form.get("code", "")[:100], idempotency_key(form, "code"), agent, _device(request)
             )
         except HealthPlusError as error:
-            return await _code_page(request, pending, error)
+            if not _was_last_try(error):
+                return await _code_page(request, pending, error)
+            pending = msgspec.structs.replace(pending, expires_at=services(request).clock.now())
+            ended = sealed_cookie(request, _COOKIE, pending, _COOKIE_SECONDS)
+            return await _code_page(request, pending, error, [ended])
         return await _signed_in(request, signed_in)
 
     @get("/verify/desk")
@@ -290,14 +294,22 @@ def _desk_page(request: AnyRequest, code: str = "", error: HealthPlusError | Non
     return _page(request, "sign_in/desk.html", error, code=code, about_code=about_code)
 
 
-async def _code_page(request: AnyRequest, pending: Pending, error: HealthPlusError | None = None) -> Response[str]:
+def _was_last_try(error: HealthPlusError) -> bool:
+    return isinstance(error, errors.WrongCode) and not error.members.get("tries_left")
+
+
+async def _code_page(
+    request: AnyRequest, pending: Pending, error: HealthPlusError | None = None, cookies: Sequence[Cookie] = ()
+) -> Response[str]:
     now = services(request).clock.now()
     clinic = _CLINIC.match(_back_to(request))
     return _page(
         request,
         "sign_in/code.html",
         error,
-        sent_to=masked(pending.phone),
+        cookies,
+        # Whole, as only the browser in which it was typed has the cookie: a wrong digit can be seen.
+        sent_to=written(pending.phone),
         pending=pending,
         is_over=pending.expires_at <= now or isinstance(error, errors.CodeOver | errors.NotFound),
         about_code=isinstance(error, errors.BadInput),
