@@ -134,7 +134,8 @@ FROM directory.service JOIN directory.provider USING (provider_id)
 WHERE service_type_id = $1 AND closed_at IS NULL AND EXISTS (
     SELECT FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id)
     CROSS JOIN LATERAL directory.offered_services(service.provider_id, clinic_id) AS offered
-    WHERE provider_clinic.provider_id = service.provider_id AND provider_clinic.closed_since IS NULL AND clinic.city_id = $2 AND offered.service_id = service.service_id)
+    WHERE provider_clinic.provider_id = service.provider_id AND provider_clinic.closed_since IS NULL
+        AND clinic.city_id = $2 AND offered.service_id = service.service_id)
 ORDER BY fee_minor, provider_id, service_id
 LIMIT $3 OFFSET $4
 

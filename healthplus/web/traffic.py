@@ -81,6 +81,39 @@ _CLASSES = {
         POST /desk/seen
         GET /desk/{clinic_id}/ask
         POST /desk/{clinic_id}/ask
+        GET /office
+        GET /office/find
+        GET /office/new
+        POST /office/new
+        GET /office/{clinic_id}
+        GET /office/{clinic_id}/clinic
+        POST /office/{clinic_id}/clinic
+        POST /office/{clinic_id}/close
+        POST /office/{clinic_id}/holiday/{holiday_id}/remove
+        GET /office/{clinic_id}/leave
+        POST /office/{clinic_id}/leave
+        POST /office/{clinic_id}/leave/{provider_id}/{leave_id}/remove
+        POST /office/{clinic_id}/open
+        GET /office/{clinic_id}/provider/new
+        POST /office/{clinic_id}/provider/new
+        GET /office/{clinic_id}/provider/{provider_id}
+        POST /office/{clinic_id}/provider/{provider_id}
+        POST /office/{clinic_id}/provider/{provider_id}/close
+        POST /office/{clinic_id}/provider/{provider_id}/open
+        POST /office/{clinic_id}/provider/{provider_id}/photo
+        POST /office/{clinic_id}/provider/{provider_id}/photo/remove
+        GET /office/{clinic_id}/services
+        POST /office/{clinic_id}/services
+        POST /office/{clinic_id}/services/{service_id}/close
+        GET /office/{clinic_id}/terms
+        POST /office/{clinic_id}/terms
+        GET /office/{clinic_id}/week/{provider_id}
+        POST /office/{clinic_id}/week/{provider_id}
+        GET /office/{clinic_id}/week/{provider_id}/copy
+        POST /office/{clinic_id}/week/{provider_id}/copy
+        GET /office/{clinic_id}/week/{provider_id}/shift/{shift_id}
+        POST /office/{clinic_id}/week/{provider_id}/shift/{shift_id}
+        POST /office/{clinic_id}/week/{provider_id}/shift/{shift_id}/end
         GET /office/{clinic_id}/asks
         POST /office/{clinic_id}/asks/{ask_id}/confirm
         POST /office/{clinic_id}/asks/{ask_id}/refuse
