@@ -43,13 +43,12 @@ async def test_by_keyboard_from_a_page_and_back_to_it(window: BrowserWindow) -> 
     assert window.faults == []
 
 
-async def test_an_error_takes_focus_and_leads_to_its_field(window: BrowserWindow) -> None:
+async def test_a_fault_of_a_field_is_said_there_and_takes_focus(window: BrowserWindow) -> None:
     await window.product.database.execute("DELETE FROM accounts.challenge")
     await wrong(window)
-    await expect(window.page.locator("#error")).to_be_focused()
-    assert (await window.page.title()).startswith("Error: ")
-    await window.page.get_by_role("link", name="This is not the code").click()
     await expect(window.page.locator("#code")).to_be_focused()
+    assert (await window.page.title()).startswith("Error: ")
+    await expect(window.page.locator("#code-error")).to_contain_text("This is not the code")
 
 
 async def test_without_javascript(product: Product, browser: Browser) -> None:
