@@ -54,7 +54,8 @@ def test_all_that_is_about_one_provider_goes_to_one_machine() -> None:
         path = route.partition(" ")[2].replace("{provider_id}", "12345")
         filled = re.sub(r"\{\w+\}", "x", path)
         for address in {filled, f"/hi{filled}"} if not filled.startswith("/api/") else {filled}:
-            assert key_of(address) == ("12345" if "12345" in path else None), address
+            is_busy = "12345" in path and not path.startswith("/office/")  # staff are few
+            assert key_of(address) == ("12345" if is_busy else None), address
     assert any("{provider_id}" in route for route in LISTED)
 
 

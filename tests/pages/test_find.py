@@ -67,7 +67,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await page.select_option("#gender", "female")
         await window.press("Apply")
         assert page.url.endswith("/hi/in/pune/cardiology?gender=female")
-        await page.locator(".chip").click()
+        await page.locator(".chip.on").click()
         await page.wait_for_url("**/hi/in/pune/cardiology")
         await expect(page.locator(".time").first).to_be_visible()
 

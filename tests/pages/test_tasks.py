@@ -148,7 +148,7 @@ async def cancel(hand: Hand) -> None:
     await window.go("/")
     await hand.tap(hand.page.locator("section[aria-labelledby=next-appointment] a"))
     await hand.link("Cancel")
-    await expect(hand.page.locator("main")).to_contain_text(re.compile("The ₹[0-9,]+ that you paid is refunded"))
+    await expect(hand.page.locator("main")).to_contain_text(re.compile("The ₹[0-9,]+ that you paid goes back"))
     await hand.button("Cancel appointment")
     await expect(hand.page.get_by_role("heading", level=1)).to_contain_text("cancelled")
 

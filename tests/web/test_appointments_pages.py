@@ -169,7 +169,7 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     await money_is(environment, paid, "captured")
     form = {"key": "once"}
     ask = await said(http, f"{paid}/cancel")
-    assert "The ₹500 that you paid is refunded to the account you paid from" in ask
+    assert "The ₹500 that you paid goes back to the account you paid from" in ask
     assert "Patient asha" in await said(http, paid)
     await environment.db.execute(
         "UPDATE booking.booking SET patient_name = 'Meera Rao' WHERE patient_id = $1", environment.ids["asha"]
@@ -185,7 +185,7 @@ async def test_cancelling_once_and_again(http: httpx.AsyncClient, asha: Client, 
     assert events == 1
     cancelled = await said(http, paid)
     assert "Your appointment is cancelled" in cancelled
-    assert "Refund of ₹500 started" in cancelled or "₹500 was refunded" in cancelled
+    assert "Refund of ₹500 is on its way" in cancelled or "₹500 was refunded" in cancelled
     await money_is(environment, paid, "refunded")
     given_back = await said(http, paid)
     assert "₹500 was refunded on" in given_back

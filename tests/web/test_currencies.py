@@ -140,7 +140,7 @@ async def test_it_is_held_paid_and_given_back(
     assert at_bank == GatewayPayment(at_bank.authorisation, "captured", place.fee[1], place.currency)
     assert f"{amount}, paid on" in await said(http, visit)
     assert amount in await said(http, f"{visit}/receipt")
-    assert f"The {amount} that you paid is refunded" in await said(http, f"{visit}/cancel")
+    assert f"The {amount} that you paid goes back" in await said(http, f"{visit}/cancel")
     cancelled = (await asha.delete(f"providers/{abroad.provider_id}/appointments/{held['id']}")).json()
     assert fee(abroad).items() <= cancelled.items()
     await money_is(environment, visit, "refunded")

@@ -8,7 +8,6 @@ import pytest
 from litestar import Litestar
 
 from healthplus.booking.book import Book
-from healthplus.database import Database
 from tests.fixtures.environment import AT_CLINIC, FREE, ONLINE, PROVIDER, Environment
 from tests.web.client import Client
 from tests.web.problem import problem
@@ -44,7 +43,9 @@ async def test_free_held_booked_and_mine_are_told_apart(
 
 
 @pytest.mark.dates
-async def test_without_a_window_it_is_the_day_from_now(anyone: Client, db: Database) -> None:
+async def test_without_a_window_it_is_the_day_from_now(anyone: Client, environment: Environment) -> None:
+    # From midnight: within a clinic's notice, its one time of today is over, and tomorrow's is not yet in.
+    await environment.pass_until(environment.instant(0))
     shown = (await anyone.get(SLOTS)).json()
     begins, ends = (datetime.fromisoformat(shown[name]) for name in ("from", "to"))
     assert (ends - begins).total_seconds() == 24 * 3600

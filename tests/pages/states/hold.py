@@ -37,7 +37,7 @@ async def unnamed(window: BrowserWindow) -> None:
     )
     await window.go(path)
     await window.page.locator("form .button").first.click()
-    await window.page.wait_for_selector("#error")
+    await window.page.wait_for_selector("#name-error")
 
 
 @state("hold-household")
