@@ -10,9 +10,11 @@ import granian.server.mp
 import healthplus.web.app
 import healthplus.web.pages.invoice
 from healthplus.fonts import hindi_font
+from healthplus.web.pages.rendering import compile_templates
 
 __all__ = ["granian", "healthplus"]
 
+compile_templates()
 hindi_font()
 
 # A SIGTERM to all processes of the product is for the app processes, which finish their requests first. The one that

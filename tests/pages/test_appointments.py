@@ -37,7 +37,7 @@ async def test_moving_and_cancelling_by_keyboard(window: BrowserWindow, tmp_path
     await window.go("/")
     await page.get_by_role("link", name="Appointments").click()
     await page.get_by_role("link", name="Dr ").click()
-    assert page.url.endswith(path)
+    await page.wait_for_url(lambda url: url.endswith(path))
     first = await calendar_entry(window, tmp_path)
     assert (first.sequence, first.status) == (0, "CONFIRMED")
 
@@ -93,7 +93,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         assert header is not None
         assert header["height"] < 64  # one row
         await page.get_by_role("navigation", name=window.said("Days")).get_by_role("link").nth(1).click()
-        assert "?day=" in page.url
+        await page.wait_for_url(lambda url: "?day=" in url)
         await page.get_by_role("radio").nth(2).check()
         await window.press("Reschedule")
         await expect(page.get_by_role("status").last).to_contain_text("समय बदल गया है")

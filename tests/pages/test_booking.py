@@ -320,7 +320,7 @@ async def test_one_at_a_time(window: BrowserWindow) -> None:
     await page.wait_for_url("**/busy?*")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("You already hold")
     await page.get_by_role("link", name=re.compile("Continue with")).click()
-    assert page.url.endswith(first)
+    await page.wait_for_url(lambda url: url.endswith(first))
     await page.go_back()
     await window.press("Cancel hold and hold this")
     await page.wait_for_url("**/hold/*")

@@ -39,7 +39,7 @@ class Person:
         await self.window.press("Search")
         await self.page.get_by_role("heading", level=2).get_by_role("link", name=name).first.click()
         # One clinic: straight to the chart. The doctor is there on one day only.
-        assert f"/doctor/{self._morning.provider_id}/" in self.page.url
+        await self.page.wait_for_url(f"**/doctor/{self._morning.provider_id}/**")
         await self.page.goto(f"{self.page.url}?day={self._morning.starts_at.date()}")
 
     async def hold(self) -> None:

@@ -61,7 +61,7 @@ async def test_without_javascript(product: Product, browser: Browser) -> None:
         await expect(window.page.locator("#error")).to_contain_text("IST के बाद")
         await window.page.fill("#code", await product.code())
         await window.press("Confirm")
-        assert window.page.url.endswith("/hi/privacy")
+        await window.page.wait_for_url("**/hi/privacy")
         await expect(window.page.locator("footer")).to_contain_text("साइन आउट")
 
 
@@ -110,16 +110,16 @@ async def test_without_javascript_a_code_is_waited_for(product: Product, browser
         # It loads again by itself when its time has come; who is too early loses nothing.
         assert 80 < int(await window.page.locator("meta[http-equiv=refresh]").get_attribute("content") or 0) <= 90
         await window.press("Send code")
-        assert "/verify/wait?next=" in window.page.url
+        await window.page.wait_for_url(lambda url: "/verify/wait?next=" in url)
         async with product.time_passed(seconds=90):
             await window.page.reload()
             await expect(window.page.locator("main")).to_contain_text("You can send the code now.")
             assert await window.page.locator("meta[http-equiv=refresh]").count() == 0
             await window.press("Send code")
-            assert "/verify/code?next=" in window.page.url
+            await window.page.wait_for_url(lambda url: "/verify/code?next=" in url)
             await window.page.fill("#code", await product.code())
             await window.press("Confirm")
-            assert window.page.url.endswith("/help")
+            await window.page.wait_for_url("**/help")
         await product.database.execute("DELETE FROM accounts.challenge")
 
 
