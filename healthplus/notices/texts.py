@@ -2,7 +2,7 @@
 
 They name neither doctor nor clinic nor speciality: others can read a message on a locked screen or over a shoulder, and
 it is kept for years. For the same reason their links name nothing either: they lead to pages that ask the reader to
-sign in, that of a turn to the offer itself, those of an appointment and of an earlier time to the appointment.
+sign in, that of a turn to the offer itself, all others to the appointment, or to what became of it.
 """
 
 from __future__ import annotations

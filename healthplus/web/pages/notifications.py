@@ -12,7 +12,7 @@ from healthplus.notices.preferences import Preference
 from healthplus.notices.push import Subscription
 from healthplus.web.http.ids import ProviderId
 from healthplus.web.languages import HINDI, LANGUAGES
-from healthplus.web.pages.addresses import appointment_path
+from healthplus.web.pages.addresses import appointment_path, hold_path, ticket_path
 from healthplus.web.pages.rendering import language_of, page, see_other, updates_response
 from healthplus.web.pages.session import PatientSession, form_of, require_patient
 from healthplus.web.services import AnyRequest, services
@@ -89,10 +89,20 @@ class NotificationsController(Controller):
 
     @get("/a/{code:str}")
     async def lead_to_appointment(self, request: AnyRequest, code: FromPath[str]) -> Response[str]:
-        """Redirect from a message's link to its appointment, or to all of them where it is not this patient's."""
+        """Redirect from a message's link to its appointment, or to all of them where it is not this patient's.
+
+        What was never booked has a page that says why, and what becomes of its money.
+        """
         session = require_patient(request)
-        found = await services(request).preferences.appointment_of(code, session.patient_id)
-        return see_other(request, appointment_path(*found) if found else "/appointments")
+        found = await services(request).preferences.booking_of(code, session.patient_id)
+        if found is None:
+            return see_other(request, "/appointments")
+        provider_id, booking_id = found["provider_id"], found["booking_id"]
+        if found["is_appointment"]:
+            return see_other(request, appointment_path(provider_id, booking_id))
+        if found["offered_to"] is not None:
+            return see_other(request, ticket_path(provider_id, found["offered_to"]))
+        return see_other(request, hold_path(provider_id, booking_id))
 
     @post("/appointments/{provider_id:int}/{booking_id:uuid}/coming")
     async def say_coming(
