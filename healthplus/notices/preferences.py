@@ -11,7 +11,7 @@ import msgspec
 
 from healthplus.accounts.phone_numbers import phone_number
 from healthplus.accounts.sessions import hash_token
-from healthplus.database import Database, load
+from healthplus.database import Database, Record, load
 from healthplus.errors import BadInput, BadSignature
 from healthplus.notices.push import DEVICES_MAX, Subscription, WebPushSender
 from healthplus.notices.sender import NoSender

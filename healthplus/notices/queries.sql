@@ -17,6 +17,8 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     taken.reminder_id, taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
     city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
+    CASE WHEN taken.kind = 'reminder' AND taken.channel = 'email' THEN ARRAY(
+        SELECT DISTINCT preparation FROM directory.preparations_of(booking.service_ids)) END AS preparations,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
         WHERE event_log.provider_id = taken.provider_id AND event_log.booking_id = taken.booking_id AND event_log.kind = 'cancelled'

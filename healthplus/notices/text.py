@@ -32,7 +32,8 @@ class Text(NamedTuple):
 class Texts(NamedTuple):
     """The texts of one language: `prefix` is what the paths of its pages begin with.
 
-    `clock` and `exact_clock` write a time of day, `fee` how a fee is paid; `why` and `settings` end each e-mail.
+    `clock` and `exact_clock` write a time of day, `fee` how a fee is paid, and `before` introduces what is to be done
+    before; `why` and `settings` end each e-mail.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Texts(NamedTuple):
     rupees: str
     prefix: str
     fee: Mapping[str, str]
+    before: str
     why: str
     settings: str
     texts: Mapping[str, Text]

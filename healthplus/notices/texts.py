@@ -80,7 +80,10 @@ def sms_of(row: Record, wording: Wording, channel: str = "sms") -> Sms:
 
 
 def email_of(row: Record, wording: Wording) -> Email:
-    """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS; it also states the fee."""
+    """Return the e-mail for a row of `take_due`, as `sms_of` does the SMS.
+
+    It also states the fee, and reminds of what is to be done before: no SMS does, since that hints at what it is for.
+    """
     texts = LANGUAGES[row["language"]]
     text = texts.texts[template_of(row)]
     facts = _facts(row, wording, texts)
@@ -89,6 +92,7 @@ def email_of(row: Record, wording: Wording) -> Email:
     lines = [text.message.format_map(facts)]
     if text.with_fee and row["funding"] in texts.fee and row["fee_minor"]:
         lines.append(texts.fee[row["funding"]].format_map(facts))
+    lines += [f"{texts.before}: {one}" for one in row["preparations"] or ()]
     plain = [*lines, f"{text.action}: {link}", f"{texts.why} {texts.settings}: {settings}", "HealthPlus"]
     return Email(
         row["address"],

@@ -15,6 +15,7 @@ ENGLISH = Texts(
         "online": "The fee is {fee}, paid online.",
         "clinic": "The fee is {fee}, to be paid at the clinic.",
     },
+    before="Before you come",
     why="You get this because you book with HealthPlus.",
     settings="Choose what we send you",
     texts={

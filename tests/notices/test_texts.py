@@ -54,6 +54,7 @@ ROW: dict[str, Any] = {
     "is_replaced": False,
     "kept_minor": 0,
     "returned_minor": 0,
+    "preparations": None,
 }
 
 
@@ -216,14 +217,17 @@ def test_what_is_kept_and_what_goes_back_is_said_to_the_paisa(is_replaced: bool)
         text = told(kind="cancelled", is_replaced=is_replaced, **money).text
         said = f"Wed 25 Nov, 10:20 am IST is {'replaced' if is_replaced else 'cancelled'}: Rs 123.45 is kept,"
         assert f"{said} Rs 376.55 will be refunded." in text
-        assert "Rs 376.55 of what you paid is on its way back, usually within 7 days." in told(kind="refunded", **money).text
+        assert (
+            "Rs 376.55 of what you paid is on its way back, usually within 7 days."
+            in told(kind="refunded", **money).text
+        )
 
 
 @pytest.mark.parametrize(
     ("kept", "text", "rest"),
     [
         (None, "replaced", "IST. What was paid will be refunded."),
-        ("20%", "replaced_kept", "IST: Rs 100 is kept, Rs 400 will be refunded."),
+        ("20%", "replaced_kept", "IST is replaced: Rs 100 is kept, Rs 400 will be refunded."),
     ],
 )
 async def test_who_moves_to_another_provider_is_not_told_to_book_again(

@@ -103,8 +103,8 @@ BEGIN
         'currency', (SELECT currency FROM directory.clinic WHERE clinic_id = p_clinic_id))));
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'put_service', false,
-        format('%s; %s; %s min', p_service ->> 'name', p_service ->> 'fee_minor', p_service ->> 'length_minutes'), NULL, p_clinic_id, NULL,
-        p_provider_id);
+        concat_ws('; ', p_service ->> 'name', p_service ->> 'fee_minor', (p_service ->> 'length_minutes') || ' min',
+            nullif(p_service ->> 'preparation', '')), NULL, p_clinic_id, NULL, p_provider_id);
     RETURN CASE WHEN counts.added > 0 THEN 'added' WHEN counts.updated > 0 THEN 'changed' ELSE 'unchanged' END;
 END $$;
 

@@ -139,7 +139,8 @@ BEGIN
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,
-                'is_everywhere', service.clinic_id IS NULL) ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
+                'is_everywhere', service.clinic_id IS NULL,
+                'preparation', (SELECT preparation FROM directory.preparations_of(ARRAY[service.service_id]))) ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
             FROM directory.service
             JOIN directory.service_type AS kind USING (service_type_id)
             JOIN directory.provider USING (provider_id)

@@ -32,6 +32,7 @@ from healthplus.web.pages.limits import limit_of
 from healthplus.web.pages.moving import move_page
 from healthplus.web.pages.rendering import document, language_of, page, see_other
 from healthplus.web.pages.searches import page_number
+from healthplus.web.pages.service_choice import preparations_of
 from healthplus.web.pages.session import PatientSession, form_of, idempotency_key, require_patient, site
 from healthplus.web.services import AnyRequest, services
 
@@ -163,7 +164,9 @@ class AppointmentsController(Controller):
         url = site(request).url + language.url(appointment_path(provider_id, booking_id))
         return document(
             request,
-            appointment_calendar.calendar_of(appointment, url, language),
+            appointment_calendar.calendar_of(
+                appointment, await preparations_of(request, await _chosen(request, appointment)), url, language
+            ),
             appointment_calendar.MEDIA_TYPE,
             headers={
                 "Cache-Control": "private, no-cache",
@@ -233,12 +236,14 @@ async def _appointment_page(
     field: str = "",
     written: str | None = None,
 ) -> Response[str]:
+    chosen = await _chosen(request, appointment)
     return page(
         request,
         "appointments/appointment.html",
         status=status,
         appointment=appointment,
-        chosen=await _chosen(request, appointment),
+        chosen=chosen,
+        preparations=await preparations_of(request, chosen),
         number=number_of(appointment["booking_id"]),
         is_invoice_foreign=await _is_invoice_foreign(request, appointment),
         error=error,

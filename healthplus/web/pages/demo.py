@@ -1,4 +1,4 @@
-"""The page that stands for every phone and mailbox of a demo, and says what to try; only where messages are not sent."""
+"""The page that stands for every phone and mailbox of a demo, and says what to try; only where nothing is sent."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 
 from healthplus.directory.fees import FUNDINGS, amount_text
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
+from healthplus.directory.preparation import PREPARATION_MAX
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
 from healthplus.directory.weekdays import has_day, in_bits
 from healthplus.errors import BadInput
@@ -76,6 +77,7 @@ def _service_of(form: Form, currency: str) -> Service | None:
     days = form.days()
     if not days:
         form.fail("day_1", form.gettext("Tick at least one day."))
+    preparation = form.text("preparation", PREPARATION_MAX)
     if set("=;") & set(name):
         form.fail("name", form.gettext("A name has no = or ;"))
     if funding == "online" and fee_minor == 0:
@@ -89,6 +91,8 @@ def _service_of(form: Form, currency: str) -> Service | None:
     service = Service(
         name, is_test, fee_minor, length_minutes, funding or None, buffer_minutes, 1, in_bits(days),
         bool(form.given.get("more_a_day")),
+        # A form that adds a service did not show what is known of one of the same name.
+        preparation if preparation or form.given.get("change") else None,
     )  # fmt: skip
     return check_service(service, currency)
 
@@ -133,6 +137,7 @@ def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
                 "fee": amount_text(one["fee_minor"], one["currency"]), "length_minutes": str(one["length_minutes"]),
                 "buffer_minutes": str(one["buffer_minutes"] or ""), "funding": one["funding"],
                 "more_a_day": "1" if one["allows_more_a_day"] else "", "change": str(one["service_id"]),
+                "preparation": one["preparation"] or "",
             }  # fmt: skip
             return given | {f"day_{day}": "1" for day in range(1, 8) if has_day(one["weekdays"], day)}
     return given | {f"day_{day}": "1" for day in range(1, 8)}
