@@ -34,7 +34,7 @@ def calendar_of(appointment: Record, preparations: Iterable[Preparation], url: s
     description = language.gettext("See, reschedule or cancel it: %(url)s") % {"url": url} + f"\n{number}"
     if appointment["patient_name"]:
         description = language.gettext("For %(name)s") % {"name": appointment["patient_name"]} + f"\n{description}"
-    for one in preparations:
+    for one in () if is_cancelled else preparations:
         text = language.known_name("preparation", one.text)
         description = language.gettext("Before you come: %(text)s") % {"text": text} + f"\n{description}"
     event = Event.new(
