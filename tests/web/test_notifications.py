@@ -172,6 +172,7 @@ async def test_a_messages_link_leads_to_what_it_is_about(
     assert (await Browser(app, environment.tokens["bina"]).get(link)).headers["location"] == "/appointments"
     await environment.db.execute("UPDATE booking.booking SET offer = true, ticket_id = $1", UUID(int=5))
     assert (await browser.get(link)).headers["location"] == f"/doctor/{PROVIDER}/wait/{UUID(int=5)}"
+    await environment.db.execute("UPDATE booking.booking SET offer = false, ticket_id = NULL")
 
 
 async def test_who_is_coming_says_so_on_the_page(browser: Browser, environment: Environment, asha: Client) -> None:
