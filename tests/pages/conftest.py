@@ -25,6 +25,7 @@ from healthplus.database import Database
 from healthplus.database.server_files import as_app_role
 from healthplus.notices.web_push import new_private_key
 from healthplus.ops.demo_data import Scale, create_demo_data
+from healthplus.ops.demo_guide import demo_guide
 from healthplus.settings import Settings
 from tests.conftest import own_database
 from tests.fixtures.clock import device_clock, start_clock
@@ -48,7 +49,10 @@ async def product(template: str) -> AsyncIterator[Product]:
         await asyncio.to_thread(folder.chmod, 0o755)
         # The tests' server does not write to a disc.
         settings = Settings(as_app_role(dsn), folder, dsn, port=port, processes=1, allow_unsafe_commits=True)
-        app = _App(replace(settings, sandbox_payments=True, sandbox_notices=True, push_key=new_private_key()))
+        guide = (await demo_guide(database, data, f"http://127.0.0.1:{port}")).as_setting()
+        app = _App(
+            replace(settings, sandbox_payments=True, sandbox_notices=True, push_key=new_private_key(), demo_guide=guide)
+        )
         await app.start()
         try:
             yield Product(app.settings.site_url, database, data, app.stop, app.start, await device_clock(database))
