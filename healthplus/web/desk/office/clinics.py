@@ -10,6 +10,7 @@ from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput
 from healthplus.names import slug
+from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
     Typed,
@@ -23,11 +24,10 @@ from healthplus.web.desk.office.frame import (
 )
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
-from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.pages.rendering import see_other
 from healthplus.web.services import AnyRequest, services
 
 _ROWS_SHOWN = 50
-_FIELDS = ("name", "address", "postal_code", "phone", "gstin", "latitude", "longitude", "lead_minutes")
 
 
 class OfficesController(Controller):
@@ -79,18 +79,18 @@ class ClinicController(Controller):
 
     @get("/clinic", **needs("manage_schedule"))
     async def profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
-        return await _profile_page(request, clinic_id)
+        return await clinic_page(request, clinic_id)
 
     @post("/clinic", **needs("manage_schedule"))
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
         clinic = _clinic_of(form, is_new=False)
         if not form.is_good:
-            return await _profile_page(request, clinic_id, form)
+            return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
         answer = await change(request, queries.put_clinic, clinic_id, clinic, version)
         if answer["code"] == "other":
-            return await _profile_page(request, clinic_id, form, answer=answer)
+            return await clinic_page(request, clinic_id, form, answer=answer)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "saved"})
 
     @post("/close", **needs("manage_schedule"))
@@ -101,7 +101,7 @@ class ClinicController(Controller):
         always = Range(now, now.replace(year=now.year + 10, day=1))
         blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, always, _ROWS_SHOWN)
         if seen is None and blocked["in_the_way"]:
-            return await _profile_page(request, clinic_id, form, answer=blocked)
+            return await clinic_page(request, clinic_id, form, answer=blocked)
         clinic = await ask(request, queries.office, clinic_id)
         for provider in clinic["providers"]:
             if provider["closed_at"] is None:
@@ -110,7 +110,7 @@ class ClinicController(Controller):
                 if answer["code"] == "conflict":
                     note_refusal(form, answer, request)
                     blocked = await ask(request, queries.in_the_way_of_holiday, clinic_id, always, _ROWS_SHOWN)
-                    return await _profile_page(request, clinic_id, form, answer=blocked)
+                    return await clinic_page(request, clinic_id, form, answer=blocked)
         await change(request, queries.set_clinic_closed, clinic_id, now)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "closed"})
 
@@ -165,25 +165,4 @@ def _new_page(request: AnyRequest, form: Form | None) -> Response[str]:
         errors=Typed(form.errors if form else {}),
         answer=None,
         tab="",
-    )
-
-
-async def _profile_page(
-    request: AnyRequest, clinic_id: int, form: Form | None = None, answer: dict[str, Any] | None = None
-) -> Response[str]:
-    clinic = await ask(request, queries.office, clinic_id)
-    stored = {name: str(clinic[name] or "") for name in _FIELDS}
-    if form is None:
-        form = Form(stored, language_of(request))
-    elif "name" not in form.given:  # of closing
-        form.given = {**stored, **form.given}
-    return office_page(
-        request,
-        "clinic.html",
-        clinic_id,
-        "clinic",
-        form,
-        clinic=clinic,
-        answer=answer,
-        zone=clinic["time_zone"],
     )
