@@ -178,7 +178,11 @@ async def test_pictures_of_a_clinic(ward: Browser, db: Database, http: httpx.Asy
 
     hashes = [row["hash"] for row in await db.fetch("SELECT hash FROM directory.clinic_picture ORDER BY position")]
     public = await http.get((await http.get(f"/clinic/{CLINIC}")).headers["location"])
-    assert re.findall(r'alt="([^"]*)"></a>', public.text) == await texts() == ["The entrance", *(f"Room {number}" for number in range(2, 7))]
+    assert (
+        re.findall(r'alt="([^"]*)"></a>', public.text)
+        == await texts()
+        == ["The entrance", *(f"Room {number}" for number in range(2, 7))]
+    )
     path = f"{OFFICE}/picture/{hashes[0]}"
     assert goes_to(await ward.post(path, {"text": "The way in", "place": "3"}))
     assert await texts() == ["Room 2", "Room 3", "The way in", "Room 4", "Room 5", "Room 6"]

@@ -4,7 +4,7 @@
 --     p_moves says (an object of starts by booking id), or flagged, so that their patients choose another time.
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
 --   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
---   * {"code": "changed", "moved": 2, "flagged": 1}, or what the verbs refuse: shift_overlap, invalid, not_found.
+--   * {"code": "changed", "moved": 2, "flagged": 1, "stands": 0}, or what the verbs refuse: shift_overlap, invalid, not_found.
 
 CREATE FUNCTION console.change_shifts(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_remove bigint[], p_put jsonb, p_was jsonb,
@@ -95,8 +95,7 @@ BEGIN
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'remove_leave', answer.code <> 'changed', p_leave_id::text, NULL, p_clinic_id, NULL,
         p_provider_id);
-    RETURN jsonb_build_object('code', answer.code, 'stands', (
-        SELECT count(*) FROM booking.event_log WHERE provider_id = p_provider_id AND seq > former AND kind = 'stands'));
+    RETURN jsonb_build_object('code', answer.code, 'stands', booking.count_stands(p_provider_id, former));
 END $$;
 
 -- Closes a provider at a clinic, or (p_closed_at NULL) opens it again.

@@ -7,6 +7,11 @@ CREATE FUNCTION booking.stranded_since(p_provider_id bigint, p_version bigint) R
         AND reason IN ('shift_changed', 'leave_changed')
 $$;
 
+-- How many appointments stand again since a version of the book.
+CREATE FUNCTION booking.count_stands(p_provider_id bigint, p_version bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT count(*) FROM booking.event_log WHERE provider_id = p_provider_id AND seq > p_version AND kind = 'stands'
+$$;
+
 -- Whether any of these was held, booked or moved after an instant: who saw a list of what was in the way then (NULL: nobody) did not see it.
 CREATE FUNCTION booking.are_unseen(p_provider_id bigint, p_booking_ids uuid[], p_seen_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -110,7 +115,7 @@ BEGIN
         END IF;
         stranded := booking.stranded_since(p_provider_id, former);
         answer := jsonb_build_object('code', outcome.code, 'moved', (SELECT count(*) FROM jsonb_object_keys(coalesce(p_moves, '{}'))),
-            'flagged', coalesce(cardinality(outcome.conflicts), 0));
+            'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
         IF failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at) THEN
             -- With times that are free once the change is made.
             answer := jsonb_build_object(

@@ -8,11 +8,14 @@ from litestar import Controller, Response, get, post
 
 from healthplus.directory.fees import FUNDINGS, amount_text
 from healthplus.names import slug
+from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
     BODY_BYTES_MAX,
     ask,
     change,
+    moved_and_flagged,
+    moves_of,
     note_refusal,
     office_page,
     queries,
@@ -63,19 +66,30 @@ class ProvidersController(Controller):
 
     @post("/{provider_id:int}/close", request_max_body_size=BODY_BYTES_MAX, **needs("manage_schedule"))
     async def close(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
-        """Close a provider at the clinic, once the sender was shown which bookings are in the way."""
-        form = await read_form(request)
-        now = services(request).clock.now()
-        answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, now, seen_at(form))
+        """Close a provider at the clinic, once the sender was shown which bookings are in the way.
+
+        After a last day: their shifts end with it, and what is in the way can be moved to days before.
+        """
+        form, now = await read_form(request), services(request).clock.now()
+        clinic = await ask(request, queries.office, clinic_id)
+        last = last_day_of(form, clinic["time_zone"], now)
+        if not form.is_good:
+            return await _provider_page(request, clinic_id, provider_id, form)
+        seen, done = seen_at(form), "closed"
+        if last is not None:
+            answer, done = await end_shifts(request, clinic_id, provider_id, last, seen, moves_of(form)), "ends"
+        else:
+            answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, now, seen)
         if answer["code"] == "changed":
-            return see_other(request, f"/office/{clinic_id}", {"done": "closed", "flagged": answer["flagged"] or ""})
-        note_refusal(form, answer, request)
+            return see_other(request, f"/office/{clinic_id}", {"done": done, **moved_and_flagged(answer)})
+        note_refusal(form, answer, request, "last_day")
         return await _provider_page(request, clinic_id, provider_id, form, answer)
 
     @post("/{provider_id:int}/open", **needs("manage_schedule"))
     async def open(self, request: AnyRequest, clinic_id: ClinicId, provider_id: ProviderId) -> Response[str]:
-        await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
-        return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "open"})
+        answer = await change(request, queries.set_provider_closed, clinic_id, provider_id, None, None)
+        path = f"/office/{clinic_id}/provider/{provider_id}"
+        return see_other(request, path, {"done": "open", **moved_and_flagged(answer)})
 
 
 async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:
