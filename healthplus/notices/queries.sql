@@ -17,7 +17,8 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
     taken.reminder_id, taken.told_id,
     coalesce(preference.language, 'en') AS language, way.address,
     coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window)) AS starts_at,
-    city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor, clinic.currency, booking.funding::text,
+    city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
+    clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log

@@ -41,13 +41,11 @@ BEGIN
         FROM jsonb_array_elements(p_put));
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_remove => p_remove, p_put => put);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'change_shifts', answer ->> 'code' <> 'changed',
-        left(concat_ws('; ', answer ->> 'code', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, 'change_shifts',
+        concat_ws('; ', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
             SELECT string_agg(format('%s %s %s-%s/%s', one.shift_id, one.weekday, one.starts, one.ends, one.slot_minutes), ', ')
-            FROM unnest(put) AS one), '')), 1000),
-        NULL, p_clinic_id, NULL, p_provider_id);
+            FROM unnest(put) AS one), '')), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -63,11 +61,9 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_during => p_during, p_reason => p_reason, p_holiday_id => p_holiday_id);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'add_leave', answer ->> 'code' <> 'changed',
-        format('%s; %s to %s', answer ->> 'code', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))),
-        NULL, p_clinic_id, NULL, p_provider_id);
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, 'add_leave',
+        format('%s to %s', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -109,10 +105,9 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     answer := booking.change_seen(
         p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
-    PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END,
-        answer ->> 'code' <> 'changed', answer ->> 'code', NULL, p_clinic_id, NULL, p_provider_id);
+    PERFORM booking.note_change(
+        answer, caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END, NULL,
+        p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 

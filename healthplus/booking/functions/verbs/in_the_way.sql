@@ -56,6 +56,17 @@ BEGIN
     JOIN booking.booking USING (provider_id, booking_id);
 END $$;
 
+-- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made.
+CREATE FUNCTION booking.note_change(
+    p_answer jsonb, p_actor text, p_session_id uuid, p_address text, p_action text, p_detail text, p_clinic_id bigint, p_provider_id bigint
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM booking.note_seen(p_answer -> 'in_the_way', p_actor, p_session_id, p_address, p_clinic_id);
+    PERFORM staff.append_audit(
+        p_actor, p_session_id, p_address, p_action, p_answer ->> 'code' <> 'changed', left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
+        NULL, p_clinic_id, NULL, p_provider_id);
+END $$;
+
 -- Moves bookings of a provider that a change of schedule is to be made over, each to a start that staff chose: an object by booking id. NULL,
 -- or the id of the first that could not be moved, and why.
 CREATE FUNCTION booking.move_away(p_provider_id bigint, p_clinic_id bigint, p_moves jsonb, p_actor text, OUT booking_id uuid, OUT code text)
