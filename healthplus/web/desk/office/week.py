@@ -15,6 +15,7 @@ from healthplus.web.desk.office.frame import (
     REFUSED,
     ask,
     change,
+    moved_and_flagged,
     moves_of,
     note_refusal,
     office_page,
@@ -72,7 +73,7 @@ class WeekController(Controller):
             _require_before_its_end(form, "since", since, old)
             if wanted["valid_to"] and wanted["valid_to"] <= since.isoformat():
                 form.fail("valid_until", form.gettext("The last day is not before the first."))
-            before = {**_stored(old), "shift_id": shift_id, "valid_to": since.isoformat()}
+            before = {**stored_shift(old), "shift_id": shift_id, "valid_to": since.isoformat()}
             put = [before, {**wanted, "valid_from": since.isoformat()}]
         return await _change(request, (clinic_id, provider_id, shift_id), form, [], put)
 
@@ -89,7 +90,7 @@ class WeekController(Controller):
         if last_day is None or old is None or last_day < _first_day(old):
             return await _change(request, where, form, [shift_id], [])
         _require_before_its_end(form, "last_day", last_day, old)
-        ended = {**_stored(old), "shift_id": shift_id, "valid_to": (last_day + timedelta(days=1)).isoformat()}
+        ended = {**stored_shift(old), "shift_id": shift_id, "valid_to": (last_day + timedelta(days=1)).isoformat()}
         return await _change(request, where, form, [], [ended])
 
     @get("/copy", **needs("manage_schedule"))
@@ -103,7 +104,7 @@ class WeekController(Controller):
         week = await ask(request, queries.week, clinic_id, provider_id, _monday(request, form))
         day, days = form.number("from_day", 0, 7, 0), form.days("to_day_")
         others = [int(name[3:]) for name in form.given if name.startswith("to_") and name[3:].isdecimal()]
-        copied = [_stored(shift) for shift in week["shifts"] if day in (0, shift["weekday"])]
+        copied = [stored_shift(shift) for shift in week["shifts"] if day in (0, shift["weekday"])]
         targets = [(one, copied) for one in others if one <= ID_MAX]
         if day and days:
             targets = [(provider_id, [{**one, "weekday": to} for one in copied for to in days if to != day])]
@@ -170,7 +171,7 @@ def _shift_of(form: Form) -> dict[str, Any]:
     }
 
 
-def _stored(shift: dict[str, Any]) -> dict[str, Any]:
+def stored_shift(shift: dict[str, Any]) -> dict[str, Any]:
     """Return a shift that is stored, as the console's functions take it."""
     until = shift["valid_until"]
     return {
@@ -218,8 +219,7 @@ async def _change(
     answer = await change(request, queries.change_shifts, *change_it)
     if answer["code"] == "changed":
         done = {"done": "ended" if form.given.get("ends_it") else "changed", "week": _week_of(form)}
-        counts = {name: answer[name] for name in ("moved", "flagged") if answer[name]}
-        return see_other(request, _path(clinic_id, provider_id), {**done, **counts})
+        return see_other(request, _path(clinic_id, provider_id), {**done, **moved_and_flagged(answer)})
     note_refusal(form, answer, request)
     return await _shift_page(request, *where, form=form, answer=answer)
 
