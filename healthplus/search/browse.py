@@ -116,9 +116,12 @@ class Browse:
         rows = await self._database.fetch(queries.clinic_providers, clinic_id, limit, offset)
         return clinic, [row["document"] for row in rows]
 
-    async def provider(self, provider_id: int) -> Document:
-        """Return a provider's page, with the next three times free at each clinic at this moment. Raises NotFound."""
-        provider: Document | None = await self._database.fetch_value(queries.provider, provider_id)
+    async def provider(self, provider_id: int, *, is_spread: bool = False) -> Document:
+        """Return a provider's page, with the next three times free at each clinic at this moment. Raises NotFound.
+
+        With `is_spread`, the times are spread over the first day that has any; `that_day` is how many it has.
+        """
+        provider: Document | None = await self._database.fetch_value(queries.provider, provider_id, is_spread)
         if provider is None:
             raise NotFound("There is no such provider; search for one.")
         return provider

@@ -67,7 +67,8 @@ ORDER BY type = 'doctor', provider.name, provider_id
 LIMIT $2 OFFSET $3
 
 -- name: provider
--- A provider's page: who they are, and at each clinic when and for how much; with the next three times that can be had there.
+-- A provider's page: who they are, and at each clinic when and for how much; with three of the next times that can be had
+-- there, the very next or, if $2, spread over the day.
 SELECT jsonb_build_object(
     'id', provider_id, 'type', type, 'name', name, 'salutation', nullif(salutation, ''),
     'given_name', nullif(given_name, ''), 'family_name', nullif(family_name, ''), 'gender', gender,
@@ -100,9 +101,12 @@ SELECT jsonb_build_object(
                 'fee_minor', fee_minor, 'currency', clinic.currency, 'funding', funding,
                 'opening_times', search.provider_hours(
                     provider.provider_id, clinic_id, (now_at AT TIME ZONE time_zone)::date),
-                'next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at),
                 'service_ids', ARRAY(
-                    SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id))
+                    SELECT service_id FROM directory.offered_services(provider.provider_id, clinic_id) ORDER BY service_id)
+            ) || CASE WHEN $2::boolean THEN (
+                SELECT jsonb_build_object('next_free', p_times, 'that_day', p_that_day)
+                FROM search.spread_free(provider.provider_id, clinic_id, 3, now_at)
+            ) ELSE jsonb_build_object('next_free', search.next_free(provider.provider_id, clinic_id, 3, now_at)) END
             ORDER BY clinic.name, clinic_id), '[]')
         FROM directory.provider_clinic JOIN directory.clinic USING (clinic_id) JOIN directory.city USING (city_id)
         WHERE provider_clinic.provider_id = provider.provider_id AND provider_clinic.closed_since IS NULL)

@@ -13,7 +13,7 @@ from healthplus.web.http.paging import limit_and_offset
 from healthplus.web.pages.addresses import about_path, chart_path, clinic_path, provider_path
 from healthplus.web.pages.booking import parsed_day
 from healthplus.web.pages.find import request_path
-from healthplus.web.pages.free_times import Location, by_day, next_times, queries
+from healthplus.web.pages.free_times import FreeTimes, Location, by_day, next_times, queries
 from healthplus.web.pages.opening import opening, week
 from healthplus.web.pages.plot import plot
 from healthplus.web.pages.rendering import moved, page, policy_of_map, see_other
@@ -40,7 +40,7 @@ class DirectoryController(Controller):
 async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
     """Show a provider; with one clinic, redirect to the chart, unless the address has `about`."""
     app = services(request)
-    found = await app.browse.provider(provider_id)
+    found = await app.browse.provider(provider_id, is_spread=True)
     path = provider_path(provider_id, found["name"])
     if request_path(request) != path:
         return moved(request, path)
@@ -54,7 +54,8 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         clinic["services"] = [one for service_id, one in visits.items() if service_id in clinic["service_ids"]]
         clinic["is_laboratory"] = (provider_id, clinic["id"]) in labs
         time_zone = clinic["city"]["time_zone"]
-        clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
+        free = FreeTimes([datetime.fromisoformat(one) for one in clinic["next_free"]], clinic["that_day"])
+        clinic["days"] = by_day(free, time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
     number = page_number(request.query_params.get("reviews"))
@@ -85,7 +86,7 @@ async def _clinic(request: AnyRequest, clinic_id: int) -> Response[str]:
     now, time_zone = app.clock.now(), clinic["city"]["time_zone"]
     shown = providers[:_PROVIDERS]
     labs = await laboratories(app.database, [(one["id"], clinic_id) for one in shown if one["type"] == "lab"])
-    times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown], 1)
+    times = await next_times(app.database, [Location(one["id"], clinic_id) for one in shown])
     for one in shown:
         one["days"] = by_day(times[one["id"], clinic_id], time_zone)
         one["is_laboratory"] = (one["id"], clinic_id) in labs

@@ -39,7 +39,7 @@ from healthplus.web.languages import Language
 from healthplus.web.pages.addresses import results_path
 from healthplus.web.pages.corrections import meanings, unknown_place
 from healthplus.web.pages.filters import choices, filter_text, quick_filters
-from healthplus.web.pages.free_times import Day, Location, by_day, next_times, queries
+from healthplus.web.pages.free_times import Day, FreeTimes, Location, by_day, next_times, queries
 from healthplus.web.pages.home import known_names, popular_needs
 from healthplus.web.pages.needs import heading, with_gender
 from healthplus.web.pages.other_searches import COUNT_MAX, FREE_COUNT_MAX, criteria_of, other_searches
@@ -370,7 +370,7 @@ async def _cards(database: Database, rows: list[Record]) -> list[Card]:
     return [
         Card(
             row,
-            by_day(times.get((row["provider_id"], row["clinic_id"]), ()), row["time_zone"]),
+            by_day(times.get((row["provider_id"], row["clinic_id"]), FreeTimes()), row["time_zone"]),
             (row["provider_id"], row["clinic_id"]) in labs,
         )
         for row in rows
