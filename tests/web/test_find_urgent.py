@@ -115,7 +115,7 @@ _MISSPELT = {
         "chest pian", "chestpain", "chets pain", "heart atack", "hart attack", "unconcious", "strokee", "chocking",
         "cant braeth", "seene mein dardd",
     ),
-    "mind": ("suicde", "sucide", "suside", "want to kil myself", "atmhatya"),
+    "mind": ("suicde", "sucide", "suside", "want to kill mysef", "atmhatya"),
 }  # fmt: skip
 _NOT_URGENT = (
     "cooking class", "stoke", "strike", "poisson", "dr poisonov", "chest clinic", "heart", "pain", "kidney stone",
