@@ -253,6 +253,14 @@ async def test_hindi_comes_first_on_hindi_pages(http: httpx.AsyncClient, city: E
     heading = text[text.index("<h1>") : text.index("</h1>")]
     assert "दंत चिकित्सा" in heading
     assert "entist" not in heading
+    for need, said in (("fever", "बुखार"), ("Fever doctor", "बुखार"), ("bukhar", "बुखार"), ("chest pain", "सीने में दर्द")):
+        text = await look(http, "/hi/find", need=need, place="Pune")
+        assert f"<h1>{said} " in text
+        assert f"<title>{said}," in text
+        assert names(text) == names(await look(http, "/find", need=said, place="Pune"))
+    assert "<h1>Fever " in await look(http, "/find", need="fever", place="Pune")
+    found = (await http.get("/api/v1/suggest", params={"q": "feve", "language": "hi"})).json()
+    assert found[0] == {"kind": "symptom", "text": "बुखार", "matched": "fever"}
     for typed in ("dent", "दंत"):
         found = (await http.get("/api/v1/suggest", params={"q": typed, "language": "hi"})).json()
         assert found[0]["text"] == "दंत चिकित्सा", typed
