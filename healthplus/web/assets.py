@@ -39,11 +39,15 @@ class _Asset(NamedTuple):
 
 
 def _read() -> dict[str, _Asset]:
-    # One style sheet for one request, made of a file for each area; what only staff see is no weight on patients' pages.
-    bodies = {
-        name: _compact(b"".join(path.read_bytes() for path in sorted(_FOLDER.glob(files))))
-        for name, files in (("app.css", "css/*.css"), ("office.css", "css/office/*.css"))
-    }
+    # A style sheet for all pages and one more for each kind of them, made of files that are each about something. What
+    # is for large text comes last in each that patients get.
+    folders = {"app": "css", **{path.name: f"css/{path.name}" for path in _FOLDER.glob("css/*/")}}
+    last = _FOLDER / "css/75-large-text.css"
+    bodies = {}
+    for name, folder in folders.items():
+        files = [path for path in sorted(_FOLDER.glob(f"{folder}/*.css")) if path != last]
+        files += [last] if name != "office" else []
+        bodies[f"{name}.css"] = _compact(b"".join(path.read_bytes() for path in files))
     bodies |= {
         path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")
         for path in sorted(_FOLDER.glob("js/*.js"))
