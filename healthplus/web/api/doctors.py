@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from litestar import Controller, Response, get
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
@@ -18,6 +19,7 @@ from healthplus.errors import BadInput, NotFound
 from healthplus.money import in_units
 from healthplus.search.find import RADIUS_KM_DEFAULT, Available, Order, SearchRequest, city_named, find
 from healthplus.search.spelling import did_you_mean
+from healthplus.search.urgent import Urgent, urgent_need
 from healthplus.web.api.amounts import AmountMinor, Currency
 from healthplus.web.api.directory_models import Photo
 from healthplus.web.api.keys import needs_key
@@ -230,11 +232,30 @@ class Doctor(Struct):
     service: DoctorService | None
 
 
+class UrgentNeed(Struct):
+    """What cannot wait for an appointment: of the body or the mind, and the numbers to call in India, in order."""
+
+    kind: Literal["body", "mind"]
+    call: list[str]
+
+
 class DoctorsAndSpellcheck(Struct):
-    """The answer to includeSpellcheck=yes: who was found, and likely spellings of the keyword, likeliest first."""
+    """The answer to includeSpellcheck=yes: who was found, and likely spellings of the keyword, likeliest first.
+
+    `urgent` is set where the keyword tells of what cannot wait; say above the results whom to call.
+    """
 
     doctors: list[Doctor]
     did_you_mean: list[str]
+    urgent: UrgentNeed | None
+
+
+_CALL = ResponseHeader(
+    name="Urgent-Call",
+    documentation_only=True,
+    description="Where the keyword tells of what cannot wait for an appointment, such as chest pain or a wish to die, "
+    "also misspelt: the numbers to call in India, in order. Say so above the results.",
+)
 
 
 class DoctorsController(Controller):
@@ -248,6 +269,7 @@ class DoctorsController(Controller):
     @get(
         operation_id="SearchDoctors",
         responses={status: PROBLEMS[status] for status in (400, 422, 503)},
+        response_headers=[_CALL],
         **needs_key("search"),
     )
     async def search_doctors(
@@ -256,12 +278,15 @@ class DoctorsController(Controller):
         """Find doctors, hospitals, clinics and labs; a list, whose `Link` header leads to its other pages."""
         search = await _search_request(services(request), specified, more)
         doctors, headers = await _page(request, search, more.page, specified.results_per_page)
+        database = services(request).database
+        urgent = await urgent_need(database, specified.keyword)
+        if urgent.kind:
+            headers[_CALL.name] = ", ".join(urgent.numbers)
         if specified.includeSpellcheck == "no":
             return JsonAnswer(doctors, headers=headers)
-        database = services(request).database
         city = await city_named(database, search.city) if search.city else None
         meant = await did_you_mean(database, specified.keyword, city["city_id"] if city else None)
-        return JsonAnswer(DoctorsAndSpellcheck(doctors, meant), headers=headers)
+        return JsonAnswer(DoctorsAndSpellcheck(doctors, meant, _urgent_need(urgent)), headers=headers)
 
 
 class CityProvidersController(Controller):
@@ -323,6 +348,10 @@ async def _search_request(app: AppServices, specified: SpecifiedQuery, more: Mor
         accepts_new_patients=more.accepts_new_patients,
         order=Order.BEST if specified.sorting_order is None else Order(specified.sorting_order.replace(",", "_")),
     )
+
+
+def _urgent_need(urgent: Urgent) -> UrgentNeed | None:
+    return UrgentNeed(urgent.kind, list(urgent.numbers)) if urgent.kind else None
 
 
 def _in_reach(name: str, instant: datetime) -> datetime:

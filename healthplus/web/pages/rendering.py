@@ -131,6 +131,14 @@ def compile_templates() -> None:
             environment.get_template(name)
 
 
+_SHEETS = {
+    **dict.fromkeys(("home", "find", "found", "directory"), "find.css"),
+    "chart": "chart.css",
+    **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
+}
+"""The style sheet of each folder of templates besides the one of all pages."""
+
+
 def language_of(request: AnyRequest) -> Language:
     return split_path(request.url.path)[0]
 
@@ -146,7 +154,7 @@ def page(
 ) -> Response[str]:
     """Return a page in the language of its address; `headers` win over those that all pages have."""
     return Response(
-        fragment(request, template, **values),
+        fragment(request, template, sheet=_SHEETS.get(template.partition("/")[0], ""), **values),
         status_code=status,
         media_type=MediaType.HTML,
         headers={**_HEADERS, **_transport_security(request), **(headers or {})},
