@@ -1,7 +1,3 @@
--- name: clinics_named
--- Clinics by a part of their name.
-SELECT * FROM console.clinics_named($1, $2, NULL, $3)
-
 -- name: office
 -- A clinic with its providers and leave.
 SELECT console.office($1, $2, $3)
@@ -48,7 +44,7 @@ SELECT console.set_clinic_closed($1, $2, $3, $4) AS answer
 
 -- name: add_clinic
 -- Add a clinic.
-SELECT console.add_clinic($1, $2, NULL, $3) AS answer
+SELECT console.add_clinic($1, $2, $3) AS answer
 
 -- name: put_clinic
 -- Change what a clinic says of itself.

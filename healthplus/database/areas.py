@@ -44,7 +44,7 @@ AREAS = (
         "staff",
         (
             *("audit.sql", "audit_chain.sql", "guesses.sql", "sessions.sql", "accounts.sql", "rights.sql"),
-            *("clinics.sql", "asks.sql", "breaches.sql"),
+            *("asks.sql", "breaches.sql"),
         ),
     ),
     Area(

@@ -60,6 +60,8 @@ async def test_a_practitioners_rights_are_for_the_own_days(db: Database) -> None
     assert await authorised(db, token, "see_own_day", 1, 7) == "practitioner"
     assert await authorised(db, token, "see_own_day", 1, 8) == "HP403"
     assert await authorised(db, token, "see_own_day", 1) == "HP403"
+    # Of no day in particular, they have none at any of their clinics either.
+    assert not await db.fetch_value("SELECT staff.may_at_all($1, 'see_own_day', '{1}')", staff_id)
 
 
 async def test_who_is_not_logged_in_or_away_is_refused(db: Database) -> None:

@@ -146,7 +146,7 @@ async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administ
     assert answer.status_code == 422
     path = goes_to(await administrator.post("/office/new", form)).partition("?")[0]
     assert (await administrator.get(path)).status_code == 200
-    found = await administrator.get("/office/find?name=sahy")
+    found = await administrator.get("/office/system/clinics?name=sahy")
     assert "Sahyadri Clinic" in words(found)
     page = await administrator.get(f"{path}/clinic")
     assert 'value="4, Karve Road"' in page.text

@@ -27,9 +27,7 @@ BEGIN
     RETURN QUERY
     SELECT account.staff_id, account.log_on, account.name, membership.role::text, account.disabled_at, account.password_hash IS NOT NULL,
         account.totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id),
-        NOT EXISTS (
-            SELECT FROM staff.membership AS more
-            WHERE more.staff_id = account.staff_id AND (more.role <> 'desk' OR more.clinic_id <> p_clinic_id))
+        staff.is_only_desk_of(account.staff_id, p_clinic_id)
     FROM staff.membership JOIN staff.account USING (staff_id)
     WHERE membership.clinic_id = p_clinic_id AND account.log_on IS NOT NULL
     ORDER BY account.disabled_at IS NOT NULL, account.name, account.staff_id;

@@ -1,14 +1,14 @@
 -- Clinics, providers, services and terms, as a clinic's office changes them. A profile comes with its `version`, and is changed only where it
 -- still is that: {"code": "other", "now": …} else.
 
--- Adds a clinic (p_clinic_id NULL: there is none yet), at which its first people are still to be named: its id.
-CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic_id bigint, p_clinic jsonb)
+-- Adds a clinic, at which its first people are still to be named: its id.
+CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic jsonb)
 RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
     new_id bigint;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', p_clinic_id);
+    caller := staff.authorise(p_token_hash, 'manage_clinics', NULL);
     new_id := directory.put_clinic(NULL, p_clinic, NULL);
     PERFORM staff.append_audit(caller.actor, caller.session_id, p_address, 'add_clinic', false, p_clinic ->> 'name', NULL, new_id);
     RETURN new_id;
@@ -43,7 +43,7 @@ BEGIN
     profile := directory.provider_profile(p_provider_id, p_clinic_id);
     IF p_provider_id IS NOT NULL AND profile IS NULL THEN
         RETURN '{"code": "not_found"}';
-    ELSIF caller.role <> 'administrator' AND EXISTS (
+    ELSIF staff.role_at(caller.staff_id, 'add_speciality', NULL) IS NULL AND EXISTS (
         SELECT FROM jsonb_to_recordset(p_provider -> 'specialities') AS given(slug text)
         WHERE slug NOT IN (SELECT speciality.slug FROM directory.speciality)
     ) THEN

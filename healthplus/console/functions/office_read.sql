@@ -1,20 +1,5 @@
 -- What the pages of a clinic's office show: one function a page. None of it is about patients, other than how many there are.
 
--- Clinics by a part of their name, for administrators (p_clinic_id NULL: it is of no clinic).
-CREATE FUNCTION console.clinics_named(p_token_hash bytea, p_address text, p_clinic_id bigint, p_name text)
-RETURNS TABLE (clinic_id bigint, name text, city text, closed_at timestamptz)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    caller record;
-BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', p_clinic_id);
-    RETURN QUERY
-    SELECT clinic.clinic_id, clinic.name, city.name, clinic.closed_since
-    FROM directory.clinic JOIN directory.city USING (city_id)
-    WHERE strpos(lower(clinic.name), lower(p_name)) > 0 ORDER BY clinic.name, clinic.clinic_id LIMIT 50;
-END $$;
-
 -- A clinic with its providers, its holidays and the leaves of single providers to come.
 CREATE FUNCTION console.office(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

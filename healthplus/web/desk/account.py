@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from healthplus.errors import BadInput, HealthPlusError, StaffLinkOver
 from healthplus.staff import passkeys
 from healthplus.staff.apps import app_link, new_app_secret
+from healthplus.web.desk.office.tabs import first_page
 from healthplus.web.desk.session import (
     challenge_of,
     come_from,
@@ -42,12 +43,13 @@ class DeskController(Controller):
     @get(**needs("logged_in"))
     async def first(self, request: AnyRequest) -> Response[str]:
         session = require_staff(request)
+        memberships = await services(request).staff_sessions.memberships(session)
         return desk_page(
             request,
             "first.html",
-            memberships=await services(request).staff_sessions.memberships(session),
+            clinics=[(row, first_page(session, row["clinic_id"])) for row in memberships],
             roles=ROLES,
-            rights=[text for right, text in RIGHT_TEXTS.items() if session.may(right)],
+            rights=[text for right, text in RIGHT_TEXTS.items() if session.may_anywhere(right)],
             has_right=bool(session.roles),
         )
 

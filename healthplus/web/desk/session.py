@@ -17,6 +17,7 @@ from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
 from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
+from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.http.requests import begin_request
 from healthplus.web.pages.rendering import page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
@@ -32,7 +33,10 @@ Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
 
 
 def needs(access: Access) -> dict[str, Any]:
-    """Return the options of a route that is for those who have this access."""
+    """Return the options of a route that is for those who have this access.
+
+    A right is needed at the clinic of the path; where that names none, at every clinic.
+    """
     return {"opt": {"access": access}}
 
 
@@ -149,5 +153,7 @@ def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values
         status=status,
         headers={"Cache-Control": "no-store"},
         staff=staff_of(request),
+        has_office=has_office,
+        tabs_of=tabs_of,
         **values,
     )

@@ -53,15 +53,15 @@ class ClinicAuditController(Controller):
 class AuditController(Controller):
     path = "/office/audit"
 
-    @get(**needs("see_operations"))
+    @get(**needs("see_audit"))
     async def page(self, request: AnyRequest) -> Response[str]:
         return await _audit_page(request, None)
 
-    @get("/history", **needs("see_operations"))
+    @get("/history", **needs("see_audit"))
     async def history(self, request: AnyRequest) -> Response[str]:
         return await _history_page(request, None)
 
-    @get("/export", **needs("see_operations"))
+    @get("/export", **needs("see_audit"))
     async def export(self, request: AnyRequest) -> Response[bytes]:
         return await _export(request, None)
 

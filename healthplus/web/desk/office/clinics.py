@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, post
 
 from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
-from healthplus.errors import BadInput
+from healthplus.errors import BadInput, Forbidden
 from healthplus.names import slug
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import (
@@ -21,6 +21,7 @@ from healthplus.web.desk.office.frame import (
     read_form,
     seen_at,
 )
+from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
 from healthplus.web.http.ids import ClinicId
 from healthplus.web.pages.rendering import language_of, see_other
@@ -33,31 +34,23 @@ _FIELDS = ("name", "address", "postal_code", "phone", "gstin", "latitude", "long
 class OfficesController(Controller):
     path = "/office"
 
-    @get(**needs("manage_schedule"))
+    @get(**needs("logged_in"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        """Show the clinics that one sees to; administrators, who see to all, look for one by its name."""
+        """Show the clinics that one sees to; who sees to all goes on to where clinics are looked for by name."""
         session = require_staff(request)
-        is_administrator = session.may("manage_staff")
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows: list[Any] = []
-        if not is_administrator:
-            memberships = await services(request).staff_sessions.memberships(session)
-            rows = [row for row in memberships if session.may("manage_schedule", row["clinic_id"])]
-        return desk_page(
-            request, "office/clinics.html", clinics=rows, is_administrator=is_administrator, name=name, tab=""
-        )
+        if (first := first_page(session, None)) is not None:
+            return see_other(request, first)
+        if not has_office(session):
+            raise Forbidden
+        memberships = await services(request).staff_sessions.memberships(session)
+        pages = [(row["clinic"], first_page(session, row["clinic_id"])) for row in memberships]
+        return desk_page(request, "office/clinics.html", pages=[one for one in pages if one[1]], tab="")
 
-    @get("/find", **needs("manage_staff"))
-    async def find(self, request: AnyRequest) -> Response[str]:
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
-        rows = await console(request).fetch(queries.clinics_named, name)
-        return desk_page(request, "office/clinics.html", clinics=rows, is_administrator=True, name=name, tab="")
-
-    @get("/new", **needs("manage_staff"))
+    @get("/new", **needs("manage_clinics"))
     async def ask_new(self, request: AnyRequest) -> Response[str]:
         return _new_page(request, None)
 
-    @post("/new", **needs("manage_staff"))
+    @post("/new", **needs("manage_clinics"))
     async def add(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
         clinic = _clinic_of(form, is_new=True)

@@ -53,7 +53,8 @@ class SystemController(Controller):
 
     @get("/clinics", **needs("see_operations"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        name, after, after_id = (request.query_params.get(one, "")[:200] for one in ("name", "after", "after_id"))
+        asked = (request.query_params.get(one, "")[:200].replace("\0", "") for one in ("name", "after", "after_id"))
+        name, after, after_id = asked
         number = int(after_id) if after_id.isascii() and after_id.isdecimal() and int(after_id) <= ID_MAX else 0
         rows = await console(request).fetch(queries.clinics, name or None, after or None, number, _CLINICS + 1)
         return all_page(
