@@ -60,7 +60,7 @@ SELECT console.set_photo($1, $2, $3, $4, $5, $6, $7) AS answer
 
 -- name: put_service
 -- Have a provider offer a service.
-SELECT console.put_service($1, $2, $3, $4, $5) AS answer
+SELECT console.put_service($1, $2, $3, $4, $5, $6) AS answer
 
 -- name: close_service
 -- Close a service.

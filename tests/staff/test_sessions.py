@@ -113,7 +113,11 @@ async def test_what_ends_it_does_so_at_the_next_request_of_any_process(
 async def test_a_role_does_not_outlast_its_end(db: Database, token: str, other_process: StaffSessions) -> None:
     session = await other_process.find(token)
     assert session is not None
-    assert (session.may("book", 1), session.may("book", 2), session.may_anywhere("change_booking")) == (True, False, False)
+    assert (session.may("book", 1), session.may("book", 2), session.may_anywhere("change_booking")) == (
+        True,
+        False,
+        False,
+    )
     await set_role(db, session.staff_id, 1, None, OPERATOR)
     after = await other_process.find(token)
     assert after is not None

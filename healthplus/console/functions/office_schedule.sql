@@ -5,6 +5,7 @@
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
 --   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
 --   * {"code": "changed", "moved": 2, "flagged": 1}, or what the verbs refuse: shift_overlap, invalid, not_found.
+-- In the audit, a conflict is a look at what is in the way: nothing was refused.
 
 CREATE FUNCTION console.change_shifts(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_provider_id bigint, p_remove bigint[], p_put jsonb, p_was jsonb,
@@ -43,7 +44,8 @@ BEGIN
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_remove => p_remove, p_put => put);
     PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'change_shifts', answer ->> 'code' <> 'changed',
+        caller.actor, caller.session_id, p_address, CASE answer ->> 'code' WHEN 'conflict' THEN 'see_in_the_way' ELSE 'change_shifts' END,
+        answer ->> 'code' NOT IN ('changed', 'conflict'),
         left(concat_ws('; ', answer ->> 'code', 'ended ' || nullif(array_to_string(p_remove, ', '), ''), 'put ' || nullif((
             SELECT string_agg(format('%s %s %s-%s/%s', one.shift_id, one.weekday, one.starts, one.ends, one.slot_minutes), ', ')
             FROM unnest(put) AS one), '')), 1000),
@@ -65,7 +67,8 @@ BEGIN
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_during => p_during, p_reason => p_reason, p_holiday_id => p_holiday_id);
     PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'add_leave', answer ->> 'code' <> 'changed',
+        caller.actor, caller.session_id, p_address, CASE answer ->> 'code' WHEN 'conflict' THEN 'see_in_the_way' ELSE 'add_leave' END,
+        answer ->> 'code' NOT IN ('changed', 'conflict'),
         format('%s; %s to %s', answer ->> 'code', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))),
         NULL, p_clinic_id, NULL, p_provider_id);
     RETURN answer;
@@ -84,9 +87,8 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) OR NOT EXISTS (
         SELECT FROM schedule.leave
         WHERE provider_id = p_provider_id AND leave_id = p_leave_id AND (
-            clinic_id = p_clinic_id OR clinic_id IS NULL AND staff.may_at_all(caller.staff_id, 'manage_schedule', (
-                SELECT array_agg(post.clinic_id) FROM directory.provider_clinic AS post
-                WHERE post.provider_id = p_provider_id HAVING p_clinic_id = ANY (array_agg(post.clinic_id)))))
+            clinic_id = p_clinic_id OR clinic_id IS NULL AND p_clinic_id = ANY (directory.clinics_of(p_provider_id))
+                AND staff.may_at_all(caller.staff_id, 'manage_schedule', directory.clinics_of(p_provider_id)))
     ) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
@@ -112,8 +114,9 @@ BEGIN
         p_provider_id, p_clinic_id, p_seen_at, NULL, caller.actor, p_closes => true, p_closed_at => p_closed_at);
     PERFORM booking.note_seen(answer -> 'in_the_way', caller.actor, caller.session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, CASE WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END,
-        answer ->> 'code' <> 'changed', answer ->> 'code', NULL, p_clinic_id, NULL, p_provider_id);
+        caller.actor, caller.session_id, p_address,
+        CASE WHEN answer ->> 'code' = 'conflict' THEN 'see_in_the_way' WHEN p_closed_at IS NULL THEN 'open_provider' ELSE 'close_provider' END,
+        answer ->> 'code' NOT IN ('changed', 'conflict'), answer ->> 'code', NULL, p_clinic_id, NULL, p_provider_id);
     RETURN answer;
 END $$;
 

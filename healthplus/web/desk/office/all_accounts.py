@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import Any
 
@@ -19,7 +18,7 @@ from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
 from healthplus.web.desk.session import console, needs, require_recent_proof
 from healthplus.web.desk.texts import ROLES
-from healthplus.web.http.ids import ID_MAX, StaffId
+from healthplus.web.http.ids import StaffId
 from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.session import site
@@ -147,11 +146,7 @@ def _show_link(request: AnyRequest, staff_id: int, whose: str, token: str, done:
 
 def _number(form: Form, field: str) -> int | None:
     """Return the number of a clinic or doctor, as their pages' addresses have it."""
-    text = form.given.get(field, "").strip()
-    if re.fullmatch(r"\d{1,18}", text, re.ASCII) and 1 <= int(text) <= ID_MAX:
-        return int(text)
-    form.fail(field, form.gettext("A number, as the address of its page has it."))
-    return None
+    return form.id(field, form.gettext("A number, as the address of its page has it."), required=True)
 
 
 def _refuse(form: Form, refusal: str) -> None:

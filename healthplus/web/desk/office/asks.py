@@ -68,7 +68,7 @@ class AskController(Controller):
     async def ask(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
         kind = form.choice("kind", tuple(KINDS))
-        wish = _wish(form, kind)
+        wish = _wish(form, kind, services(request).clock.now().year)
         reason = form.text("reason", _REASON_LENGTH_MAX, required=True)
         booking_from, booking_to = booking_range(form, "number")
         if form.is_good and booking_from is not None:
@@ -119,7 +119,7 @@ async def _answer(request: AnyRequest, clinic_id: int, ask_id: UUID, *, confirms
     return await _asks_page(request, clinic_id, form)
 
 
-def _wish(form: Form, kind: str) -> dict[str, Any]:
+def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
     """Return what an appointment is to be changed to."""
     match kind:
         case "move":
@@ -132,7 +132,7 @@ def _wish(form: Form, kind: str) -> dict[str, Any]:
         case "edit_patient":
             return {
                 "name": form.text("name", 200, required=True),
-                "birth_year": form.number("birth_year", 1900, 2199)
+                "birth_year": form.number("birth_year", 1900, this_year)
                 if form.given.get("birth_year", "").strip()
                 else None,
                 "sex": form.choice("sex", tuple(SEXES), "unknown"),

@@ -12,7 +12,7 @@ from litestar import Controller, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from healthplus.directory.fees import FUNDINGS, amount_text
+from healthplus.directory.fees import amount_text
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
 from healthplus.names import slug
@@ -96,7 +96,7 @@ class ProvidersController(Controller):
 async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> Response[str]:
     form = await read_form(request)
     clinic = await ask(request, queries.office, clinic_id)
-    given = _provider_of(form, clinic["currency"])
+    given = _provider_of(form, clinic["currency"], services(request).clock.now().year)
     if not form.is_good:
         return await _provider_page(request, clinic_id, provider_id, form)
     version = form.given.get("version", "")[:64]
@@ -111,15 +111,10 @@ async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> 
     return see_other(request, f"/office/{clinic_id}/provider/{provider_id}", {"done": "saved"})
 
 
-def _provider_of(form: Form, currency: str) -> dict[str, Any]:
-    fee_minor, funding = form.fee("fee", currency), form.choice("funding", ("", *FUNDINGS))
+def _provider_of(form: Form, currency: str, this_year: int) -> dict[str, Any]:
+    fee_minor, funding = form.fee_and_funding(currency)
     if not funding and fee_minor is not None:
         funding = "online" if fee_minor else "clinic"
-    if funding == "online" and fee_minor == 0:
-        form.fail("funding", form.gettext("What is paid online costs something."))
-    elif funding == "free" and fee_minor:
-        form.fail("funding", form.gettext("What is free has no fee."))
-    now_year = 2200
     since = form.given.get("practising_since", "").strip()
     return {
         "type": form.choice("type", TYPES, "doctor"),
@@ -130,7 +125,7 @@ def _provider_of(form: Form, currency: str) -> dict[str, Any]:
         "council": form.text("council", 200),
         "bio": form.text("bio", 1000, lines=True),
         "languages": form.names("languages", 20),
-        "practising_since": form.number("practising_since", 1900, now_year) if since else None,
+        "practising_since": form.number("practising_since", 1900, this_year) if since else None,
         "phone": form.text("phone", 40),
         "accepts_new_patients": form.given.get("accepts", "1") == "1",
         "max_booking_days": form.number("max_booking_days", 0, 366, 60),
@@ -204,6 +199,7 @@ async def _provider_page(
     return office_page(
         request, "provider.html", clinic_id, "providers", form,
         clinic=clinic, provider=provider, stored=stored, answer=answer, zone=clinic["time_zone"],
+        this_year=services(request).clock.now().year, photo_bytes_max=PHOTO_BYTES_MAX,
     )  # fmt: skip
 
 

@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from healthplus.web.desk.office.forms import DAY_MINUTES
+
 _ROW_MINUTES = 30
 _FIRST_HOUR, _LAST_HOUR = 8, 19
 """Shown at least."""
-_DAY_MINUTES = 24 * 60
 
 
 class Block(NamedTuple):
@@ -30,7 +31,7 @@ class Leave(NamedTuple):
 
     @property
     def is_whole_day(self) -> bool:
-        return self.starts == 0 and self.ends == _DAY_MINUTES
+        return self.starts == 0 and self.ends == DAY_MINUTES
 
 
 class Day(NamedTuple):
@@ -85,4 +86,4 @@ def _leave_on(leave: dict[str, Any], day: date, zone: str) -> Leave:
         // 60
         for name in ("starts_at", "ends_at")
     )
-    return Leave(max(0, starts), min(_DAY_MINUTES, ends), leave)
+    return Leave(max(0, starts), min(DAY_MINUTES, ends), leave)
