@@ -14,10 +14,17 @@ from healthplus.staff.accounts import disable_staff, make_link, set_role
 from healthplus.staff.log_in import LoggedIn
 from healthplus.staff.own_account import OwnAccount
 from healthplus.staff.passwords import Passwords
-from healthplus.staff.sessions import StaffSession, StaffSessions
+from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession, StaffSessions
 from tests.fixtures.clock import move_clock
 from tests.fixtures.codes import SECRET
 from tests.fixtures.staff import OPERATOR, PASSWORD, audit, come_from, make_log_in, make_staff, session_of
+
+
+async def test_pages_count_as_long_as_the_database(db: Database) -> None:
+    times = "SELECT extract(epoch FROM staff.session_time())::integer, extract(epoch FROM staff.lock_time())::integer"
+    row = await db.fetch_row(times)
+    assert row is not None
+    assert tuple(row) == (SESSION_SECONDS, LOCK_SECONDS)
 
 
 @pytest.fixture

@@ -276,7 +276,8 @@ async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administr
 
 _NOT_DEFAULT = {"slot_minutes": 20, "seats": 3, "slots_max": 4}
 _SHIFTS = """
-SELECT weekday, starts::text, ends::text, slot_minutes, seats, slots_max, lower(valid)::text AS first, upper(valid)::text AS until
+SELECT weekday, starts::text, ends::text, slot_minutes, seats, slots_max, lower(valid)::text AS first,
+    upper(valid)::text AS until
 FROM schedule.shift WHERE provider_id = $1 AND clinic_id = $2 ORDER BY weekday, valid
 """
 

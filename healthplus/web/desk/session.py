@@ -16,7 +16,7 @@ from healthplus.setting_checks import is_loopback
 from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
-from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
+from healthplus.staff.sessions import LOCK_SECONDS, SESSION_SECONDS, StaffSession
 from healthplus.web.desk.office.tabs import has_office, tabs_of
 from healthplus.web.http.requests import begin_request
 from healthplus.web.pages.rendering import page
@@ -154,6 +154,7 @@ def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values
         headers={"Cache-Control": "no-store"},
         staff=staff_of(request),
         has_office=has_office,
+        lock_seconds=LOCK_SECONDS,
         tabs_of=tabs_of,
         **values,
     )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import zipfile
-from io import BytesIO
 from typing import Any
 
 from litestar import Controller, Response, get, post
@@ -13,6 +10,7 @@ from litestar.datastructures import UploadFile
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from healthplus.directory.fees import amount_text
+from healthplus.directory.picture_files import is_only_picture
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
 from healthplus.names import slug
@@ -153,12 +151,9 @@ async def _photo(request: AnyRequest) -> Encoded:
         return await asyncio.to_thread(_encoded, content)
 
 
-_ALSO = re.compile(rb"<(?:html|script|svg|!doctype|\?php)|%PDF-", re.IGNORECASE)
-
-
 def _encoded(content: bytes) -> Encoded:
     """Return a picture as it is stored; what is a page, a script, a document or an archive besides is refused."""
-    if _ALSO.search(content) or zipfile.is_zipfile(BytesIO(content)):
+    if not is_only_picture(content):
         raise BadInput("something else besides")
     return encode(content)
 

@@ -22,12 +22,11 @@ from healthplus.web.desk.office.frame import (
     read_form,
     seen_at,
 )
-from healthplus.web.desk.office.week_grid import grid_of
+from healthplus.web.desk.office.week_grid import ROW_MINUTES, grid_of
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ID_MAX, ClinicId, ProviderId, ShiftId
 from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
-
 
 _RANGES = {"slot_minutes": (5, 480), "seats": (1, 100), "slots_max": (1, 20)}
 """From what to what minutes of a slot, patients at once and slots of an appointment may be."""
@@ -257,6 +256,7 @@ async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form
         monday=monday,
         today=today,
         ranges=_RANGES,
+        row_minutes=ROW_MINUTES,
         week_before=monday - timedelta(days=7),
         week_after=monday + timedelta(days=7),
         zone=clinic["time_zone"],

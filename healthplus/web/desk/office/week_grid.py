@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from healthplus.web.desk.office.forms import DAY_MINUTES
 
-_ROW_MINUTES = 30
+ROW_MINUTES = 30
 _FIRST_HOUR, _LAST_HOUR = 8, 19
 """Shown at least."""
 
@@ -69,8 +69,8 @@ def grid_of(week: dict[str, Any], monday: date, zone: str) -> Grid:
 
 
 def _block(shift: dict[str, Any], first_hour: int, leaves: list[Leave]) -> Block:
-    first_row = (shift["starts"] - first_hour * 60) // _ROW_MINUTES + 1
-    end_row = -(-(shift["ends"] - first_hour * 60) // _ROW_MINUTES) + 1
+    first_row = (shift["starts"] - first_hour * 60) // ROW_MINUTES + 1
+    end_row = -(-(shift["ends"] - first_hour * 60) // ROW_MINUTES) + 1
     is_away = any(one.starts <= shift["starts"] and shift["ends"] <= one.ends for one in leaves)
     return Block(first_row, end_row, shift, is_away)
 
