@@ -55,6 +55,16 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
 """Who has each right, at the clinics where they are that; an administrator at every clinic."""
 
 
+def is_everywhere(role: Role) -> bool:
+    """Return whether one has a role at every clinic; every other role is for one clinic."""
+    return role in _ADMINISTRATOR
+
+
+def is_of_provider(role: Role) -> bool:
+    """Return whether a role is for those alone who are a provider of the clinic."""
+    return role in _OWN_DAY
+
+
 def role_for(roles: Mapping[int | None, Role], right: Right, clinic_id: int | None) -> Role | None:
     """Return which of somebody's roles, by clinic, gives them a right at a clinic; None: they have it not.
 

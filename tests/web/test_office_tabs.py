@@ -44,7 +44,7 @@ async def test_who_sees_the_audit_alone_comes_to_it(
     ward = await log_in(app, db)
     for right, roles in RIGHTS.items():
         if right != "see_audit":
-            monkeypatch.setitem(RIGHTS, right, roles - {"ward"})  # type: ignore[arg-type]
+            monkeypatch.setitem(RIGHTS, right, roles - {"ward"})
     assert 'href="/office"' in (await ward.get("/desk")).text
     assert f'href="{OWN}/audit"' in (await ward.get("/office")).text
     assert await tabs(ward, f"{OWN}/audit") == [f"{OWN}/audit"]

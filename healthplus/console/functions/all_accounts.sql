@@ -50,8 +50,8 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
     PERFORM staff.require_proof(caller.is_proven);
     refusal := CASE
-        WHEN p_role <> 'administrator' AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
-        WHEN p_role = 'practitioner' AND NOT EXISTS (
+        WHEN NOT staff.is_everywhere(p_role::staff.role) AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
+        WHEN staff.is_of_provider(p_role::staff.role) AND NOT EXISTS (
             SELECT FROM directory.provider_clinic WHERE provider_id = p_provider_id AND clinic_id = p_clinic_id) THEN 'no_provider' END;
     IF refusal IS NOT NULL THEN
         RETURN;
@@ -76,7 +76,7 @@ BEGIN
     PERFORM staff.require_proof(caller.is_proven);
     IF p_role IS NOT NULL AND p_clinic_id IS NOT NULL AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN
         RETURN 'no_clinic';
-    ELSIF p_role = 'practitioner' AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
+    ELSIF staff.is_of_provider(p_role::staff.role) AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
         RETURN 'no_provider';
     END IF;
     RETURN staff.set_role(p_staff_id, p_clinic_id, p_role::staff.role, caller.actor, caller.session_id, p_address);

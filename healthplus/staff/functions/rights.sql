@@ -21,6 +21,10 @@ CREATE FUNCTION staff.roles_with(p_right text) RETURNS staff.role[] IMMUTABLE LA
     END::staff.role[]
 $$;
 
+-- Whether one has a role at every clinic, and whether it is for those alone who are a provider; rights.py says the same.
+CREATE FUNCTION staff.is_everywhere(p_role staff.role) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT p_role = 'administrator' $$;
+CREATE FUNCTION staff.is_of_provider(p_role staff.role) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT p_role = 'practitioner' $$;
+
 -- As what somebody has a right at a clinic (NULL: at every clinic, as administrators alone have); NULL: they have it not. A practitioner has
 -- rights for their own days only, so p_provider_id must be theirs.
 CREATE FUNCTION staff.role_at(p_staff_id bigint, p_right text, p_clinic_id bigint, p_provider_id bigint DEFAULT NULL) RETURNS staff.role
@@ -29,7 +33,7 @@ BEGIN
     RETURN (
         SELECT role FROM staff.membership JOIN staff.account USING (staff_id)
         WHERE staff_id = p_staff_id AND (clinic_id = p_clinic_id OR clinic_id IS NULL) AND role = ANY (staff.roles_with(p_right))
-            AND (role <> 'practitioner' OR provider_id = p_provider_id)
+            AND (NOT staff.is_of_provider(role) OR provider_id = p_provider_id)
         ORDER BY clinic_id NULLS LAST LIMIT 1);
 END $$;
 
