@@ -58,6 +58,14 @@ SELECT console.put_provider($1, $2, $3, $4, $5, $6) AS answer
 -- Give a provider a photo, or take it away.
 SELECT console.set_photo($1, $2, $3, $4, $5, $6, $7) AS answer
 
+-- name: add_clinic_picture
+-- Add a picture of a clinic.
+SELECT console.add_clinic_picture($1, $2, $3, $4, $5, $6, $7) AS answer
+
+-- name: change_clinic_picture
+-- Change what is said of a clinic's picture and its place, or remove it.
+SELECT console.change_clinic_picture($1, $2, $3, $4, $5, $6) AS answer
+
 -- name: put_service
 -- Have a provider offer a service.
 SELECT console.put_service($1, $2, $3, $4, $5, $6) AS answer

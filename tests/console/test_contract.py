@@ -26,7 +26,7 @@ LOGINS = {login_of(APP_ROLE, role): role for role in ROLES}
 _FIRST = re.compile(
     r"\s*(?:#variable_conflict use_column\s+)?(?:DECLARE\s+(?:\w+ [\w.\[\]]+(?: := public\.app_now\(\))?;\s+)+)?"
     r"BEGIN\s+(?:caller :=|PERFORM) staff\.authorise\("
-    r"p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)\);"
+    r"p_token_hash, '(\w+)', (?:p_clinic_id(?:, p_provider_id)?|NULL)(?:, p_needs_proof => true)?\);"
 )
 """How a function of the console begins."""
 _PATH = ["search_path=pg_catalog, public, pg_temp"]
@@ -134,6 +134,19 @@ def test_the_logins_are_those_of_the_roles() -> None:
 async def test_every_function_keeps_the_contract(db: Database) -> None:
     assert len(await db.fetch(_CONSOLE)) > 1
     assert await wrong_functions(db) == []
+
+
+async def test_what_gives_a_way_in_or_takes_data_away_needs_proof(db: Database) -> None:
+    found = {
+        re.sub(r"console\.|\(.*", "", row["name"])
+        for row in await db.fetch(_CONSOLE)
+        if re.search(r"authorise\([^;]*p_needs_proof => true\)", row["prosrc"])
+    }
+    assert found == {
+        *("remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk", "enable_desk"),
+        *("add_account", "set_role", "make_link", "disable_account", "enable_account"),
+        *("export_audit", "add_key", "revoke_key"),
+    }
 
 
 async def test_every_login_may_do_what_the_table_of_rights_says(db: Database) -> None:

@@ -29,7 +29,7 @@ FROM pg_proc WHERE pronamespace = 'console'::regnamespace ORDER BY proname
 """
 _SHOW = {"find_booking", "asks", "in_the_way_of_holiday", "add_leave"}
 """Of those that show a patient, some: the look must find them."""
-_REFUSE = {"add_clinic", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
+_REFUSE = {"add_clinic", "add_clinic_picture", "put_clinic", "put_provider", "put_service", "set_photo", "set_terms"}
 """What changes the directory by a document, and refuses those of this test."""
 
 

@@ -141,13 +141,15 @@ async def test_export(db: Database, administrator: Browser) -> None:
 async def test_all_that_is_noted_has_words(db: Database) -> None:
     """Every action that a function writes, and every event of a booking, is said on the pages in words."""
     bodies = await db.fetch(
-        "SELECT prosrc FROM pg_proc WHERE prosrc LIKE '%append_audit(%' AND proname <> 'append_audit'"
+        "SELECT prosrc FROM pg_proc WHERE prosrc ~ '(append_audit|note_change)\\(' AND proname <> 'append_audit'"
     )
     written: set[str] = set()
+    after = r"(?=,\s*(?:false|true|NOT|\w+ IS|code|answer|concat_ws|format)| ELSE| END)"
     for (body,) in bodies:
-        for call in re.findall(r"(?s)append_audit\((.*?)\);", body):
-            written |= set(re.findall(r"'([a-z_]+)'(?=,\s*(?:false|true|NOT|\w+ IS|code|answer)| ELSE| END)", call))
+        for call in re.findall(r"(?s)(?:append_audit|note_change)\((.*?)\);", body):
+            written |= set(re.findall(rf"'([a-z_]+)'{after}", call))
     assert len(written) > 30
+    assert {"change_shifts", "add_leave", "close_provider"} <= written
     assert written - {"staff", "done", "over", "refused", "none", "changed"} - ACTIONS.keys() == set()
     kinds = await db.fetch_value("SELECT enum_range(NULL::booking.event_kind)::text[]")
     of_tickets = {"waiting", "answered", "lapsed", "left", "timed_out", "full", "withheld", "passed_over", "resumed"}

@@ -98,6 +98,15 @@ async def _key(db: Database, _: int) -> object:
     return (await add_key(db, "Acme", ["search"]))[0]
 
 
+async def _picture(db: Database, clinic_id: int) -> object:
+    return await db.fetch_value(
+        "INSERT INTO directory.clinic_picture (clinic_id, position, hash, source) "
+        "SELECT $1, 1, md5($1::text), '' ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash "
+        "RETURNING hash",
+        clinic_id,
+    )
+
+
 OBJECTS: dict[str, Callable[[Database, int], Awaitable[object]]] = {
     "staff_id": _desk_account,
     "provider_id": _provider,
@@ -106,6 +115,7 @@ OBJECTS: dict[str, Callable[[Database, int], Awaitable[object]]] = {
     "holiday_id": _leave,
     "service_id": _service,
     "ask_id": _ask,
+    "picture": _picture,
     "breach_id": _breach,
     "key_id": _key,
 }

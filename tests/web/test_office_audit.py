@@ -74,6 +74,9 @@ STEPS = [
             ("provider/{provider_id}", {**DOCTOR, "funding": "online"}, "version"),
             ("provider/{provider_id}/photo", {}, ""),
             ("provider/{provider_id}/photo/remove", {}, ""),
+            ("picture", {"photo_text": "The entrance"}, ""),
+            ("picture/{picture}", {"text": "The entrance", "place": "1"}, ""),
+            ("picture/{picture}/remove", {}, ""),
             ("provider/{provider_id}/close", {}, ""),
             ("provider/{provider_id}/open", {}, ""),
             ("close", {}, ""),
@@ -88,6 +91,7 @@ SELECT $1::bigint AS clinic_id, $2::bigint AS provider_id,
     (SELECT min(service_id) FROM directory.service WHERE closed_at IS NULL) AS service_id,
     (SELECT min(leave_id::text) FROM schedule.leave WHERE provider_id = $2) AS leave_id,
     (SELECT min(holiday_id::text) FROM schedule.leave WHERE provider_id = $2) AS holiday_id,
+    (SELECT hash FROM directory.clinic_picture LIMIT 1) AS picture,
     (SELECT staff_id FROM staff.account WHERE log_on = 'desk.two') AS staff_id,
     (SELECT ask_id FROM staff.ask WHERE state = 'open') AS ask_id,
     (SELECT max(breach_id) FROM staff.breach) AS breach_id,
@@ -122,9 +126,9 @@ async def send(browser: Browser, db: Database, step: Step, booking: UUID) -> Non
     values = {**dict(row), "booking_id": booking, "number": number_of(booking)}
     path = step.route.format(**values)
     form = {name: text.format(**values) for name, text in step.form.items()}
-    if path.endswith("/photo"):
+    if path.endswith(("/photo", "/picture")):
         files = {"photo": ("a.png", picture("PNG"), "image/png")}
-        assert goes_to(await browser.http.post(path, files=files))
+        assert goes_to(await browser.http.post(path, files=files, data=form))
         return
     page = path.removesuffix("/end")
     was = {step.was: hidden(await browser.get(page), step.was)} if step.was else {}

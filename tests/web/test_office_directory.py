@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import httpx
@@ -203,7 +204,7 @@ async def test_photos(administrator: Browser, db: Database) -> None:
     assert b"where and when" in plain
     assert goes_to(await send(plain)).endswith("done=photo")
     stored = await db.fetch("SELECT size, webp FROM directory.photo ORDER BY size")
-    assert [row["size"] for row in stored] == [96, 320]
+    assert [row["size"] for row in stored] == [96, 320]  # it has 300 pixels
     assert all(row["webp"][:4] == b"RIFF" and b"where and when" not in row["webp"] for row in stored)
     for content, said in (
         (b"", "Choose a photo first."),
@@ -221,6 +222,68 @@ async def test_photos(administrator: Browser, db: Database) -> None:
         assert said in words(answer), content[:40]
     assert goes_to(await administrator.post(f"{path}/remove")).endswith("done=photo_removed")
     assert await db.fetch_value("SELECT count(*) FROM directory.provider_photo") == 0
+
+
+async def send_picture(browser: Browser, content: bytes, text: str = "The entrance") -> httpx.Response:
+    files = {"photo": ("a.jpg", content, "image/jpeg")}
+    return await browser.http.post(f"{OFFICE}/picture", files=files, data={"photo_text": text})
+
+
+async def test_pictures_of_a_clinic(ward: Browser, db: Database, http: httpx.AsyncClient) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "where and when"
+    plain = picture("JPEG", (900, 700), exif=exif)
+    assert goes_to(await send_picture(ward, plain)).endswith("clinic?done=picture")
+    stored = await db.fetch("SELECT size, webp FROM directory.photo ORDER BY size")
+    assert [row["size"] for row in stored] == [96, 320, 640]
+    assert all(row["webp"][:4] == b"RIFF" and b"where and when" not in row["webp"] for row in stored)
+    for content, text, said in (
+        (plain, "The door", "The clinic has this picture already."),
+        (plain, "", "This is needed."),
+        (b"", "Reception", "Choose a photo first."),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Reception", "This file is not only a photo."),
+        (plain + b"<script>alert(1)</script>", "Reception", "This file is not only a photo."),
+        (b"\xff" * (3 << 20), "Reception", "larger than 2 MB"),
+    ):
+        answer = await send_picture(ward, content, text)
+        assert (answer.status_code, said in words(answer)) == (422, True), said
+        assert len(content) > 2 << 20 or f'name="photo_text" type="text" value="{text}"' in answer.text
+    for number in range(2, 7):
+        assert goes_to(await send_picture(ward, picture("PNG"), f"Room {number}"))
+    page = await ward.get(f"{OFFICE}/clinic")
+    assert "Add the picture" not in page.text
+    assert "Remove one first." in words(await send_picture(ward, picture("PNG"), "Room 7"))
+
+    async def texts() -> list[str]:
+        rows = await db.fetch("SELECT text FROM directory.clinic_picture ORDER BY position")
+        return [row["text"] for row in rows]
+
+    hashes = [row["hash"] for row in await db.fetch("SELECT hash FROM directory.clinic_picture ORDER BY position")]
+    public = await http.get((await http.get(f"/clinic/{CLINIC}")).headers["location"])
+    assert (
+        re.findall(r'alt="([^"]*)"></a>', public.text)
+        == await texts()
+        == ["The entrance", *(f"Room {number}" for number in range(2, 7))]
+    )
+    path = f"{OFFICE}/picture/{hashes[0]}"
+    assert goes_to(await ward.post(path, {"text": "The way in", "place": "3"}))
+    assert await texts() == ["Room 2", "Room 3", "The way in", "Room 4", "Room 5", "Room 6"]
+    assert goes_to(await ward.post(f"{OFFICE}/picture/{hashes[5]}", {"text": "Room 6", "place": "1"}))
+    assert (await texts())[:3] == ["Room 6", "Room 2", "Room 3"]
+    assert (await ward.post(path, {"text": "", "place": "3"})).status_code == 422
+    assert (await ward.post(path, {"text": "x", "place": "9"})).status_code == 422
+    assert goes_to(await ward.post(f"{path}/remove")).endswith("done=picture_removed")
+    assert await texts() == ["Room 6", "Room 2", "Room 3", "Room 4", "Room 5"]
+    assert (await ward.post(f"{path}/remove")).status_code == 404
+
+
+async def test_two_who_add_at_once_make_six_pictures(ward: Browser, administrator: Browser, db: Database) -> None:
+    contents = [picture("PNG", (100, 100)) for _ in range(8)]
+    senders = (ward, administrator)
+    answers = await asyncio.gather(*(send_picture(senders[at % 2], one) for at, one in enumerate(contents)))
+    assert sorted(answer.status_code for answer in answers) == [303] * 6 + [422] * 2
+    rows = await db.fetch("SELECT position FROM directory.clinic_picture ORDER BY position")
+    assert [row["position"] for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_clinic_is_added_by_administrators_alone(ward: Browser, administrator: Browser, db: Database) -> None:

@@ -36,6 +36,10 @@ ODD_FIELDS = (
     ),
     *(
         "last_day",
+        "closing",
+        "photo_text",
+        "text",
+        "place",
         "who",
         "to_day",
         "from_time",
@@ -81,7 +85,7 @@ async def test_nothing_odd_breaks_the_office(administrator: Browser, app: Litest
     }  # fmt: skip
     ids = {"clinic_id": CLINIC, "provider_id": PROVIDER, "shift_id": await shift_of(db, 1), "service_id": 1}
     ids |= {"leave_id": UUID(int=1), "holiday_id": UUID(int=1), "ask_id": UUID(int=1)}  # type: ignore[dict-item]
-    ids |= {"staff_id": 99, "breach_id": 1, "key_id": 99}
+    ids |= {"staff_id": 99, "breach_id": 1, "key_id": 99, "picture": "0" * 32}  # type: ignore[dict-item]
     odd = [one for one in ODD if one]
     asked = 0
     for route in dict(desk_routes(app)):  # once for all languages

@@ -47,8 +47,7 @@ CREATE FUNCTION console.add_account(
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     refusal := CASE
         WHEN NOT staff.is_everywhere(p_role::staff.role) AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN 'no_clinic'
         WHEN staff.is_of_provider(p_role::staff.role) AND NOT EXISTS (
@@ -72,8 +71,7 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_cat
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF p_role IS NOT NULL AND p_clinic_id IS NOT NULL AND NOT EXISTS (SELECT FROM directory.clinic WHERE clinic_id = p_clinic_id) THEN
         RETURN 'no_clinic';
     ELSIF staff.is_of_provider(p_role::staff.role) AND EXISTS (SELECT FROM staff.account WHERE staff_id = p_staff_id AND provider_id IS NULL) THEN
@@ -88,8 +86,7 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_cat
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     RETURN CASE WHEN staff.make_link(p_staff_id, p_link_hash, p_ends_factors, caller.actor, caller.session_id, p_address)
         THEN 'done' ELSE 'not_found' END;
 END $$;
@@ -100,8 +97,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     RETURN staff.disable(p_staff_id, caller.actor, caller.session_id, p_address);
 END $$;
 
@@ -111,8 +107,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_staff', NULL);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_staff', NULL, p_needs_proof => true);
     IF NOT staff.enable(p_staff_id, caller.actor, caller.session_id, p_address) THEN
         RETURN 'not_found';
     END IF;

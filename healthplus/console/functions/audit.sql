@@ -25,8 +25,7 @@ CREATE FUNCTION console.export_audit(
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id, p_needs_proof => true);
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'export_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id,
         NULL, (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1));

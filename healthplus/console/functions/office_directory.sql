@@ -81,6 +81,37 @@ BEGIN
     RETURN 'done';
 END $$;
 
+-- Adds a picture of a clinic: 'added', 'there', 'full' or 'not_found'.
+CREATE FUNCTION console.add_clinic_picture(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_hash text, p_sizes smallint[], p_webps bytea[], p_text text
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    code text;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    code := directory.add_clinic_picture(p_clinic_id, p_hash, p_sizes, p_webps, p_text);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, 'add_picture', code <> 'added', p_text, NULL, p_clinic_id);
+    RETURN code;
+END $$;
+
+-- Changes a picture's text and place, or (p_place NULL) removes it: 'done' or 'not_found'.
+CREATE FUNCTION console.change_clinic_picture(
+    p_token_hash bytea, p_address text, p_clinic_id bigint, p_hash text, p_text text, p_place integer
+) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    caller record;
+    code text;
+BEGIN
+    caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
+    code := directory.change_clinic_picture(p_clinic_id, p_hash, p_text, p_place);
+    PERFORM staff.append_audit(
+        caller.actor, caller.session_id, p_address, CASE WHEN p_place IS NULL THEN 'remove_picture' ELSE 'change_picture' END,
+        code <> 'done', p_text, NULL, p_clinic_id);
+    RETURN code;
+END $$;
+
 -- Has a provider offer a service at a clinic, in the place of one of the same name and (p_former_id) of the one that is changed: 'added',
 -- 'changed', 'unchanged', or 'not_found', 'stale' (the former is not open any more), 'elsewhere' (it is offered at other clinics, too, and would
 -- have another name here). On which slots of a shift it may start no form says: that stays.

@@ -9,6 +9,7 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN directory.clinic_profile(p_clinic_id) || jsonb_build_object(
+        'pictures', directory.clinic_pictures(p_clinic_id),
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'provider_id', provider_id, 'name', name, 'type', type, 'qualifications', qualifications, 'photo', hash, 'fee_minor', fee_minor,

@@ -143,21 +143,6 @@ BEGIN
     RETURN put_id;
 END $$;
 
--- Gives a provider a photo, in sizes, or (p_hash NULL) takes it away.
-CREATE FUNCTION directory.set_photo(p_provider_id bigint, p_hash text, p_sizes smallint[], p_webps bytea[]) RETURNS void
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF p_hash IS NULL THEN
-        DELETE FROM directory.provider_photo WHERE provider_id = p_provider_id;
-        RETURN;
-    END IF;
-    INSERT INTO directory.photo (hash, size, webp, stored_at)
-    SELECT p_hash, size, webp, public.app_now() FROM unnest(p_sizes, p_webps) AS given(size, webp)
-    ON CONFLICT (hash, size) DO UPDATE SET stored_at = excluded.stored_at;
-    INSERT INTO directory.provider_photo (provider_id, hash, source) VALUES (p_provider_id, p_hash, '')
-    ON CONFLICT (provider_id) DO UPDATE SET hash = excluded.hash, source = excluded.source;
-END $$;
-
 -- Closes a service that is offered at a clinic, or (p_is_everywhere) at each clinic of a provider who works there: its provider, or NULL.
 CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint, p_is_everywhere boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$

@@ -19,6 +19,28 @@ BEGIN
     PERFORM staff.append_audit(p_actor, p_session_id, p_address, p_action, true, p_what, p_staff_id);
 END $$;
 
+-- What somebody was at a clinic at an instant: by the audit or, where what made them that is no longer kept, what they are now.
+CREATE FUNCTION staff.role_then(p_staff_id bigint, p_clinic_id bigint, p_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT detail FROM staff.audit_entry
+        WHERE staff_id = p_staff_id AND at <= p_at AND action = 'set_role' AND NOT is_refused AND detail <> 'none'
+            AND (clinic_id = p_clinic_id OR clinic_id IS NULL)
+        ORDER BY at DESC, entry_id DESC LIMIT 1
+    ), (
+        SELECT role::text FROM staff.membership
+        WHERE staff_id = p_staff_id AND (clinic_id = p_clinic_id OR clinic_id IS NULL) ORDER BY clinic_id NULLS LAST LIMIT 1))
+$$;
+
+-- Which of the staff saw or changed what of a patient, for themselves: when, at which clinic, as what; not their names.
+CREATE FUNCTION staff.accesses_of(p_patient_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'at', at, 'action', action, 'clinic_id', clinic_id, 'clinic', clinic.name, 'booking_id', booking_id,
+        'role', CASE WHEN actor ^@ 'staff:' THEN staff.role_then(substr(actor, 7)::bigint, clinic_id, at) END) ORDER BY at, entry_id), '[]')
+    FROM staff.audit_entry LEFT JOIN directory.clinic USING (clinic_id)
+    WHERE patient_id = p_patient_id AND NOT is_refused
+$$;
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff.audit_entry
 FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change('retention');
 

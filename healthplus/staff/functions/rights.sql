@@ -45,9 +45,10 @@ BEGIN
 END $$;
 
 -- Who asks with a session's token, if they have this right at this clinic (staff.role_at): the first thing that each function of the console
--- calls. Raises HP401 (nobody is logged in with it), HP423 (the screen is locked) or HP403 (they may not do this); nothing is cached.
+-- calls. p_needs_proof: others must not do it at an open screen. Raises HP401 (nobody is logged in with it), HP423 (the screen is locked),
+-- HP403 (they may not do this) or, as staff.require_proof does, HP428; nothing is cached.
 CREATE FUNCTION staff.authorise(
-    p_token_hash bytea, p_right text, p_clinic_id bigint, p_provider_id bigint DEFAULT NULL,
+    p_token_hash bytea, p_right text, p_clinic_id bigint, p_provider_id bigint DEFAULT NULL, p_needs_proof boolean DEFAULT false,
     OUT staff_id bigint, OUT actor text, OUT session_id uuid, OUT role staff.role, OUT is_proven boolean
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -61,6 +62,9 @@ BEGIN
     actor := 'staff:' || held.staff_id;
     session_id := held.session_id;
     is_proven := held.proven_at > public.app_now() - staff.proof_time();
+    IF p_needs_proof THEN
+        PERFORM staff.require_proof(is_proven);
+    END IF;
 END $$;
 
 -- Before an act that others must not do at somebody's open screen: raises HP428 unless password or passkey was given just now.

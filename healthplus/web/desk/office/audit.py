@@ -13,6 +13,7 @@ from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.audit_details import Reader, details_of
 from healthplus.web.desk.office.audit_search import AuditSearch
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
 from healthplus.web.desk.office.clinic import clinic_of
@@ -105,11 +106,14 @@ async def _history_page(request: AnyRequest, clinic_id: int | None) -> Response[
 def _show(
     request: AnyRequest, template: str, clinic: Record | None, search: AuditSearch, **values: Any
 ) -> Response[str]:
+    zone = clinic["time_zone"] if clinic else HOME_ZONE
+    reader = Reader(language_of(request), zone, clinic["currency"] if clinic else None)
     values |= {
         "search": search,
+        "details_of": lambda row: details_of(row, reader),
         "actions": ACTIONS,
         "events": EVENTS,
-        "zone": clinic["time_zone"] if clinic else HOME_ZONE,
+        "zone": zone,
         "number_of": number_of,
     }
     if clinic is None:

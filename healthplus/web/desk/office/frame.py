@@ -116,6 +116,11 @@ def moves_of(form: Form) -> dict[str, str]:
     return found
 
 
+def moved_and_flagged(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many appointments a change of schedule moved and flagged, or let stand again; but for none."""
+    return {name: answer[name] for name in ("moved", "flagged", "stands") if answer[name]}
+
+
 def note_refusal(form: Form, answer: Mapping[str, Any], request: AnyRequest, field: str = "starts") -> None:
     """Have a form say why a change of schedule was refused."""
     say = language_of(request).gettext

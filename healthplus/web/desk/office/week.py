@@ -15,6 +15,7 @@ from healthplus.web.desk.office.frame import (
     REFUSED,
     ask,
     change,
+    moved_and_flagged,
     moves_of,
     note_refusal,
     office_page,
@@ -230,8 +231,7 @@ async def _change(
     answer = await change(request, queries.change_shifts, *change_it)
     if answer["code"] == "changed":
         done = {"done": "ended" if form.given.get("ends_it") else "changed", "week": _week_of(form)}
-        counts = {name: answer[name] for name in ("moved", "flagged") if answer[name]}
-        return see_other(request, _path(clinic_id, provider_id), {**done, **counts})
+        return see_other(request, _path(clinic_id, provider_id), {**done, **moved_and_flagged(answer)})
     note_refusal(form, answer, request)
     return await _shift_page(request, *where, form=form, answer=answer)
 

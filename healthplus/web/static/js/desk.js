@@ -41,7 +41,7 @@ if (locked) {
 // A file that is too large is not sent at all.
 for (const input of document.querySelectorAll("input[type=file][data-too-large]")) {
   input.addEventListener("change", () => {
-    const most = Number(input.form.dataset.most);
+    const most = Number(input.dataset.most);
     input.setCustomValidity(input.files[0]?.size > most ? input.dataset.tooLarge : "");
     input.reportValidity();
   });
