@@ -138,7 +138,7 @@ DECLARE
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     WITH found AS MATERIALIZED (
-        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS place
+        SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS number
         FROM booking.booking
         WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
@@ -154,7 +154,7 @@ BEGIN
             FROM (
                 -- Of many providers, each has choices for its first bookings: to look for them takes some milliseconds each.
                 SELECT provider_id, array_agg(booking_id) AS ids, CASE WHEN count(*) OVER () > 5 THEN 3 ELSE 20 END AS choices
-                FROM found WHERE place <= p_rows GROUP BY provider_id
+                FROM found WHERE number <= p_rows GROUP BY provider_id
             ) AS shown
             CROSS JOIN LATERAL jsonb_array_elements(booking.rows_in_the_way(provider_id, ids, choices, p_during, now_at)) AS row))
     INTO answer;

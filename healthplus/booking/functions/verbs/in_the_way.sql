@@ -28,7 +28,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
         'provider_id', p_provider_id, 'provider', provider.name, 'booking_id', booking_id, 'starts_at', lower(during),
         'ends_at', booking.visit_end(during, service_ids), 'is_held', state <> 'booked', 'name', nullif(patient_name, ''),
         'phone', patient.phone,
-        'starts', CASE WHEN place <= p_choices AND state = 'booked' THEN (
+        'starts', CASE WHEN number <= p_choices AND state = 'booked' THEN (
             SELECT coalesce(jsonb_agg(run.starts_at ORDER BY run.starts_at), '[]')
             FROM (
                 SELECT DISTINCT free.starts_at, abs(extract(epoch FROM free.starts_at - lower(during))) AS distance
@@ -38,7 +38,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
                 WHERE p_not IS NULL OR NOT free.starts_at <@ p_not
                 ORDER BY distance LIMIT 5) AS run) ELSE '[]' END) ORDER BY during, seat), '[]')
     FROM (
-        SELECT *, row_number() OVER (ORDER BY during, seat) AS place FROM booking.booking
+        SELECT *, row_number() OVER (ORDER BY during, seat) AS number FROM booking.booking
         WHERE booking.provider_id = p_provider_id AND booking_id = ANY (p_booking_ids)
     ) AS found
     JOIN directory.provider USING (provider_id)

@@ -6,8 +6,9 @@ from typing import Any
 
 from litestar import Response
 
+from healthplus.console.console import queries
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, office_page, queries
+from healthplus.web.desk.office.frame import ask, office_page
 from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.directory.gstin import checked_gstin
 from healthplus.errors import BadInput, Forbidden
@@ -14,15 +15,7 @@ from healthplus.names import slug
 from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import (
-    BODY_BYTES_MAX,
-    Typed,
-    ask,
-    change,
-    office_page,
-    queries,
-    read_form,
-)
+from healthplus.web.desk.office.frame import BODY_BYTES_MAX, Typed, ask, change, office_page, read_form
 from healthplus.web.desk.office.leave import instant
 from healthplus.web.desk.office.over_all import at_once, change_all
 from healthplus.web.desk.office.tabs import first_page, has_office

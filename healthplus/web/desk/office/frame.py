@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from litestar import Response
 
-from healthplus.database import load
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.session import console, desk_page
@@ -18,8 +16,6 @@ from healthplus.web.languages import N_
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.pages.session import form_of
 from healthplus.web.services import AnyRequest
-
-queries = load(Path(__file__).parents[3] / "console" / "office.sql")
 
 BODY_BYTES_MAX = 256 * 1024
 """Of a form that lists what is in the way."""

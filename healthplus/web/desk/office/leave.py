@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
@@ -21,7 +22,6 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )

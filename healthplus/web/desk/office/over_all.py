@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from healthplus.console.console import queries
 from healthplus.database import Range
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, moves_of, note_refusal, queries, seen_at
+from healthplus.web.desk.office.frame import ask, moves_of, note_refusal, seen_at
 from healthplus.web.services import AnyRequest
 
 _ROWS_SHOWN = 100

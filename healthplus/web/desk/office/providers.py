@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.directory.fees import amount_text
 from healthplus.names import slug
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
@@ -18,7 +19,6 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.directory.fees import amount_text
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
@@ -14,7 +15,7 @@ from healthplus.directory.weekdays import has_day, in_bits
 from healthplus.errors import BadInput
 from healthplus.names import service_slug
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, change, office_page, queries, read_form
+from healthplus.web.desk.office.frame import ask, change, office_page, read_form
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, ServiceId
 from healthplus.web.languages import N_
@@ -144,7 +145,7 @@ def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
     for one in clinic["services"]:
         if str(one["service_id"]) == query.get("change") and one["closed_at"] is None:
             given = {
-                "provider": str(one["provider_id"]), "name": one["name"], "kind": "test" if one["is_test"] else "visit",
+                "provider": str(one["provider_id"]), "name": one["name"], "kind": "test" if one["is_test"] else "appointment",
                 "fee": amount_text(one["fee_minor"], one["currency"]), "length_minutes": str(one["length_minutes"]),
                 "buffer_minutes": str(one["buffer_minutes"] or ""), "funding": one["funding"],
                 "more_a_day": "1" if one["allows_more_a_day"] else "", "change": str(one["service_id"]),

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
 
+from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.web.desk.office.forms import DAY_MINUTES, Form
 from healthplus.web.desk.office.frame import (
@@ -19,7 +20,6 @@ from healthplus.web.desk.office.frame import (
     moves_of,
     note_refusal,
     office_page,
-    queries,
     read_form,
     seen_at,
 )
