@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from healthplus.accounts.actors import Staff
-from healthplus.accounts.sessions import hash_token
+from healthplus.accounts.sessions import TOKEN_LENGTH_MAX, hash_token
 from healthplus.database import Database, Record, load
 from healthplus.staff.refusals import refusals_as_ours
 from healthplus.staff.rights import Right, Role, has_right, has_right_anywhere, role_for
@@ -20,7 +20,6 @@ SESSION_SECONDS = 24 * 3600
 """As long as staff.session_time() of the database."""
 LOCK_SECONDS = 600
 """As long as staff.lock_time() of the database: what pages count before they ask again."""
-_TOKEN_LENGTH_MAX = 128
 
 
 class StaffSession(msgspec.Struct, frozen=True):
@@ -65,7 +64,7 @@ class StaffSessions:
 
     async def find(self, token: str) -> StaffSession | None:
         """Return the session of a token, and note that it is in use; None where it is nobody's, or over."""
-        if len(token) > _TOKEN_LENGTH_MAX:
+        if len(token) > TOKEN_LENGTH_MAX:
             return None
         token_hash = hash_token(token)
         row = await self._database.fetch_row(queries.use_session, token_hash)

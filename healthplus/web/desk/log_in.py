@@ -11,11 +11,14 @@ from healthplus.errors import HealthPlusError, LogInRefused
 from healthplus.staff import passkeys
 from healthplus.staff.log_in import LoggedIn, SecondFactorNeeded
 from healthplus.web.desk.session import (
+    ANSWER_LENGTH_MAX,
+    FIELD_LENGTH_MAX,
     challenge_of,
     come_from,
     desk_page,
     desk_path_of,
     end_cookie,
+    error_values,
     logged_in_cookies,
     needs,
     new_challenge,
@@ -23,16 +26,13 @@ from healthplus.web.desk.session import (
     require_staff,
     staff_of,
 )
-from healthplus.web.desk.texts import error_text
-from healthplus.web.pages.rendering import language_of, see_other
+from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
 from healthplus.web.pages.session import form_of, site
 from healthplus.web.services import AnyRequest, services
 
 _HALF_COOKIE = "desk-half"
 _HALF_SECONDS = 300
-_FIELD_LENGTH_MAX = 1000
-_ANSWER_LENGTH_MAX = 8000
 
 
 class LogInController(Controller):
@@ -52,12 +52,12 @@ class LogInController(Controller):
     @post("/log-in", **needs("anybody"))
     async def log_in(self, request: AnyRequest) -> Response[str]:
         form = await form_of(request)
-        log_on, answer = form.get("log_on", "")[:_FIELD_LENGTH_MAX], form.get("answer", "")[:_ANSWER_LENGTH_MAX]
+        log_on, answer = form.get("log_on", "")[:FIELD_LENGTH_MAX], form.get("answer", "")[:ANSWER_LENGTH_MAX]
         log_in = services(request).log_in
         try:
             if answer:
                 return _logged_in(request, await _by_passkey(request, answer))
-            password = form.get("password", "")[:_FIELD_LENGTH_MAX]
+            password = form.get("password", "")[:FIELD_LENGTH_MAX]
             done = await log_in.with_password(log_on, password, come_from(request))
         except HealthPlusError as error:
             return _log_in_page(request, error, log_on)
@@ -78,10 +78,10 @@ class LogInController(Controller):
         if half is None:
             return _log_in_page(request, LogInRefused(reason="over"))
         try:
-            if answer := form.get("answer", "")[:_ANSWER_LENGTH_MAX]:
+            if answer := form.get("answer", "")[:ANSWER_LENGTH_MAX]:
                 done = await _by_passkey(request, answer, half)
             else:
-                code = form.get("code", "")[:_FIELD_LENGTH_MAX]
+                code = form.get("code", "")[:FIELD_LENGTH_MAX]
                 done = await services(request).log_in.with_code(half, code, come_from(request))
         except LogInRefused as error:
             if error.members.get("reason") == "over":
@@ -118,13 +118,13 @@ class LogInController(Controller):
         form = await form_of(request)
         log_in, requester = services(request).log_in, come_from(request).requester
         try:
-            if answer := form.get("answer", "")[:_ANSWER_LENGTH_MAX]:
+            if answer := form.get("answer", "")[:ANSWER_LENGTH_MAX]:
                 challenge = challenge_of(request)
                 if challenge is None:
                     raise LogInRefused(reason="passkey")
                 await log_in.prove_with_passkey(session, challenge, answer, requester)
             else:
-                password = form.get("password", "")[:_FIELD_LENGTH_MAX]
+                password = form.get("password", "")[:FIELD_LENGTH_MAX]
                 await log_in.prove_with_password(session, password, requester)
         except HealthPlusError as error:
             return await _proof_page(request, error)
@@ -157,12 +157,11 @@ def _log_in_page(request: AnyRequest, error: HealthPlusError | None = None, log_
     return desk_page(
         request,
         "log_in.html",
-        status=error.status if error else 200,
         cookies=[cookie] if cookie else [],
         question=question,
         log_on=log_on,
         next=_next(request),
-        error=error_text(error, language_of(request)) if error else None,
+        **error_values(request, error),
     )
 
 
@@ -173,12 +172,11 @@ async def _code_page(
     return desk_page(
         request,
         "code.html",
-        status=error.status if error else 200,
         cookies=cookies,
         question=question,
         has_app=half.has_app,
         next=_next(request),
-        error=error_text(error, language_of(request)) if error else None,
+        **error_values(request, error),
     )
 
 
@@ -187,11 +185,10 @@ async def _proof_page(request: AnyRequest, error: HealthPlusError | None = None)
     return desk_page(
         request,
         "prove.html",
-        status=error.status if error else 200,
         cookies=cookies,
         question=question,
         next=_next(request),
-        error=error_text(error, language_of(request)) if error else None,
+        **error_values(request, error),
     )
 
 

@@ -203,10 +203,10 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         states=STATES,
         sexes=SEXES,
         number_of=number_of,
-        instant=_instant,
+        instant=_from_seconds,
     )
 
 
-def _instant(seconds: float) -> datetime:
+def _from_seconds(seconds: float) -> datetime:
     """Return the instant that a document has in seconds."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -16,7 +16,7 @@ from healthplus.web.desk.office.clinic_page import clinic_page
 from healthplus.web.desk.office.closing import end_shifts, last_day_of
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import BODY_BYTES_MAX, Typed, ask, change, office_page, read_form
-from healthplus.web.desk.office.leave import instant
+from healthplus.web.desk.office.leave import at_clock
 from healthplus.web.desk.office.over_all import at_once, change_all
 from healthplus.web.desk.office.tabs import first_page, has_office
 from healthplus.web.desk.session import console, desk_page, needs, require_staff
@@ -91,7 +91,7 @@ class ClinicController(Controller):
         last = last_day_of(form, clinic["time_zone"], now)
         if not form.is_good:
             return await clinic_page(request, clinic_id, form)
-        begins_at = now if last is None else instant(last + timedelta(days=1), 0, clinic["time_zone"])
+        begins_at = now if last is None else at_clock(last + timedelta(days=1), 0, clinic["time_zone"])
         closes_at = _closing_since(form, now)
 
         async def close_one(provider_id: int, seen: datetime | None, moves: dict[str, str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ async def ask(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]:
     document = await console(request).fetch_value(sql, *args)
     if document is None:
         raise NotFound
-    found: dict[str, Any] = timed(document)
+    found: dict[str, Any] = with_instants(document)
     return found
 
 
@@ -66,25 +66,25 @@ async def change(request: AnyRequest, sql: str, *args: object) -> dict[str, Any]
     answer = row["answer"] if isinstance(row["answer"], dict) else {"code": row["answer"]}
     if answer.get("code") == "not_found":
         raise NotFound
-    found: dict[str, Any] = timed(answer)
+    found: dict[str, Any] = with_instants(answer)
     return found
 
 
-def timed(value: Any) -> Any:
+def with_instants(value: Any) -> Any:
     """Return a document of the database in which instants are times: fields that end in _at, and lists of `starts`."""
     if isinstance(value, dict):
-        return Document({key: _instant(key, item) for key, item in value.items()})
+        return Document({key: _with_instant(key, item) for key, item in value.items()})
     if isinstance(value, list):
-        return [timed(item) for item in value]
+        return [with_instants(item) for item in value]
     return value
 
 
-def _instant(key: str, value: Any) -> Any:
+def _with_instant(key: str, value: Any) -> Any:
     if isinstance(value, str) and key.endswith("_at"):
         return datetime.fromisoformat(value)
     if key == "starts" and isinstance(value, list):
         return [datetime.fromisoformat(one) for one in value]
-    return timed(value)
+    return with_instants(value)
 
 
 def seen_at(form: Form) -> datetime | None:

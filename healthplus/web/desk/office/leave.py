@@ -114,7 +114,7 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
         return None
     field = "to_day" if last else "from_day"
     last = last or first
-    starts_at, ends_at = instant(first, starts, zone), instant(last, ends, zone)
+    starts_at, ends_at = at_clock(first, starts, zone), at_clock(last, ends, zone)
     if ends_at <= starts_at:
         form.fail(field, form.gettext("It ends after it starts."))
     elif ends_at <= now:
@@ -124,7 +124,7 @@ def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
     return Range(starts_at, ends_at)
 
 
-def instant(day: date, minutes: int, zone: str) -> datetime:
+def at_clock(day: date, minutes: int, zone: str) -> datetime:
     """Return when the clocks of a zone show so many minutes after midnight on a day."""
     at = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001 - what clocks show
     return at.replace(tzinfo=ZoneInfo(zone))

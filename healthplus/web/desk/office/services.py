@@ -145,7 +145,8 @@ def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
     for one in clinic["services"]:
         if str(one["service_id"]) == query.get("change") and one["closed_at"] is None:
             given = {
-                "provider": str(one["provider_id"]), "name": one["name"], "kind": "test" if one["is_test"] else "appointment",
+                "provider": str(one["provider_id"]), "name": one["name"],
+                "kind": "test" if one["is_test"] else "appointment",
                 "fee": amount_text(one["fee_minor"], one["currency"]), "length_minutes": str(one["length_minutes"]),
                 "buffer_minutes": str(one["buffer_minutes"] or ""), "funding": one["funding"],
                 "more_a_day": "1" if one["allows_more_a_day"] else "", "change": str(one["service_id"]),
