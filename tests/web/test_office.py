@@ -13,14 +13,14 @@ from healthplus.database import Database
 from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
 from tests.web.client import Browser, forget_shared_reads
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     OFFICE,
     OTHER_CLINIC,
     SHIFT,
     WEEK,
-    audited,
+    audit_actions,
     book,
     events,
     goes_to,
@@ -89,7 +89,7 @@ async def test_shifts_are_added_changed_and_ended(ward: Browser, db: Database, e
     assert answer.status_code == 409
     assert "Someone changed this while you did Meera Rao changed it at" in words(answer)
     assert goes_to(await ward.post(f"{path}/end", {"was": hidden(answer, "was")})).startswith(f"{WEEK}?done=ended")
-    assert await audited(db) == ["change_shifts"] * 3
+    assert await audit_actions(db) == ["change_shifts"] * 3
 
 
 async def test_the_second_who_edits_a_shift_sees_what_changed_and_loses_nothing(
@@ -183,7 +183,7 @@ async def test_leave_that_is_taken_back_lets_appointments_stand(
     assert not await db.fetch_value(flagged, booked)
     assert await events(db, "stands") == 1
     assert (await ward.post(remove[1])).status_code == 404
-    assert await audited(db) == ["add_leave", "add_leave", "remove_leave"]
+    assert await audit_actions(db) == ["add_leave", "add_leave", "remove_leave"]
 
 
 async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Database, environment: Environment) -> None:

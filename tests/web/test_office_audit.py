@@ -14,7 +14,7 @@ from healthplus.staff.rights import Role
 from tests.fixtures.environment import AT_CLINIC, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, picture
+from tests.web.staff import DOCTOR, SHIFT, audit_actions, goes_to, hidden, log_in, picture
 from tests.web.test_staff_routes import desk_routes
 
 _CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M"}
@@ -111,9 +111,9 @@ async def test_every_change_leaves_its_row_in_the_audit(
     assert changing - mine == set(), "a form of the office that no step here sends"
     assert mine - changing == set()
     for step in STEPS:
-        before = len(await audited(db))
+        before = len(await audit_actions(db))
         await send(browsers[step.role], db, step, booking)
-        assert len(await audited(db)) > before, f"{step.route} leaves no row in the audit"
+        assert len(await audit_actions(db)) > before, f"{step.route} leaves no row in the audit"
 
 
 async def send(browser: Browser, db: Database, step: Step, booking: UUID) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from healthplus.database import Database
 from tests.fixtures.environment import PROVIDER
 from tests.web.client import Browser
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     OFFICE,

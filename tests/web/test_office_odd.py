@@ -10,7 +10,7 @@ from litestar import Litestar
 from healthplus.database import Database
 from tests.fixtures.environment import PROVIDER
 from tests.web.client import Browser
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     SHIFT,
