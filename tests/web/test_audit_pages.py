@@ -232,23 +232,6 @@ async def test_clinics_errors_and_back_ups(db: Database, administrator: Browser,
         assert (await ward.get(path)).status_code == 403, path
 
 
-async def test_pages_in_hindi(administrator: Browser, ward: Browser) -> None:
-    for path in (
-        "audit",
-        "breaches",
-        "breaches/new",
-        "staff",
-        "staff/new",
-        "staff/1",
-        "system",
-        "system/clinics",
-        "system/keys",
-    ):
-        await shows(administrator, f"/hi/office/{path}")
-    for path in ("audit", "asks", "staff", "staff/new"):
-        await shows(ward, f"/hi/office/1/{path}")
-
-
 async def test_the_command_lists_breaches(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", as_app_role(dsn))
     monkeypatch.setenv("DATABASE_OWNER_URL", dsn)

@@ -31,23 +31,6 @@ from tests.web.staff import (
 )
 
 
-async def test_pages_are_there_in_both_languages(ward: Browser) -> None:
-    paths = (
-        "",
-        f"/week/{PROVIDER}",
-        f"/week/{PROVIDER}/copy",
-        "",
-        "/leave",
-        "/services",
-        "/terms",
-    )
-    for path in (*paths, "/clinic", "/provider/new", f"/provider/{PROVIDER}"):
-        for language in ("", "/hi"):
-            answer = await ward.get(f"{language}{OFFICE}{path}")
-            assert answer.status_code == 200, (path, answer.text[:500])
-            assert answer.headers["cache-control"] == "no-store"
-
-
 async def test_who_is_not_logged_in_comes_back_to_the_page(app: Litestar) -> None:
     assert goes_to(await Browser(app).get(OFFICE)) == "/desk/log-in?next=%2Foffice%2F2"
     answer = await Browser(app).get("/desk/log-in?next=/office/2")
