@@ -25,7 +25,7 @@ from tests.fixtures.clock import move_clock, product_now
 from tests.fixtures.environment import PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.desks import audited, goes_to, log_in, shows, words
+from tests.web.staff import audit_entries, goes_to, log_in, shows, words
 
 APPEND = "SELECT staff.append_audit($1, NULL, '192.0.2.1', $2, false, $3, NULL, $4, $5, NULL, $6)"
 
@@ -71,7 +71,7 @@ async def test_filters(db: Database, administrator: Browser) -> None:
         assert {word for word in ("one", "two", "three") if f" {word} " in page} == wanted, query
     for wrong in ("patient=x", "booking=HP-1", "from=never", "patient=-1", "booking=%27"):
         assert (await administrator.get(f"/office/audit?{wrong}")).status_code == 422, wrong
-    assert (await audited(db, "see_audit"))[-1]["patient_id"] == 7
+    assert (await audit_entries(db, "see_audit"))[-1]["patient_id"] == 7
 
 
 async def test_pages_by_keyset(db: Database, administrator: Browser) -> None:
@@ -116,7 +116,7 @@ async def test_a_whole_history(app: Litestar, db: Database, environment: Environ
     patient_id = environment.ids["asha"]
     page = await shows(ward, f"/office/1/audit/history?patient={patient_id}")
     assert number in page
-    entries = await audited(db, "see_history")
+    entries = await audit_entries(db, "see_history")
     assert [(one["patient_id"], one["booking_id"]) for one in entries] == [(patient_id, held), (patient_id, None)]
     other = await log_in(app, db, "ward", 2)
     assert "Moved" not in await shows(other, f"/office/2/audit/history?booking={number}")
@@ -131,7 +131,7 @@ async def test_export(db: Database, administrator: Browser) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [(row["action"], row["patient_id"]) for row in rows] == [("ask_change", "7")]
     assert rows[0]["detail"].startswith("'=")  # no formula
-    assert (await audited(db, "export_audit"))[-1]["detail"] == "ask_change"
+    assert (await audit_entries(db, "export_audit"))[-1]["detail"] == "ask_change"
     await move_clock(db, minutes=6)
     due = goes_to(await administrator.get("/office/audit/export?what=ask_change"))
     assert due == "/desk/prove?next=%2Foffice%2Faudit%2Fexport%3Fwhat%3Dask_change"
@@ -182,7 +182,7 @@ async def test_a_breach(db: Database, administrator: Browser) -> None:
     assert "A laptop was stolen" in page  # the history stays
     assert "Not known yet" in page
     assert "Closed" in await shows(administrator, "/office/breaches")
-    assert len(await audited(db, "add_to_breach")) == 5
+    assert len(await audit_entries(db, "add_to_breach")) == 5
     assert (await administrator.get("/office/breaches/2")).status_code == 404
     assert (await administrator.post("/office/breaches/2", told)).status_code == 404
 
@@ -210,7 +210,7 @@ async def test_keys(app: Litestar, db: Database, administrator: Browser) -> None
     revoke = f"/office/system/keys/{key_id}/revoke"
     assert goes_to(await administrator.post(revoke)) == "/office/system/keys?done=revoked"
     assert (await administrator.post(revoke)).status_code == 404
-    assert [one["detail"] for one in await audited(db, "add_key")] == [f"key {key_id}"]
+    assert [one["detail"] for one in await audit_entries(db, "add_key")] == [f"key {key_id}"]
     await move_clock(db, minutes=6)
     assert goes_to(await administrator.post("/office/system/keys/new", form)).startswith("/desk/prove?next=")
     assert goes_to(await administrator.post(revoke)).startswith("/desk/prove?next=")
@@ -232,23 +232,6 @@ async def test_clinics_errors_and_back_ups(db: Database, administrator: Browser,
         assert said in page, said
     for path in ("/office/system", "/office/system/keys", "/office/system/clinics", "/office/breaches"):
         assert (await ward.get(path)).status_code == 403, path
-
-
-async def test_pages_in_hindi(administrator: Browser, ward: Browser) -> None:
-    for path in (
-        "audit",
-        "breaches",
-        "breaches/new",
-        "staff",
-        "staff/new",
-        "staff/1",
-        "system",
-        "system/clinics",
-        "system/keys",
-    ):
-        await shows(administrator, f"/hi/office/{path}")
-    for path in ("audit", "asks", "staff", "staff/new"):
-        await shows(ward, f"/hi/office/1/{path}")
 
 
 async def test_the_command_lists_breaches(dsn: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,14 +16,14 @@ from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.notices.sending import Recorder, notices
 from tests.web.client import Browser, forget_shared_reads
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     OFFICE,
     OTHER_CLINIC,
     SHIFT,
     WEEK,
-    audited,
+    audit_actions,
     book,
     events,
     goes_to,
@@ -32,23 +32,6 @@ from tests.web.office import (
     shift_of,
     words,
 )
-
-
-async def test_pages_are_there_in_both_languages(ward: Browser) -> None:
-    paths = (
-        "",
-        f"/week/{PROVIDER}",
-        f"/week/{PROVIDER}/copy",
-        "",
-        "/leave",
-        "/services",
-        "/terms",
-    )
-    for path in (*paths, "/clinic", "/provider/new", f"/provider/{PROVIDER}"):
-        for language in ("", "/hi"):
-            answer = await ward.get(f"{language}{OFFICE}{path}")
-            assert answer.status_code == 200, (path, answer.text[:500])
-            assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_who_is_not_logged_in_comes_back_to_the_page(app: Litestar) -> None:
@@ -92,7 +75,7 @@ async def test_shifts_are_added_changed_and_ended(ward: Browser, db: Database, e
     assert answer.status_code == 409
     assert "Someone changed this while you did Meera Rao changed it at" in words(answer)
     assert goes_to(await ward.post(f"{path}/end", {"was": hidden(answer, "was")})).startswith(f"{WEEK}?done=ended")
-    assert await audited(db) == ["change_shifts"] * 3
+    assert await audit_actions(db) == ["change_shifts"] * 3
 
 
 async def test_the_second_who_edits_a_shift_sees_what_changed_and_loses_nothing(
@@ -187,7 +170,7 @@ async def test_leave_that_is_taken_back_lets_appointments_stand(
     assert await events(db, "stands") == 1
     assert (await ward.post(remove[1])).status_code == 404
     # To look at what is in the way is no leave that was refused.
-    assert await audited(db) == ["add_leave", "remove_leave"]
+    assert await audit_actions(db) == ["add_leave", "remove_leave"]
     assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE is_refused") == 0
     assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE action = 'see_in_the_way'") == 2
 

@@ -11,11 +11,11 @@ from PIL import Image
 from healthplus.database import Database
 from tests.fixtures.environment import PROVIDER
 from tests.web.client import Browser
-from tests.web.office import (
+from tests.web.staff import (
     CLINIC,
     DOCTOR,
     OFFICE,
-    audited,
+    audit_actions,
     goes_to,
     hidden,
     picture,
@@ -105,7 +105,7 @@ async def test_a_service_of_another_name_comes_in_the_place_of_the_one_that_is_c
     assert goes_to(await _sent(ward, service_id, name="Root filling")) == f"{OFFICE}/services?done=changed"
     (row,) = await db.fetch(_OPEN)
     assert (row["name"], {name: row[name] for name in _SERVICE}) == ("Root filling", _SERVICE)
-    assert await audited(db) == ["close_service", "put_service"]
+    assert await audit_actions(db) == ["close_service", "put_service"]
     # Sent from a page that is out of date, nothing is added beside it without being seen.
     stale = {"provider": str(PROVIDER), "name": "Filling", "kind": "visit", "fee": "1", "length_minutes": "5"}
     answer = await ward.post(f"{OFFICE}/services", {**stale, "day_1": "1", "change": str(service_id)})

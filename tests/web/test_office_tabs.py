@@ -11,8 +11,8 @@ from healthplus.database import Database
 from healthplus.staff.rights import RIGHTS, ROLES, Role
 from healthplus.web.desk.office.tabs import ALL_TABS, CLINIC_TABS
 from tests.web.client import Browser
-from tests.web.office import CLINIC, goes_to, log_in
-from tests.web.office import OFFICE as OWN
+from tests.web.staff import CLINIC, goes_to, log_in
+from tests.web.staff import OFFICE as OWN
 from tests.web.test_staff_routes import desk_routes
 
 
