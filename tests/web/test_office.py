@@ -396,7 +396,7 @@ async def test_the_week_that_is_copied_begins_by_the_clinics_clock(
     await move_clock_to(db, sunday)
     await app.state.services.clock.follow()
     cheap_hashes(monkeypatch)
-    ward = await log_in(app, db)
+    ward = await log_in(app, db, "ward", CLINIC)
     monday = f"{sunday + timedelta(days=1):%Y-%m-%d}"
     assert hidden(await ward.get(WEEK), "week") == hidden(await ward.get(f"{WEEK}/copy"), "week") == monday
 

@@ -168,7 +168,7 @@ READS_BESIDE = {("ask_change", "see_clinic")}
 
 async def misused(db: Database, route: str, right: Right, called: set[tuple[str, bool]]) -> list[str]:
     """Return which of the functions that a route has called are for another right than its own."""
-    rights = dict(await db.fetch(_RIGHTS))
+    rights = {row[0]: row[1] for row in await db.fetch(_RIGHTS)}
     return [
         f"{route} is for {right}, and calls {function}, for {rights[function]}"
         for function, changes in called

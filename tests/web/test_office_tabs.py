@@ -41,7 +41,7 @@ async def test_every_tab_that_is_shown_answers(app: Litestar, db: Database, role
 async def test_who_sees_the_audit_alone_comes_to_it(
     app: Litestar, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ward = await log_in(app, db)
+    ward = await log_in(app, db, "ward", CLINIC)
     for right, roles in RIGHTS.items():
         if right != "see_audit":
             monkeypatch.setitem(RIGHTS, right, roles - {"ward"})
