@@ -19,7 +19,7 @@ from healthplus.staff.accounts import (
     set_role,
     staff_named,
 )
-from healthplus.staff.audit import verify_audit
+from healthplus.staff.audit_chain import verify_audit
 from healthplus.staff.rights import ROLES, Role, is_everywhere, is_of_provider
 
 _OPERATOR = System("operator")

@@ -21,9 +21,9 @@ from healthplus.web.desk.session import (
     desk_page,
     end_cookie,
     error_values,
+    find_passkey_site,
     needs,
     new_challenge,
-    passkey_site,
     require_recent_proof,
     require_staff,
 )
@@ -217,7 +217,7 @@ async def _account_page(request: AnyRequest, error: HealthPlusError | None = Non
         factors=await own.factors(session),
         passkeys=await own.passkeys(session),
         sessions=await services(request).staff_sessions.of(session),
-        can_have_passkeys=passkey_site(request) is not None,
+        can_have_passkeys=find_passkey_site(request) is not None,
         zone=HOME_ZONE,
         done=done if error is None and request.method == "GET" else "",
         **error_values(request, error),
@@ -237,17 +237,17 @@ def _app_page(
 
 async def _passkey_page(request: AnyRequest, error: HealthPlusError | None = None) -> Response[str]:
     session = require_staff(request)
-    passkeys_of = passkey_site(request)
-    if passkeys_of is None:
+    passkey_site = find_passkey_site(request)
+    if passkey_site is None:
         return see_other(request, _ACCOUNT)
     app, challenge = services(request), secrets.token_bytes(32)
     handle = (await app.own_account.factors(session))["handle"]
     ids = await app.log_in.passkey_ids(session.staff_id)
-    question = passkeys.question_for_new(passkeys_of, challenge, handle, session.log_on, session.name, ids)
+    question = passkeys.question_for_new(passkey_site, challenge, handle, session.log_on, session.name, ids)
     return desk_page(
         request,
         "passkey.html",
         question=question,
-        cookies=[new_challenge(request, challenge, passkeys_of)],
+        cookies=[new_challenge(request, challenge, passkey_site)],
         **error_values(request, error),
     )

@@ -128,7 +128,7 @@ def end_cookie(request: AnyRequest) -> Cookie:
     return site(request).end_cookie(_COOKIE)
 
 
-def passkey_site(request: AnyRequest) -> Site | None:
+def find_passkey_site(request: AnyRequest) -> Site | None:
     """Return for which site passkeys are; None where browsers have none: at an address, or without TLS."""
     own = urlsplit(site(request).url)
     if is_loopback(own.hostname or ""):
@@ -138,10 +138,10 @@ def passkey_site(request: AnyRequest) -> Site | None:
     return Site(own.hostname or "", f"{own.scheme}://{own.netloc}") if own.scheme == "https" else None
 
 
-def new_challenge(request: AnyRequest, value: bytes, passkeys_of: Site) -> Cookie:
+def new_challenge(request: AnyRequest, value: bytes, passkey_site: Site) -> Cookie:
     """Return the cookie that keeps what a passkey is asked to sign."""
     expires_at = services(request).clock.now() + timedelta(seconds=_CHALLENGE_SECONDS)
-    return sealed_cookie(request, _CHALLENGE_COOKIE, Challenge(value, expires_at, passkeys_of), _CHALLENGE_SECONDS)
+    return sealed_cookie(request, _CHALLENGE_COOKIE, Challenge(value, expires_at, passkey_site), _CHALLENGE_SECONDS)
 
 
 def challenge_of(request: AnyRequest) -> Challenge | None:

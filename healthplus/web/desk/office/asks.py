@@ -14,7 +14,7 @@ from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound, ProofDue
 from healthplus.web.desk.office.audit_search import booking_range
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import Typed, office_page, read_form
 from healthplus.web.desk.session import console, desk_page, needs
@@ -149,7 +149,7 @@ async def _send(request: AnyRequest, clinic_id: int, row: Record, kind: str, wis
 
 
 async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response[str]:
-    clinic = await clinic_of(request, clinic_id)
+    clinic = await read_clinic(request, clinic_id)
     booking_from, booking_to = booking_range(form, "number")
     rows: list[Record] = []
     if booking_from is not None:
@@ -196,7 +196,7 @@ async def _asks_page(request: AnyRequest, clinic_id: int, form: Form | None = No
         clinic_id,
         "asks",
         form,
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
         open_asks=[row for row in rows if row["state"] == "open"],
         answered=[row for row in rows if row["state"] != "open"],
         kinds=KINDS,

@@ -16,7 +16,7 @@ from healthplus.web.desk.office.all_frame import all_page
 from healthplus.web.desk.office.audit_details import Reader, details_of
 from healthplus.web.desk.office.audit_search import AuditSearch
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import office_page
 from healthplus.web.desk.session import console, needs, require_recent_proof
@@ -68,7 +68,7 @@ class AuditController(Controller):
 
 
 async def _search(request: AnyRequest, clinic_id: int | None) -> tuple[AuditSearch, Record | None]:
-    clinic = None if clinic_id is None else await clinic_of(request, clinic_id)
+    clinic = None if clinic_id is None else await read_clinic(request, clinic_id)
     form = Form(dict(request.query_params.items()), language_of(request))
     return AuditSearch(form, clinic["time_zone"] if clinic else HOME_ZONE), clinic
 

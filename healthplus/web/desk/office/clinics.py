@@ -47,7 +47,7 @@ class OfficesController(Controller):
     @post("/new", **needs("manage_clinics"))
     async def add(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=True)
+        clinic = _clinic_from_form(form, is_new=True)
         if not form.is_good:
             return _new_page(request, form)
         row = await console(request).change(queries.add_clinic, clinic)
@@ -71,7 +71,7 @@ class ClinicController(Controller):
     @post("/clinic", **needs("manage_schedule"))
     async def change_profile(self, request: AnyRequest, clinic_id: ClinicId) -> Response[str]:
         form = await read_form(request)
-        clinic = _clinic_of(form, is_new=False)
+        clinic = _clinic_from_form(form, is_new=False)
         if not form.is_good:
             return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
@@ -140,7 +140,7 @@ def _closing_since(form: Form, now: datetime) -> datetime:
     return began
 
 
-def _clinic_of(form: Form, *, is_new: bool) -> dict[str, Any]:
+def _clinic_from_form(form: Form, *, is_new: bool) -> dict[str, Any]:
     """Return a clinic as a form gives it; a new one's city comes with it, and stays."""
     latitude, longitude = form.degrees("latitude", 90), form.degrees("longitude", 180)
     if (latitude is None) != (longitude is None):
