@@ -143,7 +143,7 @@ async def test_what_gives_a_way_in_or_takes_data_away_needs_proof(db: Database) 
         if re.search(r"authorise\([^;]*p_needs_proof => true\)", row["prosrc"])
     }
     assert found == {
-        *("remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk", "enable_desk"),
+        *("remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk_account", "enable_desk_account"),
         *("add_account", "set_role", "make_link", "disable_account", "enable_account"),
         *("export_audit", "add_key", "revoke_key"),
     }

@@ -39,7 +39,14 @@ SHOWS_PATIENT = {
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
-    *("clinic_accounts", "remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk", "enable_desk"),
+    *(
+        "clinic_accounts",
+        "remove_from_desk",
+        "add_to_desk",
+        "link_for_desk",
+        "disable_desk_account",
+        "enable_desk_account",
+    ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
