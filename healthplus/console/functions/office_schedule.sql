@@ -140,7 +140,9 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS number
         FROM booking.booking
-        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
+        WHERE provider_id IN (
+                SELECT provider_clinic.provider_id FROM directory.provider_clinic
+                WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )
