@@ -107,7 +107,7 @@ BEGIN
 END $$;
 
 -- The services that a clinic's providers offer there, and those that were closed lately; and the terms of cancelling, of the clinic and of kinds
--- of services. What a provider offers at each of its clinics is `is_everywhere`, and who may see to each of them `may_close` it.
+-- of services. Who asks `may_close` what a provider offers at each of its clinics where they see to each of them.
 CREATE FUNCTION console.services(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -122,8 +122,9 @@ BEGIN
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,
-                'is_everywhere', service.clinic_id IS NULL, 'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
-                    caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id))) ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
+                'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
+                    caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id)))
+                ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
             FROM directory.service
             JOIN directory.service_type AS kind USING (service_type_id)
             JOIN directory.provider USING (provider_id)
