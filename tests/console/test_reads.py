@@ -102,19 +102,19 @@ class Calls:
             "p_role": "desk",
             "p_confirms": True,
             "p_ends_factors": False,
-            **dict.fromkeys(("p_reason", "p_happened", "p_data", "p_measures", "p_name"), "x"),
+            **dict.fromkeys(("p_reason", "p_happened", "p_data", "p_measures", "p_name", "p_text"), "x"),
             "p_log_on": "new.one",
             "p_put": [],
             "p_scopes": ["search"],
             "p_expires_in": timedelta(days=1),
-            **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id"), 1),
+            **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id", "p_place"), 1),
             **dict.fromkeys(("p_leave_id", "p_holiday_id"), UUID(int=1)),
             **dict.fromkeys(("p_link_hash", "p_key_hash"), b"x" * 32),
             **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),
             **{name: {} for name in ("p_moves", "p_was", "p_wish", "p_clinic", "p_provider", "p_service")},
             # Whatever it is, and the first page of it; what is in the way was not shown yet.
             **dict.fromkeys(("p_who", "p_action", "p_search", "p_after", "p_after_name", "p_after_id", "p_seen_at")),
-            **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps")),
+            **dict.fromkeys(("p_slug", "p_version", "p_hash", "p_sizes", "p_webps", "p_former_id")),
             **dict.fromkeys(("p_hours", "p_percents", "p_amounts_minor")),
         }
 
