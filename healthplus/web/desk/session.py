@@ -28,7 +28,7 @@ _DEVICE_SECONDS = 400 * 86_400
 _CHALLENGE_SECONDS = 300
 
 Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
-"""What a route is for: a right, or `anybody`; who is `logged_in`; or that and the screen may also be `locked`."""
+"""Who may open a route: holders of a right, `anybody`, people `logged_in`, or those even with a `locked` screen."""
 
 
 def needs(access: Access) -> dict[str, Any]:
