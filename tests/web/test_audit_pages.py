@@ -151,7 +151,7 @@ async def test_export(db: Database, administrator: Browser) -> None:
 async def test_all_that_is_noted_has_words(db: Database) -> None:
     """Every action of the audit and every event of a booking is said on the pages in words, and no other."""
     actions = await db.fetch_value("SELECT staff.audit_actions()")
-    assert sorted(actions) == sorted(ACTIONS)
+    assert set(actions) ^ ACTIONS.keys() == set()
     # An action is named where it is written: by a function of the database, or by the app.
     unwritten = {row["action"] for row in await db.fetch(_UNWRITTEN)}
     assert unwritten == {"unlock", "prove"}
