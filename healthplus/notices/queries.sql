@@ -14,8 +14,11 @@ WITH taken AS (
     RETURNING *
 )
 SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, public.app_now() AS taken_at, taken.patient_id, taken.booking_id,
-    taken.reminder_id, taken.told_id, coalesce(preference.language, 'en') AS language, way.address, coalesce(told.free_at, lower(booking.during)) AS starts_at,
-    city.time_zone, booking.deadline, booking.offer, booking.fee_minor, clinic.currency, booking.funding::text,
+    taken.reminder_id, taken.told_id,
+    coalesce(preference.language, 'en') AS language, way.address,
+    coalesce(told.free_at, lower(booking.during), lower(ticket.queue_window)) AS starts_at,
+    city.time_zone, coalesce(booking.deadline, taken.until) AS deadline, booking.offer, coalesce(booking.fee_minor, 0) AS fee_minor,
+    clinic.currency, booking.funding::text,
     ticket.state::text AS ticket_state, payment.is_paid, money.kept_minor, money.returned_minor,
     taken.kind = 'cancelled' AND EXISTS (
         SELECT FROM booking.event_log
@@ -51,13 +54,14 @@ SELECT taken.provider_id, taken.notice_id, taken.kind::text, taken.created_at, p
         WHEN taken.until <= (SELECT public.app_now()) OR taken.tries > $5 THEN 'failed'
     END AS outcome
 FROM taken
-JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
-JOIN directory.clinic ON clinic.clinic_id = booking.clinic_id
+LEFT JOIN booking.booking ON booking.provider_id = taken.provider_id AND booking.booking_id = taken.booking_id
+LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
+JOIN directory.clinic ON clinic.clinic_id = coalesce(booking.clinic_id, ticket.clinic_id, (  -- who waits may do so for any clinic
+    SELECT min(post.clinic_id) FROM directory.provider_clinic AS post WHERE post.provider_id = taken.provider_id))
 JOIN directory.city ON city.city_id = clinic.city_id
 LEFT JOIN accounts.patient ON patient.patient_id = taken.patient_id
 LEFT JOIN notices.preference ON preference.patient_id = taken.patient_id
 LEFT JOIN notices.earlier_told AS told ON told.told_id = taken.told_id
-LEFT JOIN booking.ticket ON ticket.provider_id = taken.provider_id AND ticket.ticket_id = taken.ticket_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS is_paid, coalesce(bool_or(payment.booking_id <> hold_id), false) AS is_booked FROM ledger.payment
     WHERE payment.provider_id = taken.provider_id AND hold_id = taken.booking_id) AS payment

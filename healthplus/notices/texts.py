@@ -43,7 +43,8 @@ class Wording(NamedTuple):
 def template_of(row: Record) -> str:
     """Return the name of the text for a notice.
 
-    An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside.
+    An offer that was not taken has other texts than an expired hold, and so has a hold for which money was set aside,
+    expired or withdrawn.
     So has an appointment that a new one replaced, or its patient would book again, and any of whose money a part is
     kept.
     """
@@ -54,8 +55,8 @@ def template_of(row: Record) -> str:
         return "refunded_part"
     if row["kind"] == "expired" and row["offer"]:
         return "offer_missed" if row["ticket_state"] in ("waiting", "offered", "called") else "offer_lapsed"
-    if row["kind"] == "expired" and row["is_paid"]:
-        return "expired_paid"
+    if row["kind"] in ("expired", "withdrawn") and row["is_paid"]:
+        return f"{row['kind']}_paid"
     return str(row["kind"])
 
 

@@ -73,6 +73,21 @@ ENGLISH = Texts(
             "Your 5 minutes are over; {when} was released. What you paid is refunded.",
             "Try again",
         ),
+        "withdrawn": Text(
+            "The clinic released your time",
+            "The clinic no longer has {when}, which you held. No money was taken.",
+            "Other times",
+        ),
+        "withdrawn_paid": Text(
+            "The clinic released your time",
+            "The clinic no longer has {when}. What you paid is refunded.",
+            "Other times",
+        ),
+        "queue_closed": Text(
+            "Your place in the queue has ended",
+            "The clinic no longer has the times you waited for. You need not wait any more.",
+            "Other times",
+        ),
         "offered": Text(
             "It's your turn",
             "It's your turn: {when} is held for you until {until}, then for the next.",

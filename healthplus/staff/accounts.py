@@ -10,7 +10,7 @@ from healthplus.accounts.sessions import hash_token
 from healthplus.database import Database, Record, Transaction
 from healthplus.errors import BadInput, Conflict, LastAdministrator, NotFound
 from healthplus.names import is_name
-from healthplus.staff.rights import Role
+from healthplus.staff.rights import Role, is_everywhere
 from healthplus.staff.sessions import queries
 
 LINK_PATH = "/desk/welcome?link="
@@ -45,7 +45,7 @@ async def set_role(
 
     Without a clinic: at every clinic, which only an administrator is. Raises NotFound and LastAdministrator.
     """
-    if role is not None and (role == "administrator") != (clinic_id is None):
+    if role is not None and is_everywhere(role) != (clinic_id is None):
         raise BadInput("An administrator is one of every clinic; every other role is for one clinic.")
     match await database.fetch_value(queries.set_role, staff_id, clinic_id, role, str(actor)):
         case "not_found":

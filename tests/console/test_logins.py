@@ -139,17 +139,15 @@ async def test_a_role_ends_with_its_removal(db: Database, logins: Logins) -> Non
 
 async def test_a_role_that_would_be_kept_is_found(db: Database, logins: Logins) -> None:
     """As it would be if roles were noted with the session instead of looked up."""
-    authorise = await db.fetch_value("SELECT pg_get_functiondef('staff.authorise'::regproc)")
-    kept = authorise.replace("FROM staff.membership JOIN", "FROM kept AS membership JOIN").replace(
-        "SELECT membership.role INTO", "SELECT membership.role::staff.role INTO"
-    )
-    assert kept != authorise
+    role_at = await db.fetch_value("SELECT pg_get_functiondef('staff.role_at'::regproc)")
+    kept = role_at.replace("FROM staff.membership JOIN", "FROM kept AS membership JOIN")
+    assert kept != role_at
     await db.execute(
         "CREATE TABLE public.kept (staff_id bigint, clinic_id bigint, role staff.role); "
         "INSERT INTO public.kept VALUES (1, 1, 'ward');" + kept
     )
     assert await outlasts(db, logins)
-    await db.execute(f"{authorise}; DROP TABLE public.kept")
+    await db.execute(f"{role_at}; DROP TABLE public.kept")
 
 
 @pytest.fixture

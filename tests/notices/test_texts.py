@@ -69,10 +69,10 @@ ROWS = [
     *(
         ROW | {"kind": kind} | _reminder(kind)
         for kind in TEXTS
-        if not re.search("offer_|expired_|replaced|_kept|_part|_reply", kind)
+        if not re.search("offer_|expired_|withdrawn_|replaced|_kept|_part|_reply", kind)
     ),
     *(ROW | {"kind": "expired", "offer": True, "ticket_state": state} for state in ("waiting", "called", "lapsed")),
-    ROW | {"kind": "expired", "is_paid": True},
+    *(ROW | {"kind": kind, "is_paid": True} for kind in ("expired", "withdrawn")),
     ROW | {"kind": "cancelled", "is_replaced": True},
     ROW | {"kind": "cancelled"} | KEPT,
     ROW | {"kind": "cancelled", "is_replaced": True} | KEPT,
@@ -305,7 +305,7 @@ async def test_no_name_of_provider_clinic_city_or_speciality_is_told(race: RaceE
         one.subject for one in email.sent if isinstance(one, Email)
     ]
     kinds = {one.template_id for one in sms.sent if isinstance(one, Sms)}
-    assert kinds == set(TEXTS) - {"offer_lapsed", "reminder_reply"}, seed
+    assert kinds == set(TEXTS) - {"offer_lapsed", "reminder_reply", "withdrawn_paid"}, seed
     assert len(forbidden) > 100
     assert not [(word, text) for text in said for word in forbidden if word in text.lower()], seed
 
@@ -375,6 +375,20 @@ async def send_everything(race: RaceEnvironment, provider: Any, told: Any) -> No
     await tell()
     await free_an_earlier_time(race)
     await tell()
+    await take_times_away(race)
+    await tell()
+
+
+async def take_times_away(race: RaceEnvironment) -> None:
+    """Have leave take what one patient holds, and another waits for."""
+    provider = await race.provider()
+    holder, waiter = await reachable(race, 2, email=True)
+    await race.held(provider, holder)
+    await race.waiting(provider, waiter)
+    taken = await race.book.add_leave(
+        provider.provider_id, None, provider.opens_at, provider.closes_at, "", Staff(1), flag_for_rebooking=True
+    )
+    assert taken.code == "changed"
 
 
 async def free_an_earlier_time(race: RaceEnvironment) -> None:

@@ -14,7 +14,7 @@ from healthplus.database.server_files import as_app_role
 from healthplus.errors import HealthPlusError
 from healthplus.retention.retention import Retention
 from healthplus.staff.accounts import add_staff
-from healthplus.staff.audit import verify_audit
+from healthplus.staff.audit_chain import verify_audit
 from tests.fixtures.append_only import as_owner
 from tests.fixtures.clock import move_clock
 from tests.fixtures.staff import OPERATOR

@@ -51,6 +51,15 @@ async def _ask(db: Database, clinic_id: int, provider_id: int) -> object:
     return await db.fetch_value(opened, clinic_id, await _desk_account(db, clinic_id, provider_id))
 
 
+async def _picture(db: Database, clinic_id: int, _: int) -> object:
+    return await db.fetch_value(
+        "INSERT INTO directory.clinic_picture (clinic_id, position, hash, source) "
+        "SELECT $1, 1, md5($1::text), '' ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash "
+        "RETURNING hash",
+        clinic_id,
+    )
+
+
 async def _breach(db: Database, *_: int) -> object:
     return await db.fetch_value("SELECT staff.note_breach('2020-01-01', 'staff:1', 'x', 'y', NULL, '')")
 
@@ -67,6 +76,7 @@ OBJECTS: dict[str, Callable[[Database, int, int], Awaitable[object]]] = {
     "holiday_id": _leave,
     "service_id": _service,
     "ask_id": _ask,
+    "picture": _picture,
     "breach_id": _breach,
     "key_id": _key,
 }

@@ -107,15 +107,25 @@ async def test_moving(
     assert "Confirmed by" in await shows(ward, ASKS)
 
 
-async def test_cancelling_needs_proof_for_much_money_and_gives_all_back(
+async def test_cancelling_gives_all_back_and_little_money_needs_no_proof(
     db: Database, booking: UUID, desk: Browser, ward: Browser
 ) -> None:
-    await db.execute("UPDATE directory.clinic SET currency = 'INR'")
     await ask(desk, booking, "cancel")
     await move_clock(db, minutes=6)
-    assert await answer(ward) == f"{ASKS}?done=done"  # 500 need none
+    amount = await db.fetch_value("SELECT pg_get_functiondef('staff.proof_amount_minor'::regproc)")
+    assert await db.fetch_value("SELECT currency FROM directory.clinic WHERE clinic_id = 1") == "INR"
+    await db.execute(amount.replace("'INR' THEN 1000", "'INR' THEN 499"))
+    assert await answer(ward) == "/desk/prove?next=%2Foffice%2F1%2Fasks"
+    await db.execute(amount)
+    assert await answer(ward) == f"{ASKS}?done=done"
     assert (await state_of(db, booking))[0] == "cancelled"
     assert await db.fetch_value("SELECT kept_minor FROM ledger.payment") is None
+
+
+async def test_how_much_needs_proof_goes_by_the_currency(db: Database) -> None:
+    amounts = {"INR": 100_000, "USD": 1000, "JPY": 10, "KWD": 10_000}
+    for currency, amount_minor in amounts.items():
+        assert await db.fetch_value("SELECT staff.proof_amount_minor($1)", currency) == amount_minor
 
 
 async def test_more_money_needs_proof(db: Database, environment: Environment, desk: Browser, ward: Browser) -> None:

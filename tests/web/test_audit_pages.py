@@ -35,7 +35,7 @@ _UNWRITTEN = r"""
 SELECT action FROM unnest(staff.audit_actions()) AS action
 WHERE NOT EXISTS (
     SELECT FROM pg_proc
-    WHERE prosrc LIKE '%append_audit(%'
+    WHERE prosrc ~ '(append_audit|note_change)\('
         AND strpos(regexp_replace(prosrc, 'authorise\([^)]*\)', '', 'g'), quote_literal(action)) > 0)
 """
 

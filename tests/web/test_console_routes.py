@@ -142,7 +142,7 @@ async def test_app_and_database_keep_them_out_each_alone(
         assert await wrong(app, db, desks, only="trial") == []
     # Have the database refuse nobody, and every login run everything.
     authorise = await db.fetch_value("SELECT pg_get_functiondef('staff.authorise'::regproc)")
-    await db.execute(authorise.replace("IF NOT FOUND THEN", "IF false THEN"))
+    await db.execute(authorise.replace("IF role IS NULL THEN", "IF false THEN"))
     await db.execute(
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA console TO healthplus_desk, healthplus_practitioner, healthplus_ward"
     )

@@ -10,8 +10,11 @@ import pytest
 from litestar import Litestar
 
 from healthplus.database import Database
+from tests.fixtures.clock import move_clock_to, product_now
 from tests.fixtures.directory import DAILY, make_provider, make_shift
 from tests.fixtures.environment import OTHER_PROVIDER, PROVIDER, Environment
+from tests.fixtures.staff import cheap_hashes
+from tests.notices.sending import Recorder, notices
 from tests.web.client import Browser, forget_shared_reads
 from tests.web.staff import (
     CLINIC,
@@ -166,7 +169,10 @@ async def test_leave_that_is_taken_back_lets_appointments_stand(
     assert not await db.fetch_value(flagged, booked)
     assert await events(db, "stands") == 1
     assert (await ward.post(remove[1])).status_code == 404
-    assert await audit_actions(db) == ["add_leave", "add_leave", "remove_leave"]
+    # To look at what is in the way is no leave that was refused.
+    assert await audit_actions(db) == ["add_leave", "remove_leave"]
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE is_refused") == 0
+    assert await db.fetch_value("SELECT count(*) FROM staff.audit_entry WHERE action = 'see_in_the_way'") == 2
 
 
 async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Database, environment: Environment) -> None:
@@ -212,7 +218,7 @@ async def test_closing_and_opening(ward: Browser, app: Litestar, db: Database, e
     assert "1 appointment is in the way" in words(answer)
     assert "flagged=1" in goes_to(await ward.post(f"{path}/close", {"seen": hidden(answer, "seen")}))
     assert (await environment.hold(environment.instant(13), CLINIC, "bina")).code == "no_such_slot"
-    assert goes_to(await ward.post(f"{path}/open")) == f"{path}?done=open"
+    assert goes_to(await ward.post(f"{path}/open")) == f"{path}?done=open&stands=1"
     assert await events(db, "stands") == 1
     assert (await environment.hold(environment.instant(13), CLINIC, "bina")).code == "reserved"
     # The clinic: with all its providers, and back.
@@ -221,16 +227,103 @@ async def test_closing_and_opening(ward: Browser, app: Litestar, db: Database, e
     await environment.pass_time(seconds=2)
     answer = await ward.post(f"{OFFICE}/close")
     assert answer.status_code == 409
-    assert (
-        goes_to(await ward.post(f"{OFFICE}/close", {"seen": hidden(answer, "seen")})) == f"{OFFICE}/clinic?done=closed"
-    )
+    closes = {"seen": hidden(answer, "seen"), "closing": hidden(answer, "closing")}
+    closed = goes_to(await ward.post(f"{OFFICE}/close", closes))
+    assert closed == f"{OFFICE}/clinic?done=closed&providers=2&flagged=1&moved="
     assert "Closed since" in words(await ward.get(f"{OFFICE}/clinic"))
     forget_shared_reads(app)
     assert "Clinic 2" not in (await anybody.get(f"/doctor/{PROVIDER}/dr-1")).text
     assert (await anybody.get(f"/doctor/{PROVIDER}/dr-1/{CLINIC}")).status_code == 200
     assert await db.fetch_value("SELECT count(*) FROM search.listing WHERE clinic_id = $1", CLINIC) == 0
-    assert goes_to(await ward.post(f"{OFFICE}/open")) == f"{OFFICE}/clinic?done=open"
+    assert goes_to(await ward.post(f"{OFFICE}/open")) == f"{OFFICE}/clinic?done=open&stands=1"
     assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 0
+
+
+async def test_what_is_closed_after_a_last_day_can_be_moved_before_it(
+    ward: Browser, db: Database, environment: Environment
+) -> None:
+    booked = await book(environment, environment.instant(14))
+    last = environment.day + timedelta(hours=6) - timedelta(days=1)
+    path = f"{OFFICE}/provider/{PROVIDER}/close"
+    assert "This is over already." in words(await ward.post(path, {"last_day": "2020-01-01"}))
+    form = {"last_day": f"{last:%Y-%m-%d}"}
+    answer = await ward.post(path, form)
+    assert answer.status_code == 409
+    assert hidden(answer, "last_day") == form["last_day"]
+    start = re.search(rf'name="move_{booked}"[^>]*>.*?<option value="(20[^"]+)"', answer.text, re.DOTALL)
+    assert start
+    moved = {**form, "seen": hidden(answer, "seen"), f"move_{booked}": start[1]}
+    assert goes_to(await ward.post(path, moved)) == f"{OFFICE}?done=ends&moved=1"
+    row = await db.fetch_row("SELECT lower(during) AS at, needs_rebooking FROM booking.booking")
+    assert row is not None
+    assert (row["at"].isoformat(), row["needs_rebooking"]) == (start[1], False)
+    assert row["at"] < environment.day
+    # Of all of the clinic, in the same way.
+    await environment.pass_time(seconds=2)
+    other = await environment.hold(environment.instant(14), CLINIC, "chand", OTHER_PROVIDER)
+    assert other.booking_id is not None
+    await environment.book.confirm(OTHER_PROVIDER, other.booking_id, None, environment.actor("chand"))
+    await environment.pass_time(seconds=2)
+    answer = await ward.post(f"{OFFICE}/close", form)
+    assert answer.status_code == 409
+    choice = re.search(rf'name="move_{other.booking_id}"[^>]*>.*?<option value="(20[^"]+)"', answer.text, re.DOTALL)
+    assert choice
+    moved = {**form, "seen": hidden(answer, "seen"), f"move_{other.booking_id}": choice[1]}
+    assert "providers=2&flagged=&moved=1" in goes_to(await ward.post(f"{OFFICE}/close", moved))
+    ends = "SELECT count(*) FROM schedule.shift WHERE clinic_id = $1 AND upper(valid) IS DISTINCT FROM $2"
+    assert await db.fetch_value(ends, CLINIC, last.date() + timedelta(days=1)) == 0
+
+
+async def test_a_clinic_that_closed_in_two_goes_opens_as_one(
+    ward: Browser, db: Database, environment: Environment
+) -> None:
+    await book(environment, environment.instant(14))
+    await environment.pass_time(seconds=2)
+    answer = await ward.post(f"{OFFICE}/close")
+    # Another books with the other doctor meanwhile: only the first is closed.
+    later = await environment.hold(environment.instant(13), CLINIC, "bina", OTHER_PROVIDER)
+    assert later.code == "reserved"
+    await environment.pass_time(seconds=2)
+    closes = {"seen": hidden(answer, "seen"), "closing": hidden(answer, "closing")}
+    again = await ward.post(f"{OFFICE}/close", closes)
+    assert again.status_code == 422
+    assert "Meanwhile others booked" in words(again)
+    assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 1
+    closes = {"seen": hidden(again, "seen"), "closing": hidden(again, "closing")}
+    assert "done=closed" in goes_to(await ward.post(f"{OFFICE}/close", closes))
+    assert "stands=1" in goes_to(await ward.post(f"{OFFICE}/open"))
+    assert await db.fetch_value("SELECT count(*) FROM directory.provider_clinic WHERE closed_since IS NOT NULL") == 0
+
+
+async def test_who_holds_or_waits_is_told_what_closed(
+    ward: Browser, app: Litestar, db: Database, environment: Environment
+) -> None:
+    await db.execute("UPDATE accounts.patient SET phone = '+9198' || lpad(patient_id::text, 8, '0')")
+    held = await environment.held(CLINIC, 13)
+    assert (await environment.hold(environment.instant(13, 30), CLINIC, "chand")).code == "reserved"
+    window = environment.instant(13), environment.instant(14)
+    joined = await environment.book.join_queue(
+        PROVIDER, CLINIC, *window, 1, environment.ids["bina"], environment.actor("bina")
+    )
+    assert joined.ticket_id is not None, joined
+    waits = joined.ticket_id
+    path = f"{OFFICE}/provider/{PROVIDER}/close"
+    answer = await ward.post(path)
+    assert "2 times that people hold" in words(answer)
+    assert "done=closed" in goes_to(await ward.post(path, {"seen": hidden(answer, "seen")}))
+    rows = await db.fetch("SELECT kind::text, booking_id, ticket_id FROM notices.notice ORDER BY kind")
+    assert sorted(row["kind"] for row in rows) == ["queue_closed", "withdrawn", "withdrawn"]
+    assert [row["ticket_id"] for row in rows if row["booking_id"] is None] == [waits]
+    assert held in [row["booking_id"] for row in rows]
+    recorder = Recorder()
+    await notices(db, recorder).send_due("sms")
+    assert sorted(recorder.templates) == ["queue_closed", "withdrawn", "withdrawn"]
+    pages = {
+        "asha": (f"/doctor/{PROVIDER}/hold/{held}", "The clinic no longer has"),
+        "bina": (f"/doctor/{PROVIDER}/wait/{waits}", "The clinic no longer has the times you were waiting for."),
+    }
+    for name, (page, said) in pages.items():
+        assert said in words(await Browser(app, environment.tokens[name]).get(page)), name
 
 
 async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administrator: Browser, db: Database) -> None:
@@ -250,6 +343,62 @@ async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administr
     answer = await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"})
     assert answer.status_code == 422
     assert "This overlaps another shift of theirs" in words(answer)
+
+
+_NOT_DEFAULT = {"slot_minutes": 20, "seats": 3, "slots_max": 4}
+_SHIFTS = """
+SELECT weekday, starts::text, ends::text, slot_minutes, seats, slots_max, lower(valid)::text AS first,
+    upper(valid)::text AS until
+FROM schedule.shift WHERE provider_id = $1 AND clinic_id = $2 ORDER BY weekday, valid
+"""
+
+
+async def test_splitting_ending_and_copying_a_shift_keep_all_of_it(ward: Browser, db: Database) -> None:
+    one, other = await make_provider(db, {CLINIC: (0, "free")}), await make_provider(db, {CLINIC: (0, "free")})
+    week = f"{OFFICE}/week/{one}"
+    form = {**SHIFT, **{name: str(value) for name, value in _NOT_DEFAULT.items()}, "week": "2083-01-04"}
+    valid = {"valid_from": "2083-01-04", "valid_until": "2083-12-26"}
+    assert goes_to(await ward.post(week, {**form, **valid, "day_1": "1"}))
+    whole = {"weekday": 1, "starts": "05:00:00", "ends": "08:00:00", **_NOT_DEFAULT, "first": "2083-01-04"}
+    whole["until"] = "2083-12-27"
+
+    async def shifts(provider_id: int) -> list[dict[str, object]]:
+        return [dict(row) for row in await db.fetch(_SHIFTS, provider_id, CLINIC)]
+
+    assert await shifts(one) == [whole]
+    # A day to other days of theirs, and to another doctor's, in one go.
+    copies = {"week": "2083-01-04", "from_day": "1", "to_day_3": "1", f"to_{other}": "1"}
+    assert goes_to(await ward.post(f"{week}/copy", copies)).startswith(f"{week}?done=copied")
+    assert await shifts(one) == [whole, {**whole, "weekday": 3}]
+    assert await shifts(other) == [whole]
+    # Days to copy to, and none to copy from: nothing is dropped in silence.
+    answer = await ward.post(f"{week}/copy", {**copies, "from_day": "0"})
+    assert answer.status_code == 422
+    assert "Choose which day to copy to other days." in words(answer)
+    path = f"{week}/shift/" + str(
+        await db.fetch_value("SELECT min(shift_id) FROM schedule.shift WHERE provider_id = $1", one)
+    )
+    split = {**form, **valid, "weekday": "1", "seats": "5", "since": "2083-06-07"}
+    assert goes_to(await ward.post(path, {**split, "was": hidden(await ward.get(path), "was")}))
+    first = {**whole, "until": "2083-06-07"}
+    assert (await shifts(one))[:2] == [first, {**whole, "seats": 5, "first": "2083-06-07"}]
+    ended = {"last_day": "2083-02-28", "was": hidden(await ward.get(path), "was")}
+    assert goes_to(await ward.post(f"{path}/end", ended))
+    assert (await shifts(one))[0] == {**first, "until": "2083-03-01"}
+
+
+async def test_the_week_that_is_copied_begins_by_the_clinics_clock(
+    app: Litestar, db: Database, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half past two on a Monday in India is Sunday evening in UTC.
+    now = await product_now(db)
+    sunday = (now + timedelta(days=(6 - now.weekday()) % 7 or 7)).replace(hour=21, minute=0)
+    await move_clock_to(db, sunday)
+    await app.state.services.clock.follow()
+    cheap_hashes(monkeypatch)
+    ward = await log_in(app, db, "ward", CLINIC)
+    monday = f"{sunday + timedelta(days=1):%Y-%m-%d}"
+    assert hidden(await ward.get(WEEK), "week") == hidden(await ward.get(f"{WEEK}/copy"), "week") == monday
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ ODD_FIELDS = (
     ),
     *(
         "last_day",
+        "closing",
+        "photo_text",
+        "text",
+        "place",
         "who",
         "to_day",
         "from_time",

@@ -6,7 +6,7 @@
 --   * First p_token_hash (SHA-256 of the session's token; never a staff id), then p_address (where the request comes from, for the audit).
 --   * First statement: `caller := staff.authorise(p_token_hash, 'a right', p_clinic_id);`, or PERFORM, with the right as a literal: who has
 --     EXECUTE is read from there. NULL for the clinic: of every clinic, which administrators alone are. A function for practitioners passes whose day
---     it is about, p_provider_id, as a fourth argument. What others must not do at an open screen: PERFORM staff.require_proof(caller.is_proven);
+--     it is about, p_provider_id, as a fourth argument. What others must not do at an open screen: `p_needs_proof => true` as the last.
 --   * Objects are looked for at that clinic (WHERE clinic_id = p_clinic_id), so that another clinic's number finds nothing.
 --   * An audit row in the same function, of reads of patients and accounts, too: staff.append_audit(caller.actor, caller.session_id, …).
 --   * Tables of other areas are written by those areas' functions (tests/database/test_walls.py), which may leave the audit's row themselves.
@@ -27,9 +27,7 @@ BEGIN
     RETURN QUERY
     SELECT account.staff_id, account.log_on, account.name, membership.role::text, account.disabled_at, account.password_hash IS NOT NULL,
         account.totp_secret IS NOT NULL OR EXISTS (SELECT FROM staff.passkey WHERE passkey.staff_id = account.staff_id),
-        NOT EXISTS (
-            SELECT FROM staff.membership AS more
-            WHERE more.staff_id = account.staff_id AND (more.role <> 'desk' OR more.clinic_id <> p_clinic_id))
+        staff.is_only_desk_of(account.staff_id, p_clinic_id)
     FROM staff.membership JOIN staff.account USING (staff_id)
     WHERE membership.clinic_id = p_clinic_id AND account.log_on IS NOT NULL
     ORDER BY account.disabled_at IS NOT NULL, account.name, account.staff_id;
@@ -41,8 +39,7 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_cat
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id, p_needs_proof => true);
     -- Locked, so that they do not become more meanwhile.
     PERFORM FROM staff.membership WHERE staff_id = p_staff_id AND clinic_id = p_clinic_id AND role = 'desk' FOR UPDATE;
     IF NOT FOUND THEN

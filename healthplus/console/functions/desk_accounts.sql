@@ -9,8 +9,7 @@ DECLARE
     caller record;
     new_id bigint;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id, p_needs_proof => true);
     new_id := staff.add_account(p_log_on, p_name, NULL, caller.actor, caller.session_id, p_address);
     IF new_id IS NOT NULL THEN
         PERFORM staff.set_role(new_id, p_clinic_id, 'desk', caller.actor, caller.session_id, p_address);
@@ -26,8 +25,7 @@ CREATE FUNCTION console.link_for_desk(
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id, p_needs_proof => true);
     IF NOT staff.is_desk_of(p_staff_id, p_clinic_id) THEN
         RETURN 'not_found';
     END IF;
@@ -41,8 +39,7 @@ RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_cat
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id, p_needs_proof => true);
     RETURN CASE WHEN staff.is_desk_of(p_staff_id, p_clinic_id)
         THEN staff.disable(p_staff_id, caller.actor, caller.session_id, p_address) ELSE 'not_found' END;
 END $$;
@@ -54,8 +51,7 @@ CREATE FUNCTION console.enable_desk(
 DECLARE
     caller record;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'manage_desk_accounts', p_clinic_id, p_needs_proof => true);
     IF NOT staff.is_desk_of(p_staff_id, p_clinic_id)
         OR NOT staff.enable(p_staff_id, caller.actor, caller.session_id, p_address)
     THEN

@@ -227,6 +227,9 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
     provider_id, hold_id = hold["provider_id"], hold["booking_id"]
     instead = await app.payments.booked_instead(provider_id, hold_id)
     money = await app.payments.money(provider_id, hold_id)
+    is_withdrawn = hold["state"] == "released" and await app.database.fetch_value(
+        booking_queries.was_withdrawn, provider_id, hold_id
+    )
     day = hold["starts_at"].astimezone(ZoneInfo(hold["time_zone"])).date()
     where = provider_id, hold["clinic_id"]
     key = ChartKey(*where, day, day, hold["slots_needed"], hold["time_zone"], tuple(hold["service_ids"] or ()))
@@ -238,6 +241,7 @@ async def _lost_page(request: AnyRequest, hold: Record) -> Response[str]:
         hold=hold,
         instead=appointment_path(provider_id, instead) if instead else None,
         money=money.money if money else None,
+        is_withdrawn=is_withdrawn,
         is_free=hold["starts_at"] in free,
         others=len(free),
         start_field=field_name("start", hold["service_ids"]),

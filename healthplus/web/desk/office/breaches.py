@@ -89,7 +89,7 @@ class BreachesController(Controller):
     @post("/new", **needs("manage_breaches"))
     async def note(self, request: AnyRequest) -> Response[str]:
         form = await read_form(request)
-        known_at, described = _instant(form, "known"), _described(form)
+        known_at, described = _local_instant(form, "known"), _described(form)
         if form.is_good:
             row = await console(request).change(queries.note_breach, known_at, *described)
             assert row is not None
@@ -110,7 +110,7 @@ class BreachesController(Controller):
         if kind == "described":
             entry = (None, *_described(form))
         else:
-            told_at = None if kind == "closed" else _instant(form, "told")
+            told_at = None if kind == "closed" else _local_instant(form, "told")
             entry = (told_at, form.text("happened", _TEXT_LENGTH_MAX, required=True, lines=True), "", None, "")
         if not form.is_good:
             return await _breach_page(request, breach_id, form)
@@ -132,7 +132,7 @@ def _described(form: Form) -> tuple[str, str, int | None, str]:
     return happened, data, people, form.text("measures", _TEXT_LENGTH_MAX, lines=True)
 
 
-def _instant(form: Form, field: str) -> datetime | None:
+def _local_instant(form: Form, field: str) -> datetime | None:
     """Return a day and time of India's, as the browser's field for it sends them."""
     try:
         found = datetime.fromisoformat(form.given.get(field, "").strip().replace(" ", "T"))

@@ -11,7 +11,7 @@ from healthplus.console.console import queries
 from healthplus.errors import NotFound
 from healthplus.staff.accounts import LINK_PATH
 from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
-from healthplus.web.desk.office.clinic import clinic_of
+from healthplus.web.desk.office.clinic import read_clinic
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import office_page, read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
@@ -98,7 +98,7 @@ async def _page(request: AnyRequest, clinic_id: int) -> Response[str]:
         "staff.html",
         clinic_id,
         "staff",
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
         accounts=await console(request).fetch(queries.clinic_accounts, clinic_id),
         roles=ROLES,
         once=once,
@@ -113,5 +113,5 @@ async def _new_page(request: AnyRequest, clinic_id: int, form: Form | None = Non
         clinic_id,
         "staff",
         form or brought_back(request),
-        clinic=await clinic_of(request, clinic_id),
+        clinic=await read_clinic(request, clinic_id),
     )

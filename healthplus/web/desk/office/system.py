@@ -18,9 +18,9 @@ from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
 from healthplus.web.desk.session import console, needs, require_recent_proof
-from healthplus.web.http.ids import ID_MAX, KeyId
+from healthplus.web.http.ids import KeyId
 from healthplus.web.languages import HOME_ZONE
-from healthplus.web.pages.rendering import see_other
+from healthplus.web.pages.rendering import language_of, see_other
 from healthplus.web.services import AnyRequest, services
 
 _PATH = "/office/system"
@@ -53,9 +53,9 @@ class SystemController(Controller):
 
     @get("/clinics", **needs("see_operations"))
     async def clinics(self, request: AnyRequest) -> Response[str]:
-        name, after, after_id = (request.query_params.get(one, "")[:200] for one in ("name", "after", "after_id"))
-        number = int(after_id) if after_id.isascii() and after_id.isdecimal() and int(after_id) <= ID_MAX else 0
-        rows = await console(request).fetch(queries.clinics, name or None, after or None, number, _CLINICS + 1)
+        name, after = (request.query_params.get(one, "")[:200].replace("\0", "") for one in ("name", "after"))
+        after_id = Form(dict(request.query_params.items()), language_of(request)).id("after_id", "")
+        rows = await console(request).fetch(queries.clinics, name or None, after or None, after_id or 0, _CLINICS + 1)
         return all_page(
             request,
             "all_clinics.html",
