@@ -98,6 +98,8 @@ class Calls:
             **dict.fromkeys(("p_reason", "p_happened", "p_data", "p_measures", "p_name"), "x"),
             "p_log_on": "new.one",
             "p_put": [],
+            "p_text": "x",
+            "p_place": 1,
             "p_scopes": ["search"],
             "p_expires_in": timedelta(days=1),
             **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id"), 1),
