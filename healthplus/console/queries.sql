@@ -14,13 +14,13 @@ SELECT console.add_to_desk($1, $2, $3, $4, $5, $6) AS staff_id
 -- Make a new link for somebody of the front desk.
 SELECT console.link_for_desk($1, $2, $3, $4, $5, $6) AS outcome
 
--- name: disable_desk
+-- name: disable_desk_account
 -- End the way in of somebody of the front desk.
-SELECT console.disable_desk($1, $2, $3, $4) AS outcome
+SELECT console.disable_desk_account($1, $2, $3, $4) AS outcome
 
--- name: enable_desk
+-- name: enable_desk_account
 -- Let somebody of the front desk in again, with a new link.
-SELECT console.enable_desk($1, $2, $3, $4, $5) AS outcome
+SELECT console.enable_desk_account($1, $2, $3, $4, $5) AS outcome
 
 -- name: accounts
 -- A page of all accounts.

@@ -74,7 +74,7 @@ AREAS = (
         "console",
         "console",
         (
-            *("accounts.sql", "desk_accounts.sql", "all_accounts.sql"),
+            *("desk_accounts.sql", "administration_accounts.sql"),
             *("office_read.sql", "office_schedule.sql", "office_directory.sql"),
             *("audit.sql", "breaches.sql", "asks.sql", "system.sql"),
         ),

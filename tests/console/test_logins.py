@@ -24,7 +24,7 @@ from tests.fixtures.staff import OPERATOR, PASSWORD, come_from, make_log_in
 NO_PRIVILEGE, NO_RIGHT, PROOF_DUE = "42501", "HP403", "HP428"
 
 NEEDS_PROOF = {
-    *("add_to_desk", "remove_from_desk", "link_for_desk", "disable_desk", "enable_desk"),
+    *("add_to_desk", "remove_from_desk", "link_for_desk", "disable_desk_account", "enable_desk_account"),
     *("add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("export_audit", "add_key", "revoke_key"),
 }

@@ -39,7 +39,14 @@ SHOWS_PATIENT = {
     *("in_the_way_of_holiday", "change_shifts", "add_leave", "set_provider_closed"),
 }
 SHOWS_NONE = {
-    *("clinic_accounts", "remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk", "enable_desk"),
+    *(
+        "clinic_accounts",
+        "remove_from_desk",
+        "add_to_desk",
+        "link_for_desk",
+        "disable_desk_account",
+        "enable_desk_account",
+    ),
     *("accounts", "account", "add_account", "set_role", "make_link", "disable_account", "enable_account"),
     *("audit", "export_audit", "history"),  # patients by their ids alone
     *("ask", "answer_ask", "breaches", "breach_entries", "note_breach", "add_to_breach"),
@@ -102,7 +109,7 @@ class Calls:
             "p_place": 1,
             "p_scopes": ["search"],
             "p_expires_in": timedelta(days=1),
-            **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id"), 1),
+            **dict.fromkeys(("p_staff_id", "p_breach_id", "p_key_id", "p_service_id", "p_former_id"), 1),
             **dict.fromkeys(("p_leave_id", "p_holiday_id"), UUID(int=1)),
             **dict.fromkeys(("p_link_hash", "p_key_hash"), b"x" * 32),
             **dict.fromkeys(("p_people", "p_per_minute", "p_per_day", "p_rows", "p_rows_max"), 50),

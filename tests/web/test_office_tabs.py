@@ -9,7 +9,7 @@ from litestar import Litestar
 
 from healthplus.database import Database
 from healthplus.staff.rights import RIGHTS, ROLES, Role
-from healthplus.web.desk.office.tabs import ALL_TABS, CLINIC_TABS
+from healthplus.web.desk.office.tabs import ADMINISTRATION_TABS, CLINIC_TABS
 from tests.web.client import Browser
 from tests.web.staff import CLINIC, goes_to, log_in
 from tests.web.staff import OFFICE as OWN
@@ -33,7 +33,7 @@ async def test_every_tab_that_is_shown_answers(app: Litestar, db: Database, role
     assert (await browser.get("/office")).status_code == (200 if role == "ward" else 303 if begins else 403)
     for begin in begins:
         shown = await tabs(browser, begin)
-        assert len(shown) == len(CLINIC_TABS if begin == OWN else ALL_TABS)
+        assert len(shown) == len(CLINIC_TABS if begin == OWN else ADMINISTRATION_TABS)
         for path in shown:
             assert await tabs(browser, path) == shown, path
 
@@ -59,5 +59,5 @@ async def test_who_sees_to_all_clinics_looks_for_them_by_name(administrator: Bro
 def test_tabs_are_pages_of_their_right(routes: Litestar) -> None:
     """What a tab needs is what its route needs, so that none is shown that refuses who sees it."""
     rights = {name: handler.opt["access"] for name, handler in desk_routes(routes)}
-    for root, tabs_there in (("/office/{clinic_id}", CLINIC_TABS), ("/office", ALL_TABS)):
+    for root, tabs_there in (("/office/{clinic_id}", CLINIC_TABS), ("/office", ADMINISTRATION_TABS)):
         assert all(rights[f"GET {root}{tab.path}"] == tab.right for tab in tabs_there)

@@ -1,5 +1,5 @@
 -- Clinics, providers, services and terms, as a clinic's office changes them. A profile comes with its `version`, and is changed only where it
--- still is that: {"code": "other", "now": …} else.
+-- still is that: {"code": "stale", "now": …} else.
 
 -- Adds a clinic, at which its first people are still to be named: its id.
 CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic jsonb)
@@ -27,10 +27,10 @@ BEGIN
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'change_clinic', NOT is_done, p_clinic ->> 'name', NULL, p_clinic_id);
     RETURN CASE WHEN is_done THEN '{"code": "done"}'
-        ELSE jsonb_build_object('code', 'other', 'now', directory.clinic_profile(p_clinic_id)) END;
+        ELSE jsonb_build_object('code', 'stale', 'now', directory.clinic_profile(p_clinic_id)) END;
 END $$;
 
--- Adds a provider to a clinic (p_provider_id NULL), or changes one: {"code": "done", "provider_id": …}, or 'not_found', 'other', 'new_speciality'
+-- Adds a provider to a clinic (p_provider_id NULL), or changes one: {"code": "done", "provider_id": …}, or 'not_found', 'stale', 'new_speciality'
 -- (only administrators add specialities: they become pages of their own). What a provider says of itself who works at other clinics, too, is
 -- changed by those alone who may at each of them; of others' only the fee here is.
 CREATE FUNCTION console.put_provider(
@@ -57,7 +57,7 @@ BEGIN
         caller.actor, caller.session_id, p_address, CASE WHEN p_provider_id IS NULL THEN 'add_provider' ELSE 'change_provider' END,
         put_id IS NULL, format('%s; fee %s %s', p_provider ->> 'name', p_provider ->> 'fee_minor', p_provider ->> 'funding'), NULL, p_clinic_id,
         NULL, coalesce(p_provider_id, put_id));
-    RETURN CASE WHEN put_id IS NULL THEN jsonb_build_object('code', 'other', 'now', directory.provider_profile(p_provider_id, p_clinic_id))
+    RETURN CASE WHEN put_id IS NULL THEN jsonb_build_object('code', 'stale', 'now', directory.provider_profile(p_provider_id, p_clinic_id))
         ELSE jsonb_build_object('code', 'done', 'provider_id', put_id) END;
 END $$;
 

@@ -13,15 +13,15 @@ BEGIN
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'provider_id', provider_id, 'name', name, 'type', type, 'qualifications', qualifications, 'photo', hash, 'fee_minor', fee_minor,
-                'funding', funding, 'closed_at', post.closed_since,
-                'shifts', (SELECT count(*) FROM schedule.shift WHERE shift.provider_id = post.provider_id AND shift.clinic_id = p_clinic_id),
+                'funding', funding, 'closed_at', provider_clinic.closed_since,
+                'shifts', (SELECT count(*) FROM schedule.shift WHERE shift.provider_id = provider_clinic.provider_id AND shift.clinic_id = p_clinic_id),
                 'to_rebook', (
                     SELECT count(*) FROM booking.booking
-                    WHERE booking.provider_id = post.provider_id AND booking.clinic_id = p_clinic_id AND booking.state = 'booked'
-                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY post.closed_since IS NOT NULL, name, provider_id), '[]')
-            FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
+                    WHERE booking.provider_id = provider_clinic.provider_id AND booking.clinic_id = p_clinic_id AND booking.state = 'booked'
+                        AND needs_rebooking AND lower(during) > now_at)) ORDER BY provider_clinic.closed_since IS NOT NULL, name, provider_id), '[]')
+            FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
             LEFT JOIN directory.provider_photo USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id),
+            WHERE provider_clinic.clinic_id = p_clinic_id),
         'leaves', (
             SELECT coalesce(jsonb_agg(to_jsonb(away) ORDER BY starts_at, ends_at, provider), '[]')
             FROM (
@@ -30,9 +30,9 @@ BEGIN
                     bool_and(leave.clinic_id IS NOT NULL OR staff.may_at_all(
                         caller.staff_id, 'manage_schedule', directory.clinics_of(provider_id))) AS may_remove
                 FROM schedule.leave
-                JOIN directory.provider_clinic AS post USING (provider_id)
+                JOIN directory.provider_clinic USING (provider_id)
                 JOIN directory.provider USING (provider_id)
-                WHERE post.clinic_id = p_clinic_id AND (leave.clinic_id = p_clinic_id OR leave.clinic_id IS NULL) AND upper(during) > now_at
+                WHERE provider_clinic.clinic_id = p_clinic_id AND (leave.clinic_id = p_clinic_id OR leave.clinic_id IS NULL) AND upper(during) > now_at
                 GROUP BY holiday_id, during, reason, CASE WHEN holiday_id IS NULL THEN leave_id END
             ) AS away));
 END $$;
@@ -48,8 +48,8 @@ BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     RETURN QUERY
     SELECT leave.provider_id, leave.leave_id FROM schedule.leave
-    JOIN directory.provider_clinic AS post USING (provider_id)
-    WHERE post.clinic_id = p_clinic_id AND leave.clinic_id = p_clinic_id AND holiday_id = p_holiday_id ORDER BY provider_id;
+    JOIN directory.provider_clinic USING (provider_id)
+    WHERE provider_clinic.clinic_id = p_clinic_id AND leave.clinic_id = p_clinic_id AND holiday_id = p_holiday_id ORDER BY provider_id;
 END $$;
 
 -- A provider's week at a clinic from a Monday on: each shift on each of its days with how many slots it has and how many are taken, and leave.
@@ -107,7 +107,7 @@ BEGIN
 END $$;
 
 -- The services that a clinic's providers offer there, and those that were closed lately; and the terms of cancelling, of the clinic and of kinds
--- of services. What a provider offers at each of its clinics is `is_everywhere`, and who may see to each of them `may_close` it.
+-- of services. Who asks `may_close` what a provider offers at each of its clinics where they see to each of them.
 CREATE FUNCTION console.services(p_token_hash bytea, p_address text, p_clinic_id bigint)
 RETURNS jsonb LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -117,18 +117,19 @@ BEGIN
     RETURN directory.clinic_profile(p_clinic_id) || jsonb_build_object(
         'providers', (
             SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', provider_id, 'name', name) ORDER BY name, provider_id), '[]')
-            FROM directory.provider_clinic AS post JOIN directory.provider USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL),
+            FROM directory.provider_clinic JOIN directory.provider USING (provider_id)
+            WHERE provider_clinic.clinic_id = p_clinic_id AND provider_clinic.closed_since IS NULL),
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,
-                'is_everywhere', service.clinic_id IS NULL, 'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
-                    caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id))) ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
+                'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
+                    caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id)))
+                ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')
             FROM directory.service
             JOIN directory.service_type AS kind USING (service_type_id)
             JOIN directory.provider USING (provider_id)
-            JOIN directory.provider_clinic AS post USING (provider_id)
-            WHERE post.clinic_id = p_clinic_id AND (service.clinic_id = p_clinic_id OR service.clinic_id IS NULL)
+            JOIN directory.provider_clinic USING (provider_id)
+            WHERE provider_clinic.clinic_id = p_clinic_id AND (service.clinic_id = p_clinic_id OR service.clinic_id IS NULL)
                 AND (service.closed_at IS NULL OR service.closed_at > public.app_now() - interval '30 days')),
         'terms', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(

@@ -3,7 +3,7 @@
 --     the caller was shown those that were (NULL: nobody was). Called again with that seen_at, holds are released, and bookings moved to where
 --     p_moves says (an object of starts by booking id), or flagged, so that their patients choose another time.
 --   * {"code": "not_moved", "booking_id": …, "why": …, …}: a booking could not be moved there; nothing was changed.
---   * {"code": "other", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
+--   * {"code": "stale", "now": …, "by": …, "changed_at": …}: a shift is not what p_was says it was, an object of digests by shift id; by whom and when.
 --   * {"code": "changed", "moved": 2, "flagged": 1, "stands": 0}, or what the verbs refuse: shift_overlap, invalid, not_found.
 
 CREATE FUNCTION console.change_shifts(
@@ -19,7 +19,7 @@ BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
-    SELECT jsonb_build_object('code', 'other', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
+    SELECT jsonb_build_object('code', 'stale', 'now', coalesce(jsonb_object_agg(key, schedule.shift_document(shift)) FILTER (WHERE shift_id IS NOT NULL), '{}'))
     INTO answer
     FROM jsonb_each_text(coalesce(p_was, '{}')) AS was
     LEFT JOIN schedule.shift ON provider_id = p_provider_id AND shift_id = key::bigint AND clinic_id = p_clinic_id
@@ -140,7 +140,9 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT provider_id, booking_id, state, during, row_number() OVER (ORDER BY during, provider_id, seat) AS number
         FROM booking.booking
-        WHERE provider_id IN (SELECT post.provider_id FROM directory.provider_clinic AS post WHERE post.clinic_id = p_clinic_id AND post.closed_since IS NULL)
+        WHERE provider_id IN (
+                SELECT provider_clinic.provider_id FROM directory.provider_clinic
+                WHERE provider_clinic.clinic_id = p_clinic_id AND closed_since IS NULL)
             AND clinic_id = p_clinic_id AND during && p_during AND state IN ('reserved', 'booked') AND occupies AND upper(during) > now_at
             AND NOT needs_rebooking AND NOT booking.is_due(booking, now_at)
     )

@@ -12,7 +12,7 @@ from litestar import Controller, Response, get
 from healthplus.booking.numbers import number_of
 from healthplus.console.console import queries
 from healthplus.database import Record
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.audit_details import Reader, details_of
 from healthplus.web.desk.office.audit_search import AuditSearch
 from healthplus.web.desk.office.audit_texts import ACTIONS, EVENTS
@@ -117,7 +117,7 @@ def _show(
         "number_of": number_of,
     }
     if clinic is None:
-        return all_page(request, template, "audit", search.form, clinic=None, **values)
+        return administration_page(request, template, "audit", search.form, clinic=None, **values)
     return office_page(request, template, clinic["clinic_id"], "audit", search.form, clinic=clinic, **values)
 
 

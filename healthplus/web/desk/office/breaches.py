@@ -11,7 +11,7 @@ from litestar import Controller, Response, get, post
 from healthplus.console.console import queries
 from healthplus.database import Record
 from healthplus.errors import NotFound
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.session import console, needs
@@ -74,7 +74,7 @@ class BreachesController(Controller):
     async def breaches(self, request: AnyRequest) -> Response[str]:
         now = services(request).clock.now()
         rows = await console(request).fetch(queries.breaches)
-        return all_page(
+        return administration_page(
             request,
             "breaches.html",
             "breaches",
@@ -159,7 +159,7 @@ def time_left(language: Language, hours: int) -> str:
 
 
 def _new_page(request: AnyRequest, form: Form) -> Response[str]:
-    return all_page(request, "breach_new.html", "breaches", form)
+    return administration_page(request, "breach_new.html", "breaches", form)
 
 
 async def _breach_page(request: AnyRequest, breach_id: int, form: Form | None = None) -> Response[str]:
@@ -173,7 +173,7 @@ async def _breach_page(request: AnyRequest, breach_id: int, form: Form | None = 
         kept = {name: latest[name] for name in ("happened", "data", "measures")}
         people = {} if latest["people"] is None else {"people": str(latest["people"])}
         form = Form({**kept, **people, "told": _local(now)}, language_of(request))
-    return all_page(
+    return administration_page(
         request,
         "breach.html",
         "breaches",

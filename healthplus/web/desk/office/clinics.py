@@ -76,7 +76,7 @@ class ClinicController(Controller):
             return await clinic_page(request, clinic_id, form)
         version = form.given.get("version", "")
         answer = await change(request, queries.put_clinic, clinic_id, clinic, version)
-        if answer["code"] == "other":
+        if answer["code"] == "stale":
             return await clinic_page(request, clinic_id, form, answer=answer)
         return see_other(request, f"/office/{clinic_id}/clinic", {"done": "saved"})
 

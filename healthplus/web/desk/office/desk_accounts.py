@@ -61,14 +61,14 @@ class DeskAccountsController(Controller):
     @post("/{staff_id:int}/disable", **needs("manage_desk_accounts"))
     async def disable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
         require_recent_proof(request, f"/office/{clinic_id}/staff")
-        await _change(request, queries.disable_desk, clinic_id, staff_id)
+        await _change(request, queries.disable_desk_account, clinic_id, staff_id)
         return see_other(request, f"/office/{clinic_id}/staff", {"done": "disabled"})
 
     @post("/{staff_id:int}/enable", **needs("manage_desk_accounts"))
     async def enable(self, request: AnyRequest, clinic_id: ClinicId, staff_id: StaffId) -> Response[str]:
         require_recent_proof(request, f"/office/{clinic_id}/staff")
         form, token = await read_form(request), secrets.token_urlsafe(32)
-        await _change(request, queries.enable_desk, clinic_id, staff_id, hash_token(token))
+        await _change(request, queries.enable_desk_account, clinic_id, staff_id, hash_token(token))
         return _show_link(request, clinic_id, form.given.get("name", ""), token, "enabled")
 
     @post("/{staff_id:int}/remove", **needs("manage_desk_accounts"))

@@ -103,7 +103,7 @@ async def _put(request: AnyRequest, clinic_id: int, provider_id: int | None) -> 
     if answer["code"] == "new_speciality":
         form.fail("specialities", form.gettext("One of these is not known here yet. Ask an administrator to add it."))
         return await _provider_page(request, clinic_id, provider_id, form)
-    if answer["code"] == "other":
+    if answer["code"] == "stale":
         return await _provider_page(request, clinic_id, provider_id, form, answer)
     if provider_id is None:
         return see_other(request, f"/office/{clinic_id}/provider/{answer['provider_id']}", {"done": "added"})
@@ -165,7 +165,7 @@ async def _provider_page(
         form = Form(stored, language_of(request))
     elif "name" not in form.given:  # of the photo, or of closing
         form.given = {**stored, **form.given}
-    elif answer and answer["code"] == "other":
+    elif answer and answer["code"] == "stale":
         form.given["version"] = answer["now"]["version"]
     return office_page(
         request, "provider.html", clinic_id, "providers", form,

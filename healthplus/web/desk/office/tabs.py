@@ -28,7 +28,7 @@ CLINIC_TABS = (
     Tab("asks", "/asks", "change_booking", N_("Asks")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
 )
-ALL_TABS = (
+ADMINISTRATION_TABS = (
     Tab("clinics", "/system/clinics", "see_operations", N_("Clinics")),
     Tab("accounts", "/staff", "manage_staff", N_("Accounts")),
     Tab("audit", "/audit", "see_audit", N_("Audit")),
@@ -40,7 +40,9 @@ ALL_TABS = (
 
 def tabs_of(staff: StaffSession, clinic_id: int | None) -> list[Tab]:
     """Return the tabs that somebody sees in the office of a clinic, or (None) of all clinics."""
-    return [tab for tab in (ALL_TABS if clinic_id is None else CLINIC_TABS) if staff.may(tab.right, clinic_id)]
+    return [
+        tab for tab in (ADMINISTRATION_TABS if clinic_id is None else CLINIC_TABS) if staff.may(tab.right, clinic_id)
+    ]
 
 
 def first_page(staff: StaffSession, clinic_id: int | None) -> str | None:

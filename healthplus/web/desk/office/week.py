@@ -293,7 +293,7 @@ async def _shift_page(
         dragged = _dragged(request)
         week = {"week": request.query_params.get("week", "")[:10]}
         form = Form({**stored, **dragged, **week, "is_dragged": "1" if dragged else ""}, language_of(request))
-    elif answer and answer["code"] == "other":
+    elif answer and answer["code"] == "stale":
         form.given["was"] = stored.get("was", "")
     elif form.given.get("ends_it"):
         form.given = {**stored, **form.given}

@@ -13,7 +13,7 @@ from healthplus.errors import NotFound
 from healthplus.staff.accounts import LINK_PATH
 from healthplus.staff.rights import Role, is_everywhere, is_of_provider
 from healthplus.web.desk.office.account_forms import brought_back, name_and_log_on, put_aside
-from healthplus.web.desk.office.all_frame import all_page
+from healthplus.web.desk.office.administration_page import administration_page
 from healthplus.web.desk.office.forms import Form
 from healthplus.web.desk.office.frame import read_form
 from healthplus.web.desk.office.shown_once import ShownOnce, keep_once, take_once
@@ -43,7 +43,7 @@ class AccountsController(Controller):
     async def accounts(self, request: AnyRequest) -> Response[str]:
         name, after = (request.query_params.get(one, "")[:200] for one in ("name", "after"))
         rows = await console(request).fetch(queries.accounts, name or None, after or None, _ROWS + 1)
-        return all_page(
+        return administration_page(
             request,
             "accounts.html",
             "accounts",
@@ -162,7 +162,7 @@ def _refuse(form: Form, refusal: str) -> None:
 
 
 def _new_page(request: AnyRequest, form: Form | None = None) -> Response[str]:
-    return all_page(request, "account_new.html", "accounts", form or brought_back(request), roles=ROLES)
+    return administration_page(request, "account_new.html", "accounts", form or brought_back(request), roles=ROLES)
 
 
 async def _account_page(request: AnyRequest, staff_id: int, form: Form | None = None) -> Response[str]:
@@ -170,4 +170,6 @@ async def _account_page(request: AnyRequest, staff_id: int, form: Form | None = 
     if row is None:
         raise NotFound
     once, cookies = take_once(request, f"{_ALL}/{staff_id}")
-    return all_page(request, "account.html", "accounts", form, account=row, roles=ROLES, once=once, cookies=cookies)
+    return administration_page(
+        request, "account.html", "accounts", form, account=row, roles=ROLES, once=once, cookies=cookies
+    )
