@@ -41,7 +41,7 @@ async def add_staff(
 async def set_role(
     database: Database | Transaction, staff_id: int, clinic_id: int | None, role: Role | None, actor: Actor
 ) -> None:
-    """Have somebody be `role` at a clinic, in the place of what they were there; None: nothing any more.
+    """Set, replace or (None) remove a person's role at a clinic.
 
     Without a clinic: at every clinic, which only an administrator is. Raises NotFound and LastAdministrator.
     """

@@ -73,7 +73,7 @@ def list_command(settings: Settings) -> None:
 @click.option("--clinic", help="The clinic's id or identifier; not for an administrator, who is one of every clinic.")
 @click.pass_obj
 def role_command(settings: Settings, log_on: str, role: str, clinic: str | None) -> None:
-    """Have somebody have a role at a clinic, in the place of the one they had there; `none` takes it away."""
+    """Set, replace or (`none`) remove a person's role at a clinic."""
 
     async def change(database: Database) -> None:
         account = await staff_named(database, log_on)

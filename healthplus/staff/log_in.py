@@ -109,14 +109,14 @@ class LogIn:
         return await self._begin(row["staff_id"], row["version"], row["log_on"], come_from, "passkey")
 
     async def prove_with_password(self, session: StaffSession, password: str, requester: Requester) -> None:
-        """Have somebody show who they are, which opens a locked screen. Raises LogInRefused and TooManyGuesses."""
+        """Check a password; unlock the screen and renew the proof. Raises LogInRefused and TooManyGuesses."""
         account = await self._check(session.log_on, password, requester, _proof_action(session), session)
         await self._prove(session, account["version"], "password", requester)
 
     async def prove_with_passkey(
         self, session: StaffSession, challenge: Challenge, answer: str, requester: Requester
     ) -> None:
-        """Do so by passkey. Raises LogInRefused."""
+        """Check a passkey; unlock the screen and renew the proof. Raises LogInRefused."""
         action = _proof_action(session)
         row = await self._check_passkey(challenge, answer, session.staff_id, requester, action, session)
         await self._prove(session, row["version"], "passkey", requester)

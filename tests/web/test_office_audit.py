@@ -141,7 +141,8 @@ async def test_every_page_is_there_in_each_language(
     cheap_hashes(monkeypatch)
     browsers = {role: await log_in(app, db, role, AT_CLINIC) for role in ROLES}
     values = {"clinic_id": AT_CLINIC, **await make_objects(db, AT_CLINIC, OBJECTS)}
-    wrong, asked = [], 0
+    wrong: set[str] = set()
+    asked = 0
     for name, handler in dict(desk_routes(app)).items():
         method, path = name.split()
         right = handler.opt["access"]
@@ -156,9 +157,9 @@ async def test_every_page_is_there_in_each_language(
             assert answer.headers["cache-control"] == "no-store", name
             is_page = answer.headers["content-type"].startswith("text/html")
             assert not is_page or f'<html lang="{language.code}"' in answer.text, (name, language.code)
-            wrong += await misused(db, path, right, called)
+            wrong |= await misused(db, path, right, called)
             asked += 1
-    assert wrong == []
+    assert wrong == set()
     assert asked > 50
 
 
@@ -166,14 +167,14 @@ READS_BESIDE = {("ask_change", "see_clinic")}
 """With what other right than its own a route reads; it never changes anything with one."""
 
 
-async def misused(db: Database, route: str, right: Right, called: set[tuple[str, bool]]) -> list[str]:
+async def misused(db: Database, route: str, right: Right, called: set[tuple[str, bool]]) -> set[str]:
     """Return which of the functions that a route has called are for another right than its own."""
     rights = {row[0]: row[1] for row in await db.fetch(_RIGHTS)}
-    return [
+    return {
         f"{route} is for {right}, and calls {function}, for {rights[function]}"
         for function, changes in called
         if rights[function] != right and (changes or (right, rights[function]) not in READS_BESIDE)
-    ]
+    }
 
 
 _RIGHTS = """
@@ -207,7 +208,7 @@ async def test_every_change_leaves_its_row_in_the_audit(
     paths = ("POST /office", "POST /desk/{clinic_id}")
     changing = {name.removeprefix("POST "): one for name, one in desk_routes(app) if name.startswith(paths)}
     assert changing.keys() - {step.route for step in STEPS} == set(), "a form of the office that no step here sends"
-    wrong = []
+    wrong: set[str] = set()
     for step in STEPS:
         if "{ask_id}" in step.route:
             values["ask_id"] = await db.fetch_value(_OPEN_ASK, booking)
@@ -218,8 +219,8 @@ async def test_every_change_leaves_its_row_in_the_audit(
         assert [row for row, _ in groupby(map(tuple, await db.fetch(_NOTED, last)))] == [
             (action, actors[step.role], ELSEWHERE.get(action, AT_CLINIC), False) for action in step.actions.split()
         ], step.route
-        wrong += await misused(db, step.route, changing[step.route].opt["access"], called)
-    assert wrong == []
+        wrong |= await misused(db, step.route, changing[step.route].opt["access"], called)
+    assert wrong == set()
 
 
 async def send(browser: Browser, step: Step, values: dict[str, object]) -> None:

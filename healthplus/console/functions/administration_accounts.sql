@@ -21,6 +21,7 @@ BEGIN
     LIMIT p_rows_max;
 END $$;
 
+-- One account with what it is where and, of a practitioner, which provider; no row where there is none.
 CREATE FUNCTION console.account(p_token_hash bytea, p_address text, p_staff_id bigint) RETURNS TABLE (
     staff_id bigint, log_on text, name text, disabled_at timestamptz, has_password boolean, has_factor boolean, roles jsonb, provider text
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

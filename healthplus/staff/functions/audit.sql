@@ -1,9 +1,29 @@
+-- What is ever noted, each with its words on the audit's pages (web/desk/office/audit_texts.py), which a test compares.
+CREATE FUNCTION staff.audit_actions() RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
+    SELECT '{
+        log_in, log_out, log_out_everywhere, lock, unlock, prove,
+        change_password, add_app, remove_app, add_passkey, remove_passkey, use_link,
+        add_staff, set_role, make_link, disable, enable,
+        see_accounts, see_booking, see_history, see_in_the_way, see_ask, see_audit, export_audit, see_clinics, see_system, see_keys,
+        see_breaches, see_breach,
+        ask_change, confirm_ask, refuse_ask, ask_over,
+        change_shifts, add_leave, remove_leave,
+        add_provider, change_provider, open_provider, close_provider, set_photo, remove_photo,
+        add_picture, change_picture, remove_picture,
+        add_clinic, change_clinic, open_clinic, close_clinic, put_service, close_service, set_terms,
+        add_key, revoke_key, note_breach, add_to_breach
+    }'::text[]
+$$;
+
 -- Who did what. The row is written by the function that does the deed, so that there is none without the other.
 CREATE FUNCTION staff.append_audit(
     p_actor text, p_session_id uuid, p_address text, p_action text, p_is_refused boolean, p_detail text, p_staff_id bigint,
     p_clinic_id bigint DEFAULT NULL, p_patient_id bigint DEFAULT NULL, p_provider_id bigint DEFAULT NULL, p_booking_id uuid DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
+    IF p_action = ANY (staff.audit_actions()) IS NOT TRUE THEN
+        RAISE EXCEPTION 'staff.audit_actions does not list %', p_action;
+    END IF;
     INSERT INTO staff.audit_entry (
         at, actor, session_id, address, action, is_refused, detail, staff_id, clinic_id, patient_id, provider_id, booking_id)
     VALUES (

@@ -32,7 +32,7 @@ FIELD_LENGTH_MAX, ANSWER_LENGTH_MAX = 1000, 8000
 """Of what is typed, and of a passkey's answer, so much is looked at."""
 
 Access: TypeAlias = Right | Literal["anybody", "logged_in", "locked"]
-"""What a route is for: a right, or `anybody`; who is `logged_in`; or that and the screen may also be `locked`."""
+"""Who may open a route: holders of a right, `anybody`, people `logged_in`, or those even with a `locked` screen."""
 
 
 def needs(access: Access) -> dict[str, Any]:

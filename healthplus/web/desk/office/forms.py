@@ -72,6 +72,7 @@ class Form:
         return None
 
     def degrees(self, field: str, limit: int) -> float | None:
+        """Return a latitude or longitude from -limit to limit; None where nothing is typed, or something wrong."""
         text = self.given.get(field, "").strip()
         if not text:
             return None
@@ -110,6 +111,7 @@ class Form:
         return None
 
     def day(self, field: str, *, required: bool = False) -> date | None:
+        """Return a day of the years 2000 to 2199; None where nothing is typed, or something wrong."""
         text = self.given.get(field, "").strip()
         if not text and not required:
             return None
@@ -123,6 +125,7 @@ class Form:
         return None
 
     def choice(self, field: str, possible: Mapping[str, object] | tuple[str, ...], default: str = "") -> str:
+        """Return which of the possible values was chosen, `default` if none; what else was sent is an error."""
         chosen = self.given.get(field, "") or default
         if chosen not in possible:
             self.fail(field, self.gettext("Choose one of these."))
