@@ -136,19 +136,6 @@ async def test_every_function_keeps_the_contract(db: Database) -> None:
     assert await wrong_functions(db) == []
 
 
-async def test_what_gives_a_way_in_or_takes_data_away_needs_proof(db: Database) -> None:
-    found = {
-        re.sub(r"console\.|\(.*", "", row["name"])
-        for row in await db.fetch(_CONSOLE)
-        if re.search(r"authorise\([^;]*p_needs_proof => true\)", row["prosrc"])
-    }
-    assert found == {
-        *("remove_from_desk", "add_to_desk", "link_for_desk", "disable_desk", "enable_desk"),
-        *("add_account", "set_role", "make_link", "disable_account", "enable_account"),
-        *("export_audit", "add_key", "revoke_key"),
-    }
-
-
 async def test_every_login_may_do_what_the_table_of_rights_says(db: Database) -> None:
     assert await too_much(db) == []
 

@@ -69,12 +69,16 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- The clinics at which a provider works, or has worked.
+CREATE FUNCTION directory.clinics_of(p_provider_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT array(SELECT clinic_id FROM directory.provider_clinic WHERE provider_id = p_provider_id ORDER BY clinic_id)
+$$;
+
 -- What a provider says of itself, and its fee at a clinic; NULL where it does not work there.
 CREATE FUNCTION directory.provider_profile(p_provider_id bigint, p_clinic_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT profile || jsonb_build_object(
         'version', md5(profile::text),
-        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id),
-        'clinics', (SELECT count(*) FROM directory.provider_clinic WHERE provider_clinic.provider_id = p_provider_id))
+        'photo', (SELECT hash FROM directory.provider_photo WHERE provider_photo.provider_id = p_provider_id))
     FROM (
         SELECT jsonb_build_object(
             'provider_id', provider_id, 'type', type, 'name', provider.name, 'gender', coalesce(gender::text, ''),
@@ -139,17 +143,15 @@ BEGIN
     RETURN put_id;
 END $$;
 
--- Closes a service that is offered at a clinic, or at each clinic of a provider who has but this one: its provider, or NULL.
-CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+-- Closes a service that is offered at a clinic, or (p_is_everywhere) at each clinic of a provider who works there: its provider, or NULL.
+CREATE FUNCTION directory.close_service(p_service_id bigint, p_clinic_id bigint, p_is_everywhere boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     closed_of bigint;
 BEGIN
     UPDATE directory.service SET closed_at = public.app_now()
-    WHERE service_id = p_service_id AND closed_at IS NULL AND EXISTS (
-            SELECT FROM directory.provider_clinic AS post WHERE post.provider_id = service.provider_id AND post.clinic_id = p_clinic_id)
-        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND NOT EXISTS (
-            SELECT FROM directory.provider_clinic AS other
-            WHERE other.provider_id = service.provider_id AND other.clinic_id <> p_clinic_id))
+    WHERE service_id = p_service_id AND closed_at IS NULL AND p_clinic_id = ANY (directory.clinics_of(provider_id))
+        AND (clinic_id = p_clinic_id OR clinic_id IS NULL AND p_is_everywhere)
     RETURNING provider_id INTO closed_of;
     RETURN closed_of;
 END $$;

@@ -31,6 +31,8 @@ RIGHTS: dict[Right, str] = {
     "ask_leave": N_("Ask for leave"),
     "manage_desk_accounts": N_("Manage the accounts of the clinic’s desk"),
     "manage_staff": N_("Manage all accounts and roles"),
+    "manage_clinics": N_("Add clinics"),
+    "add_speciality": N_("Add specialities that no doctor here has yet"),
     "see_operations": N_("See every clinic, errors and back-ups"),
     "see_audit": N_("See who saw and changed what"),
     "manage_keys": N_("Manage the keys of programs"),

@@ -28,7 +28,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
         'provider_id', p_provider_id, 'provider', provider.name, 'booking_id', booking_id, 'starts_at', lower(during),
         'ends_at', booking.visit_end(during, service_ids), 'is_held', state <> 'booked', 'name', nullif(patient_name, ''),
         'phone', patient.phone,
-        'starts', CASE WHEN place <= p_choices AND state = 'booked' THEN (
+        'starts', CASE WHEN number <= p_choices AND state = 'booked' THEN (
             SELECT coalesce(jsonb_agg(run.starts_at ORDER BY run.starts_at), '[]')
             FROM (
                 SELECT DISTINCT free.starts_at, abs(extract(epoch FROM free.starts_at - lower(during))) AS distance
@@ -38,7 +38,7 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
                 WHERE p_not IS NULL OR NOT free.starts_at <@ p_not
                 ORDER BY distance LIMIT 5) AS run) ELSE '[]' END) ORDER BY during, seat), '[]')
     FROM (
-        SELECT *, row_number() OVER (ORDER BY during, seat) AS place FROM booking.booking
+        SELECT *, row_number() OVER (ORDER BY during, seat) AS number FROM booking.booking
         WHERE booking.provider_id = p_provider_id AND booking_id = ANY (p_booking_ids)
     ) AS found
     JOIN directory.provider USING (provider_id)
@@ -56,14 +56,16 @@ BEGIN
     JOIN booking.booking USING (provider_id, booking_id);
 END $$;
 
--- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made.
+-- The same for what a change of schedule answered, and that it was asked for: refused, unless it was made or, of a conflict, nothing was but
+-- looked at.
 CREATE FUNCTION booking.note_change(
     p_answer jsonb, p_actor text, p_session_id uuid, p_address text, p_action text, p_detail text, p_clinic_id bigint, p_provider_id bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM booking.note_seen(p_answer -> 'in_the_way', p_actor, p_session_id, p_address, p_clinic_id);
     PERFORM staff.append_audit(
-        p_actor, p_session_id, p_address, p_action, p_answer ->> 'code' <> 'changed', left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
+        p_actor, p_session_id, p_address, CASE p_answer ->> 'code' WHEN 'conflict' THEN 'see_in_the_way' ELSE p_action END,
+        p_answer ->> 'code' NOT IN ('changed', 'conflict'), left(concat_ws('; ', p_answer ->> 'code', p_detail), 1000),
         NULL, p_clinic_id, NULL, p_provider_id);
 END $$;
 

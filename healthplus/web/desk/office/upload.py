@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import zipfile
-from io import BytesIO
 
 from litestar.datastructures import UploadFile
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+from healthplus.directory.picture_files import is_only_picture
 from healthplus.directory.pictures import Encoded, encode
 from healthplus.errors import BadInput
 from healthplus.web.desk.office.forms import Form
@@ -21,7 +19,6 @@ UPLOAD_BYTES_MAX = PHOTO_BYTES_MAX + 4 * 1024
 """Of a form with its file."""
 _encoding = asyncio.Semaphore(1)
 """One large picture at a time fits into the memory."""
-_ALSO = re.compile(rb"<(?:html|script|svg|!doctype|\?php)|%PDF-", re.IGNORECASE)
 
 _TEXTS = {
     "none": N_("Choose a photo first."),
@@ -67,6 +64,6 @@ async def _read(request: AnyRequest, form: Form) -> Encoded:
 
 def _encoded(content: bytes) -> Encoded:
     """Return a picture as it is stored; what is a page, a script, a document or an archive besides is refused."""
-    if _ALSO.search(content) or zipfile.is_zipfile(BytesIO(content)):
+    if not is_only_picture(content):
         raise BadInput("something else besides")
     return encode(content)
