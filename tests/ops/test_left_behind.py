@@ -12,10 +12,10 @@ from tests.fixtures.invariants import Model
 LATER = "UPDATE booking.book SET next_free_at = next_free_at + interval '1 hour'"
 
 
-async def left_behind(dsn: str, model: Model) -> list[object]:
+async def left_behind(dsn: str, model: Model) -> list[str]:
     connection = await asyncpg.connect(dsn)
     try:
-        return sorted({invariant for invariant, _ in await model.violations(connection)})
+        return sorted({str(invariant) for invariant, _ in await model.violations(connection)})
     finally:
         await connection.close()
 
