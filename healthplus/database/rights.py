@@ -38,7 +38,7 @@ WHERE nspname = ANY ($1::text[]) AND nspname <> 'public'
 """
 _EVERYBODY_MAKES = "SELECT has_schema_privilege('public', 'public', 'CREATE')"
 
-# Whatever is made anew may be run by everybody. What lies in public may be another's, or an extension's.
+# PostgreSQL lets everybody run a new function. What lies in public may belong to others, or to an extension.
 _EVERYBODYS = """
 SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', string_agg(pg_proc.oid::regprocedure::text, ', '))
 FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace

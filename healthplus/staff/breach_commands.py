@@ -1,4 +1,4 @@
-"""The command that lists breaches of personal data, for whoever has no browser at hand while one is dealt with."""
+"""The command that lists breaches of personal data, for an operator without a browser at hand."""
 
 from __future__ import annotations
 

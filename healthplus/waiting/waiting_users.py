@@ -16,7 +16,6 @@ import math
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from healthplus.idle import idle
 from healthplus.metrics import CONNECTED
 from healthplus.waiting.positions import Line, QueuePosition
 from healthplus.waiting.presence import Presence, queries
+from healthplus.waiting.waiters import ConnectedQueue, Waiter, end_poll
 
 logger = logging.getLogger(__name__)
 
@@ -51,48 +51,6 @@ MOVE_TOGETHER_MAX = 500
 _LIVE: tuple[TicketState, ...] = ("waiting", "offered", "called")
 
 
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    """A ticket whose client is connected here or was a moment ago.
-
-    `users`: how many polls of it are under way. `version`: of `ticket`.
-    """
-
-    seen: float
-    users: int = 0
-    ticket: QueuePosition | None = None
-    version: str = ""
-    polls: list[asyncio.Future[None]] = field(default_factory=list)
-
-    def show(self, ticket: QueuePosition) -> None:
-        """Keep what is now known of the ticket, and answer its polls if its client should see that."""
-        before, self.ticket, self.version = self.version, ticket, ticket.version
-        if self.version != before or not ticket.current:
-            self.wake()
-
-    def wake(self) -> None:
-        for poll in self.polls:
-            _end(poll)
-
-
-@dataclass(eq=False, slots=True)
-class _Queue:
-    """One provider's waiters.
-
-    `version`: of its book, up to which its changes have been read here; `current_at`: when that was last certain.
-    `requested`: the tickets to read next, with what to resolve then.
-    """
-
-    waiters: dict[UUID, _Waiter] = field(default_factory=dict)
-    requested: dict[UUID, asyncio.Future[None]] = field(default_factory=dict)
-    version: int | None = None
-    current_at: float = -math.inf
-    positions_due_at: float = math.inf
-    positions_read_at: float = -math.inf
-    reading: bool = False
-    changed: bool = False
-
-
 class WaitingUsers:
     """The waiting room of one process."""
 
@@ -100,7 +58,7 @@ class WaitingUsers:
         self._database = database
         self._book = book
         self._presence = Presence(database)
-        self._queues: dict[int, _Queue] = {}
+        self._queues: dict[int, ConnectedQueue] = {}
         self._reads: set[asyncio.Task[None]] = set()
         self.draining = False
 
@@ -233,11 +191,11 @@ class WaitingUsers:
                 read.cancel()
 
     @contextlib.contextmanager
-    def _connected(self, provider_id: int, ticket_id: UUID) -> Iterator[tuple[_Queue, _Waiter]]:
+    def _connected(self, provider_id: int, ticket_id: UUID) -> Iterator[tuple[ConnectedQueue, Waiter]]:
         """Count a ticket's client as connected for this block."""
         now = asyncio.get_running_loop().time
-        queue = self._queues.setdefault(provider_id, _Queue())
-        waiter = queue.waiters.setdefault(ticket_id, _Waiter(now()))
+        queue = self._queues.setdefault(provider_id, ConnectedQueue())
+        waiter = queue.waiters.setdefault(ticket_id, Waiter(now()))
         waiter.users += 1
         waiter.seen = now()
         try:
@@ -248,7 +206,7 @@ class WaitingUsers:
             if waiter.ticket is None and not waiter.users:
                 self._forget(provider_id, queue, ticket_id)
 
-    async def _request_read(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
+    async def _request_read(self, provider_id: int, queue: ConnectedQueue, ticket_id: UUID) -> None:
         """Have a ticket read, together with all others of its queue that are requested meanwhile."""
         done = queue.requested.get(ticket_id)
         if done is None:
@@ -257,11 +215,11 @@ class WaitingUsers:
         async with idle():  # the more ask meanwhile, the more are read at once
             await asyncio.shield(done)
 
-    async def _wait(self, waiter: _Waiter) -> None:
+    async def _wait(self, waiter: Waiter) -> None:
         if len(waiter.polls) >= POLLS_PER_TICKET_MAX:
-            _end(waiter.polls[0])
+            end_poll(waiter.polls[0])
         poll: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = asyncio.get_running_loop().call_later(POLL_SECONDS_MAX, _end, poll)
+        timer = asyncio.get_running_loop().call_later(POLL_SECONDS_MAX, end_poll, poll)
         waiter.polls.append(poll)
         try:
             async with idle():
@@ -288,7 +246,7 @@ class WaitingUsers:
         row = await self._database.fetch_row(queries.positions, provider_id, [ticket_id], patient_id)
         return None if row is None else QueuePosition(*row)
 
-    def _start_reading(self, provider_id: int, queue: _Queue) -> None:
+    def _start_reading(self, provider_id: int, queue: ConnectedQueue) -> None:
         if not queue.reading:
             queue.reading = True
             # It works for many: what it logs is about none of their requests.
@@ -296,7 +254,7 @@ class WaitingUsers:
             self._reads.add(task)
             task.add_done_callback(self._reads.discard)
 
-    async def _keep_reading(self, provider_id: int, queue: _Queue) -> None:
+    async def _keep_reading(self, provider_id: int, queue: ConnectedQueue) -> None:
         """Read requested tickets, changes and positions, one after another, until there are no more."""
         requested: dict[UUID, asyncio.Future[None]] = {}
         now = asyncio.get_running_loop().time
@@ -327,7 +285,7 @@ class WaitingUsers:
                 done.cancel()
             queue.requested = {}
 
-    async def _read_changes(self, provider_id: int, queue: _Queue, since: int) -> None:
+    async def _read_changes(self, provider_id: int, queue: ConnectedQueue, since: int) -> None:
         changes = await self._database.fetch_row(queries.changes_since, provider_id, since)
         assert changes is not None
         if changes["version"] is not None:
@@ -338,7 +296,7 @@ class WaitingUsers:
             queue.version = changes["version"]
         queue.current_at = asyncio.get_running_loop().time()
 
-    async def _read_positions(self, provider_id: int, queue: _Queue, tickets: Iterable[UUID]) -> None:
+    async def _read_positions(self, provider_id: int, queue: ConnectedQueue, tickets: Iterable[UUID]) -> None:
         """Read these tickets, and answer the polls of those that changed."""
         rows = await self._database.fetch(queries.positions, provider_id, list(tickets), None)
         for number, row in enumerate(rows, start=1):
@@ -349,7 +307,7 @@ class WaitingUsers:
             if queue.version is None:
                 queue.version, queue.current_at = row["book_version"], asyncio.get_running_loop().time()
 
-    async def _move(self, provider_id: int, queue: _Queue) -> None:
+    async def _move(self, provider_id: int, queue: ConnectedQueue) -> None:
         """Bring everyone's position up to date; read afresh only whom the line does not tell all of."""
         windows = list({waiter.ticket.window for waiter in queue.waiters.values() if waiter.ticket is not None})
         if queue.version is None or not windows:
@@ -393,15 +351,10 @@ class WaitingUsers:
             else:
                 found.current_at = now
 
-    def _is_current(self, queue: _Queue | None) -> bool:
+    def _is_current(self, queue: ConnectedQueue | None) -> bool:
         return queue is not None and asyncio.get_running_loop().time() - queue.current_at < TRUST_SECONDS
 
-    def _forget(self, provider_id: int, queue: _Queue, ticket_id: UUID) -> None:
+    def _forget(self, provider_id: int, queue: ConnectedQueue, ticket_id: UUID) -> None:
         queue.waiters.pop(ticket_id, None)
         if not queue.waiters and self._queues.get(provider_id) is queue:
             del self._queues[provider_id]
-
-
-def _end(poll: asyncio.Future[None]) -> None:
-    if not poll.done():
-        poll.set_result(None)

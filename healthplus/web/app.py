@@ -155,12 +155,10 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
         pools = {"requests": database, "background": background}
-        samples = admission.sample, waiting.sample
-        reporter = Reporter(background, pools, samples, open_sentry(settings.sentry_dsn))
+        reporter = Reporter(background, pools, (admission.sample, waiting.sample), open_sentry(settings.sentry_dsn))
         await stack.enter_async_context(reporter.listening())
         passwords = Passwords()
-        clock = DatabaseClock(background)
-        await clock.follow()
+        await (clock := DatabaseClock(background)).follow()
         runs = (
             *_housekeeping(background, background_book),
             *(waiting.run, charts.run, change_feed.run, notices.run, clock.run, admission.run, refused.run),

@@ -208,16 +208,16 @@ async def test_a_right_too_much_is_found_and_taken_back(attempt: Connection, mut
         assert await too_much(attempt) == []
 
 
-async def test_what_is_made_anew_is_nobodys(attempt: Connection) -> None:
+async def test_a_function_that_is_made_again_is_nobodys(attempt: Connection) -> None:
     definition = await attempt.fetchval("SELECT pg_get_functiondef('console.clinic_accounts'::regproc)")
-    anew = f"DROP FUNCTION console.clinic_accounts; {definition}"
-    await attempt.execute(anew)
+    again = f"DROP FUNCTION console.clinic_accounts; {definition}"
+    await attempt.execute(again)
     assert await too_much(attempt) == [
         f"healthplus_{role} may not run console.clinic_accounts(bytea,text,bigint)"
         for role in ("administrator", "ward")
     ]
     # As PostgreSQL has it by default, it would be everybody's.
-    await attempt.execute(f"ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC; {anew}")
+    await attempt.execute(f"ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC; {again}")
     assert "healthplus_desk may run console.clinic_accounts(bytea,text,bigint)" in await too_much(attempt)
     await apply_rights(attempt, SCHEMAS, APP_ROLE)
     assert await too_much(attempt) == []

@@ -230,7 +230,7 @@ class Cluster:
     async def configure(self, *, synchronous: bool) -> None:
         """Switch synchronous replication on or off, as an operator would."""
         leader = await self.healthy()
-        # Without synchrony, whoever lags behind may be promoted nevertheless.
+        # Without synchrony, a member that lags behind may be promoted all the same.
         lag = 1 << 20 if synchronous else 1 << 30
         changes = {"synchronous_mode": synchronous, "maximum_lag_on_failover": lag}
         await asyncio.to_thread(self._tell, leader, "PATCH", "/config", changes)

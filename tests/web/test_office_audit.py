@@ -18,7 +18,7 @@ from tests.web.office import DOCTOR, SHIFT, audited, goes_to, hidden, log_in, pi
 from tests.web.test_staff_routes import desk_routes
 
 _CLINIC = {"name": "A", "address": "B", "city": "Pune", "state": "M"}
-_LEAVE = {"from_day": "2027-03-01", "key": "k"}
+_LEAVE = {"from_day": "2083-03-01", "key": "k"}
 _SERVICE = {"provider": str(PROVIDER), "name": "X-ray", "fee": "100", "length_minutes": "10", "day_1": "1"}
 _TIMES = {**SHIFT, "weekday": "1", "starts": "13:00", "ends": "16:30"}
 

@@ -1,7 +1,7 @@
 -- Sessions of staff. Each request looks its own up here, so what ends one does so at the next request, in every process.
 --
 -- The login of patients serves log-in, too, and has no right on a table of this schema: in all of its files, what that login calls is
--- SECURITY DEFINER, and what it must not call is not. Whoever is logged in is named by their session's token.
+-- SECURITY DEFINER, and what it must not call is not. The session's token says who is logged in.
 CREATE FUNCTION staff.session_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '24 hours' $$;
 CREATE FUNCTION staff.idle_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '1 hour' $$;
 CREATE FUNCTION staff.lock_time() RETURNS interval IMMUTABLE LANGUAGE sql AS $$ SELECT interval '10 minutes' $$;

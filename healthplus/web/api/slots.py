@@ -10,7 +10,7 @@ from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 
 from healthplus.booking.book import CLIENT_MARGIN
-from healthplus.database import load
+from healthplus.database import Record, load
 from healthplus.directory.known_services import SERVICES_MAX
 from healthplus.directory.service_text import NAME_MAX
 from healthplus.errors import BadInput, NotFound
@@ -98,18 +98,13 @@ class SlotsController(Controller):
         )
         if not rows and not await app.database.fetch_value(queries.provider_exists, provider_id):
             raise NotFound("There is no such provider; search for one.")
-        slots = [
-            Slot(
-                row["clinic_id"],
-                row["starts_at"],
-                row["ends_at"],
-                row["state"],
-                row["held_until"] and row["held_until"] - CLIENT_MARGIN,
-                row["fits"],
-            )
-            for row in rows
-        ]
+        slots = [_slot(row) for row in rows]
         shown = Slots(
             provider_id, starts_from, starts_before, slots_needed, slots, await chosen_services(app, service_ids)
         )
         return JsonAnswer(shown, headers=headers)
+
+
+def _slot(row: Record) -> Slot:
+    held_until = row["held_until"] and row["held_until"] - CLIENT_MARGIN
+    return Slot(row["clinic_id"], row["starts_at"], row["ends_at"], row["state"], held_until, row["fits"])

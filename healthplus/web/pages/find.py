@@ -245,7 +245,7 @@ async def _found(database: Database, search: Search, number: int) -> Found:
     if criteria is None:
         return Found([], 0, COUNT_MAX, has_more=False, is_place_known=False)
     limit, skip = limit_and_offset(number, _CARDS)
-    # Whoever is searched for by their own name comes first, whatever they are.
+    # A provider whose own name was searched for comes first, of any kind.
     if search.is_for_doctors and not criteria.own_ids:
         rows = await _doctors_first(database, search, criteria, skip, limit)
     else:
