@@ -35,7 +35,7 @@ from healthplus.web.pages.addresses import (
     speciality_path,
     ticket_path,
 )
-from healthplus.web.pages.engine import Environment
+from healthplus.web.pages.engine import COMPILED, Environment
 from healthplus.web.pages.session import note_sent_form, session_of, site
 from healthplus.web.services import AnyRequest, services
 
@@ -126,9 +126,11 @@ _ENVIRONMENTS_WITH_HOLES = {language.code: _environment(language, has_holes=True
 
 def compile_templates() -> None:
     """Compile all templates: about a second, which the first requests of each process would wait otherwise."""
+    COMPILED.read()
     for environment in (*_ENVIRONMENTS.values(), *_ENVIRONMENTS_WITH_HOLES.values()):
         for name in _TEMPLATES:
             environment.get_template(name)
+    COMPILED.write()
 
 
 _SHEETS = {
