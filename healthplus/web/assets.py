@@ -39,15 +39,15 @@ class _Asset(NamedTuple):
 
 
 def _read() -> dict[str, _Asset]:
-    # A style sheet for all pages and one more for each kind of them, made of files that are each about something. What
-    # is for large text comes last in each that patients get.
-    folders = {"app": "css", **{path.name: f"css/{path.name}" for path in _FOLDER.glob("css/*/")}}
+    # One style sheet for one request: what all pages have, with what one kind of them has, and then what is for large
+    # text. What only staff see is a second one.
     last = _FOLDER / "css/75-large-text.css"
-    bodies = {}
-    for name, folder in folders.items():
-        files = [path for path in sorted(_FOLDER.glob(f"{folder}/*.css")) if path != last]
-        files += [last] if name != "office" else []
-        bodies[f"{name}.css"] = _compact(b"".join(path.read_bytes() for path in files))
+    for_all = [path for path in sorted(_FOLDER.glob("css/*.css")) if path != last]
+    sheets = {"app": [*for_all, last]}
+    for folder in _FOLDER.glob("css/*/"):
+        own = sorted(folder.glob("*.css"))
+        sheets[folder.name] = own if folder.name == "office" else [*for_all, *own, last]
+    bodies = {f"{name}.css": _compact(b"".join(path.read_bytes() for path in paths)) for name, paths in sheets.items()}
     bodies |= {
         path.name: _without_comments(path.read_bytes(), rb"(?m)^\s*(//.*|/\*\*.*\*/)$")
         for path in sorted(_FOLDER.glob("js/*.js"))

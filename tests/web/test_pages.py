@@ -261,9 +261,7 @@ async def test_files_are_kept_for_good_and_change_their_address(http: httpx.Asyn
         assert (await http.get(f"/static/x/{name}")).status_code == 404
     sizes = {name: len(gzip.compress(asset.body)) for name, asset in ASSETS.items()}
     of_staff = {name: sizes.pop(name) for name in ("office.css", "office.js")}  # on no patient's page
-    for_all = sizes.pop("app.css")
-    for name, size in sizes.items():
-        assert not name.endswith(".css") or for_all + size <= 10_550, name
+    assert {name for name, size in sizes.items() if name.endswith(".css") and size > 9_500} == set()
     assert sum(size for name, size in sizes.items() if name.endswith(".js")) <= 15_000
     assert sum(of_staff.values()) <= 4_000
     assert len(ASSETS["icons.svg"].body) <= 8_000

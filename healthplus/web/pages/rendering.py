@@ -138,7 +138,7 @@ _SHEETS = {
     "chart": "chart.css",
     **dict.fromkeys(("hold", "claimed", "appointments", "queue", "people", "notifications", "privacy"), "own.css"),
 }
-"""The style sheet of each folder of templates besides the one of all pages."""
+"""The style sheet of each folder of templates whose pages have one of their own."""
 
 
 def language_of(request: AnyRequest) -> Language:
@@ -156,7 +156,7 @@ def page(
 ) -> Response[str]:
     """Return a page in the language of its address; `headers` win over those that all pages have."""
     return Response(
-        fragment(request, template, sheet=_SHEETS.get(template.partition("/")[0], ""), **values),
+        fragment(request, template, sheet=_SHEETS.get(template.partition("/")[0], "app.css"), **values),
         status_code=status,
         media_type=MediaType.HTML,
         headers={**_HEADERS, **_transport_security(request), **(headers or {})},
