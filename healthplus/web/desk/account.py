@@ -27,8 +27,7 @@ from healthplus.web.desk.session import (
     require_recent_proof,
     require_staff,
 )
-from healthplus.web.desk.texts import RIGHTS as RIGHT_TEXTS
-from healthplus.web.desk.texts import ROLES
+from healthplus.web.desk.texts import PROMISED, ROLES
 from healthplus.web.languages import HOME_ZONE
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.session import form_of
@@ -50,7 +49,7 @@ class DeskController(Controller):
             "first.html",
             clinics=[(row, first_page(session, row["clinic_id"])) for row in memberships],
             roles=ROLES,
-            rights=[text for right, text in RIGHT_TEXTS.items() if session.may_anywhere(right)],
+            rights=[text for right, text in PROMISED.items() if session.may_anywhere(right)],
             has_right=bool(session.roles),
         )
 
