@@ -211,6 +211,42 @@ async def test_correcting_the_patient(db: Database, booking: UUID, desk: Browser
     assert tuple(row) == ("Asha Joshi", "Asha Joshi", 1990, "female", "Asha Joshi")
 
 
+async def test_only_what_was_corrected_of_a_patient_changes(
+    db: Database, booking: UUID, desk: Browser, ward: Browser
+) -> None:
+    await db.execute(
+        "UPDATE accounts.person SET sex = 'male', birth_year = 1980 FROM booking.booking "
+        "WHERE booking.person_id = person.person_id AND booking_id = $1",
+        booking,
+    )
+    page = (await desk.get(f"{ASK}?number={number_of(booking)}")).text
+    assert '<option value="male" selected>' in page
+    assert 'value="1980"' in page
+    # What the page had filled in, and no sex at all, as of a page from before.
+    unchanged = {
+        "number": number_of(booking),
+        "booking": str(booking),
+        "kind": "edit_patient",
+        "reason": "Typed wrongly",
+    }
+    refused = await desk.post(ASK, {**unchanged, "name": "asha", "birth_year": "1980", "sex": "male"})
+    assert refused.status_code == 422
+    assert "This is what is recorded already." in words(refused)
+    await ask(desk, booking, "edit_patient", name="Asha Joshi", birth_year="1980", sex="male")
+    said = await shows(ward, ASKS)
+    assert "Name: asha → Asha Joshi" in said
+    assert "Sex:" not in said
+    assert await answer(ward) == f"{ASKS}?done=done"
+    await ask(desk, booking, "edit_patient", birth_year="1981")
+    assert "Year of birth: 1980 → 1981" in await shows(ward, ASKS)
+    assert await answer(ward) == f"{ASKS}?done=done"
+    row = await db.fetch_row(
+        "SELECT patient_name, birth_year, sex::text FROM booking.booking JOIN accounts.person USING (person_id)"
+    )
+    assert row is not None
+    assert tuple(row) == ("Asha Joshi", 1981, "male")
+
+
 async def test_what_cannot_be_done_stays_open(
     db: Database, environment: Environment, booking: UUID, desk: Browser, ward: Browser
 ) -> None:

@@ -146,6 +146,35 @@ async def test_what_came_after_the_list_is_listed_again(ward: Browser, db: Datab
     assert "flagged=2" in goes_to(answer)
 
 
+async def test_two_moves_to_one_time_lose_nothing_that_was_chosen(
+    ward: Browser, db: Database, environment: Environment
+) -> None:
+    booked = [
+        await book(environment, environment.instant(13)),
+        await book(environment, environment.instant(14), "bina"),
+    ]
+    day = environment.day + timedelta(hours=6)
+    form = {"who": str(PROVIDER), "from_day": f"{day:%Y-%m-%d}", "key": "k"}
+    answer = await ward.post(f"{OFFICE}/leave", form)
+    starts = [
+        re.findall(r'<option value="(20[^"]+)"', answer.text.split(f'name="move_{one}"')[1].split("</select>")[0])
+        for one in booked
+    ]
+    both = next(start for start in starts[0] if start in starts[1])
+    form |= {"seen": hidden(answer, "seen"), f"move_{booked[0]}": both, f"move_{booked[1]}": both}
+    answer = await ward.post(f"{OFFICE}/leave", form)
+    assert answer.status_code == 422
+    assert "Another of these goes there already." in words(answer)
+    assert "2 appointments are in the way" in words(answer)
+    assert answer.text.count(f'<option value="{both}" selected>') == 2
+    assert await db.fetch_value("SELECT count(*) FROM schedule.leave") == 0
+    assert await events(db, "moved") == 0
+    other = next(start for start in starts[1] if start != both)
+    form |= {"seen": hidden(answer, "seen"), f"move_{booked[1]}": other}
+    assert "moved=2" in goes_to(await ward.post(f"{OFFICE}/leave", form))
+    assert await events(db, "needs_rebooking") == 0
+
+
 async def test_leave_that_is_taken_back_lets_appointments_stand(
     ward: Browser, db: Database, environment: Environment
 ) -> None:

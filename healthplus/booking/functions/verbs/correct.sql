@@ -104,7 +104,7 @@ BEGIN
         RETURN 'not_found';
     END IF;
     answer := accounts.change_person(target.patient_id, target.person_id, p_name, p_birth_year, p_sex);
-    IF answer = 'changed' AND p_name IS DISTINCT FROM target.patient_name THEN
+    IF answer = 'changed' AND p_name IS NOT NULL AND p_name IS DISTINCT FROM target.patient_name THEN
         UPDATE booking.booking SET patient_name = p_name WHERE provider_id = p_provider_id AND booking_id = p_booking_id;
         PERFORM booking.append_event(p_provider_id, opened.now_at, 'named', p_booking_id, target.ticket_id, p_actor);
     END IF;

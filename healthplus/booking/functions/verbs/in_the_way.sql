@@ -98,7 +98,8 @@ END $$;
 
 -- Makes a change of schedule unless bookings or holds are in its way that its caller was not shown at p_seen_at: shifts at a clinic (p_put), a
 -- leave there (p_during), or closing the provider there or opening it (p_closes). Answers an object, as console/functions/office_schedule.sql
--- says. All is undone where anything is refused.
+-- says. All is undone where anything is refused; what is in the way is then listed as if no move had been asked for, so that a list that
+-- comes again has each row, and what was chosen for it.
 CREATE FUNCTION booking.change_seen(
     p_provider_id bigint, p_clinic_id bigint, p_seen_at timestamptz, p_moves jsonb, p_actor text, p_remove bigint[] DEFAULT NULL,
     p_put schedule.shift[] DEFAULT NULL, p_during tstzrange DEFAULT NULL, p_reason text DEFAULT NULL, p_holiday_id uuid DEFAULT NULL,
@@ -111,38 +112,48 @@ DECLARE
     outcome booking.outcome;
     stranded uuid[];
     answer jsonb;
+    only_lists boolean := false;
 BEGIN
     IF NOT booking.lock_book(p_provider_id) THEN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
     now_at := public.app_now();
-    BEGIN
-        failed := booking.move_away(p_provider_id, p_clinic_id, p_moves, p_actor);
-        SELECT version INTO former FROM booking.book WHERE provider_id = p_provider_id;
-        IF p_put IS NOT NULL THEN
-            outcome := booking.change_shifts(p_provider_id, p_clinic_id, p_remove, p_put, true, p_actor);
-        ELSIF p_closes THEN
-            outcome := booking.set_closed(p_provider_id, p_clinic_id, p_closed_at, true, p_actor);
-        ELSE
-            outcome := booking.change_leave(p_provider_id, NULL, p_clinic_id, p_during, p_reason, p_holiday_id, true, p_actor);
-        END IF;
-        stranded := booking.stranded_since(p_provider_id, former);
-        answer := jsonb_build_object('code', outcome.code, 'moved', (SELECT count(*) FROM jsonb_object_keys(coalesce(p_moves, '{}'))),
-            'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
-        IF failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at) THEN
-            -- With times that are free once the change is made.
-            answer := jsonb_build_object(
-                'code', 'conflict', 'seen_at', now_at,
-                'in_the_way', booking.rows_in_the_way(p_provider_id, stranded, 20, NULL, now_at));
-            IF failed.booking_id IS NOT NULL THEN
-                answer := answer || jsonb_build_object('code', 'not_moved', 'booking_id', failed.booking_id, 'why', failed.code);
+    LOOP
+        BEGIN
+            IF NOT only_lists THEN
+                failed := booking.move_away(p_provider_id, p_clinic_id, p_moves, p_actor);
             END IF;
-        END IF;
-        IF answer ->> 'code' <> 'changed' THEN
-            RAISE EXCEPTION USING ERRCODE = 'HP003';
-        END IF;
-    EXCEPTION WHEN SQLSTATE 'HP003' THEN
-        NULL;
-    END;
-    RETURN answer;
+            SELECT version INTO former FROM booking.book WHERE provider_id = p_provider_id;
+            IF p_put IS NOT NULL THEN
+                outcome := booking.change_shifts(p_provider_id, p_clinic_id, p_remove, p_put, true, p_actor);
+            ELSIF p_closes THEN
+                outcome := booking.set_closed(p_provider_id, p_clinic_id, p_closed_at, true, p_actor);
+            ELSE
+                outcome := booking.change_leave(p_provider_id, NULL, p_clinic_id, p_during, p_reason, p_holiday_id, true, p_actor);
+            END IF;
+            stranded := booking.stranded_since(p_provider_id, former);
+            answer := jsonb_build_object('code', outcome.code, 'moved', (SELECT count(*) FROM jsonb_object_keys(coalesce(p_moves, '{}'))),
+                'flagged', coalesce(cardinality(outcome.conflicts), 0), 'stands', booking.count_stands(p_provider_id, former));
+            IF NOT only_lists AND (failed.booking_id IS NOT NULL OR booking.are_unseen(p_provider_id, stranded, p_seen_at)) THEN
+                only_lists := true;
+                RAISE EXCEPTION USING ERRCODE = 'HP003';
+            ELSIF only_lists THEN
+                -- With times that are free once the change is made.
+                answer := jsonb_build_object(
+                    'code', 'conflict', 'seen_at', now_at,
+                    'in_the_way', booking.rows_in_the_way(p_provider_id, stranded, 20, NULL, now_at));
+                IF failed.booking_id IS NOT NULL THEN
+                    answer := answer || jsonb_build_object('code', 'not_moved', 'booking_id', failed.booking_id, 'why', failed.code);
+                END IF;
+            END IF;
+            IF answer ->> 'code' <> 'changed' THEN
+                RAISE EXCEPTION USING ERRCODE = 'HP003';
+            END IF;
+            RETURN answer;
+        EXCEPTION WHEN SQLSTATE 'HP003' THEN
+            IF answer ->> 'code' <> 'changed' THEN
+                RETURN answer;
+            END IF;
+        END;
+    END LOOP;
 END $$;

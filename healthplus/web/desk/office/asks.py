@@ -74,7 +74,11 @@ class AskController(Controller):
         if form.is_good and booking_from is not None:
             found = await console(request).fetch(queries.find_booking, clinic_id, booking_from, booking_to)
             row = next((one for one in found if str(one["booking_id"]) == form.given.get("booking")), None)
-            if row is not None:
+            if row is not None and kind == "edit_patient":
+                wish = _differing(wish, row["seen"])
+            if row is not None and kind == "edit_patient" and not wish:
+                form.fail("name", form.gettext("This is what is recorded already. Change what is wrong."))
+            elif row is not None:
                 outcome = await _send(request, clinic_id, row, kind, wish, reason)
                 if outcome == "asked":
                     return see_other(request, f"/desk/{clinic_id}/ask", {"done": "asked"})
@@ -131,13 +135,18 @@ def _wish(form: Form, kind: str, this_year: int) -> dict[str, Any]:
             return {"state": form.choice("state", tuple(STATES.keys() - {"cancelled"}))}
         case "edit_patient":
             return {
-                "name": form.text("name", 200, required=True),
+                "name": form.text("name", 200) or None,
                 "birth_year": form.number("birth_year", 1900, this_year)
                 if form.given.get("birth_year", "").strip()
                 else None,
-                "sex": form.choice("sex", tuple(SEXES), "unknown"),
+                "sex": form.choice("sex", ("", *SEXES)) or None,
             }
     return {}
+
+
+def _differing(wish: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """Return what a wish changes of a patient, so that who confirms it changes nothing that nobody meant."""
+    return {field: value for field, value in wish.items() if value is not None and value != seen[field]}
 
 
 async def _send(request: AnyRequest, clinic_id: int, row: Record, kind: str, wish: dict[str, Any], reason: str) -> str:
@@ -156,6 +165,9 @@ async def _ask_page(request: AnyRequest, clinic_id: int, form: Form) -> Response
         rows = await console(request).fetch(queries.find_booking, clinic_id, booking_from, booking_to)
     if booking_from is not None and not rows:
         form.fail("number", form.gettext("No appointment at this clinic has this number."))
+    if len(rows) == 1 and "kind" not in form.given:
+        seen = rows[0]["seen"]
+        form.given.update({field: str(seen[field] or "") for field in ("name", "birth_year", "sex")})
     return desk_page(
         request,
         "ask.html",

@@ -122,8 +122,12 @@ def note_refusal(form: Form, answer: Mapping[str, Any], request: AnyRequest, fie
     say = language_of(request).gettext
     code = answer["code"]
     if code == "not_moved":
+        field = f"move_{answer['booking_id']}"
         text = _NOT_MOVED.get(answer["why"], N_("This appointment cannot be moved there. Choose another time."))
-        form.fail(f"move_{answer['booking_id']}", say(text))
+        chosen = form.given.get(field)
+        if any(name != field and _MOVE.fullmatch(name) and value == chosen for name, value in form.given.items()):
+            text = N_("Another of these goes there already. Choose another time.")
+        form.fail(field, say(text))
     elif code == "conflict" and form.given.get("seen"):
         form.fail("seen", say(N_("Meanwhile others booked or held times that are in the way. Look again.")))
     elif code in REFUSED:

@@ -37,7 +37,8 @@ async def change_all(
     answers = await at_once(request, [change_one(one, seen, moves) for one in providers])
     refused = [answer for answer in answers if answer["code"] != "changed"]
     if refused:
-        note_refusal(form, refused[0], request, field)
+        for answer in refused:
+            note_refusal(form, answer, request, field)
         return await ask(request, queries.in_the_way_of_holiday, clinic["clinic_id"], during, _ROWS_SHOWN), {}
     flagged = sum(answer["flagged"] for answer in answers)
     return None, {"providers": len(providers), "flagged": flagged or "", "moved": len(moves) or ""}
