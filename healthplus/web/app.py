@@ -7,8 +7,9 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response
 from litestar.datastructures import State
 
 from healthplus.accounts.codes import Codes
@@ -60,15 +61,16 @@ from healthplus.web.assets import asset, picture_by_name, service_worker
 from healthplus.web.background import answer_on_drain, run_in_background
 from healthplus.web.clock import DatabaseClock
 from healthplus.web.code_messages import CodeMessages
+from healthplus.web.desk import errors as desk_errors
 from healthplus.web.desk.routes import desk_routers
 from healthplus.web.entrance import Entrance
 from healthplus.web.http.client_address import TrustedProxies
 from healthplus.web.http.requests import BODY_BYTES_MAX, begin_request
-from healthplus.web.pages.errors import render
+from healthplus.web.pages import errors
 from healthplus.web.pages.routes import page_routers
 from healthplus.web.pages.session import Site
 from healthplus.web.photos import photo_file
-from healthplus.web.services import AppServices
+from healthplus.web.services import AnyRequest, AppServices
 from healthplus.web.shared_charts import Charts
 from healthplus.web.shared_reads import SharedReads
 from healthplus.web.sitemap import kept_parts, robots, sitemap, sitemap_part
@@ -99,12 +101,19 @@ def create_routes(settings: Settings) -> Litestar:
             *desk_routers(),
         ],
         lifespan=[_lifespan],
-        exception_handlers={Exception: render},
+        exception_handlers={Exception: _render_error},
         before_request=begin_request,
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
         openapi_config=openapi_config(),
     )
+
+
+def _render_error(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer what no router did, such as an address that there is not, to patients or to staff."""
+    if desk_errors.is_of_desk(request):
+        return desk_errors.render(request, error)
+    return errors.render(request, error)
 
 
 def furnish(app: Litestar, settings: Settings) -> Litestar:

@@ -11,7 +11,7 @@ from healthplus.database import Database
 from healthplus.staff.rights import RIGHTS, ROLES, Role
 from healthplus.web.desk.office.tabs import ADMINISTRATION_TABS, CLINIC_TABS
 from tests.web.client import Browser
-from tests.web.staff import CLINIC, goes_to, log_in
+from tests.web.staff import CLINIC, goes_to, log_in, words
 from tests.web.staff import OFFICE as OWN
 from tests.web.test_staff_routes import desk_routes
 
@@ -49,6 +49,30 @@ async def test_who_sees_the_audit_alone_comes_to_it(
     assert f'href="{OWN}/audit"' in (await ward.get("/office")).text
     assert await tabs(ward, f"{OWN}/audit") == [f"{OWN}/audit"]
     assert (await ward.get(OWN)).status_code == 403
+
+
+async def test_whom_a_role_does_not_allow_something_is_told_so_in_the_frame_of_the_staff(
+    app: Litestar, db: Database
+) -> None:
+    desk = await log_in(app, db, "desk", CLINIC)
+    name = await db.fetch_value("SELECT name FROM staff.account WHERE log_on = $1", f"desk-{CLINIC}")
+    for answer in (await desk.get(OWN), await desk.post(f"{OWN}/leave")):
+        assert answer.status_code == 403
+        said = words(answer)
+        assert "Your role does not allow this" in said
+        assert f"You are logged in as {name} (desk-{CLINIC})." in said
+        assert "At this clinic, this is for: Ward administrator, Administrator." in said
+        assert "Find a doctor" not in said
+        assert "another site" not in said
+    answer = await desk.get("/office/system/keys")
+    assert "This is for: Administrator." in words(answer)
+    for path in ("/office/nothing", "/desk/nothing", "/hi/desk/nothing"):
+        answer = await desk.get(path)
+        assert answer.status_code == 404
+        assert 'class="top deep desk-top"' in answer.text
+        assert "My appointments" not in answer.text
+    answer = await desk.post("/desk/lock", headers={"sec-fetch-site": "cross-site"})
+    assert "This form was sent from another site." in words(answer)
 
 
 async def test_who_sees_to_all_clinics_looks_for_them_by_name(administrator: Browser, db: Database) -> None:

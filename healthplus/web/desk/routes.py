@@ -5,13 +5,13 @@ from __future__ import annotations
 from litestar import Response, Router
 
 from healthplus.errors import LogInNeeded, ProofDue, ScreenLocked
+from healthplus.web.desk import errors
 from healthplus.web.desk.account import AccountController, DeskController
 from healthplus.web.desk.log_in import LogInController
 from healthplus.web.desk.office.routes import OFFICE
 from healthplus.web.desk.session import desk_path_of, end_cookie, enter_desk
 from healthplus.web.http.requests import StrictRequest
 from healthplus.web.languages import LANGUAGES
-from healthplus.web.pages import errors
 from healthplus.web.pages.rendering import see_other
 from healthplus.web.pages.routes import COMPRESSION
 from healthplus.web.services import AnyRequest

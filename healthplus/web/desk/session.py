@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -157,13 +158,15 @@ def error_values(request: AnyRequest, error: HealthPlusError | None) -> dict[str
     }
 
 
-def desk_page(request: AnyRequest, template: str, *, status: int = 200, **values: Any) -> Response[str]:
+def desk_page(
+    request: AnyRequest, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> Response[str]:
     """Return a page of the desk. Nobody keeps it: on a shared computer, going back must not show it to another."""
     return page(
         request,
         f"desk/{template}",
         status=status,
-        headers={"Cache-Control": "no-store"},
+        headers={**(headers or {}), "Cache-Control": "no-store"},
         staff=staff_of(request),
         has_office=has_office,
         lock_seconds=LOCK_SECONDS,

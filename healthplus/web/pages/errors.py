@@ -23,15 +23,20 @@ def render(request: AnyRequest, error: Exception) -> Response[Any]:
         return errors.render(request, error)
     if isinstance(error, Unauthenticated):
         return _sign_in(request, error)
-    problem, headers = errors.problem_of(request, error)
+    problem, headers = said_of(request, error)
     status = problem["status"]
     name = _TEMPLATES.get(status, "fault" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
     if isinstance(error, DiskFull):
         name = "disk_low" if problem["reason"] == "bookings" else "disk_full"
-    kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
-    headers = {"Cache-Control": "no-store", **kept}
     said = {"code": problem["code"], "request_id": problem.get("request_id")}
     return page(request, f"errors/{name}.html", status=status, headers=headers, **said)
+
+
+def said_of(request: AnyRequest, error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a program would be told of an error, and the headers of a page that says it; it is logged."""
+    problem, headers = errors.problem_of(request, error)
+    kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
+    return problem, {"Cache-Control": "no-store", **kept}
 
 
 def _sign_in(request: AnyRequest, error: Unauthenticated) -> Response[str]:
