@@ -95,6 +95,24 @@ async def test_the_second_who_edits_a_shift_sees_what_changed_and_loses_nothing(
     )
     again = {**form, "ends": "16:30", "seats": "2", "was": hidden(answer, "was")}
     assert goes_to(await ward.post(path, again)).startswith(f"{WEEK}?done=changed")
+    # What was left as it was shown is as the other saved it.
+    mine, theirs = await ward.get(path), await other.get(path)
+    kept = {**form, "ends": "16:30", "seats": "2"}
+    kept |= {name: hidden(mine, name) for name in ("was", "marks")}
+    assert goes_to(await other.post(path, {**kept, "ends": "17:30", "was": hidden(theirs, "was")}))
+    answer = await ward.post(path, {**kept, "seats": "3"})
+    assert "It is now:" in words(answer)
+    assert 'value="17:30"' in answer.text
+    assert 'name="seats" type="number" value="3"' in answer.text
+    # One that was ended meanwhile can be added again as it was typed.
+    assert goes_to(await other.post(f"{path}/end", {"was": hidden(answer, "was")}))
+    answer = await ward.post(path, {**kept, "seats": "3"})
+    again_path = re.search(r'href="([^"]+)#new"', answer.text)
+    assert again_path
+    page = await ward.get(again_path[1].replace("&amp;", "&"))
+    assert 'value="16:30"' in page.text
+    assert 'name="seats" type="number" value="3"' in page.text
+    assert 'name="day_1" value="1" checked' in page.text
 
 
 async def test_what_is_in_the_way_of_a_shift_is_listed_before_it_is_changed(

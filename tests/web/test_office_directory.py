@@ -177,6 +177,29 @@ async def test_a_doctor_is_added_and_changed(ward: Browser, administrator: Brows
     assert goes_to(answer) == f"{path}?done=saved"
 
 
+async def test_what_nobody_touched_takes_what_a_colleague_saved_meanwhile(
+    ward: Browser, administrator: Browser, db: Database
+) -> None:
+    path = goes_to(await administrator.post(f"{OFFICE}/provider/new", DOCTOR)).partition("?")[0]
+    first = await ward.get(path)
+    change = {**DOCTOR, "funding": "online"}
+    kept = {name: hidden(first, name) for name in ("version", "marks")}
+    theirs = {**change, **kept, "fee": "700", "qualifications": "MBBS"}
+    assert goes_to(await administrator.post(path, theirs)) == f"{path}?done=saved"
+    answer = await ward.post(path, {**change, **kept, "qualifications": "MD"})
+    assert answer.status_code == 409
+    said = words(answer)
+    assert "Rao changed it at" in said
+    assert "Qualifications MBBS" in said
+    assert "Fee ₹700" in said
+    assert "Languages" not in said.split("Fee ₹700")[0]
+    assert 'value="MD"' in answer.text
+    assert re.search(r'name="fee"[^>]*value="700"', answer.text)
+    again = {**change, "fee": "700", "qualifications": "MD"}
+    again |= {name: hidden(answer, name) for name in ("version", "marks")}
+    assert goes_to(await ward.post(path, again)) == f"{path}?done=saved"
+
+
 async def test_who_works_elsewhere_too_is_the_administrators_but_for_the_fee(ward: Browser, db: Database) -> None:
     path = f"{OFFICE}/provider/{PROVIDER}"
     page = await ward.get(path)

@@ -1,5 +1,5 @@
 -- Clinics, providers, services and terms, as a clinic's office changes them. A profile comes with its `version`, and is changed only where it
--- still is that: {"code": "stale", "now": …} else.
+-- still is that: {"code": "stale", "now": …, "by": …, "changed_at": …} else.
 
 -- Adds a clinic, at which its first people are still to be named: its id.
 CREATE FUNCTION console.add_clinic(p_token_hash bytea, p_address text, p_clinic jsonb)
@@ -27,7 +27,8 @@ BEGIN
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'change_clinic', NOT is_done, p_clinic ->> 'name', NULL, p_clinic_id);
     RETURN CASE WHEN is_done THEN '{"code": "done"}'
-        ELSE jsonb_build_object('code', 'stale', 'now', directory.clinic_profile(p_clinic_id)) END;
+        ELSE jsonb_build_object('code', 'stale', 'now', directory.clinic_profile(p_clinic_id))
+            || staff.last_change('change_clinic', p_clinic_id, NULL) END;
 END $$;
 
 -- Adds a provider to a clinic (p_provider_id NULL), or changes one: {"code": "done", "provider_id": …}, or 'not_found', 'stale', 'new_speciality'
@@ -58,6 +59,7 @@ BEGIN
         put_id IS NULL, format('%s; fee %s %s', p_provider ->> 'name', p_provider ->> 'fee_minor', p_provider ->> 'funding'), NULL, p_clinic_id,
         NULL, coalesce(p_provider_id, put_id));
     RETURN CASE WHEN put_id IS NULL THEN jsonb_build_object('code', 'stale', 'now', directory.provider_profile(p_provider_id, p_clinic_id))
+            || staff.last_change('change_provider', p_clinic_id, p_provider_id)
         ELSE jsonb_build_object('code', 'done', 'provider_id', put_id) END;
 END $$;
 

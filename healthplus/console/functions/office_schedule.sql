@@ -26,13 +26,7 @@ BEGIN
     WHERE value IS DISTINCT FROM schedule.shift_digest(shift)
     HAVING count(*) > 0;
     IF FOUND AND answer IS NOT NULL THEN
-        RETURN answer || coalesce((
-            SELECT jsonb_build_object('by', account.name, 'changed_at', audit_entry.at)
-            FROM staff.audit_entry LEFT JOIN staff.account ON 'staff:' || account.staff_id = audit_entry.actor
-            WHERE audit_entry.at > public.app_now() - interval '1 day' AND audit_entry.provider_id = p_provider_id
-                AND clinic_id = p_clinic_id
-                AND action = 'change_shifts'
-            ORDER BY entry_id DESC LIMIT 1), '{}');
+        RETURN answer || staff.last_change('change_shifts', p_clinic_id, p_provider_id);
     END IF;
     put := array(
         SELECT jsonb_populate_record(NULL::schedule.shift, value || jsonb_build_object(

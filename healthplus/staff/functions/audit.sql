@@ -31,6 +31,17 @@ BEGIN
         p_clinic_id, p_patient_id, p_provider_id, p_booking_id);
 END $$;
 
+-- Who made the last change of this kind at a clinic, of a provider there (NULL: of none), and when, as `by` and `changed_at`; '{}' where none
+-- was made in the last day.
+CREATE FUNCTION staff.last_change(p_action text, p_clinic_id bigint, p_provider_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT jsonb_build_object('by', account.name, 'changed_at', audit_entry.at)
+        FROM staff.audit_entry LEFT JOIN staff.account ON 'staff:' || account.staff_id = audit_entry.actor
+        WHERE audit_entry.at > public.app_now() - interval '1 day' AND clinic_id = p_clinic_id AND action = p_action AND NOT is_refused
+            AND audit_entry.provider_id IS NOT DISTINCT FROM p_provider_id
+        ORDER BY entry_id DESC LIMIT 1), '{}')
+$$;
+
 -- Notes a log-in, an unlocking or a proof that was refused: all that the login of patients may write here itself.
 CREATE FUNCTION staff.append_refusal(
     p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint

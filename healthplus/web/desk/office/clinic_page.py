@@ -8,7 +8,7 @@ from litestar import Response
 
 from healthplus.console.console import queries
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import ask, office_page
+from healthplus.web.desk.office.frame import ask, marks_of, office_page, take_over
 from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX
 from healthplus.web.pages.rendering import language_of
 from healthplus.web.services import AnyRequest
@@ -22,10 +22,13 @@ async def clinic_page(
 ) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
     stored = {name: str(clinic[name] or "") for name in _FIELDS}
+    changed: list[str] = []
     if form is None:
-        form = Form(stored, language_of(request))
+        form = Form({**stored, "marks": marks_of(stored)}, language_of(request))
     elif "name" not in form.given:  # of a picture, or of closing
-        form.given = {**stored, **form.given}
+        form.given = {**stored, "marks": marks_of(stored), **form.given}
+    elif answer and answer["code"] == "stale":
+        changed = take_over(form, stored)
     return office_page(
         request,
         "clinic.html",
@@ -34,6 +37,8 @@ async def clinic_page(
         form,
         clinic=clinic,
         answer=answer,
+        stored=stored,
+        changed=changed,
         zone=clinic["time_zone"],
         pictures_max=PICTURES_MAX,
         photo_bytes_max=PHOTO_BYTES_MAX,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from litestar import Response
@@ -132,6 +133,30 @@ def note_refusal(form: Form, answer: Mapping[str, Any], request: AnyRequest, fie
         form.fail("seen", say(N_("Meanwhile others booked or held times that are in the way. Look again.")))
     elif code in REFUSED:
         form.fail(field, say(REFUSED[code]))
+
+
+def marks_of(stored: Mapping[str, str]) -> str:
+    """Return what a form keeps of how its fields were filled in, to tell later which of them were touched."""
+    return " ".join(f"{field}:{_mark(value)}" for field, value in stored.items())
+
+
+def take_over(form: Form, now: Mapping[str, str]) -> list[str]:
+    """Fill in what another has saved meanwhile where the sender touched nothing; what they typed stays.
+
+    Returns the fields that the other changed; where the form kept no marks, those that differ from what was typed.
+    """
+    shown = dict(one.partition(":")[::2] for one in form.given.get("marks", "").split())
+    changed = [field for field in now if shown.get(field, _mark(form.given.get(field, ""))) != _mark(now[field])]
+    for field, value in now.items():
+        if shown.get(field) == _mark(form.given.get(field, "")):
+            form.given[field] = value
+    form.given["marks"] = marks_of(now)
+    return changed
+
+
+def _mark(text: str) -> str:
+    # Short, as a form of the longest texts has to fit the limit of what is sent.
+    return sha256("\n".join(text.strip().splitlines()).encode()).hexdigest()[:8]
 
 
 def office_page(

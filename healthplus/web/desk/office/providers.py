@@ -15,12 +15,14 @@ from healthplus.web.desk.office.frame import (
     BODY_BYTES_MAX,
     ask,
     change,
+    marks_of,
     moved_and_flagged,
     moves_of,
     note_refusal,
     office_page,
     read_form,
     seen_at,
+    take_over,
 )
 from healthplus.web.desk.office.upload import PHOTO_BYTES_MAX, UPLOAD_BYTES_MAX, read_photo
 from healthplus.web.desk.session import needs
@@ -160,16 +162,17 @@ async def _provider_page(
 ) -> Response[str]:
     clinic = await ask(request, queries.office, clinic_id)
     provider = None if provider_id is None else await ask(request, queries.provider, clinic_id, provider_id)
-    stored = _given_of(provider) if provider else {"type": "doctor"}
+    stored, changed = _given_of(provider) if provider else {"type": "doctor"}, list[str]()
     if form is None:
-        form = Form(stored, language_of(request))
+        form = Form({**stored, "marks": marks_of(stored)}, language_of(request))
     elif "name" not in form.given:  # of the photo, or of closing
-        form.given = {**stored, **form.given}
+        form.given = {**stored, "marks": marks_of(stored), **form.given}
     elif answer and answer["code"] == "stale":
+        changed = take_over(form, stored)
         form.given["version"] = answer["now"]["version"]
     return office_page(
         request, "provider.html", clinic_id, "providers", form,
-        clinic=clinic, provider=provider, stored=stored, answer=answer, zone=clinic["time_zone"],
+        clinic=clinic, provider=provider, stored=stored, changed=changed, answer=answer, zone=clinic["time_zone"],
         this_year=services(request).clock.now().year, photo_bytes_max=PHOTO_BYTES_MAX,
     )  # fmt: skip
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from litestar import Controller, Response, get, post
@@ -16,12 +18,14 @@ from healthplus.web.desk.office.frame import (
     REFUSED,
     ask,
     change,
+    marks_of,
     moved_and_flagged,
     moves_of,
     note_refusal,
     office_page,
     read_form,
     seen_at,
+    take_over,
 )
 from healthplus.web.desk.office.week_grid import ROW_MINUTES, grid_of
 from healthplus.web.desk.session import needs
@@ -33,6 +37,9 @@ _RANGES = {"slot_minutes": (5, 480), "seats": (1, 100), "slots_max": (1, 20)}
 """From what to what minutes of a slot, patients at once and slots of an appointment may be."""
 _AS_STORED = ("weekday", "slot_minutes", "seats", "slots_max", "valid_from")
 """What of a shift the console takes as it answers it. Its times and last day are written otherwise."""
+
+
+_TYPED = ("starts", "ends", "slot_minutes", "seats", "slots_max", "valid_from", "valid_until")
 
 
 class WeekController(Controller):
@@ -264,9 +271,15 @@ async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form
 
 
 def _dragged(request: AnyRequest) -> dict[str, str]:
-    """Return what dragging over the grid fills in."""
-    names = ("starts", "ends", "weekday", *(f"day_{day}" for day in range(1, 8)))
+    """Return what dragging over the grid fills in, or a link to add again what another ended."""
+    names = ("weekday", *_TYPED, *(f"day_{day}" for day in range(1, 8)))
     return {name: request.query_params[name][:10] for name in names if name in request.query_params}
+
+
+def _filled_in(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters with which the form of new shifts has what was typed for one."""
+    typed = {name: given[name][:10] for name in _TYPED if given.get(name)}
+    return {"week": given.get("week", "")[:10], f"day_{given.get('weekday', '1')[:1]}": "1", **typed}
 
 
 async def _shift_page(
@@ -282,6 +295,7 @@ async def _shift_page(
     if shift is None and answer is None:
         raise NotFound
     stored: dict[str, str] = {}
+    changed: list[str] = []
     if shift is not None:
         stored = {
             **{name: str(shift[name] or "") for name in (*_AS_STORED, "valid_until")},
@@ -292,11 +306,13 @@ async def _shift_page(
     if form is None:
         dragged = _dragged(request)
         week = {"week": request.query_params.get("week", "")[:10]}
-        form = Form({**stored, **dragged, **week, "is_dragged": "1" if dragged else ""}, language_of(request))
+        filled = {**stored, **dragged, **week, "marks": marks_of(stored), "is_dragged": "1" if dragged else ""}
+        form = Form(filled, language_of(request))
     elif answer and answer["code"] == "stale":
+        changed = take_over(form, stored)
         form.given["was"] = stored.get("was", "")
     elif form.given.get("ends_it"):
-        form.given = {**stored, **form.given}
+        form.given = {**stored, "marks": marks_of(stored), **form.given}
     return office_page(
         request,
         "shift.html",
@@ -306,6 +322,8 @@ async def _shift_page(
         clinic=clinic,
         shift=shift,
         stored=stored,
+        changed=changed,
+        again=urlencode(_filled_in(form.given)),
         provider_id=provider_id,
         ranges=_RANGES,
         answer=answer,
