@@ -164,6 +164,14 @@ async def test_what_came_after_the_list_is_listed_again(ward: Browser, db: Datab
     assert "flagged=2" in goes_to(answer)
 
 
+async def test_a_hold_alone_is_not_told_as_no_appointments(ward: Browser, environment: Environment) -> None:
+    await environment.held(CLINIC, 14)
+    form = {"who": str(PROVIDER), "from_day": f"{environment.day + timedelta(hours=6):%Y-%m-%d}", "key": "k"}
+    said = words(await ward.post(f"{OFFICE}/leave", form))
+    assert "Somebody holds a time just now" in said
+    assert "0 appointments" not in said
+
+
 async def test_two_moves_to_one_time_lose_nothing_that_was_chosen(
     ward: Browser, db: Database, environment: Environment
 ) -> None:
@@ -231,8 +239,13 @@ async def test_a_holiday_is_added_for_all_and_taken_back(ward: Browser, db: Data
     # Sent again, by a second click, it is there once.
     await ward.post(f"{OFFICE}/leave", {**form, "seen": "2020-01-01T00:00:00+00:00"})
     assert await db.fetch_value("SELECT count(*) FROM schedule.leave") == 2
+    # The same from another form is no second holiday, which taking the first back would leave.
+    answer = await ward.post(f"{OFFICE}/leave", {**form, "key": "k2"})
+    assert answer.status_code == 422
+    assert "This is in a leave that is there already" in words(answer)
     page = await ward.get(f"{OFFICE}/leave")
     assert "Holiday, 2 doctors" in words(page)
+    assert ", all day" in words(page)
     remove = re.search(rf'action="({OFFICE}/holiday/[^"]+/remove)"', page.text)
     assert remove
     assert goes_to(await ward.post(remove[1])) == f"{OFFICE}/leave?done=removed&stands=1"

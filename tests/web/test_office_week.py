@@ -13,7 +13,7 @@ from tests.fixtures.directory import make_provider
 from tests.fixtures.environment import Environment
 from tests.fixtures.staff import cheap_hashes
 from tests.web.client import Browser
-from tests.web.staff import CLINIC, DOCTOR, OFFICE, SHIFT, WEEK, goes_to, hidden, log_in, words
+from tests.web.staff import CLINIC, DOCTOR, OFFICE, SHIFT, WEEK, goes_to, hidden, log_in, shift_of, words
 
 
 async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administrator: Browser, db: Database) -> None:
@@ -29,7 +29,12 @@ async def test_shifts_are_copied_to_days_and_to_doctors(ward: Browser, administr
     other_id = int(other.rpartition("/")[2])
     assert goes_to(await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"}))
     assert await db.fetch_value(days, other_id) == [1, 2, 5]
-    # Where something is there already, nothing is added, and it is said for whom.
+    # Those that are there stay, and what is missing is added.
+    await db.execute("DELETE FROM schedule.shift WHERE provider_id = $1 AND weekday = 2", other_id)
+    assert goes_to(await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"}))
+    assert await db.fetch_value(days, other_id) == [1, 2, 5]
+    # Where another shift is in the way, nothing is added, and it is said for whom.
+    await db.execute("UPDATE schedule.shift SET slot_minutes = 20 WHERE provider_id = $1 AND weekday = 2", other_id)
     answer = await ward.post(f"{week}/copy", {"from_day": "0", f"to_{other_id}": "1"})
     assert answer.status_code == 422
     assert "This overlaps another shift of theirs" in words(answer)
@@ -75,6 +80,30 @@ async def test_splitting_ending_and_copying_a_shift_keep_all_of_it(ward: Browser
     ended = {"last_day": "2083-02-28", "was": hidden(await ward.get(path), "was")}
     assert goes_to(await ward.post(f"{path}/end", ended))
     assert (await shifts(one))[0] == {**first, "until": "2083-03-01"}
+
+
+async def test_a_last_day_that_is_past_is_refused(ward: Browser, db: Database) -> None:
+    path = f"{WEEK}/shift/{await shift_of(db, 1)}"
+    was = hidden(await ward.get(path), "was")
+    form = {**SHIFT, "weekday": "1", "day_1": "1", "was": was, "valid_until": "2020-01-31"}
+    for to in (WEEK, path):
+        answer = await ward.post(to, form)
+        assert answer.status_code == 422, to
+        assert "This day is past." in words(answer)
+    answer = await ward.post(f"{path}/end", {"was": was, "last_day": "2020-01-31"})
+    assert answer.status_code == 422
+    assert 'value="2020-01-31"' in answer.text
+
+
+async def test_a_shift_up_to_midnight_is_shown_so_and_one_past_it_is_told_how(ward: Browser, db: Database) -> None:
+    week = f"{OFFICE}/week/{await make_provider(db, {CLINIC: (0, 'free')})}"
+    answer = await ward.post(week, {**SHIFT, "day_1": "1", "starts": "22:00", "ends": "02:00"})
+    assert "Past midnight, add two shifts: one to 00:00, one from 00:00 on." in words(answer)
+    assert goes_to(await ward.post(week, {**SHIFT, "day_1": "1", "starts": "22:00", "ends": "00:00"}))
+    shift_id = await db.fetch_value("SELECT max(shift_id) FROM schedule.shift WHERE starts = '22:00'")
+    page = await ward.get(f"{week}/shift/{shift_id}")
+    assert 'name="ends" type="time" value="00:00"' in page.text
+    assert "22:00–24:00" in words(page)
 
 
 async def test_the_week_that_is_copied_begins_by_the_clinics_clock(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -53,6 +53,8 @@ class LeaveController(Controller):
         who = form.choice("who", {EVERYBODY: "", **{str(one["provider_id"]): "" for one in clinic["providers"]}})
         during = _during(form, clinic["time_zone"], services(request).clock.now())
         reason = form.text("reason", 200)
+        if during is not None:
+            _refuse_what_is_there(form, clinic, who, during)
         if during is None or not form.is_good:
             return await _leave_page(request, clinic_id, form)
         if who == EVERYBODY:
@@ -92,8 +94,7 @@ class LeaveController(Controller):
 async def _add_holiday(
     request: AnyRequest, clinic: dict[str, Any], form: Form, during: Range[datetime], reason: str
 ) -> Response[str]:
-    clinic_id = clinic["clinic_id"]
-    holiday_id = uuid5(_HOLIDAYS, f"{clinic_id} {form.given.get('key', '')} {during.lower} {during.upper}")
+    clinic_id, holiday_id = clinic["clinic_id"], _holiday_id(form, clinic, during)
 
     async def add(provider_id: int, seen: datetime | None, moves: dict[str, str]) -> dict[str, Any]:
         leave = (clinic_id, provider_id, during, reason, holiday_id, seen, moves)
@@ -105,11 +106,29 @@ async def _add_holiday(
     return see_other(request, f"/office/{clinic_id}/leave", {"done": "added", **counts})
 
 
+def _holiday_id(form: Form, clinic: dict[str, Any], during: Range[datetime]) -> UUID:
+    return uuid5(_HOLIDAYS, f"{clinic['clinic_id']} {form.given.get('key', '')} {during.lower} {during.upper}")
+
+
+def _refuse_what_is_there(form: Form, clinic: dict[str, Any], who: str, during: Range[datetime]) -> None:
+    """Have a form say so where all of a leave lies in one that is there: taking one of them back would open nothing."""
+    working = sum(1 for one in clinic["providers"] if one["closed_at"] is None)
+    own = str(_holiday_id(form, clinic, during))
+    for row in clinic["leaves"]:
+        is_theirs = row["holiday_id"] is not None and row["providers"] >= working
+        if who != EVERYBODY:
+            is_theirs = row["holiday_id"] is None and str(row["provider_id"]) == who
+        within = during.lower and during.upper and row["starts_at"] <= during.lower and during.upper <= row["ends_at"]
+        if is_theirs and within and row["holiday_id"] != own:  # the same form, sent again, goes on with its own
+            form.fail("from_day", form.gettext("This is in a leave that is there already: see below."))
+
+
 def _during(form: Form, zone: str, now: datetime) -> Range[datetime] | None:
     """Return from when to when: whole days, or between two times of day."""
     first, last = form.day("from_day", required=True), form.day("to_day")
     starts = form.clock("from_time") if form.given.get("from_time") else 0
     ends = form.clock("to_time") if form.given.get("to_time") else DAY_MINUTES
+    ends = DAY_MINUTES if ends == 0 else ends
     if first is None or starts is None or ends is None or not form.is_good:
         return None
     field = "to_day" if last else "from_day"
@@ -138,6 +157,16 @@ async def _leave_page(
         form = Form({"who": request.query_params.get("who", "")[:20]}, language_of(request))
         form.given["from_day"] = request.query_params.get("day", "")[:10]
     shown = answer if answer and answer.get("in_the_way") else None
+    zone = clinic["time_zone"]
+    leaves = [(row, _whole_days(row, zone)) for row in clinic["leaves"]]
     return office_page(
-        request, "leave.html", clinic_id, "leave", form, clinic=clinic, answer=shown, zone=clinic["time_zone"]
+        request, "leave.html", clinic_id, "leave", form, clinic=clinic, answer=shown, leaves=leaves, zone=zone
     )
+
+
+def _whole_days(leave: dict[str, Any], zone: str) -> tuple[date, date] | None:
+    """Return the first and the last day of a leave; None where it is not of whole days."""
+    begins, ends = (leave[name].astimezone(ZoneInfo(zone)) for name in ("starts_at", "ends_at"))
+    if begins.time() != time() or ends.time() != time():
+        return None
+    return begins.date(), ends.date() - timedelta(days=1)

@@ -54,6 +54,7 @@ class WeekController(Controller):
         """Add the same shift on each weekday that is ticked."""
         form = await read_form(request)
         shift = _shift_of(form)
+        await _refuse_past(request, clinic_id, form, "valid_until")
         days = form.days()
         if not days:
             form.fail("day_1", form.gettext("Tick at least one day."))
@@ -78,6 +79,7 @@ class WeekController(Controller):
         """Change a shift: all of it, or from a day on, up to which the old one goes on."""
         form = await read_form(request)
         wanted = {**_shift_of(form), "weekday": form.number("weekday", 1, 7)}
+        await _refuse_past(request, clinic_id, form, "valid_until")
         since = form.day("since")
         old = await _shift(request, clinic_id, provider_id, shift_id)
         put = [{**wanted, "shift_id": shift_id}]
@@ -97,6 +99,7 @@ class WeekController(Controller):
         form = await read_form(request)
         form.given["ends_it"] = "1"
         last_day = form.day("last_day")
+        await _refuse_past(request, clinic_id, form, "last_day")
         where = (clinic_id, provider_id, shift_id)
         old = await _shift(request, *where)
         if last_day is None or old is None or last_day < _first_day(old):
@@ -132,7 +135,10 @@ class WeekController(Controller):
         if not form.is_good:
             return await _copy_page(request, clinic_id, provider_id, form)
         names: dict[int, str] = {}
-        for other, put in targets:
+        for other, wanted in targets:
+            there = await ask(request, queries.week, clinic_id, other, monday)
+            stored = [stored_shift(shift) for shift in there["all_shifts"]]
+            put = [one for one in wanted if one not in stored]
             answer = await change(request, queries.change_shifts, clinic_id, other, [], put, {}, None, {})
             if answer["code"] != "changed":
                 names[other] = form.gettext(REFUSED.get(answer["code"], REFUSED["invalid"]))
@@ -175,7 +181,8 @@ def _shift_of(form: Form) -> dict[str, Any]:
     if ends == 0:
         ends = DAY_MINUTES
     if starts is not None and ends is not None and ends <= starts:
-        form.fail("ends", form.gettext("It ends after it starts."))
+        text = form.gettext("It ends after it starts. Past midnight, add two shifts: one to 00:00, one from 00:00 on.")
+        form.fail("ends", text)
     elif None not in (starts, ends, slot_minutes) and ends - starts < slot_minutes:  # type: ignore[operator]
         form.fail("slot_minutes", form.gettext("The shift is shorter than one slot."))
     if valid_from and valid_until and valid_until < valid_from:
@@ -202,6 +209,15 @@ def stored_shift(shift: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+async def _refuse_past(request: AnyRequest, clinic_id: int, form: Form, field: str) -> None:
+    """Have a form say so where a last day is past: the shift would be in no week, without a word."""
+    last = form.day(field)
+    if last is not None and last < _today(request, await ask(request, queries.office, clinic_id)):
+        form.fail(
+            field, form.gettext("This day is past. Choose a later one; to end a shift now, leave its last day empty.")
+        )
+
+
 def _first_day(shift: dict[str, Any]) -> date:
     return date.fromisoformat(shift["valid_from"]) if shift["valid_from"] else date.min
 
@@ -214,6 +230,11 @@ def _require_before_its_end(form: Form, field: str, day: date, shift: dict[str, 
 
 def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _typed_clock(minutes: int) -> str:
+    """Return a time of day as fields for one have it, in which the end of a day is 00:00."""
+    return _clock(minutes % DAY_MINUTES)
 
 
 async def _shift(request: AnyRequest, clinic_id: int, provider_id: int, shift_id: int) -> dict[str, Any] | None:
@@ -273,7 +294,8 @@ async def _week_page(request: AnyRequest, clinic_id: int, provider_id: int, form
 def _dragged(request: AnyRequest) -> dict[str, str]:
     """Return what dragging over the grid fills in, or a link to add again what another ended."""
     names = ("weekday", *_TYPED, *(f"day_{day}" for day in range(1, 8)))
-    return {name: request.query_params[name][:10] for name in names if name in request.query_params}
+    found = {name: request.query_params[name][:10] for name in names if name in request.query_params}
+    return {name: "00:00" if value == "24:00" else value for name, value in found.items()}
 
 
 def _filled_in(given: Mapping[str, str]) -> dict[str, str]:
@@ -300,7 +322,7 @@ async def _shift_page(
         stored = {
             **{name: str(shift[name] or "") for name in (*_AS_STORED, "valid_until")},
             "starts": _clock(shift["starts"]),
-            "ends": _clock(shift["ends"]),
+            "ends": _typed_clock(shift["ends"]),
             "was": shift["digest"],
         }
     if form is None:
