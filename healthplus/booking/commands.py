@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time
 from typing import TypeVar, assert_never
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -13,7 +14,7 @@ from healthplus.accounts.actors import System
 from healthplus.booking.book import Book, Shift
 from healthplus.booking.calls import queries
 from healthplus.booking.outcomes import ScheduleChanged, ScheduleRefused
-from healthplus.database import Database
+from healthplus.database import Database, Record
 from healthplus.directory.commands import ID, with_database
 from healthplus.errors import BadInput, Conflict, NotFound
 from healthplus.schedule.shift_text import Shift as TextShift
@@ -168,10 +169,7 @@ def list_leaves_command(settings: Settings, provider_id: int) -> None:
     for row in rows:
         where = f"clinic {row['clinic_id']} ({row['clinic']})" if row["clinic_id"] else "all clinics"
         reason = f", {row['reason']}" if row["reason"] else ""
-        click.echo(
-            f"leave {row['leave_id']}, {where}: "
-            f"{row['starts_at']:%Y-%m-%dT%H:%M%z} to {row['ends_at']:%Y-%m-%dT%H:%M%z}{reason}"
-        )
+        click.echo(f"leave {row['leave_id']}, {where}: {_local(row, 'starts_at')} to {_local(row, 'ends_at')}{reason}")
 
 
 @leave_group.command("remove")
@@ -181,14 +179,22 @@ def list_leaves_command(settings: Settings, provider_id: int) -> None:
 def remove_leave_command(settings: Settings, provider_id: int, leave_id: UUID) -> None:
     """Take a leave back: what was to be rebooked because of it stands again, and the patients are told."""
 
-    async def remove(book: Book) -> ScheduleChanged | ScheduleRefused:
-        return await book.remove_leave(provider_id, leave_id, _ACTOR)
+    async def remove(database: Database) -> tuple[ScheduleChanged | ScheduleRefused, int]:
+        former = await database.fetch_value(queries.version, provider_id)
+        outcome = await Book(database).remove_leave(provider_id, leave_id, _ACTOR)
+        return outcome, await database.fetch_value(queries.count_stands, provider_id, former)
 
-    outcome = _with_book(settings, remove)
+    outcome, stands = with_database(settings, remove)
     if outcome.code == "not_found":
         raise NotFound(f"There is no leave {leave_id}; `healthplus leave list {provider_id}` shows them.")
     _require_changed(outcome, "The leave was not taken back")
-    click.echo("The leave is taken back.")
+    click.echo(f"The leave is taken back. Appointments that stand again: {stands}.")
+
+
+def _local(row: Record, field: str) -> str:
+    """Return an instant by the clinic's clock, as `leave add` takes it."""
+    at: datetime = row[field]
+    return f"{at.astimezone(ZoneInfo(row['time_zone'] or 'UTC')):%Y-%m-%dT%H:%M%z}"
 
 
 def _with_book(settings: Settings, act: Callable[[Book], Awaitable[T]]) -> T:

@@ -88,7 +88,7 @@ SELECT * FROM booking.change_shift(
 
 -- name: change_leave
 -- Add a leave or remove one.
-SELECT * FROM booking.change_leave($1, $2, $3, $4, $5, NULL, $6, $7)
+SELECT * FROM booking.command_leave($1, $2, $3, $4, $5, $6, $7)
 
 -- name: shifts
 -- The shifts of a provider, at all of its clinics, in order.
@@ -99,9 +99,22 @@ WHERE provider_id = $1 ORDER BY clinic.name, clinic_id, weekday, starts, lower(v
 
 -- name: leaves
 -- The leaves of a provider that are not over, in order.
-SELECT leave_id, clinic_id, clinic.name AS clinic, lower(during) AS starts_at, upper(during) AS ends_at, reason
+SELECT leave_id, clinic_id, clinic.name AS clinic, lower(during) AS starts_at, upper(during) AS ends_at, reason, (
+    SELECT min(city.time_zone)
+    FROM directory.provider_clinic AS work
+    JOIN directory.clinic AS place ON place.clinic_id = work.clinic_id
+    JOIN directory.city ON city.city_id = place.city_id
+    WHERE work.provider_id = leave.provider_id AND (leave.clinic_id IS NULL OR work.clinic_id = leave.clinic_id)) AS time_zone
 FROM schedule.leave LEFT JOIN directory.clinic USING (clinic_id)
 WHERE provider_id = $1 AND upper(during) > (SELECT public.app_now()) ORDER BY during, leave_id
+
+-- name: version
+-- Which the last event of a provider's book is.
+SELECT version FROM booking.book WHERE provider_id = $1
+
+-- name: count_stands
+-- How many appointments stand again since an event of a book.
+SELECT booking.count_stands($1, $2)
 
 -- name: due_replacements
 -- Bookings that others have replaced and that are to be cancelled, since when.

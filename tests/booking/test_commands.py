@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -65,15 +66,29 @@ async def test_shifts_and_leaves_are_listed_and_taken_back(
     assert (await run("shift", "add", str(PROVIDER), "2", f"{day} 13:00-16:00/30 slots_max=4")).exit_code == 0
     assert not await db.fetch_value(flagged)
     assert (await run("leave", "list", str(PROVIDER))).output == "No leave.\n"
-    times = [f"{at:%Y-%m-%dT%H:%M%z}" for at in (environment.instant(12), environment.instant(15))]
+    zone = ZoneInfo("Asia/Kolkata")
+    times = [f"{environment.instant(hour).astimezone(zone):%Y-%m-%dT%H:%M%z}" for hour in (12, 15)]
     assert (await run("leave", "add", str(PROVIDER), *times, "--reason", "Holi", "--flag-for-rebooking")).exit_code == 0
     assert await db.fetch_value(flagged)
-    leave = re.fullmatch(
-        r"leave ([0-9a-f-]{36}), all clinics: .*, Holi\n", (await run("leave", "list", str(PROVIDER))).output
-    )
+    listed = (await run("leave", "list", str(PROVIDER))).output
+    leave = re.fullmatch(rf"leave ([0-9a-f-]{{36}}), all clinics: {re.escape(' to '.join(times))}, Holi\n", listed)
     assert leave
     back = await run("leave", "remove", str(PROVIDER), leave[1])
-    assert (back.exit_code, back.output) == (0, "The leave is taken back.\n")
+    assert (back.exit_code, back.output) == (0, "The leave is taken back. Appointments that stand again: 1.\n")
     assert not await db.fetch_value(flagged)
     assert await db.fetch_value("SELECT count(*) FROM booking.event WHERE kind = 'stands'") == 2
+    noted = await db.fetch(
+        "SELECT action, is_refused, detail, clinic_id, provider_id FROM staff.audit_entry "
+        "WHERE actor = 'system:operator' ORDER BY entry_id"
+    )
+    assert [(row["action"], row["is_refused"]) for row in noted] == [
+        ("change_shifts", True),
+        *[("change_shifts", False)] * 2,
+        ("add_leave", False),
+        ("remove_leave", False),
+    ]
+    assert {row["provider_id"] for row in noted} == {PROVIDER}
+    assert [row["clinic_id"] for row in noted] == [2, 2, 2, None, None]
+    assert noted[0]["detail"] == f"conflict; ended {shift[1]}"
+    assert noted[3]["detail"] == noted[4]["detail"] != ""
     assert "There is no leave" in (await run("leave", "remove", str(PROVIDER), leave[1])).output

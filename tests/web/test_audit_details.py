@@ -41,7 +41,11 @@ def said(action: str, detail: str, language: Language = ENGLISH, currency: str |
             "changed; 2026-12-01T18:30:00.000000Z to 2026-12-02T18:30:00.000000Z",
             "Wed 2 Dec, 12:00 am – Thu 3 Dec, 12:00 am",
         ),
-        ("remove_leave", "5d3b9f52-1c83-4a0e-8cf5-9f4a4a5b8e11", ""),
+        (
+            "remove_leave",
+            "changed; 2026-12-01T18:30:00.000000Z to 2026-12-02T18:30:00.000000Z",
+            "Wed 2 Dec, 12:00 am – Thu 3 Dec, 12:00 am",
+        ),
         ("set_photo", "ab" * 16, ""),
         ("close_provider", "changed", ""),
         ("close_provider", "conflict", "appointments are in the way"),

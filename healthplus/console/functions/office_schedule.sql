@@ -57,7 +57,7 @@ BEGIN
         p_provider_id, p_clinic_id, p_seen_at, p_moves, caller.actor, p_during => p_during, p_reason => p_reason, p_holiday_id => p_holiday_id);
     PERFORM booking.note_change(
         answer, caller.actor, caller.session_id, p_address, 'add_leave',
-        format('%s to %s', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during))), p_clinic_id, p_provider_id);
+        booking.leave_span(p_during), p_clinic_id, p_provider_id);
     RETURN answer;
 END $$;
 
@@ -69,6 +69,7 @@ DECLARE
     caller record;
     answer booking.outcome;
     former bigint;
+    span tstzrange;
 BEGIN
     caller := staff.authorise(p_token_hash, 'manage_schedule', p_clinic_id);
     IF NOT booking.lock_book(p_provider_id) OR NOT EXISTS (
@@ -80,9 +81,11 @@ BEGIN
         RETURN jsonb_build_object('code', 'not_found');
     END IF;
     SELECT version INTO former FROM booking.book WHERE provider_id = p_provider_id;
+    SELECT during INTO span FROM schedule.leave WHERE provider_id = p_provider_id AND leave_id = p_leave_id;
     answer := booking.change_leave(p_provider_id, p_leave_id, NULL, NULL, '', NULL, false, caller.actor);
     PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'remove_leave', answer.code <> 'changed', p_leave_id::text, NULL, p_clinic_id, NULL,
+        caller.actor, caller.session_id, p_address, 'remove_leave', answer.code <> 'changed',
+        concat_ws('; ', answer.code, booking.leave_span(span)), NULL, p_clinic_id, NULL,
         p_provider_id);
     RETURN jsonb_build_object('code', answer.code, 'stands', booking.count_stands(p_provider_id, former));
 END $$;

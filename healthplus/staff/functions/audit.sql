@@ -42,7 +42,14 @@ CREATE FUNCTION staff.last_change(p_action text, p_clinic_id bigint, p_provider_
         ORDER BY entry_id DESC LIMIT 1), '{}')
 $$;
 
--- Notes a log-in, an unlocking or a proof that was refused: all that the login of patients may write here itself.
+-- Notes what a command of the operator's did, or was refused, in the commit that does it.
+CREATE FUNCTION staff.append_command(p_action text, p_is_refused boolean, p_detail text, p_clinic_id bigint, p_provider_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM staff.append_audit('system:operator', NULL, NULL, p_action, p_is_refused, p_detail, NULL, p_clinic_id, NULL, p_provider_id);
+END $$;
+
+-- Notes a log-in, an unlocking or a proof that was refused: with the above, all that the login of patients may write here itself.
 CREATE FUNCTION staff.append_refusal(
     p_actor text, p_session_id uuid, p_address text, p_action text, p_what text, p_staff_id bigint
 ) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -140,11 +140,34 @@ END $$;
 -- Adds a shift (p_shift.shift_id NULL), changes one at its clinic, or ends one (p_remove); answers as change_shifts does.
 CREATE FUNCTION booking.change_shift(p_shift schedule.shift, p_remove boolean, p_flag boolean, p_actor text)
 RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
 BEGIN
-    RETURN booking.change_shifts(
+    answer := booking.change_shifts(
         p_shift.provider_id, p_shift.clinic_id, CASE WHEN p_remove THEN ARRAY[p_shift.shift_id] ELSE '{}' END,
         CASE WHEN p_remove THEN '{}' ELSE ARRAY[p_shift] END, p_flag, p_actor);
+    PERFORM booking.note_command(
+        answer.code, p_actor, 'change_shifts',
+        CASE WHEN p_remove THEN 'ended ' || p_shift.shift_id
+            ELSE format('put %s %s %s-%s/%s', p_shift.shift_id, p_shift.weekday, p_shift.starts, p_shift.ends, p_shift.slot_minutes) END,
+        p_shift.clinic_id, p_shift.provider_id);
+    RETURN answer;
 END $$;
+
+-- Notes what a command of the operator's changed of a schedule, or was refused; what staff change is noted by the console's functions.
+CREATE FUNCTION booking.note_command(
+    p_code text, p_actor text, p_action text, p_detail text, p_clinic_id bigint, p_provider_id bigint
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF p_actor = 'system:operator' AND p_code <> 'not_found' THEN
+        PERFORM staff.append_command(p_action, p_code <> 'changed', concat_ws('; ', p_code, p_detail), p_clinic_id, p_provider_id);
+    END IF;
+END $$;
+
+-- From when to when a leave is, as the audit keeps it.
+CREATE FUNCTION booking.leave_span(p_during tstzrange) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%s to %s', booking.hashed_instant(lower(p_during)), booking.hashed_instant(upper(p_during)))
+$$;
 
 -- Adds a leave (p_leave_id NULL) or takes one back: 'changed', or 'conflict' with the bookings in the way, 'invalid', 'not_found'.
 -- p_holiday_id: of which holiday the leave is a part (NULL: of none); one that is there already is left as it is.
@@ -186,6 +209,25 @@ EXCEPTION
     WHEN SQLSTATE 'HP001' THEN
         GET STACKED DIAGNOSTICS details = PG_EXCEPTION_DETAIL;
         RETURN booking.refuse_conflicts(details);
+END $$;
+
+-- The same for a command.
+CREATE FUNCTION booking.command_leave(
+    p_provider_id bigint, p_leave_id uuid, p_clinic_id bigint, p_during tstzrange, p_reason text, p_flag boolean, p_actor text
+) RETURNS booking.outcome LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    answer booking.outcome;
+    span tstzrange := p_during;
+    at_clinic bigint := p_clinic_id;
+BEGIN
+    IF p_leave_id IS NOT NULL THEN
+        SELECT during, clinic_id INTO span, at_clinic FROM schedule.leave WHERE provider_id = p_provider_id AND leave_id = p_leave_id;
+    END IF;
+    answer := booking.change_leave(p_provider_id, p_leave_id, p_clinic_id, p_during, p_reason, NULL, p_flag, p_actor);
+    PERFORM booking.note_command(
+        answer.code, p_actor, CASE WHEN p_leave_id IS NULL THEN 'add_leave' ELSE 'remove_leave' END, booking.leave_span(span), at_clinic,
+        p_provider_id);
+    RETURN answer;
 END $$;
 
 -- Closes a provider at a clinic, so that nothing there can be booked any more, or opens it again (p_closed_at NULL); as with shifts.

@@ -185,14 +185,14 @@ def _typed(detail: str, reader: Reader) -> Iterator[Part]:  # noqa: ARG001 - a r
 
 _READINGS: dict[str, _Reading] = {
     **dict.fromkeys(("ask_change", "see_ask", "confirm_ask", "refuse_ask", "ask_over"), _ask),
-    **dict.fromkeys(("remove_leave", "set_photo", "remove_photo"), _nothing),
+    **dict.fromkeys(("set_photo", "remove_photo"), _nothing),
     **dict.fromkeys(("add_provider", "change_provider"), _provider),
     **dict.fromkeys(("see_audit", "export_audit"), _search),
     **dict.fromkeys(("see_breach", "note_breach", "add_to_breach"), _breach),
     **dict.fromkeys(("close_service", "add_key", "revoke_key"), _number),
     **dict.fromkeys(("add_clinic", "change_clinic", "add_picture", "change_picture", "add_passkey"), _typed),
     "change_shifts": _shifts,
-    "add_leave": _leave,
+    **dict.fromkeys(("add_leave", "remove_leave"), _leave),
     "put_service": _service,
     "set_terms": _terms,
     "see_in_the_way": _booked,
