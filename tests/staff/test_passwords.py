@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import string
 import time
 
 import pytest
+from zxcvbn import matching
 
 from healthplus.staff import passwords
 from healthplus.staff.passwords import Passwords, weakness
@@ -41,6 +44,46 @@ def test_a_long_password_is_measured_quickly() -> None:
     began = time.monotonic()
     weakness("monsoon kettle giraffe " * 11, OWN, has_factor=False)
     assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "4@8({[<3691!|7+0$5%2" * 4,
+        "4@8({[<3691!|7+0$5%2",
+        "".join(random.Random(2).choices(string.ascii_letters + string.digits + string.punctuation, k=64)),  # noqa: S311
+    ],
+)
+def test_signs_that_may_stand_for_many_letters_are_measured_quickly(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """By the readings of a dictionary's words in it, not by the clock."""
+    look = matching.dictionary_match
+    readings = []
+    monkeypatch.setattr(matching, "dictionary_match", lambda *args, **kw: readings.append(args[0]) or look(*args, **kw))
+    weakness(password, OWN, has_factor=False)
+    assert 2 < len(readings) < 60
+
+
+def test_what_signs_stand_for_is_seen() -> None:
+    assert weakness("P@$$w0rd!P@$$w0rd!", OWN, has_factor=True) == "common"
+
+
+async def test_one_password_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[str] = []
+    most = 0
+
+    def slow(password: str, own_words: object, *, has_factor: bool) -> None:
+        nonlocal most
+        at_work.append(password)
+        most = max(most, len(at_work))
+        time.sleep(0.02)
+        at_work.remove(password)
+
+    monkeypatch.setattr(passwords, "weakness", slow)
+    measuring = Passwords()
+    await asyncio.gather(*(measuring.weakness(f"one {n}", OWN, has_factor=False) for n in range(6)))
+    assert most == 1
 
 
 async def test_the_right_one_fits_however_its_letters_are_written() -> None:
