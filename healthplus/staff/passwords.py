@@ -113,7 +113,7 @@ class Passwords:
     ) -> bool:
         """Return whether a password is the right one. It takes as long where there is none to compare it to.
 
-        `is_beyond`: so many guesses came from there that they share one place. Raises TooManyGuesses where too many wait.
+        `is_beyond`: so many guesses came from there that they share one place. Raises TooManyGuesses where many wait.
         """
         async with idle():
             if is_known:

@@ -10,6 +10,7 @@ import time
 import pytest
 from zxcvbn import matching
 
+from healthplus.errors import TooManyGuesses
 from healthplus.staff import passwords
 from healthplus.staff.passwords import Passwords, weakness
 
@@ -51,7 +52,7 @@ def test_a_long_password_is_measured_quickly() -> None:
     [
         "4@8({[<3691!|7+0$5%2" * 4,
         "4@8({[<3691!|7+0$5%2",
-        "".join(random.Random(2).choices(string.ascii_letters + string.digits + string.punctuation, k=64)),  # noqa: S311
+        "".join(random.Random(2).choices(string.ascii_letters + string.digits + string.punctuation, k=64)),
     ],
 )
 def test_signs_that_may_stand_for_many_letters_are_measured_quickly(
@@ -127,3 +128,30 @@ async def test_a_few_at_once_and_one_for_those_who_are_known(monkeypatch: pytest
     go_on.set()
     assert all(await asyncio.gather(*strangers, *known))
     assert most == passwords.HASHING_MAX
+
+
+async def test_those_beyond_share_one_place_and_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[str] = []
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(kept: str, password: str) -> bool:
+        at_work.append(password)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
+        return True
+
+    monkeypatch.setattr(passwords, "_fits", slow)
+    checks = Passwords()
+    beyond = [
+        asyncio.create_task(checks.verify(None, f"beyond {n}", is_known=False, is_beyond=True))
+        for n in range(passwords.BEYOND_WAITING_MAX)
+    ]
+    await asyncio.sleep(0.2)
+    with pytest.raises(TooManyGuesses):
+        await checks.verify(None, "one too many", is_known=False, is_beyond=True)
+    stranger = asyncio.create_task(checks.verify(None, "stranger", is_known=False))
+    await asyncio.sleep(0.2)
+    assert at_work == ["beyond 0", "stranger"]
+    go_on.set()
+    assert all(await asyncio.gather(*beyond, stranger))
+    assert await checks.verify(None, "later", is_known=False, is_beyond=True)

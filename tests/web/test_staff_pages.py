@@ -56,6 +56,20 @@ def goes_to(answer: httpx.Response) -> str:
     return answer.headers["location"]
 
 
+async def test_what_the_browser_keeps_of_a_log_in_ends_on_the_server(app: Litestar, db: Database) -> None:
+    """The cookie after the password is of no use five minutes later, also where a browser still sends it."""
+    await add(app, db, password=SHORT_PASSWORD, app_secret=APP_SECRET)
+    for minutes, path in ((4, "/desk"), (6, None)):
+        browser = Browser(app)
+        answer = await browser.post("/desk/log-in", {"log_on": "meera", "password": SHORT_PASSWORD})
+        assert goes_to(answer).startswith("/desk/log-in/code")
+        await move_clock(db, minutes=minutes)
+        await app.state.services.clock.follow()
+        answer = await browser.post("/desk/log-in/code", {"code": await code_of(db)})
+        assert answer.headers.get("location") == path, answer.text
+        assert ("desk" in browser.http.cookies) == (path is not None)
+
+
 async def test_logging_in_and_out(app: Litestar, db: Database, desk: Browser) -> None:
     await add(app, db)
     assert goes_to(await desk.get("/desk/account")) == "/desk/log-in?next=%2Fdesk%2Faccount"
@@ -113,8 +127,8 @@ async def test_wrong_and_unknown_are_told_alike(app: Litestar, db: Database, des
 
 
 async def test_guesses_are_told_to_wait(app: Litestar, db: Database, desk: Browser) -> None:
-    for n in range(10):
-        assert (await desk.post("/desk/log-in", {"log_on": f"x{n}", "password": "wrong"})).status_code == 422
+    for _ in range(10):
+        assert (await desk.post("/desk/log-in", {"log_on": "x", "password": "wrong"})).status_code == 422
     answer = await desk.post("/desk/log-in", {"log_on": "x", "password": "wrong"})
     assert answer.status_code == 429
     assert "Try again in" in answer.text
