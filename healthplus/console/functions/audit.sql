@@ -22,10 +22,11 @@ BEGIN
         least(p_rows_max, 200));
 END $$;
 
--- The same to take away, in one go.
+-- The same to take away, a page at a time: each begins after the last row of the one before, and one row of the audit stands for all pages
+-- that a session takes of the same in ten minutes.
 CREATE FUNCTION console.export_audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
-    p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_rows_max integer
+    p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
 ) RETURNS TABLE (
     entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
     is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
@@ -34,14 +35,24 @@ CREATE FUNCTION console.export_audit(
 #variable_conflict use_column
 DECLARE
     caller record;
+    about_id uuid;
 BEGIN
     caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
     PERFORM staff.require_proof(caller.is_proven);
-    PERFORM staff.append_audit(
-        caller.actor, caller.session_id, p_address, 'export_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id, p_patient_id,
-        NULL, (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1));
+    about_id := (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1);
+    IF p_before_at IS NULL OR NOT EXISTS (
+        SELECT FROM staff.audit_entry
+        WHERE actor = caller.actor AND at > public.app_now() - interval '10 minutes' AND session_id = caller.session_id
+            AND action = 'export_audit' AND detail = concat_ws(' ', p_who, p_action) AND clinic_id IS NOT DISTINCT FROM p_clinic_id
+            AND patient_id IS NOT DISTINCT FROM p_patient_id AND booking_id IS NOT DISTINCT FROM about_id)
+    THEN
+        PERFORM staff.append_audit(
+            caller.actor, caller.session_id, p_address, 'export_audit', false, concat_ws(' ', p_who, p_action), NULL, p_clinic_id,
+            p_patient_id, NULL, about_id);
+    END IF;
     RETURN QUERY SELECT * FROM staff.find_audit(
-        p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, NULL, NULL, p_rows_max);
+        p_clinic_id, staff.actor_named(p_who), p_action, p_patient_id, p_booking_from, p_booking_to, p_from, p_to, p_before_at, p_before_id,
+        least(p_rows_max, 1000));
 END $$;
 
 -- All that is known of one appointment, or of all of a patient: what the book and the audit have of it, the latest first. `is_event`: it
