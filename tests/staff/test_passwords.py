@@ -61,7 +61,12 @@ def test_signs_that_may_stand_for_many_letters_are_measured_quickly(
     """By the readings of a dictionary's words in it, not by the clock."""
     look = matching.dictionary_match
     readings = []
-    monkeypatch.setattr(matching, "dictionary_match", lambda *args, **kw: readings.append(args[0]) or look(*args, **kw))
+
+    def note(text: str, *args: object, **more: object) -> object:
+        readings.append(text)
+        return look(text, *args, **more)
+
+    monkeypatch.setattr(matching, "dictionary_match", note)
     weakness(password, OWN, has_factor=False)
     assert 2 < len(readings) < 60
 

@@ -17,10 +17,9 @@ from healthplus.staff.log_in import Challenge, From, LoggedIn
 from healthplus.staff.passkeys import Site
 from healthplus.staff.rights import Right
 from healthplus.staff.sessions import SESSION_SECONDS, StaffSession
-from healthplus.web.http.requests import begin_request
 from healthplus.web.pages.rendering import page
 from healthplus.web.pages.sealed_cookies import sealed_cookie, unsealed_cookie
-from healthplus.web.pages.session import local_path, refuse_cross_site, site
+from healthplus.web.pages.session import begin_page, local_path, site
 from healthplus.web.services import AnyRequest, requester_of, services
 
 _COOKIE, _DEVICE_COOKIE, _CHALLENGE_COOKIE = "desk", "desk-device", "desk-challenge"
@@ -38,9 +37,7 @@ def needs(access: Access) -> dict[str, Any]:
 
 async def enter_desk(request: AnyRequest) -> None:
     """Before each page of the desk: the one place that decides who may have it. What names no access is for nobody."""
-    await begin_request(request)
-    if request.method != "GET":
-        refuse_cross_site(request)
+    await begin_page(request)
     token = site(request).read(request, _COOKIE)
     session = await services(request).staff_sessions.find(token) if token else None
     request.state.staff = session

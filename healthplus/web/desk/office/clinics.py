@@ -38,7 +38,7 @@ class OfficesController(Controller):
         """Show the clinics that one sees to; administrators, who see to all, look for one by its name."""
         session = require_staff(request)
         is_administrator = session.may("manage_staff")
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
+        name = request.query_params.get("name", "")[:200]
         rows: list[Any] = []
         if not is_administrator:
             memberships = await services(request).staff_sessions.memberships(session)
@@ -49,7 +49,7 @@ class OfficesController(Controller):
 
     @get("/find", **needs("manage_staff"))
     async def find(self, request: AnyRequest) -> Response[str]:
-        name = request.query_params.get("name", "")[:200].replace("\0", "")
+        name = request.query_params.get("name", "")[:200]
         rows = await console(request).fetch(queries.clinics_named, name)
         return desk_page(request, "office/clinics.html", clinics=rows, is_administrator=True, name=name, tab="")
 
