@@ -105,6 +105,7 @@ class Passwords:
         self._measuring = ThreadPoolExecutor(1, "weak-passwords")
 
     async def hash(self, password: str) -> str:
+        """Return what to store of a password, with its salt and costs; whether it is a good one is not looked at."""
         async with idle(), self._places:
             return await _in(self._hashing, lambda: HASHER.hash(normal(password)))
 

@@ -53,7 +53,7 @@ SELECT log_on, name, clinics FROM staff.own_words($1)
 SELECT has_app, totp_secret, totp_step, has_passkey, now_at FROM staff.factors_of($1, $2)
 
 -- name: own_factors
--- What who is logged in can log in with.
+-- The signed-in person's log-in methods.
 SELECT handle, has_password, password_is_long, has_app, has_passkey FROM staff.own_factors($1)
 
 -- name: count_guess

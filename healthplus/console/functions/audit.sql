@@ -4,12 +4,7 @@
 CREATE FUNCTION console.audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
     p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
-) RETURNS TABLE (
-    entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
-    is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
-    provider_id bigint, provider text, booking_id uuid
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
+) RETURNS SETOF staff.audit_row LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
 BEGIN
@@ -27,18 +22,12 @@ END $$;
 CREATE FUNCTION console.export_audit(
     p_token_hash bytea, p_address text, p_clinic_id bigint, p_who text, p_action text, p_patient_id bigint, p_booking_from uuid,
     p_booking_to uuid, p_from timestamptz, p_to timestamptz, p_before_at timestamptz, p_before_id bigint, p_rows_max integer
-) RETURNS TABLE (
-    entry_id bigint, at timestamptz, actor text, actor_name text, actor_log_on text, session_id uuid, address text, action text,
-    is_refused boolean, detail text, staff_id bigint, about_name text, about_log_on text, clinic_id bigint, clinic text, patient_id bigint,
-    provider_id bigint, provider text, booking_id uuid
-) LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
+) RETURNS SETOF staff.audit_row LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     caller record;
     about_id uuid;
 BEGIN
-    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id);
-    PERFORM staff.require_proof(caller.is_proven);
+    caller := staff.authorise(p_token_hash, 'see_audit', p_clinic_id, p_needs_proof => true);
     about_id := (SELECT booking_id FROM staff.audit_entry WHERE booking_id BETWEEN p_booking_from AND p_booking_to LIMIT 1);
     IF p_before_at IS NULL OR NOT EXISTS (
         SELECT FROM staff.audit_entry

@@ -18,6 +18,8 @@ CREATE FUNCTION search.clinic_document(p_clinic directory.clinic, p_city directo
         'id', p_clinic.clinic_id, 'name', p_clinic.name, 'address', p_clinic.address, 'postal_code', p_clinic.postal_code,
         'phone', p_clinic.phone, 'position', search.position(p_clinic.latitude, p_clinic.longitude), 'pictures', ARRAY(
             SELECT hash FROM directory.clinic_picture WHERE clinic_id = p_clinic.clinic_id ORDER BY clinic_picture.position),
+        'picture_texts', ARRAY(
+            SELECT text FROM directory.clinic_picture WHERE clinic_id = p_clinic.clinic_id ORDER BY clinic_picture.position),
         'city', jsonb_build_object(
             'slug', p_city.slug, 'name', p_city.name, 'state', p_city.state, 'time_zone', p_city.time_zone,
             'position', search.position(p_city.latitude, p_city.longitude)))
