@@ -34,9 +34,7 @@ _TEXTS = {
         "This is no photo that we can read. JPEG, PNG and WebP are taken."
     ),
 }
-_ANY = N_(
-    "This photo cannot be taken: each side needs 96 pixels or more, and all of it 12 million at most, or 25 million in a JPEG."
-)
+_ANY = N_("This photo cannot be taken: each side needs 96 pixels or more, all of it 12 million at most (JPEG: 25).")
 
 
 async def read_photo(request: AnyRequest, form: Form) -> Encoded | None:
