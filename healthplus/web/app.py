@@ -155,8 +155,7 @@ async def _running_services(settings: Settings, admission: Admission) -> AsyncIt
         change_feed.on_change(charts.on_change)
         payments = Payments(database, book, gateway, background)
         pools = {"requests": database, "background": background, **logins.own()}
-        samples = admission.sample, waiting.sample
-        reporter = Reporter(background, pools, samples, open_sentry(settings.sentry_dsn))
+        reporter = Reporter(background, pools, (admission.sample, waiting.sample), open_sentry(settings.sentry_dsn))
         await stack.enter_async_context(reporter.listening())
         passwords = Passwords()
         await (clock := DatabaseClock(background)).follow()

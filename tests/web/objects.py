@@ -54,8 +54,8 @@ async def _ask(db: Database, clinic_id: int, provider_id: int) -> object:
 async def _picture(db: Database, clinic_id: int, _: int) -> object:
     return await db.fetch_value(
         "INSERT INTO directory.clinic_picture (clinic_id, position, hash, source) "
-        "SELECT $1, 1, md5(''), '' ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash "
-        "RETURNING hash",
+        "SELECT $1::bigint, 1, md5($1::bigint::text), '' "
+        "ON CONFLICT (clinic_id, position) DO UPDATE SET hash = excluded.hash RETURNING hash",
         clinic_id,
     )
 

@@ -118,6 +118,7 @@ async def test_every_table_about_patients_is_exported(me: Client, asha: Client, 
         "accounts.patient",
         "accounts.person",
         "accounts.former_account",
+        "staff.audit_row",  # of audit_entry, with names
         "accounts.session",
         "accounts.challenge",
         "accounts.consent",

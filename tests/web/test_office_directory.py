@@ -252,6 +252,7 @@ async def test_pictures_of_a_clinic(ward: Browser, db: Database, http: httpx.Asy
         assert goes_to(await send_picture(ward, picture("PNG"), f"Room {number}"))
     page = await ward.get(f"{OFFICE}/clinic")
     assert "Add the picture" not in page.text
+    assert re.findall(r"<option selected>(\d)</option>", page.text) == ["1", "2", "3", "4", "5", "6"]
     assert "Remove one first." in words(await send_picture(ward, picture("PNG"), "Room 7"))
 
     async def texts() -> list[str]:

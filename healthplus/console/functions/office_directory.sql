@@ -159,8 +159,8 @@ BEGIN
         'starts_every', coalesce(former.starts_every, (SELECT starts_every FROM directory.service WHERE service_id = given.known_id), 1))));
     PERFORM staff.append_audit(
         caller.actor, caller.session_id, p_address, 'put_service', false,
-        format('%s; %s; %s min', p_service ->> 'name', p_service ->> 'fee_minor', p_service ->> 'length_minutes'), NULL, p_clinic_id, NULL,
-        p_provider_id);
+        concat_ws('; ', p_service ->> 'name', p_service ->> 'fee_minor', (p_service ->> 'length_minutes') || ' min',
+            nullif(p_service ->> 'preparation', '')), NULL, p_clinic_id, NULL, p_provider_id);
     RETURN CASE WHEN counts.updated > 0 OR former.service_id IS NOT NULL AND counts.added > 0 THEN 'changed'
         WHEN counts.added > 0 THEN 'added' ELSE 'unchanged' END;
 END $$;

@@ -122,6 +122,7 @@ BEGIN
         'services', (
             SELECT coalesce(jsonb_agg(to_jsonb(service) || jsonb_build_object(
                 'slug', slug, 'name', kind.name, 'is_test', is_test, 'provider', provider.name,
+                'preparation', (SELECT preparation FROM directory.preparations_of(ARRAY[service.service_id])),
                 'may_close', service.clinic_id IS NOT NULL OR staff.may_at_all(
                     caller.staff_id, 'manage_schedule', directory.clinics_of(service.provider_id)))
                 ORDER BY service.closed_at DESC NULLS FIRST, kind.name, provider.name), '[]')

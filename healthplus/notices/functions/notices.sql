@@ -89,9 +89,9 @@ END $$;
 
 -- Of holds that are released and tickets that find nothing, only those that a change of schedule ended: the others' patients did it, or know.
 CREATE OR REPLACE TRIGGER notices_follow AFTER INSERT ON booking.event_log FOR EACH ROW
-    WHEN ((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
+    WHEN (((new.kind = ANY (ARRAY['booked'::booking.event_kind, 'expired'::booking.event_kind, 'offered'::booking.event_kind,
         'called'::booking.event_kind, 'cancelled'::booking.event_kind, 'moved'::booking.event_kind,
-        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind])
-        OR new.kind = ANY (ARRAY['released'::booking.event_kind, 'full'::booking.event_kind])
-        AND new.reason = ANY (ARRAY['shift_changed'::text, 'leave_changed'::text])))
+        'needs_rebooking'::booking.event_kind, 'stands'::booking.event_kind]))
+        OR ((new.kind = ANY (ARRAY['released'::booking.event_kind, 'full'::booking.event_kind]))
+        AND (new.reason = ANY (ARRAY['shift_changed'::text, 'leave_changed'::text])))))
     EXECUTE FUNCTION notices.on_event();

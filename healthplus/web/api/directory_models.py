@@ -135,7 +135,7 @@ class Place(Struct):
     position: Position | None
     city: City
     pictures: list[Photo]
-    picture_texts: Annotated[list[str], Meta(description="What is to be seen on each; `` where nobody has said.")]
+    picture_texts: Annotated[list[str], Meta(description="What each shows; `` where nobody has said.")]
 
 
 class ClinicProvider(Fee):

@@ -56,6 +56,8 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         time_zone = clinic["city"]["time_zone"]
         clinic["days"] = by_day(map(datetime.fromisoformat, clinic["next_free"]), time_zone)
         clinic["week"] = week(clinic["opening_times"], time_zone)
+    known = await app.known_services.preparations([one["id"] for one in found["services"]])
+    preparations = {one["name"]: known[one["id"]] for one in found["services"] if one["id"] in known}
     stars = {row["stars"]: row["ratings"] for row in await app.database.fetch(queries.stars, provider_id)}
     number = page_number(request.query_params.get("reviews"))
     reviews = await reviews_of(app.database, provider_id, *limit_and_offset(number, REVIEWS_A_PAGE))
@@ -65,6 +67,7 @@ async def _provider(request: AnyRequest, provider_id: int) -> Response[str]:
         request,
         "directory/provider.html",
         one=found,
+        preparations=preparations,
         reviews=reviews[:REVIEWS_A_PAGE],
         number=number,
         has_more=len(reviews) > REVIEWS_A_PAGE,

@@ -103,14 +103,16 @@ async def pictures(window: BrowserWindow) -> None:
 
 @state("office-closing")
 async def closing(window: BrowserWindow) -> None:
-    """Close a doctor after today who has appointments tomorrow."""
+    """Close a doctor after tomorrow who has appointments later."""
     path, _ = await office(window)
     provider_id = await window.product.database.fetch_value(
         "SELECT provider_id FROM booking.booking WHERE clinic_id = $1 AND state = 'booked' "
-        "AND lower(during) > public.app_now() + interval '1 day' ORDER BY during LIMIT 1",
+        "AND lower(during) > public.app_now() + interval '2 days' ORDER BY during LIMIT 1",
         int(path.rpartition("/")[2]),
     )
     await go(window, f"{path}/provider/{provider_id}")
-    today = await window.product.database.fetch_value("SELECT (public.app_now() AT TIME ZONE 'Asia/Kolkata')::date")
-    await window.page.fill("#last_day", str(today))
+    tomorrow = await window.product.database.fetch_value(
+        "SELECT (public.app_now() AT TIME ZONE 'Asia/Kolkata')::date + 1"
+    )
+    await window.page.fill("#last_day", str(tomorrow))
     await window.press("Close them here")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from litestar import Controller, Response, post
 
 from healthplus.console.console import queries
+from healthplus.errors import NotFound
 from healthplus.web.desk.office.clinic_page import PICTURES_MAX, clinic_page
 from healthplus.web.desk.office.forms import Form
-from healthplus.web.desk.office.frame import change, read_form
+from healthplus.web.desk.office.frame import ask, change, read_form
 from healthplus.web.desk.office.upload import UPLOAD_BYTES_MAX, read_photo
 from healthplus.web.desk.session import needs
 from healthplus.web.http.ids import ClinicId, PhotoHash
@@ -48,6 +49,9 @@ class ClinicPicturesController(Controller):
         text = form.text(field, _TEXT_LENGTH_MAX, required=True)
         place = form.number("place", 1, PICTURES_MAX)
         if not form.is_good:
+            clinic = await ask(request, queries.office, clinic_id)
+            if picture not in [one["hash"] for one in clinic["pictures"]]:
+                raise NotFound
             return await clinic_page(request, clinic_id, form)
         await change(request, queries.change_clinic_picture, clinic_id, picture, text, place)
         return _see_pictures(request, clinic_id, "picture")

@@ -10,6 +10,7 @@ from litestar import Controller, Response, get, post
 from healthplus.console.console import queries
 from healthplus.directory.fees import amount_text
 from healthplus.directory.ladder import Step, ladder_text, parse_ladder
+from healthplus.directory.preparation import PREPARATION_MAX
 from healthplus.directory.service_text import BUFFER_MINUTES_MAX, LENGTH_MINUTES_MAX, NAME_MAX, Service, check_service
 from healthplus.directory.weekdays import has_day, in_bits
 from healthplus.errors import BadInput
@@ -87,6 +88,7 @@ def _service_of(form: Form, currency: str) -> Service | None:
     days = form.days()
     if not days:
         form.fail("day_1", form.gettext("Tick at least one day."))
+    preparation = form.text("preparation", PREPARATION_MAX)
     if set("=;") & set(name):
         form.fail("name", form.gettext("A name has no = or ;"))
     if buffer_minutes and length_minutes == 0:
@@ -102,6 +104,8 @@ def _service_of(form: Form, currency: str) -> Service | None:
         buffer_minutes=buffer_minutes,
         weekdays=in_bits(days),
         allows_more_a_day=bool(form.given.get("more_a_day")),
+        # A form that adds a service did not show what is known of one of the same name.
+        preparation=preparation if preparation or form.given.get("change") else None,
     )
     return check_service(service, currency)
 
@@ -135,7 +139,7 @@ async def _services_page(request: AnyRequest, clinic_id: int, form: Form | None 
         form = Form(_given_for(clinic, request.query_params), language_of(request))
     return office_page(
         request, "services.html", clinic_id, "services", form, clinic=clinic, has_day=has_day,
-        length_minutes_max=LENGTH_MINUTES_MAX, buffer_minutes_max=BUFFER_MINUTES_MAX,
+        length_minutes_max=LENGTH_MINUTES_MAX, buffer_minutes_max=BUFFER_MINUTES_MAX, preparation_max=PREPARATION_MAX,
     )  # fmt: skip
 
 
@@ -150,6 +154,7 @@ def _given_for(clinic: dict[str, Any], query: Any) -> dict[str, str]:
                 "fee": amount_text(one["fee_minor"], one["currency"]), "length_minutes": str(one["length_minutes"]),
                 "buffer_minutes": str(one["buffer_minutes"] or ""), "funding": one["funding"],
                 "more_a_day": "1" if one["allows_more_a_day"] else "", "change": str(one["service_id"]),
+                "preparation": one["preparation"] or "",
             }  # fmt: skip
             return given | {f"day_{day}": "1" for day in range(1, 8) if has_day(one["weekdays"], day)}
     return given | {f"day_{day}": "1" for day in range(1, 8)}

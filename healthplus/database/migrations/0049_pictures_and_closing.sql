@@ -1,6 +1,7 @@
 -- What a clinic's office changes besides (docs/decisions/0060-office.md).
 -- What is to be seen on a clinic's picture, for those who do not see it; '': nobody has said.
-ALTER TABLE directory.clinic_picture ADD COLUMN text text NOT NULL DEFAULT '' CHECK (length(text) <= 200);
+ALTER TABLE directory.clinic_picture ADD COLUMN text text NOT NULL DEFAULT '';
+ALTER TABLE directory.clinic_picture ADD CONSTRAINT clinic_picture_text CHECK (length(text) <= 200) NOT VALID;  -- none has any yet
 
 -- Whom a change of schedule takes something away from that they have not booked yet.
 ALTER TYPE notices.kind ADD VALUE IF NOT EXISTS 'withdrawn';     -- a hold
