@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from healthplus_bench.pages import browser_path
 from tests.pages.charts import a_chart
 from tests.pages.states.hold import held
 from tests.pages.window import BrowserWindow, Product
@@ -24,7 +24,7 @@ _OVER_WORDS = """() => [...document.querySelectorAll(".bar")]
 async def large(product: Product, browser: Browser) -> AsyncIterator[BrowserWindow]:
     """A window of a browser whose reader has chosen 32 pixels."""
     arguments = ["--no-sandbox", "--blink-settings=defaultFontSize=32"]
-    other = await browser.browser_type.launch(executable_path=shutil.which("chromium"), args=arguments)
+    other = await browser.browser_type.launch(executable_path=browser_path(), args=arguments)
     async with BrowserWindow.open(product, other) as window:
         yield window
     await other.close()
