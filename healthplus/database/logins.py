@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import asyncpg
 
@@ -29,6 +29,30 @@ ONE_LOGIN = (
     "The database has ONE LOGIN for everybody: a fault in the pages of patients would lead to all that staff may see "
     "and do. `healthplus migrate` says how staff get logins of their own; see docs/operate.md, The database's roles."
 )
+
+MAKERS = """
+WITH searched AS (
+    SELECT DISTINCT login.oid AS login, login.rolname, proowner, to_regnamespace(name) AS schema
+    FROM pg_roles AS login CROSS JOIN pg_proc CROSS JOIN unnest(proconfig) AS setting
+    CROSS JOIN string_to_table(split_part(setting, '=', 2), ', ') AS name
+    WHERE login.rolname = ANY ($1) AND prosecdef AND setting LIKE 'search_path=%'
+        AND NOT pg_has_role(login.oid, proowner, 'USAGE')
+), made AS (
+    SELECT proowner AS login, pronamespace AS schema FROM pg_proc
+    UNION SELECT oprowner, oprnamespace FROM pg_operator
+    UNION SELECT relowner, relnamespace FROM pg_class
+    UNION SELECT typowner, typnamespace FROM pg_type
+)
+SELECT rolname AS login, schema::text AS schema, proowner::regrole::text AS owner,
+    has_schema_privilege(login, schema, 'CREATE') AS makes
+FROM searched
+WHERE schema IS NOT NULL AND (
+    has_schema_privilege(login, schema, 'CREATE')
+    OR EXISTS (SELECT FROM made WHERE made.login = searched.login AND made.schema = searched.schema))
+ORDER BY schema, rolname
+"""
+"""Which of these logins may make things, or have, where a function that runs with its owner's rights looks for things:
+one could give it an operator of its own, and so do whatever the owner may."""
 
 _ITERATIONS = 4096
 """As PostgreSQL has it. These passwords have 256 bits, which no number of guesses finds."""
@@ -75,6 +99,32 @@ def _password(key: str, login: str) -> str:
     return hmac.new(key.encode(), f"database login\0{login}".encode(), "sha256").hexdigest()
 
 
+def logins_beside(app_role: str) -> list[str]:
+    """Return the logins that must not do what the owner may: that of patients, and those of staff."""
+    return [app_role, *(login_of(app_role, staff_role) for staff_role in STAFF_ROLES)]
+
+
+def makers_fault(rows: Iterable[asyncpg.Record]) -> str | None:
+    """Return what is wrong where MAKERS found any, with what an administrator is to run."""
+    found = list(rows)
+    if not found:
+        return None
+    schemas = sorted({row["schema"] for row in found})
+    statements = []
+    for schema in schemas:
+        logins = sorted({row["login"] for row in found if row["schema"] == schema})
+        owner = next(row["owner"] for row in found if row["schema"] == schema)
+        statements.append(f"GRANT CREATE ON SCHEMA {schema} TO {owner};")
+        statements.append(f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC, {', '.join(logins)};")
+    makers = sorted({row["login"] for row in found if not row["makes"]})
+    has_made = f" Look at what these have made there, and drop it: {', '.join(makers)}." if makers else ""
+    return (
+        f"Logins may make functions and operators in the schema {' and '.join(schemas)}, where functions look that run "
+        "with their owner's rights: a login could do all that the owner may. As an administrator of the server, in "
+        f"this database, run: {' '.join(statements)}{has_made}"
+    )
+
+
 async def missing_logins(settings: Settings, with_key: Callable[[Settings], Settings]) -> str | None:
     """Return what to do so that staff have logins of their own; None where they have. `with_key` gives a secret key."""
     assert settings.database_url is not None
@@ -109,16 +159,19 @@ async def require_logins(settings: Settings) -> bool:
     """Look, before the product starts, whether its processes can connect; return whether one login does all.
 
     `settings` have a database and a secret key. Raises DatabaseError where the server has too few connections for all
-    of them, or does not let a login of staff in, and DatabaseUnreachable.
+    of them, does not let a login of staff in, or lets one make what the owner's functions would run; DatabaseUnreachable.
     """
     assert settings.database_url is not None
     with failures_as_ours():
         connection = await _connected(settings.database_url)
         try:
             row = await connection.fetchrow(_CAPACITY)
+            assert row is not None
+            fault = makers_fault(await connection.fetch(MAKERS, logins_beside(row["app_role"])))
         finally:
             await connection.close()
-    assert row is not None
+    if fault is not None:
+        raise DatabaseError(fault)
     is_shared: bool = row["is_shared"]
     needed = settings.connections + (0 if is_shared else settings.staff_connections) + _RESERVED
     if needed > row["connections"]:

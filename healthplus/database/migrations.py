@@ -28,6 +28,7 @@ from healthplus.database.failures import failures_as_ours
 from healthplus.database.functions import Definition, apply_functions, read_definitions, split
 from healthplus.database.limits import MIGRATION, REQUESTS
 from healthplus.database.locks import MIGRATIONS, SPACE
+from healthplus.database.logins import MAKERS, logins_beside, makers_fault
 from healthplus.database.pool import check_server
 from healthplus.database.release import RELEASE
 from healthplus.database.rights import apply_rights
@@ -149,8 +150,8 @@ async def migrate(
     `login_key`, these get passwords made with that key. With `may_be_next`, a database that went from this
     release to the next is left as it is: what processes of this one use was kept. Raises MigrationConflict when the
     database is of a newer release, its record and the files disagree, or processes of a release that could not go on
-    are connected; DatabaseError when a table is in use all the time or this role may not change it, BadInput for an
-    `app_role` that cannot be used, and the errors of `Database.connect`.
+    are connected; DatabaseError when a table is in use all the time, this role may not change it, or a login could do
+    what the owner may; BadInput for an `app_role` that cannot be used, and the errors of `Database.connect`.
     """
     product = _read(package, areas, release)
     async with _connected(dsn) as connection:
@@ -168,6 +169,9 @@ async def migrate(
             with _owners_only():
                 await _apply_all(connection, product, state, app_role)
         await _patiently(connection, "rights", partial(apply_rights, connection, product.schemas, app_role, login_key))
+        # What lies in public may be another's, and a REVOKE by who does not own it takes nothing away, and says nothing.
+        if app_role is not None and (fault := makers_fault(await connection.fetch(MAKERS, logins_beside(app_role)))):
+            raise DatabaseError(fault)
 
 
 async def _apply_all(connection: _Connection, product: _Product, state: _State, app_role: str | None) -> None:

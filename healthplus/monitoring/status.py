@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from healthplus.backup.state import BackupState
 from healthplus.database import Database, FreeSpace, PostgresError, Record
-from healthplus.database.logins import IS_SHARED, ONE_LOGIN
+from healthplus.database.logins import IS_SHARED, MAKERS, ONE_LOGIN, logins_beside, makers_fault
 from healthplus.database.release import RELEASE
 from healthplus.errors import HealthPlusError
 from healthplus.fonts import NO_FONT, hindi_font
@@ -41,6 +41,8 @@ class Status:
     """Why bookings cannot be made; none, when they can."""
     is_login_shared: bool | None = None
     """Whether staff have no logins of their own at the database. None: it cannot be asked."""
+    makers: str | None = None
+    """Which logins could do what the owner of the database may, and what ends that; None: none."""
     database: str = ""
     """Which was looked at: where the service has other settings, that may be another than it works on."""
     release: int = RELEASE
@@ -75,6 +77,8 @@ async def read_status(settings: Settings, dsn: str) -> Status:
             _add(status, await read_figures(database, settings))
             status.database_release = await database.fetch_value(queries.database_release)
             status.is_login_shared = await database.fetch_value(IS_SHARED)
+            app_role = await database.fetch_value("SELECT session_user")
+            status.makers = makers_fault(await database.fetch(MAKERS, logins_beside(app_role)))
             for row in await database.fetch(queries.processes):
                 (status.processes if row["seen_seconds"] < SILENT_SECONDS else status.silent).append(dict(row))
             status.errors = list(map(dict, await database.fetch(queries.errors, _DAYS)))
@@ -114,6 +118,8 @@ def _add(status: Status, read: Read) -> None:
 
 
 def _faults(status: Status) -> Iterator[str]:
+    if status.makers is not None:
+        yield status.makers
     if status.backup is not None:
         yield from _backup_faults(status.backup)
     if status.book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
@@ -147,6 +153,8 @@ def lines_of(status: Status) -> Iterator[tuple[str, str, bool]]:
     yield "Database", status.database, False
     if status.is_login_shared:
         yield "", ONE_LOGIN, True
+    if status.makers:
+        yield "", status.makers, True
     yield "Bookings", "can be made" if not status.reasons else "CANNOT be made", bool(status.reasons)
     for reason in status.reasons:
         yield "", reason, True

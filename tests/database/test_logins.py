@@ -175,3 +175,48 @@ async def test_too_few_connections_are_said_before_the_start(own: Settings, blan
     await admin.execute("ALTER ROLE own_app CONNECTION LIMIT 30")
     assert await require_logins(own)
     await admin.close()
+
+
+_OPERATOR = """
+CREATE FUNCTION public.theirs(text, bigint) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO staff.membership SELECT staff_id, NULL, 'administrator' FROM staff.account;
+    RETURN $1;
+END $$;
+CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = bigint, FUNCTION = public.theirs)
+"""
+
+
+async def test_where_a_login_could_make_itself_administrator_nothing_starts(own: Settings, blank_dsn: str) -> None:
+    """In databases from before PostgreSQL 15 everybody may make things in `public`, which an administrator owns."""
+    admin = await asyncpg.connect(blank_dsn)
+    await admin.execute(
+        "ALTER ROLE own_owner CREATEROLE; ALTER SCHEMA public OWNER TO healthplus; "
+        "GRANT CREATE ON SCHEMA public TO PUBLIC"
+    )
+    with pytest.raises(DatabaseError, match="REVOKE CREATE ON SCHEMA public FROM PUBLIC") as refused:
+        await brought_up(own)
+    with pytest.raises(DatabaseError, match="As an administrator of the server"):
+        await require_logins(own)
+    status = await read_status(own, own.database_url or "")
+    assert [fault for fault in status.faults if "REVOKE CREATE ON SCHEMA public" in fault]
+    assert [True for _, text, is_red in lines_of(status) if "REVOKE CREATE" in text and is_red]
+    # What it is about: an operator of the desk's login is used by a function that runs as the owner.
+    desk = await asyncpg.connect(as_login(own.database_url or "", "own_desk", KEY))
+    await desk.execute(_OPERATOR)
+    await admin.execute("INSERT INTO staff.account (log_on, name, created_at) VALUES ('desk.one', 'D', now())")
+    await admin.execute("INSERT INTO staff.membership (staff_id, clinic_id, role) VALUES (1, 1, 'desk')")
+    session = "SELECT staff.begin_session(1, 1, $1, NULL, $1, '', '', 'password')"
+    await admin.execute(session.replace("$1", f"'\\x{'61' * 32}'"))
+    with contextlib.suppress(asyncpg.PostgresError):
+        await desk.fetch("SELECT console.find_booking($1, '', 1, $2, $2)", b"a" * 32, "0" * 32)
+    assert await admin.fetchval("SELECT count(*) FROM staff.membership WHERE role = 'administrator'") == 1
+    # What is said to an administrator is enough, once what was made is gone.
+    statements = str(refused.value.detail).partition("run: ")[2]
+    await admin.execute(statements)
+    with pytest.raises(DatabaseError, match="have made there, and drop it: own_desk"):
+        await brought_up(own)
+    await admin.execute("DROP OPERATOR public.|| (text, bigint); DROP FUNCTION public.theirs")
+    await desk.close()
+    await brought_up(own)
+    assert not await require_logins(own)
+    await admin.close()
