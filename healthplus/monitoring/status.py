@@ -24,6 +24,8 @@ DUE_SECONDS_MAX = 600.0
 """Money that is due for longer is a fault: captures and refunds take seconds."""
 LATE_SECONDS_MAX = 30.0
 """A hold that should have ended for longer, likewise."""
+UNCHAINED_SECONDS_MAX = 60.0
+"""An entry of the audit is in its chain within seconds, unless a transaction stays open."""
 SILENT_SECONDS = 30.0
 """An app process says every few seconds that it lives; one that has not for so long is not counted."""
 TASK_SECONDS_MAX = 300.0
@@ -124,6 +126,8 @@ def _faults(status: Status) -> Iterator[str]:
         yield from _backup_faults(status.backup)
     if status.book.get("lag_seconds", 0.0) > LATE_SECONDS_MAX:
         yield "Holds end late."
+    if status.book.get("unchained_seconds", 0.0) > UNCHAINED_SECONDS_MAX:
+        yield "The audit has not been chained for more than a minute."
     for due in status.money_due:
         if due["oldest_seconds"] > DUE_SECONDS_MAX:
             yield f"Money is due at the gateway ({due['step']}, {due['currency']}) for more than ten minutes."
@@ -204,6 +208,8 @@ def _book(book: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
     yield "Queues", queued, False
     lag = book["lag_seconds"]
     yield "Holds end", f"{lag:.1f} s late at most" if lag else "in time", lag > LATE_SECONDS_MAX
+    if (unchained := book["unchained_seconds"]) > UNCHAINED_SECONDS_MAX:
+        yield "Audit", f"its chain stands still since {_ago(unchained)}", True
 
 
 def _money(status: Status) -> Iterator[tuple[str, str, bool]]:
